@@ -1,0 +1,329 @@
+"""The bundle contract: what the exporter writes and the runtime trusts, in one place.
+
+A bundle is a folder of three files that share a bundle id::
+
+    generator.onnx    noise, categories, styles -> images
+    q_encoder.onnx    images -> probabilities, style_mean, style_std
+    metadata.json     this module's BundleMetadata
+
+An input or output of width zero (no noise, no categorical or no continuous code) is left out of its graph.
+docs/bundle.md describes the format for readers in other languages.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from infogan_tool.runtime.errors import BundleError, LatentError
+from infogan_tool.runtime.files import read_limited
+from infogan_tool.runtime.latent import LatentSpec
+
+__all__ = [
+    "BATCH_AXIS",
+    "ENCODER_FILE",
+    "GENERATOR_FILE",
+    "GRAPH_FILES",
+    "METADATA_FILE",
+    "PROP_BUNDLE_ID",
+    "PROP_METADATA",
+    "PROP_SCHEMA_VERSION",
+    "SCHEMA_VERSION",
+    "BundleMetadata",
+    "GraphFile",
+    "ImageSpec",
+    "encoder_inputs",
+    "encoder_outputs",
+    "generator_inputs",
+    "generator_outputs",
+    "read_metadata",
+]
+
+SCHEMA_VERSION: Final = 1
+GENERATOR_FILE: Final = "generator.onnx"
+ENCODER_FILE: Final = "q_encoder.onnx"
+GRAPH_FILES: Final = (GENERATOR_FILE, ENCODER_FILE)
+METADATA_FILE: Final = "metadata.json"
+
+BATCH_AXIS: Final = "batch"
+"""Name of the one dynamic axis, the first of every tensor."""
+
+PROP_BUNDLE_ID: Final = "infogan.bundle_id"
+PROP_SCHEMA_VERSION: Final = "infogan.schema_version"
+PROP_METADATA: Final = "infogan.metadata"
+"""Keys of each graph's metadata_props; the last holds latent spec, image, opset, versions and training as JSON."""
+
+_MAX_METADATA_BYTES: Final = 1_000_000
+_MAX_TEXT: Final = 500
+_MAX_SIZE: Final = 4096
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageSpec:
+    """Pictures as the graphs see them: float32 NCHW, square, values from ``low`` to ``high``."""
+
+    size: int
+    """Height and width in pixels."""
+    channels: int
+    """1 (grey) or 3 (red, green, blue)."""
+    low: float
+    """Value of black."""
+    high: float
+    """Value of full intensity."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(channels, height, width)``."""
+        return (self.channels, self.size, self.size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values, with the layout spelled out for readers in other languages."""
+        return {
+            "size": self.size,
+            "channels": self.channels,
+            "low": self.low,
+            "high": self.high,
+            "dtype": "float32",
+            "layout": "NCHW",
+        }
+
+    @classmethod
+    def from_dict(cls, data: object) -> ImageSpec:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            BundleError: A value is missing or not possible.
+        """
+        fields = _Fields(data, "image")
+        if fields.text("dtype") != "float32" or fields.text("layout") != "NCHW":
+            raise BundleError("metadata image: only float32 in NCHW layout is known")
+        spec = cls(
+            size=fields.whole("size", 1, _MAX_SIZE),
+            channels=fields.whole("channels", 1, 3),
+            low=fields.number("low"),
+            high=fields.number("high"),
+        )
+        if spec.channels not in (1, 3) or not spec.low < spec.high:
+            raise BundleError("metadata image: channels must be 1 or 3, and low below high")
+        return spec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GraphFile:
+    """What a graph file must be, to the byte."""
+
+    sha256: str
+    """SHA-256 of the file, in hexadecimal."""
+    bytes: int
+    """Size of the file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleMetadata:
+    """Everything that a bundle says of itself."""
+
+    schema_version: int
+    """Version of this layout; the runtime reads exactly :data:`SCHEMA_VERSION`."""
+    bundle_id: str
+    """Same in the metadata and in both graphs; derived from weights, spec and config."""
+    tool_version: str
+    """Version of infogan-tool that exported."""
+    latent: LatentSpec
+    """What goes into G and comes out of Q."""
+    image: ImageSpec
+    """What comes out of G and goes into Q."""
+    opset: int
+    """ONNX opset of both graphs."""
+    graphs: dict[str, GraphFile]
+    """Digest and size by file name."""
+    versions: dict[str, str]
+    """Libraries that trained and exported, by name."""
+    training: dict[str, Any]
+    """Preset, data, seed, steps, config digest and the whole resolved config."""
+    labels: dict[str, tuple[str | None, ...]] = field(default_factory=dict)
+    """Name of each category, by categorical code, where labels were there to name them; for people only."""
+    style_names: dict[str, str | None] = field(default_factory=dict)
+    """Name of each continuous code where one attribute dominates it."""
+    parity: dict[str, Any] = field(default_factory=dict)
+    """Greatest absolute difference to torch by tensor, the tolerance and the batch sizes."""
+    card: dict[str, Any] = field(default_factory=dict)
+    """Measured figures of this model, with what they were measured on."""
+
+    def label(self, code: str, index: int) -> str | None:
+        """Return the name of category ``index`` of categorical code ``code``, if it has one."""
+        names = self.labels.get(code)
+        return names[index] if names else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values in the order of docs/bundle.md."""
+        return {
+            "schema_version": self.schema_version,
+            "bundle_id": self.bundle_id,
+            "tool_version": self.tool_version,
+            "latent": self.latent.to_dict(),
+            "image": self.image.to_dict(),
+            "opset": self.opset,
+            "graphs": {n: {"sha256": g.sha256, "bytes": g.bytes} for n, g in self.graphs.items()},
+            "versions": self.versions,
+            "labels": {code: list(names) for code, names in self.labels.items()},
+            "style_names": self.style_names,
+            "card": self.card,
+            "parity": self.parity,
+            "training": self.training,
+        }
+
+    @classmethod
+    def from_dict(cls, data: object) -> BundleMetadata:
+        """Read what :meth:`to_dict` wrote, trusting nothing.
+
+        Raises:
+            BundleError: The schema is another, or a value is missing or not possible.
+        """
+        fields = _Fields(data, "")
+        schema = fields.whole("schema_version", 0, 2**31)
+        if schema != SCHEMA_VERSION:
+            raise BundleError(
+                f"bundle schema {schema} is not known (this version reads {SCHEMA_VERSION}): "
+                f"export again, or use the infogan-tool that wrote it ({fields.text('tool_version')})"
+            )
+        try:
+            latent = LatentSpec.from_dict(fields.table("latent"))
+        except LatentError as error:
+            raise BundleError(f"metadata latent: {error}") from error
+        graphs = {
+            name: GraphFile(sha256=item.text("sha256"), bytes=item.whole("bytes", 1, 2**31))
+            for name in GRAPH_FILES
+            for item in [_Fields(fields.table("graphs").get(name), f"graphs.{name}")]
+        }
+        return cls(
+            schema_version=schema,
+            bundle_id=fields.text("bundle_id"),
+            tool_version=fields.text("tool_version"),
+            latent=latent,
+            image=ImageSpec.from_dict(fields.table("image")),
+            opset=fields.whole("opset", 1, 10_000),
+            graphs=graphs,
+            versions={str(k): str(v) for k, v in fields.table("versions").items()},
+            training=fields.table("training"),
+            labels=_read_labels(fields.table("labels"), latent),
+            style_names=_read_style_names(fields.table("style_names"), latent),
+            parity=fields.table("parity"),
+            card=fields.table("card"),
+        )
+
+
+def read_metadata(folder: Path) -> BundleMetadata:
+    """Read and check ``folder/metadata.json``.
+
+    Raises:
+        BundleError: It is missing, too large, not JSON, or not a known schema.
+    """
+    path = folder / METADATA_FILE
+    try:
+        data = json.loads(read_limited(path, _MAX_METADATA_BYTES))
+    except FileNotFoundError as error:
+        what = "has no metadata.json" if folder.is_dir() else "is not there"
+        raise BundleError(f"{folder} {what}: a bundle is a folder made by infogan-tool export") from error
+    except (ValueError, RecursionError, OSError) as error:
+        raise BundleError(f"{path} cannot be read: {error}") from error
+    try:
+        return BundleMetadata.from_dict(data)
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+# --- tensors of the two graphs: name -> shape without the batch axis -------------------------------------
+
+
+def generator_inputs(latent: LatentSpec) -> dict[str, tuple[int, ...]]:
+    """Inputs of generator.onnx: ``noise`` and ``styles`` float32, ``categories`` int64 indices."""
+    widths = {"noise": latent.noise, "categories": len(latent.categorical), "styles": latent.continuous}
+    return {name: (width,) for name, width in widths.items() if width}
+
+
+def generator_outputs(image: ImageSpec) -> dict[str, tuple[int, ...]]:
+    """Output of generator.onnx: ``images`` float32."""
+    return {"images": image.shape}
+
+
+def encoder_inputs(image: ImageSpec) -> dict[str, tuple[int, ...]]:
+    """Input of q_encoder.onnx: ``images`` float32, exactly what the generator returns."""
+    return {"images": image.shape}
+
+
+def encoder_outputs(latent: LatentSpec) -> dict[str, tuple[int, ...]]:
+    """Outputs of q_encoder.onnx, float32: all codes' ``probabilities`` side by side, ``style_mean``, ``style_std``."""
+    widths = {
+        "probabilities": latent.num_logits,
+        "style_mean": latent.continuous,
+        "style_std": latent.continuous,
+    }
+    return {name: (width,) for name, width in widths.items() if width}
+
+
+# --- reading what a stranger may have written ------------------------------------------------------------
+
+
+class _Fields:
+    """Typed access to a parsed JSON object; every failure is a BundleError that names the place."""
+
+    def __init__(self, data: object, place: str) -> None:
+        if not isinstance(data, dict):
+            raise BundleError(f"metadata {place or 'file'} is not a table")
+        self._data = data
+        self._place = place
+
+    def _get(self, key: str) -> object:
+        if key not in self._data:
+            raise BundleError(f"metadata lacks '{self._name(key)}'")
+        return self._data[key]
+
+    def _name(self, key: str) -> str:
+        return f"{self._place}.{key}" if self._place else key
+
+    def whole(self, key: str, low: int, high: int) -> int:
+        value = self._get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise BundleError(f"metadata '{self._name(key)}' must be a whole number from {low} to {high}")
+        return value
+
+    def number(self, key: str) -> float:
+        value = self._get(key)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or abs(value) > 1e6:  # noqa: PLR2004
+            raise BundleError(f"metadata '{self._name(key)}' must be a number")
+        return float(value)
+
+    def text(self, key: str) -> str:
+        return _checked_text(self._get(key), self._name(key))
+
+    def table(self, key: str) -> dict[str, Any]:
+        value = self._get(key)
+        if not isinstance(value, dict):
+            raise BundleError(f"metadata '{self._name(key)}' must be a table")
+        return value
+
+
+def _checked_text(value: object, name: str) -> str:
+    # What is not printable could steer the terminal that it is shown on.
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():
+        raise BundleError(f"metadata '{name}' must be a short printable text")
+    return value
+
+
+def _read_labels(table: dict[str, Any], latent: LatentSpec) -> dict[str, tuple[str | None, ...]]:
+    sizes = dict(zip(latent.categorical_names, latent.categorical, strict=True))
+    labels: dict[str, tuple[str | None, ...]] = {}
+    for code, names in table.items():
+        if not isinstance(names, list) or len(names) != sizes.get(code):
+            raise BundleError(f"metadata 'labels.{code}' must list one name for each category of the code")
+        labels[code] = tuple(None if n is None else _checked_text(n, f"labels.{code}") for n in names)
+    return labels
+
+
+def _read_style_names(table: dict[str, Any], latent: LatentSpec) -> dict[str, str | None]:
+    for code in table:
+        if code not in latent.continuous_names:
+            raise BundleError(f"metadata 'style_names.{code}': there is no such continuous code")
+    return {c: None if n is None else _checked_text(n, f"style_names.{c}") for c, n in table.items()}

@@ -1,0 +1,121 @@
+"""Every error that infogan-tool raises on purpose.
+
+Each carries a message that says what is wrong and how to mend it, and the exit code that the command
+line ends with. Each is also the builtin a Python caller would expect.
+
+    InfoganError                    exit code
+    ├── UsageError (ValueError)             2  options that do not fit together
+    │   └── ConfigError                     2  a key or value of a training config
+    ├── LatentError (ValueError)            2  a code name or value that the latent spec does not have
+    ├── PictureError (ValueError)           1  a picture that cannot be read
+    ├── BundleError (ValueError)            1  a bundle that is incomplete, mixed or of another schema
+    ├── DeviceError (RuntimeError)          1  a device that was asked for and is not there
+    ├── DataError (ValueError)              1  a data set that cannot be used
+    ├── RunError (ValueError)               1  a run folder or checkpoint that cannot be used
+    ├── NonFiniteError (ArithmeticError)    1  a loss or gradient that is not finite
+    ├── ParityError (ArithmeticError)       1  an exported graph that computes something else
+    ├── OutputExistsError (FileExistsError) 1  an output that is already there
+    └── MissingExtraError (ImportError)     1  an optional part that is not installed
+
+Two more exit codes come from the command line itself: 3, some inputs failed and the others were done;
+130, interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "BundleError",
+    "ConfigError",
+    "DataError",
+    "DeviceError",
+    "InfoganError",
+    "LatentError",
+    "MissingExtraError",
+    "NonFiniteError",
+    "OutputExistsError",
+    "ParityError",
+    "PictureError",
+    "RunError",
+    "UsageError",
+    "did_you_mean",
+]
+
+
+class InfoganError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(InfoganError, ValueError):
+    """Options that do not fit together."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A training config with an unknown key or a value out of range."""
+
+
+class LatentError(InfoganError, ValueError):
+    """A latent spec, code name or code value that is not possible."""
+
+    exit_code = 2
+
+
+class PictureError(InfoganError, ValueError):
+    """A picture that cannot be read or does not fit the bundle."""
+
+
+class BundleError(InfoganError, ValueError):
+    """A bundle that is incomplete, mixed, damaged or of another schema."""
+
+
+class DeviceError(InfoganError, RuntimeError):
+    """A device that was asked for and cannot be used."""
+
+
+class DataError(InfoganError, ValueError):
+    """A training data set that cannot be used."""
+
+
+class RunError(InfoganError, ValueError):
+    """A run folder or checkpoint that cannot be used."""
+
+
+class NonFiniteError(InfoganError, ArithmeticError):
+    """A loss or gradient that is not finite; raised before the update that would have used it."""
+
+
+class ParityError(InfoganError, ArithmeticError):
+    """An exported graph whose outputs differ from torch's by more than the tolerance."""
+
+
+class OutputExistsError(InfoganError, FileExistsError):
+    """An output path that is taken; nothing was overwritten."""
+
+    def __init__(self, path: object, remedy: str = "use --force to replace it, or name another") -> None:
+        super().__init__(f"{path} is already there: {remedy}")
+
+
+class MissingExtraError(InfoganError, ImportError):
+    """An optional part of infogan-tool that is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs more packages: pip install 'infogan-tool[{extra}]'")
+
+
+def did_you_mean(word: str, valid: Iterable[str]) -> str:
+    """Return `` (did you mean 'x'?)`` for the valid word nearest to ``word``, or the list of valid words."""
+    import difflib  # noqa: PLC0415 - only on the way to an error
+
+    choices = list(valid)
+    near = difflib.get_close_matches(word, choices, n=1)
+    if near:
+        return f" (did you mean '{near[0]}'?)"
+    return f" (valid: {', '.join(choices)})" if choices else ""

@@ -1,0 +1,5 @@
+"""``python -m infogan_tool`` is the ``infogan-tool`` command."""
+
+from infogan_tool.cli.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,1 @@
+../../src/infogan_tool/__main__.py
