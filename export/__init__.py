@@ -1,0 +1,5 @@
+"""Run folder to bundle: the generator and the Q encoder as ONNX, proved to compute what torch does.
+
+``inference_form`` rewrites the layers, ``graphs`` gives them the contract's inputs and outputs, ``onnx_graph``
+makes the files, ``parity`` compares them with torch, ``labels`` names the categories, ``bundle`` does it all.
+"""

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.errors import BundleError, LatentError
 from infogan_tool.runtime.files import read_limited
 from infogan_tool.runtime.latent import LatentSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "BATCH_AXIS",
@@ -53,7 +55,7 @@ BATCH_AXIS: Final = "batch"
 PROP_BUNDLE_ID: Final = "infogan.bundle_id"
 PROP_SCHEMA_VERSION: Final = "infogan.schema_version"
 PROP_METADATA: Final = "infogan.metadata"
-"""Keys of each graph's metadata_props; the last holds latent spec, image, opset, versions and training as JSON."""
+"""Keys of each graph's metadata_props; the last: latent spec, image, opset, versions, training as JSON."""
 
 _MAX_METADATA_BYTES: Final = 1_000_000
 _MAX_TEXT: Final = 500
@@ -222,12 +224,18 @@ def read_metadata(folder: Path) -> BundleMetadata:
     """
     path = folder / METADATA_FILE
     try:
-        data = json.loads(read_limited(path, _MAX_METADATA_BYTES))
-    except FileNotFoundError as error:
-        what = "has no metadata.json" if folder.is_dir() else "is not there"
+        content = read_limited(path, _MAX_METADATA_BYTES)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        what = "is not there" if not folder.exists() else "has no metadata.json"
         raise BundleError(f"{folder} {what}: a bundle is a folder made by infogan-tool export") from error
-    except (ValueError, RecursionError, OSError) as error:
-        raise BundleError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BundleError(str(error)) from error
+    try:
+        data = json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path} is not JSON: {error}") from error
     try:
         return BundleMetadata.from_dict(data)
     except BundleError as error:
@@ -254,7 +262,7 @@ def encoder_inputs(image: ImageSpec) -> dict[str, tuple[int, ...]]:
 
 
 def encoder_outputs(latent: LatentSpec) -> dict[str, tuple[int, ...]]:
-    """Outputs of q_encoder.onnx, float32: all codes' ``probabilities`` side by side, ``style_mean``, ``style_std``."""
+    """Outputs of q_encoder.onnx: ``probabilities`` of all codes in one row, ``style_mean``, ``style_std``."""
     widths = {
         "probabilities": latent.num_logits,
         "style_mean": latent.continuous,
@@ -303,6 +311,10 @@ class _Fields:
         if not isinstance(value, dict):
             raise BundleError(f"metadata '{self._name(key)}' must be a table")
         return value
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _checked_text(value: object, name: str) -> str:

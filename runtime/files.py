@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
+
+from infogan_tool.runtime.errors import OutputExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["open_aside", "read_limited", "write_aside"]
+__all__ = ["open_aside", "open_regular", "printable", "read_limited", "write_aside"]
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @contextmanager
-def open_aside(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[IO[Any]]:
+def open_aside(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[IO[Any]]:  # noqa: ANN401 - open()'s own
     """Open a temporary file beside ``path`` for writing; on success sync it and rename it to ``path``.
 
     If the block raises, the temporary file is removed and ``path`` is as it was.
@@ -26,9 +32,12 @@ def open_aside(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[IO
         **kwargs: Passed to :func:`open`, such as ``encoding``.
 
     Raises:
+        OutputExistsError: ``path`` is a folder, a device or a pipe, which a rename would replace.
         OSError: The file cannot be written or renamed.
     """
     target = Path(path)
+    if target.exists() and not target.is_file():
+        raise OutputExistsError(path, "it is not a file, so it is not replaced")
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     try:
         with aside.open(mode, **kwargs) as file:
@@ -36,9 +45,12 @@ def open_aside(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[IO
             file.flush()
             os.fsync(file.fileno())
         aside.replace(target)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             aside.unlink()
+        # The temporary name means nothing to whoever reads the message, and a full disk names no file.
+        if isinstance(error, OSError) and (error.filename == str(aside) or error.errno in _FULL):
+            error.filename, error.filename2 = str(path), None
         raise
 
 
@@ -48,15 +60,48 @@ def write_aside(path: str | Path, content: bytes | str) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-def read_limited(path: str | Path, limit: int) -> bytes:
-    """Return the content of a file of at most ``limit`` bytes.
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a regular file for reading; a folder, pipe or device is refused, and nothing waits for a writer.
 
     Raises:
-        ValueError: The file is larger.
+        ValueError: It is not a regular file.
+        OSError: It is missing or cannot be read.
+    """
+    # Asked before opening, because opening a device can do something; and after, because it may have changed.
+    _refuse_irregular(path, os.stat(path).st_mode)  # noqa: PTH116 - like the open below
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    )
+    file = os.fdopen(os.open(path, flags), "rb")
+    try:
+        _refuse_irregular(path, os.fstat(file.fileno()).st_mode)
+    except ValueError:
+        file.close()
+        raise
+    return file
+
+
+def _refuse_irregular(path: str | Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise ValueError(f"{path} is a folder")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is not a regular file")
+
+
+def read_limited(path: str | Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most ``limit`` bytes.
+
+    Raises:
+        ValueError: The file is larger, or not a regular file.
         OSError: It cannot be read.
     """
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise ValueError(f"{path} is larger than {limit:,} bytes")
     return content
+
+
+def printable(text: object) -> str:
+    r"""Return ``text`` as one line that cannot steer a terminal: what is not printable reads ``\x1b``."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))

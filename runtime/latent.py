@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, cast, get_args
 
 from infogan_tool.runtime.errors import LatentError, did_you_mean
 
@@ -54,9 +54,8 @@ class LatentSpec:
         if any(not isinstance(number, int) or isinstance(number, bool) or number < 0 for number in numbers):
             raise LatentError("latent sizes are whole numbers of at least 0")
         if self.noise_prior not in get_args(NoisePrior):
-            raise LatentError(
-                f"unknown noise_prior '{self.noise_prior}'{did_you_mean(self.noise_prior, get_args(NoisePrior))}"
-            )
+            hint = did_you_mean(self.noise_prior, get_args(NoisePrior))
+            raise LatentError(f"unknown noise_prior '{self.noise_prior}'{hint}")
         if any(size < 2 for size in self.categorical):  # noqa: PLR2004 - one category says nothing
             raise LatentError("a categorical code needs at least 2 categories")
         if not self.categorical and not self.continuous:
@@ -179,7 +178,7 @@ class LatentSpec:
             raise LatentError("latent 'categorical' is a list of numbers of categories, such as [10]")
         return cls(
             noise=data["noise"],
-            noise_prior=str(data["noise_prior"]),  # type: ignore[arg-type] - checked in __post_init__
+            noise_prior=cast("NoisePrior", str(data["noise_prior"])),  # checked in __post_init__
             categorical=tuple(categorical),
             continuous=data["continuous"],
         )

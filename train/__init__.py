@@ -1,0 +1,12 @@
+"""The training backend (PyTorch): pictures and a config in, a run folder out.
+
+===============  =======================================================================
+`presets`        named configs; `config` is their shape and their validation
+`data`           from ``--data`` to one block of uint8 pictures
+`networks`       generator, trunk, D head, Q head
+`losses`         the terms of the objective; `augment` is what D and Q see of a picture
+`updates`        the two updates of a step, and which parameters each moves
+`loop`           the loop; `checkpoint`, `run`, `monitor`, `sheets` are what it writes
+`start`          from the command's options to a running loop
+===============  =======================================================================
+"""

@@ -1,0 +1,22 @@
+"""The optional parts of an installation, looked for without importing them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from infogan_tool.runtime.errors import MissingExtraError
+
+__all__ = ["TRAIN_MODULES", "require_train_extra"]
+
+TRAIN_MODULES = ("torch", "torchvision", "onnx", "onnxscript", "pydantic", "safetensors", "scipy")
+"""What the extra ``train`` installs."""
+
+
+def require_train_extra(command: str) -> None:
+    """Refuse a command that needs the extra ``train`` where it is not installed.
+
+    Raises:
+        MissingExtraError: One of its modules is missing; the message says how to install it.
+    """
+    if any(find_spec(name) is None for name in TRAIN_MODULES):
+        raise MissingExtraError(f"infogan-tool {command}", "train")

@@ -1,0 +1,141 @@
+"""``infogan-tool train``."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from infogan_tool.cli.extras import require_train_extra
+from infogan_tool.runtime.errors import UsageError
+
+__all__ = ["train"]
+
+_DATA_HELP = (
+    "mnist (ships with the package), fashion-mnist, kmnist, qmnist, emnist, svhn, cifar10, celeba, "
+    "or a folder of IDX files or of pictures."
+)
+
+
+def train(
+    *,
+    preset: Annotated[
+        str | None, typer.Option(help="A named config: compact (the default) or paper.", metavar="NAME")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML or JSON file with any part of a config, over the preset.", metavar="FILE"),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help=_DATA_HELP, metavar="NAME|FOLDER")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Bring pictures to this height and width.", min=8, metavar="PIXELS")
+    ] = None,
+    channels: Annotated[int | None, typer.Option(help="1 (grey) or 3 (colour).", min=1, max=3)] = None,
+    categorical: Annotated[
+        list[int] | None,
+        typer.Option(help="Categories of a categorical code; repeat for more codes; 0: no such code.", min=0),
+    ] = None,
+    continuous: Annotated[int | None, typer.Option(help="Number of continuous codes.", min=0)] = None,
+    noise: Annotated[int | None, typer.Option(help="Number of noise dimensions.", min=0)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of steps, in place of epochs.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Real pictures per step.", min=2)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.", min=0)] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Run folder to make; default: the next number under runs/.", metavar="RUN"),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this run from its last checkpoint.", metavar="RUN")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the scalars for TensorBoard too.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved config as JSON; write nothing.")
+    ] = False,
+) -> None:
+    """Train an InfoGAN on pictures, without labels.
+
+    The config is the preset, with the file's keys laid over it, and the options over both.
+
+    Examples:
+      infogan-tool train --out run
+
+      infogan-tool train --preset paper --epochs 1 --out run
+
+      infogan-tool train --data ./pictures --size 32 --categorical 5
+
+      infogan-tool train --resume run --epochs 60
+    """
+    if epochs and steps:
+        raise UsageError("--epochs and --steps say the same thing twice: give one")
+    schedule = {"epochs": epochs, "steps": steps, "batch_size": batch_size}
+    flags = _given(
+        seed=seed,
+        data=_given(source=data, size=size, channels=channels),
+        latent=_given(
+            categorical=[k for k in categorical if k] if categorical else None,
+            continuous=continuous,
+            noise=noise,
+        ),
+        # Whoever says --epochs does not want the number of steps that a file or an earlier call gave.
+        schedule=_given(**schedule) | ({"steps": None} if epochs else {}),
+    )
+    if resume is None:
+        require_train_extra("train")
+        _start(preset, config, flags, device=device, out=out, tensorboard=tensorboard, dry_run=dry_run)
+        return
+    length = flags.pop("schedule", {})
+    if flags or preset or config or out or dry_run or batch_size:
+        raise UsageError(
+            "--resume takes the run's own config: only --epochs, --steps, --device, --tensorboard go with it"
+        )
+    require_train_extra("train")
+    _resume(resume, length, device=device, tensorboard=tensorboard)
+
+
+def _start(
+    preset: str | None,
+    config: Path | None,
+    flags: dict[str, Any],
+    *,
+    device: str,
+    out: Path | None,
+    tensorboard: bool,
+    dry_run: bool,
+) -> None:
+    from infogan_tool.train.start import plan_training, start_training
+    from rich.console import Console
+
+    plan = plan_training(preset=preset, config_file=config, flags=flags, device=device)
+    if dry_run:
+        print(json.dumps(plan.to_dict(), indent=2))
+        return
+    run, outcome = start_training(plan, out=out, console=Console(stderr=True), tensorboard=tensorboard)
+    _say_what_next(str(run), outcome.step, outcome.total_steps, interrupted=outcome.interrupted)
+
+
+def _resume(path: Path, schedule: dict[str, Any], *, device: str, tensorboard: bool) -> None:
+    from infogan_tool.train.start import resume_training
+    from rich.console import Console
+
+    run, outcome = resume_training(
+        path, schedule=schedule, device=device, console=Console(stderr=True), tensorboard=tensorboard
+    )
+    _say_what_next(str(run), outcome.step, outcome.total_steps, interrupted=outcome.interrupted)
+
+
+def _say_what_next(run: str, step: int, total: int, *, interrupted: bool) -> None:
+    quoted = shlex.quote(run)
+    if interrupted:
+        typer.echo(f"stopped at step {step} of {total} and saved", err=True)
+        typer.echo(f"to go on: infogan-tool train --resume {quoted}", err=True)
+        raise typer.Exit(130)
+    typer.echo(f"done: {step} steps; next: infogan-tool export {quoted} --out BUNDLE", err=True)
+
+
+def _given(**values: object) -> dict[str, Any]:
+    """Return the values that were given: neither None nor an empty table."""
+    return {name: value for name, value in values.items() if value is not None and value != {}}

@@ -1,0 +1,280 @@
+"""Run folder to bundle: build the graphs, prove parity, name the categories, write all at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import secrets
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
+from infogan_tool.export.labels import accuracy, match_labels
+from infogan_tool.export.onnx_graph import OPSET, to_onnx
+from infogan_tool.export.parity import BATCHES, TOLERANCE, Difference, check_parity
+from infogan_tool.runtime.bundle import load_bundle
+from infogan_tool.runtime.contract import (
+    ENCODER_FILE,
+    GENERATOR_FILE,
+    METADATA_FILE,
+    SCHEMA_VERSION,
+    BundleMetadata,
+    GraphFile,
+)
+from infogan_tool.runtime.errors import DataError, OutputExistsError, RunError
+from infogan_tool.runtime.files import write_aside
+from infogan_tool.train.checkpoint import load_networks, read_checkpoint
+from infogan_tool.train.config import config_digest
+from infogan_tool.train.data import load_images, load_test_images
+from infogan_tool.train.networks import build_networks
+from infogan_tool.train.run import RunFolder
+
+from infogan_tool import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+    from infogan_tool.train.checkpoint import Checkpoint
+    from infogan_tool.train.config import DataConfig, TrainConfig
+    from infogan_tool.train.networks import Networks
+    from numpy.typing import NDArray
+
+__all__ = ["ExportOutcome", "export_networks", "export_run"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportOutcome:
+    """What an export wrote and proved."""
+
+    path: Path
+    """The bundle."""
+    metadata: BundleMetadata
+    """As written."""
+    differences: list[Difference]
+    """Every comparison with torch."""
+    label_note: str
+    """Why categories have no names, or an empty text."""
+
+
+def export_run(run_path: Path, out: Path, *, force: bool = False) -> ExportOutcome:
+    """Export the last checkpoint of a run to the bundle ``out``.
+
+    Args:
+        run_path: A run folder.
+        out: The bundle's folder; must not exist, unless ``force``.
+        force: Replace a bundle (or an empty folder) that is at ``out``.
+
+    Returns:
+        What was written. On any error nothing was, and what was at ``out`` is still there.
+
+    Raises:
+        RunError: The run or its checkpoint cannot be used.
+        ParityError: A graph computes something else than torch.
+        OutputExistsError: ``out`` is there.
+        OSError: The bundle cannot be written.
+    """
+    _refuse_taken(out, force=force)
+    run = RunFolder.open(run_path)
+    config, info = run.read_config(), run.read_info()
+    if config.data.size is None or config.data.channels is None:
+        raise RunError(f"{run}/config.json does not say the pictures' size and channels")
+    checkpoint = read_checkpoint(run.last_checkpoint)
+    networks = build_networks(config, size=config.data.size, channels=config.data.channels)
+    load_networks(networks, checkpoint)
+    training = _training_record(config, checkpoint, info)
+    return export_networks(networks, out, force=force, training=training, data=config.data)
+
+
+def export_networks(
+    networks: Networks,
+    out: Path,
+    *,
+    training: dict[str, Any],
+    force: bool = False,
+    data: DataConfig | None = None,
+) -> ExportOutcome:
+    """Export networks to the bundle ``out``; see :func:`export_run`.
+
+    Args:
+        networks: On the CPU.
+        out: The bundle's folder.
+        training: JSON-ready record for the metadata.
+        force: Replace a bundle that is at ``out``.
+        data: Where labelled pictures are that name the categories; None: they stay without names.
+    """
+    _refuse_taken(out, force=force)
+    networks.eval()
+    versions = _versions()
+    contract = {
+        "latent": networks.latent.to_dict(),
+        "image": networks.image.to_dict(),
+        "opset": OPSET,
+        "tool_version": __version__,
+        "versions": versions,
+        "training": training,
+    }
+    bundle_id = _bundle_id(networks, contract)
+    as_text = json.dumps({"bundle_id": bundle_id, **contract}, sort_keys=True)
+    graphs: dict[str, GeneratorGraph | EncoderGraph] = {
+        GENERATOR_FILE: GeneratorGraph(networks).eval(),
+        ENCODER_FILE: EncoderGraph(networks).eval(),
+    }
+    contents = {
+        name: to_onnx(graph, bundle_id=bundle_id, metadata_json=as_text) for name, graph in graphs.items()
+    }
+    differences = check_parity(networks, {name: (graph, contents[name]) for name, graph in graphs.items()})
+    metadata = BundleMetadata(
+        schema_version=SCHEMA_VERSION,
+        bundle_id=bundle_id,
+        tool_version=__version__,
+        latent=networks.latent,
+        image=networks.image,
+        opset=OPSET,
+        graphs={
+            n: GraphFile(sha256=hashlib.sha256(c).hexdigest(), bytes=len(c)) for n, c in contents.items()
+        },
+        versions=versions,
+        training=training,
+        style_names=dict.fromkeys(networks.latent.continuous_names),
+        parity=_parity_record(differences),
+    )
+    with _written_aside(out, force=force) as folder:
+        for name, content in contents.items():
+            write_aside(folder / name, content)
+        _write_metadata(folder, metadata)
+        metadata, label_note = _name_categories(folder, metadata, data)
+        _write_metadata(folder, metadata)
+    return ExportOutcome(path=out, metadata=metadata, differences=differences, label_note=label_note)
+
+
+def _name_categories(
+    folder: Path, metadata: BundleMetadata, data: DataConfig | None
+) -> tuple[BundleMetadata, str]:
+    """Return the metadata with labels and accuracies of the exported encoder, or why there are none."""
+    if data is None or not metadata.latent.categorical:
+        return metadata, "" if data is None else "there is no categorical code to name"
+    size, channels = metadata.image.size, metadata.image.channels
+    try:
+        train = load_images(data.source, size=size, channels=channels, download=False)
+        test = load_test_images(data.source, size=size, channels=channels, download=False)
+    except DataError as error:
+        return metadata, f"categories have no names: {error}"
+    if train.labels is None:
+        return metadata, f"categories have no names: {train.name} has no labels"
+    bundle = load_bundle(folder, device="cpu")
+    found = bundle.encode(_as_hwc(train.images)).categories
+    truth = train.labels.numpy()
+    matches = [match_labels(found[:, i], truth, k) for i, k in enumerate(metadata.latent.categorical)]
+    # With several codes, one of them may follow the labels; naming the others after it would mislead.
+    best = max(range(len(matches)), key=lambda i: matches[i].accuracy)
+    match, code = matches[best], metadata.latent.categorical_names[best]
+    label_of = match.label_of
+    names = train.label_names or tuple(str(i) for i in range(int(truth.max()) + 1))
+    card: dict[str, Any] = {
+        "accuracy": {
+            "code": code,
+            "data": train.name,
+            "train": round(match.accuracy, 4),
+            "train_count": len(train),
+        }
+    }
+    if test is not None and test.labels is not None:
+        test_found = bundle.encode(_as_hwc(test.images)).categories[:, best]
+        card["accuracy"]["test"] = round(accuracy(test_found, test.labels.numpy(), label_of), 4)
+        card["accuracy"]["test_count"] = len(test)
+    labels = {code: tuple(None if i is None else names[i] for i in label_of)}
+    return replace(metadata, labels=labels, card={**metadata.card, **card}), ""
+
+
+def _as_hwc(images: torch.Tensor) -> NDArray[np.uint8]:
+    hwc: NDArray[np.uint8] = images.permute(0, 2, 3, 1).numpy()
+    return hwc
+
+
+def _training_record(config: TrainConfig, checkpoint: Checkpoint, info: dict[str, Any]) -> dict[str, Any]:
+    data = info.get("data") if isinstance(info.get("data"), dict) else {}
+    values = config.to_dict()
+    # A folder's path is its owner's business; the data set's name is what a reader needs.
+    values["data"]["source"] = (
+        data.get("name", values["data"]["source"]) if data else values["data"]["source"]
+    )
+    return {
+        "preset": config.preset,
+        "seed": config.seed,
+        "data": data,
+        "steps": checkpoint.header.step,
+        "images_seen": checkpoint.header.step * config.schedule.batch_size,
+        "config_digest": config_digest(config),
+        "config": values,
+    }
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "onnx", "onnxscript", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def _bundle_id(networks: Networks, contract: dict[str, Any]) -> str:
+    """Return an id that the same weights and contract always give, and no others."""
+    digest = hashlib.sha256(json.dumps(contract, sort_keys=True).encode())
+    for name, tensor in sorted(networks.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _parity_record(differences: list[Difference]) -> dict[str, Any]:
+    greatest: dict[str, float] = {}
+    for d in differences:
+        key = f"{d.graph}:{d.tensor}"
+        greatest[key] = max(greatest.get(key, 0.0), d.max_abs)
+    return {
+        "tolerance": TOLERANCE,
+        "batches": list(BATCHES),
+        "max_abs_difference": {key: float(f"{value:.3g}") for key, value in greatest.items()},
+    }
+
+
+# --- writing the folder in one step ----------------------------------------------------------------------
+
+
+def _refuse_taken(out: Path, *, force: bool) -> None:
+    if not out.exists() and not out.is_symlink():
+        return
+    if not force:
+        raise OutputExistsError(out)
+    if not out.is_dir() or (any(out.iterdir()) and not (out / METADATA_FILE).is_file()):
+        raise OutputExistsError(out, "it is not a bundle, so --force does not replace it; name another")
+
+
+@contextmanager
+def _written_aside(out: Path, *, force: bool) -> Iterator[Path]:
+    """Give a folder beside ``out`` to fill; rename it to ``out`` when the block ends well, else remove it."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    mark = secrets.token_hex(4)
+    aside, old = (out.with_name(f".{out.name}.{mark}.{what}") for what in ("partial", "old"))
+    aside.mkdir()
+    try:
+        yield aside
+        _refuse_taken(out, force=force)
+        if out.exists():
+            out.rename(old)
+        aside.rename(out)
+    except BaseException:
+        if old.exists() and not out.exists():
+            old.rename(out)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_metadata(folder: Path, metadata: BundleMetadata) -> None:
+    write_aside(folder / METADATA_FILE, json.dumps(metadata.to_dict(), indent=2) + "\n")

@@ -1,0 +1,94 @@
+"""The two graphs as torch modules with exactly the inputs and outputs of the bundle contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from infogan_tool.export.inference_form import inference_form
+from infogan_tool.runtime.contract import (
+    encoder_inputs,
+    encoder_outputs,
+    generator_inputs,
+    generator_outputs,
+)
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from infogan_tool.train.networks import Networks
+
+__all__ = ["EncoderGraph", "GeneratorGraph", "random_inputs"]
+
+
+class GeneratorGraph(nn.Module):
+    """generator.onnx: noise, category indices and styles to images. There is no randomness inside."""
+
+    def __init__(self, networks: Networks) -> None:
+        super().__init__()
+        self.spec = networks.latent
+        self.input_shapes = generator_inputs(networks.latent)
+        self.output_shapes = generator_outputs(networks.image)
+        example = torch.zeros(2, networks.latent.dim, 1, 1)
+        self.layers = inference_form(networks.generator.layers, example)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Take the inputs in the order of ``input_shapes``; return images ``(N, C, H, W)``."""
+        given = dict(zip(self.input_shapes, inputs, strict=True))
+        parts = [given["noise"]] if "noise" in given else []
+        if "categories" in given:
+            indices = given["categories"]
+            parts += [F.one_hot(indices[:, i], size).float() for i, size in enumerate(self.spec.categorical)]
+        if "styles" in given:
+            parts.append(given["styles"])
+        images: Tensor = self.layers(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0])
+        return images
+
+
+class EncoderGraph(nn.Module):
+    """q_encoder.onnx: images to category probabilities, style means and style standard deviations."""
+
+    def __init__(self, networks: Networks) -> None:
+        super().__init__()
+        self.spec = networks.latent
+        self.input_shapes = {"images": networks.image.shape}
+        self.output_shapes = encoder_outputs(networks.latent)
+        assert self.input_shapes == encoder_inputs(networks.image)
+        head = networks.q_head
+        example = torch.zeros(2, *networks.image.shape)
+        self.trunk = inference_form(networks.trunk.layers, example)
+        with torch.no_grad():
+            features = networks.trunk(example)
+            hidden = head.hidden(features)
+        self.hidden = inference_form(head.hidden, features)
+        self.logits, self.mean, self.log_var = (
+            inference_form(nn.Sequential(conv), hidden) if conv is not None else None
+            for conv in (head.logits, head.mean, head.log_var)
+        )
+        self.low, self.high = head.low, head.high
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the outputs in the order of ``output_shapes``."""
+        hidden = self.hidden(self.trunk(images))
+        outputs: list[Tensor] = []
+        if self.logits is not None:
+            logits = self.logits(hidden)
+            codes = [torch.softmax(logits[:, part], dim=1) for part in self.spec.logit_slices]
+            outputs.append(torch.cat(codes, dim=1) if len(codes) > 1 else codes[0])
+        if self.mean is not None and self.log_var is not None:
+            log_var = self.low + (self.high - self.low) * torch.sigmoid(self.log_var(hidden))
+            outputs += [self.mean(hidden), torch.exp(0.5 * log_var)]
+        return tuple(outputs)
+
+
+def random_inputs(graph: GeneratorGraph | EncoderGraph, count: int, seed: int) -> tuple[Tensor, ...]:
+    """Return ``count`` valid inputs of a graph: codes inside their ranges, pictures of uniform pixels."""
+    rng = torch.Generator().manual_seed(seed)
+    inputs: list[Tensor] = []
+    for name, shape in graph.input_shapes.items():
+        if name == "categories":
+            drawn = [torch.randint(size, (count, 1), generator=rng) for size in graph.spec.categorical]
+            inputs.append(torch.cat(drawn, dim=1))
+        else:
+            inputs.append(torch.rand(count, *shape, generator=rng) * 2 - 1)
+    return tuple(inputs)

@@ -1,0 +1,130 @@
+"""Parity: the file that users will run, opened by the code that will run it, against torch.
+
+Names, then shapes, then values, at batch sizes other than the traced one; every difference is collected
+before the verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph, random_inputs
+from infogan_tool.runtime.errors import ParityError
+from infogan_tool.runtime.session import GraphSession
+from infogan_tool.train.latents import LatentBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infogan_tool.train.networks import Networks
+    from torch import Tensor
+
+__all__ = ["BATCHES", "TOLERANCE", "Difference", "check_parity", "reference_outputs"]
+
+BATCHES: Final = (1, 2, 7, 64, 256)
+"""Batch sizes that are compared."""
+TOLERANCE: Final = 1e-5
+"""Greatest absolute difference allowed in any output element."""
+_SEED: Final = 20_160_612
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """One output tensor at one batch size."""
+
+    graph: str
+    """File name of the graph."""
+    tensor: str
+    """Name of the output."""
+    batch: int
+    """Batch size."""
+    max_abs: float
+    """Greatest absolute difference to torch; infinite where names, shapes or finiteness differ."""
+    note: str = ""
+    """What differs, if not a value."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is within the tolerance."""
+        return self.max_abs <= TOLERANCE
+
+
+def check_parity(
+    networks: Networks, graphs: Mapping[str, tuple[GeneratorGraph | EncoderGraph, bytes]]
+) -> list[Difference]:
+    """Compare each graph's file with the networks as trained, before any rewriting.
+
+    Args:
+        networks: In evaluation mode, on the CPU.
+        graphs: File name to the graph (which knows its inputs and outputs) and its ONNX file's content.
+
+    Returns:
+        Every comparison made.
+
+    Raises:
+        ParityError: A comparison failed; the message is the table of all that did.
+    """
+    differences = [
+        d for name, (graph, content) in graphs.items() for d in _compare(networks, name, graph, content)
+    ]
+    failed = [d for d in differences if not d.passed]
+    if failed:
+        rows = "\n".join(
+            f"  {d.graph:<16} {d.tensor:<14} batch {d.batch:<4} {d.note or f'{d.max_abs:.3g}'}"
+            for d in failed
+        )
+        raise ParityError(
+            f"the exported graphs differ from torch by more than {TOLERANCE:g}; nothing was written:\n{rows}"
+        )
+    return differences
+
+
+def _compare(
+    networks: Networks, name: str, graph: GeneratorGraph | EncoderGraph, content: bytes
+) -> list[Difference]:
+    session = GraphSession(content, device="cpu")
+    if list(session.outputs) != list(graph.output_shapes):
+        note = f"outputs are {', '.join(session.outputs)}, not {', '.join(graph.output_shapes)}"
+        return [Difference(graph=name, tensor="*", batch=0, max_abs=np.inf, note=note)]
+    differences = []
+    for batch in BATCHES:
+        inputs = random_inputs(graph, batch, _SEED + batch)
+        expected = reference_outputs(networks, graph, inputs)
+        feeds = {key: tensor.numpy() for key, tensor in zip(graph.input_shapes, inputs, strict=True)}
+        for tensor, got in session.run(feeds).items():
+            want = expected[tensor].numpy()
+            if got.shape != want.shape:
+                value, note = np.inf, f"shape {got.shape}, not {want.shape}"
+            else:
+                value = float(np.abs(got.astype(np.float64) - want).max())
+                note = "" if np.isfinite(value) else "not finite"
+                value = value if np.isfinite(value) else np.inf
+            differences.append(Difference(graph=name, tensor=tensor, batch=batch, max_abs=value, note=note))
+    return differences
+
+
+@torch.inference_mode()
+def reference_outputs(
+    networks: Networks, graph: GeneratorGraph | EncoderGraph, inputs: tuple[Tensor, ...]
+) -> dict[str, Tensor]:
+    """Return what the networks as trained compute for a graph's inputs, by output name."""
+    given = dict(zip(graph.input_shapes, inputs, strict=True))
+    if isinstance(graph, EncoderGraph):
+        posterior = networks.recognise(given["images"])
+        codes = [torch.softmax(posterior.logits[:, part], dim=1) for part in networks.latent.logit_slices]
+        return {
+            "probabilities": torch.cat(codes, dim=1) if codes else posterior.logits,
+            "style_mean": posterior.mean,
+            "style_std": torch.exp(0.5 * posterior.log_var),
+        }
+    count = inputs[0].shape[0]
+    latent = LatentBatch(
+        networks.latent,
+        given.get("noise", torch.zeros(count, 0)),
+        given.get("categories", torch.zeros(count, 0, dtype=torch.long)),
+        given.get("styles", torch.zeros(count, 0)),
+    )
+    return {"images": networks.generator(latent.vector())}

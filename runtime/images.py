@@ -1,0 +1,253 @@
+"""Picture files to arrays and back.
+
+Only the formats of :data:`FORMATS` are opened, each by its own reader, so that none of Pillow's others is let
+near a stranger's file. :func:`fit` is the one place that brings a picture to what an encoder was trained on.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from infogan_tool.runtime.errors import PictureError
+from infogan_tool.runtime.files import open_aside, open_regular, printable
+from infogan_tool.runtime.pixels import sheet, to_uint8
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+    import numpy.typing as npt
+    from infogan_tool.runtime.contract import ImageSpec
+
+__all__ = ["FORMATS", "MAX_PIXELS", "fit", "load_picture", "save_png", "sheet", "to_uint8"]
+
+FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+"""What is read, by Pillow's names; PPM includes PBM, PGM and PFM."""
+
+MAX_PIXELS: Final = 1 << 26
+"""A picture with more pixels than this (8,192 x 8,192) is refused before it is decoded."""
+
+_PLUGINS: Final = {kind: f"{'WebP' if kind == 'WEBP' else kind.capitalize()}ImagePlugin" for kind in FORMATS}
+_MARKS: Final = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"BM": "BMP",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+    b"II+\x00": "TIFF",
+    b"MM\x00+": "TIFF",
+}
+"""First bytes of a file of each kind; PPM and WEBP need more than a beginning."""
+_HEAD_BYTES: Final = 16
+_MAX_REASON: Final = 200
+_EXIF_ORIENTATION: Final = 0x0112
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each value of the EXIF orientation."""
+
+
+def load_picture(path: str | Path, spec: ImageSpec) -> npt.NDArray[np.uint8]:
+    """Read a picture file and bring it to a bundle's size and channels; see :func:`fit`.
+
+    Args:
+        path: A file in one of :data:`FORMATS`, told by its content; of an animation the first frame is read.
+        spec: The bundle's image spec.
+
+    Returns:
+        uint8 ``(H, W, C)``, 0 is black.
+
+    Raises:
+        PictureError: The file is missing, not a regular file, not a picture, damaged or too large.
+    """
+    name = printable(path)
+    try:
+        file = open_regular(path)
+    except OSError as error:
+        raise PictureError(f"{name}: {_reason(error)}") from error
+    except ValueError as error:
+        raise PictureError(printable(error)) from error
+    try:
+        with file, _no_warnings():
+            image = _open(file)
+            image.load()
+            return fit(_upright(image), spec)
+    except PictureError as error:
+        raise PictureError(f"{name}: {error}") from error
+    except Exception as error:  # decoders raise whatever a damaged file leads them to
+        raise PictureError(f"{name}: damaged: {_reason(error)}") from error
+
+
+def fit(image: Image.Image, spec: ImageSpec) -> npt.NDArray[np.uint8]:
+    """Bring an opened picture of any size and mode to the size and channels of ``spec``.
+
+    16-bit and float pictures are scaled to 8 bits; the picture is resized with antialiasing, its aspect kept,
+    and padded to a square with the median colour of its border; what is transparent is laid on white, or on
+    black where the opaque part is light. A picture that has the size and channels already keeps its values.
+
+    Returns:
+        uint8 ``(H, W, C)``, 0 is black.
+
+    Raises:
+        PictureError: The picture has no pixels, or its values have no known scale.
+    """
+    image = _eight_bits(image)
+    scale = spec.size / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    if (width, height) != image.size:
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    pixels = np.asarray(_opaque(image).convert("L" if spec.channels == 1 else "RGB"))
+    pixels = pixels.reshape(height, width, spec.channels)
+    if width == height:
+        return np.ascontiguousarray(pixels)
+    border = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
+    square = np.empty((spec.size, spec.size, spec.channels), np.uint8)
+    square[:] = np.rint(np.median(np.concatenate(border), axis=0))
+    top, left = (spec.size - height) // 2, (spec.size - width) // 2
+    square[top : top + height, left : left + width] = pixels
+    return square
+
+
+def save_png(path: str | Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write uint8 ``(H, W, C)`` or ``(H, W)`` as a PNG, aside and renamed.
+
+    Raises:
+        PictureError: The array is of another type or shape.
+        OSError: The file cannot be written.
+    """
+    channels = image.shape[2] if image.ndim == 3 else 1  # noqa: PLR2004 - HWC
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or channels not in (1, 3) or not image.size:
+        raise PictureError(f"a PNG needs a uint8 image (H, W, 1 or 3); got {image.dtype} {image.shape}")
+    picture = Image.fromarray(image if channels == 3 else image.reshape(image.shape[:2]))  # noqa: PLR2004 - RGB
+    with open_aside(path) as file:
+        picture.save(file, format="PNG")
+
+
+# --- opening -----------------------------------------------------------------------------------------------
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    kind = _format(head)
+    if kind is None:
+        raise PictureError(
+            f"not a picture of a known format ({', '.join(FORMATS)})" if head else "an empty file"
+        )
+    import_module("PIL." + _PLUGINS[kind])
+    # Straight to the one reader: Image.open would load and try others, and has a pixel limit of its own.
+    image: Image.Image = Image.OPEN[kind][0](file, "")
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise PictureError("a picture without pixels")
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"{width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are read")
+    return image
+
+
+def _format(head: bytes) -> str | None:
+    if head[:4] == b"RIFF":
+        return "WEBP" if head[8:12] == b"WEBP" else None
+    if head[:1] == b"P":
+        return "PPM" if head[1:2] in b"123456fF" and head[2:3].isspace() else None
+    return next((kind for mark, kind in _MARKS.items() if head.startswith(mark)), None)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - EXIF that cannot be read says nothing of the picture
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+# --- modes -------------------------------------------------------------------------------------------------
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return the picture as L, RGB or, where something is transparent, RGBA."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _scaled(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return image.convert("RGB") if image.getchannel("A").getextrema()[0] == 255 else image  # noqa: PLR2004
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    """Return a picture of 16 or 32 bits, or of floats, as L.
+
+    Full intensity is 65,535 for 16 bits, and for 32 bits too where nothing is above it, because that is how
+    readers return 16-bit pictures. For floats it is the first of 1, 255 and 65,535 that nothing is above.
+    """
+    values = np.asarray(image)
+    low, high = float(values.min()), float(values.max())
+    scales = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0, 2.0**31 - 1)
+    full = next((scale for scale in scales if high <= scale), None)
+    if full is None or not low >= 0:
+        raise PictureError(f"the picture holds values from {low:g} to {high:g}, a scale that is not known")
+    scaled = np.multiply(values, 255.0 / full, dtype=np.float32)
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Lay what is transparent on white, or on black where the opaque part is light: it stays visible."""
+    if image.mode != "RGBA":
+        return image
+    opacity = np.asarray(image.getchannel("A"), np.float64)
+    light = np.asarray(image.convert("L"), np.float64)
+    is_light = (light * opacity).sum() > 127.5 * opacity.sum()
+    paper = Image.new("RGBA", image.size, (0, 0, 0, 255) if is_light else (255, 255, 255, 255))
+    return Image.alpha_composite(paper, image).convert("RGB")
+
+
+# --- warnings and reasons ----------------------------------------------------------------------------------
+
+
+class _Silence:
+    """Warnings are off while any thread reads a picture: the filters are the process's, so it counts them."""
+
+    lock = threading.Lock()
+    depth = 0
+    saved: Any = None
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    if getattr(sys.flags, "context_aware_warnings", False):  # Python 3.14: the filters are the thread's own
+        with warnings.catch_warnings(action="ignore"):
+            yield
+        return
+    with _Silence.lock:
+        if _Silence.depth == 0:
+            _Silence.saved = warnings.catch_warnings(action="ignore")
+            _Silence.saved.__enter__()
+        _Silence.depth += 1
+    try:
+        yield
+    finally:
+        with _Silence.lock:
+            _Silence.depth -= 1
+            if _Silence.depth == 0:
+                _Silence.saved.__exit__(None, None, None)
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return printable(text[:_MAX_REASON]) or type(error).__name__

@@ -1,0 +1,42 @@
+"""Small configs on real MNIST pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from infogan_tool.train.config import lay_over, validate_config
+from infogan_tool.train.data import load_images
+from infogan_tool.train.presets import paper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infogan_tool.train.config import TrainConfig
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def mnist() -> torch.Tensor:
+    """A thousand real digits, uint8 (1000, 1, 28, 28)."""
+    return load_images("mnist").images[:1000]
+
+
+@pytest.fixture
+def tiny() -> Callable[..., TrainConfig]:
+    """A function that returns preset `paper` at tiny widths, with changes."""
+
+    def make(changes: dict[str, Any] | None = None) -> TrainConfig:
+        small = {
+            "data": {"size": 28, "channels": 1},
+            "networks": {"base_width": 4, "full_width": 16, "q_width": 8},
+            "schedule": {"batch_size": 50, "epochs": 2, "log_every": 7},
+        }
+        return validate_config(lay_over(lay_over(paper(), small), changes or {}))
+
+    return make

@@ -1,0 +1,40 @@
+"""Writers of small data sets for the tests of infogan_tool.train.data."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+
+def idx_bytes(array: npt.NDArray[Any]) -> bytes:
+    """Return the IDX file of a uint8 array of any shape."""
+    sizes = b"".join(length.to_bytes(4, "big") for length in array.shape)
+    return bytes((0, 0, 8, array.ndim)) + sizes + array.astype(np.uint8).tobytes()
+
+
+def write_idx(path: Path, array: npt.NDArray[Any]) -> Path:
+    """Write a uint8 array in IDX format, gzipped if the name ends in .gz."""
+    content = idx_bytes(array)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(content, 1, mtime=0) if path.suffix == ".gz" else content)
+    return path
+
+
+def random_pictures(*shape: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Return a uint8 array of noise."""
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def write_picture(path: Path, array: npt.NDArray[Any], **options: int) -> Path:
+    """Write one uint8 picture (H, W) or (H, W, C)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+    return path

@@ -1,0 +1,118 @@
+"""Presets, files and flags; what a typo is told."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from infogan_tool.runtime.errors import ConfigError, UsageError
+from infogan_tool.runtime.latent import LatentSpec
+from infogan_tool.train.config import config_digest, validate_config
+from infogan_tool.train.presets import DEFAULT_PRESET, PRESETS, resolve_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_full_configs(name: str) -> None:
+    config = validate_config(PRESETS[name]())
+    assert config.preset == name
+    assert validate_config(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_paper_is_the_paper() -> None:
+    config = resolve_config(preset="paper")
+    assert config.latent == LatentSpec(noise=62, noise_prior="uniform", categorical=(10,), continuous=2)
+    assert config.latent.dim == 74
+    assert (config.optimizer.d_lr, config.optimizer.g_lr) == (2e-4, 1e-3)
+    assert (config.schedule.batch_size, config.schedule.epochs) == (100, 100)
+    assert config.augment.strength == 0
+
+
+def test_flags_win_over_file_over_preset(tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    file.write_text(
+        'preset = "paper"\nseed = 5\n[schedule]\nepochs = 7\nbatch_size = 64\n[latent]\ncategorical = [3, 4]\n'
+    )
+    config = resolve_config(file=file, flags={"schedule": {"epochs": 2}})
+    assert (config.preset, config.seed) == ("paper", 5)
+    assert (config.schedule.epochs, config.schedule.batch_size) == (2, 64)
+    assert config.latent.categorical == (3, 4)
+    assert config.latent.noise == PRESETS["paper"]()["latent"]["noise"], (
+        "the rest of a table stays the preset's"
+    )
+    assert resolve_config(file=file, preset="compact").networks.base_width == 32
+    assert resolve_config().preset == DEFAULT_PRESET
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"objective": {"lambda_continous": 1}},
+            r"objective\.lambda_continous.*'objective\.lambda_continuous'",
+        ),
+        ({"batch_size": 3}, r"unknown key 'batch_size' \(did you mean 'schedule\.batch_size'\?\)"),
+        ({"sched": {}}, r"unknown key 'sched' \(did you mean 'schedule'\?\)"),
+        ({"latent": {"catagorical": [3]}}, r"catagorical.*'categorical'"),
+        ({"latent": {"categorical": [1]}}, "at least 2 categories"),
+        ({"latent": {"categorical": [], "continuous": 0}}, "has no code"),
+        ({"latent": {"noise_prior": "gauss"}}, "unknown noise_prior 'gauss'"),
+        ({"latent": {"noise": -1}}, "at least 0"),
+        ({"latent": {"noise": 10**9}}, "at most"),
+        ({"optimizer": {"d_lr": 0}}, r"optimizer\.d_lr'.*greater than 0.*not 0"),
+        ({"optimizer": {"d_lr": "fast"}}, r"optimizer\.d_lr"),
+        ({"objective": {"log_variance": [2, -4]}}, "low below high"),
+        ({"data": {"channels": 2}}, r"data\.channels"),
+        ({"seed": -1}, "seed"),
+        ({"schedule": 3}, "schedule"),
+    ],
+)
+def test_mistake_is_one_line_that_names_the_key(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        resolve_config(flags=values)
+    assert "\n" not in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"strenght.*epocks"):
+        resolve_config(flags={"schedule": {"epocks": 1}, "augment": {"strenght": 1}})
+
+
+def test_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'paper'"):
+        resolve_config(preset="papr")
+
+
+@pytest.mark.parametrize("content", ["seed = = 1", "[", "\x00", '"just text"'])
+def test_broken_toml_is_one_line(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "f.toml"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=r"f\.toml") as error:
+        resolve_config(file=file)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["[1]", "[" * 100_000, "{"])
+def test_broken_json_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "f.json"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=r"f\.json"):
+        resolve_config(file=file)
+
+
+def test_missing_and_huge_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        resolve_config(file=tmp_path / "nothing.toml")
+    huge = tmp_path / "huge.toml"
+    huge.write_bytes(b"#" * 2_000_000)
+    with pytest.raises(ConfigError, match="larger than"):
+        resolve_config(file=huge)
+
+
+def test_digest_changes_with_any_value() -> None:
+    base = resolve_config()
+    assert config_digest(base) == config_digest(resolve_config())
+    assert config_digest(base) != config_digest(resolve_config(flags={"augment": {"strength": 0.1}}))

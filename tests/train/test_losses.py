@@ -1,0 +1,84 @@
+"""Each term against torch.distributions or the formula written out."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from infogan_tool.runtime.latent import LatentSpec
+from infogan_tool.train.latents import sample_latents
+from infogan_tool.train.losses import (
+    code_nll,
+    discriminator_loss,
+    entropy_vector,
+    gaussian_nll,
+    generator_loss,
+)
+from infogan_tool.train.networks import QPosterior
+from torch.distributions import Bernoulli, Categorical, Normal, Uniform
+
+SPEC = LatentSpec(noise=2, noise_prior="uniform", categorical=(4, 3), continuous=3)
+
+
+def test_gaussian_nll_is_the_normal_density() -> None:
+    rng = torch.Generator().manual_seed(0)
+    value, mean, log_var = (torch.randn(50, 3, generator=rng) for _ in range(3))
+    expected = -Normal(mean, torch.exp(0.5 * log_var)).log_prob(value)
+    torch.testing.assert_close(gaussian_nll(value, mean, log_var), expected)
+
+
+def test_adversarial_losses_are_bernoulli_likelihoods() -> None:
+    rng = torch.Generator().manual_seed(1)
+    real, fake = torch.randn(40, generator=rng) * 3, torch.randn(40, generator=rng) * 3
+    ones, zeros = torch.ones(40), torch.zeros(40)
+    d_loss = -Bernoulli(logits=real).log_prob(ones).mean() - Bernoulli(logits=fake).log_prob(zeros).mean()
+    torch.testing.assert_close(discriminator_loss(real, fake), d_loss)
+    torch.testing.assert_close(generator_loss(fake), -Bernoulli(logits=fake).log_prob(ones).mean())
+
+
+def test_adversarial_losses_stay_finite_at_extreme_logits() -> None:
+    far = torch.tensor([-1e4, 1e4])
+    assert torch.isfinite(discriminator_loss(far, far))
+    assert torch.isfinite(generator_loss(far))
+
+
+def test_code_nll_per_code() -> None:
+    rng = torch.Generator().manual_seed(2)
+    latent = sample_latents(SPEC, 64, rng)
+    logits = torch.randn(64, 7, generator=rng)
+    mean, log_var = torch.randn(64, 3, generator=rng), torch.randn(64, 3, generator=rng)
+    nll = code_nll(QPosterior(logits, mean, log_var), latent)
+    expected = [
+        -Categorical(logits=logits[:, :4]).log_prob(latent.categories[:, 0]).mean(),
+        -Categorical(logits=logits[:, 4:]).log_prob(latent.categories[:, 1]).mean(),
+        *(-Normal(mean, torch.exp(0.5 * log_var)).log_prob(latent.styles).mean(dim=0)),
+    ]
+    torch.testing.assert_close(nll, torch.stack(expected))
+
+
+def test_entropies_are_those_of_the_priors() -> None:
+    expected = [
+        Categorical(logits=torch.zeros(4)).entropy(),
+        Categorical(logits=torch.zeros(3)).entropy(),
+        *[Uniform(-1.0, 1.0).entropy()] * 3,
+    ]
+    torch.testing.assert_close(entropy_vector(SPEC, torch.device("cpu")), torch.stack(expected))
+
+
+def test_bound_of_a_perfect_and_of_a_useless_posterior() -> None:
+    latent = sample_latents(SPEC, 4096, torch.Generator().manual_seed(3))
+    entropies = entropy_vector(SPEC, torch.device("cpu"))
+    codes = latent.vector()[:, SPEC.noise :]
+    perfect = QPosterior(codes[:, :7] * 50, latent.styles, torch.full((4096, 3), -4.0))
+    bound = entropies - code_nll(perfect, latent)
+    torch.testing.assert_close(bound[:2], entropies[:2])
+    # H(c) - h(N(0, exp(-4))) at the lower bound of the variance
+    best = math.log(2) + 2 - 0.5 * math.log(2 * math.pi)
+    torch.testing.assert_close(bound[2:], torch.full((3,), best))
+
+    useless = QPosterior(torch.zeros(4096, 7), torch.zeros(4096, 3), torch.full((4096, 3), math.log(1 / 3)))
+    bound = entropies - code_nll(useless, latent)
+    torch.testing.assert_close(bound[:2], torch.zeros(2), atol=1e-6, rtol=0)
+    assert (bound[2:] < 0).all(), "a Gaussian is never quite the uniform prior"
+    assert bound[2:].min().item() == pytest.approx(-0.176, abs=0.02)

@@ -1,0 +1,105 @@
+"""Shapes, weights and places of the networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from infogan_tool.runtime.errors import UsageError
+from infogan_tool.train.networks import build_networks
+from infogan_tool.train.presets import resolve_config
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infogan_tool.train.config import TrainConfig
+
+
+@pytest.mark.parametrize(("size", "channels"), [(8, 1), (16, 3), (20, 1), (28, 1), (32, 3), (64, 1), (64, 3)])
+def test_same_networks_serve_every_size(tiny: Callable[..., TrainConfig], size: int, channels: int) -> None:
+    config = tiny()
+    networks = build_networks(config, size=size, channels=channels)
+    images = networks.generator(torch.randn(3, config.latent.dim))
+    assert images.shape == (3, channels, size, size)
+    assert images.min().item() >= 0
+    assert images.max().item() <= 1
+    assert networks.discriminate(images).shape == (3,)
+    posterior = networks.recognise(images)
+    assert posterior.logits.shape == (3, 10)
+    assert posterior.mean.shape == posterior.log_var.shape == (3, 2)
+
+
+@pytest.mark.parametrize("size", [6, 17, 30, 100])
+def test_size_that_does_not_halve_is_refused_with_the_nearest(
+    tiny: Callable[..., TrainConfig], size: int
+) -> None:
+    with pytest.raises(UsageError, match=r"use --size \d+ or \d+") as error:
+        build_networks(tiny(), size=size, channels=1)
+    for nearest in str(error.value).split("--size ")[1].split(" or "):
+        build_networks(tiny(), size=int(nearest), channels=1)
+
+
+def test_paper_has_the_layers_of_the_paper() -> None:
+    networks = build_networks(resolve_config(preset="paper"), size=28, channels=1)
+
+    def convolutions(part: nn.Module) -> list[tuple[int, int, int, int]]:
+        kinds = (nn.Conv2d, nn.ConvTranspose2d)
+        return [
+            (m.in_channels, m.out_channels, int(m.kernel_size[0]), int(m.stride[0]))
+            for m in part.modules()
+            if isinstance(m, kinds)
+        ]
+
+    assert convolutions(networks.trunk) == [(1, 64, 4, 2), (64, 128, 4, 2), (128, 1024, 7, 1)]
+    assert convolutions(networks.d_head) == [(1024, 1, 1, 1)]
+    assert convolutions(networks.q_head) == [
+        (1024, 128, 1, 1),
+        (128, 10, 1, 1),
+        (128, 2, 1, 1),
+        (128, 2, 1, 1),
+    ]
+    assert convolutions(networks.generator) == [
+        (74, 1024, 1, 1),
+        (1024, 128, 7, 1),
+        (128, 64, 4, 2),
+        (64, 1, 4, 2),
+    ]
+    weights = torch.cat([m.weight.flatten() for m in networks.modules() if isinstance(m, nn.ConvTranspose2d)])
+    assert weights.std().item() == pytest.approx(0.02, rel=0.01)
+    scales = torch.cat([m.weight for m in networks.modules() if isinstance(m, nn.BatchNorm2d)])
+    assert scales.mean().item() == pytest.approx(1, abs=0.002)
+    assert scales.std().item() == pytest.approx(0.02, rel=0.1)
+
+
+def test_weights_depend_on_the_seed_alone(tiny: Callable[..., TrainConfig]) -> None:
+    torch.manual_seed(1)
+    first = build_networks(tiny(), size=28, channels=1).state_dict()
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    second = build_networks(tiny(), size=28, channels=1).state_dict()
+    assert torch.equal(torch.get_rng_state(), state), (
+        "building networks must not use up the caller's randomness"
+    )
+    other = build_networks(tiny({"seed": 1}), size=28, channels=1).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["trunk.layers.0.weight"], other["trunk.layers.0.weight"])
+
+
+def test_log_variance_stays_inside_its_bounds(tiny: Callable[..., TrainConfig]) -> None:
+    networks = build_networks(tiny({"objective": {"log_variance": [-3, 1]}}), size=28, channels=1)
+    assert networks.q_head.log_var is not None
+    for bias, bound in ((-1e4, -3.0), (1e4, 1.0)):
+        nn.init.constant_(networks.q_head.log_var.bias, bias)
+        log_var = networks.recognise(torch.rand(4, 1, 28, 28)).log_var
+        torch.testing.assert_close(log_var, torch.full((4, 2), bound))
+
+
+@pytest.mark.parametrize("latent", [{"categorical": []}, {"continuous": 0}, {"noise": 0}])
+def test_absent_parts_of_the_latent(tiny: Callable[..., TrainConfig], latent: dict[str, object]) -> None:
+    config = tiny({"latent": latent})
+    networks = build_networks(config, size=28, channels=1)
+    posterior = networks.recognise(networks.generator(torch.zeros(2, config.latent.dim)))
+    assert posterior.logits.shape == (2, config.latent.num_logits)
+    assert posterior.mean.shape == (2, config.latent.continuous)

@@ -1,0 +1,153 @@
+"""Which parameters each update moves, and what stops it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from infogan_tool.runtime.errors import NonFiniteError
+from infogan_tool.train.latents import sample_latents
+from infogan_tool.train.networks import build_networks
+from infogan_tool.train.updates import Updates, metric_names
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infogan_tool.train.config import TrainConfig
+
+PARTS = ("generator", "trunk", "d_head", "q_head")
+
+
+def make(config: TrainConfig) -> tuple[Updates, torch.Generator]:
+    rng = torch.Generator().manual_seed(0)
+    return Updates(build_networks(config, size=28, channels=1), config, rng), rng
+
+
+def snapshot(module: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().clone() for name, p in module.named_parameters()}
+
+
+def moved_parts(updates: Updates, before: dict[str, Tensor]) -> set[str]:
+    changed = {name for name, p in updates.networks.named_parameters() if not torch.equal(p, before[name])}
+    return {part for part in PARTS if any(name.startswith(part + ".") for name in changed)}
+
+
+@pytest.fixture
+def real(mnist: Tensor) -> Tensor:
+    return mnist[:32].float() / 255
+
+
+def test_d_step_moves_trunk_and_d_head_only(tiny: Callable[..., TrainConfig], real: Tensor) -> None:
+    updates, rng = make(tiny())
+    fake = updates.networks.generator(sample_latents(tiny().latent, 32, rng).vector())
+    before = snapshot(updates.networks)
+    updates.d_step(real, fake)
+    assert moved_parts(updates, before) == {"trunk", "d_head"}
+    assert all(p.grad is None for p in updates.networks.generator.parameters())
+
+
+def test_g_step_moves_generator_and_q_head_only(tiny: Callable[..., TrainConfig]) -> None:
+    updates, rng = make(tiny())
+    latent = sample_latents(tiny().latent, 32, rng)
+    before = snapshot(updates.networks)
+    updates.g_step(updates.networks.generator(latent.vector()), latent)
+    assert moved_parts(updates, before) == {"generator", "q_head"}
+    assert all(p.requires_grad for p in updates.networks.parameters()), "D must be able to learn again"
+
+
+def test_without_lambda_the_code_terms_move_nothing(tiny: Callable[..., TrainConfig]) -> None:
+    updates, rng = make(tiny({"objective": {"lambda_categorical": 0.0, "lambda_continuous": 0.0}}))
+    latent = sample_latents(tiny().latent, 32, rng)
+    before = snapshot(updates.networks)
+    updates.g_step(updates.networks.generator(latent.vector()), latent)
+    assert moved_parts(updates, before) == {"generator"}
+
+
+def test_running_statistics_are_those_of_real_pictures(
+    tiny: Callable[..., TrainConfig], real: Tensor
+) -> None:
+    updates, rng = make(tiny())
+    latent = sample_latents(tiny().latent, 32, rng)
+    networks = updates.networks
+    norm = next(m for m in networks.trunk.modules() if isinstance(m, nn.BatchNorm2d))
+    before = norm.running_mean.clone()  # type: ignore[union-attr]
+    updates.g_step(networks.generator(latent.vector()), latent)
+    assert torch.equal(norm.running_mean, before)  # type: ignore[arg-type]
+    conv_out = networks.trunk.layers[:3](real)  # Conv, LeakyReLU, Conv: what the first BatchNorm sees
+    updates.d_step(real, networks.generator(latent.vector()))
+    expected = 0.9 * before + 0.1 * conv_out.mean(dim=(0, 2, 3))
+    torch.testing.assert_close(norm.running_mean, expected)
+    assert norm.track_running_stats
+
+
+def test_step_returns_a_scalar_per_name(tiny: Callable[..., TrainConfig], real: Tensor) -> None:
+    config = tiny()
+    updates, rng = make(config)
+    scalars = updates.step(real, sample_latents(config.latent, 32, rng))
+    record = dict(zip(metric_names(config.latent), scalars.tolist(), strict=True))
+    bounds = [record[f"MI/{name}"] for name in config.latent.code_names]
+    assert record["MI/lower_bound"] == pytest.approx(sum(bounds), abs=1e-5)
+    entropies = config.latent.entropies
+    assert record["MI/k1"] == pytest.approx(entropies["k1"] - record["Loss/Q/categorical"], abs=1e-5)
+    assert 0 < record["Scores/real"] < 1
+    assert 0 < record["Scores/fake_before_g"] < 1
+
+
+def test_learns_the_codes_of_its_own_pictures(tiny: Callable[..., TrainConfig], mnist: Tensor) -> None:
+    config = tiny({"latent": {"categorical": [3]}, "optimizer": {"g_lr": 5e-3}})
+    updates, rng = make(config)
+    names = metric_names(config.latent)
+    index = names.index("MI/k1")
+    history = [
+        updates.step(mnist[i * 10 % 900 :][:32].float() / 255, sample_latents(config.latent, 32, rng))[
+            index
+        ].item()
+        for i in range(150)
+    ]
+    assert sum(history[:10]) / 10 < 0.2
+    assert sum(history[-10:]) / 10 > 0.8 * config.latent.entropies["k1"]
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_bad_picture_stops_before_d_moves(
+    tiny: Callable[..., TrainConfig], real: Tensor, poison: float
+) -> None:
+    updates, rng = make(tiny())
+    before = snapshot(updates.networks)
+    real[3, 0, 5, 5] = poison
+    with pytest.raises(NonFiniteError, match="Loss/D/adv"):
+        updates.step(real, sample_latents(tiny().latent, 32, rng))
+    assert not moved_parts(updates, before)
+
+
+def test_bad_weight_of_g_stops_before_g_moves(tiny: Callable[..., TrainConfig]) -> None:
+    updates, rng = make(tiny())
+    latent = sample_latents(tiny().latent, 32, rng)
+    with torch.no_grad():
+        updates.networks.q_head.mean.bias[1] = float("nan")  # type: ignore[union-attr]
+    before = snapshot(updates.networks.generator)
+    with pytest.raises(NonFiniteError, match="Loss/Q/c2 = nan") as error:
+        updates.g_step(updates.networks.generator(latent.vector()), latent)
+    assert "Loss/Q/c1" not in str(error.value)
+    assert all(torch.equal(p, before[n]) for n, p in updates.networks.generator.named_parameters())
+
+
+def test_bad_gradient_alone_stops_too(tiny: Callable[..., TrainConfig], real: Tensor) -> None:
+    updates, rng = make(tiny())
+    before = snapshot(updates.networks)
+    updates.networks.d_head.logit.weight.register_hook(lambda grad: grad * float("inf"))
+    with pytest.raises(NonFiniteError, match="gradient of Loss/D/adv"):
+        updates.step(real, sample_latents(tiny().latent, 32, rng))
+    assert not moved_parts(updates, before)
+
+
+def test_fake_score_leaves_everything_as_it_is(tiny: Callable[..., TrainConfig]) -> None:
+    updates, rng = make(tiny({"augment": {"strength": 0.5}}))
+    latent = sample_latents(tiny().latent, 32, rng)
+    state = {name: t.clone() for name, t in updates.networks.state_dict().items()}
+    randomness = rng.get_state()
+    assert 0 < updates.fake_score(latent).item() < 1
+    assert torch.equal(rng.get_state(), randomness)
+    assert all(torch.equal(updates.networks.state_dict()[name], t) for name, t in state.items())

@@ -1,0 +1,168 @@
+"""Checkpoints: one safetensors file each, tensors with a JSON header, never a pickled object.
+
+A checkpoint holds all that the next step depends on: weights, BatchNorm statistics, both optimizers, the
+random states and the sums of the current logging interval. A run cut in two and resumed therefore writes the
+same numbers as an uncut one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from infogan_tool.runtime.errors import RunError
+from infogan_tool.runtime.files import write_aside
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infogan_tool.train.meters import Meters
+    from infogan_tool.train.updates import Updates
+    from torch import nn
+
+__all__ = [
+    "CHECKPOINT_SCHEMA",
+    "Checkpoint",
+    "CheckpointHeader",
+    "load_networks",
+    "read_checkpoint",
+    "write_checkpoint",
+]
+
+CHECKPOINT_SCHEMA: Final = 1
+_HEADER_KEY: Final = "infogan.checkpoint"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointHeader:
+    """The JSON in a checkpoint's header."""
+
+    schema_version: int
+    """Version of this layout."""
+    step: int
+    """Steps done."""
+    meter_count: int
+    """Steps in the sums of the current logging interval."""
+    data_digest: str
+    """Digest of the pictures trained on."""
+    device: str
+    """``cpu`` or ``cuda``: random states are restored on the same kind only."""
+    tool_version: str
+    """Version of infogan-tool that wrote it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """A checkpoint as read from its file."""
+
+    path: Path
+    header: CheckpointHeader
+    tensors: dict[str, Tensor]
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """Return the tensors under ``name/``, without that prefix."""
+        prefix = f"{name}/"
+        return {key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)}
+
+    def restore(self, updates: Updates, rng: torch.Generator, meters: Meters) -> bool:
+        """Put everything back.
+
+        Returns:
+            Whether the random states were restored too; False when the checkpoint comes from another kind of
+            device, whose random numbers differ.
+
+        Raises:
+            RunError: The checkpoint is of other networks.
+        """
+        load_networks(updates.networks, self)
+        _load_optimizer(updates.d_optimizer, self.part("d_optimizer"), self.path)
+        _load_optimizer(updates.g_optimizer, self.part("g_optimizer"), self.path)
+        meters.load(self.part("meters")["sums"], self.header.meter_count)
+        if self.header.device != rng.device.type:
+            return False
+        states = self.part("rng")
+        rng.set_state(states["latents"])
+        torch.set_rng_state(states["torch"])
+        if "cuda" in states:
+            torch.cuda.set_rng_state(states["cuda"])
+        return True
+
+
+def write_checkpoint(
+    path: Path, updates: Updates, rng: torch.Generator, meters: Meters, header: CheckpointHeader
+) -> None:
+    """Write the state after ``header.step`` steps to ``path``, aside and renamed."""
+    tensors = {f"networks/{name}": tensor for name, tensor in updates.networks.state_dict().items()}
+    for name, optimizer in (("d_optimizer", updates.d_optimizer), ("g_optimizer", updates.g_optimizer)):
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors.update({f"{name}/{index}/{key}": value for key, value in state.items()})
+    tensors["meters/sums"] = meters.sums
+    tensors["rng/latents"] = rng.get_state()
+    tensors["rng/torch"] = torch.get_rng_state()
+    if rng.device.type == "cuda":
+        tensors["rng/cuda"] = torch.cuda.get_rng_state()
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_aside(path, save(content, {_HEADER_KEY: json.dumps(asdict(header))}))
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint, trusting nothing.
+
+    Raises:
+        RunError: It is missing, damaged, not ours, or of another schema.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            values: Any = json.loads((file.metadata() or {}).get(_HEADER_KEY, "null"))
+            if not isinstance(values, dict):
+                raise RunError(f"{path} is not a checkpoint of infogan-tool")
+            if values.get("schema_version") != CHECKPOINT_SCHEMA:
+                raise RunError(
+                    f"{path} has checkpoint schema {values.get('schema_version')!r:.20}; this version reads "
+                    f"{CHECKPOINT_SCHEMA}: resume with the infogan-tool that wrote it"
+                )
+            header = CheckpointHeader(**values)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is not there: the run has no checkpoint yet") from error
+    except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(f"{path} cannot be read as a checkpoint: {error}") from error
+    if not isinstance(header.step, int) or header.step < 0 or not isinstance(header.meter_count, int):
+        raise RunError(f"{path} has a damaged header")
+    return Checkpoint(path=path, header=header, tensors=tensors)
+
+
+def load_networks(networks: nn.Module, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's weights and BatchNorm statistics into networks of the same config.
+
+    Raises:
+        RunError: A tensor is missing, unknown or of another shape.
+    """
+    stored, own = checkpoint.part("networks"), networks.state_dict()
+    wrong = sorted(stored.keys() ^ own.keys())
+    wrong += [name for name in own if name in stored and stored[name].shape != own[name].shape]
+    if wrong:
+        raise RunError(
+            f"{checkpoint.path} does not fit the run's config: {wrong[0]} (and {len(wrong) - 1} more)"
+        )
+    networks.load_state_dict(stored)
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, stored: dict[str, Tensor], path: Path) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for name, tensor in stored.items():
+        index, _, key = name.partition("/")
+        if not index.isdecimal() or int(index) >= len(parameters):
+            raise RunError(f"{path} has an optimizer state for a parameter that is not there: {name}")
+        if tensor.ndim and tensor.shape != parameters[int(index)].shape:
+            raise RunError(f"{path} has an optimizer state of another shape: {name}")
+        state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,229 @@
+"""The training config: one tree of frozen tables that says a whole run.
+
+A preset is a function that returns a full config (presets.py). A file (TOML or JSON) and then the command's
+flags are laid over it, key by key; what comes out is validated, written into the run folder and never
+changed afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from infogan_tool.runtime.errors import ConfigError, did_you_mean
+from infogan_tool.runtime.files import read_limited
+from infogan_tool.runtime.latent import LatentSpec
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+__all__ = [
+    "AugmentConfig",
+    "DataConfig",
+    "NetworkConfig",
+    "ObjectiveConfig",
+    "OptimizerConfig",
+    "ScheduleConfig",
+    "TrainConfig",
+    "config_digest",
+    "lay_over",
+    "read_config_file",
+    "validate_config",
+]
+
+_MAX_CONFIG_BYTES = 1_000_000
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class DataConfig(_Table):
+    """What is trained on."""
+
+    source: str = Field(min_length=1)
+    """A built-in name such as ``mnist``, or a folder of pictures or IDX files."""
+    size: int | None = Field(ge=8, le=512)
+    """Height and width in pixels that pictures are brought to; None: as the data are."""
+    channels: Literal[1, 3] | None
+    """1 (grey) or 3 (colour); None: as the data are."""
+
+
+class NetworkConfig(_Table):
+    """Widths of the paper's networks (arXiv:1606.03657, appendix C.1), for any picture size."""
+
+    base_width: int = Field(ge=1, le=4096)
+    """Channels of D's first convolution; each further halving of the map doubles them. G mirrors it."""
+    full_width: int = Field(ge=1, le=16384)
+    """Channels of the full-map convolution, D's feature vector."""
+    q_width: int = Field(ge=1, le=16384)
+    """Hidden channels of the Q head."""
+    leak: float = Field(ge=0, lt=1)
+    """Negative slope of LeakyReLU in D and Q."""
+    output: Literal["sigmoid", "tanh"]
+    """Last activation of G, which fixes the picture's range: [0, 1] or [-1, 1]."""
+
+
+class ObjectiveConfig(_Table):
+    """min over G and Q, max over D of V(D, G) - lambda L_I(G, Q); see docs/objective.md."""
+
+    lambda_categorical: float = Field(ge=0)
+    """Weight of the categorical codes' part of L_I."""
+    lambda_continuous: float = Field(ge=0)
+    """Weight of the continuous codes' part of L_I."""
+    log_variance: tuple[float, float]
+    """Bounds of log Var Q(c|x). Without a lower one the Gaussian likelihood has no ceiling."""
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        low, high = self.log_variance
+        if not low < high:
+            raise ValueError(f"log_variance must be [low, high] with low below high, not [{low}, {high}]")
+        return self
+
+
+class OptimizerConfig(_Table):
+    """Adam for D and for G and Q."""
+
+    d_lr: float = Field(gt=0)
+    """Learning rate of D (trunk and D head)."""
+    g_lr: float = Field(gt=0)
+    """Learning rate of G and of the Q head."""
+    beta1: float = Field(ge=0, lt=1)
+    """Decay of the mean of gradients."""
+    beta2: float = Field(ge=0, lt=1)
+    """Decay of the mean of squared gradients."""
+
+
+class AugmentConfig(_Table):
+    """Random affine maps of everything that D and Q see, real and generated alike."""
+
+    strength: float = Field(ge=0, le=4)
+    """0: off. 1: rotation +-23 degrees, scale +-25 %, shear +-0.4, aspect +-20 %, shift +-15 %."""
+
+
+class ScheduleConfig(_Table):
+    """How long, and how often something is written."""
+
+    batch_size: int = Field(ge=2)
+    """Real pictures per step, and as many generated ones."""
+    epochs: int = Field(ge=1)
+    """Passes over the data; a last partial batch is left out of each."""
+    steps: int | None = Field(ge=1)
+    """Number of steps in place of ``epochs``; None: ``epochs`` counts."""
+    log_every: int = Field(ge=1)
+    """Steps per line of metrics.jsonl."""
+    sample_every: int = Field(ge=1)
+    """Epochs per sample sheet."""
+    checkpoint_every: int = Field(ge=1)
+    """Epochs per checkpoint; the last one replaces the one before."""
+    keep_every: int = Field(ge=1)
+    """Epochs per checkpoint that stays."""
+
+
+def _as_latent_spec(value: object) -> object:
+    return value if isinstance(value, LatentSpec) else LatentSpec.from_dict(value)
+
+
+class TrainConfig(_Table):
+    """Everything that decides the numbers of a run, apart from device and library versions."""
+
+    preset: str
+    """Name of the preset that this config began as."""
+    seed: int = Field(ge=0, lt=2**32)
+    """Seed of weights, order of data, latents and augmentation."""
+    latent: Annotated[LatentSpec, BeforeValidator(_as_latent_spec)]
+    """Noise and codes."""
+    data: DataConfig
+    """What is trained on."""
+    networks: NetworkConfig
+    """Widths and activations."""
+    objective: ObjectiveConfig
+    """Weights of the bound."""
+    optimizer: OptimizerConfig
+    """Adam's numbers."""
+    augment: AugmentConfig
+    """What happens to pictures before D and Q see them."""
+    schedule: ScheduleConfig
+    """Length and intervals."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values that :func:`validate_config` reads back."""
+        return self.model_dump(mode="json")
+
+
+def validate_config(values: Mapping[str, Any]) -> TrainConfig:
+    """Return the config for ``values``.
+
+    Raises:
+        ConfigError: Every unknown key with the nearest valid one, every value out of range, in one message.
+    """
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("config: " + "; ".join(_describe(item) for item in error.errors())) from error
+
+
+def _describe(item: ErrorDetails) -> str:
+    place = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"unknown key '{place}'{_nearest_key(place)}"
+    if item["type"] == "missing":
+        return f"'{place}' is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    given = "" if item["type"] == "value_error" else f" (not {item['input']!r:.60})"
+    return f"'{place}': {message[:1].lower()}{message[1:]}{given}"
+
+
+def _nearest_key(place: str) -> str:
+    # A key is often right and in the wrong table: compare last names first, whole paths are the answer.
+    by_name: dict[str, str] = {}
+    for name, info in TrainConfig.model_fields.items():
+        table = info.annotation
+        is_table = isinstance(table, type) and issubclass(table, BaseModel)
+        leaves = list(table.model_fields) if is_table else []  # type: ignore[union-attr]
+        by_name[name] = name
+        by_name.update({leaf: f"{name}.{leaf}" for leaf in leaves})
+    hint = did_you_mean(place.rsplit(".", 1)[-1], by_name)
+    for name in sorted(by_name, key=len, reverse=True):
+        if f"'{name}'" in hint:
+            return hint.replace(f"'{name}'", f"'{by_name[name]}'")
+    return ""
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Read a TOML or, by its suffix, JSON config file; keys are checked later, with the preset beneath.
+
+    Raises:
+        ConfigError: The file cannot be read or parsed.
+    """
+    try:
+        text = read_limited(path, _MAX_CONFIG_BYTES).decode()
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ConfigError(f"config file {path} cannot be read: {reason}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"config file {path} must hold a table")
+    return values
+
+
+def lay_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``below`` with the keys of ``above`` laid over it, table by table."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = lay_over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def config_digest(config: TrainConfig) -> str:
+    """Return the SHA-256 of the config's canonical JSON."""
+    canonical = json.dumps(config.to_dict(), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,205 @@
+"""A data set from a folder of the user's own.
+
+What a folder may hold, one kind at a time:
+
+1. IDX files, named as MNIST's: ``train-images-idx3-ubyte`` (and ``train-labels-idx1-ubyte``, ``t10k-...``).
+2. ``train`` and, if wanted, ``test``: two folders, each of kind 3 or 4. ``val``, ``valid`` and ``validation``
+   beside them are left alone.
+3. One sub-folder for each class, its pictures at any depth below; the folder's name is the class's name.
+4. Pictures and nothing else: there are no labels.
+
+A folder that holds two kinds at once is refused: nothing is guessed. Hidden files, files that are not named
+as pictures, and sub-folders without a picture are passed over. The order is that of the names, so it is the
+same on every machine. Symbolic links are followed; a picture that is not a regular file is refused unopened.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import torch
+from infogan_tool.runtime.errors import DataError
+from infogan_tool.runtime.files import printable
+from infogan_tool.train.data.convert import convert_images
+from infogan_tool.train.data.idx import find_part, holds_idx, read_images, read_labels
+from infogan_tool.train.data.imageset import ImageSet
+from infogan_tool.train.data.pictures import SUFFIXES, native_format, read_pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["FOLDER_KINDS", "load_folder"]
+
+FOLDER_KINDS: Final = (
+    "a folder of pictures, of one sub-folder of pictures for each class, of train/ and test/ with such "
+    "pictures, or of IDX files named as MNIST's (train-images-idx3-ubyte)"
+)
+"""The folders that are understood, for messages."""
+
+_UNREAD: Final = ("val", "valid", "validation")
+_NAME_LENGTH: Final = 100
+
+
+def load_folder(
+    folder: Path, *, split: Literal["train", "test"], size: int | None, channels: int | None
+) -> ImageSet | None:
+    """Load the pictures of a folder; the module says which folders are understood.
+
+    Args:
+        folder: An existing folder.
+        split: ``"test"`` is the t10k files or the ``test`` sub-folder.
+        size: Height and width wanted; ``None`` takes them as they are, and they must all be the same.
+        channels: 1 or 3; ``None`` takes them as they are.
+
+    Returns:
+        The pictures; ``None`` if the folder has no test part and ``split`` is ``"test"``.
+
+    Raises:
+        DataError: The folder or a file in it cannot be used; the message names the file.
+    """
+    try:
+        with os.scandir(folder):  # a closed folder is named itself, not the first file looked for in it
+            pass
+        if holds_idx(folder):
+            return _load_idx(folder, split, size, channels)
+        listing = _list_split(folder, split)
+    except OSError as error:
+        place = printable(error.filename or folder)
+        raise DataError(f"{place} cannot be read: {error.strerror or error}") from error
+    if listing is None:
+        return None
+    name = _own_name(folder)
+    size, channels = native_format(listing.paths, size, channels)
+    return ImageSet(
+        images=read_pictures(listing.paths, size=size, channels=channels, name=name),
+        labels=None if listing.class_names is None else torch.tensor(listing.labels, dtype=torch.int64),
+        label_names=listing.class_names,
+        name=name,
+    )
+
+
+def _load_idx(folder: Path, split: str, size: int | None, channels: int | None) -> ImageSet | None:
+    stranger = next(_pictures_below(folder), None)
+    if stranger is not None:
+        raise DataError(
+            f"{printable(folder)} holds IDX files and pictures ({printable(stranger.name)}): keep one kind"
+        )
+    path = find_part(folder, split, "images")
+    if path is None and split == "test":
+        return None
+    if path is None:
+        raise DataError(f"{printable(folder)} has t10k files but no train-images-idx3-ubyte")
+    images = read_images(path)
+    labels_path = find_part(folder, split, "labels")
+    name = _own_name(folder)
+    return ImageSet(
+        images=convert_images(images, size=size, channels=channels, name=printable(path)),
+        labels=None if labels_path is None else read_labels(labels_path, len(images)),
+        label_names=None,
+        name=name,
+    )
+
+
+# --- listing ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Listing:
+    """Pictures in order, and the class of each."""
+
+    paths: list[Path]
+    labels: list[int]
+    class_names: tuple[str, ...] | None
+
+
+def _list_split(folder: Path, split: str) -> _Listing | None:
+    parts = {name: folder / name for name in ("train", "test") if (folder / name).is_dir()}
+    if not parts:
+        return _list_pictures(folder, None) if split == "train" else None
+    if "train" not in parts:
+        raise DataError(f"{printable(folder)} has a folder test but no folder train")
+    for entry in _entries(folder):
+        if entry.name not in (*parts, *_UNREAD):
+            stranger = next(_pictures_at(entry), None)
+            if stranger is not None:
+                raise DataError(
+                    f"{printable(folder)} holds a folder train and pictures beside it "
+                    f"({printable(stranger.relative_to(folder))}): keep one kind"
+                )
+    if split not in parts:
+        return None
+    # The classes of both parts together: a label means the same in train and in test.
+    classes = sorted({name for part in parts.values() for name in _class_folders(part)})
+    return _list_pictures(parts[split], classes)
+
+
+def _list_pictures(folder: Path, classes: list[str] | None) -> _Listing:
+    """List a folder of kind 3 or 4; ``classes`` are all there are, ``None`` if this folder has them all."""
+    flat = [Path(entry.path) for entry in _entries(folder) if _is_picture(entry)]
+    own = _class_folders(folder)
+    if flat and own:
+        raise DataError(
+            f"{printable(folder)} holds pictures ({printable(flat[0].name)}) and folders of pictures "
+            f"({printable(own[0])}): keep one kind"
+        )
+    if flat:
+        return _Listing(paths=flat, labels=[], class_names=None)
+    paths, labels = [], []
+    for label, name in enumerate(classes or own):
+        if name in own:
+            below = list(_pictures_below(folder / name))
+            paths += below
+            labels += [label] * len(below)
+    if not paths:
+        raise DataError(f"{printable(folder)} holds no pictures: --data takes {FOLDER_KINDS}")
+    return _Listing(
+        paths=paths, labels=labels, class_names=tuple(_shown_name(name) for name in classes or own)
+    )
+
+
+def _class_folders(folder: Path) -> list[str]:
+    """Names of the sub-folders that have a picture, sorted."""
+    folders = [entry for entry in _entries(folder) if entry.is_dir()]
+    return [entry.name for entry in folders if next(_pictures_below(Path(entry.path)), None)]
+
+
+def _pictures_at(entry: os.DirEntry[str], above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    if entry.is_dir():
+        yield from _pictures_below(Path(entry.path), above)
+    elif _is_picture(entry):
+        yield Path(entry.path)
+
+
+def _pictures_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Every picture at any depth, in the order of the names; ``above`` guards against circular links."""
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        raise DataError(f"{printable(folder)} is a link to a folder that it is in itself")
+    for entry in _entries(folder):
+        yield from _pictures_at(entry, above | {here})
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Whatever is not hidden, sorted by name."""
+    with os.scandir(folder) as entries:
+        return sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
+
+
+def _is_picture(entry: os.DirEntry[str]) -> bool:
+    if entry.is_dir() or not entry.name.lower().endswith(SUFFIXES):
+        return False
+    if not entry.is_file():
+        raise DataError(f"{printable(entry.path)} is named as a picture but is not a regular file")
+    return True
+
+
+def _own_name(folder: Path) -> str:
+    return _shown_name(folder.resolve().name) or "folder"
+
+
+def _shown_name(name: str) -> str:
+    return printable(name)[:_NAME_LENGTH]

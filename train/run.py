@@ -1,0 +1,150 @@
+"""The run folder: everything that a training writes, and what export and resume read.
+
+::
+
+    RUN/
+      config.json             the resolved config
+      run.json                versions, device, data; the steps done so far are in the checkpoint
+      metrics.jsonl           one line of named scalars per logging interval
+      samples/                step-00000600.png ...
+      checkpoints/            last.safetensors, step-00006000.safetensors ...
+      tensorboard/            only with --tensorboard
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infogan_tool.runtime.errors import OutputExistsError, RunError
+from infogan_tool.runtime.files import open_aside, write_aside
+from infogan_tool.train.config import read_config_file, validate_config
+
+if TYPE_CHECKING:
+    from infogan_tool.train.config import TrainConfig
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """Paths of one run, and the JSON files in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.metrics = path / "metrics.jsonl"
+        self.samples = path / "samples"
+        self.checkpoints = path / "checkpoints"
+        self.last_checkpoint = self.checkpoints / "last.safetensors"
+        self._config = path / "config.json"
+        self._info = path / "run.json"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def create(cls, out: Path | None, config: TrainConfig, data_name: str) -> RunFolder:
+        """Make a new run folder: ``out``, or the next number under ``runs/``.
+
+        Raises:
+            OutputExistsError: ``out`` is there and not empty.
+            OSError: The folder cannot be made.
+        """
+        if out is not None:
+            if out.exists() and (not out.is_dir() or any(out.iterdir())):
+                raise OutputExistsError(out, "go on with --resume, or name another --out")
+            out.mkdir(parents=True, exist_ok=True)
+        else:
+            out = _next_numbered(Path("runs"), f"{config.preset}-{data_name}-seed{config.seed}")
+        run = cls(out)
+        run.samples.mkdir()
+        run.checkpoints.mkdir()
+        run.write_config(config)
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Return the run at ``path``.
+
+        Raises:
+            RunError: There is none.
+        """
+        run = cls(path)
+        if not run._config.is_file():
+            what = "has no config.json" if path.is_dir() else "is not a folder"
+            raise RunError(f"{path} {what}: a run is a folder made by infogan-tool train")
+        return run
+
+    def write_config(self, config: TrainConfig) -> None:
+        """Write the resolved config."""
+        write_aside(self._config, _pretty(config.to_dict()))
+
+    def read_config(self) -> TrainConfig:
+        """Read the resolved config back.
+
+        Raises:
+            ConfigError: It was changed into something that is not valid.
+        """
+        return validate_config(read_config_file(self._config))
+
+    def write_info(self, info: dict[str, Any]) -> None:
+        """Write versions, device and data."""
+        write_aside(self._info, _pretty(info))
+
+    def read_info(self) -> dict[str, Any]:
+        """Read what :meth:`write_info` wrote.
+
+        Raises:
+            RunError: It is missing or damaged.
+        """
+        try:
+            info = json.loads(self._info.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(f"{self._info} cannot be read: {error}") from error
+        if not isinstance(info, dict):
+            raise RunError(f"{self._info} must hold a table")
+        return info
+
+    def kept_checkpoint(self, step: int) -> Path:
+        """Return the path of the checkpoint that stays after ``step`` steps."""
+        return self.checkpoints / f"step-{step:08d}.safetensors"
+
+    def sample_sheet(self, step: int) -> Path:
+        """Return the path of the sample sheet after ``step`` steps."""
+        return self.samples / f"step-{step:08d}.png"
+
+    def cut_metrics(self, step: int, log_every: int) -> None:
+        """Drop lines of metrics.jsonl that a run resumed at ``step`` writes again.
+
+        Those are the lines after ``step``, and one of an interval that the end of the schedule cut short.
+        """
+        if not self.metrics.exists():
+            return
+        kept = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                at = json.loads(line)["step"]
+            except (ValueError, KeyError, TypeError):  # the last line of a killed run may be a part of one
+                break
+            if at <= step and at % log_every == 0:
+                kept.append(line + "\n")
+        with open_aside(self.metrics, "w", encoding="utf-8") as file:
+            file.writelines(kept)
+
+
+def _pretty(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2) + "\n"
+
+
+def _next_numbered(root: Path, suffix: str) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    taken = [int(p.name[:5]) for p in root.iterdir() if p.name[:5].isdecimal()]
+    number = max(taken, default=-1) + 1
+    while True:
+        path = root / f"{number:05d}-{suffix}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path

@@ -1,0 +1,183 @@
+"""From options to a training: resolve the config, load the pictures, make or open the run folder, train."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from infogan_tool.runtime.device import default_threads
+from infogan_tool.runtime.errors import DeviceError, RunError
+from infogan_tool.train.checkpoint import read_checkpoint
+from infogan_tool.train.config import lay_over, validate_config
+from infogan_tool.train.data import load_images
+from infogan_tool.train.loop import TrainOutcome, data_digest, steps_in_epoch, total_steps, train
+from infogan_tool.train.networks import build_networks
+from infogan_tool.train.presets import resolve_config
+from infogan_tool.train.run import RunFolder
+
+from infogan_tool import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.data import ImageSet
+    from rich.console import Console
+
+__all__ = ["Plan", "plan_training", "resume_training", "select_device", "start_training"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A training that has been checked and not begun."""
+
+    config: TrainConfig
+    """Resolved: size and channels are those of the pictures."""
+    images: ImageSet
+    """What it trains on."""
+    device: torch.device
+    """Where it trains."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``--dry-run`` shows: the config and what follows from it."""
+        networks = build_networks(self.config, size=self.images.size, channels=self.images.channels)
+        counts = {name: sum(p.numel() for p in part.parameters()) for name, part in networks.named_children()}
+        return {
+            "config": self.config.to_dict(),
+            "images": len(self.images),
+            "steps_per_epoch": steps_in_epoch(self.config, len(self.images)),
+            "steps": total_steps(self.config, len(self.images)),
+            "latent_dim": self.config.latent.dim,
+            "parameters": counts,
+            "device": str(self.device),
+        }
+
+
+def plan_training(
+    *, preset: str | None, config_file: Path | None, flags: Mapping[str, Any], device: str
+) -> Plan:
+    """Resolve the config, load its pictures and choose the device; nothing is written.
+
+    Args:
+        preset: Name of a preset, or None for the file's or the default one.
+        config_file: TOML or JSON laid over the preset.
+        flags: Nested tables laid over both.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        ConfigError, UsageError: The config is not possible.
+        DataError: The pictures cannot be used.
+        DeviceError: ``cuda`` was asked for and is not there.
+    """
+    chosen = select_device(device)
+    config = resolve_config(preset=preset, file=config_file, flags=flags)
+    images = load_images(config.data.source, size=config.data.size, channels=config.data.channels)
+    seen = {"data": {"size": images.size, "channels": images.channels}}
+    plan = Plan(config=validate_config(lay_over(config.to_dict(), seen)), images=images, device=chosen)
+    plan.to_dict()  # builds the networks once: a size that does not fit is refused before anything is written
+    return plan
+
+
+def start_training(
+    plan: Plan, *, out: Path | None, console: Console, tensorboard: bool
+) -> tuple[RunFolder, TrainOutcome]:
+    """Make the run folder and train.
+
+    Args:
+        plan: From :func:`plan_training`.
+        out: Folder to make; None: the next number under ``runs/``.
+        console: For progress, on stderr.
+        tensorboard: Whether to write TensorBoard files too.
+
+    Raises:
+        OutputExistsError: ``out`` is there and not empty.
+        NonFiniteError: The training diverged.
+    """
+    run = RunFolder.create(out, plan.config, plan.images.name)
+    run.write_info(_info(plan))
+    console.print(f"run: {run}", highlight=False, markup=False, soft_wrap=True)
+    outcome = train(
+        plan.config, plan.images.images, run, device=plan.device, console=console, tensorboard=tensorboard
+    )
+    return run, outcome
+
+
+def resume_training(
+    path: Path, *, schedule: Mapping[str, Any], device: str, console: Console, tensorboard: bool
+) -> tuple[RunFolder, TrainOutcome]:
+    """Go on with a run from its last checkpoint.
+
+    Args:
+        path: The run folder.
+        schedule: ``epochs`` or ``steps`` to go on to, in place of the run's own.
+        device: As in :func:`plan_training`.
+        console: For progress, on stderr.
+        tensorboard: Whether to write TensorBoard files too.
+
+    Raises:
+        RunError: There is no such run or checkpoint, it is done already, or its pictures have changed.
+    """
+    chosen = select_device(device)
+    run = RunFolder.open(path)
+    checkpoint = read_checkpoint(run.last_checkpoint)
+    config = validate_config(lay_over(run.read_config().to_dict(), {"schedule": dict(schedule)}))
+    images = load_images(config.data.source, size=config.data.size, channels=config.data.channels)
+    last_step, done = total_steps(config, len(images)), checkpoint.header.step
+    if done >= last_step:
+        raise RunError(
+            f"{run} is done ({done} of {last_step} steps): give a greater --epochs or --steps to go on"
+        )
+    if checkpoint.header.data_digest != data_digest(images.images):
+        raise RunError(f"the pictures of {config.data.source} are not those that {run} was trained on")
+    run.write_config(config)
+    console.print(f"run: {run}, going on at step {done}", highlight=False, markup=False, soft_wrap=True)
+    outcome = train(
+        config,
+        images.images,
+        run,
+        device=chosen,
+        console=console,
+        resume=checkpoint,
+        tensorboard=tensorboard,
+    )
+    return run, outcome
+
+
+def select_device(name: Literal["auto", "cpu", "cuda"] | str) -> torch.device:  # noqa: PYI051
+    """Return the torch device and give the CPU every core that this process may use.
+
+    Raises:
+        DeviceError: ``cuda`` was asked for and torch cannot use it.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        built = "this torch has no CUDA" if torch.version.cuda is None else "torch sees no usable NVIDIA GPU"
+        raise DeviceError(f"--device cuda: {built}; use --device cpu, or mend the driver (nvidia-smi)")
+    if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
+        return torch.device("cuda")
+    torch.set_num_threads(default_threads())
+    return torch.device("cpu")
+
+
+def _info(plan: Plan) -> dict[str, Any]:
+    images = plan.images
+    return {
+        "tool_version": __version__,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "torchvision", "numpy")},
+        },
+        "device": str(plan.device),
+        "device_name": torch.cuda.get_device_name() if plan.device.type == "cuda" else platform.machine(),
+        "threads": torch.get_num_threads(),
+        "data": {
+            "name": images.name,
+            "images": len(images),
+            "size": images.size,
+            "channels": images.channels,
+            "digest": data_digest(images.images),
+        },
+    }
