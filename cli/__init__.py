@@ -1,0 +1,1 @@
+"""The ``infogan-tool`` command: checks options, makes one library call, prints."""

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from infogan_tool.cli.extras import require_train_extra
 
 if TYPE_CHECKING:
-    from infogan_tool.export.bundle import ExportOutcome
     from rich.table import Table
+
+    from infogan_tool.export.bundle import ExportOutcome
 
 __all__ = ["export"]
 
@@ -30,8 +32,9 @@ def export(
     """
     require_train_extra("export")
 
-    from infogan_tool.export.bundle import export_run
     from rich.console import Console
+
+    from infogan_tool.export.bundle import export_run
 
     console = Console(stderr=True)
     with console.status("exporting and comparing with torch"):

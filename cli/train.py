@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+
 from infogan_tool.cli.extras import require_train_extra
 from infogan_tool.runtime.errors import UsageError
 
@@ -106,8 +107,9 @@ def _start(
     tensorboard: bool,
     dry_run: bool,
 ) -> None:
-    from infogan_tool.train.start import plan_training, start_training
     from rich.console import Console
+
+    from infogan_tool.train.start import plan_training, start_training
 
     plan = plan_training(preset=preset, config_file=config, flags=flags, device=device)
     if dry_run:
@@ -118,8 +120,9 @@ def _start(
 
 
 def _resume(path: Path, schedule: dict[str, Any], *, device: str, tensorboard: bool) -> None:
-    from infogan_tool.train.start import resume_training
     from rich.console import Console
+
+    from infogan_tool.train.start import resume_training
 
     run, outcome = resume_training(
         path, schedule=schedule, device=device, console=Console(stderr=True), tensorboard=tensorboard

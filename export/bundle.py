@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from infogan_tool import __version__
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
-from infogan_tool.export.labels import accuracy, match_labels
+from infogan_tool.export.labels import LEAST_PURITY, accuracy, match_labels
 from infogan_tool.export.onnx_graph import OPSET, to_onnx
 from infogan_tool.export.parity import BATCHES, TOLERANCE, Difference, check_parity
 from infogan_tool.runtime.bundle import load_bundle
@@ -33,18 +34,17 @@ from infogan_tool.train.data import load_images, load_test_images
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.run import RunFolder
 
-from infogan_tool import __version__
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     import numpy as np
     import torch
+    from numpy.typing import NDArray
+
     from infogan_tool.train.checkpoint import Checkpoint
     from infogan_tool.train.config import DataConfig, TrainConfig
     from infogan_tool.train.networks import Networks
-    from numpy.typing import NDArray
 
 __all__ = ["ExportOutcome", "export_networks", "export_run"]
 
@@ -123,8 +123,8 @@ def export_networks(
     bundle_id = _bundle_id(networks, contract)
     as_text = json.dumps({"bundle_id": bundle_id, **contract}, sort_keys=True)
     graphs: dict[str, GeneratorGraph | EncoderGraph] = {
-        GENERATOR_FILE: GeneratorGraph(networks).eval(),
-        ENCODER_FILE: EncoderGraph(networks).eval(),
+        GENERATOR_FILE: GeneratorGraph(networks),
+        ENCODER_FILE: EncoderGraph(networks),
     }
     contents = {
         name: to_onnx(graph, bundle_id=bundle_id, metadata_json=as_text) for name, graph in graphs.items()
@@ -183,13 +183,15 @@ def _name_categories(
             "data": train.name,
             "train": round(match.accuracy, 4),
             "train_count": len(train),
+            "category_purity": [round(share, 4) for share in match.purity],
         }
     }
     if test is not None and test.labels is not None:
         test_found = bundle.encode(_as_hwc(test.images)).categories[:, best]
         card["accuracy"]["test"] = round(accuracy(test_found, test.labels.numpy(), label_of), 4)
         card["accuracy"]["test_count"] = len(test)
-    labels = {code: tuple(None if i is None else names[i] for i in label_of)}
+    named = zip(label_of, match.purity, strict=True)
+    labels = {code: tuple(names[i] if i is not None and p >= LEAST_PURITY else None for i, p in named)}
     return replace(metadata, labels=labels, card={**metadata.card, **card}), ""
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from infogan_tool.export.inference_form import inference_form
 from infogan_tool.runtime.contract import (
     encoder_inputs,
@@ -12,8 +15,6 @@ from infogan_tool.runtime.contract import (
     generator_inputs,
     generator_outputs,
 )
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from infogan_tool.train.networks import Networks
@@ -31,6 +32,7 @@ class GeneratorGraph(nn.Module):
         self.output_shapes = generator_outputs(networks.image)
         example = torch.zeros(2, networks.latent.dim, 1, 1)
         self.layers = inference_form(networks.generator.layers, example)
+        self.eval()
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Take the inputs in the order of ``input_shapes``; return images ``(N, C, H, W)``."""
@@ -66,6 +68,7 @@ class EncoderGraph(nn.Module):
             for conv in (head.logits, head.mean, head.log_var)
         )
         self.low, self.high = head.low, head.high
+        self.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs in the order of ``output_shapes``."""

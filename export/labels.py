@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LabelMatch", "accuracy", "match_labels"]
+__all__ = ["LEAST_PURITY", "LabelMatch", "accuracy", "match_labels"]
+
+LEAST_PURITY: Final = 0.5
+"""A category is given a name only if at least this share of its pictures has it: else the name would mislead."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +25,8 @@ class LabelMatch:
 
     label_of: tuple[int | None, ...]
     """Label index of each category; None for a category that no label is left for."""
+    purity: tuple[float, ...]
+    """Share of each category's pictures that have its label; 0 for one without pictures or label."""
     accuracy: float
     """Share of the pictures whose category's label is their own, on the pictures it was matched on."""
 
@@ -39,7 +44,11 @@ def match_labels(categories: NDArray[np.int64], labels: NDArray[np.int64], num_c
     rows, columns = linear_sum_assignment(counts, maximize=True)
     matched = dict(zip(rows.tolist(), columns.tolist(), strict=True))
     label_of = tuple(matched.get(k) for k in range(num_categories))
-    return LabelMatch(label_of=label_of, accuracy=accuracy(categories, labels, label_of))
+    purity = tuple(
+        0.0 if label is None else float(row[label] / max(row.sum(), 1))
+        for row, label in zip(counts, label_of, strict=True)
+    )
+    return LabelMatch(label_of=label_of, purity=purity, accuracy=accuracy(categories, labels, label_of))
 
 
 def accuracy(

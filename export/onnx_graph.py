@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import onnx
 import torch
+
 from infogan_tool.export.graphs import random_inputs
 from infogan_tool.runtime.contract import (
     BATCH_AXIS,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
+
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph, random_inputs
 from infogan_tool.runtime.errors import ParityError
 from infogan_tool.runtime.session import GraphSession
@@ -19,8 +20,9 @@ from infogan_tool.train.latents import LatentBatch
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from infogan_tool.train.networks import Networks
     from torch import Tensor
+
+    from infogan_tool.train.networks import Networks
 
 __all__ = ["BATCHES", "TOLERANCE", "Difference", "check_parity", "reference_outputs"]
 

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+
 from infogan_tool.runtime import sampling
 from infogan_tool.runtime.bundle_files import check_graph, read_graph
 from infogan_tool.runtime.contract import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
+
     from infogan_tool.runtime.contract import BundleMetadata, ImageSpec
     from infogan_tool.runtime.device import Device
     from infogan_tool.runtime.latent import LatentSpec

@@ -14,10 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from PIL import Image
+
 from infogan_tool.runtime.errors import PictureError
 from infogan_tool.runtime.files import open_aside, open_regular, printable
 from infogan_tool.runtime.pixels import sheet, to_uint8
-from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     import numpy.typing as npt
+
     from infogan_tool.runtime.contract import ImageSpec
 
 __all__ = ["FORMATS", "MAX_PIXELS", "fit", "load_picture", "save_png", "sheet", "to_uint8"]

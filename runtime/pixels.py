@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+
 from infogan_tool.runtime.errors import PictureError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
     from infogan_tool.runtime.contract import ImageSpec
 
 __all__ = ["check_images", "sheet", "to_float", "to_uint8"]

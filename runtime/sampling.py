@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+
 from infogan_tool.runtime.errors import LatentError, did_you_mean
 from infogan_tool.runtime.latent import CONTINUOUS_HIGH, CONTINUOUS_LOW
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
+
     from infogan_tool.runtime.latent import LatentSpec
 
 __all__ = ["Latents", "Traversal", "sample", "traversal"]

@@ -12,18 +12,20 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
-from infogan_tool.runtime.errors import RunError
-from infogan_tool.runtime.files import write_aside
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from infogan_tool.runtime.errors import RunError
+from infogan_tool.runtime.files import write_aside
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import nn
+
     from infogan_tool.train.meters import Meters
     from infogan_tool.train.updates import Updates
-    from torch import nn
 
 __all__ = [
     "CHECKPOINT_SCHEMA",

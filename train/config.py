@@ -12,10 +12,11 @@ import json
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
 from infogan_tool.runtime.errors import ConfigError, did_you_mean
 from infogan_tool.runtime.files import read_limited
 from infogan_tool.runtime.latent import LatentSpec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

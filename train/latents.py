@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from infogan_tool.runtime.latent import CONTINUOUS_HIGH, CONTINUOUS_LOW
 from torch import Tensor
 from torch.nn import functional as F
+
+from infogan_tool.runtime.latent import CONTINUOUS_HIGH, CONTINUOUS_LOW
 
 if TYPE_CHECKING:
     from typing import Any
 
     import numpy.typing as npt
+
     from infogan_tool.runtime.latent import LatentSpec
 
 __all__ = ["LatentBatch", "sample_latents"]

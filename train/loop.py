@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+
+from infogan_tool import __version__
 from infogan_tool.runtime.errors import DataError, NonFiniteError, RunError
 from infogan_tool.train.checkpoint import CHECKPOINT_SCHEMA, Checkpoint, CheckpointHeader, write_checkpoint
 from infogan_tool.train.latents import sample_latents
@@ -20,16 +22,15 @@ from infogan_tool.train.networks import build_networks
 from infogan_tool.train.sheets import write_sample_sheet
 from infogan_tool.train.updates import Updates, metric_names
 
-from infogan_tool import __version__
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.console import Console
+    from torch import Tensor
 
     from infogan_tool.runtime.contract import ImageSpec
     from infogan_tool.train.config import TrainConfig
     from infogan_tool.train.run import RunFolder
-    from rich.console import Console
-    from torch import Tensor
 
 __all__ = ["TrainOutcome", "data_digest", "steps_in_epoch", "total_steps", "train"]
 
@@ -73,7 +74,7 @@ def total_steps(config: TrainConfig, count: int) -> int:
     return config.schedule.steps or config.schedule.epochs * steps_in_epoch(config, count)
 
 
-def train(  # noqa: C901 - one loop, read from top to bottom
+def train(  # noqa: C901, PLR0915 - one loop, read from top to bottom
     config: TrainConfig,
     images: Tensor,
     run: RunFolder,

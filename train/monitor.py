@@ -7,10 +7,11 @@ import math
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from infogan_tool.runtime.errors import MissingExtraError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from infogan_tool.runtime.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from pathlib import Path

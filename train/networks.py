@@ -14,9 +14,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
+
 from infogan_tool.runtime.contract import ImageSpec
 from infogan_tool.runtime.errors import UsageError
-from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.latent import LatentSpec

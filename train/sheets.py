@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
+
 from infogan_tool.runtime.images import save_png, sheet, to_uint8
 from infogan_tool.runtime.sampling import traversal
 from infogan_tool.train.latents import LatentBatch

@@ -8,6 +8,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+
+from infogan_tool import __version__
 from infogan_tool.runtime.device import default_threads
 from infogan_tool.runtime.errors import DeviceError, RunError
 from infogan_tool.train.checkpoint import read_checkpoint
@@ -18,15 +20,14 @@ from infogan_tool.train.networks import build_networks
 from infogan_tool.train.presets import resolve_config
 from infogan_tool.train.run import RunFolder
 
-from infogan_tool import __version__
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from rich.console import Console
+
     from infogan_tool.train.config import TrainConfig
     from infogan_tool.train.data import ImageSet
-    from rich.console import Console
 
 __all__ = ["Plan", "plan_training", "resume_training", "select_device", "start_training"]
 

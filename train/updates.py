@@ -31,6 +31,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
+
 from infogan_tool.runtime.errors import NonFiniteError
 from infogan_tool.train.augment import random_affine
 from infogan_tool.train.losses import (
@@ -40,7 +42,6 @@ from infogan_tool.train.losses import (
     entropy_vector,
     generator_loss,
 )
-from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

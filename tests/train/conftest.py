@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+
 from infogan_tool.train.config import lay_over, validate_config
 from infogan_tool.train.data import load_images
 from infogan_tool.train.presets import paper

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import numpy.typing as npt
@@ -38,3 +39,13 @@ def write_picture(path: Path, array: npt.NDArray[Any], **options: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(array).save(path, **options)
     return path
+
+
+def write_flat(folder: Path, pictures: Iterable[npt.NDArray[Any]], end: str = ".png") -> None:
+    for index, picture in enumerate(pictures):
+        write_picture(folder / f"p{index}{end}", picture)
+
+
+def write_classes(folder: Path, names: list[str], pictures: Iterable[npt.NDArray[Any]]) -> None:
+    for index, picture in enumerate(pictures):
+        write_picture(folder / names[index % len(names)] / f"p{index}.png", picture)

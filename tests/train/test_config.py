@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from infogan_tool.runtime.errors import ConfigError, UsageError
 from infogan_tool.runtime.latent import LatentSpec
 from infogan_tool.train.config import config_digest, validate_config
@@ -34,7 +35,8 @@ def test_paper_is_the_paper() -> None:
 def test_flags_win_over_file_over_preset(tmp_path: Path) -> None:
     file = tmp_path / "f.toml"
     file.write_text(
-        'preset = "paper"\nseed = 5\n[schedule]\nepochs = 7\nbatch_size = 64\n[latent]\ncategorical = [3, 4]\n'
+        'preset = "paper"\nseed = 5\n[schedule]\nepochs = 7\nbatch_size = 64\n'
+        "[latent]\ncategorical = [3, 4]\n"
     )
     config = resolve_config(file=file, flags={"schedule": {"epochs": 2}})
     assert (config.preset, config.seed) == ("paper", 5)

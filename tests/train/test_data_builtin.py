@@ -18,15 +18,17 @@ import numpy as np
 import pytest
 import torch
 from data_fixtures import idx_bytes, random_pictures, write_idx, write_picture
-from infogan_tool.runtime.errors import DataError
+from torchvision import datasets
+
+from infogan_tool.runtime.errors import DataError, MissingExtraError
 from infogan_tool.train.data import BUILTIN_NAMES, default_root, load_images, load_test_images
 from infogan_tool.train.data.torchvision_sets import from_torchvision
-from torchvision import datasets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
+
     from infogan_tool.train.data import ImageSet
 
 TRAIN, TEST = random_pictures(6, 28, 28), random_pictures(3, 28, 28, seed=1)
@@ -172,6 +174,12 @@ def test_root_that_cannot_be_written(tmp_path: Path, offline: None) -> None:
         load_images("fashion-mnist", root=tmp_path / "file")
 
 
+def test_without_torchvision_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)  # how Python marks what must not be imported
+    with pytest.raises(MissingExtraError, match=r"data set svhn needs more packages: .*\[train\]"):
+        load_images("svhn", root=tmp_path)
+
+
 def test_default_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFOGAN_TOOL_DATA", str(tmp_path / "own"))
     assert default_root() == tmp_path / "own"
@@ -254,7 +262,7 @@ def small_celeba(root: Path, pictures: Iterable[npt.NDArray[Any]]) -> type[datas
         write_picture(folder / "img_align_celeba" / f"{index:06}.jpg", picture, quality=95)
     files = [f"{index:06}.jpg" for index in range(len(pictures))]
     tables = {
-        "list_eval_partition.txt": [f"{file} {2 if index == 1 else 0}" for index, file in enumerate(files)],
+        "list_eval_partition.txt": [f"{file} {2 * (index % 2)}" for index, file in enumerate(files)],
         "identity_CelebA.txt": [f"{file} 1" for file in files],
         "list_bbox_celeba.txt": ["n", "x y w h", *(f"{file} 0 0 1 1" for file in files)],
         "list_landmarks_align_celeba.txt": ["n", "x y", *(f"{file} 0 0" for file in files)],
@@ -272,7 +280,7 @@ def small_celeba(root: Path, pictures: Iterable[npt.NDArray[Any]]) -> type[datas
 def test_celeba_is_the_centre_square_without_bars(tmp_path: Path) -> None:
     ramp = np.broadcast_to(np.linspace(60, 200, 218)[:, None, None], (218, 178, 3)).astype(np.uint8)
     flat = np.full((218, 178, 3), 150, np.uint8)
-    celeba = small_celeba(tmp_path, [ramp, flat, flat])
+    celeba = small_celeba(tmp_path, [ramp, flat, flat, flat])
     native = from_torchvision("celeba", celeba(tmp_path), size=None, channels=None)
     assert native.images.shape == (2, 3, 178, 178)
     assert native.labels is None
@@ -284,11 +292,11 @@ def test_celeba_is_the_centre_square_without_bars(tmp_path: Path) -> None:
         assert images.shape == (2, 3, size, size)
         assert images[1].min() >= 148, "no bar is left"
     test = from_torchvision("celeba", celeba(tmp_path, split="test"), size=32, channels=1)
-    assert test.images.shape == (1, 1, 32, 32)
+    assert test.images.shape == (2, 1, 32, 32)
 
 
 def test_celeba_picture_that_is_damaged_is_named(tmp_path: Path) -> None:
-    celeba = small_celeba(tmp_path, [np.zeros((218, 178, 3), np.uint8)] * 3)
+    celeba = small_celeba(tmp_path, [np.zeros((218, 178, 3), np.uint8)] * 4)
     (tmp_path / "celeba" / "img_align_celeba" / "000002.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"000002\.jpg"):
         from_torchvision("celeba", celeba(tmp_path), size=32, channels=None)

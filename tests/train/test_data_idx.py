@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from data_fixtures import idx_bytes, random_pictures, write_idx
+
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.train.data import ImageSet, load_images, load_test_images
 from infogan_tool.train.data.builtin import _MNIST_MD5, load_mnist

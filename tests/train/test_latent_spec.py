@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from infogan_tool.runtime.latent import LatentSpec
 from infogan_tool.train.latents import sample_latents
 

@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from torch.distributions import Bernoulli, Categorical, Normal, Uniform
+
 from infogan_tool.runtime.latent import LatentSpec
 from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.losses import (
@@ -16,7 +18,6 @@ from infogan_tool.train.losses import (
     generator_loss,
 )
 from infogan_tool.train.networks import QPosterior
-from torch.distributions import Bernoulli, Categorical, Normal, Uniform
 
 SPEC = LatentSpec(noise=2, noise_prior="uniform", categorical=(4, 3), continuous=3)
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from torch import nn
+
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.presets import resolve_config
-from torch import nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from rich.console import Console
+from safetensors.torch import save_file
+
 from infogan_tool.runtime.errors import DataError, NonFiniteError, OutputExistsError, RunError
 from infogan_tool.train import loop
 from infogan_tool.train.checkpoint import read_checkpoint
 from infogan_tool.train.run import RunFolder
-from PIL import Image
-from rich.console import Console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from infogan_tool.train.config import TrainConfig
     from torch import Tensor
+
+    from infogan_tool.train.config import TrainConfig
 
 QUIET = Console(quiet=True)
 CPU = torch.device("cpu")
@@ -181,8 +184,6 @@ def test_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -
 
 
 def test_checkpoint_of_another_schema_or_tool_is_refused_by_name(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
     path = tmp_path / "x.safetensors"
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(RunError, match="not a checkpoint of infogan-tool"):

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from infogan_tool.runtime.errors import NonFiniteError
 from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.updates import Updates, metric_names
-from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Bring a block of pictures to another size or number of channels, without a float copy of it.
 
-Pictures from files go through infogan_tool.runtime.images.fit; this does the same to arrays, but for rounding:
-resize with an antialiased bicubic filter, weigh red, green and blue as ITU-R BT.601, and pad to a square with
-the median colour of the border.
+Pictures from files go through infogan_tool.runtime.images.fit; this does the same to arrays, but for
+rounding: resize with an antialiased bicubic filter, weigh red, green and blue as ITU-R BT.601, and pad to a
+square with the median colour of the border.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import Final
 
 import numpy as np
 import torch
+from torch.nn import functional
+
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.train.data.imageset import check_fits
-from torch.nn import functional
 
 __all__ = ["convert_images"]
 

@@ -3,8 +3,8 @@
 What a folder may hold, one kind at a time:
 
 1. IDX files, named as MNIST's: ``train-images-idx3-ubyte`` (and ``train-labels-idx1-ubyte``, ``t10k-...``).
-2. ``train`` and, if wanted, ``test``: two folders, each of kind 3 or 4. ``val``, ``valid`` and ``validation``
-   beside them are left alone.
+2. ``train`` (or ``training``) and, if wanted, ``test`` (or ``testing``): two folders, each of kind 3 or 4.
+   ``val``, ``valid`` and ``validation`` beside them are left alone. Capitals do not matter.
 3. One sub-folder for each class, its pictures at any depth below; the folder's name is the class's name.
 4. Pictures and nothing else: there are no labels.
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import torch
+
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.runtime.files import printable
 from infogan_tool.train.data.convert import convert_images
@@ -39,6 +40,7 @@ FOLDER_KINDS: Final = (
 )
 """The folders that are understood, for messages."""
 
+_SPLIT_FOLDERS: Final = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 _UNREAD: Final = ("val", "valid", "validation")
 _NAME_LENGTH: Final = 100
 
@@ -116,24 +118,38 @@ class _Listing:
 
 
 def _list_split(folder: Path, split: str) -> _Listing | None:
-    parts = {name: folder / name for name in ("train", "test") if (folder / name).is_dir()}
+    parts = _find_splits(folder)
     if not parts:
         return _list_pictures(folder, None) if split == "train" else None
     if "train" not in parts:
-        raise DataError(f"{printable(folder)} has a folder test but no folder train")
+        raise DataError(f"{printable(folder)} has a folder {parts['test'].name} but no folder train")
+    used = [part.name for part in parts.values()]
     for entry in _entries(folder):
-        if entry.name not in (*parts, *_UNREAD):
-            stranger = next(_pictures_at(entry), None)
-            if stranger is not None:
-                raise DataError(
-                    f"{printable(folder)} holds a folder train and pictures beside it "
-                    f"({printable(stranger.relative_to(folder))}): keep one kind"
-                )
+        if entry.name in used or entry.name.lower() in _UNREAD:
+            continue
+        stranger = next(_pictures_at(entry), None)
+        if stranger is not None:
+            raise DataError(
+                f"{printable(folder)} holds a folder {parts['train'].name} and pictures beside it "
+                f"({printable(stranger.relative_to(folder))}): keep one kind"
+            )
     if split not in parts:
         return None
     # The classes of both parts together: a label means the same in train and in test.
     classes = sorted({name for part in parts.values() for name in _class_folders(part)})
     return _list_pictures(parts[split], classes)
+
+
+def _find_splits(folder: Path) -> dict[str, Path]:
+    parts: dict[str, Path] = {}
+    for entry in _entries(folder):
+        split = _SPLIT_FOLDERS.get(entry.name.lower())
+        if split is None or not entry.is_dir():
+            continue
+        if split in parts:
+            raise DataError(f"{printable(folder)} holds both {parts[split].name} and {entry.name}: keep one")
+        parts[split] = Path(entry.path)
+    return parts
 
 
 def _list_pictures(folder: Path, classes: list[str] | None) -> _Listing:

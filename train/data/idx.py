@@ -17,6 +17,7 @@ import zlib
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import torch
+
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.runtime.files import open_regular, printable
 from infogan_tool.train.data.imageset import MAX_SIZE, check_fits

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
+
 from infogan_tool.runtime.errors import DataError, UsageError
 
 __all__ = ["MAX_SIZE", "ImageSet", "check_fits", "check_wanted"]

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import torch
+from PIL import Image, UnidentifiedImageError
+
 from infogan_tool.runtime.contract import ImageSpec
 from infogan_tool.runtime.device import default_threads
 from infogan_tool.runtime.errors import DataError, PictureError
 from infogan_tool.runtime.files import open_regular, printable
 from infogan_tool.runtime.images import FORMATS, load_picture
 from infogan_tool.train.data.imageset import MAX_SIZE, check_fits
-from PIL import Image, UnidentifiedImageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import torch
+
 from infogan_tool.runtime.errors import DataError, MissingExtraError
 from infogan_tool.runtime.files import printable
 from infogan_tool.train.data.convert import convert_images

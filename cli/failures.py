@@ -1,0 +1,96 @@
+"""From an exception to one line on standard error and an exit code.
+
+====  ===============================================================
+code  meaning
+====  ===============================================================
+0     all was done
+1     failure
+2     usage: an option, a code name or a config key that is not possible
+3     some inputs failed, the others were done
+130   interrupted
+141   the reader of standard output went away (as for any program in a pipe)
+====  ===============================================================
+"""
+
+import os
+import sys
+import traceback
+from contextlib import suppress
+from typing import Final
+
+import typer
+
+from infogan_tool.cli import output
+from infogan_tool.runtime.errors import InfoganError
+
+__all__ = ["FAILED", "INTERRUPTED", "PIPE_CLOSED", "SOME_FAILED", "USAGE", "exit_code"]
+
+FAILED: Final = 1
+USAGE: Final = 2
+SOME_FAILED: Final = 3
+INTERRUPTED: Final = 130
+PIPE_CLOSED: Final = 141
+
+_TRACEBACK: Final = "INFOGAN_TOOL_TRACEBACK"
+_TyperUsageError: Final = typer.BadParameter.__mro__[1]
+"""Base of all that Typer raises for a wrong command line; it has no public name in every release."""
+
+
+def exit_code(error: BaseException) -> int:
+    """Say on standard error what happened, in one line, and return the exit code."""
+    if os.environ.get(_TRACEBACK):
+        traceback.print_exception(error)
+    code, message = _judge(error)
+    if code == PIPE_CLOSED:
+        output.give_up_stdout()
+    if message:
+        with suppress(OSError):  # nobody may be listening there either
+            output.note(message)
+    return code
+
+
+def _judge(error: BaseException) -> tuple[int, str]:  # noqa: PLR0911 - a table
+    if isinstance(error, typer.Exit):
+        return error.exit_code, ""
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        return INTERRUPTED, "interrupted"
+    if isinstance(error, BrokenPipeError):
+        return PIPE_CLOSED, ""
+    if isinstance(error, InfoganError):
+        return error.exit_code, f"error: {error}"
+    if isinstance(error, _TyperUsageError):
+        return USAGE, f"error: {_usage(error)}"
+    if isinstance(error, OSError):
+        return FAILED, f"error: {_system(error)}"
+    if isinstance(error, MemoryError):
+        return FAILED, "error: out of memory"
+    hint = "" if os.environ.get(_TRACEBACK) else f" ({_TRACEBACK}=1 shows the traceback)"
+    return FAILED, f"internal error: {type(error).__name__}: {error}{hint}"
+
+
+def _usage(error: BaseException) -> str:
+    message = getattr(error, "format_message", error.__str__)().replace("Value error, ", "")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "infogan-tool"
+    return f"{' '.join(message.split()).rstrip('.')} (see {command} --help)"
+
+
+def _system(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{os.fsdecode(error.filename)}: {reason}" if isinstance(error.filename, (str, bytes)) else reason
+
+
+def flush_stdout() -> None:
+    """Write out what is buffered, while an error can still be told.
+
+    Raises:
+        OSError: It cannot be written, for example because the disk is full.
+    """
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        output.give_up_stdout()
+        error.filename = error.filename or "standard output"
+        raise

@@ -1,0 +1,137 @@
+"""``infogan-tool generate``: codes to pictures."""
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from infogan_tool.cli import output
+from infogan_tool.cli.codes import codes_of, parse_categories, parse_styles
+from infogan_tool.cli.options import (
+    BundleOption,
+    DeviceOption,
+    ForceOption,
+    PictureScaleOption,
+    SampleSeedOption,
+)
+from infogan_tool.runtime.errors import OutputExistsError, UsageError
+
+if TYPE_CHECKING:
+    from infogan_tool.runtime import Bundle, Latents
+
+__all__ = ["generate"]
+
+_CODES_FILE: Final = "codes.jsonl"
+_SHEET_SCALE: Final = 2
+_MAX_SHEET_PIXELS: Final = 100_000_000
+_OTHER_PICTURES: Final = (".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+
+
+def generate(
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FILE.png|DIR", help="A sheet of all, or a folder with a PNG of each."
+        ),
+    ],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, metavar="N", help="Number of pictures.")] = 64,
+    seed: SampleSeedOption = 0,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="K=INDEX", help="Hold a categorical code: k1=7, or by its label k1=label:7. Repeatable."
+        ),
+    ] = None,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(metavar="C=VALUE", help="Hold a continuous code: c1=0.5. Repeatable."),
+    ] = None,
+    bundle: BundleOption = None,
+    device: DeviceOption = "auto",
+    scale: PictureScaleOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Draw pictures from a bundle's generator.
+
+    FILE.png gets all pictures on one sheet.
+    DIR gets one PNG for each, and codes.jsonl with the codes of each.
+
+    Examples:
+      infogan-tool generate --out sheet.png
+
+      infogan-tool generate --category k1=label:7 --style c1=0.5 --out sevens
+    """
+    as_sheet = out.suffix.lower() == ".png"
+    if as_sheet:
+        output.check_target(out, force=force)
+    else:
+        _check_folder(out, force=force)
+    from infogan_tool.runtime import load_bundle
+
+    opened = load_bundle(bundle, device=device)
+    held: dict[str, Any] = {
+        "categories": parse_categories(category or [], opened.metadata),
+        "styles": parse_styles(style or []),
+    }
+    if as_sheet:
+        _check_sheet(opened, count, scale or _SHEET_SCALE)
+        _write_sheet(opened, opened.sample(count, seed, **held), out, scale=scale or _SHEET_SCALE)
+        output.note(f"wrote {output.plural(count, 'picture')} of seed {seed} to {out}")
+    else:
+        opened.sample(0, seed, **held)  # refuses a code that is not there before a folder is made
+        out.mkdir(parents=True, exist_ok=True)
+        _write_folder(opened, out, count=count, seed=seed, held=held, scale=scale or 1)
+        output.note(f"wrote {output.plural(count, 'picture')} of seed {seed} and {_CODES_FILE} to {out}")
+    if opened.fallback:
+        output.note(opened.fallback)
+
+
+def _check_folder(out: Path, *, force: bool) -> None:
+    if out.suffix.lower() in _OTHER_PICTURES:
+        raise UsageError(f"--out {out}: a sheet is a .png file; anything without such an ending is a folder")
+    if os.path.lexists(out) and not out.is_dir():
+        raise OutputExistsError(out, "and it is not a folder; name another")
+    if out.is_dir() and any(out.iterdir()) and not force:
+        raise OutputExistsError(out, "use --force to write into it, or name another")
+
+
+def _check_sheet(bundle: "Bundle", count: int, scale: int) -> None:
+    if count * (bundle.image.size * scale) ** 2 > _MAX_SHEET_PIXELS:
+        raise UsageError(f"{count:,} pictures are too many for one sheet: name a folder, or fewer")
+
+
+def _write_sheet(bundle: "Bundle", latents: "Latents", out: Path, *, scale: int) -> None:
+    from infogan_tool.runtime import save_png, sheet, to_uint8
+
+    images = to_uint8(bundle.generate(latents), bundle.image)
+    save_png(out, sheet(images, math.ceil(math.sqrt(len(images))), scale=scale))
+
+
+def _write_folder(
+    bundle: "Bundle", out: Path, *, count: int, seed: int, held: dict[str, Any], scale: int
+) -> None:
+    from infogan_tool.runtime import save_png, to_uint8
+    from infogan_tool.runtime.bundle import CHUNK
+    from infogan_tool.runtime.files import open_aside
+
+    digits = max(5, len(str(count - 1)))
+    # The list is written last: a folder with a list is whole.
+    with open_aside(out / _CODES_FILE, "w", encoding="utf-8", newline="\n") as codes:
+        for start in range(0, count, CHUNK):
+            latents = bundle.sample(min(CHUNK, count - start), seed, start=start, **held)
+            images = to_uint8(bundle.generate(latents), bundle.image)
+            for row, image in enumerate(images):
+                name = f"{start + row:0{digits}d}.png"
+                save_png(out / name, image.repeat(scale, axis=0).repeat(scale, axis=1))
+                record = {
+                    "file": name,
+                    "seed": seed,
+                    "image": start + row,
+                    **codes_of(latents, row, bundle.metadata),
+                    "bundle": bundle.metadata.bundle_id,
+                    "provider": bundle.provider,
+                }
+                print(output.json_line(record), file=codes)

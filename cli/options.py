@@ -1,0 +1,52 @@
+"""Options that several commands share, said once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infogan_tool.runtime.device import Device
+
+__all__ = [
+    "BundleOption",
+    "DeviceOption",
+    "ForceOption",
+    "JsonOption",
+    "PictureScaleOption",
+    "SampleSeedOption",
+]
+
+BundleOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle",
+        "-b",
+        metavar="DIR",
+        help="Folder made by export. Default: the MNIST bundle that ships.",
+        show_default=False,
+    ),
+]
+
+DeviceOption = Annotated[
+    Device,
+    typer.Option(
+        "--device",
+        help="cuda: CUDA or an error. auto: CUDA if a GPU is there and works, else the CPU.",
+    ),
+]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace an output that is already there.")]
+
+SampleSeedOption = Annotated[
+    int,
+    typer.Option("--seed", min=0, metavar="N", help="Picture i of a seed is the same at any count."),
+]
+
+PictureScaleOption = Annotated[
+    int | None,
+    typer.Option(
+        "--scale", min=1, max=64, metavar="N", help="Enlarge each pixel N times.", show_default=False
+    ),
+]

@@ -1,0 +1,64 @@
+"""What commands print: data on standard output, words for people on standard error, JSON alone."""
+
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from infogan_tool.runtime.errors import OutputExistsError, UsageError
+from infogan_tool.runtime.files import printable
+
+__all__ = ["check_target", "emit", "error", "give_up_stdout", "json_line", "note", "plural", "show_number"]
+
+
+def emit(line: str) -> None:
+    """Print a line of data on standard output; the caller has escaped what a stranger wrote."""
+    print(line)
+
+
+def note(message: object) -> None:
+    """Tell people something on standard error, as one line that cannot steer a terminal."""
+    print(printable(message), file=sys.stderr)
+
+
+def error(message: object) -> None:
+    """Print ``error: ...`` on standard error, likewise."""
+    note(f"error: {message}")
+
+
+def json_line(value: Any) -> str:  # noqa: ANN401 - anything JSON-ready
+    """Return ``value`` as JSON on one line, in ASCII, so that any file name survives any terminal."""
+    return json.dumps(value, allow_nan=False)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return ``1 picture`` or ``2 pictures``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def show_number(value: object) -> str:
+    """Return a number in four digits, anything else as printable text."""
+    return f"{value:.4g}" if isinstance(value, float) else printable(value)
+
+
+def check_target(path: Path, *, force: bool) -> None:
+    """Refuse an output file before any work is done for it.
+
+    Raises:
+        UsageError: Its folder is not there, or it is a folder itself.
+        OutputExistsError: It is already there and ``force`` is not set.
+    """
+    if path.is_dir() or not path.name:
+        raise UsageError(f"--out {path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"--out {path}: there is no folder {path.parent}")
+    if os.path.lexists(path) and not force:
+        raise OutputExistsError(path)
+
+
+def give_up_stdout() -> None:
+    """Send what is still buffered nowhere, so that the interpreter does not complain of it at its end."""
+    with suppress(Exception):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,49 @@
+"""Small networks and runs to export."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from infogan_tool.train.config import lay_over, validate_config
+from infogan_tool.train.networks import Networks, build_networks
+from infogan_tool.train.presets import paper
+from infogan_tool.train.start import plan_training, start_training
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SMALL = {"networks": {"base_width": 4, "full_width": 16, "q_width": 8}}
+
+
+@pytest.fixture(scope="session")
+def make_networks() -> Callable[..., Networks]:
+    """A function that builds small networks whose weights and statistics are far from their start values."""
+
+    def make(changes: dict[str, Any] | None = None, *, size: int = 16, channels: int = 1) -> Networks:
+        config = validate_config(lay_over(lay_over(paper(), SMALL), changes or {}))
+        networks = build_networks(config, size=size, channels=channels)
+        rng = torch.Generator().manual_seed(5)
+        with torch.no_grad():
+            for parameter in networks.parameters():
+                parameter.add_(torch.randn(parameter.shape, generator=rng) * 0.1)
+            for _ in range(20):
+                networks.recognise(networks.generator(torch.randn(32, config.latent.dim, generator=rng)))
+        return networks.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of some real steps on MNIST."""
+    plan = plan_training(
+        preset="paper", config_file=None, flags={**SMALL, "schedule": {"steps": 30}}, device="cpu"
+    )
+    out = tmp_path_factory.mktemp("runs") / "run"
+    start_training(plan, out=out, console=Console(quiet=True), tensorboard=False)
+    return out

@@ -1,0 +1,181 @@
+"""Run folder to bundle: what is written, what is refused, and that nothing is half done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from infogan_tool.export import bundle as export_bundle
+from infogan_tool.export.bundle import export_networks, export_run
+from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime.contract import read_metadata
+from infogan_tool.runtime.errors import BundleError, OutputExistsError, RunError
+from infogan_tool.train.config import config_digest
+from infogan_tool.train.data import load_test_images
+from infogan_tool.train.run import RunFolder
+from infogan_tool.train.start import plan_training, start_training
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from infogan_tool.train.networks import Networks
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+
+
+@pytest.fixture(scope="session")
+def bundle_path(run_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bundles") / "bundle"
+    export_run(run_path, out)
+    return out
+
+
+def test_bundle_says_where_it_comes_from(run_path: Path, bundle_path: Path) -> None:
+    metadata = read_metadata(bundle_path)
+    config = RunFolder.open(run_path).read_config()
+    assert metadata.latent == config.latent
+    assert metadata.training["config_digest"] == config_digest(config)
+    assert metadata.training["steps"] == 30
+    assert metadata.training["images_seen"] == 30 * config.schedule.batch_size
+    assert metadata.training["data"]["name"] == "mnist"
+    assert metadata.parity["tolerance"] == 1e-5
+    assert max(metadata.parity["max_abs_difference"].values()) <= 1e-5
+    assert sorted(p.name for p in bundle_path.iterdir()) == [
+        "generator.onnx",
+        "metadata.json",
+        "q_encoder.onnx",
+    ]
+
+
+def test_labels_and_accuracy_are_those_of_the_exported_encoder(bundle_path: Path) -> None:
+    metadata = read_metadata(bundle_path)
+    test = load_test_images("mnist")
+    assert test is not None
+    assert test.labels is not None
+    found = load_bundle(bundle_path).encode(test.images.permute(0, 2, 3, 1).numpy()).categories[:, 0]
+    card = metadata.card["accuracy"]
+    assert 0 < card["test"] < 1
+    named = [None if name is None else int(name) for name in metadata.labels["k1"]]
+    assert len({n for n in named if n is not None}) == len([n for n in named if n is not None])
+    truth = test.labels.numpy()
+    agree = np.array([named[k] == label for k, label in zip(found, truth, strict=True)]).mean()
+    assert agree <= card["test"] + 1e-4, "names are given to a subset of the matched categories"
+    for name, share in zip(named, card["category_purity"], strict=True):
+        assert (name is not None) == (share >= 0.5)
+
+
+def test_same_run_gives_the_same_bytes(run_path: Path, bundle_path: Path, tmp_path: Path) -> None:
+    export_run(run_path, tmp_path / "again")
+    assert digests(tmp_path / "again") == digests(bundle_path)
+
+
+def test_taken_path_is_refused_and_force_replaces_bundles_only(
+    run_path: Path, bundle_path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "b"
+    shutil.copytree(bundle_path, out)
+    (out / "metadata.json").write_text("{}")
+    with pytest.raises(OutputExistsError, match="--force"):
+        export_run(run_path, out)
+    assert (out / "metadata.json").read_text() == "{}"
+    export_run(run_path, out, force=True)
+    assert digests(out) == digests(bundle_path)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("keep")
+    with pytest.raises(OutputExistsError, match="not a bundle"):
+        export_run(run_path, mine, force=True)
+    assert (mine / "thesis.txt").read_text() == "keep"
+
+
+def test_failure_while_writing_leaves_the_old_bundle_and_no_rest(
+    run_path: Path, bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "b"
+    shutil.copytree(bundle_path, out)
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(export_bundle, "_write_metadata", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        export_run(run_path, out, force=True)
+    assert digests(out) == digests(bundle_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_not_a_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="infogan-tool train"):
+        export_run(tmp_path / "nothing", tmp_path / "b")
+    with pytest.raises(RunError, match=r"no config\.json"):
+        export_run(tmp_path, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_run_without_checkpoint(run_path: Path, tmp_path: Path) -> None:
+    shutil.copytree(run_path, tmp_path / "run")
+    (tmp_path / "run/checkpoints/last.safetensors").unlink()
+    with pytest.raises(RunError, match="no checkpoint yet"):
+        export_run(tmp_path / "run", tmp_path / "b")
+
+
+def test_checkpoint_of_another_config_is_refused(run_path: Path, tmp_path: Path) -> None:
+    shutil.copytree(run_path, tmp_path / "run")
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    config["networks"]["full_width"] = 24
+    (tmp_path / "run/config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError, match="does not fit the run's config"):
+        export_run(tmp_path / "run", tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_picture_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
+    secret = tmp_path / "private name" / "shapes"
+    secret.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        Image.fromarray(rng.integers(0, 255, (16, 16), dtype=np.uint8)).save(secret / f"{i}.png")
+    flags = {
+        "data": {"source": str(secret)},
+        "networks": {"base_width": 4, "full_width": 8, "q_width": 4},
+        "schedule": {"batch_size": 6, "steps": 2},
+    }
+    plan = plan_training(preset="paper", config_file=None, flags=flags, device="cpu")
+    start_training(plan, out=tmp_path / "run", console=Console(quiet=True), tensorboard=False)
+    outcome = export_run(tmp_path / "run", tmp_path / "b")
+    assert "no labels" in outcome.label_note
+    assert outcome.metadata.labels == {}
+    assert outcome.metadata.training["data"]["name"] == "shapes"
+    for file in (tmp_path / "b").iterdir():
+        assert b"private name" not in file.read_bytes()
+
+
+def test_networks_alone_can_be_exported(make_networks: Callable[..., Networks], tmp_path: Path) -> None:
+    outcome = export_networks(make_networks(), tmp_path / "b", training={"note": "by hand"})
+    assert outcome.label_note == ""
+    assert load_bundle(tmp_path / "b").generate(load_bundle(tmp_path / "b").sample(2, seed=0)).shape == (
+        2,
+        1,
+        16,
+        16,
+    )
+
+
+def test_mixed_pair_is_refused(
+    bundle_path: Path, tmp_path: Path, make_networks: Callable[..., Networks]
+) -> None:
+    export_networks(make_networks(size=28), tmp_path / "other", training={})
+    shutil.copytree(bundle_path, tmp_path / "mixed")
+    shutil.copy(tmp_path / "other/generator.onnx", tmp_path / "mixed/generator.onnx")
+    with pytest.raises(BundleError):
+        load_bundle(tmp_path / "mixed")
