@@ -13,7 +13,6 @@ code  meaning
 """
 
 import os
-import sys
 import traceback
 from contextlib import suppress
 from typing import Final
@@ -38,11 +37,9 @@ _TyperUsageError: Final = typer.BadParameter.__mro__[1]
 
 def exit_code(error: BaseException) -> int:
     """Say on standard error what happened, in one line, and return the exit code."""
-    if os.environ.get(_TRACEBACK):
+    if os.environ.get(_TRACEBACK) and not isinstance(error, typer.Exit):
         traceback.print_exception(error)
     code, message = _judge(error)
-    if code == PIPE_CLOSED:
-        output.give_up_stdout()
     if message:
         with suppress(OSError):  # nobody may be listening there either
             output.note(message)
@@ -78,19 +75,3 @@ def _usage(error: BaseException) -> str:
 def _system(error: OSError) -> str:
     reason = error.strerror or str(error)
     return f"{os.fsdecode(error.filename)}: {reason}" if isinstance(error.filename, (str, bytes)) else reason
-
-
-def flush_stdout() -> None:
-    """Write out what is buffered, while an error can still be told.
-
-    Raises:
-        OSError: It cannot be written, for example because the disk is full.
-    """
-    if sys.stdout is None:
-        return
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        output.give_up_stdout()
-        error.filename = error.filename or "standard output"
-        raise

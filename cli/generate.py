@@ -93,7 +93,7 @@ def _check_folder(out: Path, *, force: bool) -> None:
     if out.suffix.lower() in _OTHER_PICTURES:
         raise UsageError(f"--out {out}: a sheet is a .png file; anything without such an ending is a folder")
     if os.path.lexists(out) and not out.is_dir():
-        raise OutputExistsError(out, "and it is not a folder; name another")
+        raise OutputExistsError(out, "it is not a folder; name another")
     if out.is_dir() and any(out.iterdir()) and not force:
         raise OutputExistsError(out, "use --force to write into it, or name another")
 

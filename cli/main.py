@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from infogan_tool import __version__
-from infogan_tool.cli import failures
+from infogan_tool.cli import failures, output
 from infogan_tool.cli.doctor import doctor
 from infogan_tool.cli.encode import encode
 from infogan_tool.cli.export import export
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
         # Not group.main(), which would print and exit by rules of its own.
         with group.make_context("infogan-tool", arguments) as context:
             group.invoke(context)
-        failures.flush_stdout()
+        output.flush_stdout()
     except BaseException as error:  # noqa: BLE001 - this is where every error ends
         return failures.exit_code(error)
     return 0

@@ -3,19 +3,46 @@
 import json
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from infogan_tool.runtime.errors import OutputExistsError, UsageError
 from infogan_tool.runtime.files import printable
 
-__all__ = ["check_target", "emit", "error", "give_up_stdout", "json_line", "note", "plural", "show_number"]
+__all__ = ["check_target", "emit", "error", "flush_stdout", "json_line", "note", "plural", "show_number"]
 
 
 def emit(line: str) -> None:
-    """Print a line of data on standard output; the caller has escaped what a stranger wrote."""
-    print(line)
+    """Print a line of data on standard output; the caller has escaped what a stranger wrote.
+
+    Raises:
+        OSError: It cannot be written, for example because the disk is full; the error names standard output.
+    """
+    with _named_stdout():
+        print(line)
+
+
+def flush_stdout() -> None:
+    """Write out what is buffered, while an error can still be told.
+
+    Raises:
+        OSError: As :func:`emit`.
+    """
+    if sys.stdout is not None:  # it is None where the caller has closed it
+        with _named_stdout():
+            sys.stdout.flush()
+
+
+@contextmanager
+def _named_stdout() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        _give_up_stdout()
+        error.filename = "standard output"
+        raise
 
 
 def note(message: object) -> None:
@@ -58,7 +85,7 @@ def check_target(path: Path, *, force: bool) -> None:
         raise OutputExistsError(path)
 
 
-def give_up_stdout() -> None:
-    """Send what is still buffered nowhere, so that the interpreter does not complain of it at its end."""
+def _give_up_stdout() -> None:
+    # What is still buffered goes nowhere, so that the interpreter does not complain of it at its end.
     with suppress(Exception):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_PURITY", "LabelMatch", "accuracy", "match_labels"]
 
 LEAST_PURITY: Final = 0.5
-"""A category is given a name only if at least this share of its pictures has it: else the name would mislead."""
+"""A category gets a name only if at least this share of its pictures has it: else the name would mislead."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

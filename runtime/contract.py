@@ -226,7 +226,13 @@ def read_metadata(folder: Path) -> BundleMetadata:
     try:
         content = read_limited(path, _MAX_METADATA_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
-        what = "is not there" if not folder.exists() else "has no metadata.json"
+        what = (
+            "has no metadata.json"
+            if folder.is_dir()
+            else "is not a folder"
+            if folder.exists()
+            else "is not there"
+        )
         raise BundleError(f"{folder} {what}: a bundle is a folder made by infogan-tool export") from error
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from error

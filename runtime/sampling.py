@@ -236,7 +236,8 @@ def _hold(
 
 def _check_category(name: str, size: int, chosen: npt.NDArray[Any]) -> None:
     if chosen.dtype.kind not in "iu" or ((chosen < 0) | (chosen >= size)).any():
-        raise LatentError(f"categorical code {name} has the categories 0 to {size - 1}")
+        wrong = chosen[(chosen < 0) | (chosen >= size)] if chosen.dtype.kind in "iu" else chosen
+        raise LatentError(f"categorical code {name} has the categories 0 to {size - 1}, not {wrong[0]}")
 
 
 def _widths(noise: int, categorical: int, continuous: int) -> str:
