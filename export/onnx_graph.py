@@ -42,10 +42,13 @@ def to_onnx(graph: GeneratorGraph | EncoderGraph, *, bundle_id: str, metadata_js
     per_input = tuple({0: batch} for _ in inputs)
     is_variadic = len(graph.input_shapes) > 1 or "images" not in graph.input_shapes
     with warnings.catch_warnings():
-        # Several inputs share one batch axis, which the exporter notes once for each.
+        # Several inputs share one batch axis, which the exporter notes once for each; and what it says to
+        # itself of coming releases is no business of ours.
         warnings.filterwarnings(
             "ignore", message="# The axis name: .* will not be used", category=UserWarning
         )
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
         program = torch.onnx.export(
             graph,
             inputs,

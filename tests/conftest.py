@@ -1,0 +1,96 @@
+"""What all tests share: the fixture bundles, and the command line run in this process or its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infogan_tool.cli.main import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TINY = Path(__file__).parent / "fixtures" / "tiny"
+"""2 categorical codes (4 and 3), 3 continuous, 5 normal noise, 16 x 16 x 3 in [0, 1]."""
+CONTINUOUS = Path(__file__).parent / "fixtures" / "continuous"
+"""No categorical code, 2 continuous, no noise, 8 x 8 x 1 in [-1, 1]."""
+
+
+def pytest_report_header() -> str:
+    names = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "typer", "torch")
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def tiny() -> Path:
+    return TINY
+
+
+@pytest.fixture
+def continuous() -> Path:
+    return CONTINUOUS
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run ``infogan-tool`` in this process; fast, and its output is captured."""
+    monkeypatch.delenv("INFOGAN_TOOL_TRACEBACK", raising=False)
+
+    def run(*arguments: str | Path) -> Result:
+        capsys.readouterr()
+        code = main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return run
+
+
+def tool_command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "infogan_tool", *map(str, arguments)]
+
+
+def tool_environment(**changes: str) -> dict[str, str]:
+    """Return the process's environment, with standard streams buffered as users have them."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONUNBUFFERED", "INFOGAN_TOOL_TRACEBACK")}
+    return kept | changes
+
+
+@pytest.fixture
+def spawn() -> Callable[..., Result]:
+    """Run ``infogan-tool`` in a process of its own."""
+
+    def run(*arguments: str | Path, **environment: str) -> Result:
+        done = subprocess.run(
+            tool_command(*arguments),
+            capture_output=True,
+            check=False,
+            env=tool_environment(**environment),
+            timeout=120,
+        )
+        return Result(
+            done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        )
+
+    return run
