@@ -7,9 +7,10 @@ import math
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from infogan_tool.runtime.errors import MissingExtraError
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["Console", "MetricsLog", "ProgressDisplay", "summary_line"]
+    from rich.console import Console
+
+__all__ = ["MetricsLog", "ProgressDisplay", "summary_line"]
 
 
 class _ScalarSink(Protocol):
@@ -90,7 +93,18 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         self.console = console
         self._total, self._per_epoch = total_steps, steps_per_epoch
         self._epochs = math.ceil(total_steps / steps_per_epoch)
-        self._bar: Progress | None = None
+        self._live: Live | None = None
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=None),
+            TextColumn("step {task.completed}/{task.total}"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            expand=True,
+        )
+        self._task = self._bar.add_task("", total=total_steps, epoch="", rate="")
         # Without a terminal, about a hundred lines for the whole run.
         self._line_every = max(log_every, total_steps // 100)
         self._next_line = 0
@@ -98,31 +112,22 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
     def __enter__(self) -> Self:
         """Show the bar."""
         if self.console.is_terminal:
-            self._bar = Progress(
-                TextColumn("epoch {task.fields[epoch]}"),
-                BarColumn(bar_width=None),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
-                TextColumn("\n{task.fields[figures]}"),
-                console=self.console,
-                expand=True,
-            )
-            self._task = self._bar.add_task("", total=self._total, epoch="", rate="", figures="")
-            self._bar.start()
+            self._live = Live(self._bar, console=self.console, refresh_per_second=4)
+            self._live.start()
         return self
 
     def advance(self, step: int) -> None:
         """Say that ``step`` steps are done."""
-        if self._bar is not None:
+        if self._live is not None:
             epoch = min(step // self._per_epoch + 1, self._epochs)
             self._bar.update(self._task, completed=step, epoch=f"{epoch}/{self._epochs}")
 
     def show(self, record: dict[str, Any]) -> None:
         """Show a metrics record."""
         step, rate = record["step"], f"{record['Timing/images_per_sec']:,.0f} images/s"
-        if self._bar is not None:
-            self._bar.update(self._task, rate=rate, figures=escape(summary_line(record)))
+        if self._live is not None:
+            self._bar.update(self._task, rate=rate)
+            self._live.update(Group(self._bar, Text(summary_line(record))))
         elif step >= self._next_line or step == self._total:
             self._next_line = step + self._line_every
             left = (self._total - step) * record["Timing/sec_per_step"]
@@ -135,8 +140,8 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave the bar as it stands."""
-        if self._bar is not None:
-            self._bar.stop()
+        if self._live is not None:
+            self._live.stop()
 
 
 def _duration(seconds: float) -> str:

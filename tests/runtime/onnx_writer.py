@@ -28,9 +28,11 @@ def _varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def tensor(name: str, dims: Sequence[int], raw: bytes, *, external: str | None = None) -> bytes:
-    """Return a TensorProto of floats, its data in place or in the file ``external``."""
-    message = b"".join(number(1, dim) for dim in dims) + number(2, FLOAT) + block(8, name)
+def tensor(
+    name: str, dims: Sequence[int], raw: bytes, *, kind: int = FLOAT, external: str | None = None
+) -> bytes:
+    """Return a TensorProto, its data in place or in the file ``external``."""
+    message = b"".join(number(1, dim) for dim in dims) + number(2, kind) + block(8, name)
     if external is None:
         return message + block(9, raw)
     entry = block(1, "location") + block(2, external)
@@ -45,6 +47,10 @@ def value_info(name: str, shape: Shape, kind: int = FLOAT) -> bytes:
 def node(kind: str, inputs: Sequence[str], outputs: Sequence[str], attributes: Sequence[bytes] = ()) -> bytes:
     names = [block(1, name) for name in inputs] + [block(2, name) for name in outputs]
     return b"".join(names) + block(4, kind) + b"".join(block(5, attribute) for attribute in attributes)
+
+
+def int_attribute(name: str, value: int) -> bytes:
+    return block(1, name) + number(3, value) + number(20, 2)
 
 
 def tensor_attribute(name: str, value: bytes) -> bytes:

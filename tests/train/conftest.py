@@ -29,7 +29,7 @@ def mnist() -> torch.Tensor:
 
 
 @pytest.fixture
-def tiny() -> Callable[..., TrainConfig]:
+def small() -> Callable[..., TrainConfig]:
     """A function that returns preset `paper` at tiny widths, with changes."""
 
     def make(changes: dict[str, Any] | None = None) -> TrainConfig:

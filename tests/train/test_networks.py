@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (16, 3), (20, 1), (28, 1), (32, 3), (64, 1), (64, 3)])
-def test_same_networks_serve_every_size(tiny: Callable[..., TrainConfig], size: int, channels: int) -> None:
-    config = tiny()
+def test_same_networks_serve_every_size(small: Callable[..., TrainConfig], size: int, channels: int) -> None:
+    config = small()
     networks = build_networks(config, size=size, channels=channels)
     images = networks.generator(torch.randn(3, config.latent.dim))
     assert images.shape == (3, channels, size, size)
@@ -34,12 +34,12 @@ def test_same_networks_serve_every_size(tiny: Callable[..., TrainConfig], size: 
 
 @pytest.mark.parametrize("size", [6, 17, 30, 100])
 def test_size_that_does_not_halve_is_refused_with_the_nearest(
-    tiny: Callable[..., TrainConfig], size: int
+    small: Callable[..., TrainConfig], size: int
 ) -> None:
     with pytest.raises(UsageError, match=r"use --size \d+ or \d+") as error:
-        build_networks(tiny(), size=size, channels=1)
+        build_networks(small(), size=size, channels=1)
     for nearest in str(error.value).split("--size ")[1].split(" or "):
-        build_networks(tiny(), size=int(nearest), channels=1)
+        build_networks(small(), size=int(nearest), channels=1)
 
 
 def test_paper_has_the_layers_of_the_paper() -> None:
@@ -74,22 +74,22 @@ def test_paper_has_the_layers_of_the_paper() -> None:
     assert scales.std().item() == pytest.approx(0.02, rel=0.1)
 
 
-def test_weights_depend_on_the_seed_alone(tiny: Callable[..., TrainConfig]) -> None:
+def test_weights_depend_on_the_seed_alone(small: Callable[..., TrainConfig]) -> None:
     torch.manual_seed(1)
-    first = build_networks(tiny(), size=28, channels=1).state_dict()
+    first = build_networks(small(), size=28, channels=1).state_dict()
     torch.manual_seed(2)
     state = torch.get_rng_state()
-    second = build_networks(tiny(), size=28, channels=1).state_dict()
+    second = build_networks(small(), size=28, channels=1).state_dict()
     assert torch.equal(torch.get_rng_state(), state), (
         "building networks must not use up the caller's randomness"
     )
-    other = build_networks(tiny({"seed": 1}), size=28, channels=1).state_dict()
+    other = build_networks(small({"seed": 1}), size=28, channels=1).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["trunk.layers.0.weight"], other["trunk.layers.0.weight"])
 
 
-def test_log_variance_stays_inside_its_bounds(tiny: Callable[..., TrainConfig]) -> None:
-    networks = build_networks(tiny({"objective": {"log_variance": [-3, 1]}}), size=28, channels=1)
+def test_log_variance_stays_inside_its_bounds(small: Callable[..., TrainConfig]) -> None:
+    networks = build_networks(small({"objective": {"log_variance": [-3, 1]}}), size=28, channels=1)
     assert networks.q_head.log_var is not None
     for bias, bound in ((-1e4, -3.0), (1e4, 1.0)):
         nn.init.constant_(networks.q_head.log_var.bias, bias)
@@ -98,8 +98,8 @@ def test_log_variance_stays_inside_its_bounds(tiny: Callable[..., TrainConfig]) 
 
 
 @pytest.mark.parametrize("latent", [{"categorical": []}, {"continuous": 0}, {"noise": 0}])
-def test_absent_parts_of_the_latent(tiny: Callable[..., TrainConfig], latent: dict[str, object]) -> None:
-    config = tiny({"latent": latent})
+def test_absent_parts_of_the_latent(small: Callable[..., TrainConfig], latent: dict[str, object]) -> None:
+    config = small({"latent": latent})
     networks = build_networks(config, size=28, channels=1)
     posterior = networks.recognise(networks.generator(torch.zeros(2, config.latent.dim)))
     assert posterior.logits.shape == (2, config.latent.num_logits)

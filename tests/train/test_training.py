@@ -50,9 +50,9 @@ def images(mnist: Tensor) -> Tensor:
 
 
 def test_run_folder_holds_what_it_says(
-    tiny: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
+    small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
 ) -> None:
-    config = tiny({"schedule": {"keep_every": 2}})
+    config = small({"schedule": {"keep_every": 2}})
     run = begin(config, images, tmp_path / "run")
     assert run.read_config() == config
     steps = [record["step"] for record in trace(run)]
@@ -72,23 +72,23 @@ def test_run_folder_holds_what_it_says(
 
 
 def test_same_seed_same_numbers_other_seed_others(
-    tiny: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
+    small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
 ) -> None:
-    first, second = (trace(begin(tiny(), images, tmp_path / name)) for name in "ab")
+    first, second = (trace(begin(small(), images, tmp_path / name)) for name in "ab")
     assert first == second
-    assert trace(begin(tiny({"seed": 1}), images, tmp_path / "c")) != first
+    assert trace(begin(small({"seed": 1}), images, tmp_path / "c")) != first
 
 
 @pytest.mark.parametrize("cut", [1, 6, 7, 9])
 def test_cut_and_resumed_run_is_the_uncut_run_to_the_bit(
-    tiny: Callable[..., TrainConfig], images: Tensor, tmp_path: Path, cut: int
+    small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path, cut: int
 ) -> None:
     changes = {"augment": {"strength": 0.5}}
-    whole = begin(tiny(changes), images, tmp_path / "whole")
-    part = begin(tiny({**changes, "schedule": {"steps": cut}}), images, tmp_path / "part")
+    whole = begin(small(changes), images, tmp_path / "whole")
+    part = begin(small({**changes, "schedule": {"steps": cut}}), images, tmp_path / "part")
     torch.rand(17)  # the caller's own use of randomness must not matter
     outcome = loop.train(
-        tiny(changes),
+        small(changes),
         images,
         part,
         device=CPU,
@@ -104,9 +104,9 @@ def test_cut_and_resumed_run_is_the_uncut_run_to_the_bit(
 
 
 def test_signal_saves_and_the_rest_is_the_same(
-    tiny: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
+    small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
 ) -> None:
-    config = tiny({"schedule": {"steps": 40, "log_every": 5}})
+    config = small({"schedule": {"steps": 40, "log_every": 5}})
     whole = begin(config, images, tmp_path / "whole")
     run = RunFolder.create(tmp_path / "cut", config, "mnist")
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
@@ -122,11 +122,11 @@ def test_signal_saves_and_the_rest_is_the_same(
 
 
 def test_killed_run_drops_the_lines_after_its_checkpoint(
-    tiny: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
+    small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
 ) -> None:
-    config = tiny()
+    config = small()
     whole = begin(config, images, tmp_path / "whole")
-    run = begin(tiny({"schedule": {"epochs": 1}}), images, tmp_path / "cut")
+    run = begin(small({"schedule": {"epochs": 1}}), images, tmp_path / "cut")
     with run.metrics.open("a") as file:
         file.write('{"step": 7, "Loss/D/adv": 99}\n{"step": 12, "Los')
     loop.train(config, images, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint))
@@ -134,44 +134,44 @@ def test_killed_run_drops_the_lines_after_its_checkpoint(
 
 
 def test_non_finite_run_keeps_its_last_good_checkpoint(
-    tiny: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
+    small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
 ) -> None:
-    run = begin(tiny({"schedule": {"epochs": 1}}), images, tmp_path / "run")
+    run = begin(small({"schedule": {"epochs": 1}}), images, tmp_path / "run")
     before = run.last_checkpoint.read_bytes()
     checkpoint = read_checkpoint(run.last_checkpoint)
     checkpoint.tensors["networks/generator.layers.0.weight"][0, 0] = float("nan")
     with pytest.raises(NonFiniteError, match=r"step 7: .*step 6\) stays"):
-        loop.train(tiny(), images, run, device=CPU, console=QUIET, resume=checkpoint)
+        loop.train(small(), images, run, device=CPU, console=QUIET, resume=checkpoint)
     assert run.last_checkpoint.read_bytes() == before
 
 
 def test_other_pictures_are_refused_on_resume(
-    tiny: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
+    small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
 ) -> None:
-    run = begin(tiny({"schedule": {"epochs": 1}}), images, tmp_path / "run")
+    run = begin(small({"schedule": {"epochs": 1}}), images, tmp_path / "run")
     changed = images.clone()
     changed[5, 0, 3, 3] += 1
     with pytest.raises(RunError, match="other pictures"):
         loop.train(
-            tiny(), changed, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint)
+            small(), changed, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint)
         )
 
 
 def test_other_networks_are_refused_on_resume(
-    tiny: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
+    small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
 ) -> None:
-    run = begin(tiny({"schedule": {"epochs": 1}}), images, tmp_path / "run")
-    other = tiny({"networks": {"full_width": 24}})
+    run = begin(small({"schedule": {"epochs": 1}}), images, tmp_path / "run")
+    other = small({"networks": {"full_width": 24}})
     with pytest.raises(RunError, match="does not fit the run's config"):
         loop.train(other, images, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint))
 
 
 def test_fewer_pictures_than_a_batch(
-    tiny: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
+    small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
 ) -> None:
-    run = RunFolder.create(tmp_path / "run", tiny(), "mnist")
+    run = RunFolder.create(tmp_path / "run", small(), "mnist")
     with pytest.raises(DataError, match="--batch-size 49 or less"):
-        loop.train(tiny(), images[:49], run, device=CPU, console=QUIET)
+        loop.train(small(), images[:49], run, device=CPU, console=QUIET)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04K*.", b"PK\x03\x04" + b"\0" * 100, b"\xff" * 200])
@@ -196,16 +196,16 @@ def test_checkpoint_of_another_schema_or_tool_is_refused_by_name(tmp_path: Path)
         read_checkpoint(path)
 
 
-def test_taken_out_folder_is_refused_and_untouched(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:
+def test_taken_out_folder_is_refused_and_untouched(small: Callable[..., TrainConfig], tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(OutputExistsError, match="--resume"):
-        RunFolder.create(tmp_path, tiny(), "mnist")
+        RunFolder.create(tmp_path, small(), "mnist")
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_numbered_folders_count_on(
-    tiny: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names = [RunFolder.create(None, tiny(), "mnist").path.as_posix() for _ in range(2)]
+    names = [RunFolder.create(None, small(), "mnist").path.as_posix() for _ in range(2)]
     assert names == ["runs/00000-paper-mnist-seed0", "runs/00001-paper-mnist-seed0"]

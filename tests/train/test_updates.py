@@ -40,37 +40,37 @@ def real(mnist: Tensor) -> Tensor:
     return mnist[:32].float() / 255
 
 
-def test_d_step_moves_trunk_and_d_head_only(tiny: Callable[..., TrainConfig], real: Tensor) -> None:
-    updates, rng = make(tiny())
-    fake = updates.networks.generator(sample_latents(tiny().latent, 32, rng).vector())
+def test_d_step_moves_trunk_and_d_head_only(small: Callable[..., TrainConfig], real: Tensor) -> None:
+    updates, rng = make(small())
+    fake = updates.networks.generator(sample_latents(small().latent, 32, rng).vector())
     before = snapshot(updates.networks)
     updates.d_step(real, fake)
     assert moved_parts(updates, before) == {"trunk", "d_head"}
     assert all(p.grad is None for p in updates.networks.generator.parameters())
 
 
-def test_g_step_moves_generator_and_q_head_only(tiny: Callable[..., TrainConfig]) -> None:
-    updates, rng = make(tiny())
-    latent = sample_latents(tiny().latent, 32, rng)
+def test_g_step_moves_generator_and_q_head_only(small: Callable[..., TrainConfig]) -> None:
+    updates, rng = make(small())
+    latent = sample_latents(small().latent, 32, rng)
     before = snapshot(updates.networks)
     updates.g_step(updates.networks.generator(latent.vector()), latent)
     assert moved_parts(updates, before) == {"generator", "q_head"}
     assert all(p.requires_grad for p in updates.networks.parameters()), "D must be able to learn again"
 
 
-def test_without_lambda_the_code_terms_move_nothing(tiny: Callable[..., TrainConfig]) -> None:
-    updates, rng = make(tiny({"objective": {"lambda_categorical": 0.0, "lambda_continuous": 0.0}}))
-    latent = sample_latents(tiny().latent, 32, rng)
+def test_without_lambda_the_code_terms_move_nothing(small: Callable[..., TrainConfig]) -> None:
+    updates, rng = make(small({"objective": {"lambda_categorical": 0.0, "lambda_continuous": 0.0}}))
+    latent = sample_latents(small().latent, 32, rng)
     before = snapshot(updates.networks)
     updates.g_step(updates.networks.generator(latent.vector()), latent)
     assert moved_parts(updates, before) == {"generator"}
 
 
 def test_running_statistics_are_those_of_real_pictures(
-    tiny: Callable[..., TrainConfig], real: Tensor
+    small: Callable[..., TrainConfig], real: Tensor
 ) -> None:
-    updates, rng = make(tiny())
-    latent = sample_latents(tiny().latent, 32, rng)
+    updates, rng = make(small())
+    latent = sample_latents(small().latent, 32, rng)
     networks = updates.networks
     norm = next(m for m in networks.trunk.modules() if isinstance(m, nn.BatchNorm2d))
     before = norm.running_mean.clone()  # type: ignore[union-attr]
@@ -83,8 +83,8 @@ def test_running_statistics_are_those_of_real_pictures(
     assert norm.track_running_stats
 
 
-def test_step_returns_a_scalar_per_name(tiny: Callable[..., TrainConfig], real: Tensor) -> None:
-    config = tiny()
+def test_step_returns_a_scalar_per_name(small: Callable[..., TrainConfig], real: Tensor) -> None:
+    config = small()
     updates, rng = make(config)
     scalars = updates.step(real, sample_latents(config.latent, 32, rng))
     record = dict(zip(metric_names(config.latent), scalars.tolist(), strict=True))
@@ -96,8 +96,8 @@ def test_step_returns_a_scalar_per_name(tiny: Callable[..., TrainConfig], real: 
     assert 0 < record["Scores/fake_before_g"] < 1
 
 
-def test_learns_the_codes_of_its_own_pictures(tiny: Callable[..., TrainConfig], mnist: Tensor) -> None:
-    config = tiny({"latent": {"categorical": [3]}, "optimizer": {"g_lr": 5e-3}})
+def test_learns_the_codes_of_its_own_pictures(small: Callable[..., TrainConfig], mnist: Tensor) -> None:
+    config = small({"latent": {"categorical": [3]}, "optimizer": {"g_lr": 5e-3}})
     updates, rng = make(config)
     names = metric_names(config.latent)
     index = names.index("MI/k1")
@@ -113,19 +113,19 @@ def test_learns_the_codes_of_its_own_pictures(tiny: Callable[..., TrainConfig], 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 def test_bad_picture_stops_before_d_moves(
-    tiny: Callable[..., TrainConfig], real: Tensor, poison: float
+    small: Callable[..., TrainConfig], real: Tensor, poison: float
 ) -> None:
-    updates, rng = make(tiny())
+    updates, rng = make(small())
     before = snapshot(updates.networks)
     real[3, 0, 5, 5] = poison
     with pytest.raises(NonFiniteError, match="Loss/D/adv"):
-        updates.step(real, sample_latents(tiny().latent, 32, rng))
+        updates.step(real, sample_latents(small().latent, 32, rng))
     assert not moved_parts(updates, before)
 
 
-def test_bad_weight_of_g_stops_before_g_moves(tiny: Callable[..., TrainConfig]) -> None:
-    updates, rng = make(tiny())
-    latent = sample_latents(tiny().latent, 32, rng)
+def test_bad_weight_of_g_stops_before_g_moves(small: Callable[..., TrainConfig]) -> None:
+    updates, rng = make(small())
+    latent = sample_latents(small().latent, 32, rng)
     with torch.no_grad():
         updates.networks.q_head.mean.bias[1] = float("nan")  # type: ignore[union-attr]
     before = snapshot(updates.networks.generator)
@@ -135,18 +135,18 @@ def test_bad_weight_of_g_stops_before_g_moves(tiny: Callable[..., TrainConfig]) 
     assert all(torch.equal(p, before[n]) for n, p in updates.networks.generator.named_parameters())
 
 
-def test_bad_gradient_alone_stops_too(tiny: Callable[..., TrainConfig], real: Tensor) -> None:
-    updates, rng = make(tiny())
+def test_bad_gradient_alone_stops_too(small: Callable[..., TrainConfig], real: Tensor) -> None:
+    updates, rng = make(small())
     before = snapshot(updates.networks)
     updates.networks.d_head.logit.weight.register_hook(lambda grad: grad * float("inf"))
     with pytest.raises(NonFiniteError, match="gradient of Loss/D/adv"):
-        updates.step(real, sample_latents(tiny().latent, 32, rng))
+        updates.step(real, sample_latents(small().latent, 32, rng))
     assert not moved_parts(updates, before)
 
 
-def test_fake_score_leaves_everything_as_it_is(tiny: Callable[..., TrainConfig]) -> None:
-    updates, rng = make(tiny({"augment": {"strength": 0.5}}))
-    latent = sample_latents(tiny().latent, 32, rng)
+def test_fake_score_leaves_everything_as_it_is(small: Callable[..., TrainConfig]) -> None:
+    updates, rng = make(small({"augment": {"strength": 0.5}}))
+    latent = sample_latents(small().latent, 32, rng)
     state = {name: t.clone() for name, t in updates.networks.state_dict().items()}
     randomness = rng.get_state()
     assert 0 < updates.fake_score(latent).item() < 1

@@ -1,0 +1,383 @@
+"""Bundles: what they compute, what does not depend on how it is asked for, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import struct
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from onnx_writer import INT64, int_attribute, model, node, tensor, value_info
+
+from infogan_tool.runtime import load_bundle, to_uint8
+from infogan_tool.runtime.bundle import CHUNK, SHIPPED_BUNDLE, Bundle
+from infogan_tool.runtime.contract import PROP_BUNDLE_ID, PROP_SCHEMA_VERSION
+from infogan_tool.runtime.errors import BundleError, DeviceError, LatentError, PictureError
+from infogan_tool.runtime.selfcheck import self_check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TINY = Path(__file__).parent.parent / "fixtures" / "tiny"
+CONTINUOUS = Path(__file__).parent.parent / "fixtures" / "continuous"
+ALL = pytest.mark.parametrize("path", [TINY, CONTINUOUS, None], ids=["tiny", "continuous", "shipped"])
+ONE_SHOT = pytest.mark.parametrize("one_shot", [False, True], ids=["long", "one-shot"])
+
+
+# --- what it computes --------------------------------------------------------------------------------------
+
+
+@ALL
+def test_there_and_back(path: Path | None) -> None:
+    bundle = load_bundle(path, device="cpu")
+    spec, image = bundle.latent, bundle.image
+    latents = bundle.sample(5, seed=1)
+    images = bundle.generate(latents)
+    assert (images.dtype, images.shape) == (np.float32, (5, *image.shape))
+    assert image.low <= images.min() < images.max() <= image.high
+    posterior = bundle.encode(images)
+    assert [p.shape for p in posterior.probabilities] == [(5, size) for size in spec.categorical]
+    for table, chosen, sure in zip(
+        posterior.probabilities, posterior.categories.T, posterior.confidence.T, strict=True
+    ):
+        np.testing.assert_allclose(table.sum(axis=1), 1, atol=1e-5)
+        np.testing.assert_array_equal(table.argmax(axis=1), chosen)
+        np.testing.assert_array_equal(table.max(axis=1), sure)
+    assert posterior.categories.shape == posterior.confidence.shape == (5, len(spec.categorical))
+    assert posterior.categories.dtype == np.int64
+    assert posterior.style_mean.shape == posterior.style_std.shape == (5, spec.continuous)
+    assert (posterior.style_std > 0).all()
+
+
+@ALL
+def test_codes_and_noise_reach_the_picture(path: Path | None) -> None:
+    bundle = load_bundle(path, device="cpu")
+    for code in bundle.latent.code_names:
+        plan = bundle.traverse(code, low=-1, high=1, steps=3)
+        images = bundle.generate(plan.latents).reshape(plan.rows, plan.columns, -1)
+        assert np.abs(images[:, 0] - images[:, -1]).max() > 1e-4, code
+    if bundle.latent.noise:
+        assert np.abs(np.diff(bundle.generate(bundle.sample(2, categories={}))[:, 0], axis=0)).max() > 1e-4
+
+
+@ALL
+def test_uint8_and_float_are_the_same_pictures(path: Path | None) -> None:
+    bundle = load_bundle(path, device="cpu")
+    levels = to_uint8(bundle.generate(bundle.sample(6)), bundle.image)
+    image = bundle.image
+    floats = (levels.transpose(0, 3, 1, 2) / 255 * (image.high - image.low) + image.low).astype(np.float32)
+    np.testing.assert_allclose(bundle.encode(levels).style_mean, bundle.encode(floats).style_mean, atol=1e-4)
+    if image.channels == 1:
+        squeezed = bundle.encode(levels[..., 0])
+        np.testing.assert_array_equal(squeezed.style_mean, bundle.encode(levels).style_mean)
+
+
+@ALL
+def test_nothing_in_gives_nothing_out(path: Path | None) -> None:
+    bundle = load_bundle(path, device="cpu")
+    assert bundle.generate(bundle.sample(0)).shape == (0, *bundle.image.shape)
+    size, channels = bundle.image.size, bundle.image.channels
+    posterior = bundle.encode(np.zeros((0, size, size, channels), np.uint8))
+    assert posterior.categories.shape == (0, len(bundle.latent.categorical))
+    assert posterior.style_mean.shape == (0, bundle.latent.continuous)
+
+
+@ALL
+@ONE_SHOT
+def test_a_picture_does_not_depend_on_what_is_drawn_with_it(path: Path | None, one_shot: bool) -> None:
+    """To the bit, at any batch size, start and number of threads."""
+    many = CHUNK + 3  # the last chunk is short
+    bundle = load_bundle(path, device="cpu", threads=1, one_shot=one_shot)
+    images = bundle.generate(bundle.sample(many, seed=11))
+    for n in (1, 2, 3, 7, 64, CHUNK, CHUNK + 1):
+        np.testing.assert_array_equal(bundle.generate(bundle.sample(n, seed=11)), images[:n])
+    for start, n in ((5, 1), (CHUNK, 1), (CHUNK - 1, 2), (100, 17)):
+        again = bundle.generate(bundle.sample(n, seed=11, start=start))
+        np.testing.assert_array_equal(again, images[start : start + n])
+    other = load_bundle(path, device="cpu", threads=2, one_shot=one_shot)
+    np.testing.assert_array_equal(other.generate(other.sample(9, seed=11)), images[:9])
+
+
+@ALL
+@ONE_SHOT
+def test_a_posterior_does_not_depend_on_what_is_encoded_with_it(path: Path | None, one_shot: bool) -> None:
+    bundle = load_bundle(path, device="cpu", one_shot=one_shot)
+    images = bundle.generate(bundle.sample(CHUNK + 1, seed=3))
+    whole = bundle.encode(images)
+    for rows in (slice(0, 1), slice(CHUNK, CHUNK + 1), slice(4, 6), slice(10, 50)):
+        part = bundle.encode(images[rows])
+        np.testing.assert_array_equal(part.style_mean, whole.style_mean[rows])
+        np.testing.assert_array_equal(part.confidence, whole.confidence[rows])
+
+
+def test_threads_share_a_bundle() -> None:
+    bundle = load_bundle(TINY, device="cpu")
+    alone = load_bundle(TINY, device="cpu")
+    expected = [alone.generate(alone.sample(20, seed=seed)) for seed in range(8)]
+    found: list[Any] = [None] * 8
+
+    def work(seed: int) -> None:
+        found[seed] = bundle.generate(bundle.sample(20, seed=seed))
+        bundle.encode(found[seed])
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_self_check() -> None:
+    bundle = load_bundle(TINY, device="cpu")
+    check = self_check(bundle, pictures=50)
+    assert (check.pictures, check.provider) == (50, "CPUExecutionProvider")
+    assert set(check.agreement) == {"k1", "k2"}
+    assert set(check.correlation) == {"c1", "c2", "c3"}
+    assert all(0 <= part <= 1 for part in check.agreement.values())
+    assert all(-1 <= value <= 1 for value in check.correlation.values())
+    assert check.seconds > 0
+
+
+# --- the bundle that ships ---------------------------------------------------------------------------------
+
+
+def test_the_shipped_bundle_is_of_mnist() -> None:
+    bundle = load_bundle()
+    assert bundle.path == SHIPPED_BUNDLE
+    assert bundle.latent.categorical == (10,)
+    assert bundle.latent.continuous == 2
+    assert (bundle.image.size, bundle.image.channels, bundle.image.low, bundle.image.high) == (28, 1, 0, 1)
+    assert sum(graph.bytes for graph in bundle.metadata.graphs.values()) <= 10_000_000
+
+
+def test_the_shipped_bundle_reads_what_it_writes() -> None:
+    bundle = load_bundle(device="cpu")
+    if not bundle.metadata.labels:
+        pytest.skip("a bundle without labels was not trained on digits")
+    assert sorted(str(name) for name in bundle.metadata.labels["k1"]) == list("0123456789")
+    check = self_check(bundle)
+    assert check.agreement["k1"] > 0.9
+    assert all(abs(value) > 0.5 for value in check.correlation.values())
+
+
+# --- what is refused before a graph is opened --------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(TINY, tmp_path / "bundle"))
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = folder / "metadata.json"
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def refusal(folder: Path | str) -> str:
+    with pytest.raises(BundleError) as caught:
+        load_bundle(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_missing_parts(copy: Path, tmp_path: Path) -> None:
+    assert refusal(tmp_path / "no").startswith(f"{tmp_path / 'no'} is not there: a bundle is a folder")
+    assert refusal(copy / "metadata.json").startswith(f"{copy / 'metadata.json'} is not a folder")
+    assert refusal(tmp_path).startswith(f"{tmp_path} has no metadata.json")
+    (copy / "q_encoder.onnx").unlink()
+    assert refusal(copy) == f"{copy} has no q_encoder.onnx: export again"
+
+
+def test_an_unknown_schema_names_the_tool_that_wrote_it(copy: Path) -> None:
+    edit(copy, lambda data: data.update(schema_version=99, tool_version="7.1"))
+    assert "bundle schema 99 is not known (this version reads 1)" in refusal(copy)
+    assert "7.1" in refusal(copy)
+
+
+@pytest.mark.parametrize("file", ["generator.onnx", "q_encoder.onnx"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "grow", "empty"])
+def test_a_graph_that_is_not_the_one_described(copy: Path, file: str, damage: str) -> None:
+    content = bytearray((copy / file).read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+    new = {"flip": content, "cut": content[:-1], "grow": content + b"\x00", "empty": b""}[damage]
+    (copy / file).write_bytes(new)
+    assert refusal(copy) == (
+        f"{copy / file} is not the file that metadata.json describes: it is damaged, or the files of two "
+        "bundles are mixed; export again"
+    )
+
+
+def test_a_mixed_pair_is_refused(copy: Path) -> None:
+    shutil.copy(CONTINUOUS / "q_encoder.onnx", copy / "q_encoder.onnx")
+    assert "the files of two bundles are mixed" in refusal(copy)
+
+
+def test_a_graph_that_is_no_file(copy: Path) -> None:
+    (copy / "generator.onnx").unlink()
+    (copy / "generator.onnx").mkdir()
+    assert "is not the file that metadata.json describes" in refusal(copy)
+
+
+def test_absurd_sizes(copy: Path) -> None:
+    edit(copy, lambda data: data["graphs"]["generator.onnx"].update(bytes=2**31))
+    assert "more than any bundle needs" in refusal(copy)
+    (copy / "metadata.json").write_text(" " * 1_000_001)
+    assert refusal(copy) == f"{copy / 'metadata.json'} is larger than 1,000,000 bytes"
+
+
+# --- what is refused when a graph is opened ----------------------------------------------------------------
+
+
+def replace_graph(folder: Path, file: str, content: bytes) -> None:
+    """Put another graph in the bundle, with the digest that makes load_bundle believe it."""
+    (folder / file).write_bytes(content)
+    digest = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    edit(folder, lambda data: data["graphs"].update({file: digest}))
+
+
+def fake_generator(
+    folder: Path,
+    *,
+    images: tuple[int | str, ...] = ("batch", 3, 16, 16),
+    noise: tuple[int | str, ...] = ("batch", 5),
+    name: str = "images",
+    props: dict[str, str] | None = None,
+    value: float = 0.5,
+) -> None:
+    """Write a generator of one grey level, for each argument as the contract says unless told otherwise."""
+    bundle_id = json.loads((folder / "metadata.json").read_text())["bundle_id"]
+    weights = [
+        tensor("grey", [1, 1, 1, 1], struct.pack("<f", value)),
+        tensor("zero", [5, 768], bytes(4 * 5 * 768)),
+        tensor("first", [1], struct.pack("<q", 0), kind=INT64),
+        tensor("chw", [3], struct.pack("<3q", 3, 16, 16), kind=INT64),
+    ]
+    nodes = [
+        node("MatMul", ["noise", "zero"], ["flat"]),
+        node("Shape", ["styles"], ["sizes"]),
+        node("Gather", ["sizes", "first"], ["n"]),
+        node("Concat", ["n", "chw"], ["nchw"], [int_attribute("axis", 0)]),
+        node("Reshape", ["flat", "nchw"], ["black"]),
+        node("Add", ["black", "grey"], [name]),
+    ]
+    inputs = [
+        value_info("noise", noise),
+        value_info("categories", ("batch", 2), INT64),
+        value_info("styles", ("batch", 3)),
+    ]
+    content = model(
+        nodes,
+        inputs,
+        [value_info(name, images)],
+        initializers=weights,
+        props={PROP_BUNDLE_ID: bundle_id, PROP_SCHEMA_VERSION: "1"} | (props or {}),
+    )
+    replace_graph(folder, "generator.onnx", content)
+
+
+def generate(folder: Path) -> np.ndarray:
+    bundle = load_bundle(folder, device="cpu")
+    return bundle.generate(bundle.sample(3))
+
+
+def test_the_fake_generator_keeps_the_contract(copy: Path) -> None:
+    fake_generator(copy)
+    assert (generate(copy) == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"props": {PROP_BUNDLE_ID: "other"}},
+            "is of bundle other and metadata.json of .*are mixed; export again",
+        ),
+        ({"props": {PROP_SCHEMA_VERSION: "2"}}, "has schema 2 and metadata.json 1"),
+        ({"images": (1, 3, 16, 16)}, r"output images is float32 .*says float32 \(N, 3, 16, 16\), any N"),
+        (
+            {"images": ("batch", 3, 16, 17)},
+            r"output images is float32 .*says float32 \(N, 3, 16, 16\), any N",
+        ),
+        ({"noise": ("batch", "width")}, r"input noise is float32 .*says float32 \(N, 5\), any N"),
+        ({"name": "pictures"}, "outputs are pictures; the contract says images"),
+    ],
+)
+def test_a_graph_that_breaks_the_contract(copy: Path, changes: dict[str, Any], message: str) -> None:
+    fake_generator(copy, **changes)
+    with pytest.raises(BundleError, match=message) as caught:
+        generate(copy)
+    assert str(caught.value).startswith(str(copy / "generator.onnx"))
+    assert "\n" not in str(caught.value)
+    # The other graph is not to blame.
+    assert load_bundle(copy, device="cpu").encode(np.zeros((1, 16, 16, 3), np.uint8)).categories.shape == (
+        1,
+        2,
+    )
+
+
+def test_a_graph_with_other_types_is_refused(copy: Path) -> None:
+    content = model(
+        [node("Cast", ["images"], ["probabilities"], [int_attribute("to", 1)])],
+        [value_info("images", ("batch", 3, 16, 16), INT64)],
+        [value_info("probabilities", ("batch", 3, 16, 16))],
+        props={
+            PROP_BUNDLE_ID: json.loads((copy / "metadata.json").read_text())["bundle_id"],
+            PROP_SCHEMA_VERSION: "1",
+        },
+    )
+    replace_graph(copy, "q_encoder.onnx", content)
+    with pytest.raises(
+        BundleError, match=r"input images is int64 .*the contract says float32 \(N, 3, 16, 16\)"
+    ):
+        load_bundle(copy, device="cpu").encode(np.zeros((1, 16, 16, 3), np.uint8))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_told(copy: Path, value: float) -> None:
+    fake_generator(copy, value=value)
+    with pytest.raises(BundleError, match="output images is not finite; its weights are damaged"):
+        generate(copy)
+
+
+def test_swapped_graphs_are_refused(copy: Path) -> None:
+    for file, other in (("generator.onnx", "q_encoder.onnx"), ("q_encoder.onnx", "generator.onnx")):
+        replace_graph(copy, file, (TINY / other).read_bytes())
+    with pytest.raises(BundleError, match="the contract says"):
+        generate(copy)
+
+
+# --- what is refused of arguments --------------------------------------------------------------------------
+
+
+def test_wrong_arguments() -> None:
+    bundle = load_bundle(TINY, device="cpu")
+    with pytest.raises(PictureError, match=r"must be uint8 \(N, 16, 16, 3\) or float32 \(N, 3, 16, 16\)"):
+        bundle.encode(np.zeros((1, 28, 28), np.uint8))
+    with pytest.raises(PictureError, match="finite and from 0 to 1"):
+        bundle.encode(np.full((1, 3, 16, 16), 255, np.float32))
+    foreign = load_bundle(CONTINUOUS, device="cpu").sample(1)
+    with pytest.raises(LatentError, match="the latent spec has 5 noise"):
+        bundle.generate(foreign)
+
+
+def test_a_device_that_is_not_there() -> None:
+    from infogan_tool.runtime.device import gpu_present  # noqa: PLC0415 - asked only here
+
+    if gpu_present():
+        assert load_bundle(TINY, device="cuda").provider == "CUDAExecutionProvider"
+        return
+    bundle: Bundle = load_bundle(TINY, device="cuda")  # nothing is opened yet
+    with pytest.raises(DeviceError, match="device cuda cannot be used"):
+        bundle.generate(bundle.sample(1))
+    assert load_bundle(TINY, device="auto").provider == "CPUExecutionProvider"
+    assert load_bundle(TINY, device="auto").fallback is None

@@ -1,0 +1,159 @@
+"""``train`` and ``export`` as they are typed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from infogan_tool.train.checkpoint import read_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Result
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SMALL = """
+preset = "paper"
+[networks]
+base_width = 4
+full_width = 16
+q_width = 8
+[schedule]
+log_every = 5
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "small.toml"
+    file.write_text(SMALL)
+    return file
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_dry_run_prints_the_resolved_config_and_writes_nothing(
+    cli: Callable[..., Result], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = cli(
+        "train", "--config", config, "--epochs", 3, "--categorical", 4, "--categorical", 5, "--dry-run"
+    )
+    assert (done.code, done.err) == (0, "")
+    plan = json.loads(done.out)
+    assert plan["config"]["latent"]["categorical"] == [4, 5]
+    assert plan["config"]["data"] == {"source": "mnist", "size": 28, "channels": 1}
+    assert plan["latent_dim"] == 62 + 9 + 2
+    assert plan["steps"] == 3 * plan["steps_per_epoch"] == 3 * 600
+    assert plan["parameters"]["generator"] > 0
+    assert [p.name for p in tmp_path.iterdir()] == ["small.toml"]
+
+
+def test_train_resume_and_export(cli: Callable[..., Result], config: Path, tmp_path: Path) -> None:
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    done = cli("train", "--config", config, "--steps", 8, "--out", run)
+    assert (done.code, done.out) == (0, "")
+    assert "step 8/8" in done.err
+    assert f"infogan-tool export {run}" in done.err
+    done = cli("train", "--resume", run)
+    assert done.code == 1
+    assert "done (8 of 8 steps)" in done.err
+    done = cli("train", "--resume", run, "--steps", 12)
+    assert done.code == 0, done.err
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [5, 10, 12]
+    assert read_checkpoint(run / "checkpoints/last.safetensors").header.step == 12
+    done = cli("export", run, "--out", bundle)
+    assert done.code == 0, done.err
+    assert "q_encoder.onnx" in done.out
+    assert "test pictures" in done.out
+    done = cli("export", run, "--out", bundle)
+    assert done.code == 1
+    assert "--force" in done.err
+    done = cli("encode", EXAMPLES / "seven.png", "--bundle", bundle, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["categories"][0]["code"] == "k1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--preset", "papr"], 2, "did you mean 'paper'"),
+        (["--epochs", "1", "--steps", "1"], 2, "give one"),
+        (["--resume", "run", "--seed", "1"], 2, "own config"),
+        (["--resume", "run", "--preset", "paper"], 2, "own config"),
+        (["--resume", "nothing"], 1, "not a folder"),
+        (["--data", "mnits"], 1, "did you mean 'mnist'"),
+        (["--size", "30"], 2, "use --size 28 or 32"),
+        (["--channels", "2"], 2, "channels"),
+        (["--batch-size", "100000"], 1, "--batch-size 60000 or less"),
+        (["--categorical", "0", "--continuous", "0"], 2, "has no code"),
+        (["--config", "nothing.toml"], 2, "cannot be read"),
+        (["--epochs", "many"], 2, "epochs"),
+        (["--epoch", "3"], 2, "--epochs"),
+    ],
+)
+def test_mistake_is_one_line_and_leaves_nothing(
+    cli: Callable[..., Result],
+    empty_folder: Path,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    done = cli("train", *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+    assert len(done.err.strip().splitlines()) == 1, done.err
+    assert not list(empty_folder.iterdir())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the message is for machines without a GPU")
+def test_missing_gpu_is_told(cli: Callable[..., Result]) -> None:
+    done = cli("train", "--device", "cuda")
+    assert done.code == 1
+    assert "--device cpu" in done.err
+
+
+def test_tensorboard_gets_the_same_scalars(cli: Callable[..., Result], config: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert cli("train", "--config", config, "--steps", 10, "--out", run, "--tensorboard").code == 0
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for name in ("Loss/D/adv", "MI/lower_bound", "Scores/fake_after_g"):
+        points = {event.step: event.value for event in events.Scalars(name)}
+        assert points == pytest.approx({line["step"]: line[name] for line in lines})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_saves_says_how_to_go_on_and_exits_130(
+    config: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "infogan_tool", "train", "--config", str(config), "--out", str(run)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").stat().st_size:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert f"infogan-tool train --resume {run}" in err
+    assert "Traceback" not in err
+    assert read_checkpoint(run / "checkpoints/last.safetensors").header.step > 0
