@@ -82,10 +82,11 @@ def _bundle(path: Path | None, problems: list[dict[str, Any]]) -> dict[str, Any]
 
     found: dict[str, Any] = {"path": None if path is None else str(path), "runs": {}}
     try:
-        found |= {"path": str(load_bundle(path).path), "id": load_bundle(path).metadata.bundle_id}
+        opened = load_bundle(path)
     except InfoganError as error:
         problems.append({"problem": str(error), "cure": []})
         return found
+    found |= {"path": str(opened.path), "id": opened.metadata.bundle_id}
     for device in ("cpu", "cuda") if gpu_present() else ("cpu",):
         try:
             check = self_check(load_bundle(path, device=device))
@@ -115,6 +116,10 @@ def _show(report: dict[str, Any]) -> None:
     ort = report["onnxruntime"]
     packages = ", ".join(f"{name} {version}" for name, version in ort["packages"].items())
     line("onnxruntime", f"{ort['version']} from {packages or 'no package'}")
+    built_for = ", ".join(name.removesuffix("ExecutionProvider") for name in ort["built_for"])
+    runs = report["bundle"]["runs"]
+    works = ", ".join(run["provider"].removesuffix("ExecutionProvider") for run in runs.values() if run)
+    line("providers", f"built for {built_for or 'none'}; {works or 'none'} works here")
     names = ", ".join(report["gpu"]["names"]) or "yes"
     line("GPU", names if report["gpu"]["visible"] else "none is visible; the CPU is used")
     missing = ", ".join(report["train_extra"]["missing"])
@@ -123,7 +128,7 @@ def _show(report: dict[str, Any]) -> None:
     )
     line("train extra", extra)
     line("bundle", report["bundle"]["path"] or "the one that ships")
-    for device, run in report["bundle"]["runs"].items():
+    for device, run in runs.items():
         line(f"  on {device}", _run_line(run) if run else "does not run")
     for problem in report["problems"]:
         line("problem", problem["problem"])

@@ -37,7 +37,7 @@ _TyperUsageError: Final = typer.BadParameter.__mro__[1]
 
 def exit_code(error: BaseException) -> int:
     """Say on standard error what happened, in one line, and return the exit code."""
-    if os.environ.get(_TRACEBACK) and not isinstance(error, typer.Exit):
+    if os.environ.get(_TRACEBACK):
         traceback.print_exception(error)
     code, message = _judge(error)
     if message:
@@ -47,8 +47,6 @@ def exit_code(error: BaseException) -> int:
 
 
 def _judge(error: BaseException) -> tuple[int, str]:  # noqa: PLR0911 - a table
-    if isinstance(error, typer.Exit):
-        return error.exit_code, ""
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return INTERRUPTED, "interrupted"
     if isinstance(error, BrokenPipeError):

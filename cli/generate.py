@@ -16,16 +16,15 @@ from infogan_tool.cli.options import (
     PictureScaleOption,
     SampleSeedOption,
 )
+from infogan_tool.cli.sheets import check_sheet, write_sheet
 from infogan_tool.runtime.errors import OutputExistsError, UsageError
 
 if TYPE_CHECKING:
-    from infogan_tool.runtime import Bundle, Latents
+    from infogan_tool.runtime import Bundle
 
 __all__ = ["generate"]
 
 _CODES_FILE: Final = "codes.jsonl"
-_SHEET_SCALE: Final = 2
-_MAX_SHEET_PIXELS: Final = 100_000_000
 _OTHER_PICTURES: Final = (".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 
@@ -77,8 +76,9 @@ def generate(
         "styles": parse_styles(style or []),
     }
     if as_sheet:
-        _check_sheet(opened, count, scale or _SHEET_SCALE)
-        _write_sheet(opened, opened.sample(count, seed, **held), out, scale=scale or _SHEET_SCALE)
+        check_sheet(opened, count, scale)
+        latents = opened.sample(count, seed, **held)
+        write_sheet(opened, latents, math.ceil(math.sqrt(count)), out, scale)
         output.note(f"wrote {output.plural(count, 'picture')} of seed {seed} to {out}")
     else:
         opened.sample(0, seed, **held)  # refuses a code that is not there before a folder is made
@@ -96,18 +96,6 @@ def _check_folder(out: Path, *, force: bool) -> None:
         raise OutputExistsError(out, "it is not a folder; name another")
     if out.is_dir() and any(out.iterdir()) and not force:
         raise OutputExistsError(out, "use --force to write into it, or name another")
-
-
-def _check_sheet(bundle: "Bundle", count: int, scale: int) -> None:
-    if count * (bundle.image.size * scale) ** 2 > _MAX_SHEET_PIXELS:
-        raise UsageError(f"{count:,} pictures are too many for one sheet: name a folder, or fewer")
-
-
-def _write_sheet(bundle: "Bundle", latents: "Latents", out: Path, *, scale: int) -> None:
-    from infogan_tool.runtime import save_png, sheet, to_uint8
-
-    images = to_uint8(bundle.generate(latents), bundle.image)
-    save_png(out, sheet(images, math.ceil(math.sqrt(len(images))), scale=scale))
 
 
 def _write_folder(

@@ -27,7 +27,7 @@ _EPILOG: Final = (
 
 app = typer.Typer(
     name="infogan-tool",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     add_completion=False,
     epilog=_EPILOG,
@@ -47,7 +47,7 @@ app.command(rich_help_panel=_USE)(doctor)
 
 def _show_version(asked: bool) -> None:
     if asked:
-        print(f"infogan-tool {__version__}")
+        output.emit(f"infogan-tool {__version__}")
         raise typer.Exit
 
 
@@ -74,13 +74,21 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a letter the terminal lacks is no error
-    arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        group = typer.main.get_command(app)
-        # Not group.main(), which would print and exit by rules of its own.
-        with group.make_context("infogan-tool", arguments) as context:
-            group.invoke(context)
+        code = _run(sys.argv[1:] if argv is None else argv)
         output.flush_stdout()
     except BaseException as error:  # noqa: BLE001 - this is where every error ends
-        return failures.exit_code(error)
+        code = failures.exit_code(error)
+    output.settle_streams()
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    group = typer.main.get_command(app)
+    try:
+        # Not group.main(), which would print and exit by rules of its own.
+        with group.make_context("infogan-tool", list(arguments)) as context:
+            group.invoke(context)
+    except typer.Exit as wanted:
+        return wanted.exit_code
     return 0

@@ -4,14 +4,24 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from infogan_tool.runtime.errors import OutputExistsError, UsageError
 from infogan_tool.runtime.files import printable
 
-__all__ = ["check_target", "emit", "error", "flush_stdout", "json_line", "note", "plural", "show_number"]
+__all__ = [
+    "check_target",
+    "emit",
+    "error",
+    "flush_stdout",
+    "json_line",
+    "note",
+    "plural",
+    "settle_streams",
+    "show_number",
+]
 
 
 def emit(line: str) -> None:
@@ -40,9 +50,18 @@ def _named_stdout() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        _give_up_stdout()
         error.filename = "standard output"
         raise
+
+
+def settle_streams() -> None:
+    """Send what cannot be written any more nowhere, or the interpreter would complain of it at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def note(message: object) -> None:
@@ -83,9 +102,3 @@ def check_target(path: Path, *, force: bool) -> None:
         raise UsageError(f"--out {path}: there is no folder {path.parent}")
     if os.path.lexists(path) and not force:
         raise OutputExistsError(path)
-
-
-def _give_up_stdout() -> None:
-    # What is still buffered goes nowhere, so that the interpreter does not complain of it at its end.
-    with suppress(Exception):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,6 +13,7 @@ from infogan_tool.cli.options import (
     PictureScaleOption,
     SampleSeedOption,
 )
+from infogan_tool.cli.sheets import check_sheet, write_sheet
 from infogan_tool.runtime.errors import LatentError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ __all__ = ["traverse"]
 _LOW: Final = -2.0
 _HIGH: Final = 2.0
 _STEPS: Final = 10
-_SCALE: Final = 2
 
 
 def traverse(
@@ -72,7 +72,7 @@ def traverse(
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out {out}: a sheet is a .png file")
     output.check_target(out, force=force)
-    from infogan_tool.runtime import load_bundle, save_png, sheet, to_uint8
+    from infogan_tool.runtime import load_bundle
 
     opened = load_bundle(bundle, device=device)
     if code not in opened.latent.code_names:
@@ -86,8 +86,8 @@ def traverse(
         high=_HIGH if high is None else high,
         steps=steps or _STEPS,
     )
-    images = to_uint8(opened.generate(plan.latents), opened.image)
-    save_png(out, sheet(images, plan.columns, scale=scale or _SCALE))
+    check_sheet(opened, len(plan.latents), scale)
+    write_sheet(opened, plan.latents, plan.columns, out, scale)
     if opened.fallback:
         output.note(opened.fallback)
     output.note(f"wrote {out}: {_describe(plan, opened.metadata)}")

@@ -17,7 +17,10 @@ from infogan_tool.runtime.contract import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from infogan_tool.train.networks import Networks
+    from infogan_tool.train.recognition import QBranch
 
 __all__ = ["EncoderGraph", "GeneratorGraph", "random_inputs"]
 
@@ -56,32 +59,56 @@ class EncoderGraph(nn.Module):
         self.input_shapes = {"images": networks.image.shape}
         self.output_shapes = encoder_outputs(networks.latent)
         assert self.input_shapes == encoder_inputs(networks.image)
-        head = networks.q_head
         example = torch.zeros(2, *networks.image.shape)
-        self.trunk = inference_form(networks.trunk.layers, example)
+        self.trunk = inference_form(networks.trunk.layers, example) if networks.shares_trunk else None
         with torch.no_grad():
-            features = networks.trunk(example)
-            hidden = head.hidden(features)
-        self.hidden = inference_form(head.hidden, features)
-        self.logits, self.mean, self.log_var = (
-            inference_form(nn.Sequential(conv), hidden) if conv is not None else None
-            for conv in (head.logits, head.mean, head.log_var)
-        )
-        self.low, self.high = head.low, head.high
+            inputs = networks.trunk(example) if networks.shares_trunk else example
+        self.branches = nn.ModuleList(_BranchGraph(branch, inputs) for branch in networks.branches)
         self.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs in the order of ``output_shapes``."""
-        hidden = self.hidden(self.trunk(images))
-        outputs: list[Tensor] = []
-        if self.logits is not None:
-            logits = self.logits(hidden)
+        inputs = images if self.trunk is None else self.trunk(images)
+        logits, means, stds = (
+            _join(column) for column in zip(*(b(inputs) for b in self.branches), strict=True)
+        )
+        outputs = []
+        if logits is not None:
             codes = [torch.softmax(logits[:, part], dim=1) for part in self.spec.logit_slices]
             outputs.append(torch.cat(codes, dim=1) if len(codes) > 1 else codes[0])
-        if self.mean is not None and self.log_var is not None:
-            log_var = self.low + (self.high - self.low) * torch.sigmoid(self.log_var(hidden))
-            outputs += [self.mean(hidden), torch.exp(0.5 * log_var)]
+        if means is not None and stds is not None:
+            outputs += [means, stds]
         return tuple(outputs)
+
+
+class _BranchGraph(nn.Module):
+    """One branch of Q: inputs to logits, means and standard deviations, None for codes that it has not."""
+
+    def __init__(self, branch: QBranch, inputs: Tensor) -> None:
+        super().__init__()
+        with torch.no_grad():
+            features = branch.layers(inputs)
+        self.layers = inference_form(branch.layers, inputs)
+        self.logits, self.mean, self.log_var = (
+            inference_form(nn.Sequential(head), features) if head is not None else None
+            for head in (branch.logits, branch.mean, branch.log_var)
+        )
+        self.low, self.high = branch.low, branch.high
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        features = self.layers(inputs)
+        logits = self.logits(features) if self.logits is not None else None
+        if self.mean is None or self.log_var is None:
+            return logits, None, None
+        log_var = self.low + (self.high - self.low) * torch.sigmoid(self.log_var(features))
+        return logits, self.mean(features), torch.exp(0.5 * log_var)
+
+
+def _join(parts: Iterable[Tensor | None]) -> Tensor | None:
+    given = [part for part in parts if part is not None]
+    if len(given) > 1:
+        return torch.cat(given, dim=1)
+    return given[0] if given else None
 
 
 def random_inputs(graph: GeneratorGraph | EncoderGraph, count: int, seed: int) -> tuple[Tensor, ...]:

@@ -173,10 +173,17 @@ class Bundle:
         return sampling.sample(self.latent, n, seed, start=start, categories=categories, styles=styles)
 
     def traverse(
-        self, code: str, *, seed: int = 0, low: float = -2.0, high: float = 2.0, steps: int = 10
+        self,
+        code: str,
+        *,
+        seed: int = 0,
+        low: float = -2.0,
+        high: float = 2.0,
+        steps: int = 10,
+        rows: int = 10,
     ) -> Traversal:
         """Lay out a sheet that varies one code; see :func:`infogan_tool.runtime.sampling.traversal`."""
-        return sampling.traversal(self.latent, code, seed=seed, low=low, high=high, steps=steps)
+        return sampling.traversal(self.latent, code, seed=seed, low=low, high=high, steps=steps, rows=rows)
 
     # --- sessions --------------------------------------------------------------------------------------
 

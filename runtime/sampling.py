@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Latents", "Traversal", "sample", "traversal"]
 
 _MAX_SEED: Final = 2**64 - 1
-DEFAULT_ROWS: Final = 10
+_ROWS: Final = 10
 """Rows of a traversal whose rows differ by their noise alone."""
 
 
@@ -148,7 +148,7 @@ def traversal(
     low: float = -2.0,
     high: float = 2.0,
     steps: int = 10,
-    rows: int = DEFAULT_ROWS,
+    rows: int = _ROWS,
 ) -> Traversal:
     """Lay out a sheet in which ``code`` varies along the columns.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -192,7 +193,7 @@ def _open_on_cuda(ort: Any, content: bytes, options: Any) -> tuple[Any, str]:
     ort.set_default_logger_severity(_QUIET)  # a library that cannot be loaded is logged there
     said = io.StringIO()
     try:
-        with redirect_stdout(said):
+        with redirect_stdout(said), warnings.catch_warnings(action="ignore"):
             ort.preload_dlls()
         session = _open(ort, content, options, [(CUDA_PROVIDER, _CUDA_OPTIONS), CPU_PROVIDER], "CUDA")
     except (BundleError, RuntimeError, OSError) as error:

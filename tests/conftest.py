@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -67,30 +67,32 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return run
 
 
-def tool_command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "infogan_tool", *map(str, arguments)]
+@pytest.fixture
+def start() -> Callable[..., subprocess.Popen[bytes]]:
+    """Start ``infogan-tool`` in a process of its own; its streams are pipes, buffered as users have them."""
 
+    def run(
+        *arguments: str | Path,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        **environment: str,
+    ) -> subprocess.Popen[bytes]:
+        unset = ("PYTHONUNBUFFERED", "INFOGAN_TOOL_TRACEBACK")
+        kept = {name: value for name, value in os.environ.items() if name not in unset}
+        command = [sys.executable, "-m", "infogan_tool", *map(str, arguments)]
+        return subprocess.Popen(command, stdout=stdout, stderr=stderr, env=kept | environment)
 
-def tool_environment(**changes: str) -> dict[str, str]:
-    """Return the process's environment, with standard streams buffered as users have them."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONUNBUFFERED", "INFOGAN_TOOL_TRACEBACK")}
-    return kept | changes
+    return run
 
 
 @pytest.fixture
-def spawn() -> Callable[..., Result]:
-    """Run ``infogan-tool`` in a process of its own."""
+def spawn(start: Callable[..., subprocess.Popen[bytes]]) -> Callable[..., Result]:
+    """Run ``infogan-tool`` in a process of its own to its end."""
 
-    def run(*arguments: str | Path, **environment: str) -> Result:
-        done = subprocess.run(
-            tool_command(*arguments),
-            capture_output=True,
-            check=False,
-            env=tool_environment(**environment),
-            timeout=120,
-        )
-        return Result(
-            done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        )
+    def run(*arguments: str | Path, **options: Any) -> Result:  # noqa: ANN401 - those of start
+        with start(*arguments, **options) as process:
+            streams = process.communicate(timeout=120)
+        out, err = ((stream or b"").decode(errors="replace") for stream in streams)
+        return Result(process.returncode, out, err)
 
     return run

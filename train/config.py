@@ -63,8 +63,10 @@ class NetworkConfig(_Table):
     """Channels of D's first convolution; each further halving of the map doubles them. G mirrors it."""
     full_width: int = Field(ge=1, le=16384)
     """Channels of the full-map convolution, D's feature vector."""
+    recognition: Literal["shared", "separate"]
+    """``shared``: Q is a head on D's trunk, as in the paper. ``separate``: Q has encoders of its own."""
     q_width: int = Field(ge=1, le=16384)
-    """Hidden channels of the Q head."""
+    """Hidden channels of a shared Q's head; features of a separate Q's encoder of styles."""
     leak: float = Field(ge=0, lt=1)
     """Negative slope of LeakyReLU in D and Q."""
     output: Literal["sigmoid", "tanh"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.latent import LatentSpec
     from infogan_tool.train.config import ObjectiveConfig
     from infogan_tool.train.latents import LatentBatch
-    from infogan_tool.train.networks import QPosterior
+    from infogan_tool.train.recognition import QPosterior
 
 __all__ = [
     "code_nll",

@@ -1,4 +1,4 @@
-"""The paper's networks for any picture size: generator G, and one trunk under the D head and the Q head.
+"""The paper's networks for any picture size: generator G, D's trunk and head, and Q on the trunk or apart.
 
 Shapes: N pictures, C channels, H = W = size, latent width L, feature width F.
 
@@ -9,7 +9,6 @@ map in one convolution. 28 x 28 gives 14, 7 and the full-map kernel 7 of the pap
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,12 +17,13 @@ from torch import Tensor, nn
 
 from infogan_tool.runtime.contract import ImageSpec
 from infogan_tool.runtime.errors import UsageError
+from infogan_tool.train.recognition import QBranch, QPosterior
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.latent import LatentSpec
     from infogan_tool.train.config import TrainConfig
 
-__all__ = ["DHead", "Generator", "Networks", "QHead", "QPosterior", "Trunk", "build_networks", "image_range"]
+__all__ = ["DHead", "Generator", "Networks", "Trunk", "build_networks", "image_range"]
 
 _LARGEST_FULL_MAP = 8
 _SMALLEST_FULL_MAP = 4
@@ -113,49 +113,8 @@ class DHead(nn.Module):
         return out
 
 
-@dataclass(frozen=True, slots=True)
-class QPosterior:
-    """The parameters of Q(c|x) for N pictures."""
-
-    logits: Tensor
-    """``(N, num_logits)``: the logits of all categorical codes side by side."""
-    mean: Tensor
-    """``(N, continuous)``: means of the continuous codes."""
-    log_var: Tensor
-    """``(N, continuous)``: log-variances, inside the config's bounds."""
-
-
-class QHead(nn.Module):
-    """Q's own part: features ``(N, F, 1, 1)`` to the posterior of the codes.
-
-    The variance goes through exp, as in the paper; its logarithm first through a sigmoid between two bounds,
-    which unlike a clamp leaves a gradient to come back by. At a raw output of 0 and bounds of (-4, 2) the
-    standard deviation is exp(-0.5) = 0.61, close to the prior's 0.58.
-    """
-
-    def __init__(self, config: TrainConfig) -> None:
-        super().__init__()
-        spec, nets = config.latent, config.networks
-        self.hidden = nn.Sequential(*_down(nets.full_width, nets.q_width, nets.leak, kernel=1))
-        self.logits = nn.Conv2d(nets.q_width, spec.num_logits, 1) if spec.num_logits else None
-        self.mean = nn.Conv2d(nets.q_width, spec.continuous, 1) if spec.continuous else None
-        self.log_var = nn.Conv2d(nets.q_width, spec.continuous, 1) if spec.continuous else None
-        self.low, self.high = config.objective.log_variance
-
-    def forward(self, features: Tensor) -> QPosterior:
-        """Return the posterior's parameters; those of absent codes have width 0."""
-        hidden = self.hidden(features)
-        nothing = hidden.new_zeros(hidden.shape[0], 0)
-        logits = self.logits(hidden).flatten(1) if self.logits is not None else nothing
-        if self.mean is None or self.log_var is None:
-            return QPosterior(logits, nothing, nothing)
-        span = self.high - self.low
-        log_var = self.low + span * torch.sigmoid(self.log_var(hidden).flatten(1))
-        return QPosterior(logits, self.mean(hidden).flatten(1), log_var)
-
-
 class Networks(nn.Module):
-    """G, the trunk, the D head and the Q head of one run."""
+    """G, D's trunk and head, and the branches of Q, of one run."""
 
     def __init__(self, config: TrainConfig, image: ImageSpec) -> None:
         super().__init__()
@@ -164,21 +123,73 @@ class Networks(nn.Module):
         self.generator = Generator(config, image)
         self.trunk = Trunk(config, image)
         self.d_head = DHead(config)
-        self.q_head = QHead(config)
+        self.shares_trunk = config.networks.recognition == "shared"
+        branches = _shared_q(config) if self.shares_trunk else _separate_q(config, image)
+        self.q = nn.ModuleList(branches)
 
     def discriminate(self, images: Tensor) -> Tensor:
         """Return D's logits ``(N,)`` of pictures."""
         out: Tensor = self.d_head(self.trunk(images))
         return out
 
-    def recognise(self, images: Tensor) -> QPosterior:
-        """Return Q(c|x) of pictures."""
-        out: QPosterior = self.q_head(self.trunk(images))
-        return out
+    def recognise(self, images: Tensor, features: Tensor | None = None) -> QPosterior:
+        """Return Q(c|x) of pictures.
+
+        Args:
+            images: ``(N, C, H, W)``.
+            features: The trunk's features of them, where they are at hand already.
+        """
+        inputs = images
+        if self.shares_trunk:
+            inputs = self.trunk(images) if features is None else features
+        return QPosterior.join([branch(inputs) for branch in self.branches])
+
+    @property
+    def branches(self) -> list[QBranch]:
+        """The branches of Q, in the order of the codes."""
+        return [branch for branch in self.q if isinstance(branch, QBranch)]
+
+
+def _shared_q(config: TrainConfig) -> list[QBranch]:
+    nets, spec = config.networks, config.latent
+    layers = _down(nets.full_width, nets.q_width, nets.leak, kernel=1)
+    codes = {"num_logits": spec.num_logits, "continuous": spec.continuous}
+    return [QBranch(layers, nets.q_width, **codes, log_variance=config.objective.log_variance)]
+
+
+def _separate_q(config: TrainConfig, image: ImageSpec) -> list[QBranch]:
+    spec, bounds = config.latent, config.objective.log_variance
+    first = spec.categorical[0] if spec.categorical else 0
+    codes = [
+        (first, 0, config.networks.full_width),
+        (spec.num_logits - first, spec.continuous, config.networks.q_width),
+    ]
+    return [
+        QBranch(
+            _encoder_layers(config, image, width),
+            width,
+            num_logits=num_logits,
+            continuous=continuous,
+            log_variance=bounds,
+        )
+        for num_logits, continuous, width in codes
+        if num_logits or continuous
+    ]
+
+
+def _encoder_layers(config: TrainConfig, image: ImageSpec, width: int) -> list[nn.Module]:
+    # As D's trunk, but BatchNorm is on every layer: what a picture shows is not a matter of its brightness.
+    leak, widths = config.networks.leak, [image.channels, *_widths(config, image.size)]
+    layers: list[nn.Module] = []
+    for narrow, wide in pairwise(widths):
+        layers += _down(narrow, wide, leak, kernel=4, stride=2, padding=1)
+    return layers + _down(widths[-1], width, leak, kernel=image.size // 2 ** (len(widths) - 1))
 
 
 def build_networks(config: TrainConfig, *, size: int, channels: int) -> Networks:
     """Build networks with seeded weights: N(0, 0.02) for convolutions, N(1, 0.02) for BatchNorm's scale.
+
+    A separate Q, which is no part of the adversarial game, has torch's own initial weights.
 
     Args:
         config: The run's config; its seed decides the weights, whatever was drawn before.
@@ -190,10 +201,14 @@ def build_networks(config: TrainConfig, *, size: int, channels: int) -> Networks
     """
     low, high = image_range(config.networks.output)
     image = ImageSpec(size=size, channels=channels, low=low, high=high)
-    with torch.random.fork_rng(devices=[]):  # torch draws weights at construction; ours are drawn below
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # a separate Q keeps the weights that torch draws
         networks = Networks(config, image)
     rng = torch.Generator().manual_seed(config.seed)
-    for module in networks.modules():
+    adversarial = [networks.generator, networks.trunk, networks.d_head]
+    if networks.shares_trunk:
+        adversarial.append(networks.q)
+    for module in (module for part in adversarial for module in part.modules()):
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(module.weight, 0.0, 0.02, generator=rng)
             if module.bias is not None:

@@ -32,6 +32,7 @@ def paper() -> dict[str, Any]:
         "networks": {
             "base_width": 64,
             "full_width": 1024,
+            "recognition": "shared",
             "q_width": 128,
             "leak": 0.1,
             "output": "sigmoid",

@@ -89,7 +89,7 @@ class Updates:
         self._num_categorical = len(config.latent.categorical)
         rates = config.optimizer
         self._d_parameters = [*networks.trunk.parameters(), *networks.d_head.parameters()]
-        self._g_parameters = [*networks.generator.parameters(), *networks.q_head.parameters()]
+        self._g_parameters = [*networks.generator.parameters(), *networks.q.parameters()]
         betas = (rates.beta1, rates.beta2)
         self.d_optimizer = torch.optim.Adam(self._d_parameters, rates.d_lr, betas, fused=True)
         self.g_optimizer = torch.optim.Adam(self._g_parameters, rates.g_lr, betas, fused=True)
@@ -125,9 +125,10 @@ class Updates:
             NonFiniteError: The loss or a gradient is not finite; nothing was updated.
         """
         self.d_optimizer.zero_grad()
-        features = self.networks.trunk(self._augment(real))
+        real = self._augment(real)
+        features = self.networks.trunk(real)
         with torch.no_grad():
-            self.networks.q_head(features)  # for its running statistics alone
+            self.networks.recognise(real, features)  # for Q's running statistics alone
         real_logits = self.networks.d_head(features)
         with running_statistics_kept(self.networks.trunk):
             fake_logits = self.networks.discriminate(self._augment(fake.detach()))
@@ -148,12 +149,13 @@ class Updates:
             NonFiniteError: A loss or a gradient is not finite; nothing was updated.
         """
         self.g_optimizer.zero_grad()
-        kept = running_statistics_kept(self.networks.trunk, self.networks.q_head)
+        kept = running_statistics_kept(self.networks.trunk, self.networks.q)
         with _standing_still(self._d_parameters), kept:
-            features = self.networks.trunk(self._augment(fake))
+            fake = self._augment(fake)
+            features = self.networks.trunk(fake)
             fake_logits = self.networks.d_head(features)
             adversarial = generator_loss(fake_logits)
-            nll = code_nll(self.networks.q_head(features), latent)
+            nll = code_nll(self.networks.recognise(fake, features), latent)
             torch.autograd.backward(adversarial + (self._weights * nll).sum())
         names = [f"Loss/Q/{name}" for name in latent.spec.code_names]
         terms = {"Loss/G/adv": adversarial, **dict(zip(names, nll, strict=True))}

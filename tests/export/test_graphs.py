@@ -31,6 +31,12 @@ CASES: dict[str, tuple[dict[str, Any], int, int]] = {
     "no category": ({"latent": {"categorical": []}}, 16, 1),
     "no style, colour": ({"latent": {"continuous": 0, "categorical": [4, 3]}}, 32, 3),
     "no noise, tanh": ({"latent": {"noise": 0}, "networks": {"output": "tanh"}}, 16, 1),
+    "separate Q": ({"networks": {"recognition": "separate"}, "latent": {"categorical": [4, 3]}}, 28, 1),
+    "separate Q, one branch": (
+        {"networks": {"recognition": "separate"}, "latent": {"continuous": 0}},
+        16,
+        1,
+    ),
     "styles alone": ({"latent": {"noise": 0, "categorical": []}}, 8, 1),
 }
 

@@ -17,7 +17,7 @@ from infogan_tool.train.losses import (
     gaussian_nll,
     generator_loss,
 )
-from infogan_tool.train.networks import QPosterior
+from infogan_tool.train.recognition import QPosterior
 
 SPEC = LatentSpec(noise=2, noise_prior="uniform", categorical=(4, 3), continuous=3)
 

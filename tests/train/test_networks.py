@@ -55,7 +55,7 @@ def test_paper_has_the_layers_of_the_paper() -> None:
 
     assert convolutions(networks.trunk) == [(1, 64, 4, 2), (64, 128, 4, 2), (128, 1024, 7, 1)]
     assert convolutions(networks.d_head) == [(1024, 1, 1, 1)]
-    assert convolutions(networks.q_head) == [
+    assert convolutions(networks.q) == [
         (1024, 128, 1, 1),
         (128, 10, 1, 1),
         (128, 2, 1, 1),
@@ -90,9 +90,9 @@ def test_weights_depend_on_the_seed_alone(small: Callable[..., TrainConfig]) -> 
 
 def test_log_variance_stays_inside_its_bounds(small: Callable[..., TrainConfig]) -> None:
     networks = build_networks(small({"objective": {"log_variance": [-3, 1]}}), size=28, channels=1)
-    assert networks.q_head.log_var is not None
+    assert networks.branches[0].log_var is not None
     for bias, bound in ((-1e4, -3.0), (1e4, 1.0)):
-        nn.init.constant_(networks.q_head.log_var.bias, bias)
+        nn.init.constant_(networks.branches[0].log_var.bias, bias)
         log_var = networks.recognise(torch.rand(4, 1, 28, 28)).log_var
         torch.testing.assert_close(log_var, torch.full((4, 2), bound))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config import TrainConfig
 
-PARTS = ("generator", "trunk", "d_head", "q_head")
+PARTS = ("generator", "trunk", "d_head", "q")
 
 
 def make(config: TrainConfig) -> tuple[Updates, torch.Generator]:
@@ -54,7 +54,7 @@ def test_g_step_moves_generator_and_q_head_only(small: Callable[..., TrainConfig
     latent = sample_latents(small().latent, 32, rng)
     before = snapshot(updates.networks)
     updates.g_step(updates.networks.generator(latent.vector()), latent)
-    assert moved_parts(updates, before) == {"generator", "q_head"}
+    assert moved_parts(updates, before) == {"generator", "q"}
     assert all(p.requires_grad for p in updates.networks.parameters()), "D must be able to learn again"
 
 
@@ -127,7 +127,7 @@ def test_bad_weight_of_g_stops_before_g_moves(small: Callable[..., TrainConfig])
     updates, rng = make(small())
     latent = sample_latents(small().latent, 32, rng)
     with torch.no_grad():
-        updates.networks.q_head.mean.bias[1] = float("nan")  # type: ignore[union-attr]
+        updates.networks.branches[0].mean.bias[1] = float("nan")  # type: ignore[union-attr]
     before = snapshot(updates.networks.generator)
     with pytest.raises(NonFiniteError, match="Loss/Q/c2 = nan") as error:
         updates.g_step(updates.networks.generator(latent.vector()), latent)

@@ -1,0 +1,34 @@
+"""Sheets of pictures, as ``generate`` and ``traverse`` write them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from infogan_tool.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from infogan_tool.runtime import Bundle, Latents
+
+__all__ = ["SHEET_SCALE", "check_sheet", "write_sheet"]
+
+SHEET_SCALE: Final = 2
+"""How much a sheet's pictures are enlarged unless told otherwise."""
+
+_MAX_PIXELS: Final = 100_000_000
+
+
+def check_sheet(bundle: "Bundle", count: int, scale: int | None) -> None:
+    """Refuse a sheet that no viewer would open, before it is drawn.
+
+    Raises:
+        UsageError: It would have more than 100 million pixels.
+    """
+    if count * (bundle.image.size * (scale or SHEET_SCALE)) ** 2 > _MAX_PIXELS:
+        raise UsageError(f"{count:,} pictures are too many for one sheet of at most {_MAX_PIXELS:,} pixels")
+
+
+def write_sheet(bundle: "Bundle", latents: "Latents", columns: int, out: Path, scale: int | None) -> None:
+    """Draw ``latents`` and write them to ``out`` in rows of ``columns``."""
+    from infogan_tool.runtime import save_png, sheet, to_uint8
+
+    images = to_uint8(bundle.generate(latents), bundle.image)
+    save_png(out, sheet(images, columns, scale=scale or SHEET_SCALE))

@@ -1,0 +1,327 @@
+"""Ask a bundle, and fill the report. Everything here goes through the exported graphs and onnxruntime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from infogan_tool.export.evaluation.calibration import (
+    best_temperature,
+    category_of_label,
+    expected_calibration_error,
+    share_below,
+    temper,
+)
+from infogan_tool.export.evaluation.clustering import score_categories
+from infogan_tool.export.evaluation.coverage import NEIGHBOURS, density_and_coverage
+from infogan_tool.export.evaluation.distances import frechet_distance, kernel_distance
+from infogan_tool.export.evaluation.information import (
+    categorical_log_likelihood,
+    gaussian_log_likelihood,
+    information_bound,
+)
+from infogan_tool.export.evaluation.judge import JudgeSettings
+from infogan_tool.export.evaluation.judge_cache import find_judge
+from infogan_tool.export.evaluation.purity import generator_purity
+from infogan_tool.export.evaluation.report import (
+    REPORT_SCHEMA,
+    Calibration,
+    Confidence,
+    DataRecord,
+    Distances,
+    EncoderReport,
+    GeneratorReport,
+    InformationReport,
+    Report,
+    RoundTripReport,
+)
+from infogan_tool.export.evaluation.round_trip import categorical_recovery, continuous_recovery
+from infogan_tool.export.evaluation.styles import name_styles
+from infogan_tool.export.labels import match_labels
+from infogan_tool.runtime.pixels import to_uint8
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from infogan_tool.export.evaluation.judge import Judge
+    from infogan_tool.export.labels import LabelMatch
+    from infogan_tool.runtime.bundle import Bundle, Posterior
+    from infogan_tool.runtime.latent import LatentSpec
+    from infogan_tool.runtime.sampling import Latents
+    from infogan_tool.train.data import ImageSet
+
+__all__ = ["DEFAULT_SAMPLES", "LEAST_SAMPLES", "RealPictures", "measure_bundle"]
+
+DEFAULT_SAMPLES: Final = 10_000
+LEAST_SAMPLES: Final = 100
+"""With fewer generated pictures the distances say nothing."""
+_HALF: Final = 0.5
+_NINE_TENTHS: Final = 0.9
+_LEAST_CLASSES: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RealPictures:
+    """The real pictures of an evaluation, at the bundle's size and channels."""
+
+    train: ImageSet
+    """Categories are matched to labels on these, and the judge learns from them."""
+    test: ImageSet | None
+    """Scores are of these; of ``train`` where there are none."""
+
+    @property
+    def scored(self) -> ImageSet:
+        """The pictures that scores are of."""
+        return self.test or self.train
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """Name of each label; None where training or scored pictures have none."""
+        labels = [part.labels for part in (self.train, self.scored)]
+        if labels[0] is None or labels[1] is None:
+            return None
+        count = 1 + max(int(part.max()) for part in labels if part is not None)
+        return self.train.label_names or tuple(str(i) for i in range(count))
+
+    def to_record(self) -> DataRecord:
+        """Return what the report says of them."""
+        return DataRecord(
+            name=self.train.name,
+            train_count=len(self.train),
+            scored_count=len(self.scored),
+            scored_on="train" if self.test is None else "test",
+            label_names=self.label_names,
+        )
+
+
+def measure_bundle(
+    bundle: Bundle,
+    real: RealPictures,
+    *,
+    samples: int = DEFAULT_SAMPLES,
+    seed: int = 0,
+    judge: JudgeSettings | None = None,
+    judge_folder: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Measure everything that the bundle and the pictures allow.
+
+    Args:
+        bundle: What was exported.
+        real: Pictures of the bundle's size and channels.
+        samples: Generated pictures; at least 100.
+        seed: Of their latents, and of the choice where there are more real pictures than ``samples``.
+        judge: How to train the judge.
+        judge_folder: Where judges are kept; None keeps none.
+        progress: Called with a line for people as the work goes on.
+    """
+    progress("encoding real pictures")
+    posterior = bundle.encode(pixels(real.scored))
+    matches = _match(bundle, real)
+    encoder = _encoder(bundle.latent, real, posterior, matches)
+    progress(f"generating {samples:,} pictures")
+    latents = bundle.sample(samples, seed)
+    images = bundle.generate(latents)
+    read_back = bundle.encode(images)
+    progress("measuring styles")
+    styles = name_styles(bundle, pixels(real.scored), seed=seed)
+    found, generator = None, None
+    names = real.label_names
+    if names is not None and len(names) >= _LEAST_CLASSES:
+        progress("preparing the judge")
+        found = find_judge(
+            real.train, real.test, judge or JudgeSettings(), folder=judge_folder, progress=progress
+        )
+        progress("comparing generated and real pictures")
+        drawn = to_uint8(images, bundle.image)
+        generator = _generator(bundle.latent, found, real, latents, drawn, matches, seed=seed)
+    return Report(
+        schema_version=REPORT_SCHEMA,
+        bundle_id=bundle.metadata.bundle_id,
+        samples=samples,
+        seed=seed,
+        data=real.to_record(),
+        encoder=encoder,
+        information=_information(bundle.latent, latents, read_back),
+        round_trip=_round_trip(bundle.latent, latents, read_back),
+        styles=styles,
+        judge=found.record if found else None,
+        generator=generator,
+    )
+
+
+def pixels(images: ImageSet) -> NDArray[np.uint8]:
+    """Return the pictures as the runtime takes them, uint8 ``(N, H, W, C)``."""
+    hwc: NDArray[np.uint8] = images.images.permute(0, 2, 3, 1).numpy()
+    return hwc
+
+
+# --- real pictures through the encoder -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Match:
+    """One categorical code, matched to labels on training pictures."""
+
+    labels: LabelMatch
+    temperature: float | None
+
+
+def _match(bundle: Bundle, real: RealPictures) -> dict[str, _Match]:
+    latent, names = bundle.latent, real.label_names
+    if names is None or not latent.categorical:
+        return {}
+    assert real.train.labels is not None, "there are no names without labels"
+    labels = real.train.labels.numpy()
+    posterior = bundle.encode(pixels(real.train))
+    found = {}
+    for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True)):
+        match = match_labels(posterior.categories[:, column], labels, size)
+        wanted = category_of_label(match.label_of, len(names))[labels]
+        temperature = best_temperature(posterior.probabilities[column], wanted)
+        found[code] = _Match(labels=match, temperature=temperature)
+    return found
+
+
+def _encoder(
+    latent: LatentSpec, real: RealPictures, posterior: Posterior, matches: Mapping[str, _Match]
+) -> dict[str, EncoderReport]:
+    found = {}
+    for column, code in enumerate(latent.categorical_names):
+        confidence = posterior.confidence[:, column]
+        clustering, calibration = None, None
+        if code in matches and real.label_names is not None and real.scored.labels is not None:
+            labels, categories = real.scored.labels.numpy(), posterior.categories[:, column]
+            label_of = matches[code].labels.label_of
+            clustering = score_categories(
+                categories, labels, label_of=label_of, label_names=real.label_names
+            )
+            right = category_of_label(label_of, len(real.label_names))[labels] == categories
+            calibration = _calibration(posterior.probabilities[column], right, matches[code].temperature)
+        found[code] = EncoderReport(
+            confidence=Confidence(
+                mean=float(confidence.mean(dtype=np.float64)),
+                below_half=share_below(confidence, _HALF),
+                below_nine_tenths=share_below(confidence, _NINE_TENTHS),
+            ),
+            clustering=clustering,
+            calibration=calibration,
+        )
+    return found
+
+
+def _calibration(
+    probabilities: NDArray[np.float32], right: NDArray[np.bool_], temperature: float | None
+) -> Calibration:
+    after = None
+    if temperature is not None:
+        after = expected_calibration_error(temper(probabilities, temperature).max(axis=1), right)
+    return Calibration(
+        ece=expected_calibration_error(probabilities.max(axis=1), right),
+        temperature=temperature,
+        ece_tempered=after,
+    )
+
+
+# --- generated pictures through the encoder ----------------------------------------------------------------
+
+
+def _information(latent: LatentSpec, latents: Latents, posterior: Posterior) -> InformationReport:
+    likelihood = {
+        code: categorical_log_likelihood(posterior.probabilities[column], latents.categories[:, column])
+        for column, code in enumerate(latent.categorical_names)
+    }
+    for column, code in enumerate(latent.continuous_names):
+        mean, std = posterior.style_mean[:, column], posterior.style_std[:, column]
+        likelihood[code] = gaussian_log_likelihood(latents.styles[:, column], mean, std)
+    codes = {
+        code: information_bound(likelihood[code], entropy) for code, entropy in latent.entropies.items()
+    }
+    return InformationReport(
+        codes=codes,
+        lower_bound_nats=sum(code.lower_bound_nats for code in codes.values()),
+        entropy_nats=sum(code.entropy_nats for code in codes.values()),
+    )
+
+
+def _round_trip(latent: LatentSpec, latents: Latents, posterior: Posterior) -> RoundTripReport:
+    names = list(zip(latent.categorical_names, latent.categorical, strict=True))
+    groups = {code: (latents.categories[:, i], size) for i, (code, size) in enumerate(names)}
+    categorical = {
+        code: categorical_recovery(latents.categories[:, i], posterior.categories[:, i], size)
+        for i, (code, size) in enumerate(names)
+    }
+    continuous = {
+        code: continuous_recovery(
+            latents.styles[:, i], posterior.style_mean[:, i], posterior.style_std[:, i], groups
+        )
+        for i, code in enumerate(latent.continuous_names)
+    }
+    return RoundTripReport(categorical=categorical, continuous=continuous)
+
+
+# --- generated pictures through the judge ------------------------------------------------------------------
+
+
+def _generator(
+    latent: LatentSpec,
+    judge: Judge,
+    real: RealPictures,
+    latents: Latents,
+    drawn: NDArray[np.uint8],
+    matches: Mapping[str, _Match],
+    *,
+    seed: int,
+) -> GeneratorReport | None:
+    names = real.label_names
+    assert names is not None, "there is no judge without labels"
+    rng = np.random.default_rng(seed)
+    count = len(drawn)
+    if len(real.scored) <= NEIGHBOURS:
+        return None
+    classes, features = judge.look(drawn)
+    _, real_features = judge.look(_choose(pixels(real.scored), count, rng))
+    floor, floor_features = None, features[:0]
+    if real.test is not None and len(real.train) >= _LEAST_CLASSES:
+        _, floor_features = judge.look(_choose(pixels(real.train), count, rng))
+        floor = _distances(real_features, floor_features)
+    purity = {
+        code: generator_purity(
+            latents.categories[:, column],
+            classes,
+            num_categories=size,
+            class_names=names,
+            label_of=matches[code].labels.label_of if code in matches else None,
+        )
+        for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True))
+    }
+    return GeneratorReport(
+        purity=purity,
+        distances=_distances(real_features, features),
+        floor=floor,
+        generated_count=count,
+        real_count=len(real_features),
+        floor_count=len(floor_features),
+    )
+
+
+def _choose(images: NDArray[np.uint8], count: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    if len(images) <= count:
+        return images
+    chosen: NDArray[np.uint8] = images[np.sort(rng.choice(len(images), count, replace=False))]
+    return chosen
+
+
+def _distances(real: NDArray[np.float32], other: NDArray[np.float32]) -> Distances:
+    density, coverage = density_and_coverage(real, other)
+    return Distances(
+        frechet=frechet_distance(real, other),
+        kernel=kernel_distance(real, other),
+        density=density,
+        coverage=coverage,
+    )

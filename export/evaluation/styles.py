@@ -1,0 +1,169 @@
+"""What the continuous codes of a bundle mean, and by which name to call them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from infogan_tool.export.evaluation.attributes import ATTRIBUTES, measure_attributes
+from infogan_tool.export.evaluation.correlation import pearson, spearman, within_groups
+from infogan_tool.export.evaluation.naming import NAMES, name_code
+from infogan_tool.export.evaluation.sweeps import category_groups, sweep_code
+from infogan_tool.runtime.pixels import to_uint8
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from infogan_tool.runtime.bundle import Bundle
+
+__all__ = ["AttributeRow", "StyleRow", "StyleTable", "name_styles"]
+
+REPEATS: Final = 20
+STEPS: Final = 11
+MAX_REAL: Final = 5000
+"""Real pictures that are measured; of more, so many are chosen at random."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AttributeRow:
+    """One code against one attribute; each figure is a mean of correlations within categories."""
+
+    sweep_r: float
+    """Pearson, value of the code and attribute of the generated picture; positive: the code raises it."""
+    sweep_rank: float
+    """Spearman of the same."""
+    real_r: float | None
+    """Pearson, encoder's mean and attribute of the real picture; None without real pictures."""
+    real_rank: float | None
+    """Spearman of the same."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StyleRow:
+    """What one continuous code follows."""
+
+    attribute: str | None
+    """The attribute that dominates it, or None."""
+    name: str | None
+    """What people call that attribute."""
+    attributes: Mapping[str, AttributeRow]
+    """Every attribute."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StyleTable:
+    """What all continuous codes follow."""
+
+    sweep_images: int
+    """Generated pictures for each code."""
+    real_images: int
+    """Real pictures."""
+    codes: Mapping[str, StyleRow]
+    """By continuous code."""
+
+    @property
+    def names(self) -> dict[str, str | None]:
+        """What ``metadata.style_names`` holds."""
+        return {code: row.name for code, row in self.codes.items()}
+
+    def to_card(self) -> dict[str, Any]:
+        """Return what a card keeps: for each code and attribute Pearson's r on sweeps and on real pictures."""
+        return {
+            "sweep_images": self.sweep_images,
+            "real_images": self.real_images,
+            "correlation": {
+                code: {
+                    name: [round(r, 3) for r in (row.sweep_r, row.real_r) if r is not None]
+                    for name, row in found.attributes.items()
+                }
+                for code, found in self.codes.items()
+            },
+        }
+
+
+def name_styles(
+    bundle: Bundle,
+    images: NDArray[np.uint8] | None,
+    *,
+    seed: int = 0,
+    repeats: int = REPEATS,
+    steps: int = STEPS,
+    max_real: int = MAX_REAL,
+) -> StyleTable:
+    """Measure each continuous code against every attribute, on generated sweeps and on real pictures.
+
+    Args:
+        bundle: What was exported.
+        images: Real pictures of the bundle's size, uint8 ``(N, H, W, C)``; they need no labels. Without them no
+            code gets a name.
+        seed: Of the sweeps' latents and of the choice of real pictures.
+        repeats: Sweeps for each combination of categories.
+        steps: Values of the code in a sweep.
+        max_real: Real pictures that are measured at most.
+    """
+    codes = bundle.latent.continuous_names
+    if not codes:
+        return StyleTable(sweep_images=0, real_images=0, codes={})
+    real: dict[str, dict[str, tuple[float, float]]] | None = None
+    if images is not None:
+        images = _some(images, max_real, seed)
+        real = _on_real(bundle, images)
+    rows, count = {}, 0
+    for code in codes:
+        sweep = sweep_code(bundle.latent, code, seed=seed, repeats=repeats, steps=steps)
+        drawn = to_uint8(bundle.generate(sweep.latents), bundle.image)
+        found = _correlations(sweep.values, measure_attributes(drawn), sweep.groups)
+        rows[code] = _row(found, None if real is None else real[code])
+        count = len(drawn)
+    return StyleTable(sweep_images=count, real_images=0 if images is None else len(images), codes=rows)
+
+
+def _some(images: NDArray[np.uint8], limit: int, seed: int) -> NDArray[np.uint8]:
+    if len(images) <= limit:
+        return images
+    chosen = np.random.default_rng(seed).choice(len(images), limit, replace=False)
+    some: NDArray[np.uint8] = images[np.sort(chosen)]
+    return some
+
+
+def _on_real(bundle: Bundle, images: NDArray[np.uint8]) -> dict[str, dict[str, tuple[float, float]]]:
+    posterior = bundle.encode(images)
+    groups = category_groups(posterior.categories, bundle.latent.categorical)
+    attributes = measure_attributes(images)
+    return {
+        code: _correlations(posterior.style_mean[:, column], attributes, groups)
+        for column, code in enumerate(bundle.latent.continuous_names)
+    }
+
+
+def _correlations(
+    values: NDArray[np.floating], attributes: dict[str, NDArray[np.float64]], groups: NDArray[np.int64]
+) -> dict[str, tuple[float, float]]:
+    """Return Pearson and Spearman within groups for each attribute."""
+    return {
+        name: (
+            within_groups(values, attributes[name], groups, pearson),
+            within_groups(values, attributes[name], groups, spearman),
+        )
+        for name in ATTRIBUTES
+    }
+
+
+def _row(sweep: dict[str, tuple[float, float]], real: dict[str, tuple[float, float]] | None) -> StyleRow:
+    attributes = {
+        name: AttributeRow(
+            sweep_r=sweep[name][0],
+            sweep_rank=sweep[name][1],
+            real_r=real[name][0] if real else None,
+            real_rank=real[name][1] if real else None,
+        )
+        for name in ATTRIBUTES
+    }
+    attribute = None
+    if real:
+        attribute = name_code({n: r for n, (r, _) in sweep.items()}, {n: r for n, (r, _) in real.items()})
+    return StyleRow(attribute=attribute, name=NAMES[attribute] if attribute else None, attributes=attributes)

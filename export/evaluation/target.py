@@ -1,0 +1,108 @@
+"""From what the command line names to a report: open the bundle or export the run, load the pictures, measure."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infogan_tool.export.bundle import export_run
+from infogan_tool.export.evaluation.judge_cache import default_folder
+from infogan_tool.export.evaluation.measure import (
+    DEFAULT_SAMPLES,
+    LEAST_SAMPLES,
+    RealPictures,
+    measure_bundle,
+)
+from infogan_tool.runtime.bundle import load_bundle
+from infogan_tool.runtime.contract import METADATA_FILE
+from infogan_tool.runtime.errors import RunError, UsageError
+from infogan_tool.train.data import BUILTIN_NAMES, load_images, load_test_images
+from infogan_tool.train.run import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from infogan_tool.export.evaluation.judge import JudgeSettings
+    from infogan_tool.export.evaluation.report import Report
+    from infogan_tool.runtime.bundle import Bundle
+    from infogan_tool.runtime.contract import ImageSpec
+    from infogan_tool.runtime.device import Device
+
+__all__ = ["evaluate", "load_real"]
+
+
+def evaluate(
+    path: Path | None,
+    *,
+    data: str | None = None,
+    samples: int = DEFAULT_SAMPLES,
+    seed: int = 0,
+    device: Device = "auto",
+    judge: JudgeSettings | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Measure a bundle, or a run that is exported to a temporary bundle first.
+
+    Args:
+        path: A bundle, or a run folder; None is the bundle that ships.
+        data: Real pictures, as ``train --data`` names them; None is what the model was trained on, where that is a
+            built-in data set or the run still says where it is.
+        samples: Generated pictures.
+        seed: Of their latents.
+        device: For the graphs.
+        judge: How to train the judge.
+        progress: Called with a line for people as the work goes on.
+
+    Raises:
+        UsageError: ``samples`` is too small, or ``data`` is not given and not known.
+        BundleError, RunError, DataError, DeviceError: As in opening, exporting and loading.
+    """
+    if samples < LEAST_SAMPLES:
+        raise UsageError(f"samples must be at least {LEAST_SAMPLES}, not {samples}")
+    with _opened(path, device, progress) as (bundle, trained_on):
+        source = data or trained_on
+        if source is None:
+            name = bundle.metadata.training.get("data", {}).get("name")
+            known = f"'{name}', which is not a built-in data set" if name else "pictures that it does not name"
+            raise UsageError(f"the bundle was trained on {known}: say where pictures are with --data")
+        progress(f"loading {source}")
+        real = load_real(source, bundle.image)
+        return measure_bundle(
+            bundle,
+            real,
+            samples=samples,
+            seed=seed,
+            judge=judge,
+            judge_folder=default_folder(),
+            progress=progress,
+        )
+
+
+def load_real(source: str, image: ImageSpec) -> RealPictures:
+    """Load training and test pictures at a bundle's size and channels; see :mod:`infogan_tool.train.data`."""
+    size, channels = image.size, image.channels
+    return RealPictures(
+        train=load_images(source, size=size, channels=channels),
+        test=load_test_images(source, size=size, channels=channels),
+    )
+
+
+@contextmanager
+def _opened(
+    path: Path | None, device: Device, progress: Callable[[str], None]
+) -> Iterator[tuple[Bundle, str | None]]:
+    """Open a bundle or a run; yields the bundle and what it was trained on, where that can be loaded again."""
+    if path is not None and not (path / METADATA_FILE).exists() and (path / "config.json").exists():
+        config = RunFolder.open(path).read_config()
+        with tempfile.TemporaryDirectory() as scratch:
+            progress("exporting the run")
+            export_run(path, Path(scratch) / "bundle")
+            yield load_bundle(Path(scratch) / "bundle", device=device), config.data.source
+        return
+    if path is not None and path.is_dir() and not (path / METADATA_FILE).exists():
+        raise RunError(f"{path} is neither a bundle (no {METADATA_FILE}) nor a run (no config.json)")
+    bundle = load_bundle(path, device=device)
+    name = bundle.metadata.training.get("data", {}).get("name")
+    yield bundle, name if name in BUILTIN_NAMES else None

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from infogan_tool.cli.table import CodesTable
+from infogan_tool.runtime import load_bundle, load_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_json_is_what_the_library_says(cli: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:
+    done = cli("encode", *pictures, "--bundle", tiny, "--device", "cpu", "--json")
+    assert (done.code, done.err) == (0, "")
+    records = lines(done.out)
+    bundle = load_bundle(tiny, device="cpu", one_shot=True)
+    posterior = bundle.encode(np.stack([load_picture(path, bundle.image) for path in pictures]))
+    assert [record["path"] for record in records] == [str(path) for path in pictures]
+    for row, record in enumerate(records):
+        assert list(record) == ["path", "categories", "styles", "bundle", "provider"]
+        assert record["bundle"] == bundle.metadata.bundle_id
+        assert record["provider"] == "CPUExecutionProvider"
+        assert [c["code"] for c in record["categories"]] == ["k1", "k2"]
+        for column, category in enumerate(record["categories"]):
+            assert list(category) == ["code", "index", "label", "confidence", "probabilities"]
+            table = posterior.probabilities[column][row]
+            assert category["index"] == table.argmax()
+            assert category["label"] == bundle.metadata.label(category["code"], category["index"])
+            assert category["probabilities"] == [round(float(p), 6) for p in table]
+            assert category["confidence"] == max(category["probabilities"])
+        assert [s["code"] for s in record["styles"]] == ["c1", "c2", "c3"]
+        for column, style in enumerate(record["styles"]):
+            assert list(style) == ["code", "name", "mean", "std"]
+            assert style["mean"] == round(float(posterior.style_mean[row, column]), 6)
+            assert style["std"] == round(float(posterior.style_std[row, column]), 6)
+
+
+def test_a_bundle_without_categories_and_the_one_that_ships(
+    cli: Callable[..., Any], pictures: list[Path], continuous: Path
+) -> None:
+    (record,) = lines(cli("encode", pictures[0], "-b", continuous, "--json").out)
+    assert record["categories"] == []
+    assert [s["code"] for s in record["styles"]] == ["c1", "c2"]
+    (record,) = lines(cli("encode", pictures[0], "--json").out)
+    assert len(record["categories"][0]["probabilities"]) == 10
+
+
+def test_what_generate_draws_encode_reads_without_change(
+    cli: Callable[..., Any], tiny: Path, tmp_path: Path
+) -> None:
+    assert cli("generate", "--bundle", tiny, "--count", 3, "--out", tmp_path / "d").code == 0
+    done = cli("encode", *sorted((tmp_path / "d").glob("*.png")), "-b", tiny, "--json")
+    bundle = load_bundle(tiny, device="cpu")
+    posterior = bundle.encode(bundle.generate(bundle.sample(3)))
+    found = [[s["mean"] for s in record["styles"]] for record in lines(done.out)]
+    np.testing.assert_allclose(found, posterior.style_mean, atol=0.05)  # the files hold 8 bits
+
+
+def test_names_and_labels_are_carried(
+    cli: Callable[..., Any], pictures: list[Path], tiny: Path, tmp_path: Path
+) -> None:
+    bundle = shutil.copytree(tiny, tmp_path / "bundle")
+    data = json.loads((bundle / "metadata.json").read_text())
+    data["labels"] = {"k2": ["round", "straight", None]}
+    data["style_names"] = {"c2": "slant"}
+    (bundle / "metadata.json").write_text(json.dumps(data))
+    (record,) = lines(cli("encode", pictures[0], "-b", bundle, "--json").out)
+    index = record["categories"][1]["index"]
+    assert record["categories"][0]["label"] is None
+    assert record["categories"][1]["label"] == ["round", "straight", None][index]
+    assert [s["name"] for s in record["styles"]] == [None, "slant", None]
+    table = cli("encode", pictures[0], "-b", bundle).out.splitlines()
+    assert "c2 slant" in table[0]
+    assert " #" in table[1]
+
+
+def test_bad_files_are_told_and_the_others_done(
+    cli: Callable[..., Any], pictures: list[Path], tiny: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad\n\x1b[31m.png"
+    bad.write_bytes(b"no picture")
+    done = cli("encode", pictures[0], bad, tmp_path, pictures[1], tmp_path / "no.png", "-b", tiny, "--json")
+    assert done.code == 3
+    assert [record["path"] for record in lines(done.out)] == [str(pictures[0]), str(pictures[1])]
+    told = done.err.splitlines()
+    assert len(told) == 4
+    assert told[0].startswith("error: ")
+    assert "bad\\n\\x1b[31m.png: not a picture" in told[0]
+    assert told[1] == f"error: {tmp_path} is a folder"
+    assert told[2] == f"error: {tmp_path / 'no.png'}: No such file or directory"
+    assert told[3] == "3 of 5 pictures failed"
+
+
+def test_nothing_readable_is_failure(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "codes.jsonl"
+    for options in ((), ("--json",), ("--out", out)):
+        done = cli("encode", "no.png", "neither.png", "-b", tiny, *options)
+        assert (done.code, done.out) == (1, "")
+        assert (
+            done.err
+            == "error: no.png: No such file or directory\nerror: neither.png: No such file or directory\n"
+        )
+    assert not out.exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_out_writes_aside_and_refuses_to_replace(
+    cli: Callable[..., Any], pictures: list[Path], tiny: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "codes.jsonl"
+    done = cli("encode", *pictures, "-b", tiny, "--out", out)
+    assert (done.code, done.out) == (0, "")
+    assert done.err == f"wrote the codes of 5 pictures to {out}\n"
+    first = out.read_text()
+    assert first == cli("encode", *pictures, "-b", tiny, "--json").out
+    done = cli("encode", pictures[0], "-b", tiny, "--out", out)
+    assert done.code == 1
+    assert done.err == f"error: {out} is already there: use --force to replace it, or name another\n"
+    assert out.read_text() == first
+    assert cli("encode", pictures[0], "no.png", "-b", tiny, "--out", out, "--force").code == 3
+    assert len(lines(out.read_text())) == 1
+    assert cli("encode", "no.png", "-b", tiny, "--out", out, "--force").code == 1
+    assert len(lines(out.read_text())) == 1  # a failure leaves what was there
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["codes.jsonl", "pictures"]
+
+
+@pytest.mark.parametrize("out", ["", ".", "no/codes.jsonl"])
+def test_out_that_cannot_be_is_refused_first(
+    cli: Callable[..., Any], out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = cli("encode", "no.png", "--out", out)
+    assert done.code == 2
+    assert done.err.startswith("error: --out ")
+    assert len(done.err.splitlines()) == 1
+
+
+def test_more_pictures_than_a_chunk_in_order(
+    cli: Callable[..., Any], pictures: list[Path], tiny: Path
+) -> None:
+    given = [pictures[i % 5] for i in range(150)]
+    given[70] = given[0].parent / "no.png"
+    done = cli("encode", *given, "-b", tiny, "--json")
+    assert done.code == 3
+    records = lines(done.out)
+    assert [r["path"] for r in records] == [str(p) for p in given if p.name != "no.png"]
+    # A picture's codes do not depend on its place.
+    assert all(r["styles"] == records[i % 5]["styles"] for i, r in enumerate(records[:70]))
+
+
+def test_table(cli: Callable[..., Any], pictures: list[Path], tiny: Path, continuous: Path) -> None:
+    done = cli("encode", *pictures, "-b", tiny)
+    assert (done.code, done.err) == (0, "")
+    head, *rows = done.out.splitlines()
+    assert head.split() == [
+        "picture",
+        "k1",
+        "confidence",
+        "second",
+        "best",
+        "k2",
+        "confidence",
+        "second",
+        "best",
+        "c1",
+        "c2",
+        "c3",
+    ]
+    assert len(rows) == 5
+    (record,) = lines(cli("encode", pictures[0], "-b", tiny, "--json").out)
+    assert rows[0].startswith(str(pictures[0]))
+    category, style = record["categories"][0], record["styles"][0]
+    name = category["label"] or f"#{category['index']}"
+    for word in (name, f"{100 * category['confidence']:.1f} %", f"{style['mean']:+.2f} ± {style['std']:.2f}"):
+        assert word in rows[0]
+    second = sorted(category["probabilities"])[-2]
+    assert f"{100 * second:.1f} %" in rows[0]
+    place = head.index("c1")
+    assert all(row[place] in "+-" for row in rows)  # the columns line up
+    assert cli("encode", pictures[0], "-b", continuous).out.splitlines()[0].split() == ["picture", "c1", "c2"]
+
+
+def test_table_fits_a_terminal_and_is_whole_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metadata = load_bundle().metadata
+    long = "/very/long/path" * 10 + "/digit.png"
+    record = {
+        "path": long,
+        "categories": [
+            {
+                "code": "k1",
+                "index": 3,
+                "label": None,
+                "confidence": 1.0,
+                "probabilities": [0.0] * 3 + [1.0] + [0.0] * 6,
+            }
+        ],
+        "styles": [{"mean": -0.31, "std": 0.12}, {"mean": 1.0, "std": 0.05}],
+    }
+    assert long in CodesTable(metadata, [long]).line(record)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CodesTable(metadata, [long]).line(record).splitlines()
+    assert all(len(line) <= 80 for line in shown)
+    assert shown[1].startswith("…")
+    assert "/digit.png  " in shown[1]
+
+
+def test_escapes_of_names_and_labels(cli: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:
+    odd = pictures[0].with_name("[red]a\x1b[2J\tb.png")
+    shutil.copy(pictures[0], odd)
+    table = cli("encode", odd, "-b", tiny).out
+    assert "[red]a\\x1b[2J\\tb.png" in table
+    assert "\x1b" not in table
+    (record,) = lines(cli("encode", odd, "-b", tiny, "--json").out)
+    assert record["path"] == str(odd)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_name_that_is_not_unicode(spawn: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:
+    odd = os.fsencode(pictures[0].parent) + b"/\xff\xfe.png"
+    shutil.copy(pictures[0], odd)
+    done = spawn("encode", os.fsdecode(odd), "-b", tiny, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert os.fsencode(json.loads(done.out)["path"]) == odd
+    assert "\\udcff\\udcfe.png" in spawn("encode", os.fsdecode(odd), "-b", tiny).out
+
+
+def test_devices(cli: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:
+    from infogan_tool.runtime.device import gpu_present  # noqa: PLC0415 - asked only here
+
+    if gpu_present():
+        pytest.skip("asks what happens without a GPU")
+    done = cli("encode", pictures[0], "-b", tiny, "--device", "cuda", "--json")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error: device cuda cannot be used: no NVIDIA GPU is visible")
+    assert len(done.err.splitlines()) == 1
+    done = cli("encode", pictures[0], "-b", tiny, "--device", "auto", "--json")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_a_fallback_is_told_on_standard_error(
+    cli: Callable[..., Any], pictures: list[Path], tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infogan_tool.runtime.session.gpu_present", lambda: True)  # one that does not work
+    done = cli("encode", pictures[0], "-b", tiny, "--json")
+    assert done.code == 0
+    assert done.err.startswith("a GPU is there but was not used: ")
+    assert len(done.err.splitlines()) == len(lines(done.out)) == 1

@@ -1,0 +1,225 @@
+"""How the command starts and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infogan_tool import __version__
+from infogan_tool.cli import failures
+from infogan_tool.cli import main as main_module
+from infogan_tool.cli.main import main
+from infogan_tool.runtime.errors import BundleError, ConfigError, OutputExistsError, PictureError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMMANDS = ("train", "export", "encode", "generate", "traverse", "info", "doctor")
+POSIX = pytest.mark.skipif(os.name == "nt", reason="pipes and signals of POSIX")
+
+
+# --- help and version --------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command_and_the_exit_codes(cli: Callable[..., Any]) -> None:
+    for arguments in (("--help",), ("-h",)):
+        done = cli(*arguments)
+        assert (done.code, done.err) == (0, "")
+        for word in (*COMMANDS, "--version", "Exit codes", "130"):
+            assert word in done.out
+    bare = cli()
+    assert (bare.code, bare.err) == (2, "")
+    assert "Usage: infogan-tool" in bare.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command(command: str, cli: Callable[..., Any]) -> None:
+    done = cli(command, "-h")
+    assert (done.code, done.err) == (0, "")
+    assert f"infogan-tool {command}" in done.out
+
+
+def test_version(cli: Callable[..., Any]) -> None:
+    assert cli("--version") == type(cli("--version"))(0, f"infogan-tool {__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([c, "--help"] for c in COMMANDS)])
+def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
+    code = f"""
+import sys
+from infogan_tool.cli.main import main
+assert main({arguments!r}) == 0
+heavy = {{"numpy", "PIL", "onnxruntime", "torch", "torchvision", "onnx", "scipy"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, timeout=60)
+
+
+def test_python_dash_m(spawn: Callable[..., Any]) -> None:
+    assert spawn("--version").out == f"infogan-tool {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "error: No such command 'nonsense' (see infogan-tool --help)"),
+        (["encode"], "error: Missing argument 'PATH' (see infogan-tool encode --help)"),
+        (["encode", "x", "--nonsense"], "error: No such option"),
+        (["info", "a", "b"], "error: Got unexpected extra argument"),
+    ],
+)
+def test_usage_errors_are_one_line(arguments: list[str], message: str, cli: Callable[..., Any]) -> None:
+    done = cli(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(message)
+    assert len(done.err.splitlines()) == 1
+
+
+# --- the table of errors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (PictureError("x: y"), 1, "error: x: y"),
+        (BundleError("two\nlines\x1b"), 1, "error: two\\nlines\\x1b"),
+        (ConfigError("k"), 2, "error: k"),
+        (
+            OutputExistsError("a.png"),
+            1,
+            "error: a.png is already there: use --force to replace it, or name another",
+        ),
+        (OSError(28, "No space left on device", "out.png"), 1, "error: out.png: No space left on device"),
+        (PermissionError(13, "Permission denied"), 1, "error: Permission denied"),
+        (OSError("odd"), 1, "error: odd"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (BrokenPipeError(32, "Broken pipe"), 141, ""),
+        (MemoryError(), 1, "error: out of memory"),
+        (KeyError("x"), 1, "internal error: KeyError: 'x' (INFOGAN_TOOL_TRACEBACK=1 shows the traceback)"),
+    ],
+)
+def test_every_error_is_one_line_and_a_code(
+    error: BaseException,
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("INFOGAN_TOOL_TRACEBACK", raising=False)
+    assert failures.exit_code(error) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (f"{message}\n" if message else "")
+
+
+def test_an_unexpected_error_in_a_command(
+    monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("infogan_tool.runtime.bundle.read_metadata", lambda _: {}["boom"])
+    done = cli("info")
+    assert done.code == 1
+    assert done.err == "internal error: KeyError: 'boom' (INFOGAN_TOOL_TRACEBACK=1 shows the traceback)\n"
+    monkeypatch.setenv("INFOGAN_TOOL_TRACEBACK", "1")
+    assert main(["info"]) == 1
+    shown = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in shown
+    assert shown.endswith("internal error: KeyError: 'boom'\n")
+
+
+def test_openblas_is_told_to_stay_single_unless_the_user_says_otherwise(
+    cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    cli("--version")
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    cli("--version")
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "2"
+
+
+def test_train_and_export_without_the_extra(tmp_path: Path) -> None:
+    for command in (["train"], ["export", str(tmp_path), "--out", str(tmp_path / "b")]):
+        code = f"""
+import importlib.util, sys
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *a: None if name == "torch" else real(name, *a)
+from infogan_tool.cli.main import main
+raise SystemExit(main({command!r}))
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr == (
+            f"error: infogan-tool {command[0]} needs more packages: pip install 'infogan-tool[train]'\n"
+        )
+
+
+# --- pipes, disks and signals ------------------------------------------------------------------------------
+
+
+@POSIX
+@pytest.mark.parametrize("options", [("--json",), ()], ids=["json", "table"])
+def test_a_reader_that_goes_away_ends_it_quietly(
+    options: tuple[str, ...], start: Callable[..., Any], pictures: list[Path], tiny: Path
+) -> None:
+    with start("encode", *(pictures * 100), "-b", tiny, *options) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        told = process.stderr.read()
+        assert process.wait(60) == 141
+    assert told == b""
+
+
+@POSIX
+def test_a_closed_standard_error_is_no_traceback(spawn: Callable[..., Any], tiny: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = spawn("encode", "no.png", "-b", tiny, stderr=writer)
+    os.close(writer)
+    assert (done.code, done.out) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_one_line(
+    unbuffered: str, spawn: Callable[..., Any], pictures: list[Path], tiny: Path
+) -> None:
+    for arguments in (("encode", *pictures, "-b", tiny, "--json"), ("info", tiny), ("--version",)):
+        with Path("/dev/full").open("wb") as full:
+            done = spawn(*arguments, stdout=full, PYTHONUNBUFFERED=unbuffered)
+        assert done.code == 1
+        assert done.err == "error: standard output: No space left on device\n"
+
+
+@POSIX
+def test_interrupted(start: Callable[..., Any], pictures: list[Path], tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "codes.jsonl"
+    with start("encode", *(pictures * 2000), "-b", tiny, "--out", out) as process:
+        deadline = time.monotonic() + 30
+        while not list(tmp_path.glob(".codes.jsonl.*.partial")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told == b"interrupted\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["pictures"]  # nothing half written is left
+
+
+def test_an_ascii_terminal_is_no_failure(spawn: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:
+    done = spawn("encode", pictures[0], "-b", tiny, PYTHONIOENCODING="ascii")
+    assert (done.code, done.err) == (0, "")
+    assert "\\xb1" in done.out
+
+
+def test_main_is_what_the_entry_point_calls() -> None:
+    assert main_module.main is main
+    assert main(["--version"]) == 0

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from infogan_tool.runtime import load_bundle, sheet, to_uint8
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def test_a_continuous_code(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "c2.png"
+    options = ("--from", "-1", "--to", "1", "--steps", 5, "--seed", 4, "--scale", 3)
+    done = cli("traverse", "--code", "c2", *options, "-b", tiny, "--out", out)
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith(f"wrote {out}: columns are c2 from -1 to 1; rows are k1 = ")
+    bundle = load_bundle(tiny, device="cpu")
+    plan = bundle.traverse("c2", seed=4, low=-1, high=1, steps=5)
+    images = to_uint8(bundle.generate(plan.latents), bundle.image)
+    with Image.open(out) as image:
+        np.testing.assert_array_equal(np.asarray(image), sheet(images, 5, scale=3))
+
+
+def test_a_categorical_code(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+    done = cli("traverse", "--code", "k2", "-b", tiny, "--out", tmp_path / "k2.png")
+    assert done.code == 0
+    assert "columns are k2 = #0, #1, #2; 10 rows of different noise" in done.err
+    with Image.open(tmp_path / "k2.png") as image:
+        assert image.size == (3 * 34 + 2, 10 * 34 + 2)
+
+
+def test_without_categories(cli: Callable[..., Any], continuous: Path, tmp_path: Path) -> None:
+    done = cli("traverse", "--code", "c1", "-b", continuous, "--out", tmp_path / "c1.png")
+    assert done.err == f"wrote {tmp_path / 'c1.png'}: columns are c1 from -2 to 2\n"
+
+
+def test_the_bundle_that_ships(cli: Callable[..., Any], tmp_path: Path) -> None:
+    for code in ("k1", "c1", "c2"):
+        assert cli("traverse", "--code", code, "--out", tmp_path / f"{code}.png").code == 0
+        with Image.open(tmp_path / f"{code}.png") as image:
+            assert image.size == (582, 582)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--code", "c9"], "there is no code 'c9' (valid: k1, k2, c1, c2, c3)"),
+        (["--code", "k1", "--steps", "3"], "are for continuous codes; k1 shows all categories"),
+        (["--code", "k1", "--from", "0"], "are for continuous codes"),
+        (["--code", "c1", "--steps", "0"], "'--steps'"),
+        (["--code", "c1", "--steps", "1001"], "'--steps'"),
+        (["--code", "c1", "--from", "nan"], "ends finite"),
+        (["--code", "c1", "--to", "inf"], "ends finite"),
+        (["--code", "c1", "--steps", "1000", "--scale", "64"], "too many for one sheet"),
+        ([], "Missing option '--code'"),
+    ],
+)
+def test_usage_errors(
+    cli: Callable[..., Any], tiny: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    done = cli("traverse", *options, "-b", tiny, "--out", tmp_path / "x.png")
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_targets(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.png"
+    assert cli("traverse", "--code", "c1", "-b", tiny, "--out", out).code == 0
+    done = cli("traverse", "--code", "c1", "-b", tiny, "--out", out)
+    assert done.code == 1
+    assert "is already there: use --force" in done.err
+    assert cli("traverse", "--code", "c1", "-b", tiny, "--out", out, "--force").code == 0
+    assert cli("traverse", "--code", "c1", "-b", tiny, "--out", tmp_path / "folder").code == 2
