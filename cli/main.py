@@ -13,6 +13,7 @@ from infogan_tool import __version__
 from infogan_tool.cli import failures, output
 from infogan_tool.cli.doctor import doctor
 from infogan_tool.cli.encode import encode
+from infogan_tool.cli.evaluate import evaluate
 from infogan_tool.cli.export import export
 from infogan_tool.cli.generate import generate
 from infogan_tool.cli.info import info
@@ -41,6 +42,7 @@ app.command(rich_help_panel=_MAKE)(export)
 app.command(rich_help_panel=_USE)(encode)
 app.command(rich_help_panel=_USE)(generate)
 app.command(rich_help_panel=_USE)(traverse)
+app.command(rich_help_panel=_USE)(evaluate)
 app.command(rich_help_panel=_USE)(info)
 app.command(rich_help_panel=_USE)(doctor)
 

@@ -50,6 +50,8 @@ class InfoganError(Exception):
     """Base of all errors raised on purpose."""
 
     exit_code: ClassVar[int] = 1
+    details: tuple[str, ...] = ()
+    """Lines that go below the message."""
 
 
 class UsageError(InfoganError, ValueError):
@@ -94,6 +96,10 @@ class NonFiniteError(InfoganError, ArithmeticError):
 
 class ParityError(InfoganError, ArithmeticError):
     """An exported graph whose outputs differ from torch's by more than the tolerance."""
+
+    def __init__(self, message: str, rows: Iterable[str]) -> None:
+        super().__init__(message)
+        self.details = tuple(rows)
 
 
 class OutputExistsError(InfoganError, FileExistsError):

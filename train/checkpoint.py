@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from infogan_tool.train.meters import Meters
-    from infogan_tool.train.updates import Updates
+    from infogan_tool.train.stage import Session, Stage
 
 __all__ = [
     "CHECKPOINT_SCHEMA",
     "Checkpoint",
     "CheckpointHeader",
     "load_networks",
+    "load_session",
     "read_checkpoint",
     "write_checkpoint",
 ]
@@ -46,8 +46,12 @@ class CheckpointHeader:
 
     schema_version: int
     """Version of this layout."""
+    stage: str
+    """Name of the stage that it was written in."""
+    stage_step: int
+    """Steps done in that stage."""
     step: int
-    """Steps done."""
+    """Steps done in all."""
     meter_count: int
     """Steps in the sums of the current logging interval."""
     data_digest: str
@@ -71,45 +75,51 @@ class Checkpoint:
         prefix = f"{name}/"
         return {key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)}
 
-    def restore(self, updates: Updates, rng: torch.Generator, meters: Meters) -> bool:
-        """Put everything back.
+    def restore(self, stage: Stage) -> bool:
+        """Put everything of a stage back; networks and artifacts are :func:`load_session`'s.
 
         Returns:
             Whether the random states were restored too; False when the checkpoint comes from another kind of
             device, whose random numbers differ.
 
         Raises:
-            RunError: The checkpoint is of other networks.
+            RunError: The checkpoint is of another config.
         """
-        load_networks(updates.networks, self)
-        _load_optimizer(updates.d_optimizer, self.part("d_optimizer"), self.path)
-        _load_optimizer(updates.g_optimizer, self.part("g_optimizer"), self.path)
-        meters.load(self.part("meters")["sums"], self.header.meter_count)
-        if self.header.device != rng.device.type:
+        for name, optimizer in stage.optimizers().items():
+            _load_optimizer(optimizer, self.part(name), self.path)
+        stage.load_tensors(self.part("stage"))
+        stage.meters.load(self.part("meters")["sums"], self.header.meter_count)
+        if self.header.device != stage.rng.device.type:
             return False
         states = self.part("rng")
-        rng.set_state(states["latents"])
+        stage.rng.set_state(states["stage"])
         torch.set_rng_state(states["torch"])
         if "cuda" in states:
             torch.cuda.set_rng_state(states["cuda"])
         return True
 
 
-def write_checkpoint(
-    path: Path, updates: Updates, rng: torch.Generator, meters: Meters, header: CheckpointHeader
-) -> None:
+def write_checkpoint(path: Path, stage: Stage, header: CheckpointHeader) -> None:
     """Write the state after ``header.step`` steps to ``path``, aside and renamed."""
-    tensors = {f"networks/{name}": tensor for name, tensor in updates.networks.state_dict().items()}
-    for name, optimizer in (("d_optimizer", updates.d_optimizer), ("g_optimizer", updates.g_optimizer)):
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors.update({f"{name}/{index}/{key}": value for key, value in state.items()})
-    tensors["meters/sums"] = meters.sums
-    tensors["rng/latents"] = rng.get_state()
-    tensors["rng/torch"] = torch.get_rng_state()
-    if rng.device.type == "cuda":
-        tensors["rng/cuda"] = torch.cuda.get_rng_state()
-    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_aside(path, save(content, {_HEADER_KEY: json.dumps(asdict(header))}))
+    session = stage.session
+    parts: dict[str, dict[str, Tensor]] = {
+        "networks": session.networks.state_dict(),
+        "artifacts": session.artifacts,
+        "stage": stage.tensors(),
+        "meters": {"sums": stage.meters.sums},
+        "rng": {"stage": stage.rng.get_state(), "torch": torch.get_rng_state()},
+    }
+    if session.device.type == "cuda":
+        parts["rng"]["cuda"] = torch.cuda.get_rng_state()
+    for name, optimizer in stage.optimizers().items():
+        states = optimizer.state_dict()["state"].items()
+        parts[name] = {f"{index}/{key}": value for index, state in states for key, value in state.items()}
+    tensors = {
+        f"{part}/{name}": tensor.detach().cpu().contiguous()
+        for part, named in parts.items()
+        for name, tensor in named.items()
+    }
+    write_aside(path, save(tensors, {_HEADER_KEY: json.dumps(asdict(header))}))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -136,9 +146,22 @@ def read_checkpoint(path: Path) -> Checkpoint:
         if isinstance(error, RunError):
             raise
         raise RunError(f"{path} cannot be read as a checkpoint: {error}") from error
-    if not isinstance(header.step, int) or header.step < 0 or not isinstance(header.meter_count, int):
+    counts = (header.step, header.stage_step, header.meter_count)
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
         raise RunError(f"{path} has a damaged header")
     return Checkpoint(path=path, header=header, tensors=tensors)
+
+
+def load_session(session: Session, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's networks and artifacts into a session.
+
+    Raises:
+        RunError: The checkpoint is of another config.
+    """
+    load_networks(session.networks, checkpoint)
+    session.artifacts = {
+        name: tensor.to(session.device) for name, tensor in checkpoint.part("artifacts").items()
+    }
 
 
 def load_networks(networks: nn.Module, checkpoint: Checkpoint) -> None:

@@ -8,19 +8,23 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from infogan_tool import __version__
-from infogan_tool.runtime.errors import DataError, NonFiniteError, RunError
-from infogan_tool.train.checkpoint import CHECKPOINT_SCHEMA, Checkpoint, CheckpointHeader, write_checkpoint
-from infogan_tool.train.latents import sample_latents
-from infogan_tool.train.meters import Meters
+from infogan_tool.runtime.errors import NonFiniteError, RunError
+from infogan_tool.train.adversarial import AdversarialStage
+from infogan_tool.train.checkpoint import (
+    CHECKPOINT_SCHEMA,
+    Checkpoint,
+    CheckpointHeader,
+    load_session,
+    write_checkpoint,
+)
 from infogan_tool.train.monitor import MetricsLog, ProgressDisplay
 from infogan_tool.train.networks import build_networks
-from infogan_tool.train.sheets import write_sample_sheet
-from infogan_tool.train.updates import Updates, metric_names
+from infogan_tool.train.stage import Session, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,11 +32,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor
 
-    from infogan_tool.runtime.contract import ImageSpec
     from infogan_tool.train.config import TrainConfig
     from infogan_tool.train.run import RunFolder
 
-__all__ = ["TrainOutcome", "data_digest", "steps_in_epoch", "total_steps", "train"]
+__all__ = ["TrainOutcome", "data_digest", "stages_of", "total_steps", "train"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,27 +57,21 @@ def data_digest(images: Tensor) -> str:
     return digest.hexdigest()
 
 
-def steps_in_epoch(config: TrainConfig, count: int) -> int:
-    """Return the number of whole batches in ``count`` pictures.
-
-    Raises:
-        DataError: There is not one.
-    """
-    steps = count // config.schedule.batch_size
-    if not steps:
-        raise DataError(
-            f"{count} pictures are fewer than one batch of {config.schedule.batch_size}: "
-            f"use --batch-size {count} or less, or more pictures"
-        )
-    return steps
+def stages_of(config: TrainConfig) -> list[type[Stage]]:  # noqa: ARG001
+    """Return the stages of a run, in order."""
+    return [AdversarialStage]
 
 
 def total_steps(config: TrainConfig, count: int) -> int:
-    """Return the number of steps that the config asks for on ``count`` pictures."""
-    return config.schedule.steps or config.schedule.epochs * steps_in_epoch(config, count)
+    """Return the number of steps of all stages on ``count`` pictures.
+
+    Raises:
+        DataError: There are fewer pictures than one batch.
+    """
+    return sum(stage.count_steps(config, count) for stage in stages_of(config))
 
 
-def train(  # noqa: C901, PLR0915 - one loop, read from top to bottom
+def train(
     config: TrainConfig,
     images: Tensor,
     run: RunFolder,
@@ -104,117 +101,147 @@ def train(  # noqa: C901, PLR0915 - one loop, read from top to bottom
         RunError: The checkpoint is of other networks or data.
     """
     # Build everything from the seed.
-    schedule, spec = config.schedule, config.latent
-    per_epoch, last_step = steps_in_epoch(config, len(images)), total_steps(config, len(images))
     digest = data_digest(images)
+    plan = [(make, make.count_steps(config, len(images))) for make in stages_of(config)]
     torch.manual_seed(config.seed)
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1]).to(device)
-    rng = torch.Generator(device).manual_seed(config.seed)
-    updates = Updates(networks, config, rng)
-    meters = Meters(metric_names(spec), device)
-    pictures = images.to(device)
+    session = Session(config=config, networks=networks, images=images.to(device))
 
     # Go on where a checkpoint left off.
-    step = 0
+    resumed_stage = None
     if resume is not None:
-        step = _restore(resume, updates, rng, meters, digest=digest, console=console)
-        run.cut_metrics(step, schedule.log_every)
-    else:
-        write_sample_sheet(run.sample_sheet(0), networks, images, seed=config.seed)
+        resumed_stage = resume.header.stage
+        if resumed_stage not in [make.name for make, _ in plan]:
+            raise RunError(
+                f"{resume.path} was written in a stage that this config does not have: {resumed_stage}"
+            )
+        if resume.header.data_digest != digest:
+            raise RunError(
+                f"{resume.path} was trained on other pictures: give the same --data as at the start"
+            )
+        load_session(session, resume)
+        run.cut_metrics(resume.header.step, config.schedule.log_every)
 
-    def save(*, keep: bool) -> None:
-        header = CheckpointHeader(
-            schema_version=CHECKPOINT_SCHEMA,
-            step=step,
-            meter_count=meters.count,
-            data_digest=digest,
-            device=device.type,
-            tool_version=__version__,
-        )
-        for path in [run.last_checkpoint, *([run.kept_checkpoint(step)] if keep else [])]:
-            write_checkpoint(path, updates, rng, meters, header)
-
-    # Train: a step is one D update and one G and Q update on one batch.
-    display = ProgressDisplay(
-        console, total_steps=last_step, steps_per_epoch=per_epoch, log_every=schedule.log_every
-    )
+    # Train, stage after stage.
+    last_step, before = sum(steps for _, steps in plan), 0
     with (
         MetricsLog(run.metrics, run.path / "tensorboard" if tensorboard else None) as log,
-        display,
+        ProgressDisplay(console, num_stages=len(plan), total_steps=last_step) as display,
         _stop_signals() as stop,
     ):
-        clock = _Clock(step, schedule.batch_size)
-        saved_step = step if resume is not None else None
-        order, order_epoch = torch.empty(0), -1
-        while step < last_step and not stop.is_set():
-            epoch, place = divmod(step, per_epoch)
-            if epoch != order_epoch:
-                order, order_epoch = _epoch_order(config.seed, epoch, len(images), device), epoch
-            batch = order[place * schedule.batch_size : (place + 1) * schedule.batch_size]
-            latent = sample_latents(spec, schedule.batch_size, rng)
+        for make_stage, steps in plan:
+            if resumed_stage not in (None, make_stage.name):
+                before += steps
+                continue
+            stage = make_stage(session)
+            resumes = resume if resumed_stage else None
+            resumed_stage = None
+            part = _StagePart(stage, steps, before, run=run, digest=digest, log=log, display=display)
+            before += part.run_steps(stop, console, resumes)
+            if stop.is_set():
+                break
+            stage.finish()
+    return TrainOutcome(step=before, total_steps=last_step, interrupted=before < last_step)
+
+
+class _StagePart:
+    """One stage inside the loop: its steps, and what is written between them."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        steps: int,
+        before: int,
+        *,
+        run: RunFolder,
+        digest: str,
+        log: MetricsLog,
+        display: ProgressDisplay,
+    ) -> None:
+        self.stage, self.steps, self.before = stage, steps, before
+        self.run, self.digest, self.log, self.display = run, digest, log, display
+        self.schedule = stage.session.config.schedule
+        self.done = 0
+        self.saved_at: int | None = None
+
+    def run_steps(self, stop: threading.Event, console: Console, resume: Checkpoint | None) -> int:
+        """Take the stage's steps until its end or a signal, and return how many are done."""
+        stage = self.stage
+        if resume is not None:
+            self._restore(resume, console)
+        elif stage.draws:
+            stage.write_samples(self.run.sample_sheet(self.before))
+        self.display.begin(stage.name, self.steps, stage.steps_per_epoch)
+        clock = _Clock(self.done, stage.batch_size)
+        while self.done < self.steps and not stop.is_set():
             try:
-                meters.add(updates.step(_to_range(pictures[batch], networks.image), latent))
+                stage.step(self.done)
             except NonFiniteError as error:
-                raise NonFiniteError(_explain_stop(error, step, run, saved_step)) from error
-            step += 1
+                raise NonFiniteError(self._explain_stop(error)) from error
+            self.done += 1
+            at_end = self.done == self.steps
+            if at_end or self.done % self.schedule.log_every == 0:
+                self._report(clock)
+            self.display.advance(self.done)
+            epochs, within = divmod(self.done, stage.steps_per_epoch)
+            if stage.draws and (at_end or (not within and epochs % self.schedule.sample_every == 0)):
+                stage.write_samples(self.run.sample_sheet(self.before + self.done))
+            if at_end or (not within and epochs % self.schedule.checkpoint_every == 0):
+                self._save(keep=stage.draws and not within and epochs % self.schedule.keep_every == 0)
+        if self.saved_at != self.done:
+            self._save(keep=False)
+        return self.done
 
-            # Once per interval and once per epoch: numbers, pictures, checkpoints.
-            if step % schedule.log_every == 0 or step == last_step:
-                record = {
-                    "step": step,
-                    "Progress/epoch": step / per_epoch,
-                    "Progress/kimg": step * schedule.batch_size / 1000,
-                    **meters.read(),
-                    "Scores/fake_after_g": float(updates.fake_score(latent)),
-                    **clock.read(step),
-                }
-                log.write(record)
-                display.show(record)
-                if step % schedule.log_every == 0:  # an interval that the end cuts may go on in a resumed run
-                    meters.reset()
-            display.advance(step)
-            done_epochs, in_epoch = divmod(step, per_epoch)
-            at_end = step == last_step
-            if at_end or (not in_epoch and done_epochs % schedule.sample_every == 0):
-                write_sample_sheet(run.sample_sheet(step), networks, images, seed=config.seed)
-            if at_end or (not in_epoch and done_epochs % schedule.checkpoint_every == 0):
-                save(keep=not in_epoch and done_epochs % schedule.keep_every == 0)
-                saved_step = step
-        if saved_step != step:
-            save(keep=False)
-    return TrainOutcome(step=step, total_steps=last_step, interrupted=step < last_step)
+    def _report(self, clock: _Clock) -> None:
+        record: dict[str, Any] = {
+            "step": self.before + self.done,
+            "stage": self.stage.name,
+            "Progress/epoch": self.done / self.stage.steps_per_epoch,
+            "Progress/kimg": self.done * self.stage.batch_size / 1000,
+            **self.stage.scalars(),
+            **clock.read(self.done),
+        }
+        self.log.write(record)
+        self.display.show(record)
+        if self.done % self.schedule.log_every == 0:  # an interval cut by the end may go on in a resumed run
+            self.stage.meters.reset()
 
-
-def _restore(
-    resume: Checkpoint,
-    updates: Updates,
-    rng: torch.Generator,
-    meters: Meters,
-    *,
-    digest: str,
-    console: Console,
-) -> int:
-    if resume.header.data_digest != digest:
-        raise RunError(f"{resume.path} was trained on other pictures: give the same --data as at the start")
-    if not resume.restore(updates, rng, meters):
-        rng.manual_seed(updates.seed + resume.header.step)
-        console.print(
-            f"the checkpoint was written on {resume.header.device}: its random states do not fit "
-            f"{rng.device.type}, so the run goes on with new ones",
-            highlight=False,
+    def _save(self, *, keep: bool) -> None:
+        step = self.before + self.done
+        header = CheckpointHeader(
+            schema_version=CHECKPOINT_SCHEMA,
+            stage=self.stage.name,
+            stage_step=self.done,
+            step=step,
+            meter_count=self.stage.meters.count,
+            data_digest=self.digest,
+            device=self.stage.session.device.type,
+            tool_version=__version__,
         )
-    return resume.header.step
+        for path in [self.run.last_checkpoint, *([self.run.kept_checkpoint(step)] if keep else [])]:
+            write_checkpoint(path, self.stage, header)
+        self.saved_at = self.done
 
+    def _restore(self, resume: Checkpoint, console: Console) -> None:
+        self.done = self.saved_at = resume.header.stage_step
+        if not resume.restore(self.stage):
+            self.stage.rng.manual_seed(self.stage.session.config.seed + resume.header.step)
+            console.print(
+                f"the checkpoint was written on {resume.header.device}: its random states do not fit "
+                f"{self.stage.session.device.type}, so the run goes on with new ones",
+                highlight=False,
+            )
 
-def _epoch_order(seed: int, epoch: int, count: int, device: torch.device) -> Tensor:
-    # A function of seed and epoch alone, so a resumed run needs no record of it.
-    mixed = hashlib.sha256(f"order {seed} {epoch}".encode()).digest()[:7]
-    rng = torch.Generator(device).manual_seed(int.from_bytes(mixed))
-    return torch.randperm(count, generator=rng, device=device)
-
-
-def _to_range(pictures: Tensor, image: ImageSpec) -> Tensor:
-    return pictures.to(torch.float32).mul_((image.high - image.low) / 255).add_(image.low)
+    def _explain_stop(self, error: NonFiniteError) -> str:
+        if self.saved_at is None:
+            kept = "this stage has no checkpoint yet"
+        else:
+            at = self.before + self.saved_at
+            kept = f"the last good checkpoint ({self.run.last_checkpoint}, step {at}) stays"
+        return (
+            f"step {self.before + self.done + 1}: {error}; stopped before the update, {kept}. "
+            "A lower learning rate often helps."
+        )
 
 
 class _Clock:
@@ -229,14 +256,6 @@ class _Clock:
         seconds = (now - self._time) / max(step - self._step, 1)
         self._step, self._time = step, now
         return {"Timing/sec_per_step": seconds, "Timing/images_per_sec": self._batch_size / seconds}
-
-
-def _explain_stop(error: NonFiniteError, step: int, run: RunFolder, saved_step: int | None) -> str:
-    if saved_step is None:
-        kept = "there is no checkpoint yet"
-    else:
-        kept = f"the last good checkpoint ({run.last_checkpoint}, step {saved_step}) stays"
-    return f"step {step + 1}: {error}; stopped before the update, {kept}. A lower learning rate often helps."
 
 
 @contextmanager

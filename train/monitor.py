@@ -45,7 +45,7 @@ class MetricsLog(AbstractContextManager["MetricsLog"]):
         self._file.flush()
         if self._sink is not None:
             for name, value in record.items():
-                if name != "step":
+                if not isinstance(value, str) and name != "step":
                     self._sink.add_scalar(name, value, record["step"])
 
     def __exit__(self, *_: object) -> None:
@@ -66,6 +66,9 @@ def _open_tensorboard(folder: Path) -> _ScalarSink:
 
 def summary_line(record: dict[str, Any]) -> str:
     """Return the figures of a metrics record that a person follows, in one line."""
+    if "Loss/D/adv" not in record:
+        named = [(k.rsplit("/", 1)[-1], v) for k, v in record.items() if k.startswith(("Loss/", "MI/"))]
+        return "  ".join(f"{name} {value:.3f}" for name, value in named)
     bounds = " ".join(
         f"{name.removeprefix('MI/')} {value:.2f}"
         for name, value in record.items()
@@ -84,18 +87,17 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
 
     Args:
         console: Where to show it; its stream is stderr.
+        num_stages: Stages of the run; one alone is not named.
         total_steps: Steps of the whole run.
-        steps_per_epoch: Steps in one pass over the data.
-        log_every: Steps per interval.
     """
 
-    def __init__(self, console: Console, *, total_steps: int, steps_per_epoch: int, log_every: int) -> None:
+    def __init__(self, console: Console, *, num_stages: int, total_steps: int) -> None:
         self.console = console
-        self._total, self._per_epoch = total_steps, steps_per_epoch
-        self._epochs = math.ceil(total_steps / steps_per_epoch)
+        self._num_stages, self._stage = num_stages, 0
+        self._title, self._steps, self._per_epoch = "", 0, 1
         self._live: Live | None = None
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("{task.fields[title]}epoch {task.fields[epoch]}"),
             BarColumn(bar_width=None),
             TextColumn("step {task.completed}/{task.total}"),
             TextColumn("{task.fields[rate]}"),
@@ -104,10 +106,9 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
             console=console,
             expand=True,
         )
-        self._task = self._bar.add_task("", total=total_steps, epoch="", rate="")
+        self._task = self._bar.add_task("", title="", epoch="", rate="")
         # Without a terminal, about a hundred lines for the whole run.
-        self._line_every = max(log_every, total_steps // 100)
-        self._next_line = 0
+        self._line_every, self._next_line = total_steps // 100, 0
 
     def __enter__(self) -> Self:
         """Show the bar."""
@@ -116,22 +117,31 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
             self._live.start()
         return self
 
-    def advance(self, step: int) -> None:
-        """Say that ``step`` steps are done."""
+    def begin(self, stage: str, steps: int, steps_per_epoch: int) -> None:
+        """Say that a stage of ``steps`` steps begins."""
+        self._stage += 1
+        self._title = f"{stage} ({self._stage}/{self._num_stages}) " if self._num_stages > 1 else ""
+        self._steps, self._per_epoch, self._next_line = steps, steps_per_epoch, 0
+        self._bar.reset(self._task, total=steps, title=self._title, epoch="1", rate="")
+
+    def advance(self, done: int) -> None:
+        """Say that ``done`` steps of the stage are done."""
         if self._live is not None:
-            epoch = min(step // self._per_epoch + 1, self._epochs)
-            self._bar.update(self._task, completed=step, epoch=f"{epoch}/{self._epochs}")
+            epochs = math.ceil(self._steps / self._per_epoch)
+            epoch = min(done // self._per_epoch + 1, epochs)
+            self._bar.update(self._task, completed=done, epoch=f"{epoch}/{epochs}")
 
     def show(self, record: dict[str, Any]) -> None:
         """Show a metrics record."""
-        step, rate = record["step"], f"{record['Timing/images_per_sec']:,.0f} images/s"
+        rate = f"{record['Timing/images_per_sec']:,.0f} images/s"
+        done = round(record["Progress/epoch"] * self._per_epoch)
         if self._live is not None:
             self._bar.update(self._task, rate=rate)
             self._live.update(Group(self._bar, Text(summary_line(record))))
-        elif step >= self._next_line or step == self._total:
-            self._next_line = step + self._line_every
-            left = (self._total - step) * record["Timing/sec_per_step"]
-            place = f"step {step}/{self._total}  {rate}  {_duration(left)} left"
+        elif done >= self._next_line or done == self._steps:
+            self._next_line = done + self._line_every
+            left = _duration((self._steps - done) * record["Timing/sec_per_step"])
+            place = f"{self._title}step {done}/{self._steps}  {rate}  {left} left"
             self.console.print(
                 f"{place}  {summary_line(record)}", markup=False, highlight=False, soft_wrap=True
             )

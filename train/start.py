@@ -15,10 +15,11 @@ from infogan_tool.runtime.errors import DeviceError, RunError
 from infogan_tool.train.checkpoint import read_checkpoint
 from infogan_tool.train.config import lay_over, validate_config
 from infogan_tool.train.data import load_images
-from infogan_tool.train.loop import TrainOutcome, data_digest, steps_in_epoch, total_steps, train
+from infogan_tool.train.loop import TrainOutcome, data_digest, total_steps, train
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.presets import resolve_config
 from infogan_tool.train.run import RunFolder
+from infogan_tool.train.stage import whole_batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,7 @@ class Plan:
         return {
             "config": self.config.to_dict(),
             "images": len(self.images),
-            "steps_per_epoch": steps_in_epoch(self.config, len(self.images)),
+            "steps_per_epoch": whole_batches(len(self.images), self.config.schedule.batch_size),
             "steps": total_steps(self.config, len(self.images)),
             "latent_dim": self.config.latent.dim,
             "parameters": counts,

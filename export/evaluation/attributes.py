@@ -1,9 +1,9 @@
 """What can be measured on a picture without knowing what it shows.
 
-*Ink* is the absolute difference of a pixel's luma (ITU-R BT.601) from the median luma of the picture's border,
-divided by 255: 0 to 1, whether pictures are light on dark or dark on light. x grows to the right and y *upwards*;
-the middle of the picture is (0, 0), and lengths are in pixels. A picture whose greatest ink is below 1/16 is empty:
-its area and intensity are 0, and its other attributes are not a number.
+*Ink* is the absolute difference of a pixel's luma (ITU-R BT.601) from the median luma of the picture's
+border, divided by 255: 0 to 1, whether pictures are light on dark or dark on light. x grows to the right and
+y *upwards*; the middle of the picture is (0, 0), and lengths are in pixels. A picture whose greatest ink is
+below 1/16 is empty: its area and intensity are 0, and its other attributes are not a number.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _LUMA: Final = (0.299, 0.587, 0.114)
 _EMPTY: Final = 1 / 16
 _HALF: Final = 0.5
 _ENLARGED: Final = 2
-"""The edge of a stroke is found on pictures enlarged this much, linearly, so that width is finer than a pixel."""
+"""The edge of a stroke is found on pictures enlarged this much, linearly, so that width is finer than a
+pixel."""
 _CHUNK: Final = 1000
 
 
@@ -59,7 +60,8 @@ def _measure(pictures: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
     empty = greatest < _EMPTY
     pictures = np.where(empty[:, None, None], np.float32(0), pictures)
     total = pictures.sum(axis=(1, 2), dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):  # an empty picture has 0 / 0, which becomes nan below
+    # An empty picture has 0 / 0, which becomes nan below.
+    with np.errstate(divide="ignore", invalid="ignore"):
         shapes = _moments(pictures, total)
         shapes["width"] = pictures.max(axis=1).sum(axis=1) / greatest
         shapes["height"] = pictures.max(axis=2).sum(axis=1) / greatest

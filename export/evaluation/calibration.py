@@ -1,9 +1,10 @@
 """Whether a probability means what it says.
 
 Expected calibration error as in Guo, Pleiss, Sun, Weinberger, *On Calibration of Modern Neural Networks*,
-arXiv:1706.04599, equation 3: the confidences are sorted into 15 bins of equal width, bin m being
-((m - 1) / 15, m / 15]; in each, the share of right answers is compared with the mean confidence, and the absolute
-differences are averaged, weighted by the number of pictures. Temperature as in its equation 9: softmax(log q / T).
+arXiv:1706.04599, equation 3: the confidences are sorted into 15 bins of equal width, bin m being ((m - 1) /
+15, m / 15]; in each, the share of right answers is compared with the mean confidence, and the absolute
+differences are averaged, weighted by the number of pictures. Temperature as in its equation 9: softmax(log q
+/ T).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """How the categories of a code agree with labels, on pictures whose labels nobody trained on.
 
-ACC is the share of pictures whose category is matched one to one to their label (the Hungarian method; the matching
-is found on *training* pictures, so that the score is no maximum over matchings of the pictures scored). NMI and ARI
-need no matching: normalised mutual information 2 I(k; y) / (H(k) + H(y)), from 0 to 1, and the Rand index adjusted
-for chance (Hubert and Arabie 1985), 0 for an independent grouping and 1 for the same one.
+ACC is the share of pictures whose category is matched one to one to their label (the Hungarian method; the
+matching is found on *training* pictures, so that the score is no maximum over matchings of the pictures
+scored). NMI and ARI need no matching: normalised mutual information 2 I(k; y) / (H(k) + H(y)), from 0 to 1,
+and the Rand index adjusted for chance (Hubert and Arabie 1985), 0 for an independent grouping and 1 for the
+same one.
 """
 
 from __future__ import annotations

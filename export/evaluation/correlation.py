@@ -43,8 +43,9 @@ def within_groups(
 ) -> float:
     """Return the mean over groups of the correlation inside each, weighted by its number of pictures.
 
-    What differs *between* groups does not count: a code that says the same as the category explains nothing within
-    one. Pictures where ``x`` or ``y`` is not a number are left out, and groups with fewer than ten others.
+    What differs *between* groups does not count: a code that says the same as the category explains nothing
+    within one. Pictures where ``x`` or ``y`` is not a number are left out, and groups with fewer than ten
+    others.
 
     Args:
         x: ``(N,)``.

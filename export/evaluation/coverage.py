@@ -1,20 +1,21 @@
 """Density and coverage: are generated pictures where real ones are, and are they everywhere there?
 
 Naeem, Oh, Uh, Choi, Yoo, *Reliable Fidelity and Diversity Metrics for Generative Models*, arXiv:2002.09797,
-equations 3 and 4. Every real picture has a ball that reaches to its k-th nearest other real picture. Density is the
-mean number of balls that a generated picture lies in, divided by k; coverage is the share of balls with a generated
-picture in them. Outliers among the real pictures, whose balls are wide, count once at most in coverage.
+equations 3 and 4. Every real picture has a ball that reaches to its k-th nearest other real picture. Density
+is the mean number of balls that a generated picture lies in, divided by k; coverage is the share of balls
+with a generated picture in them. Outliers among the real pictures, whose balls are wide, count once at most
+in coverage.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["NEIGHBOURS", "density_and_coverage"]
@@ -29,7 +30,8 @@ def density_and_coverage(
 ) -> tuple[float, float]:
     """Return density (at least 0; about 1 for two sets of one distribution) and coverage (0 to 1).
 
-    Coverage depends on the sizes: for two sets of one distribution with as many pictures, it is near 1 - 2^-k.
+    Coverage depends on the sizes: for two sets of one distribution with as many pictures, it is near 1 -
+    2^-k.
 
     Args:
         real: Features ``(N, d)``; N is greater than ``neighbours``.

@@ -1,9 +1,9 @@
 """Distances between two sets of feature vectors: generated and real pictures as a network sees them.
 
-Frechet distance: Heusel et al., arXiv:1706.08500, equation 6, the distance of two Gaussians with the sets' means and
-covariances. Kernel distance: Binkowski et al., arXiv:1801.01401, section 4, the unbiased squared maximum mean
-discrepancy under the kernel (x.y / d + 1)^3. Their features are Inception's; figures in other features, such as a
-judge's, compare only with figures in the very same ones.
+Frechet distance: Heusel et al., arXiv:1706.08500, equation 6, the distance of two Gaussians with the sets'
+means and covariances. Kernel distance: Binkowski et al., arXiv:1801.01401, section 4, the unbiased squared
+maximum mean discrepancy under the kernel (x.y / d + 1)^3. Their features are Inception's; figures in other
+features, such as a judge's, compare only with figures in the very same ones.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _ROWS: Final = 1000
 def frechet_distance(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
     """Return |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)) of features ``(N, d)`` and ``(M, d)``.
 
-    It is at least 0, and biased upwards for few pictures: N and M want to be many times d, and the same wherever
-    figures are compared. N and M are at least 2.
+    It is at least 0, and biased upwards for few pictures: N and M want to be many times d, and the same
+    wherever figures are compared. N and M are at least 2.
     """
     a, b = (np.asarray(features, np.float64) for features in (first, second))
     cov_a, cov_b = (np.atleast_2d(np.cov(features, rowvar=False)) for features in (a, b))
     root_a = _root(cov_a)
-    # C1 C2 and C1^(1/2) C2 C1^(1/2) have the same eigenvalues, and the latter is symmetric: no complex rounding.
+    # C1 C2 and C1^(1/2) C2 C1^(1/2) have the same eigenvalues; the latter is symmetric, so they stay real.
     cross = np.sqrt(np.clip(np.linalg.eigvalsh(root_a @ cov_b @ root_a), 0, None)).sum()
     distance = np.square(a.mean(0) - b.mean(0)).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * cross
     return max(0.0, float(distance))

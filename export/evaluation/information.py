@@ -1,8 +1,8 @@
 """The bound L_I that InfoGAN maximises, measured on what was exported.
 
-arXiv:1606.03657, equation 5: L_I = E[log Q(c|x)] + H(c), for latents drawn from the prior and x = G(z, c). In nats.
-docs/objective.md derives it and says how to read it: at most log k for k categories, without a ceiling for a
-continuous code, and 0.18 below zero for a continuous code that pictures do not show at all.
+arXiv:1606.03657, equation 5: L_I = E[log Q(c|x)] + H(c), for latents drawn from the prior and x = G(z, c). In
+nats. docs/objective.md derives it and says how to read it: at most log k for k categories, without a ceiling
+for a continuous code, and 0.18 below zero for a continuous code that pictures do not show at all.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class CodeInformation:
 def categorical_log_likelihood(
     probabilities: NDArray[np.floating], categories: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return log Q(c|x) ``(N,)`` of the categories ``(N,)`` that were drawn, from probabilities ``(N, k)``."""
+    """Return log Q(c|x) ``(N,)`` of the categories drawn ``(N,)``, from probabilities ``(N, k)``."""
     return safe_log(probabilities[np.arange(len(categories)), categories])
 
 

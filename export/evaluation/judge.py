@@ -1,7 +1,8 @@
-"""An independent judge: a small supervised classifier of real pictures, which shares nothing with the InfoGAN.
+"""An independent judge: a small supervised classifier of real pictures.
 
-It sees labels, so it is for reporting only: nothing that it says reaches a training. Its classes say what a generated
-picture shows, and its penultimate layer gives the features in which sets of pictures are compared.
+It shares nothing with the InfoGAN. It sees labels, so it is for reporting only: nothing that it says reaches
+a training. Its classes say what a generated picture shows, and its penultimate layer gives the features in
+which sets of pictures are compared.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class JudgeRecord:
     test_accuracy: float
     """Share of real pictures that it did not train on and gets right: the ceiling of what it can say."""
     test_count: int
-    """Number of those: the test pictures, or where there are none a tenth of the training pictures held out."""
+    """Number of those: the test pictures, or where there are none a tenth of the training pictures held
+    out."""
 
 
 class JudgeNetwork(nn.Module):
@@ -125,8 +127,8 @@ def train_judge(
 ) -> Judge:
     """Train a judge on labelled pictures.
 
-    Cross-entropy with label indices, Adam under a one-cycle learning rate, each batch shifted by up to two pixels.
-    torch's global random state is left as it was.
+    Cross-entropy with label indices, Adam under a one-cycle learning rate, each batch shifted by up to two
+    pixels. torch's global random state is left as it was.
 
     Args:
         train: With labels, of at least two classes.
@@ -148,7 +150,7 @@ def train_judge(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = JudgeNetwork(train.channels, train.size, classes)
-    _fit(network, images, labels, settings, rng, progress)
+    _fit(network, images, labels, settings, rng=rng, progress=progress)
     record = JudgeRecord(
         version=JUDGE_VERSION,
         seed=settings.seed,
@@ -168,6 +170,7 @@ def _fit(
     images: Tensor,
     labels: Tensor,
     settings: JudgeSettings,
+    *,
     rng: torch.Generator,
     progress: Callable[[str], None],
 ) -> None:
@@ -184,7 +187,7 @@ def _fit(
         place += settings.batch_size
         logits, _ = network(_shifted(images[rows], rng))
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(logits, labels[rows]).backward()
+        F.cross_entropy(logits, labels[rows]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         if step % 50 == 0:

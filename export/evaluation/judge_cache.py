@@ -1,7 +1,8 @@
 """Judges, kept from one evaluation to the next: one safetensors file each, weights with a JSON header.
 
-They lie in the folder ``judges`` beside the downloaded data sets (``INFOGAN_TOOL_DATA``, or the user's cache folder),
-under a digest of everything that decides their numbers but the versions of libraries. Deleting them costs a minute.
+They lie in the folder ``judges`` beside the downloaded data sets (``INFOGAN_TOOL_DATA``, or the user's cache
+folder), under a digest of everything that decides their numbers but the versions of libraries. Deleting them
+costs a minute.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def find_judge(
     """Return the judge of these pictures from ``folder``, or train it and keep it there.
 
     A file that is damaged is replaced; a folder that cannot be written costs the next evaluation a training.
-    Arguments are those of :func:`~infogan_tool.export.evaluation.judge.train_judge`; ``folder`` None keeps nothing.
+    Arguments are those of :func:`~infogan_tool.export.evaluation.judge.train_judge`; ``folder`` None keeps
+    nothing.
     """
     if folder is None:
         return train_judge(train, test, settings, progress)

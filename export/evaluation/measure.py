@@ -139,7 +139,7 @@ def measure_bundle(
         )
         progress("comparing generated and real pictures")
         drawn = to_uint8(images, bundle.image)
-        generator = _generator(bundle.latent, found, real, latents, drawn, matches, seed=seed)
+        generator = _generator(bundle.latent, found, real, latents, drawn, matches=matches, seed=seed)
     return Report(
         schema_version=REPORT_SCHEMA,
         bundle_id=bundle.metadata.bundle_id,
@@ -198,9 +198,7 @@ def _encoder(
         if code in matches and real.label_names is not None and real.scored.labels is not None:
             labels, categories = real.scored.labels.numpy(), posterior.categories[:, column]
             label_of = matches[code].labels.label_of
-            clustering = score_categories(
-                categories, labels, label_of=label_of, label_names=real.label_names
-            )
+            clustering = score_categories(categories, labels, label_of=label_of, label_names=real.label_names)
             right = category_of_label(label_of, len(real.label_names))[labels] == categories
             calibration = _calibration(posterior.probabilities[column], right, matches[code].temperature)
         found[code] = EncoderReport(
@@ -239,9 +237,7 @@ def _information(latent: LatentSpec, latents: Latents, posterior: Posterior) -> 
     for column, code in enumerate(latent.continuous_names):
         mean, std = posterior.style_mean[:, column], posterior.style_std[:, column]
         likelihood[code] = gaussian_log_likelihood(latents.styles[:, column], mean, std)
-    codes = {
-        code: information_bound(likelihood[code], entropy) for code, entropy in latent.entropies.items()
-    }
+    codes = {code: information_bound(likelihood[code], entropy) for code, entropy in latent.entropies.items()}
     return InformationReport(
         codes=codes,
         lower_bound_nats=sum(code.lower_bound_nats for code in codes.values()),
@@ -274,8 +270,8 @@ def _generator(
     real: RealPictures,
     latents: Latents,
     drawn: NDArray[np.uint8],
-    matches: Mapping[str, _Match],
     *,
+    matches: Mapping[str, _Match],
     seed: int,
 ) -> GeneratorReport | None:
     names = real.label_names

@@ -6,10 +6,10 @@ The rule: the code is named after the attribute that it moves most on generated 
 2. on real pictures the encoder's mean has at least 0.5 with it, of the same sign, and
 3. on the sweeps no other *independent* attribute comes within 0.1 of it.
 
-Slant, stroke width, width, height and the two positions are independent: on real MNIST digits, within a digit, no two
-of them correlate by more than 0.25. Aspect, area and intensity follow from them (area has 0.85 with stroke width and
-0.53 with width), so that they are no rivals: they give a name only where no independent attribute does, and by the
-same rule.
+Slant, stroke width, width, height and the two positions are independent: on real MNIST digits, within a
+digit, no two of them correlate by more than 0.25. Aspect, area and intensity follow from them (area has 0.85
+with stroke width and 0.53 with width), so that they are no rivals: they give a name only where no independent
+attribute does, and by the same rule.
 """
 
 from __future__ import annotations
@@ -55,9 +55,7 @@ def name_code(sweep: Mapping[str, float], real: Mapping[str, float]) -> str | No
     return _dominant(INDEPENDENT, sweep, real) or _dominant(DERIVED, sweep, real)
 
 
-def _dominant(
-    candidates: Sequence[str], sweep: Mapping[str, float], real: Mapping[str, float]
-) -> str | None:
+def _dominant(candidates: Sequence[str], sweep: Mapping[str, float], real: Mapping[str, float]) -> str | None:
     best = max(candidates, key=lambda name: abs(sweep[name]))
     rival = max((abs(sweep[name]) for name in INDEPENDENT if name != best), default=0.0)
     strong = abs(sweep[best]) >= LEAST_SWEEP

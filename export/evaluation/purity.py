@@ -38,10 +38,11 @@ class Purity:
     purity: float
     """Share of all pictures that the judge takes for the class of their category."""
     classes_drawn: int
-    """Number of different classes among those of the categories: a generator that draws one class only is pure."""
+    """Number of different classes among those of the categories; a generator of one class only is pure
+    too."""
     agrees_with_encoder: float | None
-    """Share of all pictures that the judge takes for the label that their category has on *real* pictures; None
-    where the encoder's categories have no labels."""
+    """Share of all pictures that the judge takes for the label that their category has on *real* pictures;
+    None where the encoder's categories have no labels."""
     categories: tuple[DrawnCategory, ...]
     """One row for each category."""
 

@@ -1,7 +1,7 @@
 """The report of an evaluation: typed, nested, JSON-ready. docs/evaluation.md describes it row by row.
 
-What could not be measured is absent from the JSON, not zero: rows that need labels where there are none, rows about
-codes of a kind that the bundle does not have.
+What could not be measured is absent from the JSON, not zero: rows that need labels where there are none, rows
+about codes of a kind that the bundle does not have.
 """
 
 from __future__ import annotations
@@ -133,8 +133,8 @@ class GeneratorReport:
     distances: Distances
     """Generated against real pictures."""
     floor: Distances | None
-    """Training pictures in place of the generated ones: what a perfect generator would have. None where the real
-    pictures are training pictures themselves."""
+    """Training pictures in place of the generated ones: what a perfect generator would have. None where the
+    real pictures are training pictures themselves."""
     generated_count: int
     """Generated pictures in ``distances``."""
     real_count: int

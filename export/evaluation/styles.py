@@ -71,7 +71,7 @@ class StyleTable:
         return {code: row.name for code, row in self.codes.items()}
 
     def to_card(self) -> dict[str, Any]:
-        """Return what a card keeps: for each code and attribute Pearson's r on sweeps and on real pictures."""
+        """Return what a card keeps: for each code and attribute, r on sweeps and on real pictures."""
         return {
             "sweep_images": self.sweep_images,
             "real_images": self.real_images,
@@ -98,7 +98,8 @@ def name_styles(
 
     Args:
         bundle: What was exported.
-        images: Real pictures of the bundle's size, uint8 ``(N, H, W, C)``; they need no labels. Without them no
+        images: Real pictures of the bundle's size, uint8 ``(N, H, W, C)``; they need no labels. Without them
+            no
             code gets a name.
         seed: Of the sweeps' latents and of the choice of real pictures.
         repeats: Sweeps for each combination of categories.

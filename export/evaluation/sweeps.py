@@ -34,7 +34,7 @@ class Sweep:
 
 
 def category_groups(categories: NDArray[np.int64], sizes: tuple[int, ...]) -> NDArray[np.int64]:
-    """Number the combinations of categories: ``(N, K)`` to ``(N,)``; all 0 where there is no categorical code."""
+    """Number the combinations of categories: ``(N, K)`` to ``(N,)``, all 0 without categorical codes."""
     groups = np.zeros(len(categories), np.int64)
     for column, size in enumerate(sizes):
         groups = groups * size + categories[:, column]
@@ -44,8 +44,8 @@ def category_groups(categories: NDArray[np.int64], sizes: tuple[int, ...]) -> ND
 def sweep_code(spec: LatentSpec, code: str, *, seed: int, repeats: int, steps: int) -> Sweep:
     """Lay out sweeps of continuous code ``code`` over its prior.
 
-    For each combination of categories there are ``repeats`` sweeps of ``steps`` values from -1 to 1; noise and the
-    other continuous codes are drawn from the prior, anew for each sweep, and held along it.
+    For each combination of categories there are ``repeats`` sweeps of ``steps`` values from -1 to 1; noise
+    and the other continuous codes are drawn from the prior, anew for each sweep, and held along it.
 
     Raises:
         LatentError: There is no such continuous code.
@@ -63,7 +63,7 @@ def sweep_code(spec: LatentSpec, code: str, *, seed: int, repeats: int, steps: i
 
 
 def _combinations(sizes: tuple[int, ...]) -> NDArray[np.int64]:
-    """Return at most :data:`MAX_GROUPS` combinations of categories ``(G, K)``; one without codes is one row."""
+    """Return at most :data:`MAX_GROUPS` combinations of categories ``(G, K)``."""
     total = int(np.prod(sizes, dtype=np.int64))
     chosen = np.linspace(0, total - 1, min(total, MAX_GROUPS)).round().astype(np.int64)
     if not sizes:

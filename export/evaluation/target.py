@@ -1,4 +1,4 @@
-"""From what the command line names to a report: open the bundle or export the run, load the pictures, measure."""
+"""From what the command line names to a report: open or export, load the pictures, measure."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from infogan_tool.export.evaluation.measure import (
 from infogan_tool.runtime.bundle import load_bundle
 from infogan_tool.runtime.contract import METADATA_FILE
 from infogan_tool.runtime.errors import RunError, UsageError
+from infogan_tool.runtime.files import printable
 from infogan_tool.train.data import BUILTIN_NAMES, load_images, load_test_images
 from infogan_tool.train.run import RunFolder
 
@@ -47,7 +48,8 @@ def evaluate(
 
     Args:
         path: A bundle, or a run folder; None is the bundle that ships.
-        data: Real pictures, as ``train --data`` names them; None is what the model was trained on, where that is a
+        data: Real pictures, as ``train --data`` names them; None is what the model was trained on, where that
+            is a
             built-in data set or the run still says where it is.
         samples: Generated pictures.
         seed: Of their latents.
@@ -64,9 +66,7 @@ def evaluate(
     with _opened(path, device, progress) as (bundle, trained_on):
         source = data or trained_on
         if source is None:
-            name = bundle.metadata.training.get("data", {}).get("name")
-            known = f"'{name}', which is not a built-in data set" if name else "pictures that it does not name"
-            raise UsageError(f"the bundle was trained on {known}: say where pictures are with --data")
+            raise UsageError(f"{_unknown_data(bundle)}: say where pictures are with --data")
         progress(f"loading {source}")
         real = load_real(source, bundle.image)
         return measure_bundle(
@@ -89,11 +89,23 @@ def load_real(source: str, image: ImageSpec) -> RealPictures:
     )
 
 
+def _unknown_data(bundle: Bundle) -> str:
+    name = _data_name(bundle)
+    what = f"'{name}', which is not a built-in data set" if name else "pictures that it does not name"
+    return f"the bundle was trained on {what}"
+
+
+def _data_name(bundle: Bundle) -> str | None:
+    data = bundle.metadata.training.get("data")
+    name = data.get("name") if isinstance(data, dict) else None
+    return printable(name) if isinstance(name, str) else None
+
+
 @contextmanager
 def _opened(
     path: Path | None, device: Device, progress: Callable[[str], None]
 ) -> Iterator[tuple[Bundle, str | None]]:
-    """Open a bundle or a run; yields the bundle and what it was trained on, where that can be loaded again."""
+    """Open a bundle or a run; yields the bundle and the source of what it was trained on, where known."""
     if path is not None and not (path / METADATA_FILE).exists() and (path / "config.json").exists():
         config = RunFolder.open(path).read_config()
         with tempfile.TemporaryDirectory() as scratch:
@@ -104,5 +116,5 @@ def _opened(
     if path is not None and path.is_dir() and not (path / METADATA_FILE).exists():
         raise RunError(f"{path} is neither a bundle (no {METADATA_FILE}) nor a run (no config.json)")
     bundle = load_bundle(path, device=device)
-    name = bundle.metadata.training.get("data", {}).get("name")
+    name = _data_name(bundle)
     yield bundle, name if name in BUILTIN_NAMES else None

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.fixture(autouse=True)
+def _without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The commands' output is compared to the bit with the CPU's.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+
+
 @pytest.fixture
 def pictures(tmp_path: Path) -> list[Path]:
     """Return five readable pictures of different sizes and modes."""

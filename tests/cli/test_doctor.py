@@ -52,6 +52,18 @@ def test_a_broken_bundle_is_a_problem(cli: Callable[..., Any], tiny: Path, tmp_p
     assert len(report["problems"]) == 1
 
 
+def test_a_graph_that_does_not_run_is_a_problem(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+    bundle = shutil.copytree(tiny, tmp_path / "bundle")
+    shutil.copy(tiny / "q_encoder.onnx", bundle / "generator.onnx")
+    data = json.loads((bundle / "metadata.json").read_text())
+    data["graphs"]["generator.onnx"] = data["graphs"]["q_encoder.onnx"]
+    (bundle / "metadata.json").write_text(json.dumps(data))
+    done = cli("doctor", "--bundle", bundle)
+    assert done.code == 1
+    assert "on cpu     does not run" in done.out
+    assert "problem      on cpu: " in done.out
+
+
 def test_two_onnxruntimes_come_with_the_commands_that_mend_it(
     cli: Callable[..., Any], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

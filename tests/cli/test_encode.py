@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from infogan_tool.cli.table import CodesTable
-from infogan_tool.runtime import load_bundle, load_picture
+from infogan_tool.runtime import LatentSpec, load_bundle, load_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def lines(text: str) -> list[dict[str, Any]]:
@@ -65,6 +69,16 @@ def test_what_generate_draws_encode_reads_without_change(
     posterior = bundle.encode(bundle.generate(bundle.sample(3)))
     found = [[s["mean"] for s in record["styles"]] for record in lines(done.out)]
     np.testing.assert_allclose(found, posterior.style_mean, atol=0.05)  # the files hold 8 bits
+
+
+def test_real_digits(cli: Callable[..., Any]) -> None:
+    words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    paths = [EXAMPLES / f"{word}.png" for word in words]
+    if not (load_bundle().metadata.labels and all(path.exists() for path in paths)):
+        pytest.skip("needs the examples and a bundle whose categories are labelled")
+    records = lines(cli("encode", *paths, "--json").out)
+    right = [record["categories"][0]["label"] == str(digit) for digit, record in enumerate(records)]
+    assert sum(right) >= 9
 
 
 def test_names_and_labels_are_carried(
@@ -218,6 +232,19 @@ def test_table_fits_a_terminal_and_is_whole_in_a_pipe(
     assert "/digit.png  " in shown[1]
 
 
+def test_many_categorical_codes_leave_out_the_second_best() -> None:
+    spec = LatentSpec(noise=0, noise_prior="normal", categorical=(2, 2, 2), continuous=0)
+    metadata = dataclasses.replace(load_bundle().metadata, latent=spec, labels={}, style_names={})
+    categories = [
+        {"code": code, "index": 1, "confidence": 0.75, "probabilities": [0.25, 0.75]}
+        for code in ("k1", "k2", "k3")
+    ]
+    shown = CodesTable(metadata, ["a"]).line({"path": "a", "categories": categories, "styles": []})
+    head, row = shown.splitlines()
+    assert head.split() == ["picture", "k1", "confidence", "k2", "confidence", "k3", "confidence"]
+    assert row.split() == ["a", *["#1", "75.0", "%"] * 3]
+
+
 def test_escapes_of_names_and_labels(cli: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:
     odd = pictures[0].with_name("[red]a\x1b[2J\tb.png")
     shutil.copy(pictures[0], odd)
@@ -239,10 +266,6 @@ def test_a_name_that_is_not_unicode(spawn: Callable[..., Any], pictures: list[Pa
 
 
 def test_devices(cli: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:
-    from infogan_tool.runtime.device import gpu_present  # noqa: PLC0415 - asked only here
-
-    if gpu_present():
-        pytest.skip("asks what happens without a GPU")
     done = cli("encode", pictures[0], "-b", tiny, "--device", "cuda", "--json")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error: device cuda cannot be used: no NVIDIA GPU is visible")

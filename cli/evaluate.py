@@ -1,0 +1,75 @@
+"""``infogan-tool evaluate``: measure a bundle on real and generated pictures."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from infogan_tool.cli import output
+from infogan_tool.cli.extras import require_train_extra
+from infogan_tool.cli.options import DeviceOption, JsonOption, SampleSeedOption
+
+__all__ = ["evaluate"]
+
+_SAMPLES: Final = 10_000
+_LEAST: Final = 100
+
+
+def evaluate(
+    target: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[BUNDLE|RUN]",
+            help="A bundle, or a run, which is exported for the purpose. Default: the MNIST bundle that ships.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FOLDER",
+            help="Real pictures, as in train. Default: the data set that the model was trained on.",
+            show_default=False,
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=_LEAST, metavar="N", help="Generated pictures.")] = _SAMPLES,
+    seed: SampleSeedOption = 0,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what a bundle can do, on the exported graphs.
+
+    How the categories agree with labels, what the codes tell, what the styles mean, how good the generated
+    pictures are. Rows that need labels are left out where there are none. The first evaluation on a data
+    set trains a judge, which takes a minute or two.
+
+    Examples:
+      infogan-tool evaluate bundle
+
+      infogan-tool evaluate run --json > report.json
+    """
+    require_train_extra("evaluate")
+
+    from rich.console import Console
+
+    from infogan_tool.export.evaluation.target import evaluate as evaluate_target
+    from infogan_tool.runtime.files import printable
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    with console.status("starting") as status:
+        report = evaluate_target(
+            target,
+            data=data,
+            samples=samples,
+            seed=seed,
+            device=device,
+            progress=lambda line: status.update(printable(line)),
+        )
+    if as_json:
+        output.emit(json.dumps(report.to_dict(), indent=2, allow_nan=False))
+        return
+    from infogan_tool.cli.report import show_report
+
+    output.emit(show_report(report))

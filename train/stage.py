@@ -1,0 +1,149 @@
+"""What the parts of a run have in common, and what they hand on to each other.
+
+A run is a list of stages. Each takes steps on batches of pictures, keeps sums of named scalars, and can put
+all that its next step depends on into a checkpoint. The loop (loop.py) knows nothing else of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from infogan_tool.runtime.errors import DataError
+from infogan_tool.train.meters import Meters
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.networks import Networks
+
+__all__ = ["Session", "Stage", "whole_batches"]
+
+
+@dataclass(kw_only=True, slots=True)
+class Session:
+    """What all stages of a run share."""
+
+    config: TrainConfig
+    networks: Networks
+    """On the device."""
+    images: Tensor
+    """``(N, C, H, W)`` uint8, on the device."""
+    artifacts: dict[str, Tensor] = field(default_factory=dict)
+    """Tensors that one stage leaves for a later one; part of every checkpoint."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where everything lives."""
+        return self.images.device
+
+    def pictures(self, index: Tensor) -> Tensor:
+        """Return pictures ``(n, C, H, W)`` float32 in the networks' range."""
+        image = self.networks.image
+        scale = (image.high - image.low) / 255
+        return self.images[index].to(torch.float32).mul_(scale).add_(image.low)
+
+
+class Stage(ABC):
+    """One part of a run.
+
+    Args:
+        session: What earlier stages left.
+    """
+
+    name: ClassVar[str]
+    """As shown and as written into checkpoints."""
+    draws: ClassVar[bool] = False
+    """Whether the generator changes, so that sample sheets are worth writing."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.batch_size = self.batch_size_of(session.config)
+        self.rng = torch.Generator(session.device).manual_seed(session.config.seed)
+        self.meters = Meters(self.scalar_names(session.config), session.device)
+        self._order, self._order_epoch = torch.empty(0, dtype=torch.long), -1
+
+    @classmethod
+    @abstractmethod
+    def count_steps(cls, config: TrainConfig, count: int) -> int:
+        """Return the number of steps on ``count`` pictures."""
+
+    @classmethod
+    @abstractmethod
+    def batch_size_of(cls, config: TrainConfig) -> int:
+        """Return the number of pictures per step."""
+
+    @classmethod
+    @abstractmethod
+    def scalar_names(cls, config: TrainConfig) -> list[str]:
+        """Return the names of the scalars that each step adds to the meters."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in one pass over the pictures."""
+        return whole_batches(len(self.session.images), self.batch_size)
+
+    @abstractmethod
+    def step(self, index: int) -> None:
+        """Do step number ``index`` and add its scalars to the meters.
+
+        Raises:
+            NonFiniteError: A loss or gradient is not finite; nothing was updated by it.
+        """
+
+    def scalars(self) -> dict[str, float]:
+        """Return the means of the interval so far, and what is only measured when asked."""
+        return self.meters.read()
+
+    @abstractmethod
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimizers by name, for checkpoints."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what else the next step depends on; :meth:`load_tensors` takes it back."""
+        return {}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what :meth:`tensors` gave."""
+        assert not tensors
+
+    def finish(self) -> None:  # noqa: B027 - most stages have nothing left to do
+        """Hand on the stage's result, after its last step."""
+
+    def write_samples(self, path: Path) -> None:
+        """Write a sample sheet, in a stage that draws."""
+        raise NotImplementedError
+
+    def batch(self, index: int) -> Tensor:
+        """Return the numbers of the pictures of step ``index``; they depend on seed and ``index`` alone."""
+        epoch, place = divmod(index, self.steps_per_epoch)
+        if epoch != self._order_epoch:
+            text = f"order {self.session.config.seed} {epoch}"
+            mixed = hashlib.sha256(text.encode()).digest()[:7]
+            rng = torch.Generator(self.session.device).manual_seed(int.from_bytes(mixed))
+            count = len(self.session.images)
+            self._order = torch.randperm(count, generator=rng, device=self.session.device)
+            self._order_epoch = epoch
+        return self._order[place * self.batch_size : (place + 1) * self.batch_size]
+
+
+def whole_batches(count: int, batch_size: int) -> int:
+    """Return the number of whole batches in ``count`` pictures; a last partial one is left out.
+
+    Raises:
+        DataError: There is not one.
+    """
+    steps = count // batch_size
+    if not steps:
+        raise DataError(
+            f"{count} pictures are fewer than one batch of {batch_size}: "
+            f"use --batch-size {count} or less, or more pictures"
+        )
+    return steps
