@@ -43,6 +43,8 @@ def exit_code(error: BaseException) -> int:
     if message:
         with suppress(OSError):  # nobody may be listening there either
             output.note(message)
+            for line in getattr(error, "details", ()):
+                output.note(f"  {line}")
     return code
 
 

@@ -279,4 +279,4 @@ def _written_aside(out: Path, *, force: bool) -> Iterator[Path]:
 
 
 def _write_metadata(folder: Path, metadata: BundleMetadata) -> None:
-    write_aside(folder / METADATA_FILE, json.dumps(metadata.to_dict(), indent=2) + "\n")
+    write_aside(folder / METADATA_FILE, json.dumps(metadata.to_dict(), indent=2, allow_nan=False) + "\n")

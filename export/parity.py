@@ -74,12 +74,9 @@ def check_parity(
     ]
     failed = [d for d in differences if not d.passed]
     if failed:
-        rows = "\n".join(
-            f"  {d.graph:<16} {d.tensor:<14} batch {d.batch:<4} {d.note or f'{d.max_abs:.3g}'}"
-            for d in failed
-        )
         raise ParityError(
-            f"the exported graphs differ from torch by more than {TOLERANCE:g}; nothing was written:\n{rows}"
+            f"the exported graphs differ from torch by more than {TOLERANCE:g}; nothing was written",
+            (f"{d.graph}  {d.tensor}  batch {d.batch}  {d.note or f'{d.max_abs:.3g}'}" for d in failed),
         )
     return differences
 
