@@ -21,7 +21,7 @@ def evaluate(
         Path | None,
         typer.Argument(
             metavar="[BUNDLE|RUN]",
-            help="A bundle, or a run, which is exported for the purpose. Default: the MNIST bundle that ships.",
+            help="A bundle, or a run, which is exported first. Default: the MNIST bundle that ships.",
             show_default=False,
         ),
     ] = None,
@@ -41,9 +41,9 @@ def evaluate(
 ) -> None:
     """Measure what a bundle can do, on the exported graphs.
 
-    How the categories agree with labels, what the codes tell, what the styles mean, how good the generated
-    pictures are. Rows that need labels are left out where there are none. The first evaluation on a data
-    set trains a judge, which takes a minute or two.
+    How the categories agree with labels, what the codes tell, what the styles mean,
+    how good the generated pictures are. Rows that need labels are left out where
+    there are none. The first evaluation on a data set trains a judge, in a minute or two.
 
     Examples:
       infogan-tool evaluate bundle

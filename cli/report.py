@@ -71,8 +71,10 @@ def _encoder(code: str, found: EncoderReport, report: Report) -> Iterator[Render
         f"below 0.9 for {_percent(sure.below_nine_tenths)}"
     )
     if found.clustering:
+        yield Text()
         yield _categories(code, found, report)
         if len(found.clustering.categories) <= _MAX_CONFUSION:
+            yield _line("\npictures by label and category")
             yield _confusion(found, report.data.label_names or ())
 
 
@@ -81,8 +83,8 @@ def _categories(code: str, found: EncoderReport, report: Report) -> Table:
     drawn = report.generator.purity[code].categories if report.generator else ()
     table = _table(code, "label", "pictures", "purity", "recall", *(("drawn as", "purity") if drawn else ()))
     for row in found.clustering.categories:
-        cells = [f"#{row.category}", _name(row.label), f"{row.count:,}", _percent(row.purity)]
-        cells.append(_percent(row.recall))
+        shares = _percent(row.purity), _percent(row.recall)
+        cells: list[str | Text] = [f"#{row.category}", _name(row.label), f"{row.count:,}", *shares]
         if drawn:
             cells += [_name(drawn[row.category].label), _percent(drawn[row.category].purity)]
         table.add_row(*cells)

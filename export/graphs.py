@@ -34,7 +34,7 @@ class GeneratorGraph(nn.Module):
         self.input_shapes = generator_inputs(networks.latent)
         self.output_shapes = generator_outputs(networks.image)
         example = torch.zeros(2, networks.latent.dim, 1, 1)
-        self.layers = inference_form(networks.generator.layers, example)
+        self.layers = inference_form(networks.drawing.layers, example)
         self.eval()
 
     def forward(self, *inputs: Tensor) -> Tensor:

@@ -126,4 +126,4 @@ def reference_outputs(
         given.get("categories", torch.zeros(count, 0, dtype=torch.long)),
         given.get("styles", torch.zeros(count, 0)),
     )
-    return {"images": networks.generator(latent.vector())}
+    return {"images": networks.drawing(latent.vector())}

@@ -25,13 +25,18 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 __all__ = [
-    "AugmentConfig",
+    "ConsistencyConfig",
     "DataConfig",
+    "NeighboursConfig",
     "NetworkConfig",
     "ObjectiveConfig",
     "OptimizerConfig",
+    "PosteriorConfig",
+    "PretextConfig",
+    "RefinementConfig",
     "ScheduleConfig",
     "TrainConfig",
+    "ViewConfig",
     "config_digest",
     "lay_over",
     "read_config_file",
@@ -67,6 +72,8 @@ class NetworkConfig(_Table):
     """``shared``: Q is a head on D's trunk, as in the paper. ``separate``: Q has encoders of its own."""
     q_width: int = Field(ge=1, le=16384)
     """Hidden channels of a shared Q's head; features of a separate Q's encoder of styles."""
+    q_features: int = Field(ge=1, le=16384)
+    """Features of a separate Q's encoder of the first categorical code."""
     leak: float = Field(ge=0, lt=1)
     """Negative slope of LeakyReLU in D and Q."""
     output: Literal["sigmoid", "tanh"]
@@ -102,13 +109,84 @@ class OptimizerConfig(_Table):
     """Decay of the mean of gradients."""
     beta2: float = Field(ge=0, lt=1)
     """Decay of the mean of squared gradients."""
+    g_average_decay: float = Field(ge=0, lt=1)
+    """Share of G's averaged weights that stays at each step; the average is what draws. 0: G itself draws."""
 
 
-class AugmentConfig(_Table):
-    """Random affine maps of everything that D and Q see, real and generated alike."""
+class ViewConfig(_Table):
+    """How strongly a random view of a picture differs from it; 0 leaves a kind of change out."""
 
-    strength: float = Field(ge=0, le=4)
-    """0: off. 1: rotation +-23 degrees, scale +-25 %, shear +-0.4, aspect +-20 %, shift +-15 %."""
+    affine: float = Field(ge=0, le=4)
+    """1: rotation +-23 degrees, scale +-25 %, shear +-0.4, aspect +-20 %, shift +-15 %."""
+    elastic: float = Field(ge=0, le=4)
+    """1: 5 x 5 knots displaced by a twentieth of the picture (one standard deviation), smooth between them."""
+    stroke: float = Field(ge=0, le=1)
+    """1: a quarter each up to the 3 x 3 maximum, minimum or mean of their neighbourhood, a quarter as it is."""
+
+
+class PretextConfig(_Table):
+    """Two views of a picture find each other."""
+
+    epochs: float = Field(ge=0)
+    """Passes over the data."""
+    learning_rate: float = Field(gt=0)
+    """Greatest rate of the cycle."""
+    temperature: float = Field(gt=0)
+    """Of the similarity's softmax."""
+    view: ViewConfig
+    """Strong: it says what does not matter."""
+
+
+class NeighboursConfig(_Table):
+    """The pictures nearest to each."""
+
+    count: int = Field(ge=1, le=1000)
+    """How many."""
+    dimensions: int = Field(ge=1)
+    """Principal directions of the features that distances are measured on."""
+
+
+class ConsistencyConfig(_Table):
+    """A picture and its neighbours fall into one category."""
+
+    epochs: float = Field(ge=0)
+    """Passes over the data."""
+    learning_rate: float = Field(gt=0)
+    """Greatest rate of the cycle."""
+    entropy_weight: float = Field(ge=0)
+    """Weight of the categories' balance."""
+    view: ViewConfig
+    """Weak: different things must not be pulled together."""
+
+
+class RefinementConfig(_Table):
+    """Two views of a picture say the same of its category, and as much as they can."""
+
+    epochs: float = Field(ge=0)
+    """Passes over the data."""
+    learning_rate: float = Field(gt=0)
+    """Greatest rate of the cycle."""
+    average_decay: float = Field(ge=0, lt=1)
+    """Share of the averaged weights that stays at each step."""
+    view: ViewConfig
+    """Weak."""
+    second_view: ViewConfig
+    """Weaker."""
+
+
+class PosteriorConfig(_Table):
+    """How Q(k1|x) is found on real pictures before the adversarial game, in which it then stands still."""
+
+    batch_size: int = Field(ge=2)
+    """Pictures per step of these stages."""
+    pretext: PretextConfig
+    """First stage."""
+    neighbours: NeighboursConfig
+    """Second stage."""
+    consistency: ConsistencyConfig
+    """Third stage."""
+    refinement: RefinementConfig
+    """Fourth stage."""
 
 
 class ScheduleConfig(_Table):
@@ -151,10 +229,25 @@ class TrainConfig(_Table):
     """Weights of the bound."""
     optimizer: OptimizerConfig
     """Adam's numbers."""
-    augment: AugmentConfig
-    """What happens to pictures before D and Q see them."""
+    augment: ViewConfig
+    """What happens to every picture, real or generated, before D and Q see it."""
+    posterior: PosteriorConfig | None
+    """How Q(k1|x) is found beforehand; None: in the adversarial game alone, as in the paper."""
+    precision: Literal["auto", "fp32", "bf16"]
+    """Of forward and backward passes; weights and updates are fp32. ``auto``: bf16 where it is fast."""
     schedule: ScheduleConfig
     """Length and intervals."""
+
+    @model_validator(mode="after")
+    def _posterior_needs_its_own_encoder(self) -> Self:
+        if self.posterior is not None and self.networks.recognition != "separate":
+            raise ValueError("a posterior found beforehand needs networks.recognition = 'separate'")
+        return self
+
+    @property
+    def finds_posterior(self) -> bool:
+        """Whether Q(k1|x) is found before the adversarial game and stands still in it."""
+        return self.posterior is not None and bool(self.latent.categorical)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values that :func:`validate_config` reads back."""

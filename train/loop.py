@@ -24,6 +24,9 @@ from infogan_tool.train.checkpoint import (
 )
 from infogan_tool.train.monitor import MetricsLog, ProgressDisplay
 from infogan_tool.train.networks import build_networks
+from infogan_tool.train.posterior.grouping import ConsistencyStage, RefinementStage
+from infogan_tool.train.posterior.neighbours import NeighboursStage
+from infogan_tool.train.posterior.pretext import PretextStage
 from infogan_tool.train.stage import Session, Stage
 
 if TYPE_CHECKING:
@@ -57,9 +60,11 @@ def data_digest(images: Tensor) -> str:
     return digest.hexdigest()
 
 
-def stages_of(config: TrainConfig) -> list[type[Stage]]:  # noqa: ARG001
+def stages_of(config: TrainConfig) -> list[type[Stage]]:
     """Return the stages of a run, in order."""
-    return [AdversarialStage]
+    if not config.finds_posterior:
+        return [AdversarialStage]
+    return [PretextStage, NeighboursStage, ConsistencyStage, RefinementStage, AdversarialStage]
 
 
 def total_steps(config: TrainConfig, count: int) -> int:

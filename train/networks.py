@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from infogan_tool.runtime.contract import ImageSpec
 from infogan_tool.runtime.errors import UsageError
+from infogan_tool.train.averaging import average_into, averaged_copy
 from infogan_tool.train.recognition import QBranch, QPosterior
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class Networks(nn.Module):
         self.shares_trunk = config.networks.recognition == "shared"
         branches = _shared_q(config) if self.shares_trunk else _separate_q(config, image)
         self.q = nn.ModuleList(branches)
+        self._decay = config.optimizer.g_average_decay
+        self.averaged = averaged_copy(self.generator) if self._decay else None
 
     def discriminate(self, images: Tensor) -> Tensor:
         """Return D's logits ``(N,)`` of pictures."""
@@ -144,6 +147,24 @@ class Networks(nn.Module):
             inputs = self.trunk(images) if features is None else features
         return QPosterior.join([branch(inputs) for branch in self.branches])
 
+    @torch.no_grad()
+    def observe(self, images: Tensor, features: Tensor) -> None:
+        """Let the running statistics of the branches that learn see real pictures; nothing else changes."""
+        inputs = features if self.shares_trunk else images
+        for branch in self.branches:
+            if branch.training:
+                branch(inputs)
+
+    @property
+    def drawing(self) -> Generator:
+        """The generator that draws for people: the averaged one where there is one."""
+        return self.generator if self.averaged is None else self.averaged
+
+    def average_generator(self) -> None:
+        """Take G as it is now into the averaged one, where there is one."""
+        if self.averaged is not None:
+            average_into(self.averaged, self.generator, self._decay)
+
     @property
     def branches(self) -> list[QBranch]:
         """The branches of Q, in the order of the codes."""
@@ -161,7 +182,7 @@ def _separate_q(config: TrainConfig, image: ImageSpec) -> list[QBranch]:
     spec, bounds = config.latent, config.objective.log_variance
     first = spec.categorical[0] if spec.categorical else 0
     codes = [
-        (first, 0, config.networks.full_width),
+        (first, 0, config.networks.q_features),
         (spec.num_logits - first, spec.continuous, config.networks.q_width),
     ]
     return [
@@ -216,6 +237,8 @@ def build_networks(config: TrainConfig, *, size: int, channels: int) -> Networks
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02, generator=rng)
             nn.init.zeros_(module.bias)
+    if networks.averaged is not None:
+        networks.averaged.load_state_dict(networks.generator.state_dict())
     return networks
 
 

@@ -27,6 +27,10 @@ class QPosterior:
     log_var: Tensor
     """``(N, continuous)``: log-variances, inside the config's bounds."""
 
+    def float(self) -> QPosterior:
+        """Return the parameters in float32."""
+        return QPosterior(self.logits.float(), self.mean.float(), self.log_var.float())
+
     @classmethod
     def join(cls, parts: list[QPosterior]) -> QPosterior:
         """Put the codes of several branches side by side."""

@@ -43,9 +43,9 @@ def write_sample_sheet(path: Path, networks: Networks, images: torch.Tensor, *, 
     latents = plan.latents
     device = next(networks.parameters()).device
     batch = LatentBatch.from_numpy(spec, latents.noise, latents.categories, latents.styles).to(device)
-    networks.generator.eval()
-    generated = to_uint8(networks.generator(batch.vector()).cpu().numpy(), networks.image)
-    networks.generator.train()
+    generator, training = networks.drawing, networks.drawing.training
+    generated = to_uint8(generator.eval()(batch.vector()).cpu().numpy(), networks.image)
+    generator.train(training)
     columns = _REAL_COLUMNS
     real = images[: plan.rows * columns].permute(0, 2, 3, 1).numpy()
     left, right = sheet(generated, plan.columns), sheet(real, columns)

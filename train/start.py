@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -23,7 +24,6 @@ from infogan_tool.train.stage import whole_batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from rich.console import Console
 
@@ -78,7 +78,9 @@ def plan_training(
     chosen = select_device(device)
     config = resolve_config(preset=preset, file=config_file, flags=flags)
     images = load_images(config.data.source, size=config.data.size, channels=config.data.channels)
-    seen = {"data": {"size": images.size, "channels": images.channels}}
+    seen: dict[str, Any] = {"data": {"size": images.size, "channels": images.channels}}
+    if config.precision == "auto":
+        seen["precision"] = fast_precision(chosen)
     plan = Plan(config=validate_config(lay_over(config.to_dict(), seen)), images=images, device=chosen)
     plan.to_dict()  # builds the networks once: a size that does not fit is refused before anything is written
     return plan
@@ -162,6 +164,21 @@ def select_device(name: Literal["auto", "cpu", "cuda"] | str) -> torch.device:  
         return torch.device("cuda")
     torch.set_num_threads(default_threads())
     return torch.device("cpu")
+
+
+def fast_precision(device: torch.device) -> Literal["fp32", "bf16"]:
+    """Return bf16 where the device computes in it faster than in fp32."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if _cpu_has_bf16() else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _info(plan: Plan) -> dict[str, Any]:

@@ -34,7 +34,7 @@ import torch
 from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import NonFiniteError
-from infogan_tool.train.augment import random_affine
+from infogan_tool.train.augment import random_view
 from infogan_tool.train.losses import (
     code_nll,
     code_weights,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.latents import LatentBatch
     from infogan_tool.train.networks import Networks
 
-__all__ = ["Updates", "metric_names", "running_statistics_kept"]
+__all__ = ["Updates", "metric_names", "running_statistics_kept", "stop_if_not_finite"]
 
 
 def metric_names(spec: LatentSpec) -> list[str]:
@@ -82,15 +82,20 @@ class Updates:
         self.networks = networks
         self.seed = config.seed
         self._rng = rng
-        self._strength = config.augment.strength
+        self._view = config.augment
         device = rng.device
         self._weights = code_weights(config.latent, config.objective, device)
         self._entropies = entropy_vector(config.latent, device)
         self._num_categorical = len(config.latent.categorical)
         rates = config.optimizer
         self._d_parameters = [*networks.trunk.parameters(), *networks.d_head.parameters()]
-        self._g_parameters = [*networks.generator.parameters(), *networks.q.parameters()]
+        if (
+            config.finds_posterior
+        ):  # Q(k1|x) was found on real pictures: G follows it, not the other way round
+            networks.branches[0].eval().requires_grad_(False)
+        self._g_parameters = [*networks.generator.parameters(), *_learning(networks.q)]
         betas = (rates.beta1, rates.beta2)
+        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
         self.d_optimizer = torch.optim.Adam(self._d_parameters, rates.d_lr, betas, fused=True)
         self.g_optimizer = torch.optim.Adam(self._g_parameters, rates.g_lr, betas, fused=True)
 
@@ -107,7 +112,8 @@ class Updates:
         Raises:
             NonFiniteError: A loss or gradient is not finite; the update that would use it was not made.
         """
-        fake = self.networks.generator(latent.vector())
+        with self._autocast:
+            fake = self.networks.generator(latent.vector()).float()
         d_loss, real_score, fake_score = self.d_step(real, fake.detach())
         g_loss, bounds, nll, fake_score_before_g = self.g_step(fake, latent)
         categorical, continuous = nll[: self._num_categorical].sum(), nll[self._num_categorical :].sum()
@@ -125,16 +131,16 @@ class Updates:
             NonFiniteError: The loss or a gradient is not finite; nothing was updated.
         """
         self.d_optimizer.zero_grad()
-        real = self._augment(real)
-        features = self.networks.trunk(real)
-        with torch.no_grad():
-            self.networks.recognise(real, features)  # for Q's running statistics alone
-        real_logits = self.networks.d_head(features)
-        with running_statistics_kept(self.networks.trunk):
-            fake_logits = self.networks.discriminate(self._augment(fake.detach()))
+        real, fake = self._augment(real), self._augment(fake.detach())
+        with self._autocast:
+            features = self.networks.trunk(real)
+            self.networks.observe(real, features)
+            real_logits = self.networks.d_head(features).float()
+            with running_statistics_kept(self.networks.trunk):
+                fake_logits = self.networks.discriminate(fake).float()
         loss = discriminator_loss(real_logits, fake_logits)
         torch.autograd.backward(loss)
-        _stop_if_not_finite({"Loss/D/adv": loss}, self._d_parameters)
+        stop_if_not_finite({"Loss/D/adv": loss}, self._d_parameters)
         self.d_optimizer.step()
         return loss.detach(), _mean_probability(real_logits), _mean_probability(fake_logits)
 
@@ -152,15 +158,18 @@ class Updates:
         kept = running_statistics_kept(self.networks.trunk, self.networks.q)
         with _standing_still(self._d_parameters), kept:
             fake = self._augment(fake)
-            features = self.networks.trunk(fake)
-            fake_logits = self.networks.d_head(features)
+            with self._autocast:
+                features = self.networks.trunk(fake)
+                fake_logits = self.networks.d_head(features).float()
+                posterior = self.networks.recognise(fake, features).float()
             adversarial = generator_loss(fake_logits)
-            nll = code_nll(self.networks.recognise(fake, features), latent)
+            nll = code_nll(posterior, latent)
             torch.autograd.backward(adversarial + (self._weights * nll).sum())
         names = [f"Loss/Q/{name}" for name in latent.spec.code_names]
         terms = {"Loss/G/adv": adversarial, **dict(zip(names, nll, strict=True))}
-        _stop_if_not_finite(terms, self._g_parameters)
+        stop_if_not_finite(terms, self._g_parameters)
         self.g_optimizer.step()
+        self.networks.average_generator()
         nll = nll.detach()
         return adversarial.detach(), self._entropies - nll, nll, _mean_probability(fake_logits)
 
@@ -168,14 +177,14 @@ class Updates:
     def fake_score(self, latent: LatentBatch) -> Tensor:
         """Return D's mean probability of real for pictures of ``latent``, leaving every state as it is."""
         state = self._rng.get_state()
-        with running_statistics_kept(self.networks):
-            fake = self._augment(self.networks.generator(latent.vector()))
-            score = _mean_probability(self.networks.discriminate(fake))
+        with running_statistics_kept(self.networks), self._autocast:
+            fake = self._augment(self.networks.generator(latent.vector()).float())
+            score = _mean_probability(self.networks.discriminate(fake).float())
         self._rng.set_state(state)
         return score
 
     def _augment(self, images: Tensor) -> Tensor:
-        return random_affine(images, self._strength, self._rng)
+        return random_view(images, self._view, self._rng)
 
 
 @contextmanager
@@ -204,11 +213,15 @@ def _standing_still(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
+def _learning(module: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
 def _mean_probability(logits: Tensor) -> Tensor:
     return torch.sigmoid(logits.detach()).mean()
 
 
-def _stop_if_not_finite(terms: dict[str, Tensor], parameters: list[nn.Parameter]) -> None:
+def stop_if_not_finite(terms: dict[str, Tensor], parameters: list[nn.Parameter]) -> None:
     """Raise before an update that would spread NaN or infinity through the weights.
 
     Raises:

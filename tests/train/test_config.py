@@ -29,7 +29,7 @@ def test_paper_is_the_paper() -> None:
     assert config.latent.dim == 74
     assert (config.optimizer.d_lr, config.optimizer.g_lr) == (2e-4, 1e-3)
     assert (config.schedule.batch_size, config.schedule.epochs) == (100, 100)
-    assert config.augment.strength == 0
+    assert config.augment.affine == 0
 
 
 def test_flags_win_over_file_over_preset(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_mistake_is_one_line_that_names_the_key(values: dict[str, Any], message:
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    with pytest.raises(ConfigError, match=r"strenght.*epocks"):
-        resolve_config(flags={"schedule": {"epocks": 1}, "augment": {"strenght": 1}})
+    with pytest.raises(ConfigError, match=r"afine.*epocks"):
+        resolve_config(flags={"schedule": {"epocks": 1}, "augment": {"afine": 1}})
 
 
 def test_unknown_preset_names_the_nearest() -> None:
@@ -117,4 +117,4 @@ def test_missing_and_huge_files_are_refused(tmp_path: Path) -> None:
 def test_digest_changes_with_any_value() -> None:
     base = resolve_config()
     assert config_digest(base) == config_digest(resolve_config())
-    assert config_digest(base) != config_digest(resolve_config(flags={"augment": {"strength": 0.1}}))
+    assert config_digest(base) != config_digest(resolve_config(flags={"augment": {"affine": 0.1}}))

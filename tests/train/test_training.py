@@ -84,7 +84,7 @@ def test_same_seed_same_numbers_other_seed_others(
 def test_cut_and_resumed_run_is_the_uncut_run_to_the_bit(
     small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path, cut: int
 ) -> None:
-    changes = {"augment": {"strength": 0.5}}
+    changes = {"augment": {"affine": 0.5}}
     whole = begin(small(changes), images, tmp_path / "whole")
     part = begin(small({**changes, "schedule": {"steps": cut}}), images, tmp_path / "part")
     torch.rand(17)  # the caller's own use of randomness must not matter

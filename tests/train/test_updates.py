@@ -145,7 +145,7 @@ def test_bad_gradient_alone_stops_too(small: Callable[..., TrainConfig], real: T
 
 
 def test_fake_score_leaves_everything_as_it_is(small: Callable[..., TrainConfig]) -> None:
-    updates, rng = make(small({"augment": {"strength": 0.5}}))
+    updates, rng = make(small({"augment": {"affine": 0.5}}))
     latent = sample_latents(small().latent, 32, rng)
     state = {name: t.clone() for name, t in updates.networks.state_dict().items()}
     randomness = rng.get_state()

@@ -1,0 +1,117 @@
+"""Bars as pictures, and bundles of numpy alone that are perfect, useless or degenerate by construction."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from infogan_tool.export.evaluation.measure import RealPictures
+from infogan_tool.runtime.bundle import Posterior
+from infogan_tool.runtime.contract import ImageSpec
+from infogan_tool.runtime.latent import LatentSpec
+from infogan_tool.runtime.pixels import to_uint8
+from infogan_tool.runtime.sampling import Latents, sample
+from infogan_tool.train.data import ImageSet
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+SIZE = 24
+HEIGHTS = (16.0, 8.0)
+FINE = 6
+
+
+def bars(
+    slant_degrees: npt.ArrayLike,
+    width: npt.ArrayLike,
+    height: npt.ArrayLike,
+    *,
+    size: int = SIZE,
+    centre: tuple[float, float] = (0.0, 0.0),
+) -> npt.NDArray[np.float32]:
+    """Draw leaning bars: float32 (N, H, W), each pixel the share of it that the bar covers."""
+    lean, wide, high = (
+        np.atleast_1d(np.asarray(v, float))[:, None, None] for v in (slant_degrees, width, height)
+    )
+    place = (np.arange(size * FINE) + 0.5) / FINE - size / 2
+    x, y = place[None, None, :] - centre[0], -place[None, :, None] - centre[1]
+    inside = (np.abs(y) <= high / 2) & (np.abs(x - np.tan(np.radians(lean)) * y) <= wide / 2)
+    return inside.reshape(-1, size, FINE, size, FINE).mean(axis=(2, 4), dtype=np.float32)
+
+
+def as_bytes(pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    return np.rint(pictures * 255).astype(np.uint8)[..., None]
+
+
+class BarBundle:
+    """Two categories (tall and short bars), c1 slant, c2 stroke width; c3 does nothing.
+
+    ``perfect``: the encoder reads all that can be read. ``useless``: pictures are noise and the encoder knows
+    nothing. ``degenerate``: pictures are black and the encoder is sure of category 0 and of 0.
+    """
+
+    latent = LatentSpec(noise=2, noise_prior="uniform", categorical=(2,), continuous=3)
+    image = ImageSpec(size=SIZE, channels=1, low=0.0, high=1.0)
+    metadata = SimpleNamespace(bundle_id="0" * 32, training={})
+
+    def __init__(self, kind: Literal["perfect", "useless", "degenerate"]) -> None:
+        self.kind = kind
+
+    def sample(self, n: int, seed: int = 0) -> Latents:
+        return sample(self.latent, n, seed)
+
+    def generate(self, latents: Latents) -> npt.NDArray[np.float32]:
+        n = len(latents)
+        if self.kind == "degenerate":
+            return np.zeros((n, 1, SIZE, SIZE), np.float32)
+        if self.kind == "useless":
+            return np.random.default_rng(0).random((n, 1, SIZE, SIZE), np.float32)
+        heights = np.array(HEIGHTS)[latents.categories[:, 0]]
+        drawn = bars(25 * latents.styles[:, 0], 3 + latents.styles[:, 1], heights)
+        return drawn[:, None]
+
+    def encode(self, images: npt.NDArray[Any]) -> Posterior:
+        from infogan_tool.export.evaluation.attributes import measure_attributes  # noqa: PLC0415
+
+        if images.dtype != np.uint8:
+            images = to_uint8(images, self.image)
+        n = len(images)
+        category, mean, std = np.zeros(n, np.int64), np.zeros((n, 3)), np.full((n, 3), 0.02)
+        probabilities = np.full((n, 2), 0.5)
+        if self.kind == "useless":
+            std[:] = np.sqrt(1 / 3)
+        if self.kind == "perfect":
+            seen = measure_attributes(images)
+            category = (seen["height"] < 12).astype(np.int64)
+            mean[:, 0], mean[:, 1] = seen["slant"] / 25, seen["stroke_width"] - 3
+            std[:, 0], std[:, 1], std[:, 2] = 0.05, 0.3, np.sqrt(1 / 3)
+        if self.kind != "useless":
+            probabilities = np.where(np.arange(2) == category[:, None], 0.999, 0.001)
+        return Posterior(
+            (probabilities.astype(np.float32),),
+            category[:, None],
+            probabilities.max(axis=1, keepdims=True).astype(np.float32),
+            mean.astype(np.float32),
+            std.astype(np.float32),
+        )
+
+
+def bar_pictures(n: int, seed: int, *, labels: bool = True) -> ImageSet:
+    """Real pictures of the perfect bundle's kind; the label is 1 for tall bars."""
+    latents = sample(BarBundle.latent, n, seed)
+    pictures = to_uint8(BarBundle("perfect").generate(latents), BarBundle.image).transpose(0, 3, 1, 2)
+    return ImageSet(
+        images=torch.from_numpy(np.ascontiguousarray(pictures)),
+        labels=torch.from_numpy(1 - latents.categories[:, 0]) if labels else None,
+        label_names=("short", "tall") if labels else None,
+        name="bars",
+    )
+
+
+def real_bars(*, labels: bool = True, test: bool = True) -> RealPictures:
+    return RealPictures(
+        train=bar_pictures(300, 1, labels=labels), test=bar_pictures(200, 2, labels=labels) if test else None
+    )

@@ -1,0 +1,98 @@
+"""The contrastive pretext: two views of a picture find each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from infogan_tool.train.augment import random_view
+from infogan_tool.train.posterior.steps import CycledAdam
+from infogan_tool.train.stage import Session, Stage, whole_batches
+
+if TYPE_CHECKING:
+    from infogan_tool.train.config import PretextConfig, TrainConfig
+
+__all__ = ["PretextStage", "contrastive_loss"]
+
+_PROJECTION: Final = 64
+
+
+class PretextStage(Stage):
+    """NT-Xent on the encoder's features through a projection head that is thrown away afterwards."""
+
+    name = "pretext"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        config = _config(session.config)
+        self._encoder = session.networks.branches[0].layers.train()
+        width = session.config.networks.q_features
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(session.config.seed)
+            projection = nn.Sequential(
+                nn.Linear(width, width, bias=False),
+                nn.BatchNorm1d(width),
+                nn.ReLU(),
+                nn.Linear(width, _PROJECTION),
+            )
+        self._projection = projection.to(session.device)
+        steps = self.count_steps(session.config, len(session.images))
+        parameters = [*self._encoder.parameters(), *self._projection.parameters()]
+        self._adam = CycledAdam(parameters, config.learning_rate, steps, session.config.precision)
+
+    @classmethod
+    def batch_size_of(cls, config: TrainConfig) -> int:
+        """Return the posterior stages' batch size."""
+        assert config.posterior is not None
+        return config.posterior.batch_size
+
+    @classmethod
+    def count_steps(cls, config: TrainConfig, count: int) -> int:
+        """Return the stage's epochs in steps."""
+        return round(_config(config).epochs * whole_batches(count, cls.batch_size_of(config)))
+
+    @classmethod
+    def scalar_names(cls, config: TrainConfig) -> list[str]:
+        """Return the one scalar's name."""
+        return ["Loss/pretext"]
+
+    def step(self, index: int) -> None:
+        """Change each picture twice and pull the two together."""
+        config = _config(self.session.config)
+        images = self.session.pictures(self.batch(index)).repeat(2, 1, 1, 1)
+        images = random_view(images, config.view, self.rng)
+        with self._adam.autocast():
+            projected = self._projection(self._encoder(images).flatten(1))
+        loss = contrastive_loss(projected.float(), config.temperature)
+        self._adam.update(index, {"Loss/pretext": loss})
+        self.meters.add(loss.detach().reshape(1))
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the one optimizer."""
+        return {"adam": self._adam.optimizer}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the projection head."""
+        return self._projection.state_dict()
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take the projection head back."""
+        self._projection.load_state_dict(tensors)
+
+
+def contrastive_loss(projected: Tensor, temperature: float) -> Tensor:
+    """NT-Xent (arXiv:2002.05709, equation 1) of ``(2 N, width)``; rows i and N + i are one picture's."""
+    count = len(projected) // 2
+    unit = F.normalize(projected, dim=1)
+    similarity = unit @ unit.T / temperature
+    itself = torch.eye(2 * count, dtype=torch.bool, device=projected.device)
+    partner = torch.arange(2 * count, device=projected.device).roll(count)
+    return F.cross_entropy(similarity.masked_fill(itself, -torch.inf), partner)
+
+
+def _config(config: TrainConfig) -> PretextConfig:
+    assert config.posterior is not None
+    return config.posterior.pretext

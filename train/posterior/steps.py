@@ -1,0 +1,59 @@
+"""What the posterior's stages share: one update of AdamW on a one-cycle learning rate."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import nn
+
+from infogan_tool.train.updates import stop_if_not_finite
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["CycledAdam"]
+
+_WARM: Final = 0.1
+_LEAST: Final = 0.02
+"""The rate rises over the first tenth of the steps, from a fiftieth, and falls as a cosine to 0."""
+
+
+class CycledAdam:
+    """AdamW whose learning rate is a function of the step alone, so that a resumed run needs no record of it.
+
+    Args:
+        parameters: What it moves.
+        rate: Greatest learning rate.
+        steps: Steps of the stage.
+        precision: ``fp32``, or ``bf16`` for the forward and backward pass.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], rate: float, steps: int, precision: str) -> None:
+        self._parameters, self._rate, self._steps = parameters, rate, steps
+        self._bf16 = precision == "bf16"
+        self.optimizer = torch.optim.AdamW(parameters, rate, (0.9, 0.99), weight_decay=1e-4, fused=True)
+
+    def autocast(self) -> torch.autocast:
+        """Return the context of a forward pass."""
+        return torch.autocast(self._parameters[0].device.type, torch.bfloat16, enabled=self._bf16)
+
+    def update(self, index: int, terms: dict[str, Tensor]) -> None:
+        """Do update number ``index`` on the sum of ``terms``.
+
+        Raises:
+            NonFiniteError: A term or a gradient is not finite; nothing was updated.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate * self._cycle(index)
+        self.optimizer.zero_grad()
+        torch.autograd.backward(torch.stack(list(terms.values())).sum())
+        stop_if_not_finite(terms, self._parameters)
+        self.optimizer.step()
+
+    def _cycle(self, index: int) -> float:
+        place = index / max(self._steps, 1)
+        if place < _WARM:
+            return max(place / _WARM, _LEAST)
+        return 0.5 * (1 + math.cos(math.pi * (place - _WARM) / (1 - _WARM)))
