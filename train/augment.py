@@ -2,8 +2,8 @@
 
 Two parts of the training use them. D and Q see real and generated pictures warped alike, which keeps G from
 learning the warps (differentiable augmentation, arXiv:2006.10738). And finding categories without labels
-(:mod:`infogan_tool.train.posterior`) rests on them alone: they *are* the statement of what does not matter. So
-they are a table of the config, one for each use, and nothing else in the training knows what is in the pictures.
+(:mod:`infogan_tool.train.posterior`) rests on them alone: they *are* the statement of what does not matter.
+So they are a table of the config, one for each use, and nothing else knows what is in the pictures.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SHIFT: Final = 0.15
 """Greatest change of each kind at affine strength 1; shift in fractions of the picture."""
 _KNOTS: Final = 5
 _ELASTIC: Final = 0.1
-"""Standard deviation of the displacement of each of 5 x 5 knots at elastic strength 1; the picture spans 2."""
+"""Standard deviation of each of 5 x 5 knots' displacement at elastic strength 1; the picture spans 2."""
 
 
 def random_view(images: Tensor, view: ViewConfig, rng: torch.Generator) -> Tensor:

@@ -119,9 +119,9 @@ class ViewConfig(_Table):
     affine: float = Field(ge=0, le=4)
     """1: rotation +-23 degrees, scale +-25 %, shear +-0.4, aspect +-20 %, shift +-15 %."""
     elastic: float = Field(ge=0, le=4)
-    """1: 5 x 5 knots displaced by a twentieth of the picture (one standard deviation), smooth between them."""
+    """1: 5 x 5 knots displaced by a twentieth of the picture (standard deviation), smoothly between."""
     stroke: float = Field(ge=0, le=1)
-    """1: a quarter each up to the 3 x 3 maximum, minimum or mean of their neighbourhood, a quarter as it is."""
+    """1: a quarter of the pictures each go up to their 3 x 3 maximum, minimum or mean; a quarter stay."""
 
 
 class PretextConfig(_Table):

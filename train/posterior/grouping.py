@@ -40,7 +40,7 @@ class _GroupingStage(Stage):
         return {"adam": self._adam.optimizer}
 
     def _probabilities(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the posteriors ``(N, k)`` of the first and the second half of pictures ``(2 N, C, H, W)``."""
+        """Return the posteriors ``(N, k)`` of the first and second half of pictures ``(2 N, C, H, W)``."""
         with self._adam.autocast():
             logits = self._branch(images).logits
         first, second = logits.float().softmax(dim=1).chunk(2)
@@ -127,7 +127,7 @@ def neighbour_disagreement(first: Tensor, second: Tensor) -> Tensor:
 
 
 def view_information(first: Tensor, second: Tensor) -> Tensor:
-    """I(A; B) in nats of the joint of two posteriors ``(N, k)`` of the same pictures (IIC, arXiv:1807.06653)."""
+    """I(A; B) in nats of two posteriors ``(N, k)`` of the same pictures (IIC, arXiv:1807.06653)."""
     joint = first.T @ second / len(first)
     joint = ((joint + joint.T) / 2).clamp_min(_LEAST)
     margin = joint.sum(dim=0)

@@ -84,7 +84,7 @@ class PretextStage(Stage):
 
 
 def contrastive_loss(projected: Tensor, temperature: float) -> Tensor:
-    """NT-Xent (arXiv:2002.05709, equation 1) of ``(2 N, width)``; rows i and N + i are one picture's."""
+    """NT-Xent (arXiv:2002.05709, equation 1) of ``(2 N, width)``; rows i and N + i are a pair."""
     count = len(projected) // 2
     unit = F.normalize(projected, dim=1)
     similarity = unit @ unit.T / temperature
