@@ -8,7 +8,7 @@ from infogan_tool.runtime.errors import MissingExtraError
 
 __all__ = ["TRAIN_MODULES", "require_train_extra"]
 
-TRAIN_MODULES = ("torch", "torchvision", "onnx", "onnxscript", "pydantic", "safetensors", "scipy")
+TRAIN_MODULES = ("torch", "torchvision", "onnx", "onnxscript", "pydantic", "safetensors", "scipy", "sklearn")
 """What the extra ``train`` installs."""
 
 

@@ -125,7 +125,9 @@ def train(
                 f"{resume.path} was trained on other pictures: give the same --data as at the start"
             )
         load_session(session, resume)
-        run.cut_metrics(resume.header.step, config.schedule.log_every)
+        at, ends_at = resume.header.stage_step, next(n for make, n in plan if make.name == resumed_stage)
+        goes_on = at < ends_at and at % config.schedule.log_every
+        run.cut_metrics(resume.header.step, (resumed_stage, at) if goes_on else None)
 
     # Train, stage after stage.
     last_step, before = sum(steps for _, steps in plan), 0
@@ -201,6 +203,7 @@ class _StagePart:
         record: dict[str, Any] = {
             "step": self.before + self.done,
             "stage": self.stage.name,
+            "stage_step": self.done,
             "Progress/epoch": self.done / self.stage.steps_per_epoch,
             "Progress/kimg": self.done * self.stage.batch_size / 1000,
             **self.stage.scalars(),

@@ -45,7 +45,7 @@ class MetricsLog(AbstractContextManager["MetricsLog"]):
         self._file.flush()
         if self._sink is not None:
             for name, value in record.items():
-                if not isinstance(value, str) and name != "step":
+                if "/" in name:
                     self._sink.add_scalar(name, value, record["step"])
 
     def __exit__(self, *_: object) -> None:

@@ -113,20 +113,24 @@ class RunFolder:
         """Return the path of the sample sheet after ``step`` steps."""
         return self.samples / f"step-{step:08d}.png"
 
-    def cut_metrics(self, step: int, log_every: int) -> None:
-        """Drop lines of metrics.jsonl that a run resumed at ``step`` writes again.
+    def cut_metrics(self, step: int, cut_short: tuple[str, int] | None) -> None:
+        """Drop lines of metrics.jsonl that a run resumed after ``step`` steps writes again.
 
-        Those are the lines after ``step``, and one of an interval that the end of the schedule cut short.
+        Args:
+            step: Later lines go.
+            cut_short: Stage and stage step of a line that goes too: its interval was cut by the end of an
+                earlier schedule and goes on now.
         """
         if not self.metrics.exists():
             return
         kept = []
         for line in self.metrics.read_text(encoding="utf-8").splitlines():
             try:
-                at = json.loads(line)["step"]
+                record = json.loads(line)
+                goes_on = (record["stage"], record["stage_step"]) == cut_short
             except (ValueError, KeyError, TypeError):  # the last line of a killed run may be a part of one
                 break
-            if at <= step and at % log_every == 0:
+            if record["step"] <= step and not goes_on:
                 kept.append(line + "\n")
         with open_aside(self.metrics, "w", encoding="utf-8") as file:
             file.writelines(kept)

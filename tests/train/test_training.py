@@ -129,7 +129,9 @@ def test_killed_run_drops_the_lines_after_its_checkpoint(
     whole = begin(config, images, tmp_path / "whole")
     run = begin(small({"schedule": {"epochs": 1}}), images, tmp_path / "cut")
     with run.metrics.open("a") as file:
-        file.write('{"step": 7, "Loss/D/adv": 99}\n{"step": 12, "Los')
+        file.write(
+            '{"step": 7, "stage": "adversarial", "stage_step": 7, "Loss/D/adv": 99}\n{"step": 12, "Los'
+        )
     loop.train(config, images, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint))
     assert trace(run) == trace(whole)
 

@@ -1,0 +1,227 @@
+"""``evaluate``: what it opens, what it is given, and what it prints."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from evaluation_stubs import BarBundle, real_bars
+
+from infogan_tool.cli.main import main
+from infogan_tool.cli.report import show_report
+from infogan_tool.export.evaluation import target
+from infogan_tool.export.evaluation.judge import JudgeSettings
+from infogan_tool.export.evaluation.measure import RealPictures, measure_bundle
+from infogan_tool.runtime.errors import BundleError, RunError, UsageError
+from infogan_tool.train.data import load_images, load_test_images
+from infogan_tool.train.presets import resolve_config
+
+if TYPE_CHECKING:
+    from infogan_tool.export.evaluation.report import Report
+
+TINY = Path(__file__).parent.parent / "fixtures" / "tiny"
+CONTINUOUS = TINY.parent / "continuous"
+QUICK = JudgeSettings(steps=5, batch_size=50)
+
+
+@pytest.fixture(autouse=True)
+def _quiet_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    monkeypatch.setenv("INFOGAN_TOOL_DATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "80")
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with some hundred real digits in IDX files."""
+    folder = tmp_path_factory.mktemp("data") / "digits"
+    folder.mkdir()
+    for prefix, data, count in (
+        ("train", load_images("mnist"), 300),
+        ("t10k", load_test_images("mnist"), 200),
+    ):
+        pictures, labels = data.images[:count, 0].numpy(), data.labels[:count].numpy().astype("uint8")
+        for kind, values in (("images-idx3", pictures), ("labels-idx1", labels)):
+            head = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
+            (folder / f"{prefix}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + values.tobytes(), 1))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    settings = JudgeSettings(steps=20, batch_size=50)
+    return measure_bundle(BarBundle("perfect"), real_bars(), samples=200, judge=settings)
+
+
+# --- what is measured --------------------------------------------------------------------------------------
+
+
+def test_real_bundle_of_several_codes(digits: Path) -> None:
+    said: list[str] = []
+    found = target.evaluate(
+        TINY, data=str(digits), samples=150, seed=3, device="cpu", judge=QUICK, progress=said.append
+    ).to_dict()
+    json.dumps(found, allow_nan=False)
+    assert found["data"]["name"] == "digits"
+    assert (found["data"]["train_count"], found["data"]["scored_count"]) == (300, 200)
+    assert list(found["encoder"]) == ["k1", "k2"]
+    assert len(found["encoder"]["k1"]["clustering"]["confusion"]) == 10
+    assert [row["label"] is not None for row in found["encoder"]["k2"]["clustering"]["categories"]] == [
+        True
+    ] * 3
+    assert list(found["information"]["codes"]) == ["k1", "k2", "c1", "c2", "c3"]
+    assert set(found["round_trip"]["continuous"]["c1"]["pearson_r_by_category"]) == {"k1", "k2"}
+    assert found["styles"]["sweep_images"] == 4 * 3 * 20 * 11
+    assert found["generator"]["generated_count"] == 150
+    assert found["judge"]["classes"] == 10
+    assert said[0].startswith("loading")
+    assert any("judge" in line for line in said)
+
+
+def test_bundle_without_categories(digits: Path) -> None:
+    found = target.evaluate(CONTINUOUS, data=str(digits), samples=100, device="cpu", judge=QUICK).to_dict()
+    assert "encoder" not in found
+    assert "purity" not in found["generator"]
+    assert list(found["information"]["codes"]) == ["c1", "c2"]
+    assert list(found["styles"]["codes"]) == ["c1", "c2"]
+
+
+def test_run_is_exported_and_its_own_data_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    config = resolve_config(preset="paper", file=None, flags={"data": {"source": "kmnist"}})
+    (run / "config.json").write_text(json.dumps(config.to_dict()))
+    opened: list[Any] = []
+
+    def load(source: str, image: object) -> RealPictures:
+        opened.append((source, image))
+        return real_bars()
+
+    def export(path: Path, out: Path) -> None:  # exporting is tested elsewhere, and takes its time
+        assert path == run
+        shutil.copytree(TINY, out)
+
+    monkeypatch.setattr(target, "export_run", export)
+    monkeypatch.setattr(target, "load_real", load)
+    monkeypatch.setattr(target, "measure_bundle", lambda bundle, real, **_: opened.append((bundle, real)))
+    target.evaluate(run, device="cpu")
+    (source, image), (bundle, _) = opened
+    assert source == "kmnist"
+    assert image == bundle.image
+    assert not bundle.path.exists(), "the bundle was temporary"
+
+
+def test_bundle_says_what_it_was_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources: list[str] = []
+    monkeypatch.setattr(target, "load_real", lambda source, _: sources.append(source))
+    monkeypatch.setattr(target, "measure_bundle", lambda *_, **__: None)
+    target.evaluate(TINY, device="cpu")
+    target.evaluate(TINY, data="kmnist", device="cpu")
+    assert sources == ["mnist", "kmnist"]
+
+
+def test_bundle_of_other_data_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for training, shown in (
+        ({"data": {"name": "my\x1bset"}}, r"'my\\x1bset', which is not a built-in data set"),
+        ({}, "pictures that it does not name"),
+        ({"data": []}, "pictures that it does not name"),
+    ):
+        bundle = BarBundle("perfect")
+        bundle.metadata = type(bundle.metadata)(training=training)
+        monkeypatch.setattr(target, "load_bundle", lambda *_, bundle=bundle, **__: bundle)
+        with pytest.raises(UsageError, match=f"trained on {shown}.*--data"):
+            target.evaluate(None)
+
+
+def test_what_is_neither_bundle_nor_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="neither a bundle"):
+        target.evaluate(tmp_path)
+    with pytest.raises(BundleError, match="not there"):
+        target.evaluate(tmp_path / "nothing")
+    with pytest.raises(UsageError, match="at least 100"):
+        target.evaluate(TINY, samples=99)
+
+
+# --- the command -------------------------------------------------------------------------------------------
+
+
+def test_command_makes_one_call(
+    report: Report, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[Any] = []
+
+    def evaluate(path: Path | None, **options: Any) -> Report:  # noqa: ANN401 - as given
+        options.pop("progress")("half\x1b done")
+        calls.append((path, options))
+        return report
+
+    monkeypatch.setattr(target, "evaluate", evaluate)
+    given = ["b", "--data", "kmnist", "--samples", "500", "--seed", "4", "--device", "cpu", "--json"]
+    assert main(["evaluate", *given]) == 0
+    assert calls == [(Path("b"), {"data": "kmnist", "samples": 500, "seed": 4, "device": "cpu"})]
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == report.to_dict()
+    assert "\x1b" not in printed.err
+    assert main(["evaluate"]) == 0
+    assert calls[1] == (None, {"data": None, "samples": 10_000, "seed": 0, "device": "auto"})
+    assert capsys.readouterr().out.rstrip("\n") == show_report(report)
+
+
+def test_tables_fit_80_columns_and_show_the_figures(report: Report) -> None:
+    lines = show_report(report).split("\n")
+    assert max(len(line) for line in lines) <= 80
+    text = "\n".join(lines)
+    for part in (
+        "k1 on real pictures",
+        "accuracy 1.0000   NMI 1.0000   ARI 1.0000",
+        "#0  tall",
+        "c1: slant; c2: stroke width; c3: no attribute dominates",
+        f"{report.information.codes['c1'].lower_bound_nats:.3f}",
+        f"{report.generator.distances.frechet:.2f}" if report.generator else "",
+        "training pictures",
+        f"{100 * report.judge.test_accuracy:.2f} %" if report.judge else "",
+    ):
+        assert part in text, part
+
+
+def test_tables_without_labels_say_so() -> None:
+    found = measure_bundle(BarBundle("perfect"), real_bars(labels=False), samples=100)
+    text = show_report(found)
+    assert "bars has no labels" in text
+    assert "accuracy 1" not in text
+    assert "judge" not in text
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "message"),
+    [
+        (["--samples", "99"], 2, "--samples"),
+        (["nothing"], 1, "nothing is not there"),
+        ([str(TINY), "--data", "no-such-set"], 1, "no-such-set"),
+        ([str(TINY), "--seed", "-1"], 2, "--seed"),
+    ],
+)
+def test_errors_are_one_line(
+    given: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", *given]) == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.strip().split("\n")
+    assert line.startswith("error: ")
+    assert message in line
+
+
+def test_without_the_extra_it_says_how_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("infogan_tool.cli.extras.TRAIN_MODULES", ("no_such_module",))
+    assert main(["evaluate"]) == 1
+    assert "pip install 'infogan-tool[train]'" in capsys.readouterr().err

@@ -1,0 +1,61 @@
+"""Random views: off, bounded, differentiable, one for each picture."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from infogan_tool.train.augment import random_view
+from infogan_tool.train.config import ViewConfig
+
+KINDS = {
+    "affine": ViewConfig(affine=1, elastic=0, stroke=0),
+    "elastic": ViewConfig(affine=0, elastic=1, stroke=0),
+    "stroke": ViewConfig(affine=0, elastic=0, stroke=1),
+    "all": ViewConfig(affine=1, elastic=1, stroke=1),
+}
+
+
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def test_nothing_is_the_picture_itself() -> None:
+    images = torch.rand(4, 3, 16, 16)
+    off = ViewConfig(affine=0, elastic=0, stroke=0)
+    assert random_view(images, off, rng()) is images
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_changes_pictures_within_their_range(name: str) -> None:
+    images = torch.rand(8, 3, 20, 20, generator=rng()) * 2 - 1
+    changed = random_view(images, KINDS[name], rng())
+    assert changed.shape == images.shape
+    assert changed.min() >= images.min()
+    assert changed.max() <= images.max()
+    same = [torch.equal(a, b) for a, b in zip(changed, images, strict=True)]
+    assert sum(same) == (2 if name == "stroke" else 0), "strokes leave a quarter as they are"
+    assert torch.equal(random_view(images, KINDS[name], rng()), changed), "the same seed, the same views"
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_gradients_run_through(name: str) -> None:
+    images = torch.rand(8, 1, 12, 12, generator=rng()).requires_grad_()
+    random_view(images, KINDS[name], rng()).sum().backward()
+    assert images.grad is not None
+    assert (images.grad.flatten(1).abs().sum(1) > 0).all()
+
+
+def test_even_ground_stays_even() -> None:
+    images = torch.full((6, 1, 16, 16), -1.0)
+    torch.testing.assert_close(random_view(images, KINDS["all"], rng()), images)
+
+
+def test_strength_is_the_size_of_the_change() -> None:
+    images = torch.rand(64, 1, 28, 28, generator=rng())
+    images = torch.nn.functional.avg_pool2d(images, 5, 1, 2)
+    change = [
+        (random_view(images, ViewConfig(affine=s, elastic=0, stroke=0), rng()) - images).abs().mean()
+        for s in (0.05, 0.2, 1)
+    ]
+    assert change[0] < change[1] < change[2]

@@ -1,0 +1,215 @@
+"""Finding categories without labels: each term, each stage, and pictures that are no digits."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from torch.nn import functional as F
+
+from infogan_tool.export.labels import match_labels
+from infogan_tool.train import loop
+from infogan_tool.train.checkpoint import read_checkpoint
+from infogan_tool.train.config import TrainConfig, lay_over, validate_config
+from infogan_tool.train.networks import build_networks
+from infogan_tool.train.posterior.grouping import neighbour_disagreement, view_information
+from infogan_tool.train.posterior.neighbours import NEIGHBOURS, NeighboursStage, principal_directions
+from infogan_tool.train.posterior.pretext import contrastive_loss
+from infogan_tool.train.presets import mnist as mnist_preset
+from infogan_tool.train.run import RunFolder
+from infogan_tool.train.stage import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from torch import Tensor
+
+QUIET = Console(quiet=True)
+CPU = torch.device("cpu")
+
+
+def small_preset(changes: dict[str, Any] | None = None) -> TrainConfig:
+    small = {
+        "latent": {"categorical": [3], "noise": 8},
+        "data": {"size": 16, "channels": 3},
+        "networks": {"base_width": 8, "full_width": 32, "q_width": 16, "q_features": 32},
+        "precision": "fp32",
+        "posterior": {
+            "batch_size": 50,
+            "pretext": {"epochs": 6},
+            "neighbours": {"count": 5, "dimensions": 16},
+            "consistency": {"epochs": 8, "learning_rate": 3e-3},
+            "refinement": {"epochs": 4},
+        },
+        "schedule": {"batch_size": 50, "steps": 4, "log_every": 5},
+    }
+    return validate_config(lay_over(lay_over(mnist_preset(), small), changes or {}))
+
+
+def shapes(count: int) -> tuple[Tensor, Tensor]:
+    """Colour pictures of bars, discs and crosses, uint8 (count, 3, 16, 16), and which is which."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:16, :16]
+    pictures, kinds = np.zeros((count, 3, 16, 16), np.uint8), rng.integers(0, 3, count)
+    for picture, kind in zip(pictures, kinds, strict=True):
+        cx, cy = rng.uniform(6, 9, 2)
+        dx, dy = np.abs(x - cx), np.abs(y - cy)
+        mask = [
+            (dx < rng.uniform(1, 2.5)) & (dy < 7),
+            np.hypot(dx, dy) < rng.uniform(3.5, 5.5),
+            (np.abs(dx - dy) < 1.5) & (dx < 5.5),
+        ][kind]
+        picture[:, mask] = np.array([[240], [200], [90]])  # one colour: what differs is the shape
+    return torch.from_numpy(pictures), torch.from_numpy(kinds)
+
+
+def test_contrastive_loss_is_the_formula_written_out() -> None:
+    rng = torch.Generator().manual_seed(0)
+    z = torch.randn(8, 5, generator=rng)
+    expected = []
+    for i in range(8):
+        j = (i + 4) % 8
+        similarity = [F.cosine_similarity(z[i], z[k], dim=0) / 0.3 for k in range(8)]
+        others = torch.stack([similarity[k] for k in range(8) if k != i])
+        expected.append(torch.logsumexp(others, 0) - similarity[j])
+    torch.testing.assert_close(contrastive_loss(z, 0.3), torch.stack(expected).mean())
+
+
+def test_view_information_of_perfect_useless_and_degenerate_categories() -> None:
+    perfect = F.one_hot(torch.arange(100) % 10, 10).float()
+    assert view_information(perfect, perfect).item() == pytest.approx(math.log(10), abs=1e-3)
+    flat = torch.full((100, 10), 0.1)
+    assert view_information(flat, flat).item() == pytest.approx(0, abs=1e-5)
+    one = F.one_hot(torch.zeros(100, dtype=torch.long), 10).float()
+    assert view_information(one, one).item() == pytest.approx(0, abs=1e-4)
+    shuffled = perfect[torch.randperm(100, generator=torch.Generator().manual_seed(0))]
+    assert view_information(perfect, shuffled).item() < 0.7
+
+
+def test_neighbour_disagreement_is_zero_for_the_same_category_only() -> None:
+    a = F.one_hot(torch.arange(10), 10).float()
+    assert neighbour_disagreement(a, a).item() == pytest.approx(0)
+    assert neighbour_disagreement(a, a.roll(1, 0)).item() > 10
+    assert neighbour_disagreement(a, torch.full((10, 10), 0.1)).item() == pytest.approx(math.log(10))
+
+
+def test_principal_directions_keep_what_varies() -> None:
+    rng = torch.Generator().manual_seed(0)
+    plane = torch.randn(200, 2, generator=rng) @ torch.randn(2, 12, generator=rng)
+    reduced = principal_directions(plane, 2)
+    assert reduced.shape == (200, 2)
+    torch.testing.assert_close(reduced.norm(dim=1), torch.ones(200))
+    centred = F.normalize(plane, dim=1) - F.normalize(plane, dim=1).mean(0)
+    unit = F.normalize(centred, dim=1)
+    torch.testing.assert_close(reduced @ reduced.T, unit @ unit.T)
+
+
+def test_neighbours_are_the_nearest_and_never_the_picture_itself() -> None:
+    images, _ = shapes(60)
+    config = small_preset()
+    session = Session(config=config, networks=build_networks(config, size=16, channels=3), images=images)
+    stage = NeighboursStage(session)
+    stage.step(0)
+    stage.finish()
+    near = session.artifacts[NEIGHBOURS]
+    encoder = session.networks.branches[0].layers.eval()
+    with torch.no_grad():
+        features = principal_directions(encoder(session.pictures(torch.arange(60))).flatten(1), 16)
+    order = (features @ features.T).fill_diagonal_(-9).argsort(dim=1, descending=True)[:, :5]
+    assert torch.equal(near.long(), order)
+    assert not (near == torch.arange(60)[:, None]).any()
+
+
+def test_categories_of_colour_shapes_are_found_without_labels(tmp_path: Path) -> None:
+    images, kinds = shapes(1500)
+    config = small_preset()
+    run = RunFolder.create(tmp_path / "run", config, "shapes")
+    loop.train(config, images, run, device=CPU, console=QUIET)
+    networks = build_networks(config, size=16, channels=3)
+    state = read_checkpoint(run.last_checkpoint).part("networks")
+    networks.load_state_dict(state)
+    networks.eval()
+    with torch.no_grad():
+        logits = networks.recognise(images.float() / 255).logits
+    match = match_labels(logits.argmax(1).numpy(), kinds.numpy(), 3)
+    assert match.accuracy > 0.95, match
+
+
+def test_found_posterior_stands_still_in_the_game(tmp_path: Path) -> None:
+    images, _ = shapes(300)
+    states = []
+    for steps in (1, 6):
+        config = small_preset({"schedule": {"steps": steps}})
+        run = RunFolder.create(tmp_path / str(steps), config, "shapes")
+        loop.train(config, images, run, device=CPU, console=QUIET)
+        states.append(read_checkpoint(run.last_checkpoint).part("networks"))
+    before, after = states
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    parts = {".".join(name.split(".")[:2]) for name in moved}
+    assert "q.0" not in parts
+    assert {"q.1", "generator.layers", "averaged.layers", "trunk.layers", "d_head.logit"} <= parts
+
+
+@pytest.mark.parametrize("cut", [7, 36, 37, 60, 86, 110, 112])
+def test_cut_in_any_stage_and_resumed_is_the_same_to_the_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    images, _ = shapes(300)
+    config = small_preset()
+    whole = RunFolder.create(tmp_path / "whole", config, "shapes")
+    total = loop.train(config, images, whole, device=CPU, console=QUIET).step
+    assert total == 36 + 1 + 48 + 24 + 4
+    part = RunFolder.create(tmp_path / "part", config, "shapes")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_stop_signals", lambda: stop_after(cut))
+        assert loop.train(config, images, part, device=CPU, console=QUIET).step == cut
+    checkpoint = read_checkpoint(part.last_checkpoint)
+    assert checkpoint.header.step == cut
+    loop.train(config, images, part, device=CPU, console=QUIET, resume=checkpoint)
+    ours, theirs = (read_checkpoint(run.last_checkpoint).tensors for run in (part, whole))
+    assert ours.keys() == theirs.keys()
+    assert not [name for name in ours if not torch.equal(ours[name], theirs[name])]
+    lines = [
+        [line.split('"Timing')[0] for line in run.metrics.read_text().splitlines()] for run in (part, whole)
+    ]
+    assert lines[0] == lines[1]
+
+
+class StopAfter:
+    """Stands for a signal that comes during step number ``count``."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def is_set(self) -> bool:
+        return self.left <= 0
+
+
+@contextmanager
+def stop_after(count: int) -> Iterator[StopAfter]:
+    stop = StopAfter(count)
+    original = loop.Stage.batch
+
+    def counted(stage: loop.Stage, index: int) -> Tensor:
+        stop.left -= 1
+        return original(stage, index)
+
+    loop.Stage.batch = counted  # type: ignore[method-assign]
+    chunk = NeighboursStage.step
+
+    def counted_chunk(stage: NeighboursStage, index: int) -> None:
+        stop.left -= 1
+        chunk(stage, index)
+
+    NeighboursStage.step = counted_chunk  # type: ignore[method-assign]
+    try:
+        yield stop
+    finally:
+        loop.Stage.batch = original  # type: ignore[method-assign]
+        NeighboursStage.step = chunk  # type: ignore[method-assign]
