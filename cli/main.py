@@ -17,6 +17,7 @@ from infogan_tool.cli.evaluate import evaluate
 from infogan_tool.cli.export import export
 from infogan_tool.cli.generate import generate
 from infogan_tool.cli.info import info
+from infogan_tool.cli.sweep import sweep
 from infogan_tool.cli.train import train
 from infogan_tool.cli.traverse import traverse
 
@@ -39,6 +40,7 @@ _USE: Final = "Use a bundle"
 
 app.command(rich_help_panel=_MAKE)(train)
 app.command(rich_help_panel=_MAKE)(export)
+app.command(rich_help_panel=_MAKE)(sweep)
 app.command(rich_help_panel=_USE)(encode)
 app.command(rich_help_panel=_USE)(generate)
 app.command(rich_help_panel=_USE)(traverse)

@@ -43,6 +43,9 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Real pictures per step.", min=2)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.", min=0)] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads. Default: every core it may use.", min=1)
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Run folder to make; default: the next number under runs/.", metavar="RUN"),
@@ -86,15 +89,25 @@ def train(
     )
     if resume is None:
         require_train_extra("train")
-        _start(preset, config, flags, device=device, out=out, tensorboard=tensorboard, dry_run=dry_run)
+        _start(
+            preset,
+            config,
+            flags,
+            device=device,
+            threads=threads,
+            out=out,
+            tensorboard=tensorboard,
+            dry_run=dry_run,
+        )
         return
     length = flags.pop("schedule", {})
     if flags or preset or config or out or dry_run or batch_size:
         raise UsageError(
-            "--resume takes the run's own config: only --epochs, --steps, --device, --tensorboard go with it"
+            "--resume takes the run's own config: "
+            "only --epochs, --steps, --device, --threads and --tensorboard go with it"
         )
     require_train_extra("train")
-    _resume(resume, length, device=device, tensorboard=tensorboard)
+    _resume(resume, length, device=device, threads=threads, tensorboard=tensorboard)
 
 
 def _start(
@@ -103,6 +116,7 @@ def _start(
     flags: dict[str, Any],
     *,
     device: str,
+    threads: int | None,
     out: Path | None,
     tensorboard: bool,
     dry_run: bool,
@@ -111,7 +125,7 @@ def _start(
 
     from infogan_tool.train.start import plan_training, start_training
 
-    plan = plan_training(preset=preset, config_file=config, flags=flags, device=device)
+    plan = plan_training(preset=preset, config_file=config, flags=flags, device=device, threads=threads)
     if dry_run:
         print(json.dumps(plan.to_dict(), indent=2))
         return
@@ -119,13 +133,20 @@ def _start(
     _say_what_next(str(run), outcome.step, outcome.total_steps, interrupted=outcome.interrupted)
 
 
-def _resume(path: Path, schedule: dict[str, Any], *, device: str, tensorboard: bool) -> None:
+def _resume(
+    path: Path, schedule: dict[str, Any], *, device: str, threads: int | None, tensorboard: bool
+) -> None:
     from rich.console import Console
 
     from infogan_tool.train.start import resume_training
 
     run, outcome = resume_training(
-        path, schedule=schedule, device=device, console=Console(stderr=True), tensorboard=tensorboard
+        path,
+        schedule=schedule,
+        device=device,
+        threads=threads,
+        console=Console(stderr=True),
+        tensorboard=tensorboard,
     )
     _say_what_next(str(run), outcome.step, outcome.total_steps, interrupted=outcome.interrupted)
 

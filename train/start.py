@@ -60,7 +60,12 @@ class Plan:
 
 
 def plan_training(
-    *, preset: str | None, config_file: Path | None, flags: Mapping[str, Any], device: str
+    *,
+    preset: str | None,
+    config_file: Path | None,
+    flags: Mapping[str, Any],
+    device: str,
+    threads: int | None = None,
 ) -> Plan:
     """Resolve the config, load its pictures and choose the device; nothing is written.
 
@@ -69,13 +74,14 @@ def plan_training(
         config_file: TOML or JSON laid over the preset.
         flags: Nested tables laid over both.
         device: ``auto``, ``cpu`` or ``cuda``.
+        threads: CPU threads; None: every core that this process may use.
 
     Raises:
         ConfigError, UsageError: The config is not possible.
         DataError: The pictures cannot be used.
         DeviceError: ``cuda`` was asked for and is not there.
     """
-    chosen = select_device(device)
+    chosen = select_device(device, threads)
     config = resolve_config(preset=preset, file=config_file, flags=flags)
     images = load_images(config.data.source, size=config.data.size, channels=config.data.channels)
     seen: dict[str, Any] = {"data": {"size": images.size, "channels": images.channels}}
@@ -111,7 +117,13 @@ def start_training(
 
 
 def resume_training(
-    path: Path, *, schedule: Mapping[str, Any], device: str, console: Console, tensorboard: bool
+    path: Path,
+    *,
+    schedule: Mapping[str, Any],
+    device: str,
+    console: Console,
+    tensorboard: bool,
+    threads: int | None = None,
 ) -> tuple[RunFolder, TrainOutcome]:
     """Go on with a run from its last checkpoint.
 
@@ -119,13 +131,14 @@ def resume_training(
         path: The run folder.
         schedule: ``epochs`` or ``steps`` to go on to, in place of the run's own.
         device: As in :func:`plan_training`.
+        threads: Likewise.
         console: For progress, on stderr.
         tensorboard: Whether to write TensorBoard files too.
 
     Raises:
         RunError: There is no such run or checkpoint, it is done already, or its pictures have changed.
     """
-    chosen = select_device(device)
+    chosen = select_device(device, threads)
     run = RunFolder.open(path)
     checkpoint = read_checkpoint(run.last_checkpoint)
     config = validate_config(lay_over(run.read_config().to_dict(), {"schedule": dict(schedule)}))
@@ -151,8 +164,8 @@ def resume_training(
     return run, outcome
 
 
-def select_device(name: Literal["auto", "cpu", "cuda"] | str) -> torch.device:  # noqa: PYI051
-    """Return the torch device and give the CPU every core that this process may use.
+def select_device(name: str, threads: int | None = None) -> torch.device:
+    """Return the torch device, and set the CPU's threads: ``threads``, or every core that may be used.
 
     Raises:
         DeviceError: ``cuda`` was asked for and torch cannot use it.
@@ -162,7 +175,7 @@ def select_device(name: Literal["auto", "cpu", "cuda"] | str) -> torch.device:  
         raise DeviceError(f"--device cuda: {built}; use --device cpu, or mend the driver (nvidia-smi)")
     if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
         return torch.device("cuda")
-    torch.set_num_threads(default_threads())
+    torch.set_num_threads(threads or default_threads())
     return torch.device("cpu")
 
 

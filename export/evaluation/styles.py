@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from infogan_tool.export.evaluation.attributes import ATTRIBUTES, measure_attributes
+from infogan_tool.export.evaluation.code_sweeps import category_groups, sweep_code
 from infogan_tool.export.evaluation.correlation import pearson, spearman, within_groups
 from infogan_tool.export.evaluation.naming import NAMES, name_code
-from infogan_tool.export.evaluation.sweeps import category_groups, sweep_code
 from infogan_tool.runtime.pixels import to_uint8
 
 if TYPE_CHECKING:

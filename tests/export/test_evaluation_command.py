@@ -6,9 +6,11 @@ import gzip
 import json
 import shutil
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from evaluation_stubs import BarBundle, real_bars
@@ -16,6 +18,7 @@ from evaluation_stubs import BarBundle, real_bars
 from infogan_tool.cli.main import main
 from infogan_tool.cli.report import show_report
 from infogan_tool.export.evaluation import target
+from infogan_tool.export.evaluation.clustering import score_categories
 from infogan_tool.export.evaluation.judge import JudgeSettings
 from infogan_tool.export.evaluation.measure import RealPictures, measure_bundle
 from infogan_tool.runtime.errors import BundleError, RunError, UsageError
@@ -225,3 +228,26 @@ def test_without_the_extra_it_says_how_to_install(
     monkeypatch.setattr("infogan_tool.cli.extras.TRAIN_MODULES", ("no_such_module",))
     assert main(["evaluate"]) == 1
     assert "pip install 'infogan-tool[train]'" in capsys.readouterr().err
+
+
+def test_tables_of_many_categories_styles_and_long_labels_still_fit(report: Report) -> None:
+    names = tuple(f"a label that goes on and on \x1b[31m {i}" for i in range(14))
+    truth = np.arange(140) % 14
+    clustering = score_categories(truth, truth, label_of=range(14), label_names=names)
+    encoder = replace(report.encoder["k1"], clustering=clustering)
+    row = report.styles.codes["c1"]
+    many = replace(
+        report,
+        encoder={"k1": encoder},
+        data=replace(report.data, label_names=names),
+        generator=None,
+        judge=None,
+        styles=replace(report.styles, codes={f"c{i}": row for i in range(1, 8)}),
+    )
+    lines = show_report(many).split("\n")
+    assert max(len(line) for line in lines) <= 80
+    text = "\n".join(lines)
+    assert "\x1b" not in text
+    assert "pictures by label and category" not in text
+    assert "#13  a label tha…" in text
+    assert "c7 sweep" in text

@@ -7,11 +7,11 @@ import pytest
 from evaluation_stubs import BarBundle, bar_pictures
 
 from infogan_tool.export.evaluation.attributes import ATTRIBUTES
+from infogan_tool.export.evaluation.code_sweeps import MAX_GROUPS, category_groups, sweep_code
 from infogan_tool.export.evaluation.correlation import pearson, spearman, within_groups
 from infogan_tool.export.evaluation.measure import pixels
 from infogan_tool.export.evaluation.naming import DERIVED, INDEPENDENT, NAMES, name_code
 from infogan_tool.export.evaluation.styles import name_styles
-from infogan_tool.export.evaluation.sweeps import MAX_GROUPS, category_groups, sweep_code
 from infogan_tool.runtime.errors import LatentError
 from infogan_tool.runtime.latent import LatentSpec
 

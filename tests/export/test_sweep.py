@@ -1,0 +1,71 @@
+"""Several seeds: trained, exported, put side by side, and gone on with."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infogan_tool.export.sweep import SeedScore, Sweep, parse_seeds, run_sweep
+from infogan_tool.runtime.errors import RunError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Result
+
+SMALL = 'preset = "paper"\n[networks]\nbase_width = 4\nfull_width = 16\nq_width = 8\n[schedule]\nsteps = 6\n'
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    file = tmp_path / "small.toml"
+    file.write_text(SMALL)
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("0-4", [0, 1, 2, 3, 4]), ("3", [3]), ("0,2,7", [0, 2, 7]), ("0-1,9", [0, 1, 9])]
+)
+def test_seeds_as_they_are_written(text: str, seeds: list[int]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-", "-3", "4-2", "1,1", "0-99999", "5000000000", "9" * 30])
+def test_impossible_seeds_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_seeds(text)
+
+
+def test_summary_is_over_the_seeds_that_have_labels() -> None:
+    scores = [
+        SeedScore(seed=i, bundle="b", accuracy=a, bounds={}, seconds=1.0)
+        for i, a in enumerate([0.9, 0.7, None, 0.8])
+    ]
+    summary = Sweep(scores=tuple(scores)).to_dict()["accuracy"]
+    assert summary == pytest.approx({"mean": 0.8, "standard_deviation": 0.1, "worst": 0.7, "best": 0.9})
+    assert Sweep(scores=(scores[2],)).to_dict()["accuracy"] is None
+
+
+def test_sweep_trains_exports_and_goes_on(cli: Callable[..., Result], tmp_path: Path, config: str) -> None:
+    out = tmp_path / "sweep"
+    done = cli("sweep", "--seeds", "0-1", "--out", out, "--jobs", 2, "--json", "--", "--config", config)
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    assert [score["seed"] for score in result["seeds"]] == [0, 1]
+    assert result == json.loads((out / "sweep.json").read_text())
+    assert all(0 < score["accuracy"] < 1 and score["seconds"] > 0 for score in result["seeds"])
+    first = (out / "bundle-0" / "metadata.json").read_bytes()
+    done = cli("sweep", "--seeds", "0-2", "--out", out, "--", "--config", config)
+    assert done.code == 0, done.err
+    assert "seed 0: is there" in done.err
+    assert "mean" in done.out
+    assert (out / "bundle-0" / "metadata.json").read_bytes() == first
+    assert json.loads((out / "sweep.json").read_text())["accuracy"]["worst"] > 0
+
+
+def test_failing_training_is_told_with_its_own_words(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"seed 4 ended with 2: error: .*did you mean 'paper'"):
+        run_sweep([4], ["--preset", "papr"], tmp_path / "s", jobs=1, threads=1, report=print)
