@@ -25,7 +25,7 @@ TOOL = [sys.executable, "-m", "infogan_tool"]
 
 
 def timed_training(arguments: list[str], limit: float | None) -> tuple[float, float]:
-    """Train in a process of its own; return wall seconds and the greatest memory so far of any child, in GB."""
+    """Train in a process of its own; return wall seconds and the peak memory of any child so far, in GB."""
     start = time.perf_counter()
     with subprocess.Popen([*TOOL, "train", *arguments]) as process:  # noqa: S603
         try:

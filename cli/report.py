@@ -21,8 +21,10 @@ __all__ = ["show_report"]
 
 _MAX_CONFUSION: Final = 12
 """A confusion table with more columns does not fit; the JSON has it."""
-_MAX_STYLES: Final = 4
+_MAX_STYLES: Final = 3
 """Continuous codes side by side."""
+_STRONG: Final = 0.8
+"""A correlation that is shown bold."""
 _LABEL_WIDTH: Final = 12
 _NONE: Final = "-"
 
@@ -126,8 +128,8 @@ def _generator(report: Report, found: GeneratorReport) -> Iterator[RenderableTyp
         agrees = purity.agrees_with_encoder
         also = "" if agrees is None else f"; {_percent(agrees)} show the label of their category"
         yield _line(
-            f"{code}: {_percent(purity.purity)} show the class of their category ({purity.classes_drawn} "
-            f"classes drawn){also}"
+            f"{code}: {_percent(purity.purity)} show the class of their category "
+            f"(different classes: {purity.classes_drawn}){also}"
         )
     table = _table("against real pictures", "Frechet", "kernel", "density", "coverage")
     table.add_row(f"{found.generated_count:,} generated", *_distances(found.distances))
@@ -154,14 +156,16 @@ def _styles(report: Report) -> Iterator[RenderableType]:
     styles = report.styles
     if not styles.codes:
         return
-    yield _heading("Styles: correlation with attributes, on generated sweeps and on real pictures")
+    yield _heading("Styles: correlation with attributes, on generated traversals and on real pictures")
     codes = list(styles.codes)
     for start in range(0, len(codes), _MAX_STYLES):
         some = codes[start : start + _MAX_STYLES]
-        table = _table("attribute", *(f"{code} {what}" for code in some for what in ("sweep", "real")))
+        if start:
+            yield Text()
+        table = _table("attribute", *(f"{code} {what}" for code in some for what in ("drawn", "real")))
         for attribute in styles.codes[some[0]].attributes:
             rows = [styles.codes[code].attributes[attribute] for code in some]
-            cells = [_signed(r) for row in rows for r in (row.sweep_r, row.real_r)]
+            cells = [_signed(r) for row in rows for r in (row.generated_r, row.real_r)]
             table.add_row(attribute.replace("_", " "), *cells)
         yield table
     yield _line("; ".join(f"{c}: {row.name or 'no attribute dominates'}" for c, row in styles.codes.items()))
@@ -196,5 +200,8 @@ def _percent(share: float | None) -> str:
     return _NONE if share is None else f"{100 * share:.2f} %"
 
 
-def _signed(value: float | None) -> str:
-    return _NONE if value is None else f"{value:+.2f}"
+def _signed(value: float | None) -> Text:
+    if value is None:
+        return Text(_NONE)
+    # Adding 0.0 makes a plain zero of a negative one.
+    return Text(f"{round(value, 2) + 0.0:+.2f}", style="bold" if abs(value) >= _STRONG else "")

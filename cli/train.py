@@ -21,7 +21,7 @@ _DATA_HELP = (
 def train(
     *,
     preset: Annotated[
-        str | None, typer.Option(help="A named config: compact (the default) or paper.", metavar="NAME")
+        str | None, typer.Option(help="A named config: mnist (the default), compact or paper.", metavar="NAME")
     ] = None,
     config: Annotated[
         Path | None,

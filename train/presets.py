@@ -119,7 +119,7 @@ PRESETS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "paper": paper,
 }
 """All presets by name."""
-DEFAULT_PRESET: Final = "compact"
+DEFAULT_PRESET: Final = "mnist"
 
 
 def resolve_config(

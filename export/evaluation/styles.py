@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from infogan_tool.export.evaluation.attributes import ATTRIBUTES, measure_attributes
-from infogan_tool.export.evaluation.code_sweeps import category_groups, sweep_code
 from infogan_tool.export.evaluation.correlation import pearson, spearman, within_groups
 from infogan_tool.export.evaluation.naming import NAMES, name_code
+from infogan_tool.export.evaluation.traversals import category_groups, traverse_code
 from infogan_tool.runtime.pixels import to_uint8
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ MAX_REAL: Final = 5000
 class AttributeRow:
     """One code against one attribute; each figure is a mean of correlations within categories."""
 
-    sweep_r: float
+    generated_r: float
     """Pearson, value of the code and attribute of the generated picture; positive: the code raises it."""
-    sweep_rank: float
+    generated_rank: float
     """Spearman of the same."""
     real_r: float | None
     """Pearson, encoder's mean and attribute of the real picture; None without real pictures."""
@@ -58,7 +58,7 @@ class StyleRow:
 class StyleTable:
     """What all continuous codes follow."""
 
-    sweep_images: int
+    generated_images: int
     """Generated pictures for each code."""
     real_images: int
     """Real pictures."""
@@ -71,13 +71,13 @@ class StyleTable:
         return {code: row.name for code, row in self.codes.items()}
 
     def to_card(self) -> dict[str, Any]:
-        """Return what a card keeps: for each code and attribute, r on sweeps and on real pictures."""
+        """Return what a card keeps: for each code and attribute, r on traversals and on real pictures."""
         return {
-            "sweep_images": self.sweep_images,
+            "generated_images": self.generated_images,
             "real_images": self.real_images,
             "correlation": {
                 code: {
-                    name: [round(r, 3) for r in (row.sweep_r, row.real_r) if r is not None]
+                    name: [round(r, 3) for r in (row.generated_r, row.real_r) if r is not None]
                     for name, row in found.attributes.items()
                 }
                 for code, found in self.codes.items()
@@ -94,33 +94,32 @@ def name_styles(
     steps: int = STEPS,
     max_real: int = MAX_REAL,
 ) -> StyleTable:
-    """Measure each continuous code against every attribute, on generated sweeps and on real pictures.
+    """Measure each continuous code against every attribute, on generated traversals and on real pictures.
 
     Args:
         bundle: What was exported.
         images: Real pictures of the bundle's size, uint8 ``(N, H, W, C)``; they need no labels. Without them
-            no
-            code gets a name.
-        seed: Of the sweeps' latents and of the choice of real pictures.
-        repeats: Sweeps for each combination of categories.
-        steps: Values of the code in a sweep.
+            no code gets a name.
+        seed: Of the traversals' latents and of the choice of real pictures.
+        repeats: Traversals for each combination of categories.
+        steps: Values of the code in a traversal.
         max_real: Real pictures that are measured at most.
     """
     codes = bundle.latent.continuous_names
     if not codes:
-        return StyleTable(sweep_images=0, real_images=0, codes={})
+        return StyleTable(generated_images=0, real_images=0, codes={})
     real: dict[str, dict[str, tuple[float, float]]] | None = None
     if images is not None:
         images = _some(images, max_real, seed)
         real = _on_real(bundle, images)
     rows, count = {}, 0
     for code in codes:
-        sweep = sweep_code(bundle.latent, code, seed=seed, repeats=repeats, steps=steps)
-        drawn = to_uint8(bundle.generate(sweep.latents), bundle.image)
-        found = _correlations(sweep.values, measure_attributes(drawn), sweep.groups)
+        lines = traverse_code(bundle.latent, code, seed=seed, repeats=repeats, steps=steps)
+        drawn = to_uint8(bundle.generate(lines.latents), bundle.image)
+        found = _correlations(lines.values, measure_attributes(drawn), lines.groups)
         rows[code] = _row(found, None if real is None else real[code])
         count = len(drawn)
-    return StyleTable(sweep_images=count, real_images=0 if images is None else len(images), codes=rows)
+    return StyleTable(generated_images=count, real_images=0 if images is None else len(images), codes=rows)
 
 
 def _some(images: NDArray[np.uint8], limit: int, seed: int) -> NDArray[np.uint8]:
@@ -154,11 +153,11 @@ def _correlations(
     }
 
 
-def _row(sweep: dict[str, tuple[float, float]], real: dict[str, tuple[float, float]] | None) -> StyleRow:
+def _row(drawn: dict[str, tuple[float, float]], real: dict[str, tuple[float, float]] | None) -> StyleRow:
     attributes = {
         name: AttributeRow(
-            sweep_r=sweep[name][0],
-            sweep_rank=sweep[name][1],
+            generated_r=drawn[name][0],
+            generated_rank=drawn[name][1],
             real_r=real[name][0] if real else None,
             real_rank=real[name][1] if real else None,
         )
@@ -166,5 +165,5 @@ def _row(sweep: dict[str, tuple[float, float]], real: dict[str, tuple[float, flo
     }
     attribute = None
     if real:
-        attribute = name_code({n: r for n, (r, _) in sweep.items()}, {n: r for n, (r, _) in real.items()})
+        attribute = name_code({n: r for n, (r, _) in drawn.items()}, {n: r for n, (r, _) in real.items()})
     return StyleRow(attribute=attribute, name=NAMES[attribute] if attribute else None, attributes=attributes)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from evaluation_stubs import as_bytes, bars
 
 from infogan_tool.export.evaluation.attributes import ATTRIBUTES, ink, measure_attributes
+from infogan_tool.export.evaluation.correlation import within_groups
+from infogan_tool.export.evaluation.naming import INDEPENDENT
+from infogan_tool.train.data import load_test_images
 
 
 @pytest.mark.parametrize("slant", [-30.0, -10.0, 0.0, 20.0, 40.0])
@@ -110,3 +115,19 @@ def test_a_picture_does_not_depend_on_those_measured_with_it() -> None:
         alone = measure_attributes(drawn[row : row + 1])
         for name in ATTRIBUTES:
             assert alone[name][0] == pytest.approx(together[name][row]), name
+
+
+def test_what_is_called_independent_is_so_on_real_digits() -> None:
+    test = load_test_images("mnist")
+    labels = test.labels[:2000].numpy()
+    found = measure_attributes(test.images[:2000].permute(0, 2, 3, 1).numpy())
+
+    def together(first: str, second: str) -> float:
+        return abs(within_groups(found[first], found[second], labels))
+
+    for first, second in combinations(INDEPENDENT, 2):
+        assert together(first, second) < 0.3, (first, second)
+    assert together("area", "stroke_width") == pytest.approx(0.86, abs=0.05)
+    assert together("area", "width") == pytest.approx(0.51, abs=0.05)
+    assert together("area", "intensity") > 0.95
+    assert together("aspect", "width") > 0.9

@@ -81,7 +81,7 @@ def test_real_bundle_of_several_codes(digits: Path) -> None:
     ] * 3
     assert list(found["information"]["codes"]) == ["k1", "k2", "c1", "c2", "c3"]
     assert set(found["round_trip"]["continuous"]["c1"]["pearson_r_by_category"]) == {"k1", "k2"}
-    assert found["styles"]["sweep_images"] == 4 * 3 * 20 * 11
+    assert found["styles"]["generated_images"] == 4 * 3 * 20 * 11
     assert found["generator"]["generated_count"] == 150
     assert found["judge"]["classes"] == 10
     assert said[0].startswith("loading")
@@ -250,4 +250,5 @@ def test_tables_of_many_categories_styles_and_long_labels_still_fit(report: Repo
     assert "\x1b" not in text
     assert "pictures by label and category" not in text
     assert "#13  a label tha…" in text
-    assert "c7 sweep" in text
+    assert all(f"c{i} drawn" in text for i in range(1, 8)), "no heading is cut"
+    assert "stroke width" in text

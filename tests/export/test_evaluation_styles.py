@@ -1,4 +1,4 @@
-"""Names for continuous codes: correlation within groups, sweeps, the rule, and all of it on bars."""
+"""Names for continuous codes: correlation within groups, traversals, the rule, and all of it on bars."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pytest
 from evaluation_stubs import BarBundle, bar_pictures
 
 from infogan_tool.export.evaluation.attributes import ATTRIBUTES
-from infogan_tool.export.evaluation.code_sweeps import MAX_GROUPS, category_groups, sweep_code
 from infogan_tool.export.evaluation.correlation import pearson, spearman, within_groups
 from infogan_tool.export.evaluation.measure import pixels
 from infogan_tool.export.evaluation.naming import DERIVED, INDEPENDENT, NAMES, name_code
 from infogan_tool.export.evaluation.styles import name_styles
+from infogan_tool.export.evaluation.traversals import MAX_GROUPS, category_groups, traverse_code
 from infogan_tool.runtime.errors import LatentError
 from infogan_tool.runtime.latent import LatentSpec
 
@@ -55,34 +55,34 @@ def test_what_is_not_a_number_is_left_out() -> None:
     assert within_groups(X, np.full(600, np.nan), GROUPS) == 0
 
 
-# --- sweeps ------------------------------------------------------------------------------------------------
+# --- traversals --------------------------------------------------------------------------------------------
 
 
-def test_sweep_varies_one_code_and_holds_the_rest() -> None:
+def test_traversal_varies_one_code_and_holds_the_rest() -> None:
     spec = LatentSpec(noise=3, noise_prior="normal", categorical=(2, 3), continuous=2)
-    sweep = sweep_code(spec, "c2", seed=4, repeats=5, steps=7)
-    assert len(sweep.latents) == 6 * 5 * 7
-    sweep.latents.check(spec)
-    rows = sweep.latents.styles.reshape(30, 7, 2)
+    found = traverse_code(spec, "c2", seed=4, repeats=5, steps=7)
+    assert len(found.latents) == 6 * 5 * 7
+    found.latents.check(spec)
+    rows = found.latents.styles.reshape(30, 7, 2)
     np.testing.assert_allclose(rows[:, :, 1], np.broadcast_to(np.linspace(-1, 1, 7), (30, 7)), atol=1e-7)
-    np.testing.assert_allclose(sweep.values, sweep.latents.styles[:, 1], atol=1e-7)
+    np.testing.assert_allclose(found.values, found.latents.styles[:, 1], atol=1e-7)
     assert (rows[:, :, 0] == rows[:, :1, 0]).all()
-    assert len(np.unique(rows[:, 0, 0])) == 30, "drawn anew for each sweep"
-    noise = sweep.latents.noise.reshape(30, 7, 3)
+    assert len(np.unique(rows[:, 0, 0])) == 30, "drawn anew for each traversal"
+    noise = found.latents.noise.reshape(30, 7, 3)
     assert (noise == noise[:, :1]).all()
     assert len(np.unique(noise[:, 0, 0])) == 30
-    assert np.unique(sweep.groups, return_counts=True)[1].tolist() == [35] * 6
-    assert (category_groups(sweep.latents.categories, (2, 3)) == sweep.groups).all()
+    assert np.unique(found.groups, return_counts=True)[1].tolist() == [35] * 6
+    assert (category_groups(found.latents.categories, (2, 3)) == found.groups).all()
 
 
-def test_sweep_without_categories_and_with_too_many() -> None:
+def test_traversal_without_categories_and_with_too_many() -> None:
     plain = LatentSpec(noise=0, noise_prior="uniform", categorical=(), continuous=2)
-    assert sweep_code(plain, "c1", seed=0, repeats=4, steps=5).groups.tolist() == [0] * 20
+    assert traverse_code(plain, "c1", seed=0, repeats=4, steps=5).groups.tolist() == [0] * 20
     many = LatentSpec(noise=1, noise_prior="uniform", categorical=(50, 40), continuous=1)
-    sweep = sweep_code(many, "c1", seed=0, repeats=1, steps=2)
-    assert len(np.unique(sweep.groups)) == MAX_GROUPS
+    found = traverse_code(many, "c1", seed=0, repeats=1, steps=2)
+    assert len(np.unique(found.groups)) == MAX_GROUPS
     with pytest.raises(LatentError, match="c3"):
-        sweep_code(plain, "c3", seed=0, repeats=1, steps=2)
+        traverse_code(plain, "c3", seed=0, repeats=1, steps=2)
 
 
 # --- the rule ----------------------------------------------------------------------------------------------
@@ -101,27 +101,27 @@ def test_dominant_and_confirmed_gets_the_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sweep", "real"),
+    ("found", "real"),
     [
-        ({"slant": 0.79}, {"slant": 0.9}),  # too weak on sweeps
+        ({"slant": 0.79}, {"slant": 0.9}),  # too weak on traversals
         ({"slant": 0.95}, {"slant": 0.49}),  # too weak on real pictures
         ({"slant": 0.95}, {"slant": -0.9}),  # the other way round there
         ({"slant": 0.95, "width": -0.86}, {"slant": 0.9}),  # not alone
         ({}, {}),
     ],
 )
-def test_no_name(sweep: dict[str, float], real: dict[str, float]) -> None:
-    assert name_code(table(**sweep), table(**real)) is None
+def test_no_name(found: dict[str, float], real: dict[str, float]) -> None:
+    assert name_code(table(**found), table(**real)) is None
 
 
 def test_what_follows_from_an_attribute_is_no_rival_of_it() -> None:
-    sweep = table(stroke_width=0.93, area=0.97, intensity=0.98, width=0.5)
-    assert name_code(sweep, table(stroke_width=0.7, area=0.8, intensity=0.8)) == "stroke_width"
+    found = table(stroke_width=0.93, area=0.97, intensity=0.98, width=0.5)
+    assert name_code(found, table(stroke_width=0.7, area=0.8, intensity=0.8)) == "stroke_width"
 
 
 def test_size_is_called_ink_area_where_no_independent_attribute_dominates() -> None:
-    sweep = table(width=0.7, height=0.75, stroke_width=0.6, area=0.95, intensity=0.94)
-    assert name_code(sweep, table(area=0.8, intensity=0.8)) == "area"
+    found = table(width=0.7, height=0.75, stroke_width=0.6, area=0.95, intensity=0.94)
+    assert name_code(found, table(area=0.8, intensity=0.8)) == "area"
 
 
 # --- all of it ---------------------------------------------------------------------------------------------
@@ -130,18 +130,18 @@ def test_size_is_called_ink_area_where_no_independent_attribute_dominates() -> N
 def test_perfect_bundle_is_named() -> None:
     found = name_styles(BarBundle("perfect"), pixels(bar_pictures(400, 3)), repeats=10, steps=9)
     assert found.names == {"c1": "slant", "c2": "stroke width", "c3": None}
-    assert found.sweep_images == 2 * 10 * 9
+    assert found.generated_images == 2 * 10 * 9
     assert found.real_images == 400
     slant = found.codes["c1"].attributes["slant"]
-    assert slant.sweep_r > 0.99
-    assert slant.sweep_rank > 0.99
+    assert slant.generated_r > 0.99
+    assert slant.generated_rank > 0.99
     assert slant.real_r > 0.99
     assert slant.real_rank > 0.99
     assert found.codes["c1"].attribute == "slant"
-    assert abs(found.codes["c3"].attributes["slant"].sweep_r) < 0.2
+    assert abs(found.codes["c3"].attributes["slant"].generated_r) < 0.2
     card = found.to_card()
-    assert card["correlation"]["c1"]["slant"] == [round(slant.sweep_r, 3), round(slant.real_r, 3)]
-    assert (card["sweep_images"], card["real_images"]) == (180, 400)
+    assert card["correlation"]["c1"]["slant"] == [round(slant.generated_r, 3), round(slant.real_r, 3)]
+    assert (card["generated_images"], card["real_images"]) == (180, 400)
 
 
 @pytest.mark.parametrize("kind", ["useless", "degenerate"])
@@ -150,7 +150,9 @@ def test_other_bundles_have_no_names(kind: str) -> None:
     assert set(found.names.values()) == {None}
     if kind == "degenerate":
         values = [row for code in found.codes.values() for row in code.attributes.values()]
-        assert all((row.sweep_r, row.sweep_rank, row.real_r, row.real_rank) == (0,) * 4 for row in values)
+        assert all(
+            (row.generated_r, row.generated_rank, row.real_r, row.real_rank) == (0,) * 4 for row in values
+        )
 
 
 def test_without_real_pictures_nothing_is_named() -> None:

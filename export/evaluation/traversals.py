@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.latent import LatentSpec
 
-__all__ = ["MAX_GROUPS", "CodeSweep", "category_groups", "sweep_code"]
+__all__ = ["MAX_GROUPS", "CodeTraversals", "category_groups", "traverse_code"]
 
 MAX_GROUPS: Final = 20
 """Greatest number of combinations of categories that are swept; more are thinned out evenly."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class CodeSweep:
-    """Latents of all sweeps of one code."""
+class CodeTraversals:
+    """Latents of all traversals of one code."""
 
     latents: Latents
     """N latents."""
@@ -41,11 +41,11 @@ def category_groups(categories: NDArray[np.int64], sizes: tuple[int, ...]) -> ND
     return groups
 
 
-def sweep_code(spec: LatentSpec, code: str, *, seed: int, repeats: int, steps: int) -> CodeSweep:
-    """Lay out sweeps of continuous code ``code`` over its prior.
+def traverse_code(spec: LatentSpec, code: str, *, seed: int, repeats: int, steps: int) -> CodeTraversals:
+    """Lay out traversals of continuous code ``code`` over its prior.
 
-    For each combination of categories there are ``repeats`` sweeps of ``steps`` values from -1 to 1; noise
-    and the other continuous codes are drawn from the prior, anew for each sweep, and held along it.
+    For each combination of categories there are ``repeats`` traversals of ``steps`` values from -1 to 1;
+    noise and the other continuous codes are drawn from the prior, anew for each traversal, and held along it.
 
     Raises:
         LatentError: There is no such continuous code.
@@ -59,7 +59,9 @@ def sweep_code(spec: LatentSpec, code: str, *, seed: int, repeats: int, steps: i
     styles[:, index] = values
     categories = combinations.repeat(repeats * steps, axis=0)
     latents = Latents(drawn.noise.repeat(steps, axis=0), categories, styles)
-    return CodeSweep(latents=latents, values=values, groups=category_groups(categories, spec.categorical))
+    return CodeTraversals(
+        latents=latents, values=values, groups=category_groups(categories, spec.categorical)
+    )
 
 
 def _combinations(sizes: tuple[int, ...]) -> NDArray[np.int64]:
