@@ -106,15 +106,15 @@ def _confusion(found: EncoderReport, names: Sequence[str]) -> Table:
 
 def _codes(report: Report) -> Iterator[RenderableType]:
     yield _heading("Codes read back from generated pictures")
-    table = _table("code", "L_I nats", "H(c) nats", "recovered", "r", "|error|", "std", "within std")
+    table = _table("code", "L_I nats", "H(c) nats", "recovered", "r", "|error|", "bias", "std", "in std")
     for code, found in report.information.codes.items():
         cells = [code, f"{found.lower_bound_nats:.3f}", f"{found.entropy_nats:.3f}"]
         if code in report.round_trip.categorical:
-            cells += [_percent(report.round_trip.categorical[code].recovered), *[""] * 4]
+            cells += [_percent(report.round_trip.categorical[code].recovered), *[""] * 5]
         else:
             read = report.round_trip.continuous[code]
-            cells += ["", f"{read.pearson_r:.3f}", f"{read.mean_abs_error:.3f}", f"{read.mean_std:.3f}"]
-            cells.append(_percent(read.within_one_std))
+            cells += ["", f"{read.pearson_r:.3f}", f"{read.mean_abs_error:.3f}"]
+            cells += [f"{read.mean_error:+.3f}", f"{read.mean_std:.3f}", _percent(read.within_one_std)]
         table.add_row(*cells)
     bound = report.information
     if len(bound.codes) > 1:
@@ -156,7 +156,7 @@ def _styles(report: Report) -> Iterator[RenderableType]:
     styles = report.styles
     if not styles.codes:
         return
-    yield _heading("Styles: correlation with attributes, on generated traversals and on real pictures")
+    yield _heading("Styles: correlation with attributes of drawn and of real pictures")
     codes = list(styles.codes)
     for start in range(0, len(codes), _MAX_STYLES):
         some = codes[start : start + _MAX_STYLES]

@@ -21,7 +21,8 @@ _DATA_HELP = (
 def train(
     *,
     preset: Annotated[
-        str | None, typer.Option(help="A named config: mnist (the default), compact or paper.", metavar="NAME")
+        str | None,
+        typer.Option(help="A named config: mnist (default), compact or paper.", metavar="NAME"),
     ] = None,
     config: Annotated[
         Path | None,

@@ -40,7 +40,7 @@ def within_groups(
     y: NDArray[np.floating],
     groups: NDArray[np.int64],
     measure: Callable[[NDArray[np.floating], NDArray[np.floating]], float] = pearson,
-) -> float:
+) -> float | None:
     """Return the mean over groups of the correlation inside each, weighted by its number of pictures.
 
     What differs *between* groups does not count: a code that says the same as the category explains nothing
@@ -54,7 +54,7 @@ def within_groups(
         measure: :func:`pearson` or :func:`spearman`.
 
     Returns:
-        From -1 to 1; 0 where no group is left.
+        From -1 to 1; None where no group is left.
     """
     usable = np.isfinite(x) & np.isfinite(y)
     found, counts = [], []
@@ -63,4 +63,4 @@ def within_groups(
         if rows.sum() >= LEAST_IN_GROUP:
             found.append(measure(x[rows], y[rows]))
             counts.append(int(rows.sum()))
-    return float(np.average(found, weights=counts)) if found else 0.0
+    return float(np.average(found, weights=counts)) if found else None

@@ -40,6 +40,8 @@ class ContinuousRecovery:
     """Correlation of the code with the encoder's mean."""
     mean_abs_error: float
     """Mean of |c - mean|; the code goes from -1 to 1, so 0.5 is what a constant 0 has."""
+    mean_error: float
+    """Mean of mean - c, the bias; 0 for an encoder that is not shifted."""
     mean_std: float
     """Mean of the standard deviation that the encoder gives."""
     within_one_std: float
@@ -74,15 +76,16 @@ def continuous_recovery(
         std: ``(N,)``, above 0.
         categories: By categorical code, the category drawn for each picture ``(N,)`` and how many there are.
     """
-    error = np.abs(np.asarray(drawn, np.float64) - mean)
+    error = np.asarray(mean, np.float64) - drawn
     by_category = {
         code: tuple(pearson(drawn[which == k], mean[which == k]) for k in range(number))
         for code, (which, number) in categories.items()
     }
     return ContinuousRecovery(
         pearson_r=pearson(drawn, mean),
-        mean_abs_error=float(error.mean()),
+        mean_abs_error=float(np.abs(error).mean()),
+        mean_error=float(error.mean()),
         mean_std=float(np.mean(std, dtype=np.float64)),
-        within_one_std=float((error < std).mean()),
+        within_one_std=float((np.abs(error) < std).mean()),
         pearson_r_by_category=by_category,
     )

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AttributeRow", "StyleRow", "StyleTable", "name_styles"]
 
+_Pair = tuple[float | None, float | None]
+_Table = dict[str, _Pair]
+"""Pearson and Spearman by attribute."""
+
 REPEATS: Final = 20
 STEPS: Final = 11
 MAX_REAL: Final = 5000
@@ -32,12 +36,14 @@ MAX_REAL: Final = 5000
 class AttributeRow:
     """One code against one attribute; each figure is a mean of correlations within categories."""
 
-    generated_r: float
-    """Pearson, value of the code and attribute of the generated picture; positive: the code raises it."""
-    generated_rank: float
+    generated_r: float | None
+    """Pearson, value of the code and attribute of the generated picture; positive: the code raises it. None
+    where no category has ten pictures that are not empty."""
+    generated_rank: float | None
     """Spearman of the same."""
     real_r: float | None
-    """Pearson, encoder's mean and attribute of the real picture; None without real pictures."""
+    """Pearson, encoder's mean and attribute of the real picture; None likewise,
+    and without real pictures."""
     real_rank: float | None
     """Spearman of the same."""
 
@@ -71,16 +77,17 @@ class StyleTable:
         return {code: row.name for code, row in self.codes.items()}
 
     def to_card(self) -> dict[str, Any]:
-        """Return what a card keeps: for each code and attribute, r on traversals and on real pictures."""
+        """Return what a card keeps: for each code and attribute, r on generated and on real pictures."""
+
+        def short(value: float | None) -> float | None:
+            return None if value is None else round(value, 3)
+
         return {
             "generated_images": self.generated_images,
             "real_images": self.real_images,
             "correlation": {
-                code: {
-                    name: [round(r, 3) for r in (row.generated_r, row.real_r) if r is not None]
-                    for name, row in found.attributes.items()
-                }
-                for code, found in self.codes.items()
+                code: {name: [short(r.generated_r), short(r.real_r)] for name, r in row.attributes.items()}
+                for code, row in self.codes.items()
             },
         }
 
@@ -108,7 +115,7 @@ def name_styles(
     codes = bundle.latent.continuous_names
     if not codes:
         return StyleTable(generated_images=0, real_images=0, codes={})
-    real: dict[str, dict[str, tuple[float, float]]] | None = None
+    real: dict[str, _Table] | None = None
     if images is not None:
         images = _some(images, max_real, seed)
         real = _on_real(bundle, images)
@@ -130,7 +137,7 @@ def _some(images: NDArray[np.uint8], limit: int, seed: int) -> NDArray[np.uint8]
     return some
 
 
-def _on_real(bundle: Bundle, images: NDArray[np.uint8]) -> dict[str, dict[str, tuple[float, float]]]:
+def _on_real(bundle: Bundle, images: NDArray[np.uint8]) -> dict[str, _Table]:
     posterior = bundle.encode(images)
     groups = category_groups(posterior.categories, bundle.latent.categorical)
     attributes = measure_attributes(images)
@@ -142,7 +149,7 @@ def _on_real(bundle: Bundle, images: NDArray[np.uint8]) -> dict[str, dict[str, t
 
 def _correlations(
     values: NDArray[np.floating], attributes: dict[str, NDArray[np.float64]], groups: NDArray[np.int64]
-) -> dict[str, tuple[float, float]]:
+) -> _Table:
     """Return Pearson and Spearman within groups for each attribute."""
     return {
         name: (
@@ -153,7 +160,7 @@ def _correlations(
     }
 
 
-def _row(drawn: dict[str, tuple[float, float]], real: dict[str, tuple[float, float]] | None) -> StyleRow:
+def _row(drawn: _Table, real: _Table | None) -> StyleRow:
     attributes = {
         name: AttributeRow(
             generated_r=drawn[name][0],
@@ -165,5 +172,7 @@ def _row(drawn: dict[str, tuple[float, float]], real: dict[str, tuple[float, flo
     }
     attribute = None
     if real:
-        attribute = name_code({n: r for n, (r, _) in drawn.items()}, {n: r for n, (r, _) in real.items()})
+        attribute = name_code(
+            *({name: r or 0.0 for name, (r, _) in table.items()} for table in (drawn, real))
+        )
     return StyleRow(attribute=attribute, name=NAMES[attribute] if attribute else None, attributes=attributes)

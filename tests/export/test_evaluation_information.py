@@ -79,6 +79,7 @@ def test_continuous_round_trip_that_is_right_about_itself() -> None:
     )
     assert found.pearson_r > 0.98
     assert found.mean_abs_error == pytest.approx(0.1 * np.sqrt(2 / np.pi), rel=0.05)
+    assert found.mean_error == pytest.approx(0, abs=0.01)
     assert found.mean_std == pytest.approx(0.1)
     assert found.within_one_std == pytest.approx(0.683, abs=0.02)
     assert len(found.pearson_r_by_category["k1"]) == 10
@@ -97,6 +98,14 @@ def test_code_that_is_read_in_one_category_only() -> None:
     mean = np.where(DRAWN == 3, STYLES, 0.0)
     found = continuous_recovery(STYLES, mean, np.ones(5000), {"k1": (DRAWN, 10)})
     assert found.pearson_r_by_category["k1"] == (0.0,) * 3 + (pytest.approx(1),) + (0.0,) * 6
+
+
+def test_a_shift_does_not_show_in_the_correlation_but_in_the_bias() -> None:
+    found = continuous_recovery(STYLES, STYLES + 0.25, np.full(5000, 0.1), {})
+    assert found.pearson_r == pytest.approx(1)
+    assert found.mean_error == pytest.approx(0.25)
+    assert found.mean_abs_error == pytest.approx(0.25)
+    assert found.within_one_std == 0
 
 
 def test_continuous_round_trip_without_categories() -> None:
