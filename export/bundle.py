@@ -8,16 +8,15 @@ import platform
 import secrets
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from infogan_tool import __version__
+from infogan_tool.export.card import describe_codes
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
-from infogan_tool.export.labels import LEAST_PURITY, accuracy, match_labels
 from infogan_tool.export.onnx_graph import OPSET, to_onnx
 from infogan_tool.export.parity import BATCHES, TOLERANCE, Difference, check_parity
-from infogan_tool.runtime.bundle import load_bundle
 from infogan_tool.runtime.contract import (
     ENCODER_FILE,
     GENERATOR_FILE,
@@ -26,21 +25,16 @@ from infogan_tool.runtime.contract import (
     BundleMetadata,
     GraphFile,
 )
-from infogan_tool.runtime.errors import DataError, OutputExistsError, RunError
+from infogan_tool.runtime.errors import OutputExistsError, RunError
 from infogan_tool.runtime.files import write_aside
 from infogan_tool.train.checkpoint import load_networks, read_checkpoint
 from infogan_tool.train.config import config_digest
-from infogan_tool.train.data import load_images, load_test_images
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.run import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import numpy as np
-    import torch
-    from numpy.typing import NDArray
 
     from infogan_tool.train.checkpoint import Checkpoint
     from infogan_tool.train.config import DataConfig, TrainConfig
@@ -60,7 +54,7 @@ class ExportOutcome:
     differences: list[Difference]
     """Every comparison with torch."""
     label_note: str
-    """Why categories have no names, or an empty text."""
+    """Why codes have no names, or an empty text."""
 
 
 def export_run(run_path: Path, out: Path, *, force: bool = False) -> ExportOutcome:
@@ -145,59 +139,15 @@ def export_networks(
         style_names=dict.fromkeys(networks.latent.continuous_names),
         parity=_parity_record(differences),
     )
+    label_note = ""
     with _written_aside(out, force=force) as folder:
         for name, content in contents.items():
             write_aside(folder / name, content)
         _write_metadata(folder, metadata)
-        metadata, label_note = _name_categories(folder, metadata, data)
-        _write_metadata(folder, metadata)
+        if data is not None:
+            metadata, label_note = describe_codes(folder, metadata, data)
+            _write_metadata(folder, metadata)
     return ExportOutcome(path=out, metadata=metadata, differences=differences, label_note=label_note)
-
-
-def _name_categories(
-    folder: Path, metadata: BundleMetadata, data: DataConfig | None
-) -> tuple[BundleMetadata, str]:
-    """Return the metadata with labels and accuracies of the exported encoder, or why there are none."""
-    if data is None or not metadata.latent.categorical:
-        return metadata, "" if data is None else "there is no categorical code to name"
-    size, channels = metadata.image.size, metadata.image.channels
-    try:
-        train = load_images(data.source, size=size, channels=channels, download=False)
-        test = load_test_images(data.source, size=size, channels=channels, download=False)
-    except DataError as error:
-        return metadata, f"categories have no names: {error}"
-    if train.labels is None:
-        return metadata, f"categories have no names: {train.name} has no labels"
-    bundle = load_bundle(folder, device="cpu")
-    found = bundle.encode(_as_hwc(train.images)).categories
-    truth = train.labels.numpy()
-    matches = [match_labels(found[:, i], truth, k) for i, k in enumerate(metadata.latent.categorical)]
-    # With several codes, one of them may follow the labels; naming the others after it would mislead.
-    best = max(range(len(matches)), key=lambda i: matches[i].accuracy)
-    match, code = matches[best], metadata.latent.categorical_names[best]
-    label_of = match.label_of
-    names = train.label_names or tuple(str(i) for i in range(int(truth.max()) + 1))
-    card: dict[str, Any] = {
-        "accuracy": {
-            "code": code,
-            "data": train.name,
-            "train": round(match.accuracy, 4),
-            "train_count": len(train),
-            "category_purity": [round(share, 4) for share in match.purity],
-        }
-    }
-    if test is not None and test.labels is not None:
-        test_found = bundle.encode(_as_hwc(test.images)).categories[:, best]
-        card["accuracy"]["test"] = round(accuracy(test_found, test.labels.numpy(), label_of), 4)
-        card["accuracy"]["test_count"] = len(test)
-    named = zip(label_of, match.purity, strict=True)
-    labels = {code: tuple(names[i] if i is not None and p >= LEAST_PURITY else None for i, p in named)}
-    return replace(metadata, labels=labels, card={**metadata.card, **card}), ""
-
-
-def _as_hwc(images: torch.Tensor) -> NDArray[np.uint8]:
-    hwc: NDArray[np.uint8] = images.permute(0, 2, 3, 1).numpy()
-    return hwc
 
 
 def _training_record(config: TrainConfig, checkpoint: Checkpoint, info: dict[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class EncoderGraph(nn.Module):
     def __init__(self, networks: Networks) -> None:
         super().__init__()
         self.spec = networks.latent
+        self.image = networks.image
         self.input_shapes = {"images": networks.image.shape}
         self.output_shapes = encoder_outputs(networks.latent)
         assert self.input_shapes == encoder_inputs(networks.image)
@@ -120,5 +121,7 @@ def random_inputs(graph: GeneratorGraph | EncoderGraph, count: int, seed: int) -
             drawn = [torch.randint(size, (count, 1), generator=rng) for size in graph.spec.categorical]
             inputs.append(torch.cat(drawn, dim=1))
         else:
-            inputs.append(torch.rand(count, *shape, generator=rng) * 2 - 1)
+            image = graph.image if isinstance(graph, EncoderGraph) else None
+            low, high = (image.low, image.high) if image else (-1.0, 1.0)
+            inputs.append(low + (high - low) * torch.rand(count, *shape, generator=rng))
     return tuple(inputs)

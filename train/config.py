@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConsistencyConfig",
+    "ConsolidationConfig",
     "DataConfig",
     "NeighboursConfig",
     "NetworkConfig",
@@ -155,6 +156,8 @@ class ConsistencyConfig(_Table):
     """Greatest rate of the cycle."""
     entropy_weight: float = Field(ge=0)
     """Weight of the categories' balance."""
+    heads: int = Field(ge=1, le=100)
+    """Category heads that learn side by side on the one encoder; the one with the lowest loss stays."""
     view: ViewConfig
     """Weak: different things must not be pulled together."""
 
@@ -208,6 +211,15 @@ class ScheduleConfig(_Table):
     """Epochs per checkpoint that stays."""
 
 
+class ConsolidationConfig(_Table):
+    """Q learns to read what the averaged G draws, in the form in which both are exported."""
+
+    steps: int = Field(ge=1)
+    """Number of steps, of the schedule's batch size."""
+    learning_rate: float = Field(gt=0)
+    """Greatest rate of the cycle."""
+
+
 def _as_latent_spec(value: object) -> object:
     return value if isinstance(value, LatentSpec) else LatentSpec.from_dict(value)
 
@@ -233,6 +245,8 @@ class TrainConfig(_Table):
     """What happens to every picture, real or generated, before D and Q see it."""
     posterior: PosteriorConfig | None
     """How Q(k1|x) is found beforehand; None: in the adversarial game alone, as in the paper."""
+    consolidation: ConsolidationConfig | None
+    """How Q learns on after the game; None: it does not."""
     precision: Literal["auto", "fp32", "bf16"]
     """Of forward and backward passes; weights and updates are fp32. ``auto``: bf16 where it is fast."""
     schedule: ScheduleConfig
@@ -242,6 +256,14 @@ class TrainConfig(_Table):
     def _posterior_needs_its_own_encoder(self) -> Self:
         if self.posterior is not None and self.networks.recognition != "separate":
             raise ValueError("a posterior found beforehand needs networks.recognition = 'separate'")
+        return self
+
+    @model_validator(mode="after")
+    def _consolidation_needs_a_branch_that_learns(self) -> Self:
+        if self.consolidation is not None and self.finds_posterior and self.latent.code_names == ("k1",):
+            raise ValueError(
+                "consolidation has nothing to learn where k1, found beforehand, is the only code"
+            )
         return self
 
     @property

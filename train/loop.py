@@ -22,6 +22,7 @@ from infogan_tool.train.checkpoint import (
     load_session,
     write_checkpoint,
 )
+from infogan_tool.train.consolidation import ConsolidationStage
 from infogan_tool.train.monitor import MetricsLog, ProgressDisplay
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.posterior.grouping import ConsistencyStage, RefinementStage
@@ -62,9 +63,13 @@ def data_digest(images: Tensor) -> str:
 
 def stages_of(config: TrainConfig) -> list[type[Stage]]:
     """Return the stages of a run, in order."""
-    if not config.finds_posterior:
-        return [AdversarialStage]
-    return [PretextStage, NeighboursStage, ConsistencyStage, RefinementStage, AdversarialStage]
+    stages: list[type[Stage]] = []
+    if config.finds_posterior:
+        stages += [PretextStage, NeighboursStage, ConsistencyStage, RefinementStage]
+    stages.append(AdversarialStage)
+    if config.consolidation is not None:
+        stages.append(ConsolidationStage)
+    return stages
 
 
 def total_steps(config: TrainConfig, count: int) -> int:
@@ -125,6 +130,12 @@ def train(
                 f"{resume.path} was trained on other pictures: give the same --data as at the start"
             )
         load_session(session, resume)
+        done_before = resume.header.step - resume.header.stage_step
+        if done_before != sum(n for _, n in plan[: [make.name for make, _ in plan].index(resumed_stage)]):
+            raise RunError(
+                f"{run} is in its stage {resumed_stage}: its earlier stages cannot be made longer or shorter "
+                "any more; train anew for that"
+            )
         at, ends_at = resume.header.stage_step, next(n for make, n in plan if make.name == resumed_stage)
         goes_on = at < ends_at and at % config.schedule.log_every
         run.cut_metrics(resume.header.step, (resumed_stage, at) if goes_on else None)

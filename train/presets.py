@@ -42,6 +42,7 @@ def paper() -> dict[str, Any]:
         "optimizer": {"d_lr": 2e-4, "g_lr": 1e-3, "beta1": 0.5, "beta2": 0.999, "g_average_decay": 0.0},
         "augment": {"affine": 0.0, "elastic": 0.0, "stroke": 0.0},
         "posterior": None,
+        "consolidation": None,
         "precision": "fp32",
         "schedule": {
             "batch_size": 100,
@@ -99,7 +100,13 @@ def mnist() -> dict[str, Any]:
                     "view": {"affine": 1.3, "elastic": 0.0, "stroke": 1.0},
                 },
                 "neighbours": {"count": 20, "dimensions": 64},
-                "consistency": {"epochs": 3.0, "learning_rate": 1e-3, "entropy_weight": 2.0, "view": weak},
+                "consistency": {
+                    "epochs": 3.0,
+                    "learning_rate": 1e-3,
+                    "entropy_weight": 2.0,
+                    "heads": 4,
+                    "view": weak,
+                },
                 "refinement": {
                     "epochs": 4.0,
                     "learning_rate": 1e-3,
@@ -108,6 +115,7 @@ def mnist() -> dict[str, Any]:
                     "second_view": {**weak, "affine": 0.3},
                 },
             },
+            "consolidation": {"steps": 600, "learning_rate": 1e-3},
             "schedule": {"epochs": 8},
         },
     )

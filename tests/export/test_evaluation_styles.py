@@ -103,7 +103,7 @@ def test_dominant_and_confirmed_gets_the_name() -> None:
 @pytest.mark.parametrize(
     ("found", "real"),
     [
-        ({"slant": 0.79}, {"slant": 0.9}),  # too weak on traversals
+        ({"slant": 0.69}, {"slant": 0.9}),  # too weak on traversals
         ({"slant": 0.95}, {"slant": 0.49}),  # too weak on real pictures
         ({"slant": 0.95}, {"slant": -0.9}),  # the other way round there
         ({"slant": 0.95, "width": -0.86}, {"slant": 0.9}),  # not alone

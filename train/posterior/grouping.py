@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from infogan_tool.train.augment import random_view
 from infogan_tool.train.averaging import average_into, averaged_copy
@@ -18,17 +18,20 @@ if TYPE_CHECKING:
 
 __all__ = ["ConsistencyStage", "RefinementStage", "neighbour_disagreement", "view_information"]
 
-_LEAST = 1e-8
+_LEAST: Final = 1e-8
+_LOSS_MEMORY: Final = 0.99
+"""Share of a head's running loss that stays at each step: about the last hundred steps count."""
 
 
 class _GroupingStage(Stage):
     """What both stages share: they train the first branch of Q, encoder and category head."""
 
-    def __init__(self, session: Session, rate: float) -> None:
+    def __init__(self, session: Session, rate: float, more: list[nn.Parameter] | None = None) -> None:
         super().__init__(session)
         self._branch = session.networks.branches[0].train()
         steps = self.count_steps(session.config, len(session.images))
-        self._adam = CycledAdam(list(self._branch.parameters()), rate, steps, session.config.precision)
+        parameters = [*self._branch.parameters(), *(more or [])]
+        self._adam = CycledAdam(parameters, rate, steps, session.config.precision)
 
     @classmethod
     def batch_size_of(cls, config: TrainConfig) -> int:
@@ -39,21 +42,21 @@ class _GroupingStage(Stage):
         """Return the one optimizer."""
         return {"adam": self._adam.optimizer}
 
-    def _probabilities(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the posteriors ``(N, k)`` of the first and second half of pictures ``(2 N, C, H, W)``."""
-        with self._adam.autocast():
-            logits = self._branch(images).logits
-        first, second = logits.float().softmax(dim=1).chunk(2)
-        return first, second
-
 
 class ConsistencyStage(_GroupingStage):
-    """A picture and one of its neighbours fall into one category; the categories share the pictures."""
+    """A picture and one of its neighbours fall into one category; the categories share the pictures.
+
+    Now and then a head settles in a bad optimum, two categories sharing a thing and two things sharing a
+    category. Its loss says so, without labels: several heads learn on the one encoder and the best one stays.
+    """
 
     name = "consistency"
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session, _config(session.config).consistency.learning_rate)
+        config = _config(session.config).consistency
+        self._heads = _new_heads(session, config.heads)
+        super().__init__(session, config.learning_rate, list(self._heads.parameters()))
+        self._head_losses = torch.zeros(config.heads, device=session.device)
 
     @classmethod
     def count_steps(cls, config: TrainConfig, count: int) -> int:
@@ -62,20 +65,52 @@ class ConsistencyStage(_GroupingStage):
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:
-        """Return the names of disagreement and balance."""
-        return ["Loss/disagreement", "MI/balance"]
+        """Return the names of each head's loss, and of the best one's disagreement and balance."""
+        heads = range(_config(config).consistency.heads)
+        return [*(f"Loss/head{i + 1}" for i in heads), "MI/disagreement", "MI/balance"]
 
     def step(self, index: int) -> None:
-        """Draw a neighbour for each picture and pull their posteriors together."""
+        """Draw a neighbour for each picture and pull their posteriors together, for each head."""
         config, near = _config(self.session.config).consistency, self.session.artifacts[NEIGHBOURS]
         mine = self.batch(index)
         pick = torch.randint(near.shape[1], (len(mine),), generator=self.rng, device=self.rng.device)
         images = self.session.pictures(torch.cat([mine, near[mine, pick].long()]))
-        first, second = self._probabilities(random_view(images, config.view, self.rng))
-        disagreement, balance = neighbour_disagreement(first, second), _entropy(first.mean(dim=0))
-        terms = {"Loss/disagreement": disagreement, "MI/balance": -config.entropy_weight * balance}
-        self._adam.update(index, terms)
-        self.meters.add(torch.stack([disagreement, balance]).detach())
+        with self._adam.autocast():
+            features = self._branch.layers(random_view(images, config.view, self.rng))
+        terms = []
+        for head in self._heads:
+            first, second = head(features.float()).flatten(1).softmax(dim=1).chunk(2)
+            terms.append(torch.stack([neighbour_disagreement(first, second), _entropy(first.mean(dim=0))]))
+        parts = torch.stack(terms)
+        losses = parts[:, 0] - config.entropy_weight * parts[:, 1]
+        self._adam.update(index, {"Loss/consistency": losses.mean()})
+        losses, parts = losses.detach(), parts.detach()
+        self._head_losses.lerp_(losses, 1 - _LOSS_MEMORY)
+        self.meters.add(torch.cat([losses, parts[self._head_losses.argmin()]]))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the heads and their losses."""
+        return {**self._heads.state_dict(), "losses": self._head_losses}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take them back."""
+        self._head_losses.copy_(tensors["losses"])
+        self._heads.load_state_dict({name: t for name, t in tensors.items() if name != "losses"})
+
+    def finish(self) -> None:
+        """Put the best head into its place."""
+        assert self._branch.logits is not None
+        best = self._heads[int(self._head_losses.argmin())]
+        self._branch.logits.load_state_dict(best.state_dict())
+
+
+def _new_heads(session: Session, count: int) -> nn.ModuleList:
+    head = session.networks.branches[0].logits
+    assert head is not None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(session.config.seed)
+        heads = [nn.Conv2d(head.in_channels, head.out_channels, 1) for _ in range(count)]
+    return nn.ModuleList(heads).to(session.device)
 
 
 class RefinementStage(_GroupingStage):
@@ -103,7 +138,9 @@ class RefinementStage(_GroupingStage):
         config = _config(self.session.config).refinement
         images = self.session.pictures(self.batch(index))
         views = [random_view(images, view, self.rng) for view in (config.view, config.second_view)]
-        information = view_information(*self._probabilities(torch.cat(views)))
+        with self._adam.autocast():
+            logits = self._branch(torch.cat(views)).logits
+        information = view_information(*logits.float().softmax(dim=1).chunk(2))
         self._adam.update(index, {"MI/views": -information})
         average_into(self._average, self._branch, config.average_decay)
         self.meters.add(information.detach().reshape(1))

@@ -1,0 +1,75 @@
+"""The last stage: Q learns to read the pictures that will be drawn, in the form in which it will read them.
+
+During the game Q follows a generator that moves, and normalises by the batch. What is exported is an average
+of that generator, and a Q that normalises by running statistics. Each differs a little from what was trained,
+and together enough to bias a style. So G's average now stands still and draws, everything is in evaluation
+mode, and the branches of Q that learned in the game learn on, by L_I alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from infogan_tool.train.latents import sample_latents
+from infogan_tool.train.losses import code_nll, entropy_vector
+from infogan_tool.train.posterior.steps import CycledAdam
+from infogan_tool.train.stage import Session, Stage
+
+if TYPE_CHECKING:
+    from infogan_tool.train.config import ConsolidationConfig, TrainConfig
+
+__all__ = ["ConsolidationStage"]
+
+
+class ConsolidationStage(Stage):
+    """Maximise L_I over Q's learning branches on pictures of the generator that draws."""
+
+    name = "consolidation"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        config, networks = session.config, session.networks.eval()
+        self._entropies = entropy_vector(config.latent, session.device)
+        first = 1 if config.finds_posterior else 0
+        parameters = [p for branch in networks.branches[first:] for p in branch.parameters()]
+        steps, rate = _config(config).steps, _config(config).learning_rate
+        self._adam = CycledAdam(parameters, rate, steps, config.precision)
+
+    @classmethod
+    def batch_size_of(cls, config: TrainConfig) -> int:
+        """Return the schedule's batch size."""
+        return config.schedule.batch_size
+
+    @classmethod
+    def count_steps(cls, config: TrainConfig, count: int) -> int:
+        """Return the config's steps; they see no real picture."""
+        return _config(config).steps
+
+    @classmethod
+    def scalar_names(cls, config: TrainConfig) -> list[str]:
+        """Return the bound's names."""
+        return [*(f"MI/{name}" for name in config.latent.code_names), "MI/lower_bound"]
+
+    def step(self, index: int) -> None:
+        """Draw pictures and read their codes."""
+        networks = self.session.networks
+        latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
+        with torch.no_grad(), self._adam.autocast():
+            images = networks.drawing(latent.vector()).float()
+        with self._adam.autocast():
+            posterior = networks.recognise(images).float()
+        nll = code_nll(posterior, latent)
+        self._adam.update(index, {"Loss/Q": nll.sum()})
+        bounds = self._entropies - nll.detach()
+        self.meters.add(torch.cat([bounds, bounds.sum().reshape(1)]))
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the one optimizer."""
+        return {"adam": self._adam.optimizer}
+
+
+def _config(config: TrainConfig) -> ConsolidationConfig:
+    assert config.consolidation is not None
+    return config.consolidation
