@@ -60,8 +60,8 @@ def compact() -> dict[str, Any]:
     """`paper` at a quarter to a half of its widths, with augmentation: small, and minutes on a CPU.
 
     Showing D and Q randomly warped pictures, real and generated alike, makes the categories follow the shapes
-    that people would name (differentiable augmentation: arXiv:2006.10738, arXiv:2006.06676). At strength 1
-    the continuous codes die, being such warps themselves; at 0.5 they live.
+    that people would name (differentiable augmentation: arXiv:2006.10738, arXiv:2006.06676). Much
+    stronger, and the continuous codes die, being such warps themselves.
     """
     return lay_over(
         paper(),

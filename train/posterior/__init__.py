@@ -9,7 +9,7 @@ Four stages, in this order. Each works on the encoder of a separate Q's first br
     The pictures nearest to each in those features.
 `consistency`
     A picture and one of its neighbours fall into one category, and the categories share the pictures
-    (SCAN, arXiv:2005.12320).
+    (SCAN, arXiv:2005.12320). Several heads learn side by side; the one with the lowest loss stays.
 `refinement`
     The mutual information between the categories of two weakly changed views is raised (IIC,
     arXiv:1807.06653), and the weights are averaged over the steps.
