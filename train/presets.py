@@ -145,8 +145,8 @@ def resolve_config(
         ConfigError: A key is unknown or a value is not possible.
     """
     values = read_config_file(file) if file else {}
-    name = preset or values.get("preset", DEFAULT_PRESET)
+    name = str(preset or values.get("preset", DEFAULT_PRESET))
     if name not in PRESETS:
-        raise UsageError(f"there is no preset '{name}'{did_you_mean(str(name), PRESETS)}")
+        raise UsageError(f"there is no preset '{name}'{did_you_mean(name, PRESETS)}")
     merged = lay_over(lay_over(PRESETS[name](), values), flags or {})
     return validate_config({**merged, "preset": name})

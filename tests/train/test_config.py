@@ -88,6 +88,16 @@ def test_unknown_preset_names_the_nearest() -> None:
         resolve_config(preset="papr")
 
 
+@pytest.mark.parametrize(
+    "content", ["preset = []", "preset = {a = 1}", "latent = 3", "posterior = 1", "[[data]]"]
+)
+def test_value_of_another_kind_is_a_usage_error(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "f.toml"
+    file.write_text(content)
+    with pytest.raises(UsageError):
+        resolve_config(file=file)
+
+
 @pytest.mark.parametrize("content", ["seed = = 1", "[", "\x00", '"just text"'])
 def test_broken_toml_is_one_line(tmp_path: Path, content: str) -> None:
     file = tmp_path / "f.toml"
