@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 from infogan_tool.runtime.errors import DataError, NonFiniteError, OutputExistsError, RunError
 from infogan_tool.train import loop
 from infogan_tool.train.checkpoint import read_checkpoint
+from infogan_tool.train.meters import Meters
 from infogan_tool.train.run import RunFolder
 
 if TYPE_CHECKING:
@@ -105,19 +105,26 @@ def test_cut_and_resumed_run_is_the_uncut_run_to_the_bit(
 
 
 def test_signal_saves_and_the_rest_is_the_same(
-    small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
+    small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = small({"schedule": {"steps": 40, "log_every": 5}})
+    config = small({"schedule": {"steps": 20, "log_every": 5}})
     whole = begin(config, images, tmp_path / "whole")
     run = RunFolder.create(tmp_path / "cut", config, "mnist")
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    outcome = loop.train(config, images, run, device=CPU, console=QUIET)
-    timer.join()
-    assert outcome.interrupted, "the machine was too fast for the timer: raise the number of steps"
-    assert read_checkpoint(run.last_checkpoint).header.step == outcome.step
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    steps, add = [], Meters.add
+
+    def interrupt_in_step_13(meters: Meters, scalars: Tensor) -> None:
+        add(meters, scalars)
+        steps.append(1)
+        if len(steps) == 13:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Meters, "add", interrupt_in_step_13)
+        outcome = loop.train(config, images, run, device=CPU, console=QUIET)
+    assert (outcome.interrupted, outcome.step) == (True, 13)
     checkpoint = read_checkpoint(run.last_checkpoint)
+    assert checkpoint.header.step == 13
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert not loop.train(config, images, run, device=CPU, console=QUIET, resume=checkpoint).interrupted
     assert trace(run) == trace(whole)
 
