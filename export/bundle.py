@@ -29,6 +29,7 @@ from infogan_tool.runtime.errors import OutputExistsError, RunError
 from infogan_tool.runtime.files import write_aside
 from infogan_tool.train.checkpoint import load_networks, read_checkpoint
 from infogan_tool.train.config import config_digest
+from infogan_tool.train.loop import stages_of
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.run import RunFolder
 
@@ -162,10 +163,21 @@ def _training_record(config: TrainConfig, checkpoint: Checkpoint, info: dict[str
         "seed": config.seed,
         "data": data,
         "steps": checkpoint.header.step,
-        "images_seen": checkpoint.header.step * config.schedule.batch_size,
+        "stages": _stages_done(config, checkpoint.header.step, data),
         "config_digest": config_digest(config),
         "config": values,
     }
+
+
+def _stages_done(config: TrainConfig, steps: int, data: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    """Return name, steps done and batch size of each stage that began."""
+    count, left, done = int(data["images"]) if data else 0, steps, []
+    for stage in stages_of(config) if count else []:
+        mine = min(left, stage.count_steps(config, count))
+        left -= mine
+        if mine:
+            done.append({"name": stage.name, "steps": mine, "batch_size": stage.batch_size_of(config)})
+    return done
 
 
 def _versions() -> dict[str, str]:

@@ -46,7 +46,8 @@ def test_bundle_says_where_it_comes_from(run_path: Path, bundle_path: Path) -> N
     assert metadata.latent == config.latent
     assert metadata.training["config_digest"] == config_digest(config)
     assert metadata.training["steps"] == 30
-    assert metadata.training["images_seen"] == 30 * config.schedule.batch_size
+    stage = {"name": "adversarial", "steps": 30, "batch_size": config.schedule.batch_size}
+    assert metadata.training["stages"] == [stage]
     assert metadata.training["data"]["name"] == "mnist"
     assert metadata.parity["tolerance"] == 1e-5
     assert max(metadata.parity["max_abs_difference"].values()) <= 1e-5
