@@ -173,10 +173,10 @@ def _stages_done(config: TrainConfig, steps: int, data: Any) -> list[dict[str, A
     """Return name, steps done and batch size of each stage that began."""
     count, left, done = int(data["images"]) if data else 0, steps, []
     for stage in stages_of(config) if count else []:
-        mine = min(left, stage.count_steps(config, count))
+        mine = min(left, stage.make.count_steps(config, count))
         left -= mine
         if mine:
-            done.append({"name": stage.name, "steps": mine, "batch_size": stage.batch_size_of(config)})
+            done.append({"name": stage.name, "steps": mine, "batch_size": stage.make.batch_size_of(config)})
     return done
 
 

@@ -28,6 +28,7 @@ from infogan_tool.train.networks import build_networks
 from infogan_tool.train.posterior.grouping import ConsistencyStage, RefinementStage
 from infogan_tool.train.posterior.neighbours import NeighboursStage
 from infogan_tool.train.posterior.pretext import PretextStage
+from infogan_tool.train.posterior.selection import SelectionStage
 from infogan_tool.train.stage import Session, Stage
 
 if TYPE_CHECKING:
@@ -61,14 +62,33 @@ def data_digest(images: Tensor) -> str:
     return digest.hexdigest()
 
 
-def stages_of(config: TrainConfig) -> list[type[Stage]]:
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """A stage of a run, before it begins."""
+
+    make: type[Stage]
+    round: int
+    """Which repetition of the posterior's stages it belongs to."""
+    rounds: int
+    """How many there are."""
+
+    @property
+    def name(self) -> str:
+        """As shown and as written into checkpoints; unique in a run."""
+        return self.make.name if self.rounds == 1 else f"{self.make.name}-{self.round + 1}"
+
+
+def stages_of(config: TrainConfig) -> list[PlannedStage]:
     """Return the stages of a run, in order."""
-    stages: list[type[Stage]] = []
-    if config.finds_posterior:
-        stages += [PretextStage, NeighboursStage, ConsistencyStage, RefinementStage]
-    stages.append(AdversarialStage)
+    stages: list[PlannedStage] = []
+    if config.posterior is not None and config.finds_posterior:
+        rounds = config.posterior.rounds
+        parts: list[type[Stage]] = [PretextStage, NeighboursStage, ConsistencyStage, RefinementStage]
+        stages += [PlannedStage(part, r, rounds) for r in range(rounds) for part in parts]
+        stages.append(PlannedStage(SelectionStage, 0, 1))
+    stages.append(PlannedStage(AdversarialStage, 0, 1))
     if config.consolidation is not None:
-        stages.append(ConsolidationStage)
+        stages.append(PlannedStage(ConsolidationStage, 0, 1))
     return stages
 
 
@@ -78,7 +98,7 @@ def total_steps(config: TrainConfig, count: int) -> int:
     Raises:
         DataError: There are fewer pictures than one batch.
     """
-    return sum(stage.count_steps(config, count) for stage in stages_of(config))
+    return sum(stage.make.count_steps(config, count) for stage in stages_of(config))
 
 
 def train(
@@ -112,7 +132,7 @@ def train(
     """
     # Build everything from the seed.
     digest = data_digest(images)
-    plan = [(make, make.count_steps(config, len(images))) for make in stages_of(config)]
+    plan = [(stage, stage.make.count_steps(config, len(images))) for stage in stages_of(config)]
     torch.manual_seed(config.seed)
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1]).to(device)
     session = Session(config=config, networks=networks, images=images.to(device))
@@ -121,7 +141,7 @@ def train(
     resumed_stage = None
     if resume is not None:
         resumed_stage = resume.header.stage
-        if resumed_stage not in [make.name for make, _ in plan]:
+        if resumed_stage not in [planned.name for planned, _ in plan]:
             raise RunError(
                 f"{resume.path} was written in a stage that this config does not have: {resumed_stage}"
             )
@@ -131,12 +151,17 @@ def train(
             )
         load_session(session, resume)
         done_before = resume.header.step - resume.header.stage_step
-        if done_before != sum(n for _, n in plan[: [make.name for make, _ in plan].index(resumed_stage)]):
+        if done_before != sum(
+            n for _, n in plan[: [planned.name for planned, _ in plan].index(resumed_stage)]
+        ):
             raise RunError(
                 f"{run} is in its stage {resumed_stage}: its earlier stages cannot be made longer or shorter "
                 "any more; train anew for that"
             )
-        at, ends_at = resume.header.stage_step, next(n for make, n in plan if make.name == resumed_stage)
+        at, ends_at = (
+            resume.header.stage_step,
+            next(n for planned, n in plan if planned.name == resumed_stage),
+        )
         goes_on = at < ends_at and at % config.schedule.log_every
         run.cut_metrics(resume.header.step, (resumed_stage, at) if goes_on else None)
 
@@ -147,14 +172,17 @@ def train(
         ProgressDisplay(console, num_stages=len(plan), total_steps=last_step) as display,
         _stop_signals() as stop,
     ):
-        for make_stage, steps in plan:
-            if resumed_stage not in (None, make_stage.name):
+        for planned, steps in plan:
+            if resumed_stage not in (None, planned.name):
                 before += steps
                 continue
-            stage = make_stage(session)
+            session.round = planned.round
+            stage = planned.make(session)
             resumes = resume if resumed_stage else None
             resumed_stage = None
-            part = _StagePart(stage, steps, before, run=run, digest=digest, log=log, display=display)
+            part = _StagePart(
+                stage, planned.name, steps, before, run=run, digest=digest, log=log, display=display
+            )
             before += part.run_steps(stop, console, resumes)
             if stop.is_set():
                 break
@@ -168,6 +196,7 @@ class _StagePart:
     def __init__(
         self,
         stage: Stage,
+        name: str,
         steps: int,
         before: int,
         *,
@@ -176,7 +205,7 @@ class _StagePart:
         log: MetricsLog,
         display: ProgressDisplay,
     ) -> None:
-        self.stage, self.steps, self.before = stage, steps, before
+        self.stage, self.name, self.steps, self.before = stage, name, steps, before
         self.run, self.digest, self.log, self.display = run, digest, log, display
         self.schedule = stage.session.config.schedule
         self.done = 0
@@ -187,9 +216,11 @@ class _StagePart:
         stage = self.stage
         if resume is not None:
             self._restore(resume, console)
-        elif stage.draws:
-            stage.write_samples(self.run.sample_sheet(self.before))
-        self.display.begin(stage.name, self.steps, stage.steps_per_epoch)
+        else:
+            stage.begin()
+            if stage.draws:
+                stage.write_samples(self.run.sample_sheet(self.before))
+        self.display.begin(self.name, self.steps, stage.steps_per_epoch)
         clock = _Clock(self.done, stage.batch_size)
         while self.done < self.steps and not stop.is_set():
             try:
@@ -213,7 +244,7 @@ class _StagePart:
     def _report(self, clock: _Clock) -> None:
         record: dict[str, Any] = {
             "step": self.before + self.done,
-            "stage": self.stage.name,
+            "stage": self.name,
             "stage_step": self.done,
             "Progress/epoch": self.done / self.stage.steps_per_epoch,
             "Progress/kimg": self.done * self.stage.batch_size / 1000,
@@ -229,7 +260,7 @@ class _StagePart:
         step = self.before + self.done
         header = CheckpointHeader(
             schema_version=CHECKPOINT_SCHEMA,
-            stage=self.stage.name,
+            stage=self.name,
             stage_step=self.done,
             step=step,
             meter_count=self.stage.meters.count,

@@ -92,6 +92,7 @@ def mnist() -> dict[str, Any]:
             "augment": {"affine": 0.3},
             "precision": "auto",
             "posterior": {
+                "rounds": 3,
                 "batch_size": 512,
                 "pretext": {
                     "epochs": 6.0,

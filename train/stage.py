@@ -36,8 +36,17 @@ class Session:
     """On the device."""
     images: Tensor
     """``(N, C, H, W)`` uint8, on the device."""
+    round: int = 0
+    """Which repetition of the posterior's stages this is, from 0."""
     artifacts: dict[str, Tensor] = field(default_factory=dict)
     """Tensors that one stage leaves for a later one; part of every checkpoint."""
+
+    @property
+    def seed(self) -> int:
+        """The run's seed, or one made from it and the round: every round has its own weights and order."""
+        if not self.round:
+            return self.config.seed
+        return _mixed_seed(f"round {self.config.seed} {self.round}")
 
     @property
     def device(self) -> torch.device:
@@ -66,7 +75,8 @@ class Stage(ABC):
     def __init__(self, session: Session) -> None:
         self.session = session
         self.batch_size = self.batch_size_of(session.config)
-        self.rng = torch.Generator(session.device).manual_seed(session.config.seed)
+        self.seed = session.seed
+        self.rng = torch.Generator(session.device).manual_seed(self.seed)
         self.meters = Meters(self.scalar_names(session.config), session.device)
         self._order, self._order_epoch = torch.empty(0, dtype=torch.long), -1
 
@@ -89,6 +99,9 @@ class Stage(ABC):
     def steps_per_epoch(self) -> int:
         """Steps in one pass over the pictures."""
         return whole_batches(len(self.session.images), self.batch_size)
+
+    def begin(self) -> None:  # noqa: B027 - most stages take things as they are
+        """Prepare what the stage works on, before its first step; a resumed stage does not begin again."""
 
     @abstractmethod
     def step(self, index: int) -> None:
@@ -125,13 +138,16 @@ class Stage(ABC):
         """Return the numbers of the pictures of step ``index``; they depend on seed and ``index`` alone."""
         epoch, place = divmod(index, self.steps_per_epoch)
         if epoch != self._order_epoch:
-            text = f"order {self.session.config.seed} {epoch}"
-            mixed = hashlib.sha256(text.encode()).digest()[:7]
-            rng = torch.Generator(self.session.device).manual_seed(int.from_bytes(mixed))
+            seed = _mixed_seed(f"order {self.seed} {epoch}")
+            rng = torch.Generator(self.session.device).manual_seed(seed)
             count = len(self.session.images)
             self._order = torch.randperm(count, generator=rng, device=self.session.device)
             self._order_epoch = epoch
         return self._order[place * self.batch_size : (place + 1) * self.batch_size]
+
+
+def _mixed_seed(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
 
 
 def whole_batches(count: int, batch_size: int) -> int:

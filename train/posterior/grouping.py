@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from infogan_tool.train.augment import random_view
 from infogan_tool.train.averaging import average_into, averaged_copy
+from infogan_tool.train.posterior.candidates import keep_candidate
 from infogan_tool.train.posterior.neighbours import NEIGHBOURS
 from infogan_tool.train.posterior.steps import CycledAdam
 from infogan_tool.train.stage import Session, Stage, whole_batches
@@ -71,7 +72,8 @@ class ConsistencyStage(_GroupingStage):
 
     def step(self, index: int) -> None:
         """Draw a neighbour for each picture and pull their posteriors together, for each head."""
-        config, near = _config(self.session.config).consistency, self.session.artifacts[NEIGHBOURS]
+        config = _config(self.session.config).consistency
+        near = self.session.artifacts[f"{NEIGHBOURS}.{self.session.round}"]
         mine = self.batch(index)
         pick = torch.randint(near.shape[1], (len(mine),), generator=self.rng, device=self.rng.device)
         images = self.session.pictures(torch.cat([mine, near[mine, pick].long()]))
@@ -108,7 +110,7 @@ def _new_heads(session: Session, count: int) -> nn.ModuleList:
     head = session.networks.branches[0].logits
     assert head is not None
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(session.config.seed)
+        torch.manual_seed(session.seed)
         heads = [nn.Conv2d(head.in_channels, head.out_channels, 1) for _ in range(count)]
     return nn.ModuleList(heads).to(session.device)
 
@@ -154,8 +156,9 @@ class RefinementStage(_GroupingStage):
         self._average.load_state_dict(tensors)
 
     def finish(self) -> None:
-        """Put the averaged weights in the place of the last ones."""
+        """Put the averaged weights in the place of the last ones, and lay the result aside for the choice."""
         self._branch.load_state_dict(self._average.state_dict())
+        keep_candidate(self.session)
 
 
 def neighbour_disagreement(first: Tensor, second: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["NEIGHBOURS", "NeighboursStage", "principal_directions"]
 
 NEIGHBOURS: Final = "neighbours"
-"""Name of the artifact: ``(N, count)`` int32, nearest first."""
+"""Name of the artifact, with the round behind a dot: ``(N, count)`` int32, nearest first."""
 _CHUNK: Final = 1000
 
 
@@ -75,7 +75,7 @@ class NeighboursStage(Stage):
 
     def finish(self) -> None:
         """Leave the neighbours for the next stage."""
-        self.session.artifacts[NEIGHBOURS] = self._found
+        self.session.artifacts[f"{NEIGHBOURS}.{self.session.round}"] = self._found
 
     @torch.no_grad()
     def _encode(self) -> Tensor:

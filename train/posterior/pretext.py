@@ -31,7 +31,7 @@ class PretextStage(Stage):
         self._encoder = session.networks.branches[0].layers.train()
         width = session.config.networks.q_features
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(session.config.seed)
+            torch.manual_seed(self.seed)
             projection = nn.Sequential(
                 nn.Linear(width, width, bias=False),
                 nn.BatchNorm1d(width),
@@ -58,6 +58,13 @@ class PretextStage(Stage):
     def scalar_names(cls, config: TrainConfig) -> list[str]:
         """Return the one scalar's name."""
         return ["Loss/pretext"]
+
+    def begin(self) -> None:
+        """Give every round but the first weights of its own."""
+        if self.session.round:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.seed)
+                self.session.networks.branches[0].apply(_draw_again)
 
     def step(self, index: int) -> None:
         """Change each picture twice and pull the two together."""
@@ -91,6 +98,11 @@ def contrastive_loss(projected: Tensor, temperature: float) -> Tensor:
     itself = torch.eye(2 * count, dtype=torch.bool, device=projected.device)
     partner = torch.arange(2 * count, device=projected.device).roll(count)
     return F.cross_entropy(similarity.masked_fill(itself, -torch.inf), partner)
+
+
+def _draw_again(module: nn.Module) -> None:
+    if isinstance(module, (nn.Conv2d, nn.BatchNorm2d)):
+        module.reset_parameters()
 
 
 def _config(config: TrainConfig) -> PretextConfig:
