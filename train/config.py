@@ -181,7 +181,7 @@ class PosteriorConfig(_Table):
     """How Q(k1|x) is found on real pictures before the adversarial game, in which it then stands still."""
 
     rounds: int = Field(ge=1, le=20)
-    """How often the stages are done, from other weights; the best result is kept, by a score without labels."""
+    """How often the stages are done, from other weights; the best result is kept, without labels."""
     batch_size: int = Field(ge=2)
     """Pictures per step of these stages."""
     pretext: PretextConfig
