@@ -13,10 +13,9 @@ Four stages in this order, and a choice. Each works on the encoder of a separate
 `refinement`
     The mutual information between the categories of two weakly changed views is raised (IIC,
     arXiv:1807.06653), and the weights are averaged over the steps.
-
 `selection`
-    All of that is done several times from other weights, and the result is kept whose categories agree most over
-    the neighbours of all rounds.
+    All of that is done several times from other weights, and the result is kept whose categories agree most
+    over the neighbours of all rounds.
 
 docs/recipe.md has the equations, why each stage is there, and what was measured.
 """
