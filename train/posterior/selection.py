@@ -13,6 +13,7 @@ the categories are told apart and used alike, as the prior of the code says they
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -73,6 +74,11 @@ class SelectionStage(Stage):
         scores = [neighbour_information(logits.argmax(dim=1), graph, logits.shape[1]) for graph in graphs]
         self._scores[index] = torch.stack(scores).mean()
         self.meters.add(self._scores[index].reshape(1))
+
+    def scalars(self) -> dict[str, float]:
+        """Return each round's score, those to come left out."""
+        known = enumerate(self._scores.tolist())
+        return {f"MI/neighbours-{i + 1}": score for i, score in known if math.isfinite(score)}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return none."""
