@@ -140,30 +140,14 @@ def train(
     # Go on where a checkpoint left off.
     resumed_stage = None
     if resume is not None:
-        resumed_stage = resume.header.stage
-        if resumed_stage not in [planned.name for planned, _ in plan]:
-            raise RunError(
-                f"{resume.path} was written in a stage that this config does not have: {resumed_stage}"
-            )
         if resume.header.data_digest != digest:
             raise RunError(
-                f"{resume.path} was trained on other pictures: give the same --data as at the start"
+                f"{resume.path} is of a run on other pictures: give the same --data as at the start"
             )
+        resumed_stage = resume.header.stage
+        ends_at = _steps_of_resumed(resume, plan)
         load_session(session, resume)
-        done_before = resume.header.step - resume.header.stage_step
-        if done_before != sum(
-            n for _, n in plan[: [planned.name for planned, _ in plan].index(resumed_stage)]
-        ):
-            raise RunError(
-                f"{run} is in its stage {resumed_stage}: its earlier stages cannot be made longer or shorter "
-                "any more; train anew for that"
-            )
-        at, ends_at = (
-            resume.header.stage_step,
-            next(n for planned, n in plan if planned.name == resumed_stage),
-        )
-        goes_on = at < ends_at and at % config.schedule.log_every
-        run.cut_metrics(resume.header.step, (resumed_stage, at) if goes_on else None)
+        run.cut_metrics(resume.header.step, _interval_that_goes_on(config, resume, ends_at))
 
     # Train, stage after stage.
     last_step, before = sum(steps for _, steps in plan), 0
@@ -188,6 +172,28 @@ def train(
                 break
             stage.finish()
     return TrainOutcome(step=before, total_steps=last_step, interrupted=before < last_step)
+
+
+def _steps_of_resumed(resume: Checkpoint, plan: list[tuple[PlannedStage, int]]) -> int:
+    """Return the steps of the stage that a checkpoint was written in, once its place in the plan is right."""
+    header, before = resume.header, 0
+    for planned, steps in plan:
+        if planned.name == header.stage:
+            if before != header.step - header.stage_step:
+                raise RunError(
+                    f"{resume.path} was written in stage {header.stage}: the earlier stages cannot be made "
+                    "longer or shorter any more; train anew for that"
+                )
+            return steps
+        before += steps
+    raise RunError(f"{resume.path} was written in a stage that this config does not have: {header.stage}")
+
+
+def _interval_that_goes_on(config: TrainConfig, resume: Checkpoint, ends_at: int) -> tuple[str, int] | None:
+    """Return stage and step of a metrics line that the end of an earlier, shorter schedule wrote too soon."""
+    header = resume.header
+    cut_short = header.stage_step < ends_at and header.stage_step % config.schedule.log_every
+    return (header.stage, header.stage_step) if cut_short else None
 
 
 class _StagePart:

@@ -161,7 +161,7 @@ def test_other_pictures_are_refused_on_resume(
     run = begin(small({"schedule": {"epochs": 1}}), images, tmp_path / "run")
     changed = images.clone()
     changed[5, 0, 3, 3] += 1
-    with pytest.raises(RunError, match="other pictures"):
+    with pytest.raises(RunError, match="on other pictures"):
         loop.train(
             small(), changed, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint)
         )
