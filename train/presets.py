@@ -75,7 +75,7 @@ def compact() -> dict[str, Any]:
 
 
 def mnist() -> dict[str, Any]:
-    """Categories first, then the game: right categories on every seed, minutes on a CPU; docs/recipe.md.
+    """Categories first, then the game; ten minutes on two cores; docs/recipe.md.
 
     Q has encoders of its own. The one of the first categorical code is trained on real pictures without
     labels, and stands still while G learns to draw what it reads; the other learns the styles with G. Nothing
