@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import warnings
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Final
 
 import onnx
@@ -41,7 +43,8 @@ def to_onnx(graph: GeneratorGraph | EncoderGraph, *, bundle_id: str, metadata_js
     # A forward of *args gets its dynamic shapes as one tuple; one of a named argument gets them by position.
     per_input = tuple({0: batch} for _ in inputs)
     is_variadic = len(graph.input_shapes) > 1 or "images" not in graph.input_shapes
-    with warnings.catch_warnings():
+    # Older exporters print how many rewrite rules they applied; standard output belongs to our own results.
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         # Several inputs share one batch axis, which the exporter notes once for each; and what it says to
         # itself of coming releases is no business of ours.
         warnings.filterwarnings(
