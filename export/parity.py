@@ -67,7 +67,7 @@ def check_parity(
         Every comparison made.
 
     Raises:
-        ParityError: A comparison failed; the message is the table of all that did.
+        ParityError: A comparison failed; its details are the rows of all that did.
     """
     differences = [
         d for name, (graph, content) in graphs.items() for d in _compare(networks, name, graph, content)

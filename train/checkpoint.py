@@ -1,8 +1,8 @@
 """Checkpoints: one safetensors file each, tensors with a JSON header, never a pickled object.
 
-A checkpoint holds all that the next step depends on: weights, BatchNorm statistics, both optimizers, the
-random states and the sums of the current logging interval. A run cut in two and resumed therefore writes the
-same numbers as an uncut one.
+A checkpoint holds all that the next step depends on: weights, BatchNorm statistics, the stage's optimizers and
+what earlier stages left, the random states and the sums of the current logging interval. A run cut in two and
+resumed therefore writes the same numbers as an uncut one.
 """
 
 from __future__ import annotations
@@ -85,6 +85,15 @@ class Checkpoint:
         Raises:
             RunError: The checkpoint is of another config.
         """
+        try:
+            return self._restore(stage)
+        except RunError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise RunError(f"{self.path} does not fit the run's config: {reason}") from error
+
+    def _restore(self, stage: Stage) -> bool:
         for name, optimizer in stage.optimizers().items():
             _load_optimizer(optimizer, self.part(name), self.path)
         stage.load_tensors(self.part("stage"))

@@ -147,6 +147,7 @@ def train(
         resumed_stage = resume.header.stage
         ends_at = _steps_of_resumed(resume, plan)
         load_session(session, resume)
+        run.write_config(config)  # its schedule may be longer now; a refused one has changed nothing
         run.cut_metrics(resume.header.step, _interval_that_goes_on(config, resume, ends_at))
 
     # Train, stage after stage.

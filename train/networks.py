@@ -86,14 +86,9 @@ class Trunk(nn.Module):
 
     def __init__(self, config: TrainConfig, image: ImageSpec) -> None:
         super().__init__()
-        leak, widths = config.networks.leak, _widths(config, image.size)
-        full_map = image.size // 2 ** len(widths)
         # No BatchNorm on the first layer: D has to see the pictures' own brightness.
-        blocks: list[nn.Module] = [nn.Conv2d(image.channels, widths[0], 4, 2, 1), nn.LeakyReLU(leak)]
-        for narrow, wide in pairwise(widths):
-            blocks += _down(narrow, wide, leak, kernel=4, stride=2, padding=1)
-        blocks += _down(widths[-1], config.networks.full_width, leak, kernel=full_map)
-        self.layers = nn.Sequential(*blocks)
+        layers = _encoder_layers(config, image, config.networks.full_width, norm_first=False)
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the features of pictures."""
@@ -187,7 +182,8 @@ def _separate_q(config: TrainConfig, image: ImageSpec) -> list[QBranch]:
     ]
     return [
         QBranch(
-            _encoder_layers(config, image, width),
+            # BatchNorm on the first layer too: what a picture shows is not a matter of its brightness.
+            _encoder_layers(config, image, width, norm_first=True),
             width,
             num_logits=num_logits,
             continuous=continuous,
@@ -198,13 +194,19 @@ def _separate_q(config: TrainConfig, image: ImageSpec) -> list[QBranch]:
     ]
 
 
-def _encoder_layers(config: TrainConfig, image: ImageSpec, width: int) -> list[nn.Module]:
-    # As D's trunk, but BatchNorm is on every layer: what a picture shows is not a matter of its brightness.
-    leak, widths = config.networks.leak, [image.channels, *_widths(config, image.size)]
-    layers: list[nn.Module] = []
+def _encoder_layers(
+    config: TrainConfig, image: ImageSpec, width: int, *, norm_first: bool
+) -> list[nn.Module]:
+    """Pictures to ``width`` features: a halving convolution for each width, then one over the whole map."""
+    leak, widths = config.networks.leak, _widths(config, image.size)
+    halving = {"kernel": 4, "stride": 2, "padding": 1}
+    if norm_first:
+        layers = _down(image.channels, widths[0], leak, **halving)
+    else:
+        layers = [nn.Conv2d(image.channels, widths[0], 4, 2, 1), nn.LeakyReLU(leak)]
     for narrow, wide in pairwise(widths):
-        layers += _down(narrow, wide, leak, kernel=4, stride=2, padding=1)
-    return layers + _down(widths[-1], width, leak, kernel=image.size // 2 ** (len(widths) - 1))
+        layers += _down(narrow, wide, leak, **halving)
+    return layers + _down(widths[-1], width, leak, kernel=image.size // 2 ** len(widths))
 
 
 def build_networks(config: TrainConfig, *, size: int, channels: int) -> Networks:

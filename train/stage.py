@@ -17,6 +17,7 @@ from infogan_tool.runtime.errors import DataError
 from infogan_tool.train.meters import Meters
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from torch import Tensor
@@ -58,6 +59,11 @@ class Session:
         image = self.networks.image
         scale = (image.high - image.low) / 255
         return self.images[index].to(torch.float32).mul_(scale).add_(image.low)
+
+    def in_chunks(self, size: int) -> Iterator[Tensor]:
+        """Give all pictures in order, ``size`` at a time."""
+        for index in torch.split(torch.arange(len(self.images), device=self.device), size):
+            yield self.pictures(index)
 
 
 class Stage(ABC):

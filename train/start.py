@@ -148,9 +148,6 @@ def resume_training(
         raise RunError(
             f"{run} is done ({done} of {last_step} steps): give a greater --epochs or --steps to go on"
         )
-    if checkpoint.header.data_digest != data_digest(images.images):
-        raise RunError(f"the pictures of {config.data.source} are not those that {run} was trained on")
-    run.write_config(config)
     console.print(f"run: {run}, going on at step {done}", highlight=False, markup=False, soft_wrap=True)
     outcome = train(
         config,

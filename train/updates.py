@@ -80,7 +80,6 @@ class Updates:
 
     def __init__(self, networks: Networks, config: TrainConfig, rng: torch.Generator) -> None:
         self.networks = networks
-        self.seed = config.seed
         self._rng = rng
         self._view = config.augment
         device = rng.device
@@ -89,9 +88,8 @@ class Updates:
         self._num_categorical = len(config.latent.categorical)
         rates = config.optimizer
         self._d_parameters = [*networks.trunk.parameters(), *networks.d_head.parameters()]
-        if (
-            config.finds_posterior
-        ):  # Q(k1|x) was found on real pictures: G follows it, not the other way round
+        if config.finds_posterior:
+            # Q(k1|x) was found on real pictures: G follows it, not the other way round.
             networks.branches[0].eval().requires_grad_(False)
         self._g_parameters = [*networks.generator.parameters(), *_learning(networks.q)]
         betas = (rates.beta1, rates.beta2)

@@ -233,10 +233,28 @@ def test_longer_game_after_consolidation_is_refused(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "run", small_preset(), "shapes")
     loop.train(small_preset(), images, run, device=CPU, console=QUIET)
     longer = small_preset({"schedule": {"steps": 40}})
+    metrics = run.metrics.read_bytes()
     with pytest.raises(RunError, match="earlier stages"):
         loop.train(
             longer, images, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint)
         )
+    assert run.read_config() == small_preset(), "a refused run is as it was"
+    assert run.metrics.read_bytes() == metrics
+
+
+@pytest.mark.parametrize("lost", ["meters/sums", "rng/stage", "stage/losses"])
+def test_checkpoint_that_lacks_a_tensor_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    images, _ = shapes(300)
+    run = RunFolder.create(tmp_path / "run", small_preset(), "shapes")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_stop_signals", lambda: stop_after(50))  # in the consistency stage
+        loop.train(small_preset(), images, run, device=CPU, console=QUIET)
+    checkpoint = read_checkpoint(run.last_checkpoint)
+    del checkpoint.tensors[lost]
+    with pytest.raises(RunError, match="does not fit the run's config"):
+        loop.train(small_preset(), images, run, device=CPU, console=QUIET, resume=checkpoint)
 
 
 def test_consolidation_makes_q_read_what_is_drawn(tmp_path: Path) -> None:

@@ -81,8 +81,7 @@ class NeighboursStage(Stage):
     def _encode(self) -> Tensor:
         session = self.session
         encoder = session.networks.branches[0].layers.eval()
-        chunks = torch.split(torch.arange(len(session.images), device=session.device), _CHUNK)
-        return torch.cat([encoder(session.pictures(chunk)).flatten(1) for chunk in chunks])
+        return torch.cat([encoder(pictures).flatten(1) for pictures in session.in_chunks(_CHUNK)])
 
 
 def principal_directions(features: Tensor, dimensions: int) -> Tensor:

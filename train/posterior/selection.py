@@ -67,9 +67,8 @@ class SelectionStage(Stage):
         session = self.session
         take_up_candidate(session, index)
         branch = session.networks.branches[0].eval()
-        chunks = torch.split(torch.arange(len(session.images), device=session.device), _CHUNK)
         with torch.no_grad():
-            logits = torch.cat([branch(session.pictures(chunk)).logits for chunk in chunks])
+            logits = torch.cat([branch(pictures).logits for pictures in session.in_chunks(_CHUNK)])
         graphs = [session.artifacts[f"{NEIGHBOURS}.{r}"] for r in range(_rounds(session.config))]
         scores = [neighbour_information(logits.argmax(dim=1), graph, logits.shape[1]) for graph in graphs]
         self._scores[index] = torch.stack(scores).mean()
