@@ -1,6 +1,6 @@
 """Checkpoints: one safetensors file each, tensors with a JSON header, never a pickled object.
 
-A checkpoint holds all that the next step depends on: weights, BatchNorm statistics, the stage's optimizers and
+A checkpoint holds all that the next step depends on: weights, BatchNorm statistics, the stage's optimizers,
 what earlier stages left, the random states and the sums of the current logging interval. A run cut in two and
 resumed therefore writes the same numbers as an uncut one.
 """
