@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 __all__ = [
-    "ConsistencyConfig",
     "ConsolidationConfig",
     "DataConfig",
+    "GroupingConfig",
     "NeighboursConfig",
     "NetworkConfig",
     "ObjectiveConfig",
@@ -141,29 +141,29 @@ class PretextConfig(_Table):
 class NeighboursConfig(_Table):
     """The pictures nearest to each."""
 
-    count: int = Field(ge=1, le=1000)
-    """How many."""
     dimensions: int = Field(ge=1)
-    """Principal directions of the features that distances are measured on."""
+    """Principal directions of the features that candidates are looked for on."""
+    candidates: int = Field(ge=1, le=1000)
+    """How many are compared by deformation."""
+    count: int = Field(ge=1, le=1000)
+    """How many of them are neighbours."""
+    displacement: int = Field(ge=0, le=8)
+    """Pixels, across plus down, that a part of a candidate may be off."""
 
 
-class ConsistencyConfig(_Table):
-    """A picture and its neighbours fall into one category."""
+class GroupingConfig(_Table):
+    """The graph of neighbours is cut into as many groups as the code has categories."""
 
-    epochs: float = Field(ge=0)
-    """Passes over the data."""
-    learning_rate: float = Field(gt=0)
-    """Greatest rate of the cycle."""
-    entropy_weight: float = Field(ge=0)
-    """Weight of the categories' balance."""
-    heads: int = Field(ge=1, le=100)
-    """Category heads that learn side by side on the one encoder; the one with the lowest loss stays."""
-    view: ViewConfig
-    """Weak: different things must not be pulled together."""
+    directions: int = Field(ge=2, le=1000)
+    """Width of the graph's spectral embedding."""
+    clusters: int = Field(ge=2, le=2000)
+    """Small clusters that are merged into groups; fewer where there are few pictures."""
+    tries: int = Field(ge=1, le=100)
+    """Cuts from different small clusters; the one of the greatest information stays."""
 
 
 class RefinementConfig(_Table):
-    """Two views of a picture say the same of its category, and as much as they can."""
+    """Q learns the groups, and to say the same, and as much as it can, of two views of a picture."""
 
     epochs: float = Field(ge=0)
     """Passes over the data."""
@@ -171,8 +171,10 @@ class RefinementConfig(_Table):
     """Greatest rate of the cycle."""
     average_decay: float = Field(ge=0, lt=1)
     """Share of the averaged weights that stays at each step."""
+    grouping_weight: float = Field(ge=0)
+    """Weight of the cross-entropy with the groups."""
     view: ViewConfig
-    """Weak."""
+    """Weak: different things must not be pulled together."""
     second_view: ViewConfig
     """Weaker."""
 
@@ -180,15 +182,13 @@ class RefinementConfig(_Table):
 class PosteriorConfig(_Table):
     """How Q(k1|x) is found on real pictures before the adversarial game, in which it then stands still."""
 
-    rounds: int = Field(ge=1, le=20)
-    """How often the stages are done, from other weights; the best result is kept, without labels."""
     batch_size: int = Field(ge=2)
-    """Pictures per step of these stages."""
+    """Pictures per step of pretext and refinement."""
     pretext: PretextConfig
     """First stage."""
     neighbours: NeighboursConfig
     """Second stage."""
-    consistency: ConsistencyConfig
+    grouping: GroupingConfig
     """Third stage."""
     refinement: RefinementConfig
     """Fourth stage."""

@@ -25,10 +25,10 @@ from infogan_tool.train.checkpoint import (
 from infogan_tool.train.consolidation import ConsolidationStage
 from infogan_tool.train.monitor import MetricsLog, ProgressDisplay
 from infogan_tool.train.networks import build_networks
-from infogan_tool.train.posterior.grouping import ConsistencyStage, RefinementStage
+from infogan_tool.train.posterior.grouping import GroupingStage
 from infogan_tool.train.posterior.neighbours import NeighboursStage
 from infogan_tool.train.posterior.pretext import PretextStage
-from infogan_tool.train.posterior.selection import SelectionStage
+from infogan_tool.train.posterior.refinement import RefinementStage
 from infogan_tool.train.stage import Session, Stage
 
 if TYPE_CHECKING:
@@ -62,33 +62,14 @@ def data_digest(images: Tensor) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedStage:
-    """A stage of a run, before it begins."""
-
-    make: type[Stage]
-    round: int
-    """Which repetition of the posterior's stages it belongs to."""
-    rounds: int
-    """How many there are."""
-
-    @property
-    def name(self) -> str:
-        """As shown and as written into checkpoints; unique in a run."""
-        return self.make.name if self.rounds == 1 else f"{self.make.name}-{self.round + 1}"
-
-
-def stages_of(config: TrainConfig) -> list[PlannedStage]:
+def stages_of(config: TrainConfig) -> list[type[Stage]]:
     """Return the stages of a run, in order."""
-    stages: list[PlannedStage] = []
-    if config.posterior is not None and config.finds_posterior:
-        rounds = config.posterior.rounds
-        parts: list[type[Stage]] = [PretextStage, NeighboursStage, ConsistencyStage, RefinementStage]
-        stages += [PlannedStage(part, r, rounds) for r in range(rounds) for part in parts]
-        stages.append(PlannedStage(SelectionStage, 0, 1))
-    stages.append(PlannedStage(AdversarialStage, 0, 1))
+    stages: list[type[Stage]] = []
+    if config.finds_posterior:
+        stages += [PretextStage, NeighboursStage, GroupingStage, RefinementStage]
+    stages.append(AdversarialStage)
     if config.consolidation is not None:
-        stages.append(PlannedStage(ConsolidationStage, 0, 1))
+        stages.append(ConsolidationStage)
     return stages
 
 
@@ -98,7 +79,7 @@ def total_steps(config: TrainConfig, count: int) -> int:
     Raises:
         DataError: There are fewer pictures than one batch.
     """
-    return sum(stage.make.count_steps(config, count) for stage in stages_of(config))
+    return sum(stage.count_steps(config, count) for stage in stages_of(config))
 
 
 def train(
@@ -132,7 +113,7 @@ def train(
     """
     # Build everything from the seed.
     digest = data_digest(images)
-    plan = [(stage, stage.make.count_steps(config, len(images))) for stage in stages_of(config)]
+    plan = [(stage, stage.count_steps(config, len(images))) for stage in stages_of(config)]
     torch.manual_seed(config.seed)
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1]).to(device)
     session = Session(config=config, networks=networks, images=images.to(device))
@@ -157,17 +138,14 @@ def train(
         ProgressDisplay(console, num_stages=len(plan), total_steps=last_step) as display,
         _stop_signals() as stop,
     ):
-        for planned, steps in plan:
-            if resumed_stage not in (None, planned.name):
+        for make, steps in plan:
+            if resumed_stage not in (None, make.name):
                 before += steps
                 continue
-            session.round = planned.round
-            stage = planned.make(session)
+            stage = make(session)
             resumes = resume if resumed_stage else None
             resumed_stage = None
-            part = _StagePart(
-                stage, planned.name, steps, before, run=run, digest=digest, log=log, display=display
-            )
+            part = _StagePart(stage, steps, before, run=run, digest=digest, log=log, display=display)
             before += part.run_steps(stop, console, resumes)
             if stop.is_set():
                 break
@@ -175,11 +153,11 @@ def train(
     return TrainOutcome(step=before, total_steps=last_step, interrupted=before < last_step)
 
 
-def _steps_of_resumed(resume: Checkpoint, plan: list[tuple[PlannedStage, int]]) -> int:
+def _steps_of_resumed(resume: Checkpoint, plan: list[tuple[type[Stage], int]]) -> int:
     """Return the steps of the stage that a checkpoint was written in, once its place in the plan is right."""
     header, before = resume.header, 0
-    for planned, steps in plan:
-        if planned.name == header.stage:
+    for stage, steps in plan:
+        if stage.name == header.stage:
             if before != header.step - header.stage_step:
                 raise RunError(
                     f"{resume.path} was written in stage {header.stage}: the earlier stages cannot be made "
@@ -203,7 +181,6 @@ class _StagePart:
     def __init__(
         self,
         stage: Stage,
-        name: str,
         steps: int,
         before: int,
         *,
@@ -212,7 +189,7 @@ class _StagePart:
         log: MetricsLog,
         display: ProgressDisplay,
     ) -> None:
-        self.stage, self.name, self.steps, self.before = stage, name, steps, before
+        self.stage, self.steps, self.before = stage, steps, before
         self.run, self.digest, self.log, self.display = run, digest, log, display
         self.schedule = stage.session.config.schedule
         self.done = 0
@@ -223,11 +200,9 @@ class _StagePart:
         stage = self.stage
         if resume is not None:
             self._restore(resume, console)
-        else:
-            stage.begin()
-            if stage.draws:
-                stage.write_samples(self.run.sample_sheet(self.before))
-        self.display.begin(self.name, self.steps, stage.steps_per_epoch)
+        elif stage.draws:
+            stage.write_samples(self.run.sample_sheet(self.before))
+        self.display.begin(stage.name, self.steps, stage.steps_per_epoch)
         clock = _Clock(self.done, stage.batch_size)
         while self.done < self.steps and not stop.is_set():
             try:
@@ -251,7 +226,7 @@ class _StagePart:
     def _report(self, clock: _Clock) -> None:
         record: dict[str, Any] = {
             "step": self.before + self.done,
-            "stage": self.name,
+            "stage": self.stage.name,
             "stage_step": self.done,
             "Progress/epoch": self.done / self.stage.steps_per_epoch,
             "Progress/kimg": self.done * self.stage.batch_size / 1000,
@@ -267,7 +242,7 @@ class _StagePart:
         step = self.before + self.done
         header = CheckpointHeader(
             schema_version=CHECKPOINT_SCHEMA,
-            stage=self.name,
+            stage=self.stage.name,
             stage_step=self.done,
             step=step,
             meter_count=self.stage.meters.count,

@@ -37,17 +37,8 @@ class Session:
     """On the device."""
     images: Tensor
     """``(N, C, H, W)`` uint8, on the device."""
-    round: int = 0
-    """Which repetition of the posterior's stages this is, from 0."""
     artifacts: dict[str, Tensor] = field(default_factory=dict)
     """Tensors that one stage leaves for a later one; part of every checkpoint."""
-
-    @property
-    def seed(self) -> int:
-        """The run's seed, or one made from it and the round: every round has its own weights and order."""
-        if not self.round:
-            return self.config.seed
-        return _mixed_seed(f"round {self.config.seed} {self.round}")
 
     @property
     def device(self) -> torch.device:
@@ -81,7 +72,7 @@ class Stage(ABC):
     def __init__(self, session: Session) -> None:
         self.session = session
         self.batch_size = self.batch_size_of(session.config)
-        self.seed = session.seed
+        self.seed = session.config.seed
         self.rng = torch.Generator(session.device).manual_seed(self.seed)
         self.meters = Meters(self.scalar_names(session.config), session.device)
         self._order, self._order_epoch = torch.empty(0, dtype=torch.long), -1
@@ -105,9 +96,6 @@ class Stage(ABC):
     def steps_per_epoch(self) -> int:
         """Steps in one pass over the pictures."""
         return whole_batches(len(self.session.images), self.batch_size)
-
-    def begin(self) -> None:  # noqa: B027 - most stages take things as they are
-        """Prepare what the stage works on, before its first step; a resumed stage does not begin again."""
 
     @abstractmethod
     def step(self, index: int) -> None:

@@ -1,4 +1,4 @@
-"""The pictures nearest to each in the encoder's features."""
+"""The pictures nearest to each: near in the encoder's features, then nearest by deformation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from infogan_tool.train.posterior.matching import DeformableMatcher
 from infogan_tool.train.stage import Session, Stage
 
 if TYPE_CHECKING:
@@ -16,21 +17,34 @@ if TYPE_CHECKING:
 __all__ = ["NEIGHBOURS", "NeighboursStage", "principal_directions"]
 
 NEIGHBOURS: Final = "neighbours"
-"""Name of the artifact, with the round behind a dot: ``(N, count)`` int32, nearest first."""
-_CHUNK: Final = 1000
+"""Name of the artifact: ``(N, count)`` int32, nearest first."""
+_CHUNK: Final = 500
+_PAIRS_CPU: Final = 128
+_PAIRS_GPU: Final = 8192
 
 
 class NeighboursStage(Stage):
-    """Brute force by cosine, on the strongest principal directions of the features."""
+    """Candidates by cosine on the strongest principal directions of the features; the best by deformation.
+
+    Features know at once where to look among all pictures, and err about rare shapes; deformation knows
+    better, and would take hours on all pairs.
+    """
 
     name = "neighbours"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._count = _config(session.config).count
-        self._features = principal_directions(self._encode(), _config(session.config).dimensions)
-        count = len(session.images)
-        self._found = torch.zeros(count, self._count, dtype=torch.int32, device=session.device)
+        self._config = _config(session.config)
+        total = len(session.images)
+        self._candidates = min(self._config.candidates, total - 1)
+        self._count = min(self._config.count, self._candidates)
+        self._features = principal_directions(self._encode(), self._config.dimensions)
+        pairs = _PAIRS_GPU if session.device.type == "cuda" else _PAIRS_CPU
+        self._at_a_time = max(1, pairs // self._candidates)
+        self._matcher = DeformableMatcher(
+            session.images, self._config.displacement, self._at_a_time * self._candidates
+        )
+        self._found = torch.zeros(total, self._count, dtype=torch.int32, device=session.device)
 
     @classmethod
     def batch_size_of(cls, config: TrainConfig) -> int:
@@ -44,8 +58,8 @@ class NeighboursStage(Stage):
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:
-        """Return the one scalar's name."""
-        return ["Neighbours/similarity"]
+        """Return the names of the mean cosine, and of the share of candidates' cost that the nearest have."""
+        return ["Neighbours/similarity", "Neighbours/cost_share"]
 
     @property
     def steps_per_epoch(self) -> int:
@@ -54,12 +68,16 @@ class NeighboursStage(Stage):
 
     def step(self, index: int) -> None:
         """Find the neighbours of one chunk of pictures."""
-        rows = slice(index * _CHUNK, (index + 1) * _CHUNK)
-        similarity = self._features[rows] @ self._features.T
-        mine = torch.arange(len(self._features), device=self._features.device)[rows, None]
-        nearest = similarity.scatter_(1, mine, -torch.inf).topk(self._count)
-        self._found[rows] = nearest.indices.to(torch.int32)
-        self.meters.add(nearest.values.mean().reshape(1))
+        total = len(self._features)
+        mine = torch.arange(total, device=self._features.device)[index * _CHUNK : (index + 1) * _CHUNK]
+        similarity = self._features[mine] @ self._features.T
+        similarity.scatter_(1, mine[:, None], -torch.inf)
+        near = similarity.topk(self._candidates)
+        costs = torch.cat([self._costs(*part) for part in self._parts(mine, near.indices)])
+        best = costs.topk(self._count, largest=False)
+        self._found[mine] = near.indices.gather(1, best.indices).to(torch.int32)
+        share = best.values.float().mean() / costs.float().mean().clamp_min(1)
+        self.meters.add(torch.stack([near.values.mean(), share]))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return none."""
@@ -75,7 +93,17 @@ class NeighboursStage(Stage):
 
     def finish(self) -> None:
         """Leave the neighbours for the next stage."""
-        self.session.artifacts[f"{NEIGHBOURS}.{self.session.round}"] = self._found
+        self.session.artifacts[NEIGHBOURS] = self._found
+
+    def _parts(self, mine: Tensor, candidates: Tensor) -> list[tuple[Tensor, Tensor]]:
+        return list(
+            zip(mine.split(self._at_a_time), candidates.split(self._at_a_time), strict=True),
+        )
+
+    def _costs(self, mine: Tensor, candidates: Tensor) -> Tensor:
+        """Return the cost ``(n, candidates)`` of explaining each picture by its candidates."""
+        fixed = mine[:, None].expand_as(candidates).flatten()
+        return self._matcher.costs(fixed, candidates.flatten()).view(candidates.shape)
 
     @torch.no_grad()
     def _encode(self) -> Tensor:

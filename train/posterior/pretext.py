@@ -59,13 +59,6 @@ class PretextStage(Stage):
         """Return the one scalar's name."""
         return ["Loss/pretext"]
 
-    def begin(self) -> None:
-        """Give every round but the first weights of its own."""
-        if self.session.round:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.seed)
-                self.session.networks.branches[0].apply(_draw_again)
-
     def step(self, index: int) -> None:
         """Change each picture twice and pull the two together."""
         config = _config(self.session.config)
@@ -98,11 +91,6 @@ def contrastive_loss(projected: Tensor, temperature: float) -> Tensor:
     itself = torch.eye(2 * count, dtype=torch.bool, device=projected.device)
     partner = torch.arange(2 * count, device=projected.device).roll(count)
     return F.cross_entropy(similarity.masked_fill(itself, -torch.inf), partner)
-
-
-def _draw_again(module: nn.Module) -> None:
-    if isinstance(module, (nn.Conv2d, nn.BatchNorm2d)):
-        module.reset_parameters()
 
 
 def _config(config: TrainConfig) -> PretextConfig:

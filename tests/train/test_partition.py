@@ -1,0 +1,103 @@
+"""Cutting a graph of neighbours: the objective, each move, and graphs whose best cut is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from infogan_tool.train.posterior.partition import (
+    Partition,
+    group_information,
+    merge_clusters,
+    move_clusters,
+    neighbour_graph,
+)
+
+
+def blocks(sizes: list[int], crossing: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours (N, 5), a share ``crossing`` of them anywhere, else of the same block; and the blocks."""
+    rng = np.random.default_rng(seed)
+    block = np.repeat(np.arange(len(sizes)), sizes)
+    mine = [np.flatnonzero(block == b) for b in range(len(sizes))]
+    near = np.stack([rng.choice(mine[b], 5) for b in block])
+    anywhere = rng.random(near.shape) < crossing
+    return np.where(anywhere, rng.integers(0, len(block), near.shape), near), block
+
+
+def joined(links: np.ndarray, groups: np.ndarray, count: int) -> float:
+    member = np.eye(count)[groups]
+    return group_information(member.T @ links @ member)
+
+
+def test_information_of_a_perfect_a_useless_and_a_degenerate_cut() -> None:
+    assert group_information(np.eye(5) * 7) == pytest.approx(math.log(5))
+    assert group_information(np.ones((5, 5))) == pytest.approx(0, abs=1e-12)
+    assert group_information(np.diag([9.0, 0, 0])) == pytest.approx(0, abs=1e-12)
+    assert group_information(np.diag([4.0, 1])) < group_information(np.diag([1.0, 1]))
+
+
+def test_graph_is_symmetric_and_counts_both_ways() -> None:
+    graph = neighbour_graph(np.array([[1], [0], [1]])).toarray()
+    assert graph.tolist() == [[0, 2, 0], [2, 0, 1], [0, 1, 0]]
+
+
+def test_each_merge_is_the_cheapest_of_all() -> None:
+    rng = np.random.default_rng(3)
+    links = rng.random((6, 6)) ** 3
+    links += links.T
+
+    def of_pair(a: int, b: int) -> float:
+        groups = np.arange(6)
+        groups[b] = a
+        return joined(links, np.unique(groups, return_inverse=True)[1], 5)
+
+    best = max(of_pair(a, b) for a in range(6) for b in range(a + 1, 6))
+    assert joined(links, merge_clusters(links, 5), 5) == pytest.approx(best)
+
+
+def test_moving_never_loses_and_ends_where_no_single_move_gains() -> None:
+    rng = np.random.default_rng(1)
+    links = rng.random((12, 12)) ** 4
+    links += links.T
+    start = rng.integers(0, 3, 12)
+    groups = move_clusters(links, start, 3)
+    reached = joined(links, groups, 3)
+    assert reached >= joined(links, start, 3)
+    for cluster in range(12):
+        for group in range(3):
+            other = groups.copy()
+            other[cluster] = group
+            assert joined(links, other, 3) <= reached + 1e-9
+
+
+def test_noisy_blocks_are_found_whatever_the_seed() -> None:
+    near, block = blocks([300, 250, 200, 250], crossing=0.25)
+    partition = Partition(near, 4, directions=8, clusters=40)
+    for seed in (0, 1, 2):
+        groups, information = partition.find(seed)
+        assert information > 0.3
+        table = np.zeros((4, 4), int)
+        np.add.at(table, (groups, block), 1)
+        assert table.max(axis=1).sum() >= 990
+        again, _ = partition.find(seed)
+        assert (again == groups).all()
+
+
+def test_rare_shape_goes_as_a_block_to_where_its_links_lead() -> None:
+    near, block = blocks([400, 400, 400, 40], crossing=0.05)
+    rng = np.random.default_rng(5)
+    rare = np.flatnonzero(block == 3)
+    outward = rng.random((40, 5)) < 0.2
+    near[rare] = np.where(outward, rng.choice(np.flatnonzero(block == 1), (40, 5)), near[rare])
+    groups, _ = Partition(near, 3, directions=10, clusters=30).find(0)
+    of_one = np.bincount(groups[block == 1]).argmax()
+    assert (groups[rare] == of_one).mean() > 0.9
+
+
+def test_few_pictures_and_many_groups_still_give_a_cut() -> None:
+    near, _ = blocks([6, 6], crossing=0.1)
+    groups, _ = Partition(near, 4, directions=40, clusters=250).find(0)
+    assert groups.shape == (12,)
+    assert set(groups) <= set(range(4))

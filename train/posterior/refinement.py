@@ -1,0 +1,102 @@
+"""From groups of the training pictures to a posterior that reads any picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from infogan_tool.train.augment import random_view
+from infogan_tool.train.averaging import average_into, averaged_copy
+from infogan_tool.train.posterior.grouping import GROUPS
+from infogan_tool.train.posterior.steps import CycledAdam
+from infogan_tool.train.stage import Session, Stage, whole_batches
+
+if TYPE_CHECKING:
+    from infogan_tool.train.config import RefinementConfig, TrainConfig
+
+__all__ = ["RefinementStage", "view_information"]
+
+_LEAST: Final = 1e-8
+
+
+class RefinementStage(Stage):
+    """The mutual information between the categories of two weak views rises, from the groups on.
+
+    The groups alone would be learned with their errors, and the information alone would drift: together the
+    one says which categories, the other where a picture belongs that the groups have wrong.
+    """
+
+    name = "refinement"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        config = _config(session.config)
+        self._branch = session.networks.branches[0].train()
+        steps = self.count_steps(session.config, len(session.images))
+        parameters = list(self._branch.parameters())
+        self._adam = CycledAdam(parameters, config.learning_rate, steps, session.config.precision)
+        self._average = averaged_copy(self._branch)
+
+    @classmethod
+    def batch_size_of(cls, config: TrainConfig) -> int:
+        """Return the posterior stages' batch size."""
+        assert config.posterior is not None
+        return config.posterior.batch_size
+
+    @classmethod
+    def count_steps(cls, config: TrainConfig, count: int) -> int:
+        """Return the stage's epochs in steps."""
+        return round(_config(config).epochs * whole_batches(count, cls.batch_size_of(config)))
+
+    @classmethod
+    def scalar_names(cls, config: TrainConfig) -> list[str]:
+        """Return the names of the information and of the groups' cross-entropy."""
+        return ["MI/views", "Loss/groups"]
+
+    def step(self, index: int) -> None:
+        """Compare the categories of two views of each picture with each other and with its group."""
+        config = _config(self.session.config)
+        mine = self.batch(index)
+        images = self.session.pictures(mine)
+        views = [random_view(images, view, self.rng) for view in (config.view, config.second_view)]
+        with self._adam.autocast():
+            logits = self._branch(torch.cat(views)).logits
+        logits = logits.float()
+        information = view_information(*logits.softmax(dim=1).chunk(2))
+        error = F.cross_entropy(logits[: len(mine)], self.session.artifacts[GROUPS][mine])
+        self._adam.update(index, {"-MI/views": -information, "Loss/groups": config.grouping_weight * error})
+        average_into(self._average, self._branch, config.average_decay)
+        self.meters.add(torch.stack([information.detach(), error.detach()]))
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the one optimizer."""
+        return {"adam": self._adam.optimizer}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the averaged branch."""
+        return self._average.state_dict()
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take it back."""
+        self._average.load_state_dict(tensors)
+
+    def finish(self) -> None:
+        """Put the averaged weights in the place of the last ones, and let the groups go."""
+        self._branch.load_state_dict(self._average.state_dict())
+        self.session.artifacts.clear()
+
+
+def view_information(first: Tensor, second: Tensor) -> Tensor:
+    """I(A; B) in nats of two posteriors ``(N, k)`` of the same pictures (IIC, arXiv:1807.06653)."""
+    joint = first.T @ second / len(first)
+    joint = ((joint + joint.T) / 2).clamp_min(_LEAST)
+    margin = joint.sum(dim=0)
+    return (joint * (joint.log() - margin.log()[:, None] - margin.log()[None])).sum()
+
+
+def _config(config: TrainConfig) -> RefinementConfig:
+    assert config.posterior is not None
+    return config.posterior.refinement
