@@ -75,7 +75,7 @@ def compact() -> dict[str, Any]:
 
 
 def mnist() -> dict[str, Any]:
-    """Categories first, then the game; ten minutes on two cores; docs/recipe.md.
+    """Categories first, then the game; minutes on two cores; docs/recipe.md.
 
     Q has encoders of its own. The one of the first categorical code is trained on real pictures without
     labels, and stands still while G learns to draw what it reads; the other learns the styles with G. Nothing
@@ -87,8 +87,8 @@ def mnist() -> dict[str, Any]:
         {
             "preset": "mnist",
             "networks": {"recognition": "separate"},
-            "objective": {"lambda_continuous": 0.3},
-            "optimizer": {"g_average_decay": 0.999},
+            "objective": {"lambda_categorical": 0.5, "lambda_continuous": 0.3},
+            "optimizer": {"d_lr": 4e-4, "g_average_decay": 0.999},
             "augment": {"affine": 0.3},
             "precision": "auto",
             "posterior": {
@@ -110,8 +110,8 @@ def mnist() -> dict[str, Any]:
                     "second_view": {**weak, "affine": 0.3},
                 },
             },
-            "consolidation": {"steps": 600, "learning_rate": 1e-3},
-            "schedule": {"epochs": 8},
+            "consolidation": {"steps": 1000, "learning_rate": 1e-3},
+            "schedule": {"batch_size": 64, "epochs": 10},
         },
     )
 
