@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from infogan_tool.runtime.errors import OutputExistsError, UsageError
 from infogan_tool.runtime.files import printable
@@ -24,14 +24,18 @@ __all__ = [
 ]
 
 
-def emit(line: str) -> None:
+def emit(line: str, stream: TextIO | None = None) -> None:
     """Print a line of data on standard output; the caller has escaped what a stranger wrote.
+
+    Args:
+        line: What to print.
+        stream: Standard output, where ``sys.stdout`` is something else for the while.
 
     Raises:
         OSError: It cannot be written, for example because the disk is full; the error names standard output.
     """
     with _named_stdout():
-        print(line)
+        print(line, file=stream)
 
 
 def flush_stdout() -> None:
@@ -89,7 +93,7 @@ def show_number(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else printable(value)
 
 
-def check_target(path: Path, *, force: bool) -> None:
+def check_target(path: Path, *, force: bool, option: str = "--out") -> None:
     """Refuse an output file before any work is done for it.
 
     Raises:
@@ -97,8 +101,8 @@ def check_target(path: Path, *, force: bool) -> None:
         OutputExistsError: It is already there and ``force`` is not set.
     """
     if path.is_dir() or not path.name:
-        raise UsageError(f"--out {path} is a folder; name a file")
+        raise UsageError(f"{option} {path} is a folder; name a file")
     if not path.parent.is_dir():
-        raise UsageError(f"--out {path}: there is no folder {path.parent}")
+        raise UsageError(f"{option} {path}: there is no folder {path.parent}")
     if os.path.lexists(path) and not force:
         raise OutputExistsError(path)

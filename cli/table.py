@@ -1,7 +1,7 @@
 """The table of codes that ``encode`` prints for people, line by line, so that it can stream."""
 
-import shutil
 import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
 from infogan_tool.runtime.contract import BundleMetadata
@@ -14,6 +14,8 @@ _SECOND_BEST: Final = 2
 """With more categorical codes than this, the second best of each would make the table too wide."""
 _MIN_PATH: Final = 12
 _STYLE_WIDTH: Final = len("-0.00 ± 0.00")
+_UNSURE: Final = "not sure"
+"""Mark of a picture that is not of the kind the bundle knows."""
 
 
 class CodesTable:
@@ -21,15 +23,19 @@ class CodesTable:
 
     Args:
         metadata: The bundle's.
-        paths: All that will be shown, for the width of their column; on a terminal it is cut to fit.
+        paths: Those that are shown first, for the width of their column; on a terminal it is cut to fit.
     """
 
-    def __init__(self, metadata: BundleMetadata, paths: list[str]) -> None:
+    def __init__(self, metadata: BundleMetadata, paths: Sequence[str]) -> None:
         self._metadata = metadata
         self._with_second = len(metadata.latent.categorical) <= _SECOND_BEST
         self._heads, self._widths = self._columns()
-        longest = max(len(printable(path)) for path in paths)
-        if sys.stdout is not None and sys.stdout.isatty():
+        longest = max((len(printable(path)) for path in paths), default=0)
+        self._marked = metadata.familiarity is not None
+        self._narrow = sys.stdout is not None and sys.stdout.isatty()
+        if self._narrow:
+            import shutil
+
             taken = sum(self._widths) + len(_GAP) * len(self._widths)
             longest = min(longest, max(_MIN_PATH, shutil.get_terminal_size().columns - taken))
         self._path_width = max(longest, len("picture"))
@@ -41,6 +47,8 @@ class CodesTable:
         for category in record["categories"]:
             cells += self._category_cells(category)
         cells += [f"{s['mean']:+.2f} ± {s['std']:.2f}" for s in record["styles"]]
+        if self._marked:
+            cells.append(_UNSURE if record.get("familiar") is False else "")
         line = self._join(self._cut(printable(record["path"])), cells)
         if self._headed:
             return line
@@ -63,6 +71,9 @@ class CodesTable:
             name = self._metadata.style_names.get(code)
             heads.append(f"{code} {name}" if name else code)
             widths.append(max(len(heads[-1]), _STYLE_WIDTH))
+        if self._metadata.familiarity is not None:
+            heads.append("")
+            widths.append(len(_UNSURE))
         return heads, widths
 
     def _category_cells(self, category: dict[str, Any]) -> list[str]:
@@ -81,7 +92,8 @@ class CodesTable:
 
     def _cut(self, path: str) -> str:
         # The end of a path tells more than its beginning.
-        return path if len(path) <= self._path_width else "…" + path[1 - self._path_width :]
+        whole = len(path) <= self._path_width or not self._narrow
+        return path if whole else "…" + path[1 - self._path_width :]
 
     def _join(self, path: str, cells: list[str]) -> str:
         padded = [path.ljust(self._path_width)]

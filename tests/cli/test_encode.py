@@ -104,14 +104,16 @@ def test_bad_files_are_told_and_the_others_done(
 ) -> None:
     bad = tmp_path / "bad\n\x1b[31m.png"
     bad.write_bytes(b"no picture")
-    done = cli("encode", pictures[0], bad, tmp_path, pictures[1], tmp_path / "no.png", "-b", tiny, "--json")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = cli("encode", pictures[0], bad, empty, pictures[1], tmp_path / "no.png", "-b", tiny, "--json")
     assert done.code == 3
     assert [record["path"] for record in lines(done.out)] == [str(pictures[0]), str(pictures[1])]
     told = done.err.splitlines()
     assert len(told) == 4
     assert told[0].startswith("error: ")
     assert "bad\\n\\x1b[31m.png: not a picture" in told[0]
-    assert told[1] == f"error: {tmp_path} is a folder"
+    assert told[1].startswith(f"error: {empty}: the folder holds no picture")
     assert told[2] == f"error: {tmp_path / 'no.png'}: No such file or directory"
     assert told[3] == "3 of 5 pictures failed"
 

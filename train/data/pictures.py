@@ -13,7 +13,7 @@ from infogan_tool.runtime.contract import ImageSpec
 from infogan_tool.runtime.device import default_threads
 from infogan_tool.runtime.errors import DataError, PictureError
 from infogan_tool.runtime.files import open_regular, printable
-from infogan_tool.runtime.images import FORMATS, load_picture
+from infogan_tool.runtime.images import FORMATS, read_picture
 from infogan_tool.train.data.imageset import MAX_SIZE, check_fits
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def read_pictures(
 
     def read(start: int) -> None:
         for index in range(start, min(start + _PICTURES_A_TASK, len(paths))):
-            block[index] = load_picture(paths[index], spec)[centre, centre].transpose(2, 0, 1)
+            block[index] = read_picture(paths[index], spec, raw=True)[centre, centre].transpose(2, 0, 1)
 
     # Pillow decodes without holding Python's lock, so threads are enough.
     pool = ThreadPoolExecutor(min(default_threads(), _MAX_THREADS))

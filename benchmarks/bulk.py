@@ -1,0 +1,213 @@
+"""Encoding by the ten thousand, beside what it cannot do without: decoding alone, and the encoder alone.
+
+    python benchmarks/bulk.py [--count 70000] [--rounds 3] [--threads 2] [--folder /some/empty/folder]
+
+The pictures are the shipped MNIST, as PNG files in a folder and as one IDX file. In each round, one after
+the other: Pillow decoding all files in processes and in threads, `encode FOLDER --out FILE.jsonl`, the
+encoder alone on arrays in memory, and `encode IDX --out FILE.jsonl`. The commands are timed whole,
+interpreter start and file writing included. Memory is the peak of the encoding process, at a quarter of the
+pictures and at all. Prints Markdown, with machine and versions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from importlib import resources
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime.bundle import CHUNK
+from infogan_tool.runtime.idx import open_idx
+
+COMMAND = """
+import re, sys
+from infogan_tool.cli.main import main
+code = main(sys.argv[1:])
+# Not getrusage: a process begins with the peak of the one that started it.
+print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+sys.exit(code)
+"""
+"""The command, and its peak memory in KB on standard output."""
+TASK = 64
+PER_FOLDER = 1000
+
+
+def mnist(count: int) -> np.ndarray:
+    """Return the first ``count`` pictures of training and test set together, uint8 (N, 28, 28)."""
+    parts = []
+    for name in ("train", "t10k"):
+        path = resources.files("infogan_tool.train.data") / "mnist" / f"{name}-images-idx3-ubyte.gz"
+        with open_idx(Path(str(path)), 3) as stream:
+            part = np.empty(stream.shape, np.uint8)
+            stream.fill(part.reshape(-1).data)
+        parts.append(part)
+    together = np.concatenate(parts)
+    if count > len(together):
+        raise SystemExit(f"there are {len(together):,} pictures")
+    return together[:count]
+
+
+def write_inputs(pictures: np.ndarray, folder: Path) -> list[Path]:
+    """Write ``png/`` and ``idx`` into ``folder``; return the PNG files."""
+    sizes = b"".join(length.to_bytes(4, "big") for length in pictures.shape)
+    (folder / "idx").write_bytes(bytes((0, 0, 8, 3)) + sizes + pictures.tobytes())
+    paths = []
+    for number, picture in enumerate(pictures):
+        below = folder / "png" / f"{number // PER_FOLDER:03d}"
+        below.mkdir(parents=True, exist_ok=True)
+        paths.append(below / f"{number:05d}.png")
+        Image.fromarray(picture).save(paths[-1])
+    return paths
+
+
+def decode(paths: list[str]) -> int:
+    """Decode files with Pillow and nothing else."""
+    total = 0
+    for path in paths:
+        with Image.open(path) as picture:
+            total += np.asarray(picture.convert("L")).size
+    return total
+
+
+def time_decoding(pool: Executor, paths: list[Path]) -> float:
+    """Return pictures a second; the pool is warm."""
+    names = [str(path) for path in paths]
+    tasks = [names[start : start + TASK] for start in range(0, len(names), TASK)]
+    list(pool.map(decode, tasks[:8]))
+    start = time.perf_counter()
+    total = sum(pool.map(decode, tasks))
+    seconds = time.perf_counter() - start
+    if total != len(paths) * 28 * 28:
+        raise SystemExit("not all was decoded")
+    return len(paths) / seconds
+
+
+def time_encoder(pictures: np.ndarray, threads: int) -> float:
+    """Return pictures a second through an open encoder, in batches as the command uses them."""
+    bundle = load_bundle(device="cpu", threads=threads)
+    bundle.encode(pictures[: 4 * CHUNK])
+    start = time.perf_counter()
+    for first in range(0, len(pictures), CHUNK):
+        bundle.encode(pictures[first : first + CHUNK])
+    return len(pictures) / (time.perf_counter() - start)
+
+
+def time_command(source: Path, out: Path, count: int, threads: int) -> tuple[float, float]:
+    """Return pictures a second of a whole command, and its peak memory in MB."""
+    command = [sys.executable, "-c", COMMAND, "encode", str(source), "--out", str(out), "--force"]
+    command += ["--device", "cpu", "--threads", str(threads), "--no-progress"]
+    start = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    seconds = time.perf_counter() - start
+    with out.open("rb") as file:
+        lines = sum(1 for _ in file)
+    if lines != count:
+        raise SystemExit(f"{' '.join(command)}: {lines:,} lines")
+    return count / seconds, int(done.stdout) / 1024
+
+
+def versions() -> str:
+    """Return machine and versions in a line."""
+    found = []
+    for name in ("onnxruntime-gpu", "onnxruntime", "numpy", "pillow"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    model = next(
+        (line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")),
+        platform.machine(),
+    )
+    cores = len(os.sched_getaffinity(0))
+    return f"{model}, {cores} cores usable; Python {platform.python_version()}, {', '.join(found)}"
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def main() -> None:
+    """Run the rounds and print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=70_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--folder", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        pictures = mnist(options.count)
+        paths = write_inputs(pictures, folder)
+        rates: dict[str, list[float]] = {}
+        memory: dict[str, float] = {}
+        with (
+            ProcessPoolExecutor(options.threads, mp_context=get_context("spawn")) as processes,
+            ThreadPoolExecutor(options.threads) as threads,
+        ):
+            for _ in range(options.rounds):
+                measured = {
+                    "decoding alone, processes": time_decoding(processes, paths),
+                    "decoding alone, threads": time_decoding(threads, paths),
+                    "encoder alone": time_encoder(pictures, options.threads),
+                }
+                for kind in ("png", "idx"):
+                    rate, peak = time_command(
+                        folder / kind, folder / "out.jsonl", len(pictures), options.threads
+                    )
+                    measured[f"encode {kind}"] = rate
+                    memory[kind] = max(peak, memory.get(kind, 0))
+                for what, rate in measured.items():
+                    rates.setdefault(what, []).append(rate)
+        quarter = write_quarter(pictures, folder)
+        for kind, source in quarter.items():
+            count = len(pictures) // 4
+            memory[f"{kind}, a quarter"] = time_command(source, folder / "q.jsonl", count, options.threads)[1]
+    report(rates, memory, options)
+
+
+def write_quarter(pictures: np.ndarray, folder: Path) -> dict[str, Path]:
+    """Write a quarter of the pictures likewise; return the places."""
+    place = folder / "quarter"
+    place.mkdir()
+    write_inputs(pictures[: len(pictures) // 4], place)
+    return {"png": place / "png", "idx": place / "idx"}
+
+
+def report(rates: dict[str, list[float]], memory: dict[str, float], options: argparse.Namespace) -> None:
+    """Print the tables."""
+    print(f"\n{versions()}; {options.count:,} pictures, {options.rounds} rounds, {options.threads} threads\n")
+    print("| what | pictures a second, median | least | greatest |\n|---|---|---|---|")
+    for what, found in rates.items():
+        print(f"| {what} | {statistics.median(found):,.0f} | {min(found):,.0f} | {max(found):,.0f} |")
+    print("\n| ratio, each round | median | rounds |\n|---|---|---|")
+    for what, against in (
+        ("encode png", "decoding alone, processes"),
+        ("encode png", "decoding alone, threads"),
+        ("encode idx", "encoder alone"),
+    ):
+        ratios = [a / b for a, b in zip(rates[what], rates[against], strict=True)]
+        shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(f"| {what} : {against} | {statistics.median(ratios):.2f} | {shown} |")
+    print("\n| peak memory of the command | MB |\n|---|---|")
+    for what, peak in sorted(memory.items()):
+        print(f"| {what} | {peak:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Which rows of an array of grey pictures are laid out already, asked of all at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from infogan_tool.runtime.laid_out import BRIGHT, SEEN, SLACK, moments
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from infogan_tool.runtime.image_spec import Preparation
+
+__all__ = ["rows_laid_out"]
+
+
+def rows_laid_out(pictures: npt.NDArray[np.uint8], recipe: Preparation) -> npt.NDArray[np.bool_]:
+    """Say of each picture what :func:`infogan_tool.runtime.laid_out.is_laid_out` says of one.
+
+    Args:
+        pictures: uint8 ``(N, S, S)``.
+        recipe: The bundle's preparation.
+
+    Returns:
+        bool ``(N,)``.
+    """
+    values = 255 - pictures if recipe.ink == "dark" else pictures
+    size = pictures.shape[1]
+    seen: npt.NDArray[np.bool_] = np.greater_equal(values, SEEN)
+    top, tall = _extent(np.any(seen, axis=2))
+    left, wide = _extent(np.any(seen, axis=1))
+    longer = np.maximum(tall, wide)
+    inked = np.ones(len(pictures), bool)
+    if recipe.centre == "box":
+        down, right = top + tall / 2, left + wide / 2
+    else:
+        sums = values.reshape(len(pictures), -1).astype(np.float32) @ moments(size)
+        inked = sums[:, 0] > 0
+        down, right = (sums[:, 1:] / np.maximum(sums[:, :1], 1)).T
+    return np.asarray(
+        inked
+        & (recipe.box - 2 * SLACK <= longer)
+        & (longer <= recipe.box + SLACK)
+        & (abs(down - size / 2) <= SLACK)
+        & (abs(right - size / 2) <= SLACK)
+        & (values.max((1, 2)) >= BRIGHT)
+    )
+
+
+def _extent(used: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the first used place of each row of ``(N, S)``, and how many there are up to the last."""
+    first = used.argmax(1)
+    return first, used.shape[1] - used[:, ::-1].argmax(1) - first

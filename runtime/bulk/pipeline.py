@@ -1,0 +1,97 @@
+"""Decoding, encoding and writing at the same time, in the order of the inputs.
+
+A few chunks are on the way at any time, however many there are. onnxruntime runs in threads that need no lock
+of Python's, decoding runs in processes, so the caller's thread is free to write.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from infogan_tool.runtime.bulk.decoding import Decoded
+from infogan_tool.runtime.bulk.encoded import encode_chunk
+from infogan_tool.runtime.bulk.pool import DecodePool
+from infogan_tool.runtime.device import default_threads
+from infogan_tool.runtime.session import CPU_PROVIDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+    from infogan_tool.runtime.bulk.chunks import Chunk
+    from infogan_tool.runtime.bulk.encoded import Encoded
+    from infogan_tool.runtime.bundle import Bundle
+
+__all__ = ["encode_chunks"]
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+_DECODED_AHEAD: Final = 2
+"""Chunks for each decoding process that wait for it or for the encoder."""
+
+
+def encode_chunks(
+    bundle: Bundle, chunks: Iterable[Chunk], *, raw: bool = False, processes: int | None = None
+) -> Generator[Encoded]:
+    """Encode chunks; close the iterator to stop early.
+
+    Args:
+        bundle: The bundle, opened with one thread.
+        chunks: See :class:`infogan_tool.runtime.bulk.inputs.Inputs`.
+        raw: Leave pictures unprepared but for their size.
+        processes: Processes that decode; None is one for each core that this process may use.
+
+    Yields:
+        Each chunk, in order.
+    """
+    count = processes or default_threads()
+    # Several batches at once, each in one thread, keep the cores busier than one batch in several threads,
+    # which wait for each other at every step of the graph. A GPU takes one batch at a time.
+    batches = count if bundle.provider == CPU_PROVIDER else 1
+    pool = DecodePool(count, bundle.image, raw=raw)
+    encoder = ThreadPoolExecutor(batches, thread_name_prefix="encode")
+
+    def decoded(chunk: Chunk) -> Future[tuple[Chunk, Decoded]]:
+        ready = chunk.ready(bundle.image, raw=raw)
+        if ready is None:
+            return _with(chunk, pool.submit(chunk))
+        done: Future[tuple[Chunk, Decoded]] = Future()
+        done.set_result((chunk, Decoded(ready, {})))
+        return done
+
+    def encoded(pair: tuple[Chunk, Decoded]) -> Future[Encoded]:
+        return encoder.submit(encode_chunk, bundle, *pair)
+
+    try:
+        yield from _ahead(encoded, _ahead(decoded, chunks, _DECODED_AHEAD * count), batches + 1)
+    finally:
+        pool.close()
+        encoder.shutdown(cancel_futures=True)
+
+
+def _with(chunk: Chunk, decoding: Future[Decoded]) -> Future[tuple[Chunk, Decoded]]:
+    both: Future[tuple[Chunk, Decoded]] = Future()
+
+    def settle(done: Future[Decoded]) -> None:
+        if done.cancelled():
+            both.cancel()
+        elif (error := done.exception()) is not None:
+            both.set_exception(error)
+        else:
+            both.set_result((chunk, done.result()))
+
+    decoding.add_done_callback(settle)
+    return both
+
+
+def _ahead(start: Callable[[_A], Future[_B]], tasks: Iterable[_A], most: int) -> Iterator[_B]:
+    """Start each task, with ``most`` begun beside the one that is waited for; yield results in order."""
+    pending: deque[Future[_B]] = deque()
+    for task in tasks:
+        pending.append(start(task))
+        if len(pending) > most:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()

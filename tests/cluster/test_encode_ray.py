@@ -1,0 +1,94 @@
+"""Encode on a Ray cluster of this machine: two workers, one of them killed on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(sys.platform != "linux", reason="workers are found in /proc"),
+]
+
+BUNDLE = Path(__file__).parents[1] / "fixtures" / "continuous"
+COUNT = 60_000
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> list[str]:
+    """Return arguments that come to 60,510 pictures, five of them bad."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "files").mkdir()
+    for number in range(510):
+        path = tmp_path / "files" / f"{number:03d}.png"
+        if number % 100 == 17:
+            path.write_bytes(b"no picture")
+        else:
+            Image.fromarray(rng.integers(0, 256, (9, 9), np.uint8)).save(path)
+    np.save(tmp_path / "many.npy", rng.integers(0, 256, (COUNT, 12, 12), np.uint8))
+    return [str(tmp_path / "files"), str(tmp_path / "many.npy")]
+
+
+def start(inputs: list[str], *options: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "infogan_tool", "encode", *inputs, "-b", str(BUNDLE), "--device", "cpu"]
+    return subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_a_killed_worker_changes_nothing(inputs: list[str]) -> None:
+    alone = start(inputs, "--json")
+    expected, told = alone.communicate(timeout=120)
+    assert alone.returncode == 3
+    with start(inputs, "--json", "--engine", "ray", "--threads", "2") as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        found = run.stdout.readline()  # the first is there: the workers are at it
+        workers = encoders_below(run.pid)
+        assert len(workers) == 2
+        os.kill(min(workers), signal.SIGKILL)
+        time.sleep(0.1)
+        assert run.poll() is None
+        assert min(workers) not in encoders_below(run.pid)
+        found += run.stdout.read()
+        err = run.stderr.read().decode()
+    assert run.returncode == 3, err
+    assert found == expected
+    lines = told.decode().splitlines()
+    assert len(lines) == 6
+    assert err.splitlines()[-1] == lines[-1] == "5 of 60,510 pictures failed"
+    assert [line for line in err.splitlines() if line.startswith("error: ")] == lines[:5]
+    assert len({json.loads(line)["path"] for line in found.splitlines()}) == COUNT + 505
+    assert not encoders_below(run.pid)
+
+
+def encoders_below(pid: int) -> set[int]:
+    """Return the processes of this run's own cluster that encode and are alive."""
+    parents, encoders = {}, set()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+            command = (status.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        number = int(status.parent.name)
+        parents[number] = int(fields[1])
+        if fields[0] != "Z" and b"ray::MapWorker(MapBatches(_Encoder" in command:
+            encoders.add(number)
+    return {number for number in encoders if _is_below(number, pid, parents)}
+
+
+def _is_below(number: int, pid: int, parents: dict[int, int]) -> bool:
+    while number > 1:
+        if number == pid:
+            return True
+        number = parents.get(number, 0)
+    return False

@@ -1,0 +1,258 @@
+"""Pictures inside .npy, .npz and IDX files: every layout and type, and everything that must be refused."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from infogan_tool.runtime import ImageSpec
+from infogan_tool.runtime.bulk.chunks import Failed
+from infogan_tool.runtime.bulk.decoding import decode
+from infogan_tool.runtime.bulk.inputs import Inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GREY = ImageSpec(size=8, channels=1, low=0.0, high=1.0)
+COLOUR = ImageSpec(size=8, channels=3, low=0.0, high=1.0)
+PICTURES = np.random.default_rng(0).integers(0, 256, (300, 8, 8), np.uint8)
+
+
+def idx_bytes(array: npt.NDArray[Any]) -> bytes:
+    sizes = b"".join(length.to_bytes(4, "big") for length in array.shape)
+    return bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes()
+
+
+def read(path: Path, spec: ImageSpec = GREY, column: str | None = None) -> tuple[Any, list[str], list[str]]:
+    """Return the pictures of a container as the pipeline would see them, their names, and what failed."""
+    inputs = Inputs([str(path)], spec, column=column)
+    images, names, errors = [], [], []
+    for chunk in inputs.chunks():
+        ready = chunk.ready(spec, raw=True)
+        decoded = decode(chunk.names, chunk.sources(), spec, raw=True)
+        if ready is not None:
+            assert np.array_equal(ready, decoded.images)  # the short way is the long way
+        images += list(decoded.images)
+        names += [n.removeprefix(str(path)) for i, n in enumerate(chunk.names) if i not in decoded.failures]
+        errors += decoded.failures.values()
+    if not errors:
+        assert inputs.count() == len(names)
+    return np.array(images), names, errors
+
+
+def saved(path: Path, array: npt.NDArray[Any]) -> Path:
+    np.save(path, array)
+    return path
+
+
+@pytest.mark.parametrize("layout", ["NHW", "NHWC", "NCHW"])
+def test_npy_layouts(tmp_path: Path, layout: str) -> None:
+    array = {"NHW": PICTURES, "NHWC": PICTURES[..., None], "NCHW": PICTURES[:, None]}[layout]
+    images, names, errors = read(saved(tmp_path / "a.npy", array))
+    assert errors == []
+    assert np.array_equal(images[..., 0], PICTURES)
+    assert names == [f"#{i}" for i in range(300)]
+
+
+def test_npy_of_one_picture(tmp_path: Path) -> None:
+    images, names, _ = read(saved(tmp_path / "a.npy", PICTURES[0]))
+    assert np.array_equal(images[0, ..., 0], PICTURES[0])
+    assert names == ["#0"]
+    colour = np.random.default_rng(1).integers(0, 256, (8, 8, 3), np.uint8)
+    assert np.array_equal(read(saved(tmp_path / "c.npy", colour), COLOUR)[0][0], colour)
+
+
+def test_npy_in_colour_in_fortran_order_and_with_alpha(tmp_path: Path) -> None:
+    colour = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3), np.uint8)
+    assert np.array_equal(read(saved(tmp_path / "a.npy", colour), COLOUR)[0], colour)
+    assert np.array_equal(read(saved(tmp_path / "b.npy", colour.transpose(0, 3, 1, 2)), COLOUR)[0], colour)
+    assert np.array_equal(read(saved(tmp_path / "c.npy", np.asfortranarray(colour)), COLOUR)[0], colour)
+    opaque = np.concatenate((colour, np.full((5, 8, 8, 1), 255, np.uint8)), axis=3)
+    assert np.array_equal(read(saved(tmp_path / "d.npy", opaque), COLOUR)[0], colour)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        PICTURES / 255,
+        (PICTURES / 255).astype(np.float32),
+        PICTURES.astype(np.float16),
+        PICTURES / 127.5 - 1,
+        PICTURES.astype(np.uint16) * 257,
+        PICTURES.astype(">f8") / 255,
+    ],
+    ids=["0-1", "float32", "0-255", "-1-1", "uint16", "big endian"],
+)
+def test_npy_scales(tmp_path: Path, array: npt.NDArray[Any]) -> None:
+    assert np.array_equal(read(saved(tmp_path / "a.npy", array))[0][..., 0], PICTURES)
+
+
+def test_npy_of_bits(tmp_path: Path) -> None:
+    images, *_ = read(saved(tmp_path / "a.npy", PICTURES > 127))
+    assert np.array_equal(images[..., 0], np.where(PICTURES > 127, 255, 0))
+
+
+def test_a_picture_without_numbers_is_one_failed_picture(tmp_path: Path) -> None:
+    array = PICTURES / 255
+    array[7, 3, 3] = np.nan
+    images, names, errors = read(saved(tmp_path / "a.npy", array))
+    assert len(images) == len(names) == 299
+    assert "#7" not in names
+    assert errors == [f"{tmp_path}/a.npy#7: it holds values that are no numbers"]
+
+
+def test_another_size_is_resized(tmp_path: Path) -> None:
+    flat = np.full((3, 20, 30), 77, np.uint8)
+    images, *_ = read(saved(tmp_path / "a.npy", flat))
+    assert images.shape == (3, 8, 8, 1)
+    assert (images == 77).all()
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros(7, np.uint8), r"shape \(7,\) is none of"),
+        (np.zeros((0, 8, 8), np.uint8), "has no pixels"),
+        (np.zeros((2, 3, 9, 3), np.uint8), r"can be \(N, H, W, C\) and \(N, C, H, W\)"),
+        (np.zeros((2, 5, 9, 9), np.uint8), "is none of"),
+        (np.zeros((2, 8, 8), np.int64), "values of type int64 are not read"),
+        (np.full((2, 8, 8), 1e9), r"values from 0 to 1e\+09 are of no known scale"),
+        (np.full((2, 8, 8), -7.0), "values from -7 to 0 are of no known scale"),
+        (np.full((2, 8, 8), np.inf), "values from 0 to inf are of no known scale"),
+        (np.zeros((2, 8, 8), "U3"), "values of type <U3 are not read"),
+    ],
+)
+def test_npy_refusals_are_one_line_with_the_name(
+    tmp_path: Path, array: npt.NDArray[Any], message: str
+) -> None:
+    path = saved(tmp_path / "a.npy", array)
+    images, _, (error,) = read(path)
+    assert len(images) == 0
+    assert error.startswith(f"{path}: ")
+    assert re.search(message, error)
+    assert "\n" not in error
+
+
+def test_objects_are_never_loaded(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (tmp_path / "sprung",))
+
+    np.save(tmp_path / "a.npy", np.array([Trap()], object), allow_pickle=True)
+    np.savez(tmp_path / "b.npz", a=np.array([Trap()], object))
+    for name in ("a.npy", "b.npz"):
+        (error,) = read(tmp_path / name)[2]
+        assert "Python objects" in error
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_damaged_arrays(tmp_path: Path) -> None:
+    content = saved(tmp_path / "a.npy", PICTURES).read_bytes()
+    for cut, message in ((100, ""), (-1, "truncated: 19,200 bytes are announced, 19,199 are there")):
+        (tmp_path / "a.npy").write_bytes(content[:cut])
+        (error,) = read(tmp_path / "a.npy")[2]
+        assert error.startswith(f"{tmp_path}/a.npy: ")
+        assert message in error
+
+
+# --- .npz ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz_reads_the_arrays_of_pictures(tmp_path: Path, save: Callable[..., None]) -> None:
+    save(
+        tmp_path / "a.npz",
+        x_train=PICTURES,
+        y_train=np.arange(300),
+        x_test=PICTURES[:3] / 255,
+        flat=PICTURES[0],
+    )
+    images, names, _ = read(tmp_path / "a.npz")
+    assert names == [f"#x_train/{i}" for i in range(300)] + [f"#x_test/{i}" for i in range(3)]
+    assert np.array_equal(images[..., 0], np.concatenate((PICTURES, PICTURES[:3])))
+    assert read(tmp_path / "a.npz", column="x_test")[1] == [f"#x_test/{i}" for i in range(3)]
+    assert read(tmp_path / "a.npz", column="flat")[1] == ["#flat/0"]
+    (error,) = read(tmp_path / "a.npz", column="z")[2]
+    assert "there is no array z (there are: x_train, y_train, x_test, flat)" in error
+
+
+def test_npz_that_ends_early_gives_what_is_there(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    np.save(content, PICTURES)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", content.getvalue()[:-1])
+    images, _, (error,) = read(tmp_path / "a.npz")
+    assert np.array_equal(images[..., 0], PICTURES[:256])
+    assert error == f"{tmp_path}/a.npz: truncated: it ends within its array"
+    (tmp_path / "b.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-30])
+    (error,) = read(tmp_path / "b.npz")[2]
+    assert error.startswith(f"{tmp_path}/b.npz: ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+def test_a_bomb_costs_little_memory(tmp_path: Path) -> None:
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        head, {"descr": "|u1", "fortran_order": False, "shape": (1 << 19, 32, 32)}
+    )
+    with (
+        zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("x.npy", "w", force_zip64=True) as member,
+    ):
+        member.write(head.getvalue())
+        for _ in range(512):
+            member.write(bytes(1 << 20))
+    Path("/proc/self/clear_refs").write_text("5")
+    peak = re.compile(r"VmHWM:\s+(\d+) kB")
+    before = int(peak.search(Path("/proc/self/status").read_text())[1])
+    count = sum(len(chunk.names) for chunk in Inputs([str(tmp_path / "a.npz")], GREY).chunks())
+    assert count == 1 << 19
+    assert int(peak.search(Path("/proc/self/status").read_text())[1]) - before < 50_000
+
+
+# --- IDX -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx(tmp_path: Path, packed: bool) -> None:
+    content = idx_bytes(PICTURES)
+    path = tmp_path / "images-idx3-ubyte"
+    path.write_bytes(gzip.compress(content) if packed else content)
+    images, names, errors = read(path)
+    assert np.array_equal(images[..., 0], PICTURES)
+    assert names == [f"#{i}" for i in range(300)]
+    assert errors == []
+
+
+def test_idx_refusals(tmp_path: Path) -> None:
+    path = tmp_path / "a-ubyte"
+    content = idx_bytes(PICTURES)
+    path.write_bytes(idx_bytes(np.zeros(9, np.uint8)))
+    assert "wrong magic number 00000801, pictures in IDX format begin with" in read(path)[2][0]
+    path.write_bytes(content[:-1])
+    assert "is truncated" in read(path)[2][0]
+    path.write_bytes(gzip.compress(content)[:-9])  # found out at the end: what came before is there
+    images, _, (error,) = read(path)
+    assert np.array_equal(images[..., 0], PICTURES[:256])
+    assert "the gzip file is truncated or damaged" in error
+
+
+def test_chunks_are_the_same_when_pickled(tmp_path: Path) -> None:
+    import pickle  # noqa: PLC0415
+
+    for chunk in Inputs([str(saved(tmp_path / "a.npy", PICTURES))], GREY).chunks():
+        content = pickle.dumps(chunk)
+        assert len(content) < 1000  # a place, not the pictures
+        again = pickle.loads(content)
+        assert list(again.names) == list(chunk.names)
+        assert list(again.sources()) == list(chunk.sources())
+        assert not any(isinstance(source, Failed) for source in chunk.sources())

@@ -1,0 +1,175 @@
+"""What is named on the command line, to chunks: files, folders, patterns, lists."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime.bulk.chunks import CHUNK_PICTURES, Failed
+from infogan_tool.runtime.bulk.inputs import Inputs
+from infogan_tool.runtime.bulk.stdin_list import read_stdin
+from infogan_tool.runtime.bulk.walk import match
+from infogan_tool.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPEC = load_bundle().image
+
+
+def listed(*arguments: str | Path, stdin: bytes | None = None) -> list[str]:
+    """Return the names of the good inputs, and ``!name`` for the failed."""
+    stream = None if stdin is None else io.BytesIO(stdin)
+    names = []
+    for chunk in Inputs([str(a) for a in arguments], SPEC, stdin=stream).chunks():
+        for name, source in zip(chunk.names, chunk.sources(), strict=True):
+            names.append(f"!{name}" if isinstance(source, Failed) else name)
+    return names
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.png", "a.JPG", "notes.txt", ".hidden.png", "sub/d.png", "sub/c.tiff", ".git/e.png"):
+        (tmp_path / "t" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "t" / name).write_bytes(b"")
+    return tmp_path / "t"
+
+
+def test_folders_are_walked_in_order_and_what_is_no_picture_passed_over(tree: Path) -> None:
+    assert listed("t") == ["t/a.JPG", "t/b.png", "t/sub/c.tiff", "t/sub/d.png"]
+    assert Inputs(["t", "t/b.png"], SPEC).count() == 5
+
+
+def test_a_circle_of_links_is_walked_once(tree: Path) -> None:
+    (tree / "sub" / "up").symlink_to(tree)
+    (tree / "sub" / "self").symlink_to(".")
+    assert listed("t") == ["t/a.JPG", "t/b.png", "t/sub/c.tiff", "t/sub/d.png"]
+    assert listed("t/**/*.png") == ["t/b.png", "t/sub/d.png"]
+
+
+def test_a_folder_without_pictures_and_a_missing_file_fail(tree: Path) -> None:
+    (tree / "empty").mkdir()
+    assert listed("t/empty", "t/none", "t/none.png") == ["!t/empty", "!t/none", "t/none.png"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root reads everything")
+def test_a_closed_folder_is_one_failed_input(tree: Path) -> None:
+    (tree / "sub").chmod(0)
+    assert listed("t") == ["t/a.JPG", "t/b.png", "!t/sub"]
+    (tree / "sub").chmod(0o700)
+
+
+def test_pipes_and_devices_do_not_block(tree: Path) -> None:
+    os.mkfifo(tree / "pipe")
+    os.mkfifo(tree / "pipe.png")
+    # A pipe that is named as a picture is refused when it is decoded; test_encode_bulk.py shows that.
+    assert listed("t/pipe", "/dev/zero", "t/pipe.png") == ["!t/pipe", "!/dev/zero", "t/pipe.png"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("t/*.png", ["t/b.png"]),
+        ("t/?.png", ["t/b.png"]),
+        ("t/[ab].*", ["t/a.JPG", "t/b.png"]),
+        ("t/*", ["t/a.JPG", "t/b.png"]),
+        ("t/**", ["t/a.JPG", "t/b.png", "t/sub/c.tiff", "t/sub/d.png"]),
+        ("**/*.png", ["t/b.png", "t/sub/d.png"]),
+        ("t/**/d.png", ["t/sub/d.png"]),
+        ("t/**/**/d.*", ["t/sub/d.png"]),
+        ("./t/*.png", ["./t/b.png"]),
+        ("t/no*", ["!t/notes.txt"]),
+        ("t/none*", ["!t/none*"]),
+    ],
+)
+def test_patterns(tree: Path, pattern: str, names: list[str]) -> None:
+    # A file that the pattern names more closely than "*" is taken, and turns out to be no picture.
+    found = listed(pattern)
+    assert [name for name in found if name != "t/notes.txt"] == [n for n in names if n != "!t/notes.txt"]
+    assert ("t/notes.txt" in found) == ("!t/notes.txt" in names)
+
+
+def test_a_pattern_from_the_root(tree: Path) -> None:
+    assert [str(p) for p in match(f"{tree}/**/*.png")] == [f"{tree}/b.png", f"{tree}/sub/d.png"]
+
+
+def test_a_file_whose_name_is_a_pattern_is_that_file(tree: Path) -> None:
+    (tree / "[ab].png").write_bytes(b"")
+    assert listed("t/[ab].png") == ["t/[ab].png"]
+
+
+def test_many_files_are_cut_into_chunks(tree: Path) -> None:
+    names = [f"{i}.png" for i in range(2 * CHUNK_PICTURES + 3)]
+    sizes = [len(chunk.names) for chunk in Inputs(names, SPEC).chunks()]
+    assert sizes == [CHUNK_PICTURES, CHUNK_PICTURES, 3]
+    assert listed(*names) == names
+
+
+# --- standard input --------------------------------------------------------------------------------------
+
+
+def test_a_list_one_a_line(tree: Path) -> None:
+    assert listed("-", stdin=b"t/b.png\r\n\nt/sub\nlast.png") == [
+        *("t/b.png", "t/sub/c.tiff", "t/sub/d.png"),
+        "last.png",
+    ]
+    assert listed("a.png", "-", "b.png", stdin=b"x.png\n") == ["a.png", "x.png", "b.png"]
+    assert listed("-", stdin=b"") == []
+
+
+def test_a_list_with_nul_bytes() -> None:
+    assert listed("-", stdin=b"a\nb.png\0[c]*.png\0") == ["a\nb.png", "[c]*.png"]
+    assert listed("-", stdin=b"\xff\xfe.png\0b.png") == ["\udcff\udcfe.png", "b.png"]
+
+
+def test_a_list_in_pieces_is_whole() -> None:
+    class Slow(io.BytesIO):
+        def read1(self, size: int = -1, /) -> bytes:
+            return super().read1(min(size, 3))
+
+    found = read_stdin(Slow(b"first.png\nsecond.png\nthird.png"))
+    assert list(found) == ["first.png", "second.png", "third.png"]
+
+
+def test_a_line_that_never_ends_is_no_name() -> None:
+    (failed,) = read_stdin(io.BytesIO(b"a" * 10**6))
+    assert isinstance(failed, Failed)
+    assert "a name of more than 32,768 bytes" in failed.message
+    names = list(read_stdin(io.BytesIO(b"a.png\n" + b"b.png\n" * 20_000 + b"c\0d.png\n")))
+    assert len(names) == 20_002
+    assert isinstance(names[-1], Failed)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
+def test_a_picture_is_told_from_a_list(kind: str) -> None:
+    content = io.BytesIO()
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(content, kind)
+    assert read_stdin(io.BytesIO(content.getvalue())) == content.getvalue()
+    assert listed("-", stdin=content.getvalue()) == ["-"]
+
+
+def test_names_that_begin_like_pictures_are_names() -> None:
+    for name in ("P5 copy.png", "BIG.png", "GIFs/a.png", "P5.png"):
+        assert listed("-", stdin=f"{name}\n".encode()) == [name]
+
+
+@pytest.mark.parametrize("head", [b"\x93NUMPY", b"PK\x03\x04", b"PAR1", b"\x1f\x8b", b"\0\0\x08\x03"])
+def test_an_array_on_standard_input_is_refused(head: bytes) -> None:
+    with pytest.raises(UsageError, match="give the name of the file"):
+        listed("-", stdin=head + bytes(20))
+
+
+def test_what_cannot_be() -> None:
+    with pytest.raises(UsageError, match="once only"):
+        Inputs(["-", "-"], SPEC)
+    with pytest.raises(UsageError, match="an empty name"):
+        Inputs([""], SPEC)
+    with pytest.raises(UsageError, match="standard input is closed"):
+        list(Inputs(["-"], SPEC).chunks())

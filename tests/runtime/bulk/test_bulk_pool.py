@@ -1,0 +1,137 @@
+"""Decoding in processes: the same arrays, and a process that dies takes one picture with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime.bulk.chunks import BlobChunk, FileChunk
+from infogan_tool.runtime.bulk.decoding import decode
+from infogan_tool.runtime.bulk.pipeline import encode_chunks
+from infogan_tool.runtime.bulk.pool import DecodePool
+from infogan_tool.runtime.errors import InfoganError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SPEC = load_bundle().image
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> list[str]:
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f"{i}.png" for i in range(20)]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (28, 28), np.uint8)).save(path)
+    (tmp_path / "4.png").write_bytes(b"no picture")
+    return [str(path) for path in paths]
+
+
+@pytest.fixture
+def pool() -> Iterator[DecodePool]:
+    made = DecodePool(1, SPEC, raw=True)
+    yield made
+    made.close()
+
+
+def test_the_same_as_in_this_process(names: list[str], pool: DecodePool) -> None:
+    chunk = FileChunk(names, {})
+    found = pool.submit(chunk).result()
+    expected = decode(names, names, SPEC, raw=True)
+    assert np.array_equal(found.images, expected.images)
+    assert found.failures == expected.failures
+    assert list(found.failures) == [4]
+
+
+def test_a_picture_that_kills_its_process_is_one_failed_picture(names: list[str], pool: DecodePool) -> None:
+    content = [Path(name).read_bytes() for name in names]
+    chunk = BlobChunk(names, [*content[:9], _Deadly(content[9]), *content[10:]])
+    found = pool.submit(chunk).result()
+    assert found.failures.keys() == {4, 9}
+    assert found.failures[9] == f"{names[9]}: damaged: its decoder crashed"
+    expected = decode(names, names, SPEC, raw=True)
+    assert np.array_equal(found.images, np.delete(expected.images, 8, axis=0))  # 4 is not among them
+    again = pool.submit(FileChunk(names, {})).result()
+    assert np.array_equal(again.images, expected.images)
+
+
+class _Deadly(bytes):
+    """A picture whose arrival kills the process that unpickles it, as a decoder's crash would."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_die_elsewhere, (os.getpid(),))
+
+
+def _die_elsewhere(parent: int) -> bytes:
+    if os.getpid() != parent:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return b""
+
+
+def test_closing_early_ends_the_processes(names: list[str]) -> None:
+    bundle = load_bundle(device="cpu", threads=1)
+    running = encode_chunks(bundle, (FileChunk(names, {}) for _ in range(1000)), processes=2)
+    first = next(running)
+    assert len(first.names) == 19
+    children = _children(os.getpid())
+    assert len(children) == 2
+    running.close()
+    assert not _children(os.getpid()) & children
+
+
+def test_an_error_in_the_inputs_arrives_and_ends_the_processes(names: list[str]) -> None:
+    def chunks() -> Iterator[FileChunk]:
+        yield FileChunk(names, {})
+        raise InfoganError("the list broke")
+
+    with pytest.raises(InfoganError, match="the list broke"):
+        list(encode_chunks(load_bundle(device="cpu", threads=1), chunks(), processes=1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+def test_workers_end_with_a_run_that_is_killed(tmp_path: Path, names: list[str]) -> None:
+    listing = tmp_path / "list"
+    os.mkfifo(listing)  # a list that never ends keeps the run going
+    command = [sys.executable, "-m", "infogan_tool", "encode", "-", "--json"]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as run,
+    ):
+        assert run.stdin is not None
+        run.stdin.write("\n".join(names * 30).encode())
+        run.stdin.flush()
+        workers = _wait_for(lambda: _children(run.pid))
+        run.kill()
+        run.wait()
+    _wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+def _wait_for(condition: object) -> set[int]:
+    deadline = time.monotonic() + 60
+    while not (found := condition()):  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def _children(pid: int) -> set[int]:
+    """Return the decoding processes that ``pid`` started and that are alive."""
+    found = set()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+            command = (status.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z" and b"bulk.worker" in command:
+            found.add(int(status.parent.name))
+    return found

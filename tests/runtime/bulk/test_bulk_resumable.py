@@ -1,0 +1,173 @@
+"""The output that can be gone on with: what is cut, what is refused, what is left behind."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infogan_tool.runtime.bulk.chunks import FileChunk
+from infogan_tool.runtime.bulk.resumable import Resumable, journal_path, part_path
+from infogan_tool.runtime.errors import OutputExistsError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CHUNKS = [FileChunk([f"{i}-{j}\udcff" for j in range(3)], {}) for i in range(5)]
+SAME = {"bundle": "b"}
+
+
+def run(target: Path, stop: int | None = None, *, chunks: list[FileChunk] = CHUNKS, **options: bool) -> None:
+    """Write each chunk's names; after ``stop`` of them end as a killed run does, with a torn line."""
+    flags = {"resume": False, "force": False} | options
+    with Resumable.open([target, target.with_suffix(".err")], SAME, **flags) as out:
+        for number, chunk in enumerate(out.rest(iter(chunks))):
+            if number == stop:
+                out.write(b"torn li", b"{")
+                return
+            out.write("".join(f"{name!a}\n" for name in chunk.names).encode(), b"e\n")
+            out.passed(chunk, 1)
+            out.save()
+        out.finish()
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "out.jsonl"
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> tuple[bytes, bytes]:
+    run(tmp_path / "whole.jsonl")
+    return (tmp_path / "whole.jsonl").read_bytes(), (tmp_path / "whole.err").read_bytes()
+
+
+def files(target: Path) -> Iterator[str]:
+    return (path.name for path in target.parent.iterdir() if not path.name.startswith("whole"))
+
+
+@pytest.mark.parametrize("stop", range(5))
+def test_goes_on_after_the_last_save(target: Path, whole: tuple[bytes, bytes], stop: int) -> None:
+    run(target, stop)
+    assert sorted(files(target)) == ["out.err.part", "out.jsonl.part", "out.jsonl.part.journal"]
+    assert part_path(target).read_bytes().endswith(b"torn li")
+    run(target, 1, resume=True)
+    run(target, resume=True)
+    assert (target.read_bytes(), target.with_suffix(".err").read_bytes()) == whole
+    assert sorted(files(target)) == ["out.err", "out.jsonl"]
+
+
+def test_counts_go_on(target: Path) -> None:
+    run(target, 3)
+    with Resumable.open([target, target.with_suffix(".err")], SAME, resume=True, force=False) as out:
+        assert (out.inputs, out.failed, out.begun, out.whole) == (9, 3, 9, False)
+
+
+def test_begun_anew_only_with_force(target: Path, whole: tuple[bytes, bytes]) -> None:
+    run(target, 2)
+    with pytest.raises(
+        OutputExistsError, match=r"out\.jsonl\.part is already there: a run left it unfinished"
+    ):
+        run(target)
+    run(target, force=True)
+    assert target.read_bytes() == whole[0]
+
+
+def test_resume_of_nothing_begins(target: Path, whole: tuple[bytes, bytes]) -> None:
+    run(target, resume=True)
+    assert target.read_bytes() == whole[0]
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        CHUNKS[1:],
+        CHUNKS[:1],
+        [FileChunk(["x", *CHUNKS[0].names], {}), *CHUNKS[1:]],
+        [FileChunk(CHUNKS[0].names, {}, b"another time"), *CHUNKS[1:]],
+        [FileChunk([*CHUNKS[0].names, *CHUNKS[1].names, *CHUNKS[2].names], {}), *CHUNKS[3:]],
+    ],
+    ids=["less", "fewer", "more", "changed", "cut otherwise"],
+)
+def test_other_inputs_are_refused_and_the_run_left_as_it_was(
+    target: Path, whole: tuple[bytes, bytes], chunks: list[FileChunk]
+) -> None:
+    run(target, 2)
+    with pytest.raises(UsageError, match="the inputs are not those of the unfinished run"):
+        run(target, resume=True, chunks=chunks)
+    run(target, resume=True)
+    assert target.read_bytes() == whole[0]
+
+
+def test_another_bundle_or_output_is_refused(target: Path) -> None:
+    run(target, 2)
+    for targets, identity, message in (
+        ([target, target.with_suffix(".err")], {"bundle": "c"}, r"has another bundle \(b, now c\)"),
+        ([target], SAME, "the unfinished run writes .*out.jsonl and .*out.err: name the same"),
+    ):
+        with (
+            pytest.raises(UsageError, match=message),
+            Resumable.open(targets, identity, resume=True, force=False),
+        ):
+            pass
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"version": 2}', b"\xff", b"[" * 10**5])
+def test_a_journal_that_is_none_is_refused(target: Path, content: bytes) -> None:
+    run(target, 2)
+    journal_path(target).write_bytes(content)
+    with pytest.raises(UsageError, match="is no journal of this version: --force begins anew"):
+        run(target, resume=True)
+
+
+def test_a_part_without_its_journal_or_cut_is_refused(target: Path) -> None:
+    run(target, 2)
+    part_path(target).write_bytes(b"")
+    with pytest.raises(UsageError, match="is shorter than its journal says"):
+        run(target, resume=True)
+    journal_path(target).unlink()
+    with pytest.raises(OutputExistsError, match="it has no journal to go on by"):
+        run(target, resume=True)
+
+
+def test_killed_between_the_last_save_and_the_last_renaming(target: Path, whole: tuple[bytes, bytes]) -> None:
+    outputs = [target, target.with_suffix(".err")]
+    for renamed in (0, 1, 2):
+        run(target, 4)
+        with Resumable.open(outputs, SAME, resume=True, force=False) as out:
+            for chunk in out.rest(iter(CHUNKS)):
+                out.write("".join(f"{name!a}\n" for name in chunk.names).encode(), b"e\n")
+                out.passed(chunk, 1)
+            out.save(whole=True)
+        for output in outputs[::-1][:renamed]:
+            part_path(output).replace(output)
+        with Resumable.open(outputs, SAME, resume=True, force=False) as out:
+            assert out.whole
+            out.finish()
+        assert (target.read_bytes(), outputs[1].read_bytes()) == whole
+        assert sorted(files(target)) == ["out.err", "out.jsonl"]
+        for output in outputs:
+            output.unlink()
+
+
+def test_two_runs_at_once_are_refused(target: Path) -> None:
+    with Resumable.open([target], SAME, resume=False, force=False) as out:
+        out.save()
+        with (
+            pytest.raises(OutputExistsError, match="another run is writing it now"),
+            Resumable.open([target], SAME, resume=True, force=False),
+        ):
+            pass
+
+
+def test_the_journal_never_claims_more_than_is_there(target: Path) -> None:
+    with Resumable.open([target], SAME, resume=False, force=False) as out:
+        for chunk in CHUNKS:
+            out.write(b"x" * 1000)
+            out.passed(chunk, 0)
+            claimed = json.loads(journal_path(target).read_text())
+            assert part_path(target).stat().st_size >= claimed["lengths"][0]
+            assert claimed["inputs"] <= out.inputs
+            assert claimed["lengths"][0] == 1000 * claimed["inputs"] // 3

@@ -1,0 +1,128 @@
+"""The quick reader of plain PNG files: Pillow's pixels or None, whatever the file."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import random
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime.images import read_picture
+from infogan_tool.runtime.plain_png import PLAIN_BYTES, read_plain_png
+
+SIZE = 28
+
+
+def picture(seed: int) -> np.ndarray:
+    """Smooth and noisy parts, so that an encoder chooses among all filters."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    smooth = 127 + 120 * np.sin(x / rng.uniform(1, 9)) * np.cos(y / rng.uniform(1, 9))
+    return np.where(
+        rng.random((SIZE, SIZE)) < rng.uniform(0, 0.5), rng.integers(0, 256, (SIZE, SIZE)), smooth
+    ).astype(np.uint8)
+
+
+def png(values: np.ndarray, **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "PNG", **options)
+    return file.getvalue()
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def by_hand(rows: bytes, *, parts: int = 1) -> bytes:
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", SIZE, SIZE, 8, 0, 0, 0, 0))
+    packed = zlib.compress(rows)
+    cuts = [len(packed) * i // parts for i in range(parts + 1)]
+    data = b"".join(chunk(b"IDAT", packed[a:b]) for a, b in itertools.pairwise(cuts))
+    return b"\x89PNG\r\n\x1a\n" + head + data + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_plain_files_are_read_to_the_bit(seed: int) -> None:
+    values = picture(seed)
+    found = read_plain_png(png(values, compress_level=seed % 10), SIZE)
+    assert found is not None
+    assert (found == values).all()
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_every_filter_is_pillows(kind: int) -> None:
+    rows = np.random.default_rng(kind).integers(0, 256, (SIZE, SIZE + 1), np.uint8)
+    rows[:, 0] = kind
+    content = by_hand(rows.tobytes(), parts=3)
+    found = read_plain_png(content, SIZE)
+    assert found is not None
+    assert (found == np.asarray(Image.open(io.BytesIO(content)))).all()
+
+
+def test_anything_else_is_left_to_pillow() -> None:
+    values = picture(0)
+    text = PngImagePlugin.PngInfo()
+    text.add_text("a", "b")
+    others = [
+        png(values, pnginfo=text),
+        png(values, transparency=3),
+        png(np.stack([values] * 3, axis=2)),
+        png(values.astype(np.uint16) * 257),
+        png(values > 99),
+        png(values[:, :27]),
+        png(values) + b"more",
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+    ]
+    assert [read_plain_png(content, SIZE) for content in others] == [None] * len(others)
+
+
+def test_damaged_files_are_never_read_wrong() -> None:
+    values, rng, read = picture(1), random.Random(0), 0
+    content = png(values)
+    for _ in range(3000):
+        damaged = bytearray(content)
+        for _ in range(rng.choice([1, 1, 2, 5])):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        if rng.random() < 0.2:
+            del damaged[rng.randrange(len(damaged)) :]
+        found = read_plain_png(bytes(damaged), SIZE)
+        if found is not None:
+            read += 1
+            assert (found == values).all(), "only a change that changes nothing gets through"
+    assert read < 30
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [b"", b"\0" * SIZE, b"\x09" + bytes(29 * SIZE)],
+    ids=["nothing", "too little", "no such filter"],
+)
+def test_bad_content_in_good_chunks_is_left_to_pillow(rows: bytes) -> None:
+    assert read_plain_png(by_hand(rows), SIZE) is None
+
+
+def test_too_much_content_ends_with_the_picture() -> None:
+    content = by_hand(bytes(40 * 2**20))
+    assert len(content) > PLAIN_BYTES
+    found = read_plain_png(content, SIZE)
+    assert found is None or not found.any()
+
+
+def test_read_picture_says_the_same_either_way() -> None:
+    spec = load_bundle().image
+    for seed in range(5):
+        values = picture(seed)
+        assert (read_picture(png(values), spec) == read_picture(png(values, pnginfo=_note()), spec)).all()
+
+
+def _note() -> PngImagePlugin.PngInfo:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("so that it is not plain", "x")
+    return text
