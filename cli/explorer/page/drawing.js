@@ -1,0 +1,219 @@
+/** The surface that a picture is drawn, dropped or pasted on. */
+
+import { context, imageData } from "./pictures.js";
+import { fromBase64, toBase64 } from "./link.js";
+
+/** @typedef {import("./types.js").Picture} Picture */
+/** @typedef {import("./types.js").ImageSpec} ImageSpec */
+/** @typedef {{pen: number, points: [number, number][]}} Stroke */
+
+const GROUND = "#000";
+const INK = "#fff";
+const STEP = 2;
+/** Strokes and points that a link may bring, so that it cannot keep the page busy. */
+const MAX_LINK_BYTES = 20_000;
+
+/** @param {Blob} file */
+export async function decode(file) {
+  try {
+    return await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    return null; // a format that the browser does not know
+  }
+}
+
+export class Drawing {
+  /** @param {HTMLCanvasElement} canvas @param {(settled: boolean) => void} onChange */
+  constructor(canvas, onChange) {
+    this.canvas = canvas;
+    this.pen = 25;
+    /** @type {Stroke[]} */
+    this.strokes = [];
+    /** What was dropped, opened or pasted, which the next stroke replaces.
+     * @type {Extract<Picture, {kind: "file" | "seen"}> | null} */
+    this.given = null;
+    this.onChange = onChange;
+    const found = canvas.getContext("2d", { willReadFrequently: true });
+    if (!found) throw new Error("this browser has no canvas");
+    this.target = found;
+    this.wipe();
+    canvas.addEventListener("pointerdown", (event) => this.start(event));
+  }
+
+  get empty() {
+    return !this.given && !this.strokes.length;
+  }
+
+  /** What is to be read now; null where there is nothing.
+   * @returns {Picture | null} */
+  picture() {
+    if (this.given) return this.given;
+    if (!this.strokes.length) return null;
+    const { width, height } = this.canvas;
+    const rgba = this.target.getImageData(0, 0, width, height).data;
+    const pixels = new Uint8Array(width * height);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = rgba[4 * i];
+    return { kind: "grey", width, height, pixels };
+  }
+
+  clear() {
+    this.strokes = [];
+    this.given = null;
+    this.wipe();
+    this.onChange(true);
+  }
+
+  undo() {
+    if (this.given) return this.clear();
+    this.strokes.pop();
+    this.redraw();
+    this.onChange(true);
+  }
+
+  /** Take a picture file.
+   * @param {Blob} file */
+  async take(file) {
+    this.strokes = [];
+    this.given = { kind: "file", file };
+    this.wipe();
+    const bitmap = await decode(file);
+    if (bitmap) this.show(bitmap, bitmap.width, bitmap.height);
+    bitmap?.close();
+    this.onChange(true);
+  }
+
+  /** Take a picture as an encoder has seen it before.
+   * @param {Uint8Array} pixels @param {ImageSpec} image */
+  takeSeen(pixels, image) {
+    this.strokes = [];
+    this.given = { kind: "seen", pixels };
+    this.wipe();
+    const small = document.createElement("canvas");
+    small.width = small.height = image.size;
+    context(small).putImageData(imageData(pixels, image), 0, 0);
+    this.show(small, image.size, image.size);
+    this.onChange(true);
+  }
+
+  /** @returns {string} the strokes, for a link */
+  strokesToText() {
+    /** @type {number[]} */
+    const bytes = [];
+    const { width, height } = this.canvas;
+    for (const { pen, points } of this.strokes) {
+      for (let start = 0; start < points.length; start += 254) {
+        const part = points.slice(start, start + 255); // one point in common, so that the parts join
+        bytes.push(pen, part.length);
+        for (const [x, y] of part) bytes.push(toByte(x, width), toByte(y, height));
+      }
+    }
+    return toBase64(Uint8Array.from(bytes));
+  }
+
+  /** @param {string} text */
+  strokesFromText(text) {
+    const bytes = fromBase64(text);
+    if (!bytes || bytes.length > MAX_LINK_BYTES) return;
+    const { width, height } = this.canvas;
+    this.strokes = [];
+    this.given = null;
+    for (let at = 0; at + 4 <= bytes.length; ) {
+      const [pen, count] = [Math.max(1, bytes[at]), bytes[at + 1]];
+      /** @type {[number, number][]} */
+      const points = [];
+      for (let i = 0; i < count && at + 3 + 2 * i < bytes.length; i++) {
+        points.push([(bytes[at + 2 + 2 * i] / 255) * width, (bytes[at + 3 + 2 * i] / 255) * height]);
+      }
+      if (points.length) this.strokes.push({ pen, points });
+      at += 2 + 2 * count;
+    }
+    this.redraw();
+    this.onChange(true);
+  }
+
+  wipe() {
+    this.target.fillStyle = GROUND;
+    this.target.fillRect(0, 0, this.canvas.width, this.canvas.height);
+  }
+
+  /** @param {CanvasImageSource} source @param {number} width @param {number} height */
+  show(source, width, height) {
+    const scale = Math.min(this.canvas.width / width, this.canvas.height / height);
+    const [w, h] = [width * scale, height * scale];
+    this.target.imageSmoothingEnabled = scale < 1;
+    this.target.drawImage(source, (this.canvas.width - w) / 2, (this.canvas.height - h) / 2, w, h);
+  }
+
+  redraw() {
+    this.wipe();
+    for (const stroke of this.strokes) this.ink(stroke, 0);
+  }
+
+  /** @param {Stroke} stroke @param {number} from first point that is new */
+  ink({ pen, points }, from) {
+    const target = this.target;
+    target.strokeStyle = INK;
+    target.lineWidth = pen;
+    target.lineCap = target.lineJoin = "round";
+    target.beginPath();
+    const first = points[Math.max(0, from - 1)];
+    target.moveTo(first[0], first[1]);
+    if (points.length === 1) target.lineTo(first[0], first[1] + 0.01);
+    for (const [x, y] of points.slice(Math.max(1, from))) target.lineTo(x, y);
+    target.stroke();
+  }
+
+  /** @param {PointerEvent} down */
+  start(down) {
+    if (down.button !== 0) return;
+    down.preventDefault();
+    this.canvas.focus();
+    if (this.given) {
+      this.given = null;
+      this.wipe();
+    }
+    this.canvas.setPointerCapture(down.pointerId);
+    /** @type {Stroke} */
+    const stroke = { pen: this.pen, points: [this.place(down)] };
+    this.strokes.push(stroke);
+    this.ink(stroke, 0);
+    this.onChange(false);
+    /** @param {PointerEvent} event */
+    const move = (event) => {
+      if (event.pointerId !== down.pointerId) return;
+      const before = stroke.points.length;
+      const together = event.getCoalescedEvents?.() ?? [];
+      for (const one of together.length ? together : [event]) {
+        const [x, y] = this.place(one);
+        const [lastX, lastY] = stroke.points[stroke.points.length - 1];
+        if (Math.hypot(x - lastX, y - lastY) >= STEP) stroke.points.push([x, y]);
+      }
+      if (stroke.points.length === before) return;
+      this.ink(stroke, before);
+      this.onChange(false);
+    };
+    /** @param {PointerEvent} event */
+    const end = (event) => {
+      if (event.pointerId !== down.pointerId) return;
+      this.canvas.removeEventListener("pointermove", move);
+      this.canvas.removeEventListener("pointerup", end);
+      this.canvas.removeEventListener("pointercancel", end);
+      this.onChange(true);
+    };
+    this.canvas.addEventListener("pointermove", move);
+    this.canvas.addEventListener("pointerup", end);
+    this.canvas.addEventListener("pointercancel", end);
+  }
+
+  /** @param {PointerEvent} event @returns {[number, number]} */
+  place(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return [
+      ((event.clientX - box.left) / box.width) * this.canvas.width,
+      ((event.clientY - box.top) / box.height) * this.canvas.height,
+    ];
+  }
+}
+
+/** @param {number} value @param {number} full */
+const toByte = (value, full) => Math.max(0, Math.min(255, Math.round((value / full) * 255)));

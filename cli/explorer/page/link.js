@@ -1,0 +1,56 @@
+/** The page's state in the part of its address after #, which no server sees. */
+
+/** @typedef {import("./types.js").Codes} Codes */
+/** @typedef {import("./types.js").BundleInfo} BundleInfo */
+
+/** @param {Codes} codes */
+export function codesToText(codes) {
+  // Nine digits tell every float32 from its neighbours.
+  const styles = codes.styles.map((value) => String(Number(value.toPrecision(9))));
+  return [codes.categories.join("."), styles.join(","), codes.noise].join("~");
+}
+
+/** Read what codesToText wrote; null where it is not codes of this bundle.
+ * @param {string | null} text @param {BundleInfo} info @returns {Codes | null} */
+export function codesFromText(text, info) {
+  if (!text) return null;
+  const { categorical, continuous } = info.metadata.latent;
+  const [first, second, third] = text.split("~");
+  const categories = first ? first.split(".").map(Number) : [];
+  const styles = second ? second.split(",").map(Number) : [];
+  const noise = Number(third);
+  const right =
+    categories.length === categorical.length &&
+    categories.every((value, i) => Number.isInteger(value) && value >= 0 && value < categorical[i]) &&
+    styles.length === continuous &&
+    styles.every((value) => Number.isFinite(value) && Math.abs(value) <= 100) &&
+    Number.isInteger(noise) &&
+    noise >= 0 &&
+    noise < info.noises;
+  return right ? { categories, styles, noise } : null;
+}
+
+/** @param {Uint8Array} bytes */
+export function toBase64(bytes) {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** @param {string} text @returns {Uint8Array<ArrayBuffer> | null} */
+export function fromBase64(text) {
+  try {
+    const letters = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+    return Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
+  } catch {
+    return null;
+  }
+}
+
+/** @param {Uint8Array} bytes @param {"compress" | "expand"} way @returns {Promise<Uint8Array>} */
+export async function deflate(bytes, way) {
+  const change =
+    way === "compress" ? new CompressionStream("deflate-raw") : new DecompressionStream("deflate-raw");
+  const stream = new Blob([/** @type {BlobPart} */ (bytes)]).stream().pipeThrough(change);
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}

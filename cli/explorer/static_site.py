@@ -1,0 +1,126 @@
+"""The page as a folder of files that any file server serves: the browser runs the graphs itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from infogan_tool.cli.explorer.description import PAGE, PAGE_FILES, content_policy, describe, noise_bytes
+from infogan_tool.export.aside import refuse_taken, written_aside
+from infogan_tool.runtime.contract import GRAPH_FILES, METADATA_FILE
+from infogan_tool.runtime.errors import MissingToolError
+from infogan_tool.runtime.files import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from infogan_tool.runtime import Bundle
+
+__all__ = ["ORT_PACKAGE", "write_site"]
+
+ORT_PACKAGE: Final = "onnxruntime-web@1.30.0"
+"""The npm package whose WebAssembly runs the graphs in the browser."""
+
+_ORT_SHA512: Final = (
+    "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+)
+"""The package's digest, as npm's lock files write it: what is not this package is not put on a page."""
+_ORT_FILES: Final = {
+    "package/dist/ort.wasm.min.mjs": "ort.js",
+    "package/dist/ort-wasm-simd-threaded.mjs": "ort-wasm.js",
+    "package/dist/ort-wasm-simd-threaded.wasm": "ort-wasm.wasm",
+}
+"""What is taken of it; named .js because not every file server knows .mjs."""
+_MARK: Final = "model.json"
+_NPM_SECONDS: Final = 300
+_NOTICE: Final = """\
+ort/ is {package}, (c) Microsoft Corporation, MIT licence.
+The page is part of infogan-tool, MIT licence.
+examples.png holds ten pictures of the MNIST test set, CC BY-SA 3.0.
+"""
+
+
+def write_site(bundles: Sequence[Bundle], out: Path, *, force: bool) -> None:
+    """Write the page, the bundles' own files and onnxruntime-web into a new folder.
+
+    Args:
+        bundles: One, or two to compare.
+        out: The folder; it appears when all of it is written.
+        force: Replace a page that was written there before.
+
+    Raises:
+        OutputExistsError: ``out`` is there and not to be replaced.
+        MissingToolError: npm is not installed, or cannot get the package.
+        OSError: A file cannot be written.
+    """
+    kind = {"mark": _MARK, "kind": "an explorer page"}
+    refuse_taken(out, force=force, **kind)
+    with written_aside(out, force=force, **kind) as folder:
+        _add_ort(folder / "ort")
+        for name in PAGE_FILES:
+            shutil.copyfile(PAGE / name, folder / name)
+        _add_policy(folder / "index.html")
+        for index, bundle in enumerate(bundles):
+            place = folder / "bundles" / str(index)
+            place.mkdir(parents=True)
+            for file in (*GRAPH_FILES, METADATA_FILE):
+                shutil.copyfile(bundle.path / file, place / file)
+            (place / "noise.bin").write_bytes(noise_bytes(bundle))
+        (folder / "NOTICE.txt").write_text(_NOTICE.format(package=ORT_PACKAGE), "utf-8")
+        (folder / _MARK).write_text(json.dumps(describe(bundles, "browser"), allow_nan=False), "utf-8")
+
+
+def _add_policy(index: Path) -> None:
+    """Say in the page what a server would say in a header, since a file server says nothing."""
+    text = index.read_text("utf-8")
+    first = '<meta charset="utf-8">'
+    policy = content_policy("browser")
+    index.write_text(
+        text.replace(first, f'{first}\n  <meta http-equiv="Content-Security-Policy" content="{policy}">', 1),
+        "utf-8",
+    )
+
+
+def _add_ort(folder: Path) -> None:
+    """Take onnxruntime-web's files out of its npm package; nothing of the package is run."""
+    folder.mkdir()
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = _packed(Path(scratch))
+        with tarfile.open(archive) as package:
+            for name, as_name in _ORT_FILES.items():
+                content = package.extractfile(name)
+                if content is None:
+                    raise MissingToolError(f"{ORT_PACKAGE} has no {name}")
+                with content, (folder / as_name).open("wb") as file:
+                    shutil.copyfileobj(content, file)
+
+
+def _packed(scratch: Path) -> Path:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise MissingToolError(
+            f"--export takes {ORT_PACKAGE} from npm, which is not installed here: install Node.js"
+        )
+    command = [npm, "pack", ORT_PACKAGE, "--loglevel=error", "--pack-destination", str(scratch)]
+    try:
+        done = subprocess.run(  # noqa: S603 - npm itself, with arguments of ours
+            command, cwd=scratch, capture_output=True, text=True, timeout=_NPM_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MissingToolError(f"npm did not get {ORT_PACKAGE} in {_NPM_SECONDS} s") from error
+    archives = list(scratch.glob("*.tgz"))
+    if done.returncode or len(archives) != 1:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
+        reason = printable((lines or ["it gave no reason"])[0].removeprefix("npm error").strip())
+        raise MissingToolError(f"npm cannot get {ORT_PACKAGE}: {reason}")
+    digest = base64.b64encode(hashlib.sha512(archives[0].read_bytes()).digest()).decode("ascii")
+    if digest != _ORT_SHA512:
+        raise MissingToolError(f"what npm brought as {ORT_PACKAGE} is not that package: its digest differs")
+    return archives[0]

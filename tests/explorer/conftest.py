@@ -1,0 +1,112 @@
+"""The explorer as people have it: the command in a process of its own, the page in Debian's Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+CHROMIUM = "/usr/bin/chromium"
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ADDRESS = re.compile(r"http://\S+/")
+COMMAND = (sys.executable, "-m", "infogan_tool", "explore")
+
+
+class Explorer:
+    """A running ``infogan-tool explore``."""
+
+    def __init__(self, *arguments: str | Path) -> None:
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+        command = [*COMMAND, "--no-browser", "--port", "0", *map(str, arguments)]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        assert self.process.stderr is not None
+        self.first_line = self.process.stderr.readline()
+        found = ADDRESS.search(self.first_line)
+        assert found, self.first_line + self.process.stderr.read()
+        self.address = found[0]
+
+    def memory(self) -> int:
+        """Return the bytes that the process holds."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGESIZE")
+
+    def end(self, signal: int) -> tuple[int, str, str]:
+        """End it by a signal; return its exit code and what it has printed since."""
+        self.process.send_signal(signal)
+        out, err = self.process.communicate(timeout=20)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture(scope="session")
+def explorer() -> Iterator[Explorer]:
+    """Yield the explorer of the bundle that ships."""
+    running = Explorer()
+    yield running
+    code, out, err = running.end(2)
+    assert (code, out, err) == (0, "", "")
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the static site of the bundle that ships; return its folder."""
+    folder = tmp_path_factory.mktemp("static") / "site"
+    subprocess.run([*COMMAND, "--export", folder], check=True, capture_output=True)
+    return folder
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A plain file server that prints nothing."""
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def files_served(folder: Path) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def static_address(exported: Path) -> Iterator[str]:
+    """Serve the static site as any file server would."""
+    yield from files_served(exported)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield opened
+        opened.close()
+
+
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Whatever needs the browser, or what npm brings, is marked so."""
+    for item in items:
+        if {"browser", "exported"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.browser)

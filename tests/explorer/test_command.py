@@ -1,0 +1,187 @@
+"""``infogan-tool explore`` as a command: how it starts, what it says, how it ends."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from conftest import COMMAND, Explorer
+
+from infogan_tool.cli.explorer.description import PAGE_FILES
+from infogan_tool.cli.explorer.guard import BODY_TYPE
+from infogan_tool.cli.explorer.server import listen
+from infogan_tool.runtime.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.contract import GRAPH_FILES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_it_tells_its_address_and_ends_by_ctrl_c(tiny: Path) -> None:
+    running = Explorer(tiny)
+    assert re.fullmatch(
+        r"the explorer is at http://127\.0\.0\.1:\d+/ \(Ctrl-C ends it\)\n", running.first_line
+    )
+    with urllib.request.urlopen(f"{running.address}model.json", timeout=20) as response:
+        told = json.load(response)
+    assert [one["name"] for one in told["bundles"]] == ["tiny"]
+    assert told["inference"] == "server"
+    began = time.monotonic()
+    assert running.end(signal.SIGINT) == (0, "", "")
+    assert time.monotonic() - began < 10
+
+
+def test_it_ends_with_a_page_open(tiny: Path) -> None:
+    running = Explorer(tiny)
+    port = int(running.address.rstrip("/").rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as kept:
+        kept.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert kept.recv(15).startswith(b"HTTP/1.1 200")
+        assert running.end(signal.SIGINT) == (0, "", "")
+
+
+def test_beyond_this_machine_only_when_told(tiny: Path) -> None:
+    running = Explorer(tiny, "--host", "0.0.0.0")
+    assert "http://127.0.0.1:" in running.first_line
+    assert running.process.stderr is not None
+    assert running.process.stderr.readline() == "every machine that reaches this one can use it\n"
+    assert running.end(signal.SIGINT)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["no-such-bundle"], 1, "no-such-bundle is not there"),
+        (["--host", "192.0.2.1"], 2, "--host 192.0.2.1"),
+        (["--host", "no.such.host.invalid"], 2, "--host no.such.host.invalid"),
+        (["--port", "99999"], 2, "'--port'"),
+        (["--export", "x", "--port", "1"], 2, "--export writes files"),
+        (["a", "b", "c"], 2, "unexpected extra argument"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    cli: Callable[..., Any], tiny: Path, arguments: list[str], code: int, message: str
+) -> None:
+    bundle = [tiny] if arguments[0].startswith("--") else []
+    done = cli("explore", "--no-browser", *bundle, *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+    assert done.err.startswith("error: ")
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_told(cli: Callable[..., Any], tiny: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = cli("explore", "--no-browser", tiny, "--port", port)
+    assert done.code == 2
+    assert f"--port {port}: " in done.err
+    assert "--port 0 takes a free one" in done.err
+
+
+def test_the_usual_port_may_be_taken(tiny: Path) -> None:
+    with listen("127.0.0.1", None) as first, listen("127.0.0.1", None) as second:
+        assert first.getsockname() != second.getsockname()
+
+
+def test_the_static_site_holds_the_bundle_to_the_byte(exported: Path) -> None:
+    for file in (*GRAPH_FILES, "metadata.json"):
+        assert (exported / "bundles/0" / file).read_bytes() == (SHIPPED_BUNDLE / file).read_bytes()
+    found = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
+    assert found == {
+        *PAGE_FILES,
+        *(f"bundles/0/{file}" for file in (*GRAPH_FILES, "metadata.json", "noise.bin")),
+        *(f"ort/{file}" for file in ("ort.js", "ort-wasm.js", "ort-wasm.wasm")),
+        "model.json",
+        "NOTICE.txt",
+    }
+    assert json.loads((exported / "model.json").read_text("utf-8"))["inference"] == "browser"
+    assert "Content-Security-Policy" in (exported / "index.html").read_text("utf-8")
+
+
+def test_a_site_is_replaced_only_by_force_and_only_a_site(
+    cli: Callable[..., Any], tiny: Path, exported: Path, tmp_path: Path
+) -> None:
+    done = cli("explore", tiny, "--export", exported)
+    assert (done.code, "already there" in done.err) == (1, True)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "letter.txt").write_text("dear")
+    done = cli("explore", tiny, "--export", mine, "--force")
+    assert (done.code, "not an explorer page" in done.err) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert (mine / "letter.txt").read_text() == "dear"
+
+
+def test_without_npm_one_line_says_so(tiny: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, tiny, "--export", tmp_path / "site"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": str(tmp_path)},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(
+        r"error: --export takes onnxruntime-web@\S+ from npm, .*: install Node.js\n", done.stderr
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.browser
+def test_npm_that_cannot_get_the_package_is_one_line(tiny: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, tiny, "--export", tmp_path / "site"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "npm_config_offline": "true", "npm_config_cache": str(tmp_path / "cache")},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: npm cannot get onnxruntime-web@")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.slow
+def test_memory_is_flat_under_a_soak(explorer: Explorer, request: pytest.FixtureRequest) -> None:
+    """Turn sliders and draw for ``EXPLORER_SOAK_SECONDS`` (60); an hour is the real thing."""
+    seconds = float(os.environ.get("EXPLORER_SOAK_SECONDS", "60"))
+    rng = np.random.default_rng(0)
+    connection = http.client.HTTPConnection(explorer.address.split("/")[2], timeout=20)
+    request.addfinalizer(connection.close)
+    picture = (Path(__file__).resolve().parents[2] / "examples/three.png").read_bytes()
+
+    def soak(until: float) -> int:
+        asked = 0
+        while time.monotonic() < until:
+            rows = rng.uniform(-1, 1, (int(rng.choice([1, 1, 1, 14, 95])), 65)).astype("<f4")
+            rows[:, 62] = rng.integers(0, 10, len(rows))
+            for path, body in (("draw", rows.tobytes()), ("read", picture)):
+                connection.request("POST", f"/bundles/0/{path}", body, {"content-type": BODY_TYPE})
+                response = connection.getresponse()
+                response.read()
+                assert response.status in (200, 429)
+                asked += 1
+        return asked
+
+    soak(time.monotonic() + 5)
+    before = explorer.memory()
+    asked = soak(time.monotonic() + seconds)
+    grown = (explorer.memory() - before) / 1e6
+    print(
+        f"\n{asked:,} requests in {seconds:g} s: {before / 1e6:.0f} MB and {grown:+.1f} MB", file=sys.stderr
+    )
+    assert grown < 20

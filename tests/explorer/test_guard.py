@@ -1,0 +1,180 @@
+"""What the server takes and what it refuses, asked over a real connection."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infogan_tool.cli.explorer.description import PAGE, PAGE_FILES, content_policy
+from infogan_tool.cli.explorer.guard import BODY_TYPE, Guard, Limits
+from infogan_tool.cli.explorer.server import make_app, make_server
+from infogan_tool.runtime import load_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from starlette.types import ASGIApp
+
+ROWS = bytes(40)
+"""One picture of the tiny bundle."""
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[int]:
+    """Serve an application from this process; yield its port."""
+    server = make_server(app)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)
+        thread.start()
+        yield int(taken.getsockname()[1])
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def serving_tiny(tiny: Path, **limits: float) -> Iterator[int]:
+    with serving(make_app([load_bundle(tiny, device="cpu")], limits=Limits(**limits))) as port:
+        yield port
+
+
+def ask(
+    port: int, method: str, path: str, body: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, given)
+    response = connection.getresponse()
+    found = (response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+    connection.close()
+    return found
+
+
+def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, str]:
+    status, _, content = ask(port, "POST", path, body, **{"content_type": BODY_TYPE, **headers})
+    return status, json.loads(content)["error"] if status != 200 else ""
+
+
+def test_every_file_of_the_page_is_served_with_its_headers(tiny: Path) -> None:
+    with serving_tiny(tiny) as port:
+        for name in ("", *PAGE_FILES, "model.json", "bundles/0/noise.bin"):
+            status, headers, content = ask(port, "GET", f"/{name}")
+            assert status == 200, name
+            assert content
+            assert headers["content-security-policy"].startswith(content_policy("server"))
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["cache-control"] == "no-store"
+            assert "server" not in headers
+        for name in (
+            "../server.py",
+            "types.d.ts",
+            "%2e%2e/server.py",
+            "bundles/1/noise.bin",
+            "bundles/0/generator.onnx",
+        ):
+            assert ask(port, "GET", f"/{name}")[0] == 404, name
+
+
+def test_the_page_names_no_other_file_and_no_script_of_its_own() -> None:
+    shipped = {path.name for path in PAGE.iterdir()} - {"types.d.ts"}
+    assert shipped == set(PAGE_FILES)
+    html = (PAGE / "index.html").read_text("utf-8")
+    for word in ("style=", "onclick", "<script>", "<style", "http:", "https:"):
+        assert word not in html
+
+
+def test_questions_are_answered(tiny: Path) -> None:
+    with serving_tiny(tiny) as port:
+        status, headers, content = ask(port, "POST", "/bundles/0/draw", ROWS, content_type=BODY_TYPE)
+        assert (status, headers["content-type"], len(content)) == (200, BODY_TYPE, 16 * 16 * 3)
+        assert post(port, "/bundles/0/draw", ROWS[1:]) == (
+            422,
+            "a request holds 1 to 256 rows of 10 float32 values",
+        )
+        status, reason = post(port, "/bundles/0/read", b"nothing")
+        assert (status, "known format" in reason) == (422, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("POST", {"content_type": "text/plain"}, 415),
+        ("POST", {}, 415),
+        ("POST", {"content_type": BODY_TYPE, "host": "evil.example"}, 421),
+        ("GET", {"host": "evil.example:80"}, 421),
+        ("PUT", {"content_type": BODY_TYPE}, 405),
+        ("OPTIONS", {"origin": "http://evil.example"}, 405),
+        ("GET", {"host": "localhost:1"}, 405),
+        ("POST", {"content_type": BODY_TYPE, "host": "[::1]:80"}, 200),
+    ],
+)
+def test_strangers_are_refused(tiny: Path, method: str, headers: dict[str, str], status: int) -> None:
+    with serving_tiny(tiny) as port:
+        found, given, content = ask(port, method, "/bundles/0/draw", ROWS, **headers)
+        assert found == status
+        assert "access-control-allow-origin" not in given
+        assert b"Traceback" not in content
+
+
+def test_a_body_has_a_limit_whether_its_length_is_told_or_not(tiny: Path) -> None:
+    with serving_tiny(tiny, body=1000) as port:
+        assert post(port, "/bundles/0/draw", bytes(1001)) == (413, "at most 1,000 bytes are taken")
+        assert post(port, "/bundles/0/draw", bytes(40))[0] == 200
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            head = f"POST /bundles/0/draw HTTP/1.1\r\nHost: localhost\r\nContent-Type: {BODY_TYPE}\r\n"
+            connection.sendall(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
+            for _ in range(4):
+                connection.sendall(b"190\r\n" + bytes(400) + b"\r\n")
+            assert connection.recv(200).startswith(b"HTTP/1.1 413")
+
+
+def test_a_body_that_never_comes_is_not_waited_for(tiny: Path) -> None:
+    with (
+        serving_tiny(tiny, patience=0.3) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=20) as slow,
+    ):
+        head = f"POST /bundles/0/draw HTTP/1.1\r\nHost: localhost\r\nContent-Type: {BODY_TYPE}\r\n"
+        slow.sendall(head.encode() + b"Content-Length: 40\r\n\r\n" + bytes(10))
+        began = time.monotonic()
+        assert slow.recv(200).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - began < 10
+
+
+def test_the_rate_has_a_limit(tiny: Path) -> None:
+    with serving_tiny(tiny, rate=0.001, burst=5) as port:
+        found = [post(port, "/bundles/0/draw", ROWS)[0] for _ in range(8)]
+        assert found == [200] * 5 + [429] * 3
+
+
+def test_so_has_what_is_under_way_at_once(tiny: Path) -> None:
+    with serving_tiny(tiny, waiting=2, patience=5) as port:
+        head = f"POST /bundles/0/draw HTTP/1.1\r\nHost: localhost\r\nContent-Type: {BODY_TYPE}\r\n"
+        slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+        for one in slow:
+            one.sendall(head.encode() + b"Content-Length: 40\r\n\r\n")
+        time.sleep(0.3)
+        assert post(port, "/bundles/0/draw", ROWS) == (503, "too many requests at once")
+        for one in slow:
+            one.sendall(ROWS)
+            assert one.recv(20).startswith(b"HTTP/1.1 200")
+            one.close()
+        assert post(port, "/bundles/0/draw", ROWS)[0] == 200
+
+
+def test_no_traceback_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a secret\nof this machine")
+
+    with serving(Guard(broken, hosts=None, limits=Limits())) as port:
+        status, headers, content = ask(port, "GET", "/")
+    assert (status, json.loads(content)) == (500, {"error": "something went wrong here"})
+    assert "content-security-policy" in headers
+    assert capfd.readouterr().err == "internal error: RuntimeError: a secret\\nof this machine\n"
