@@ -2,7 +2,8 @@
 
 A convolution whose kernel covers the whole map, and a transposed convolution of a 1 x 1 map, are each one
 matrix product. onnxruntime runs a product (Gemm) several times faster than the same thing as Conv or
-ConvTranspose, and torch's and onnxruntime's results still agree to float32 rounding.
+ConvTranspose, and Conv faster than ConvTranspose, so that two of the latter in a row are written as Conv
+(``packed_deconv``). torch's and onnxruntime's results still agree to float32 rounding.
 """
 
 from __future__ import annotations
@@ -14,10 +15,15 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from infogan_tool.export.packed_deconv import PackedDeconvs, is_packable
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["inference_form"]
+
+_ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh)
+"""What acts on each value alone."""
 
 
 def inference_form(layers: nn.Sequential, example: Tensor) -> nn.Sequential:
@@ -51,7 +57,29 @@ def inference_form(layers: nn.Sequential, example: Tensor) -> nn.Sequential:
             else:
                 result.append(module)
             example = output
+        result = _pack_deconvs(_activate_early(result))
     return nn.Sequential(*result).eval()
+
+
+def _activate_early(modules: list[nn.Module]) -> list[nn.Module]:
+    """Put an activation before the reshaping that it follows: there it is part of the product."""
+    moved: list[nn.Module] = []
+    for module in modules:
+        early = isinstance(module, _ACTIVATIONS) and moved and isinstance(moved[-1], nn.Unflatten)
+        moved.insert(len(moved) - 1 if early else len(moved), module)
+    return moved
+
+
+def _pack_deconvs(modules: list[nn.Module]) -> list[nn.Module]:
+    for start in range(len(modules) - 2):
+        first, activation, second, *rest = modules[start:]
+        if is_packable(first, activation, second):
+            assert isinstance(first, nn.ConvTranspose2d)
+            assert isinstance(second, nn.ConvTranspose2d)
+            after = rest.pop(0) if rest and isinstance(rest[0], _ACTIVATIONS) else None
+            packed = PackedDeconvs(first, activation, second, after)
+            return [*modules[:start], packed, *_pack_deconvs(rest)]
+    return modules
 
 
 def _fold_batch_norm(modules: list[nn.Module]) -> list[nn.Module]:

@@ -1,0 +1,132 @@
+"""What the benchmarks share: contestants run in turn, and a table with machine and versions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["alternate", "arguments", "environment", "median", "report", "run_process", "take_turns"]
+
+_PACKAGES = ("infogan-tool", "numpy", "onnxruntime", "onnxruntime-gpu", "pillow", "torch", "typer")
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the options that every benchmark has."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures as JSON too")
+    parser.add_argument("--rounds", type=int, default=15, help="how often each contestant runs (default 15)")
+    return parser
+
+
+def alternate(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Run each contestant once a round, in turn, and return the seconds of all rounds but the first.
+
+    What else the machine does then falls on all of them alike.
+    """
+    return _race(contestants, rounds, unused=0, used=1)
+
+
+def take_turns(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Run each contestant six times a round, and return the seconds of the last five of each turn.
+
+    For contestants in one process: the threads of the one before may still spin during the first.
+    """
+    return _race(contestants, rounds, unused=1, used=5)
+
+
+def _race(
+    contestants: Mapping[str, Callable[[], object]], rounds: int, *, unused: int, used: int
+) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for number in range(rounds + 1):
+        for name, contestant in contestants.items():
+            for turn in range(unused + used):
+                start = time.perf_counter()
+                contestant()
+                if number and turn >= unused:
+                    seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def run_process(*command: str) -> None:
+    """Run a command to its end, with bytecode as an installation has it, its output thrown away.
+
+    Raises:
+        SystemExit: It failed.
+    """
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")}
+    done = subprocess.run(  # noqa: S603 - our own commands
+        command, env=kept, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode().strip()}")
+
+
+def environment() -> dict[str, Any]:
+    """Return the machine and the versions, as a report names them."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "processor": _processor(),
+        "cores": cores,
+        "load_before": load,
+        "python": platform.python_version(),
+        "platform": f"{sys.platform} {platform.machine()}",
+        "versions": versions,
+    }
+
+
+def report(
+    rows: list[dict[str, Any]], columns: list[str], machine: dict[str, Any], file: Path | None
+) -> None:
+    """Print a Markdown table of ``rows``, and write them with the machine to ``file`` if there is one."""
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    print(f"{machine['processor']}, {machine['cores']} cores, load {machine['load_before']} before the run")
+    print(f"{machine['platform']}, Python {machine['python']}, {versions}\n")
+    print("| " + " | ".join(columns) + " |")
+    print("|" + "---|" * len(columns))
+    for row in rows:
+        print("| " + " | ".join(_shown(row.get(column, "")) for column in columns) + " |")
+    if file:
+        file.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n", encoding="utf-8")
+
+
+def median(seconds: list[float]) -> float:
+    """Return the median of seconds."""
+    return statistics.median(seconds)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

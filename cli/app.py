@@ -1,0 +1,89 @@
+"""The sub-commands of ``infogan-tool``, as Typer reads them.
+
+Nothing heavy is imported here or at the top of a command's file, so that ``--help`` answers at once.
+"""
+
+from typing import Annotated, Final
+
+import typer
+
+from infogan_tool.cli import failures, output
+from infogan_tool.cli.direct import version_line
+from infogan_tool.cli.doctor import doctor
+from infogan_tool.cli.encode import encode
+from infogan_tool.cli.evaluate import evaluate
+from infogan_tool.cli.explore import explore
+from infogan_tool.cli.export import export
+from infogan_tool.cli.generate import generate
+from infogan_tool.cli.info import info
+from infogan_tool.cli.root_help import RootHelp
+from infogan_tool.cli.sweep import sweep
+from infogan_tool.cli.train import train
+from infogan_tool.cli.traverse import traverse
+
+__all__ = ["app", "run"]
+
+_EPILOG: Final = (
+    "Exit codes: 0 done, 1 failure, 2 usage, 3 some inputs failed and the others were done, 130 interrupted."
+)
+
+_WIDTH: Final = 100
+"""Greatest width of the help."""
+
+app = typer.Typer(
+    name="infogan-tool",
+    cls=RootHelp,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDTH},
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    epilog=_EPILOG,
+)
+
+_MAKE: Final = "Make a bundle"
+_USE: Final = "Use a bundle"
+
+app.command(rich_help_panel=_MAKE)(train)
+app.command(rich_help_panel=_MAKE)(export)
+app.command(rich_help_panel=_MAKE)(sweep)
+app.command(rich_help_panel=_USE)(encode)
+app.command(rich_help_panel=_USE)(generate)
+app.command(rich_help_panel=_USE)(traverse)
+app.command(rich_help_panel=_USE)(explore)
+app.command(rich_help_panel=_USE)(evaluate)
+app.command(rich_help_panel=_USE)(info)
+app.command(rich_help_panel=_USE)(doctor)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        output.emit(version_line())
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train an InfoGAN, export it to ONNX, and read pictures through it without torch."""
+    if context.invoked_subcommand is None:
+        output.emit(context.get_help())
+        raise typer.Exit(failures.USAGE)
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code.
+
+    Raises:
+        BaseException: Whatever the command raised, and Typer's own for a wrong command line.
+    """
+    group = typer.main.get_command(app)
+    try:
+        # Not group.main(), which would print and exit by rules of its own.
+        with group.make_context("infogan-tool", list(arguments)) as context:
+            group.invoke(context)
+    except typer.Exit as wanted:
+        return wanted.exit_code
+    return 0

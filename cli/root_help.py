@@ -1,0 +1,29 @@
+"""The help of ``infogan-tool`` itself, in plain text: Rich would take longer to import than all else here."""
+
+from typing import Any
+
+from typer.core import TyperGroup
+
+__all__ = ["RootHelp"]
+
+
+class RootHelp(TyperGroup):
+    """The group of all commands; each command's own help is Typer's."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Typer's own, which have no public name
+        """Write usage, options, the commands under the names of their panels, and the epilog."""
+        self.format_usage(ctx, formatter)
+        self.format_help_text(ctx, formatter)
+        options = (parameter.get_help_record(ctx) for parameter in self.get_params(ctx))
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [record for record in options if record]}
+        for name in self.list_commands(ctx):
+            command = self.commands[name]
+            panel = getattr(command, "rich_help_panel", None)
+            first_line = (command.help or "").strip().partition("\n")[0]
+            sections.setdefault(panel if isinstance(panel, str) else "Commands", []).append(
+                (name, first_line)
+            )
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+        self.format_epilog(ctx, formatter)

@@ -1,0 +1,97 @@
+"""From a run or a bundle to what was asked for: a bundle, in any precision, and a Triton model repository."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infogan_tool.export.aside import refuse_taken
+from infogan_tool.export.bundle import export_run
+from infogan_tool.export.evaluation.target import opened, unknown_data
+from infogan_tool.export.precision import reduce_precision
+from infogan_tool.export.triton import refuse_repository, write_repository
+from infogan_tool.runtime.bundle import load_bundle
+from infogan_tool.runtime.contract import METADATA_FILE
+from infogan_tool.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infogan_tool.export.bundle import ExportOutcome
+    from infogan_tool.export.precision import PrecisionOutcome
+    from infogan_tool.runtime.contract import Precision
+
+__all__ = ["Shipped", "ship"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shipped:
+    """What was written."""
+
+    exported: ExportOutcome | None = None
+    """The bundle in float32, where one was written."""
+    reduced: PrecisionOutcome | None = None
+    """The bundle in reduced precision, where one was made."""
+    repository: Path | None = None
+    """The Triton model repository, where one was written."""
+
+
+def ship(
+    source: Path,
+    *,
+    out: Path | None,
+    triton: Path | None = None,
+    precision: Precision = "fp32",
+    data: str | None = None,
+    force: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Shipped:
+    """Export a run or a bundle.
+
+    Args:
+        source: A run folder, or a bundle.
+        out: The bundle to write; None where only a model repository is wanted.
+        triton: The model repository to write; None where none is wanted.
+        precision: Of the graphs.
+        data: Real pictures to measure a reduced precision with, as ``train --data`` names them; None is what
+            the model was trained on, where that is a built-in data set or the run still says where it is.
+        force: Replace outputs that are there.
+        progress: Called with a line for people as the work goes on.
+
+    Raises:
+        UsageError: Nothing is to be written, or the pictures are not known.
+        InfoganError, OSError: As :func:`~infogan_tool.export.bundle.export_run`,
+            :func:`~infogan_tool.export.precision.reduce_precision` and
+            :func:`~infogan_tool.export.triton.write_repository`.
+    """
+    is_bundle = (source / METADATA_FILE).exists()
+    if out is None and triton is None:
+        raise UsageError("say what to write: --out BUNDLE, --triton DIR or both")
+    if out is not None and precision == "fp32" and is_bundle:
+        raise UsageError(f"{source} is a bundle in fp32 already: --out goes with --precision fp16 or int8")
+    if out is not None:
+        refuse_taken(out, force=force)
+    if triton is not None:
+        refuse_repository(triton, force=force)
+    if out is not None and precision == "fp32":
+        progress("exporting and comparing with torch")
+        exported = export_run(source, out, force=force)
+        repository = triton and write_repository(load_bundle(out, device="cpu"), triton, force=force)
+        return Shipped(exported=exported, repository=repository)
+    with ExitStack() as stack:
+        bundle, trained_on = stack.enter_context(opened(source, "cpu", progress))
+        reduced = None
+        if precision != "fp32":
+            pictures = data or trained_on
+            if pictures is None:
+                raise UsageError(f"{unknown_data(bundle)}: say where pictures are with --data")
+            target = out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "bundle"
+            reduced = reduce_precision(
+                bundle, target, precision=precision, source=pictures, force=force, progress=progress
+            )
+            bundle = load_bundle(target, device="cpu")
+        repository = triton and write_repository(bundle, triton, force=force)
+        return Shipped(reduced=reduced, repository=repository)

@@ -1,0 +1,153 @@
+"""A bundle as a model repository of the Triton Inference Server: a folder and a configuration for each graph.
+
+    DIR/mnist_generator/config.pbtxt    DIR/mnist_encoder/config.pbtxt
+    DIR/mnist_generator/1/model.onnx    DIR/mnist_encoder/1/model.onnx
+                                        DIR/mnist_encoder/labels.txt
+
+The server gathers requests into batches, so that dimensions are without the batch axis.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Final
+
+from infogan_tool.export.aside import refuse_taken, written_aside
+from infogan_tool.runtime.bundle import CHUNK
+from infogan_tool.runtime.contract import (
+    ENCODER_FILE,
+    GENERATOR_FILE,
+    encoder_inputs,
+    encoder_outputs,
+    generator_inputs,
+    generator_outputs,
+)
+from infogan_tool.runtime.files import write_aside
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infogan_tool.runtime.bundle import Bundle
+    from infogan_tool.runtime.contract import BundleMetadata
+
+__all__ = ["CONFIG_FILE", "MODEL_FILES", "model_names", "refuse_repository", "write_repository"]
+
+CONFIG_FILE: Final = "config.pbtxt"
+MODEL_FILES: Final = {"generator": GENERATOR_FILE, "encoder": ENCODER_FILE}
+"""What follows the name of the bundle in a model's name, and the graph that it is."""
+
+_MARK: Final = f"*/{CONFIG_FILE}"
+_KIND: Final = "a model repository"
+_LABELS_FILE: Final = "labels.txt"
+_TYPES: Final = {"categories": "TYPE_INT64"}
+"""Every other tensor is TYPE_FP32."""
+_MAX_NAME: Final = 60
+_QUEUE_DELAY: Final = 200
+"""Microseconds that a request waits for others; about what a small batch takes to run."""
+
+
+def refuse_repository(out: Path, *, force: bool) -> None:
+    """Refuse a repository folder that is there and not to be replaced; see :func:`write_repository`."""
+    refuse_taken(out, force=force, mark=_MARK, kind=_KIND)
+
+
+def write_repository(bundle: Bundle, out: Path, *, force: bool = False) -> Path:
+    """Write the model repository ``out``.
+
+    Args:
+        bundle: Its graphs are copied as they are.
+        out: The repository's folder; must not exist, unless ``force``.
+        force: Replace a model repository (or an empty folder) that is at ``out``.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        OutputExistsError: ``out`` is there.
+        OSError: It cannot be written.
+    """
+    refuse_repository(out, force=force)
+    with written_aside(out, force=force, mark=_MARK, kind=_KIND) as folder:
+        for part, name in model_names(bundle.metadata).items():
+            model = folder / name
+            (model / "1").mkdir(parents=True)
+            write_aside(model / "1" / "model.onnx", (bundle.path / MODEL_FILES[part]).read_bytes())
+            write_aside(model / CONFIG_FILE, _config(bundle.metadata, part, name))
+            if part == "encoder" and bundle.latent.categorical:
+                write_aside(model / _LABELS_FILE, "".join(f"{line}\n" for line in _labels(bundle.metadata)))
+    return out
+
+
+def model_names(metadata: BundleMetadata) -> dict[str, str]:
+    """Return the models' names by part: what the bundle was trained on, and ``generator`` or ``encoder``."""
+    data = metadata.training.get("data")
+    given = data.get("name") if isinstance(data, dict) else None
+    plain = re.sub(r"[^a-z0-9]+", "_", str(given or "").lower()).strip("_")[:_MAX_NAME]
+    return {part: f"{plain or 'infogan'}_{part}" for part in MODEL_FILES}
+
+
+def _config(metadata: BundleMetadata, part: str, name: str) -> str:
+    """Return the text of config.pbtxt (message ModelConfig of Triton's model_config.proto)."""
+    if part == "generator":
+        inputs, outputs = generator_inputs(metadata.latent), generator_outputs(metadata.image)
+    else:
+        inputs = encoder_inputs(metadata.image)
+        outputs = encoder_outputs(metadata.latent, distance=metadata.familiarity is not None)
+    lines = [
+        f'name: "{name}"',
+        'backend: "onnxruntime"',
+        'default_model_filename: "model.onnx"',
+        f"max_batch_size: {CHUNK}",
+        *(_tensor("input", tensor, shape) for tensor, shape in inputs.items()),
+        *(_tensor("output", tensor, shape) for tensor, shape in outputs.items()),
+        f"dynamic_batching {{ max_queue_delay_microseconds: {_QUEUE_DELAY} }}",
+        *(_warm_up(size, inputs) for size in (1, CHUNK)),
+        *(_parameter(f"infogan.{key}", value) for key, value in _said(metadata).items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tensor(kind: str, name: str, shape: tuple[int, ...]) -> str:
+    dims = ", ".join(map(str, shape))
+    labels = f' label_filename: "{_LABELS_FILE}"' if name == "probabilities" else ""
+    return f'{kind} [ {{ name: "{name}" data_type: {_dtype(name)} dims: [ {dims} ]{labels} }} ]'
+
+
+def _warm_up(size: int, inputs: dict[str, tuple[int, ...]]) -> str:
+    """Return what has the server run the model once before it takes requests."""
+    fields = " ".join(
+        f'inputs {{ key: "{name}" value {{ data_type: {_dtype(name)} '
+        f"dims: [ {', '.join(map(str, shape))} ] zero_data: true }} }}"
+        for name, shape in inputs.items()
+    )
+    return f'model_warmup [ {{ name: "batch of {size}" batch_size: {size} {fields} }} ]'
+
+
+def _dtype(name: str) -> str:
+    return _TYPES.get(name, "TYPE_FP32")
+
+
+def _parameter(key: str, value: str) -> str:
+    # A JSON text in ASCII without line breaks is also a text of the protobuf format.
+    return f"parameters {{ key: {json.dumps(key)} value {{ string_value: {json.dumps(value)} }} }}"
+
+
+def _said(metadata: BundleMetadata) -> dict[str, str]:
+    return {
+        "bundle_id": metadata.bundle_id,
+        "precision": metadata.precision,
+        "tool_version": metadata.tool_version,
+    }
+
+
+def _labels(metadata: BundleMetadata) -> list[str]:
+    """Return a name for each probability: its category's label or number, with the code if there are more."""
+    latent = metadata.latent
+    several = len(latent.categorical) > 1
+    return [
+        f"{code}={name}" if several else name
+        for code, size in zip(latent.categorical_names, latent.categorical, strict=True)
+        for index in range(size)
+        for name in [metadata.label(code, index) or f"#{index}"]
+    ]

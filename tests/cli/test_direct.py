@@ -1,0 +1,148 @@
+"""What is recognised without Typer does, to the byte, what Typer would have made of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infogan_tool import __version__
+from infogan_tool.cli import direct, encoding
+from infogan_tool.cli.encode import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PLAIN = [
+    "--version",
+    "encode {p}",
+    "encode {p} {q} --json",
+    "encode --json {p} --bundle {tiny}",
+    "encode -b {tiny} {p} --device cpu {q}",
+    "encode {p} --raw --device auto",
+    "encode {p} -b {continuous} --force --json",
+    "encode no-such.png",
+    "encode {p} no-such.png --json",
+    "encode {broken} {p}",
+    "encode {p} --bundle no/such/bundle",
+    "encode {p} --bundle {p} --json",
+    "encode {folder}",
+    "encode {p} --device cuda",
+]
+"""Command lines that are recognised, as templates."""
+LEFT = [
+    "",
+    "encode",
+    "encode --json",
+    "encode --help",
+    "encode {p} -h",
+    "encode {p} --nonsense",
+    "encode {p} --bundle",
+    "encode {p} -b",
+    "encode {p} --bundle={tiny} --json",
+    "encode {p} -b{tiny}",
+    "encode {p} --json --json",
+    "encode {p} -b {tiny} --bundle {continuous}",
+    "encode {p} --device gpu",
+    "encode {p} --device",
+    "encode {p} --device --json",
+    "encode {p} --bundle --json",
+    "encode -- {p}",
+    "encode - --json",
+    "encode {p} --out",
+    "encode {p} --threads 0",
+    "encode {p} --format xml",
+    "Encode {p}",
+    "--version encode",
+    "encode --version",
+]
+"""Command lines that are left to Typer."""
+
+
+@pytest.fixture
+def fill(pictures: list[Path], tiny: Path, continuous: Path, tmp_path: Path) -> Callable[[str], list[str]]:
+    """Return a function that puts paths into a template and splits it into arguments."""
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    names = {"p": pictures[0], "q": pictures[1], "tiny": tiny, "continuous": continuous, "broken": broken}
+    names |= {"folder": pictures[0].parent}
+    return lambda template: [word.format(**names) for word in template.split()]
+
+
+@pytest.mark.parametrize("template", PLAIN)
+def test_the_same_as_by_typer(
+    template: str, fill: Callable[[str], list[str]], cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = fill(template)
+    assert direct.recognise(arguments) is not None
+    directly = cli(*arguments)
+    monkeypatch.setattr(direct, "recognise", lambda _: None)
+    assert directly == cli(*arguments)
+
+
+@pytest.mark.parametrize("template", LEFT)
+def test_what_is_left_to_typer(template: str, fill: Callable[[str], list[str]]) -> None:
+    assert direct.recognise(fill(template)) is None
+
+
+def test_every_way_of_ending_is_among_them(fill: Callable[[str], list[str]], cli: Callable[..., Any]) -> None:
+    assert {cli(*fill(template)).code for template in PLAIN} == {0, 1, 3}
+
+
+def test_the_defaults_are_the_commands_own() -> None:
+    defaults = encode.__kwdefaults__
+    options = encoding.EncodeOptions()
+    assert {name: getattr(options, name) for name in defaults} == defaults
+
+
+@pytest.mark.parametrize(
+    "template", ["--version", "encode {p} --json", "encode no-such.png", "encode {p} {broken}"]
+)
+def test_the_installed_command_ends_as_python_does(
+    template: str, fill: Callable[[str], list[str]], spawn: Callable[..., Any], tmp_path: Path
+) -> None:
+    # The command leaves without Python's own ending; nothing that it has to say may be lost by that.
+    arguments = fill(template)
+    ordinary = spawn(*arguments)
+    code = "import sys; from infogan_tool.cli.main import entry; sys.argv[0] = 'infogan-tool'; entry()"
+    out, err = tmp_path / "out", tmp_path / "err"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            stdout=stdout,
+            stderr=stderr,
+            check=False,
+            timeout=60,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        )
+    assert (done.returncode, out.read_text(), err.read_text()) == (ordinary.code, ordinary.out, ordinary.err)
+    assert ordinary.out or ordinary.code
+
+
+@pytest.mark.parametrize(
+    "template", ["--version", "encode {p}", "encode no-such.png", "encode {p} -b no/such"]
+)
+def test_typer_is_not_imported(template: str, fill: Callable[[str], list[str]]) -> None:
+    code = f"""
+import sys
+from infogan_tool.cli.main import main
+main({fill(template)!r})
+found = {{"typer", "click", "rich", "pydantic", "torch", "shutil", "secrets"}} & set(sys.modules)
+assert not found, found
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+def test_the_version_needs_nothing() -> None:
+    code = """
+import sys
+from infogan_tool.cli.main import main
+main(["--version"])
+assert not {"numpy", "PIL", "onnxruntime", "typer"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+    assert done.stdout.decode().strip() == f"infogan-tool {__version__}"

@@ -1,0 +1,322 @@
+"""Bundles in fp16 and int8: what is written, how far it is from float32, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx.numpy_helper import from_array, to_array
+
+from infogan_tool.export import precision_graphs
+from infogan_tool.export.packed_conv import unpack_convs
+from infogan_tool.export.precision import reduce_precision
+from infogan_tool.export.precision_drift import MOST_LOST, Drift
+from infogan_tool.export.precision_graphs import to_int8
+from infogan_tool.export.ship import ship
+from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.contract import ENCODER_FILE, GRAPH_FILES, PROP_METADATA, GraphFile, read_metadata
+from infogan_tool.runtime.errors import BundleError, OutputExistsError, PrecisionError, UsageError
+from infogan_tool.train.data import load_images, load_test_images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import torch
+
+    from infogan_tool.runtime.bundle import Bundle
+
+
+TRAIN, TEST = 4000, 2000
+
+
+def write_idx(path: Path, values: torch.Tensor) -> None:
+    array = values.numpy().astype(np.uint8)
+    sizes = b"".join(length.to_bytes(4, "big") for length in array.shape)
+    path.write_bytes(bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes())
+
+
+def write_digits(folder: Path, *, labels: bool) -> None:
+    folder.mkdir()
+    for name, images in (("train", load_images("mnist")), ("t10k", load_test_images("mnist"))):
+        assert images is not None
+        count = TRAIN if name == "train" else TEST
+        write_idx(folder / f"{name}-images-idx3-ubyte", images.images[:count, 0])
+        if labels:
+            assert images.labels is not None
+            write_idx(folder / f"{name}-labels-idx1-ubyte", images.labels[:count])
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with some MNIST digits and their labels."""
+    folder = tmp_path_factory.mktemp("data") / "digits"
+    write_digits(folder, labels=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reduced(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The shipped bundle by precision."""
+    folder = tmp_path_factory.mktemp("reduced")
+    paths = {"fp32": SHIPPED_BUNDLE}
+    for precision in ("fp16", "int8"):
+        shipped = ship(SHIPPED_BUNDLE, out=folder / precision, precision=precision, data=str(digits))
+        assert shipped.reduced is not None
+        assert shipped.reduced.metadata == read_metadata(folder / precision)
+        paths[precision] = folder / precision
+    return paths
+
+
+def read_test_images(digits: Path) -> np.ndarray[Any, Any]:
+    images = load_test_images(str(digits))
+    assert images is not None
+    return images.images[:, 0].numpy()
+
+
+@pytest.mark.parametrize(("precision", "share"), [("fp16", 0.52), ("int8", 0.3)])
+def test_the_files_are_smaller_and_fit_together(
+    precision: str, share: float, reduced: dict[str, Path]
+) -> None:
+    before, after = read_metadata(SHIPPED_BUNDLE), read_metadata(reduced[precision])
+    assert after.precision == precision
+    assert after.drift["of"] == before.bundle_id != after.bundle_id
+    for file in GRAPH_FILES:
+        assert after.graphs[file].bytes < share * before.graphs[file].bytes
+        model = onnx.load(reduced[precision] / file)
+        props = {p.key: p.value for p in model.metadata_props}
+        said = json.loads(props[PROP_METADATA])
+        assert (said["bundle_id"], said["precision"]) == (after.bundle_id, precision)
+        assert all(key.startswith("infogan.") for key in props)
+        # Readers in other languages have the standard operators only.
+        assert {node.domain for node in model.graph.node} == {""}
+        for tensor in (*model.graph.input, *model.graph.output):
+            expected = onnx.TensorProto.INT64 if tensor.name == "categories" else onnx.TensorProto.FLOAT
+            assert tensor.type.tensor_type.elem_type == expected
+    kept = ("latent", "image", "labels", "style_names", "training", "versions")
+    assert all(getattr(after, name) == getattr(before, name) for name in kept)
+    # Parity with torch was proved of the graphs in float32, and their figures are not these.
+    assert after.parity == {}
+    assert after.card["accuracy"]["test"] == after.drift["accuracy"][precision]
+    assert "train" not in after.card["accuracy"]
+
+
+@pytest.mark.parametrize(("precision", "probability", "style"), [("fp16", 0.02, 0.002), ("int8", 0.4, 0.1)])
+def test_the_drift_is_what_was_measured(
+    precision: str, probability: float, style: float, reduced: dict[str, Path], digits: Path
+) -> None:
+    images = read_test_images(digits)
+    old, new = (load_bundle(reduced[name], device="cpu") for name in ("fp32", precision))
+    before, after = old.encode(images), new.encode(images)
+    drift = new.metadata.drift
+    assert (drift["data"], drift["split"], drift["images"]) == ("digits", "test", TEST)
+    for name, pair, most in (
+        ("probabilities", (before.probabilities[0], after.probabilities[0]), probability),
+        ("style_mean", (before.style_mean, after.style_mean), style),
+    ):
+        difference = np.abs(pair[0] - pair[1])
+        assert drift[name]["max"] == pytest.approx(difference.max(), rel=0.01)
+        assert drift[name]["mean"] == pytest.approx(difference.mean(), rel=0.01)
+        assert 0 < drift[name]["max"] < most
+    assert drift["agreement"]["k1"] == pytest.approx((before.categories == after.categories).mean())
+    assert drift["agreement"]["k1"] > 0.998
+    assert drift["accuracy"]["fp32"] - drift["accuracy"][precision] <= MOST_LOST
+    latents = old.sample(50, seed=3)
+    pixels = np.abs(old.generate(latents) - new.generate(latents))
+    assert 0 < pixels.mean() < 3 * drift["generated"]["mean"]
+    assert drift["generated"]["mean"] < 0.005
+
+
+def test_layers_that_integers_are_worth_it_for(reduced: dict[str, Path]) -> None:
+    model = onnx.load(reduced["int8"] / ENCODER_FILE)
+    made_by = {name: node.op_type for node in model.graph.node for name in node.output}
+    of_weights = [
+        (node.op_type, made_by.get(node.input[1], "a float weight"))
+        for node in model.graph.node
+        if node.op_type in ("Conv", "Gemm")
+    ]
+    weights = {tensor.name: to_array(tensor) for tensor in model.graph.initializer}
+    # In each branch: the convolution that sees the picture, and the heads, stay in floats.
+    assert of_weights.count(("Conv", "DequantizeLinear")) == of_weights.count(("Conv", "a float weight")) == 2
+    assert of_weights.count(("Gemm", "DequantizeLinear")) == 2
+    integers = [value for value in weights.values() if value.dtype == np.int8 and value.size > 1000]
+    assert len(integers) == 4
+    # Seven bits, so that a processor without VNNI computes the same.
+    assert max(int(np.abs(value.astype(int)).max()) for value in integers) <= 64
+
+
+def test_the_same_input_gives_the_same_bytes(reduced: dict[str, Path], digits: Path, tmp_path: Path) -> None:
+    ship(SHIPPED_BUNDLE, out=tmp_path / "again", precision="fp16", data=str(digits))
+    for file in (*GRAPH_FILES, "metadata.json"):
+        assert (tmp_path / "again" / file).read_bytes() == (reduced["fp16"] / file).read_bytes()
+
+
+def test_what_is_the_same_for_every_picture_is_taken_out(
+    digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = load_bundle(device="cpu")
+    images = (read_test_images(digits)[:, None] / 255).astype(np.float32)
+    batches = [{"images": images[start : start + 250]} for start in range(0, 1000, 250)]
+    content = (SHIPPED_BUNDLE / ENCODER_FILE).read_bytes()
+    wanted = bundle.encode(images[1000:]).style_mean
+
+    def offset() -> float:
+        session = precision_session(to_int8(content, batches))
+        return float(np.abs((session(images[1000:]) - wanted).mean(axis=0)).max())
+
+    corrected = offset()
+    monkeypatch.setattr(precision_graphs, "correct_biases", lambda *_: None)
+    assert corrected < 0.5 * offset()
+
+
+def precision_session(content: bytes) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
+    from infogan_tool.runtime.session import GraphSession  # noqa: PLC0415
+
+    session = GraphSession(content, device="cpu")
+    return lambda images: session.run({"images": images})["style_mean"]
+
+
+# --- refusals ----------------------------------------------------------------------------------------------
+
+
+def with_outlier(folder: Path) -> Path:
+    """Write the shipped bundle with one channel a thousand times as strong, and its readers as much weaker.
+
+    In float32 it computes the same; in eight bits that channel leaves no steps for the others.
+    """
+    shutil.copytree(SHIPPED_BUNDLE, folder, ignore=shutil.ignore_patterns("training"))
+    model = onnx.load(folder / ENCODER_FILE)
+    unpack_convs(model)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    conv = next(
+        node for node in model.graph.node if node.op_type == "Conv" and weights[node.input[1]].dims[1] > 1
+    )
+    reader = next(
+        node
+        for node in model.graph.node
+        if node.op_type == "Gemm"
+        and weights[node.input[1]].dims[0] == 256  # of the branch that tells the category
+    )
+    for tensor, change in (
+        (conv.input[1], lambda w: np.concatenate([w[:1] * 1000, w[1:]])),
+        (conv.input[2], lambda b: np.concatenate([b[:1] * 1000, b[1:]])),
+        (reader.input[1], lambda w: np.concatenate([w[:, :49] / 1000, w[:, 49:]], axis=1)),
+    ):
+        weights[tensor].CopyFrom(from_array(change(to_array(weights[tensor])), tensor))
+    content = model.SerializeToString()
+    (folder / ENCODER_FILE).write_bytes(content)
+    metadata = read_metadata(folder)
+    graphs = metadata.graphs | {
+        ENCODER_FILE: GraphFile(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+    }
+    (folder / "metadata.json").write_text(json.dumps(replace(metadata, graphs=graphs).to_dict()))
+    return folder
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_a_loss_of_accuracy_is_refused(labels: bool, tmp_path: Path) -> None:
+    write_digits(tmp_path / "data", labels=labels)
+    bundle = with_outlier(tmp_path / "outlier")
+    images = read_test_images(tmp_path / "data")
+    agreement = load_bundle(bundle).encode(images).categories == load_bundle().encode(images).categories
+    assert agreement.mean() > 0.999
+    what = "accuracy" if labels else "agreement with fp32"
+    with pytest.raises(PrecisionError, match=rf"in int8 the encoder loses .* points of its {what} on 2,000"):
+        ship(bundle, out=tmp_path / "int8", precision="int8", data=str(tmp_path / "data"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "outlier"]
+
+
+def test_a_tenth_of_a_point_is_allowed() -> None:
+    for lost, allowed in ((-0.01, True), (0.0, True), (0.001, True), (0.0011, False)):
+        drift = Drift(figures={"images": 10_000}, lost=lost, by_labels=True)
+        if allowed:
+            drift.refuse_loss("fp16")
+        else:
+            with pytest.raises(
+                PrecisionError, match=r"loses 0\.11 points of its accuracy on 10,000 pictures"
+            ):
+                drift.refuse_loss("fp16")
+
+
+def test_layers_too_small_for_integers(tiny: Path, tmp_path: Path) -> None:
+    write_digits(tmp_path / "data", labels=False)
+    bundle, images = load_bundle(tiny, device="cpu"), load_images(str(tmp_path / "data"), size=16, channels=3)
+    assert len(images) == TRAIN
+    with pytest.raises(BundleError, match="no layer of the bundle has 128 inputs"):
+        reduce_precision(bundle, tmp_path / "int8", precision="int8", source=str(tmp_path / "data"))
+    assert not (tmp_path / "int8").exists()
+
+
+def test_calls_that_make_no_sense(reduced: dict[str, Path], digits: Path, tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match="is in fp16 already"):
+        ship(reduced["fp16"], out=out, precision="int8", data=str(digits))
+    with pytest.raises(UsageError, match="is a bundle in fp32 already"):
+        ship(SHIPPED_BUNDLE, out=out)
+    with pytest.raises(UsageError, match="say what to write"):
+        ship(SHIPPED_BUNDLE, out=None)
+    unknown = tmp_path / "unknown"
+    shutil.copytree(tiny, unknown)
+    data = json.loads((unknown / "metadata.json").read_text())
+    data["training"]["data"] = {"name": "scans"}
+    (unknown / "metadata.json").write_text(json.dumps(data))
+    with pytest.raises(UsageError, match=r"'scans'.*say where pictures are with --data"):
+        ship(unknown, out=out, precision="fp16")
+    out.mkdir()
+    (out / "mine.txt").touch()
+    with pytest.raises(OutputExistsError, match="not a bundle"):
+        ship(SHIPPED_BUNDLE, out=out, precision="fp16", data=str(digits), force=True)
+
+
+# --- as a user ---------------------------------------------------------------------------------------------
+
+
+def test_the_command(digits: Path, tmp_path: Path, cli: Callable[..., Any]) -> None:
+    out = tmp_path / "bundle"
+    done = cli("export", SHIPPED_BUNDLE, "--precision", "fp16", "--out", out, "--data", digits)
+    assert done.code == 0, done.err
+    assert f"wrote {out}" in done.err
+    for word in ("fp16 against fp32", "probabilities", "style_mean", "2,000 test pictures", "accuracy"):
+        assert word in " ".join(done.out.split())
+    shown = cli("info", out)
+    assert "precision   fp16" in shown.out
+    assert "agreement.k1" in shown.out
+    codes = cli("encode", "examples/seven.png", "--bundle", out, "--json")
+    assert json.loads(codes.out)["categories"][0]["label"] == "7"
+    again = cli("export", SHIPPED_BUNDLE, "--precision", "fp16", "--out", out, "--data", digits)
+    assert (again.code, again.out) == (1, "")
+    assert (
+        again.err.splitlines()[-1]
+        == f"error: {out} is already there: use --force to replace it, or name another"
+    )
+    wrong = cli("export", SHIPPED_BUNDLE, "--precision", "fp8", "--out", out)
+    assert wrong.code == 2
+
+
+def test_a_run_is_exported_first(run_path: Path, digits: Path, tmp_path: Path) -> None:
+    shipped = ship(
+        run_path, out=tmp_path / "half", precision="fp16", triton=tmp_path / "models", data=str(digits)
+    )
+    assert shipped.exported is None
+    assert shipped.reduced is not None
+    assert shipped.reduced.metadata.drift["data"] == "digits"
+    assert shipped.repository == tmp_path / "models"
+    bundle: Bundle = load_bundle(tmp_path / "half")
+    assert bundle.metadata.training["steps"] == 30
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["half", "models"]
+
+
+def test_unknown_precision_is_refused_by_the_reader(reduced: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    shutil.copytree(reduced["fp16"], folder)
+    data = json.loads((folder / "metadata.json").read_text())
+    (folder / "metadata.json").write_text(json.dumps(data | {"precision": "fp4"}))
+    with pytest.raises(BundleError, match="fp4"):
+        load_bundle(folder)
