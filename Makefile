@@ -3,15 +3,16 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PAGE_TOOLS := tests/explorer/node_modules/.installed
 
-.PHONY: setup format lint types test test-slow test-wheel check
+.PHONY: setup format lint types test test-slow test-ray test-wheel test-javascript test-browser lint-page check
 
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,tensorboard]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,tensorboard,parquet,ray,ui]" --group dev
 	touch $@
 
 format: $(STAMP)
@@ -34,6 +35,26 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
 
+# Encoding on a Ray cluster of this machine, with a worker killed on the way.
+test-ray: $(STAMP)
+	$(BIN)/python -m pytest -m ray
+
+# The consumer without Python in examples/javascript; needs Node.js 20 or later.
+test-javascript: $(STAMP)
+	$(BIN)/python -m pytest -m javascript
+
+# The explorer's page in a browser; needs Debian's chromium, Node.js 20 or later and npm's registry.
+test-browser: $(STAMP) $(PAGE_TOOLS)
+	$(BIN)/python -m pytest -m browser
+
+# The types of the page's JavaScript, which stand in its comments.
+lint-page: $(PAGE_TOOLS)
+	tests/explorer/node_modules/.bin/tsc --project cli/explorer/jsconfig.json
+
+$(PAGE_TOOLS): tests/explorer/package.json
+	npm install --prefix tests/explorer --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error
+	touch $@
+
 # The wheel alone, without the extra: inference where torch cannot be imported.
 test-wheel: $(STAMP)
 	rm -rf build/wheel
@@ -42,4 +63,4 @@ test-wheel: $(STAMP)
 	build/wheel/venv/bin/python -m pip install --quiet --constraint constraints.txt build/wheel/dist/*.whl pytest pytest-timeout
 	build/wheel/venv/bin/python -m pytest -m "not slow" tests/wheel tests/runtime tests/cli
 
-check: lint types test test-wheel
+check: lint lint-page types test test-ray test-javascript test-browser test-wheel

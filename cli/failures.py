@@ -13,11 +13,9 @@ code  meaning
 """
 
 import os
-import traceback
+import sys
 from contextlib import suppress
 from typing import Final
-
-import typer
 
 from infogan_tool.cli import output
 from infogan_tool.runtime.errors import InfoganError
@@ -31,13 +29,13 @@ INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 
 _TRACEBACK: Final = "INFOGAN_TOOL_TRACEBACK"
-_TyperUsageError: Final = typer.BadParameter.__mro__[1]
-"""Base of all that Typer raises for a wrong command line; it has no public name in every release."""
 
 
 def exit_code(error: BaseException) -> int:
     """Say on standard error what happened, in one line, and return the exit code."""
     if os.environ.get(_TRACEBACK):
+        import traceback
+
         traceback.print_exception(error)
     code, message = _judge(error)
     if message:
@@ -49,13 +47,15 @@ def exit_code(error: BaseException) -> int:
 
 
 def _judge(error: BaseException) -> tuple[int, str]:  # noqa: PLR0911 - a table
-    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+    typer = sys.modules.get("typer")  # where it was not needed, none of its errors can be here
+    if isinstance(error, KeyboardInterrupt) or (typer and isinstance(error, typer.Abort)):
         return INTERRUPTED, "interrupted"
     if isinstance(error, BrokenPipeError):
         return PIPE_CLOSED, ""
     if isinstance(error, InfoganError):
         return error.exit_code, f"error: {error}"
-    if isinstance(error, _TyperUsageError):
+    # The base of all that Typer raises for a wrong command line has no public name in every release.
+    if typer and isinstance(error, typer.BadParameter.__mro__[1]):
         return USAGE, f"error: {_usage(error)}"
     if isinstance(error, OSError):
         return FAILED, f"error: {_system(error)}"

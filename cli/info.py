@@ -55,9 +55,11 @@ def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
     colours = "grey" if image.channels == 1 else "colour"
     yield "pictures", f"{image.size} x {image.size}, {colours}, float32 from {image.low:g} to {image.high:g}"
     yield from _codes(metadata)
+    yield "precision", metadata.precision
     for name, graph in metadata.graphs.items():
         yield "file", f"{name}, {graph.bytes:,} bytes, sha256 {graph.sha256[:16]}..."
     yield from _figures("card", metadata.card)
+    yield from _figures("drift", metadata.drift)
     yield from _figures("parity", metadata.parity)
     training = {key: value for key, value in metadata.training.items() if key != _CONFIG_KEY}
     yield from _figures("training", training)

@@ -5,28 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import secrets
-import shutil
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from infogan_tool import __version__
-from infogan_tool.export.card import describe_codes
+from infogan_tool.export.aside import refuse_taken, write_metadata, written_aside
+from infogan_tool.export.card import RealPictures, describe_codes, load_real_pictures
+from infogan_tool.export.familiarity.fitting import fit_familiarity
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
 from infogan_tool.export.onnx_graph import OPSET, to_onnx
 from infogan_tool.export.parity import BATCHES, TOLERANCE, Difference, check_parity
+from infogan_tool.export.recipes import recipe_of
 from infogan_tool.runtime.contract import (
     ENCODER_FILE,
     GENERATOR_FILE,
-    METADATA_FILE,
     SCHEMA_VERSION,
     BundleMetadata,
     GraphFile,
 )
-from infogan_tool.runtime.errors import OutputExistsError, RunError
+from infogan_tool.runtime.errors import DataError, RunError
 from infogan_tool.runtime.files import write_aside
+from infogan_tool.runtime.pixels import to_float
 from infogan_tool.train.checkpoint import load_networks, read_checkpoint
 from infogan_tool.train.config import config_digest
 from infogan_tool.train.loop import stages_of
@@ -34,9 +36,12 @@ from infogan_tool.train.networks import build_networks
 from infogan_tool.train.run import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from torch import Tensor
+
+    from infogan_tool.export.familiarity.head import DistanceHead
+    from infogan_tool.runtime.contract import ImageSpec
     from infogan_tool.train.checkpoint import Checkpoint
     from infogan_tool.train.config import DataConfig, TrainConfig
     from infogan_tool.train.networks import Networks
@@ -75,7 +80,7 @@ def export_run(run_path: Path, out: Path, *, force: bool = False) -> ExportOutco
         OutputExistsError: ``out`` is there.
         OSError: The bundle cannot be written.
     """
-    _refuse_taken(out, force=force)
+    refuse_taken(out, force=force)
     run = RunFolder.open(run_path)
     config, info = run.read_config(), run.read_info()
     if config.data.size is None or config.data.channels is None:
@@ -84,6 +89,7 @@ def export_run(run_path: Path, out: Path, *, force: bool = False) -> ExportOutco
     networks = build_networks(config, size=config.data.size, channels=config.data.channels)
     load_networks(networks, checkpoint)
     training = _training_record(config, checkpoint, info)
+    networks.image = replace(networks.image, preparation=recipe_of(_data_name(training), networks.image))
     return export_networks(networks, out, force=force, training=training, data=config.data)
 
 
@@ -102,10 +108,16 @@ def export_networks(
         out: The bundle's folder.
         training: JSON-ready record for the metadata.
         force: Replace a bundle that is at ``out``.
-        data: Where labelled pictures are that name the categories; None: they stay without names.
+        data: What was trained on: to find what the codes mean, and to tell pictures of another kind. None, or
+            pictures that are not there any more: the codes stay without names and the bundle cannot tell.
     """
-    _refuse_taken(out, force=force)
+    refuse_taken(out, force=force)
     networks.eval()
+    pictures, label_note = _real_pictures(data, networks.image)
+    fitted = (
+        fit_familiarity(networks, pictures.train.images, networks.image.preparation) if pictures else None
+    )
+    head, familiarity = fitted or (None, None)
     versions = _versions()
     contract = {
         "latent": networks.latent.to_dict(),
@@ -115,16 +127,17 @@ def export_networks(
         "versions": versions,
         "training": training,
     }
-    bundle_id = _bundle_id(networks, contract)
+    bundle_id = _bundle_id(networks, head, contract)
     as_text = json.dumps({"bundle_id": bundle_id, **contract}, sort_keys=True)
     graphs: dict[str, GeneratorGraph | EncoderGraph] = {
         GENERATOR_FILE: GeneratorGraph(networks),
-        ENCODER_FILE: EncoderGraph(networks),
+        ENCODER_FILE: EncoderGraph(networks, head),
     }
     contents = {
         name: to_onnx(graph, bundle_id=bundle_id, metadata_json=as_text) for name, graph in graphs.items()
     }
-    differences = check_parity(networks, {name: (graph, contents[name]) for name, graph in graphs.items()})
+    pairs = {name: (graph, contents[name]) for name, graph in graphs.items()}
+    differences = check_parity(networks, pairs, _real_inputs(pictures, networks.image))
     metadata = BundleMetadata(
         schema_version=SCHEMA_VERSION,
         bundle_id=bundle_id,
@@ -139,16 +152,38 @@ def export_networks(
         training=training,
         style_names=dict.fromkeys(networks.latent.continuous_names),
         parity=_parity_record(differences),
+        familiarity=familiarity,
     )
-    label_note = ""
-    with _written_aside(out, force=force) as folder:
+    with written_aside(out, force=force) as folder:
         for name, content in contents.items():
             write_aside(folder / name, content)
-        _write_metadata(folder, metadata)
-        if data is not None:
-            metadata, label_note = describe_codes(folder, metadata, data)
-            _write_metadata(folder, metadata)
+        write_metadata(folder, metadata)
+        if pictures:
+            metadata, label_note = describe_codes(folder, metadata, pictures)
+            write_metadata(folder, metadata)
     return ExportOutcome(path=out, metadata=metadata, differences=differences, label_note=label_note)
+
+
+def _data_name(training: dict[str, Any]) -> str | None:
+    data = training.get("data")
+    name = data.get("name") if isinstance(data, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _real_pictures(data: DataConfig | None, image: ImageSpec) -> tuple[RealPictures | None, str]:
+    """Return the pictures, or None and why there are none."""
+    try:
+        return (load_real_pictures(data, image) if data else None), ""
+    except DataError as error:
+        return None, f"codes have no names: {error}"
+
+
+def _real_inputs(pictures: RealPictures | None, image: ImageSpec) -> Tensor | None:
+    """Return some training pictures as the encoder is given them."""
+    if pictures is None or len(pictures.train) < max(BATCHES):
+        return None
+    some = pictures.train.images[: max(BATCHES)].permute(0, 2, 3, 1).numpy()
+    return torch.from_numpy(to_float(some, image))
 
 
 def _training_record(config: TrainConfig, checkpoint: Checkpoint, info: dict[str, Any]) -> dict[str, Any]:
@@ -173,10 +208,10 @@ def _stages_done(config: TrainConfig, steps: int, data: Any) -> list[dict[str, A
     """Return name, steps done and batch size of each stage that began."""
     count, left, done = int(data["images"]) if data else 0, steps, []
     for stage in stages_of(config) if count else []:
-        mine = min(left, stage.make.count_steps(config, count))
+        mine = min(left, stage.count_steps(config, count))
         left -= mine
         if mine:
-            done.append({"name": stage.name, "steps": mine, "batch_size": stage.make.batch_size_of(config)})
+            done.append({"name": stage.name, "steps": mine, "batch_size": stage.batch_size_of(config)})
     return done
 
 
@@ -185,12 +220,13 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
-def _bundle_id(networks: Networks, contract: dict[str, Any]) -> str:
+def _bundle_id(networks: Networks, head: DistanceHead | None, contract: dict[str, Any]) -> str:
     """Return an id that the same weights and contract always give, and no others."""
     digest = hashlib.sha256(json.dumps(contract, sort_keys=True).encode())
-    for name, tensor in sorted(networks.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+    for module in (networks, head) if head is not None else (networks,):
+        for name, tensor in sorted(module.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]
 
 
@@ -204,41 +240,3 @@ def _parity_record(differences: list[Difference]) -> dict[str, Any]:
         "batches": list(BATCHES),
         "max_abs_difference": {key: float(f"{value:.3g}") for key, value in greatest.items()},
     }
-
-
-# --- writing the folder in one step ----------------------------------------------------------------------
-
-
-def _refuse_taken(out: Path, *, force: bool) -> None:
-    if not out.exists() and not out.is_symlink():
-        return
-    if not force:
-        raise OutputExistsError(out)
-    if not out.is_dir() or (any(out.iterdir()) and not (out / METADATA_FILE).is_file()):
-        raise OutputExistsError(out, "it is not a bundle, so --force does not replace it; name another")
-
-
-@contextmanager
-def _written_aside(out: Path, *, force: bool) -> Iterator[Path]:
-    """Give a folder beside ``out`` to fill; rename it to ``out`` when the block ends well, else remove it."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    mark = secrets.token_hex(4)
-    aside, old = (out.with_name(f".{out.name}.{mark}.{what}") for what in ("partial", "old"))
-    aside.mkdir()
-    try:
-        yield aside
-        _refuse_taken(out, force=force)
-        if out.exists():
-            out.rename(old)
-        aside.rename(out)
-    except BaseException:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _write_metadata(folder: Path, metadata: BundleMetadata) -> None:
-    write_aside(folder / METADATA_FILE, json.dumps(metadata.to_dict(), indent=2, allow_nan=False) + "\n")

@@ -5,13 +5,12 @@ Everything here is for people: it is found after training, and nothing of it rea
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from infogan_tool.export.evaluation.styles import name_styles
 from infogan_tool.export.labels import LEAST_PURITY, accuracy, match_labels
 from infogan_tool.runtime.bundle import load_bundle
-from infogan_tool.runtime.errors import DataError
 from infogan_tool.train.data import load_images, load_test_images
 
 if TYPE_CHECKING:
@@ -21,32 +20,53 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from infogan_tool.runtime.bundle import Bundle
-    from infogan_tool.runtime.contract import BundleMetadata
+    from infogan_tool.runtime.contract import BundleMetadata, ImageSpec
     from infogan_tool.train.config import DataConfig
     from infogan_tool.train.data import ImageSet
 
-__all__ = ["describe_codes"]
+__all__ = ["RealPictures", "describe_codes", "load_real_pictures"]
 
 
-def describe_codes(folder: Path, metadata: BundleMetadata, data: DataConfig) -> tuple[BundleMetadata, str]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RealPictures:
+    """What a run was trained on, as the bundle's graphs take it."""
+
+    train: ImageSet
+    """Training pictures."""
+    test: ImageSet | None
+    """Test pictures, where the data set has some."""
+
+
+def load_real_pictures(data: DataConfig, image: ImageSpec) -> RealPictures:
+    """Load the pictures that a config names; nothing is downloaded.
+
+    Raises:
+        DataError: They are not there or cannot be used.
+    """
+    source, size, channels = data.source, image.size, image.channels
+    return RealPictures(
+        train=load_images(source, size=size, channels=channels, download=False),
+        test=load_test_images(source, size=size, channels=channels, download=False),
+    )
+
+
+def describe_codes(
+    folder: Path, metadata: BundleMetadata, pictures: RealPictures
+) -> tuple[BundleMetadata, str]:
     """Name the categories and the continuous codes of the bundle at ``folder``.
 
     Args:
         folder: The bundle, with ``metadata`` written.
         metadata: As it is so far.
-        data: Where real pictures are; nothing is downloaded.
+        pictures: Real pictures.
 
     Returns:
         The metadata with labels, style names and the figures behind them in its card, and why some of it is
         missing, or an empty text.
     """
-    size, channels = metadata.image.size, metadata.image.channels
-    try:
-        train = load_images(data.source, size=size, channels=channels, download=False)
-        test = load_test_images(data.source, size=size, channels=channels, download=False)
-    except DataError as error:
-        return metadata, f"codes have no names: {error}"
+    train, test = pictures.train, pictures.test
     bundle = load_bundle(folder, device="cpu")
+    metadata = _with_flags(bundle, metadata, test)
     if metadata.latent.continuous:
         styles = name_styles(bundle, _as_hwc(test or train), seed=0)
         card = {**metadata.card, "styles": styles.to_card()}
@@ -82,6 +102,17 @@ def _name_categories(
     named = zip(match.label_of, match.purity, strict=True)
     labels = {code: tuple(names[i] if i is not None and p >= LEAST_PURITY else None for i, p in named)}
     return replace(metadata, labels=labels, card={"accuracy": figures, **metadata.card})
+
+
+def _with_flags(bundle: Bundle, metadata: BundleMetadata, test: ImageSet | None) -> BundleMetadata:
+    """Note how many test pictures are taken for strangers; all of them are of the known kind."""
+    if metadata.familiarity is None or test is None:
+        return metadata
+    familiar = bundle.encode(_as_hwc(test)).familiar
+    assert familiar is not None
+    share = {"false_flags_test": round(1 - float(familiar.mean()), 4), "test_count": len(test)}
+    figures = metadata.familiarity.figures | share
+    return replace(metadata, familiarity=replace(metadata.familiarity, figures=figures))
 
 
 def _as_hwc(images: ImageSet) -> NDArray[np.uint8]:

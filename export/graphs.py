@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from infogan_tool.export.familiarity.head import Taps
 from infogan_tool.export.inference_form import inference_form
 from infogan_tool.runtime.contract import (
     encoder_inputs,
@@ -19,6 +20,7 @@ from infogan_tool.runtime.contract import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from infogan_tool.export.familiarity.head import DistanceHead
     from infogan_tool.train.networks import Networks
     from infogan_tool.train.recognition import QBranch
 
@@ -51,58 +53,84 @@ class GeneratorGraph(nn.Module):
 
 
 class EncoderGraph(nn.Module):
-    """q_encoder.onnx: images to category probabilities, style means and style standard deviations."""
+    """q_encoder.onnx: images to category probabilities, style means and standard deviations, and distance.
 
-    def __init__(self, networks: Networks) -> None:
+    Args:
+        networks: What was trained.
+        head: Says how far a picture is from the training pictures; None: the graph does not say.
+    """
+
+    def __init__(self, networks: Networks, head: DistanceHead | None = None) -> None:
         super().__init__()
         self.spec = networks.latent
         self.image = networks.image
         self.input_shapes = {"images": networks.image.shape}
-        self.output_shapes = encoder_outputs(networks.latent)
+        self.output_shapes = encoder_outputs(networks.latent, distance=head is not None)
         assert self.input_shapes == encoder_inputs(networks.image)
         example = torch.zeros(2, *networks.image.shape)
-        self.trunk = inference_form(networks.trunk.layers, example) if networks.shares_trunk else None
+        self.head = head
+        self.shares_trunk = networks.shares_trunk
+        # The encoder that the head looks into is cut where its maps end; without a head it stays whole.
+        taps = Taps(networks)
+        cut = taps.place if head is not None else 0
+        self.body = inference_form(taps.encoder[:cut], example) if cut else None
         with torch.no_grad():
-            inputs = networks.trunk(example) if networks.shares_trunk else example
-        self.branches = nn.ModuleList(_BranchGraph(branch, inputs) for branch in networks.branches)
+            maps = taps.encoder[:cut](example)
+        self.top = inference_form(taps.encoder[cut:], maps)
+        with torch.no_grad():
+            found = taps.encoder[cut:](maps)
+        inputs = [
+            found if networks.shares_trunk or index == 0 else example
+            for index in range(len(networks.branches))
+        ]
+        layers = [branch.layers for branch in networks.branches]
+        if not networks.shares_trunk:
+            layers[0] = nn.Sequential()  # it is the encoder itself
+        self.branches = nn.ModuleList(
+            _BranchGraph(branch, own, given)
+            for branch, own, given in zip(networks.branches, layers, inputs, strict=True)
+        )
         self.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs in the order of ``output_shapes``."""
-        inputs = images if self.trunk is None else self.trunk(images)
-        logits, means, stds = (
-            _join(column) for column in zip(*(b(inputs) for b in self.branches), strict=True)
-        )
+        maps = images if self.body is None else self.body(images)
+        found = self.top(maps)
+        given = [found if self.shares_trunk or index == 0 else images for index in range(len(self.branches))]
+        features, *columns = zip(*(b(x) for b, x in zip(self.branches, given, strict=True)), strict=True)
+        logits, means, stds = (_join(column) for column in columns)
         outputs = []
         if logits is not None:
             codes = [torch.softmax(logits[:, part], dim=1) for part in self.spec.logit_slices]
             outputs.append(torch.cat(codes, dim=1) if len(codes) > 1 else codes[0])
         if means is not None and stds is not None:
             outputs += [means, stds]
+        if self.head is not None:
+            outputs.append(self.head(maps.flatten(1), features[0]))
         return tuple(outputs)
 
 
 class _BranchGraph(nn.Module):
-    """One branch of Q: inputs to logits, means and standard deviations, None for codes that it has not."""
+    """One branch of Q: inputs to features, logits, means and deviations; None for what it has not."""
 
-    def __init__(self, branch: QBranch, inputs: Tensor) -> None:
+    def __init__(self, branch: QBranch, layers: nn.Sequential, inputs: Tensor) -> None:
         super().__init__()
         with torch.no_grad():
-            features = branch.layers(inputs)
-        self.layers = inference_form(branch.layers, inputs)
+            features = layers(inputs)
+        self.layers = inference_form(layers, inputs)
         self.logits, self.mean, self.log_var = (
             inference_form(nn.Sequential(head), features) if head is not None else None
             for head in (branch.logits, branch.mean, branch.log_var)
         )
         self.low, self.high = branch.low, branch.high
 
-    def forward(self, inputs: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         features = self.layers(inputs)
         logits = self.logits(features) if self.logits is not None else None
         if self.mean is None or self.log_var is None:
-            return logits, None, None
+            return features, logits, None, None
         log_var = self.low + (self.high - self.low) * torch.sigmoid(self.log_var(features))
-        return logits, self.mean(features), torch.exp(0.5 * log_var)
+        return features, logits, self.mean(features), torch.exp(0.5 * log_var)
 
 
 def _join(parts: Iterable[Tensor | None]) -> Tensor | None:

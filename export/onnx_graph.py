@@ -11,6 +11,7 @@ import onnx
 import torch
 
 from infogan_tool.export.graphs import random_inputs
+from infogan_tool.export.packed_conv import pack_convs
 from infogan_tool.runtime.contract import (
     BATCH_AXIS,
     PROP_BUNDLE_ID,
@@ -66,6 +67,7 @@ def to_onnx(graph: GeneratorGraph | EncoderGraph, *, bundle_id: str, metadata_js
     assert program is not None
     model = program.model_proto
     _strip(model)
+    pack_convs(model)
     onnx.helper.set_model_props(
         model,
         {

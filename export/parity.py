@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from infogan_tool.export.familiarity.head import Taps
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph, random_inputs
 from infogan_tool.runtime.errors import ParityError
 from infogan_tool.runtime.session import GraphSession
@@ -29,7 +30,9 @@ __all__ = ["BATCHES", "TOLERANCE", "Difference", "check_parity", "reference_outp
 BATCHES: Final = (1, 2, 7, 64, 256)
 """Batch sizes that are compared."""
 TOLERANCE: Final = 1e-5
-"""Greatest absolute difference allowed in any output element."""
+"""Greatest difference allowed in any output element: absolute up to 1, relative to larger values.
+
+Style means go far beyond the codes' range on noise, where float32 itself is no finer."""
 _SEED: Final = 20_160_612
 
 
@@ -44,7 +47,7 @@ class Difference:
     batch: int
     """Batch size."""
     max_abs: float
-    """Greatest absolute difference to torch; infinite where names, shapes or finiteness differ."""
+    """Greatest difference to torch, as :data:`TOLERANCE` counts it; infinite where names or shapes do."""
     note: str = ""
     """What differs, if not a value."""
 
@@ -55,13 +58,17 @@ class Difference:
 
 
 def check_parity(
-    networks: Networks, graphs: Mapping[str, tuple[GeneratorGraph | EncoderGraph, bytes]]
+    networks: Networks,
+    graphs: Mapping[str, tuple[GeneratorGraph | EncoderGraph, bytes]],
+    pictures: Tensor | None = None,
 ) -> list[Difference]:
     """Compare each graph's file with the networks as trained, before any rewriting.
 
     Args:
         networks: In evaluation mode, on the CPU.
         graphs: File name to the graph (which knows its inputs and outputs) and its ONNX file's content.
+        pictures: Real pictures for the encoder ``(N, C, H, W)`` in its range; of all others the distance is
+            likely 1, which would prove little.
 
     Returns:
         Every comparison made.
@@ -70,7 +77,9 @@ def check_parity(
         ParityError: A comparison failed; its details are the rows of all that did.
     """
     differences = [
-        d for name, (graph, content) in graphs.items() for d in _compare(networks, name, graph, content)
+        d
+        for name, (graph, content) in graphs.items()
+        for d in _compare(networks, name, graph, content, pictures)
     ]
     failed = [d for d in differences if not d.passed]
     if failed:
@@ -82,7 +91,11 @@ def check_parity(
 
 
 def _compare(
-    networks: Networks, name: str, graph: GeneratorGraph | EncoderGraph, content: bytes
+    networks: Networks,
+    name: str,
+    graph: GeneratorGraph | EncoderGraph,
+    content: bytes,
+    pictures: Tensor | None,
 ) -> list[Difference]:
     session = GraphSession(content, device="cpu")
     if list(session.outputs) != list(graph.output_shapes):
@@ -92,7 +105,7 @@ def _compare(
     for batch in BATCHES:
         inputs = random_inputs(graph, batch, _SEED + batch)
         if isinstance(graph, EncoderGraph):
-            inputs = (_half_drawn(networks, inputs[0], _SEED + batch),)
+            inputs = (_mixed(networks, inputs[0], pictures, _SEED + batch),)
         expected = reference_outputs(networks, graph, inputs)
         feeds = {key: tensor.numpy() for key, tensor in zip(graph.input_shapes, inputs, strict=True)}
         for tensor, got in session.run(feeds).items():
@@ -100,7 +113,7 @@ def _compare(
             if got.shape != want.shape:
                 value, note = np.inf, f"shape {got.shape}, not {want.shape}"
             else:
-                value = float(np.abs(got.astype(np.float64) - want).max())
+                value = float((np.abs(got.astype(np.float64) - want) / np.abs(want).clip(1)).max())
                 note = "" if np.isfinite(value) else "not finite"
                 value = value if np.isfinite(value) else np.inf
             differences.append(Difference(graph=name, tensor=tensor, batch=batch, max_abs=value, note=note))
@@ -108,14 +121,16 @@ def _compare(
 
 
 @torch.inference_mode()
-def _half_drawn(networks: Networks, noise: Tensor, seed: int) -> Tensor:
-    """Put pictures that G draws in the place of every other picture ``(N, C, H, W)`` of noise.
+def _mixed(networks: Networks, noise: Tensor, pictures: Tensor | None, seed: int) -> Tensor:
+    """Put pictures that G draws, and real ones if given, in the place of most of noise ``(N, C, H, W)``.
 
-    On noise a good encoder saturates, and equal certainties prove little; G's pictures are what it knows.
+    On noise a good encoder saturates, and equal certainties prove little; the others are what it knows.
     """
     latent = sample_latents(networks.latent, len(noise), torch.Generator().manual_seed(seed))
     images: Tensor = networks.drawing(latent.vector())
     images[1::2] = noise[1::2]
+    if pictures is not None:
+        images[3::4] = pictures[: len(images[3::4])]
     return images
 
 
@@ -128,10 +143,12 @@ def reference_outputs(
     if isinstance(graph, EncoderGraph):
         posterior = networks.recognise(given["images"])
         codes = [torch.softmax(posterior.logits[:, part], dim=1) for part in networks.latent.logit_slices]
+        distance = {"distance": graph.head(*Taps(networks).read(given["images"]))} if graph.head else {}
         return {
             "probabilities": torch.cat(codes, dim=1) if codes else posterior.logits,
             "style_mean": posterior.mean,
             "style_std": torch.exp(0.5 * posterior.log_var),
+            **distance,
         }
     count = inputs[0].shape[0]
     latent = LatentBatch(

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.bundle import Bundle, Posterior, load_bundle
-    from infogan_tool.runtime.contract import BundleMetadata, ImageSpec, read_metadata
+    from infogan_tool.runtime.contract import (
+        BundleMetadata,
+        Familiarity,
+        ImageSpec,
+        Preparation,
+        read_metadata,
+    )
     from infogan_tool.runtime.device import Device
     from infogan_tool.runtime.errors import (
         BundleError,
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
         LatentError,
         PictureError,
     )
-    from infogan_tool.runtime.images import load_picture, save_png
+    from infogan_tool.runtime.images import as_png, load_picture, read_picture, save_png
     from infogan_tool.runtime.latent import LatentSpec
     from infogan_tool.runtime.pixels import sheet, to_uint8
     from infogan_tool.runtime.sampling import Latents, Traversal
@@ -37,6 +43,7 @@ __all__ = [
     "BundleMetadata",
     "Device",
     "DeviceError",
+    "Familiarity",
     "ImageSpec",
     "InfoganError",
     "LatentError",
@@ -44,10 +51,13 @@ __all__ = [
     "Latents",
     "PictureError",
     "Posterior",
+    "Preparation",
     "Traversal",
+    "as_png",
     "load_bundle",
     "load_picture",
     "read_metadata",
+    "read_picture",
     "save_png",
     "sheet",
     "to_uint8",
@@ -55,10 +65,10 @@ __all__ = [
 
 _HOMES: Final = {
     "bundle": ("Bundle", "Posterior", "load_bundle"),
-    "contract": ("BundleMetadata", "ImageSpec", "read_metadata"),
+    "contract": ("BundleMetadata", "Familiarity", "ImageSpec", "Preparation", "read_metadata"),
     "device": ("Device",),
     "errors": ("BundleError", "DeviceError", "InfoganError", "LatentError", "PictureError"),
-    "images": ("load_picture", "save_png"),
+    "images": ("as_png", "load_picture", "read_picture", "save_png"),
     "latent": ("LatentSpec",),
     "pixels": ("sheet", "to_uint8"),
     "sampling": ("Latents", "Traversal"),

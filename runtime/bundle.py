@@ -61,6 +61,10 @@ class Posterior:
     """``(N, C)``: mean of each continuous code."""
     style_std: npt.NDArray[np.float32]
     """``(N, C)``: standard deviation of each continuous code."""
+    distance: npt.NDArray[np.float32] | None = None
+    """``(N,)``: how far each picture is from the training pictures; None where the bundle cannot tell."""
+    familiar: npt.NDArray[np.bool_] | None = None
+    """``(N,)``: whether each is of the kind that the bundle knows; None where the bundle cannot tell."""
 
 
 class Bundle:
@@ -126,7 +130,9 @@ class Bundle:
         def feed(rows: slice) -> dict[str, npt.NDArray[Any]]:
             return {"images": to_float(images[rows], self.image)}
 
-        found = self._run(ENCODER_FILE, len(images), feed, encoder_outputs(self.latent))
+        familiarity = self.metadata.familiarity
+        shapes = encoder_outputs(self.latent, distance=familiarity is not None)
+        found = self._run(ENCODER_FILE, len(images), feed, shapes)
         together, mean, std = (
             found.get(name, np.empty((len(images), 0), np.float32))
             for name in ("probabilities", "style_mean", "style_std")
@@ -137,7 +143,9 @@ class Bundle:
         for column, table in enumerate(probabilities):
             categories[:, column] = table.argmax(axis=1)
             confidence[:, column] = table.max(axis=1)
-        return Posterior(probabilities, categories, confidence, mean, std)
+        distance = found["distance"][:, 0] if familiarity else None
+        familiar = distance <= familiarity.threshold if familiarity and distance is not None else None
+        return Posterior(probabilities, categories, confidence, mean, std, distance, familiar)
 
     # --- codes to pictures -----------------------------------------------------------------------------
 
@@ -193,8 +201,9 @@ class Bundle:
     def _session(self, file: str) -> GraphSession:
         with self._lock:
             if file not in self._sessions:
+                content = self._contents.pop(file, None) or read_graph(self.path, file, self.metadata)
                 session = GraphSession(
-                    self._contents[file],
+                    content,
                     device=self._device,
                     threads=self._threads,
                     one_shot=self._one_shot,
@@ -202,7 +211,6 @@ class Bundle:
                 )
                 check_graph(session, self.metadata, self.path / file)
                 self._sessions[file] = session
-                del self._contents[file]
             return self._sessions[file]
 
     def _run(
@@ -243,7 +251,8 @@ def load_bundle(
         device: ``"cpu"``; ``"cuda"``, which is an error where CUDA does not work; or ``"auto"``, which uses
             CUDA where a GPU is there and falls back to the CPU.
         threads: CPU threads; None means every core that this process may use.
-        one_shot: Open the graphs fast rather than run them fast: for a handful of pictures.
+        one_shot: Open the graphs fast rather than run them fast: for a handful of pictures. Each is then read
+            and checked when it is first needed.
 
     Raises:
         BundleError: A file is missing or cannot be read, the schema is not known, or a file is not the one
@@ -251,5 +260,7 @@ def load_bundle(
     """
     folder = SHIPPED_BUNDLE if path is None else Path(path)
     metadata = read_metadata(folder)
-    contents = {file: read_graph(folder, file, metadata) for file in GRAPH_FILES}
+    # For a handful of pictures, a graph that may not be needed is read when it is.
+    files = () if one_shot else GRAPH_FILES
+    contents = {file: read_graph(folder, file, metadata) for file in files}
     return Bundle(folder, metadata, contents, device=device, threads=threads, one_shot=one_shot)

@@ -74,7 +74,8 @@ def check_graph(session: GraphSession, metadata: BundleMetadata, path: Path) -> 
     if path.name == GENERATOR_FILE:
         inputs, outputs = generator_inputs(metadata.latent), generator_outputs(metadata.image)
     else:
-        inputs, outputs = encoder_inputs(metadata.image), encoder_outputs(metadata.latent)
+        inputs = encoder_inputs(metadata.image)
+        outputs = encoder_outputs(metadata.latent, distance=metadata.familiarity is not None)
     _check_tensors(f"{path}: input", session.inputs, inputs)
     _check_tensors(f"{path}: output", session.outputs, outputs)
 

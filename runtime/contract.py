@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from infogan_tool.runtime.errors import BundleError, LatentError
+from infogan_tool.runtime.fields import Fields, checked_text, refuse_constant
 from infogan_tool.runtime.files import read_limited
+from infogan_tool.runtime.image_spec import ImageSpec, Preparation
 from infogan_tool.runtime.latent import LatentSpec
 
 if TYPE_CHECKING:
@@ -34,8 +36,11 @@ __all__ = [
     "PROP_SCHEMA_VERSION",
     "SCHEMA_VERSION",
     "BundleMetadata",
+    "Familiarity",
     "GraphFile",
     "ImageSpec",
+    "Precision",
+    "Preparation",
     "encoder_inputs",
     "encoder_outputs",
     "generator_inputs",
@@ -57,59 +62,10 @@ PROP_SCHEMA_VERSION: Final = "infogan.schema_version"
 PROP_METADATA: Final = "infogan.metadata"
 """Keys of each graph's metadata_props; the last: latent spec, image, opset, versions, training as JSON."""
 
+Precision = Literal["fp32", "fp16", "int8"]
+"""What the graphs compute in; their inputs and outputs are float32 (and int64) at any precision."""
+
 _MAX_METADATA_BYTES: Final = 1_000_000
-_MAX_TEXT: Final = 500
-_MAX_SIZE: Final = 4096
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImageSpec:
-    """Pictures as the graphs see them: float32 NCHW, square, values from ``low`` to ``high``."""
-
-    size: int
-    """Height and width in pixels."""
-    channels: int
-    """1 (grey) or 3 (red, green, blue)."""
-    low: float
-    """Value of black."""
-    high: float
-    """Value of full intensity."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(channels, height, width)``."""
-        return (self.channels, self.size, self.size)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values, with the layout spelled out for readers in other languages."""
-        return {
-            "size": self.size,
-            "channels": self.channels,
-            "low": self.low,
-            "high": self.high,
-            "dtype": "float32",
-            "layout": "NCHW",
-        }
-
-    @classmethod
-    def from_dict(cls, data: object) -> ImageSpec:
-        """Read what :meth:`to_dict` wrote.
-
-        Raises:
-            BundleError: A value is missing or not possible.
-        """
-        fields = _Fields(data, "image")
-        if fields.text("dtype") != "float32" or fields.text("layout") != "NCHW":
-            raise BundleError("metadata image: only float32 in NCHW layout is known")
-        spec = cls(
-            size=fields.whole("size", 1, _MAX_SIZE),
-            channels=fields.whole("channels", 1, 3),
-            low=fields.number("low"),
-            high=fields.number("high"),
-        )
-        if spec.channels not in (1, 3) or not spec.low < spec.high:
-            raise BundleError("metadata image: channels must be 1 or 3, and low below high")
-        return spec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,6 +76,30 @@ class GraphFile:
     """SHA-256 of the file, in hexadecimal."""
     bytes: int
     """Size of the file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Familiarity:
+    """How far from the training pictures a picture may be. The encoder then has an output ``distance``."""
+
+    threshold: float
+    """A picture with a greater distance is not of the kind that the bundle knows."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    """What the distance is and how the threshold was set; open."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {"threshold": self.threshold, "figures": self.figures}
+
+    @classmethod
+    def from_dict(cls, data: object) -> Familiarity:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            BundleError: A value is missing or not possible.
+        """
+        fields = Fields(data, "familiarity")
+        return cls(threshold=fields.number("threshold"), figures=fields.table("figures"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,9 +129,15 @@ class BundleMetadata:
     style_names: dict[str, str | None] = field(default_factory=dict)
     """Name of each continuous code where one attribute dominates it."""
     parity: dict[str, Any] = field(default_factory=dict)
-    """Greatest absolute difference to torch by tensor, the tolerance and the batch sizes."""
+    """Greatest difference to torch by tensor, the tolerance and the batch sizes."""
     card: dict[str, Any] = field(default_factory=dict)
     """Measured figures of this model, with what they were measured on."""
+    familiarity: Familiarity | None = None
+    """When a picture is not of the kind that the bundle knows; None where the encoder cannot tell."""
+    precision: Precision = "fp32"
+    """What the graphs compute in."""
+    drift: dict[str, Any] = field(default_factory=dict)
+    """How far a bundle of reduced precision is from the one in float32, measured on real pictures; open."""
 
     def label(self, code: str, index: int) -> str | None:
         """Return the name of category ``index`` of categorical code ``code``, if it has one."""
@@ -171,7 +157,9 @@ class BundleMetadata:
             "versions": self.versions,
             "labels": {code: list(names) for code, names in self.labels.items()},
             "style_names": self.style_names,
+            **({"familiarity": self.familiarity.to_dict()} if self.familiarity else {}),
             "card": self.card,
+            **({} if self.precision == "fp32" else {"precision": self.precision, "drift": self.drift}),
             "parity": self.parity,
             "training": self.training,
         }
@@ -183,7 +171,7 @@ class BundleMetadata:
         Raises:
             BundleError: The schema is another, or a value is missing or not possible.
         """
-        fields = _Fields(data, "")
+        fields = Fields(data, "")
         schema = fields.whole("schema_version", 0, 2**31)
         if schema != SCHEMA_VERSION:
             raise BundleError(
@@ -197,7 +185,7 @@ class BundleMetadata:
         graphs = {
             name: GraphFile(sha256=item.text("sha256"), bytes=item.whole("bytes", 1, 2**31))
             for name in GRAPH_FILES
-            for item in [_Fields(fields.table("graphs").get(name), f"graphs.{name}")]
+            for item in [Fields(fields.table("graphs").get(name), f"graphs.{name}")]
         }
         return cls(
             schema_version=schema,
@@ -213,6 +201,15 @@ class BundleMetadata:
             style_names=_read_style_names(fields.table("style_names"), latent),
             parity=fields.table("parity"),
             card=fields.table("card"),
+            precision=(
+                cast("Precision", fields.choice("precision", get_args(Precision)))
+                if "precision" in fields
+                else "fp32"
+            ),
+            drift=fields.table("drift") if "drift" in fields else {},
+            familiarity=(
+                Familiarity.from_dict(fields.table("familiarity")) if "familiarity" in fields else None
+            ),
         )
 
 
@@ -239,7 +236,7 @@ def read_metadata(folder: Path) -> BundleMetadata:
     except ValueError as error:
         raise BundleError(str(error)) from error
     try:
-        data = json.loads(content, parse_constant=_refuse_constant)
+        data = json.loads(content, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is not JSON: {error}") from error
     try:
@@ -267,67 +264,23 @@ def encoder_inputs(image: ImageSpec) -> dict[str, tuple[int, ...]]:
     return {"images": image.shape}
 
 
-def encoder_outputs(latent: LatentSpec) -> dict[str, tuple[int, ...]]:
-    """Outputs of q_encoder.onnx: ``probabilities`` of all codes in one row, ``style_mean``, ``style_std``."""
+def encoder_outputs(latent: LatentSpec, *, distance: bool = False) -> dict[str, tuple[int, ...]]:
+    """Outputs of q_encoder.onnx: ``probabilities`` of all codes in one row, ``style_mean``, ``style_std``.
+
+    Args:
+        latent: The latent spec.
+        distance: Whether the bundle declares a familiarity; the graph then has ``distance``, one a picture.
+    """
     widths = {
         "probabilities": latent.num_logits,
         "style_mean": latent.continuous,
         "style_std": latent.continuous,
+        "distance": int(distance),
     }
     return {name: (width,) for name, width in widths.items() if width}
 
 
 # --- reading what a stranger may have written ------------------------------------------------------------
-
-
-class _Fields:
-    """Typed access to a parsed JSON object; every failure is a BundleError that names the place."""
-
-    def __init__(self, data: object, place: str) -> None:
-        if not isinstance(data, dict):
-            raise BundleError(f"metadata {place or 'file'} is not a table")
-        self._data = data
-        self._place = place
-
-    def _get(self, key: str) -> object:
-        if key not in self._data:
-            raise BundleError(f"metadata lacks '{self._name(key)}'")
-        return self._data[key]
-
-    def _name(self, key: str) -> str:
-        return f"{self._place}.{key}" if self._place else key
-
-    def whole(self, key: str, low: int, high: int) -> int:
-        value = self._get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise BundleError(f"metadata '{self._name(key)}' must be a whole number from {low} to {high}")
-        return value
-
-    def number(self, key: str) -> float:
-        value = self._get(key)
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or abs(value) > 1e6:  # noqa: PLR2004
-            raise BundleError(f"metadata '{self._name(key)}' must be a number")
-        return float(value)
-
-    def text(self, key: str) -> str:
-        return _checked_text(self._get(key), self._name(key))
-
-    def table(self, key: str) -> dict[str, Any]:
-        value = self._get(key)
-        if not isinstance(value, dict):
-            raise BundleError(f"metadata '{self._name(key)}' must be a table")
-        return value
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _checked_text(value: object, name: str) -> str:
-    # What is not printable could steer the terminal that it is shown on.
-    if not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():
-        raise BundleError(f"metadata '{name}' must be a short printable text")
-    return value
 
 
 def _read_labels(table: dict[str, Any], latent: LatentSpec) -> dict[str, tuple[str | None, ...]]:
@@ -336,7 +289,7 @@ def _read_labels(table: dict[str, Any], latent: LatentSpec) -> dict[str, tuple[s
     for code, names in table.items():
         if not isinstance(names, list) or len(names) != sizes.get(code):
             raise BundleError(f"metadata 'labels.{code}' must list one name for each category of the code")
-        labels[code] = tuple(None if n is None else _checked_text(n, f"labels.{code}") for n in names)
+        labels[code] = tuple(None if n is None else checked_text(n, f"labels.{code}") for n in names)
     return labels
 
 
@@ -344,4 +297,4 @@ def _read_style_names(table: dict[str, Any], latent: LatentSpec) -> dict[str, st
     for code in table:
         if code not in latent.continuous_names:
             raise BundleError(f"metadata 'style_names.{code}': there is no such continuous code")
-    return {c: None if n is None else _checked_text(n, f"style_names.{c}") for c, n in table.items()}
+    return {c: None if n is None else checked_text(n, f"style_names.{c}") for c, n in table.items()}

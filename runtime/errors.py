@@ -14,7 +14,9 @@ line ends with. Each is also the builtin a Python caller would expect.
     ├── RunError (ValueError)               1  a run folder or checkpoint that cannot be used
     ├── NonFiniteError (ArithmeticError)    1  a loss or gradient that is not finite
     ├── ParityError (ArithmeticError)       1  an exported graph that computes something else
+    ├── PrecisionError (ArithmeticError)    1  a reduced precision that costs accuracy
     ├── OutputExistsError (FileExistsError) 1  an output that is already there
+    ├── MissingToolError (RuntimeError)     1  another program that is not installed or does not do its part
     └── MissingExtraError (ImportError)     1  an optional part that is not installed
 
 Two more exit codes come from the command line itself: 3, some inputs failed and the others were done;
@@ -36,10 +38,12 @@ __all__ = [
     "InfoganError",
     "LatentError",
     "MissingExtraError",
+    "MissingToolError",
     "NonFiniteError",
     "OutputExistsError",
     "ParityError",
     "PictureError",
+    "PrecisionError",
     "RunError",
     "UsageError",
     "did_you_mean",
@@ -102,11 +106,19 @@ class ParityError(InfoganError, ArithmeticError):
         self.details = tuple(rows)
 
 
+class PrecisionError(InfoganError, ArithmeticError):
+    """A bundle of reduced precision that has lost more accuracy than is allowed."""
+
+
 class OutputExistsError(InfoganError, FileExistsError):
     """An output path that is taken; nothing was overwritten."""
 
     def __init__(self, path: object, remedy: str = "use --force to replace it, or name another") -> None:
         super().__init__(f"{path} is already there: {remedy}")
+
+
+class MissingToolError(InfoganError, RuntimeError):
+    """Another program that is not installed, or that does not do its part."""
 
 
 class MissingExtraError(InfoganError, ImportError):

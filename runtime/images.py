@@ -6,11 +6,13 @@ near a stranger's file. :func:`fit` is the one place that brings a picture to wh
 
 from __future__ import annotations
 
+import io
 import sys
 import threading
 import warnings
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,24 +20,39 @@ from PIL import Image
 
 from infogan_tool.runtime.errors import PictureError
 from infogan_tool.runtime.files import open_aside, open_regular, printable
-from infogan_tool.runtime.pixels import sheet, to_uint8
+from infogan_tool.runtime.laid_out import is_laid_out
+from infogan_tool.runtime.pixels import sheet, to_float, to_uint8
+from infogan_tool.runtime.plain_png import PLAIN_BYTES, read_plain_png
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from typing import BinaryIO
 
     import numpy.typing as npt
 
     from infogan_tool.runtime.contract import ImageSpec
 
-__all__ = ["FORMATS", "MAX_PIXELS", "fit", "load_picture", "save_png", "sheet", "to_uint8"]
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "as_png",
+    "fit",
+    "load_picture",
+    "prepare",
+    "read_picture",
+    "save_png",
+    "sheet",
+    "to_uint8",
+]
 
 FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 """What is read, by Pillow's names; PPM includes PBM, PGM and PFM."""
 
 MAX_PIXELS: Final = 1 << 26
 """A picture with more pixels than this (8,192 x 8,192) is refused before it is decoded."""
+
+MAX_BYTES: Final = 1 << 29
+"""Of an open file no more than this is read."""
 
 _PLUGINS: Final = {kind: f"{'WebP' if kind == 'WEBP' else kind.capitalize()}ImagePlugin" for kind in FORMATS}
 _MARKS: Final = {
@@ -65,35 +82,94 @@ _UPRIGHT: Final = {
 """What undoes each value of the EXIF orientation."""
 
 
-def load_picture(path: str | Path, spec: ImageSpec) -> npt.NDArray[np.uint8]:
-    """Read a picture file and bring it to a bundle's size and channels; see :func:`fit`.
+def load_picture(
+    source: str | Path | bytes | BinaryIO, image: ImageSpec, *, raw: bool = False
+) -> npt.NDArray[np.float32]:
+    """Read a picture and bring it to what a bundle's encoder was trained on.
 
     Args:
-        path: A file in one of :data:`FORMATS`, told by its content; of an animation the first frame is read.
-        spec: The bundle's image spec.
+        source: The path of a file, a file's content, or an open binary file; in one of :data:`FORMATS`, told
+            by its content. Of an animation the first frame is read.
+        image: The bundle's image spec. Where it declares a preparation, the figure is found in the picture
+            and laid out as :mod:`infogan_tool.runtime.preparation` says; what is laid out so already
+            keeps its values to the bit. Otherwise, and where no figure is found, the picture is padded and
+            resized; see :func:`fit`.
+        raw: Pad and resize only, whatever the spec declares.
 
     Returns:
-        uint8 ``(H, W, C)``, 0 is black.
+        float32 ``(C, H, W)`` in the spec's range; :meth:`Bundle.encode` takes a stack of them.
 
     Raises:
-        PictureError: The file is missing, not a regular file, not a picture, damaged or too large.
+        PictureError: The source is missing, not a regular file, not a picture, damaged or too large.
     """
-    name = printable(path)
+    floats: npt.NDArray[np.float32] = to_float(read_picture(source, image, raw=raw)[None], image)[0]
+    return floats
+
+
+def read_picture(
+    source: str | Path | bytes | BinaryIO, image: ImageSpec, *, raw: bool = False
+) -> npt.NDArray[np.uint8]:
+    """Return what :func:`load_picture` returns as uint8 ``(H, W, C)``, 0 is black."""
+    name = _name(source)
     try:
-        file = open_regular(path)
+        file = _opened(source)
     except OSError as error:
         raise PictureError(f"{name}: {_reason(error)}") from error
     except ValueError as error:
         raise PictureError(printable(error)) from error
     try:
-        with file, _no_warnings():
-            image = _open(file)
-            image.load()
-            return fit(_upright(image), spec)
+        with file:
+            found = _plain(file, image, raw=raw)
+            if found is not None:
+                return found
+            with _no_warnings():
+                picture = _open(file)
+                picture.load()
+                return prepare(_upright(picture), image, raw=raw)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
     except Exception as error:  # decoders raise whatever a damaged file leads them to
         raise PictureError(f"{name}: damaged: {_reason(error)}") from error
+
+
+def as_png(image: npt.NDArray[np.float32], spec: ImageSpec) -> bytes:
+    """Return a picture as :func:`load_picture` returns it, float32 ``(C, H, W)``, as a PNG file's content.
+
+    Raises:
+        PictureError: The array is of another type or shape, or a value is not finite or out of range.
+    """
+    values = to_uint8(np.asarray(image)[None], spec)[0]
+    content = io.BytesIO()
+    Image.fromarray(values if spec.channels == 3 else values[..., 0]).save(content, format="PNG")  # noqa: PLR2004
+    return content.getvalue()
+
+
+def prepare(picture: Image.Image, spec: ImageSpec, *, raw: bool = False) -> npt.NDArray[np.uint8]:
+    """Bring an opened picture of any size and mode to ``spec``, by its preparation where it declares one.
+
+    Args:
+        picture: Upright.
+        spec: The bundle's image spec.
+        raw: Leave the preparation out.
+
+    Returns:
+        uint8 ``(H, W, C)``, 0 is black.
+
+    Raises:
+        PictureError: The picture has no pixels, or its values have no known scale.
+    """
+    recipe = spec.preparation
+    if raw or recipe is None:
+        return fit(picture, spec)
+    picture = _opaque(_eight_bits(picture))
+    if picture.size == (spec.size, spec.size):
+        values = np.asarray(picture if picture.mode == "L" else picture.convert("L"))
+        if is_laid_out(values, recipe):
+            return values[..., None]
+    from infogan_tool.runtime.preparation import lay_out  # noqa: PLC0415 - often not needed
+
+    found = lay_out(picture, spec, recipe)
+    return fit(picture, spec) if found is None else found[..., None]
 
 
 def fit(image: Image.Image, spec: ImageSpec) -> npt.NDArray[np.uint8]:
@@ -144,6 +220,28 @@ def save_png(path: str | Path, image: npt.NDArray[np.uint8]) -> None:
 # --- opening -----------------------------------------------------------------------------------------------
 
 
+def _name(source: str | Path | bytes | BinaryIO) -> str:
+    """Return what a message calls the source."""
+    if isinstance(source, (str, Path)):
+        return printable(source)
+    return printable(getattr(source, "name", "the picture"))
+
+
+def _opened(source: str | Path | bytes | BinaryIO) -> BinaryIO:
+    """Return a file of our own to read and to close; a caller's file is read and left open.
+
+    Raises:
+        ValueError: It is not a regular file, or holds more than any picture.
+        OSError: It cannot be read.
+    """
+    if isinstance(source, (str, Path)):
+        return open_regular(source)
+    content = source if isinstance(source, bytes) else source.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{_name(source)}: more than {MAX_BYTES:,} bytes")
+    return io.BytesIO(content)
+
+
 def _open(file: BinaryIO) -> Image.Image:
     head = file.read(_HEAD_BYTES)
     file.seek(0)
@@ -161,6 +259,18 @@ def _open(file: BinaryIO) -> Image.Image:
     if width * height > MAX_PIXELS:
         raise PictureError(f"{width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are read")
     return image
+
+
+def _plain(file: BinaryIO, spec: ImageSpec, *, raw: bool) -> npt.NDArray[np.uint8] | None:
+    """Return a small grey PNG that needs no preparation, as most are in a bulk run; None: it is another."""
+    if spec.channels != 1:
+        return None
+    content = file.read(PLAIN_BYTES + 1)
+    file.seek(0)
+    values = read_plain_png(content, spec.size) if len(content) <= PLAIN_BYTES else None
+    if values is None or not (raw or spec.preparation is None or is_laid_out(values, spec.preparation)):
+        return None
+    return values[..., None]
 
 
 def _format(head: bytes) -> str | None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.contract import ImageSpec
     from infogan_tool.runtime.device import Device
 
-__all__ = ["evaluate", "load_real"]
+__all__ = ["evaluate", "load_real", "opened", "unknown_data"]
 
 
 def evaluate(
@@ -63,10 +63,10 @@ def evaluate(
     """
     if samples < LEAST_SAMPLES:
         raise UsageError(f"samples must be at least {LEAST_SAMPLES}, not {samples}")
-    with _opened(path, device, progress) as (bundle, trained_on):
+    with opened(path, device, progress) as (bundle, trained_on):
         source = data or trained_on
         if source is None:
-            raise UsageError(f"{_unknown_data(bundle)}: say where pictures are with --data")
+            raise UsageError(f"{unknown_data(bundle)}: say where pictures are with --data")
         progress(f"loading {source}")
         real = load_real(source, bundle.image)
         return measure_bundle(
@@ -89,7 +89,8 @@ def load_real(source: str, image: ImageSpec) -> RealPictures:
     )
 
 
-def _unknown_data(bundle: Bundle) -> str:
+def unknown_data(bundle: Bundle) -> str:
+    """Return the beginning of a message: what is known of pictures that cannot be found."""
     name = _data_name(bundle)
     what = f"'{name}', which is not a built-in data set" if name else "pictures that it does not name"
     return f"the bundle was trained on {what}"
@@ -102,7 +103,7 @@ def _data_name(bundle: Bundle) -> str | None:
 
 
 @contextmanager
-def _opened(
+def opened(
     path: Path | None, device: Device, progress: Callable[[str], None]
 ) -> Iterator[tuple[Bundle, str | None]]:
     """Open a bundle or a run; yields the bundle and the source of what it was trained on, where known."""

@@ -21,7 +21,7 @@ from infogan_tool.runtime.errors import BundleError, ConfigError, OutputExistsEr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMMANDS = ("train", "export", "encode", "generate", "traverse", "info", "doctor")
+COMMANDS = ("train", "export", "encode", "generate", "traverse", "explore", "info", "doctor")
 POSIX = pytest.mark.skipif(os.name == "nt", reason="pipes and signals of POSIX")
 
 
@@ -201,17 +201,27 @@ def test_a_full_disk_is_one_line(
 
 
 @POSIX
-def test_interrupted(start: Callable[..., Any], pictures: list[Path], tiny: Path, tmp_path: Path) -> None:
+def test_interrupted_bulk_run_keeps_what_is_done_and_says_how_to_go_on(
+    start: Callable[..., Any], spawn: Callable[..., Any], pictures: list[Path], tiny: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "codes.jsonl"
-    with start("encode", *(pictures * 2000), "-b", tiny, "--out", out) as process:
+    arguments = ("encode", *(pictures * 2000), "-b", tiny, "--out", out)
+    with start(*arguments) as process:
         deadline = time.monotonic() + 30
-        while not list(tmp_path.glob(".codes.jsonl.*.partial")) and time.monotonic() < deadline:
+        part = tmp_path / "codes.jsonl.part"
+        while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert told == b"interrupted\n"
-    assert [p.name for p in tmp_path.iterdir()] == ["pictures"]  # nothing half written is left
+    kept, *_, last = told.decode().splitlines()
+    assert "pictures are done and kept in" in kept
+    assert "--resume" in kept
+    assert last == "interrupted"
+    assert not out.exists()
+    assert spawn(*arguments, "--resume").code == 0
+    assert len(out.read_text().splitlines()) == 2000 * len(pictures)
+    assert {p.name for p in tmp_path.iterdir()} == {"pictures", "codes.jsonl"}
 
 
 def test_an_ascii_terminal_is_no_failure(spawn: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:

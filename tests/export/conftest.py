@@ -8,13 +8,14 @@ import pytest
 import torch
 from rich.console import Console
 
+from infogan_tool.export.familiarity import fitting
 from infogan_tool.train.config import lay_over, validate_config
 from infogan_tool.train.networks import Networks, build_networks
 from infogan_tool.train.presets import paper
 from infogan_tool.train.start import plan_training, start_training
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SMALL = {"networks": {"base_width": 4, "full_width": 16, "q_width": 8}}
@@ -36,6 +37,15 @@ def make_networks() -> Callable[..., Networks]:
         return networks.eval()
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_familiarity() -> Iterator[None]:
+    """Fit what an export says of strange pictures on fewer pictures than users do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "_FITTED", 2000)
+        patch.setattr(fitting, "_HELD_OUT", 1000)
+        yield
 
 
 @pytest.fixture(scope="session")

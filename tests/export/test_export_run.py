@@ -14,7 +14,7 @@ from rich.console import Console
 
 from infogan_tool.export import bundle as export_bundle
 from infogan_tool.export.bundle import export_networks, export_run
-from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime import Preparation, load_bundle
 from infogan_tool.runtime.contract import read_metadata
 from infogan_tool.runtime.errors import BundleError, OutputExistsError, RunError
 from infogan_tool.train.config import config_digest
@@ -75,6 +75,26 @@ def test_labels_and_accuracy_are_those_of_the_exported_encoder(bundle_path: Path
         assert (name is not None) == (share >= 0.5)
 
 
+def test_the_bundle_says_what_it_does_not_know(bundle_path: Path) -> None:
+    bundle = load_bundle(bundle_path, device="cpu")
+    assert bundle.metadata.familiarity is not None
+    # Not 0: the pictures that it was compared on are not all as strange as can be.
+    assert 0 < bundle.metadata.parity["max_abs_difference"]["q_encoder.onnx:distance"] <= 1e-5
+    assert bundle.image.preparation == Preparation(box=20, centre="mass", ink="light", stroke=2.0)
+    test = load_test_images("mnist")
+    assert test is not None
+    posterior = bundle.encode(test.images.permute(0, 2, 3, 1).numpy())
+    assert posterior.familiar is not None
+    assert posterior.distance is not None
+    assert ((posterior.distance >= 0) & (posterior.distance <= 1)).all()
+    said = bundle.metadata.familiarity.figures["false_flags_test"]
+    assert said == pytest.approx(1 - posterior.familiar.mean(), abs=1e-4)
+    assert 0 < said < 0.04
+    blank = bundle.encode(np.full((1, 28, 28), 255, np.uint8))
+    assert blank.familiar is not None
+    assert not blank.familiar.any()
+
+
 def test_same_run_gives_the_same_bytes(run_path: Path, bundle_path: Path, tmp_path: Path) -> None:
     export_run(run_path, tmp_path / "again")
     assert digests(tmp_path / "again") == digests(bundle_path)
@@ -108,7 +128,7 @@ def test_failure_while_writing_leaves_the_old_bundle_and_no_rest(
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(export_bundle, "_write_metadata", full_disk)
+    monkeypatch.setattr(export_bundle, "write_metadata", full_disk)
     with pytest.raises(OSError, match="No space left"):
         export_run(run_path, out, force=True)
     assert digests(out) == digests(bundle_path)

@@ -42,7 +42,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     return data
 
 
-@pytest.mark.parametrize("key", sorted(GOOD))
+@pytest.mark.parametrize("key", sorted(set(GOOD) - {"familiarity"}))
 def test_every_key_is_needed_and_typed(key: str) -> None:
     with pytest.raises(BundleError, match=key):
         BundleMetadata.from_dict(changed(lambda data: data.pop(key)))

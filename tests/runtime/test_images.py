@@ -15,7 +15,7 @@ from PIL import Image
 from infogan_tool.runtime import images as module
 from infogan_tool.runtime.contract import ImageSpec
 from infogan_tool.runtime.errors import OutputExistsError, PictureError
-from infogan_tool.runtime.images import fit, load_picture, save_png
+from infogan_tool.runtime.images import fit, read_picture, save_png
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,19 +44,19 @@ def test_a_grey_picture_of_the_right_size_keeps_its_values(kind: str, tmp_path: 
     digit = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
     options = {"lossless": True} if kind == "webp" else {}
     path = saved(tmp_path / f"digit.{kind}", Image.fromarray(digit), **options)
-    np.testing.assert_array_equal(load_picture(path, GREY)[..., 0], digit)
+    np.testing.assert_array_equal(read_picture(path, GREY)[..., 0], digit)
 
 
 @pytest.mark.parametrize("kind", ["png", "bmp", "tif", "ppm"])
 def test_a_colour_picture_of_the_right_size_keeps_its_values(kind: str, tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     path = saved(tmp_path / f"x.{kind}", Image.fromarray(values))
-    np.testing.assert_array_equal(load_picture(path, COLOUR), values)
+    np.testing.assert_array_equal(read_picture(path, COLOUR), values)
 
 
 def test_jpeg_and_a_wrong_ending(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.png", picture(), format="JPEG", quality=95)
-    assert np.abs(load_picture(path, GREY)[..., 0].astype(int) - np.asarray(picture())).max() < 12
+    assert np.abs(read_picture(path, GREY)[..., 0].astype(int) - np.asarray(picture())).max() < 12
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F"])
@@ -77,7 +77,7 @@ def test_16_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
     expected = np.rint(values / 257)
     for name in ("x.png", "x.tif", "x.pgm"):
         path = saved(tmp_path / name, Image.fromarray(values))
-        np.testing.assert_array_equal(load_picture(path, GREY)[..., 0], expected)
+        np.testing.assert_array_equal(read_picture(path, GREY)[..., 0], expected)
     big_endian = Image.frombytes("I;16B", (28, 28), values.astype(">u2").tobytes())
     np.testing.assert_array_equal(fit(big_endian, GREY)[..., 0], expected)
 
@@ -113,12 +113,12 @@ def test_transparent_palette_and_colour_key(tmp_path: Path) -> None:
     image.putpalette([0, 0, 0, 200, 100, 50])
     image.paste(0, (0, 0, 14, 28))
     path = saved(tmp_path / "x.gif", image, transparency=1)
-    shown = load_picture(path, GREY)[..., 0]
+    shown = read_picture(path, GREY)[..., 0]
     assert (shown[:, :14] == 0).all()
     assert (shown[:, 14:] == 255).all()
     key = saved(tmp_path / "x.png", Image.fromarray(np.array([[0, 90], [90, 0]], np.uint8)), transparency=90)
     small = ImageSpec(size=2, channels=1, low=0, high=1)
-    assert load_picture(key, small)[..., 0].tolist() == [[0, 255], [255, 0]]
+    assert read_picture(key, small)[..., 0].tolist() == [[0, 255], [255, 0]]
 
 
 def test_opaque_alpha_changes_nothing() -> None:
@@ -132,7 +132,7 @@ def test_first_frame_of_an_animation(tmp_path: Path) -> None:
     for name in ("x.gif", "x.png", "x.webp", "x.tif"):
         options = {"lossless": True} if name == "x.webp" else {}
         path = saved(tmp_path / name, frames[0], save_all=True, append_images=frames[1:], **options)
-        assert (load_picture(path, GREY) == 10).all()
+        assert (read_picture(path, GREY) == 10).all()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -150,14 +150,14 @@ def test_exif_orientation(orientation: int, kind: str, tmp_path: Path) -> None:
     exif[0x0112] = orientation
     options = {"lossless": True} if kind == "webp" else {"quality": 95} if kind == "jpg" else {}
     path = saved(tmp_path / f"x.{kind}", stored, exif=exif, **options)
-    shown = load_picture(path, GREY)[..., 0].astype(int)
+    shown = read_picture(path, GREY)[..., 0].astype(int)
     corners = [shown[3, 3], shown[3, 24], shown[24, 3], shown[24, 24]]
     np.testing.assert_allclose(corners, [80, 160, 240, 0], atol=4)
 
 
 def test_broken_exif_does_not_spoil_the_picture(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.jpg", picture(), exif=b"Exif\x00\x00MM\x00\x2a\xff\xff\xff\xffgarbage")
-    assert load_picture(path, GREY).shape == (28, 28, 1)
+    assert read_picture(path, GREY).shape == (28, 28, 1)
 
 
 # --- bringing it to size -----------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_fit_leaves_its_argument_alone() -> None:
 
 def refusal(path: Path | str, spec: ImageSpec = GREY) -> str:
     with pytest.raises(PictureError) as caught:
-        load_picture(path, spec)
+        read_picture(path, spec)
     message = str(caught.value)
     assert "\n" not in message
     assert len(message) < 500
@@ -253,7 +253,7 @@ def test_cut_short_and_mutated_files_are_one_line_each(kind: str, tmp_path: Path
                 content[place] = rng.integers(0, 256)
         path.write_bytes(content)
         try:
-            assert load_picture(path, GREY).shape == (28, 28, 1)
+            assert read_picture(path, GREY).shape == (28, 28, 1)
         except PictureError as error:
             refused += 1
             message = str(error)
@@ -294,7 +294,7 @@ def test_no_warning_leaks_and_filters_come_back(tmp_path: Path) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         before = list(warnings.filters)
-        threads = [threading.Thread(target=load_picture, args=(path, GREY)) for _ in range(8)]
+        threads = [threading.Thread(target=read_picture, args=(path, GREY)) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import infogan_tool
+from infogan_tool.cli.explorer.description import PAGE_FILES
 
 pytestmark = pytest.mark.wheel
 
@@ -34,7 +35,12 @@ def test_content_is_code_models_and_data_only() -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = [n for n in archive.namelist() if ".dist-info/" not in n]
         sizes = {n: archive.getinfo(n).file_size for n in names}
-    assert {Path(n).suffix for n in names} == {".py", ".typed", ".onnx", ".json", ".gz", ".md"}
+    assert {Path(n).suffix for n in names} == {
+        *(".py", ".typed", ".onnx", ".json", ".gz", ".md"),
+        *(".html", ".css", ".js", ".svg", ".png"),
+    }
+    page = {Path(n).name for n in names if "/explorer/page/" in n}
+    assert page == set(PAGE_FILES)
     assert {n.split("/")[0] for n in names} == {"infogan_tool"}
     assert not [n for n in names if "test" in Path(n).name]
     models = {n: s for n, s in sizes.items() if "/models/" in n}
@@ -72,3 +78,9 @@ def test_runtime_loads_no_torch_even_where_it_would_be_found() -> None:
     code = "import sys, infogan_tool.runtime as r; r.load_bundle(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_explorer_says_what_it_needs(tmp_path: Path) -> None:
+    done = run("explore", "--no-browser", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: infogan-tool explore needs more packages: pip install 'infogan-tool[ui]'\n"

@@ -98,7 +98,7 @@ def _gradients(images: Tensor) -> Tensor:
     across = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=images.device) / 4
     kernels = torch.stack([across, across.T])[:, None].repeat(images.shape[1], 1, 1, 1)
     parts = []
-    for chunk in images.split(1000):
+    for chunk in torch.split(images, 1000):
         pictures = chunk.float() / 255
         while pictures.shape[-1] >= 2 * _SMALLEST_SIZE:
             pictures = F.avg_pool2d(pictures, 2)

@@ -96,9 +96,8 @@ class NeighboursStage(Stage):
         self.session.artifacts[NEIGHBOURS] = self._found
 
     def _parts(self, mine: Tensor, candidates: Tensor) -> list[tuple[Tensor, Tensor]]:
-        return list(
-            zip(mine.split(self._at_a_time), candidates.split(self._at_a_time), strict=True),
-        )
+        size = self._at_a_time
+        return list(zip(torch.split(mine, size), torch.split(candidates, size), strict=True))
 
     def _costs(self, mine: Tensor, candidates: Tensor) -> Tensor:
         """Return the cost ``(n, candidates)`` of explaining each picture by its candidates."""

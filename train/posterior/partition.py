@@ -123,7 +123,7 @@ def _merging_costs(joint: Floats) -> Floats:
     within = _xlogx(own[:, None] + own[None] + 2 * joint)
     after = 2 * (_xlogx(merged).sum(axis=2) - to_both) + within
     shares = 2 * (_xlogx(share[:, None] + share[None]) - _xlogx(share)[:, None] - _xlogx(share)[None])
-    cost = before - after + shares
+    cost: Floats = before - after + shares
     np.fill_diagonal(cost, np.inf)
     return cost
 
@@ -166,7 +166,8 @@ def _spectral_embedding(graph: sp.csr_matrix, directions: int) -> Floats:
     scale = sp.diags(degree**-0.5)
     start = np.random.default_rng(0).standard_normal(len(degree))
     _, vectors = eigsh(scale @ graph @ scale, k=directions, which="LA", tol=1e-4, v0=start)
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12))
+    unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+    return unit
 
 
 def _links(graph: sp.csr_matrix, groups: Ints, num_groups: int) -> Floats:

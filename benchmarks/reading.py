@@ -1,0 +1,143 @@
+"""Reading pictures that are not MNIST's own, and saying so where a picture is no digit.
+
+    python benchmarks/reading.py [--bundle BUNDLE] [--count 10000]
+
+Everything goes the way of ``infogan-tool encode``: the content of a picture file, :func:`load_picture`, the
+encoder. Prints a Markdown table and the share of each group of non-digits that is flagged as not familiar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from fonts import HANDWRITING, PRINT, find_fonts
+from photographs import photograph
+from PIL import Image, ImageDraw, ImageFont
+from sklearn.datasets import load_digits
+from strangers import strangers
+
+from infogan_tool.runtime import load_bundle, load_picture
+from infogan_tool.train.data import load_test_images
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+    from infogan_tool.runtime import Bundle, Posterior
+
+SEED = 20_160_614
+STRANGERS = 200
+PHOTOGRAPHS_A_DIGIT = 5
+BINS = 15
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--bundle", type=Path, help="default: the bundle that ships")
+    parser.add_argument("--count", type=int, default=10_000, help="of MNIST's test digits")
+    options = parser.parse_args()
+    bundle = load_bundle(options.bundle, device="cpu")
+    fonts = find_fonts(HANDWRITING), find_fonts(PRINT)
+    print("| pictures | number | accuracy | mean confidence | ECE | flagged |")
+    print("|---|---|---|---|---|---|")
+    _digits(bundle, options.count, fonts[0])
+    print("\n| not digits | number | flagged |")
+    print("|---|---|---|")
+    _others(bundle, [*fonts[0].values(), *fonts[1].values()])
+
+
+def _digits(bundle: Bundle, count: int, fonts: dict[str, Path]) -> None:
+    test = load_test_images("mnist", size=28, channels=1)
+    assert test is not None
+    assert test.labels is not None
+    spread = slice(None, None, max(1, len(test) // count))
+    pictures, labels = test.images[spread, 0][:count].numpy(), test.labels[spread][:count].numpy()
+    _row(bundle, "MNIST's test digits", map(_png, pictures), labels)
+    photographs = [photograph(p, np.random.default_rng([SEED, i])) for i, p in enumerate(pictures)]
+    _row(bundle, "the same as photographs", photographs, labels)
+    _row(bundle, "the same photographs, `--raw`", photographs, labels, raw=True)
+    other = load_digits()
+    small = (_png(np.rint(p * (255 / 16)).astype(np.uint8)) for p in other.images)
+    _row(bundle, "scikit-learn's 8 x 8 digits", small, other.target)
+    drawn = [_drawn(str(digit), font) for font in fonts.values() for digit in range(10)]
+    truth = np.tile(np.arange(10), len(fonts))
+    _row(bundle, f"digits in {len(fonts)} handwriting-like fonts", map(_png, (255 - d for d in drawn)), truth)
+    taken = (
+        photograph(d, np.random.default_rng([SEED, 1, i, turn]))
+        for i, d in enumerate(drawn)
+        for turn in range(PHOTOGRAPHS_A_DIGIT)
+    )
+    _row(bundle, "the same as photographs", taken, truth.repeat(PHOTOGRAPHS_A_DIGIT))
+
+
+def _others(bundle: Bundle, fonts: list[Path]) -> None:
+    shares = []
+    for name, files in strangers(STRANGERS, SEED, fonts).items():
+        flagged = _flagged(_encoded(bundle, files))
+        shares.append(flagged)
+        print(f"| {name} | {len(files):,} | {_percent(flagged)} |")
+    print(f"| **all** | {STRANGERS * len(shares):,} | **{_percent(np.mean(shares))}** |")
+
+
+def _row(
+    bundle: Bundle, name: str, files: Iterable[bytes], labels: npt.NDArray[np.int64], *, raw: bool = False
+) -> None:
+    posterior = _encoded(bundle, files, raw=raw)
+    names = np.array(bundle.metadata.labels["k1"], object)
+    right = names[posterior.categories[:, 0]] == np.array([str(label) for label in labels], object)
+    confidence = posterior.confidence[:, 0].astype(np.float64)
+    figures = (
+        f"{len(right):,}",
+        _percent(right.mean(), 2),
+        f"{confidence.mean():.3f}",
+        f"{_calibration_error(confidence, right):.3f}",
+        _percent(_flagged(posterior), 2),
+    )
+    print(f"| {name} | {' | '.join(figures)} |")
+    sys.stdout.flush()
+
+
+def _encoded(bundle: Bundle, files: Iterable[bytes], *, raw: bool = False) -> Posterior:
+    return bundle.encode(np.stack([load_picture(file, bundle.image, raw=raw) for file in files]))
+
+
+def _flagged(posterior: Posterior) -> float:
+    return float("nan") if posterior.familiar is None else float(1 - posterior.familiar.mean())
+
+
+def _calibration_error(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
+    """Return the expected calibration error over equal bins of confidence."""
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = [abs((confidence[bins == b] - right[bins == b]).sum()) for b in range(BINS)]
+    return float(sum(gaps)) / len(right)
+
+
+def _percent(share: float, digits: int = 1) -> str:
+    return "-" if np.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
+def _png(picture: npt.NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="PNG")
+    return file.getvalue()
+
+
+def _drawn(digit: str, font: Path) -> npt.NDArray[np.uint8]:
+    """Set a digit, light on black, in the middle of a square."""
+    face = ImageFont.truetype(str(font), 120)
+    left, top, right, bottom = face.getbbox(digit)
+    page = Image.new("L", (200, 200), 0)
+    place = (100 - (left + right) / 2, 100 - (top + bottom) / 2)
+    ImageDraw.Draw(page).text(place, digit, fill=255, font=face)
+    return np.asarray(page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""Fit the distance of a bundle on its training pictures, and set the threshold on others of them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from infogan_tool.export.familiarity.head import DistanceHead, Gaussians, Taps
+from infogan_tool.export.familiarity.layout import lay_out_all
+from infogan_tool.export.familiarity.strangers import make_strangers
+from infogan_tool.runtime.contract import Familiarity
+from infogan_tool.train.augment import random_view
+from infogan_tool.train.config import ViewConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from infogan_tool.runtime.contract import Preparation
+    from infogan_tool.train.networks import Networks
+
+__all__ = ["LEAST_PICTURES", "fit_familiarity"]
+
+LEAST_PICTURES: Final = 500
+"""With fewer training pictures a bundle does not say what it does not know."""
+_FITTED: Final = 16_000
+_HELD_OUT: Final = 5_000
+_MADE_UP: Final = 2.0
+"""Strangers for each picture that is fitted on."""
+_VIEW: Final = ViewConfig(affine=0.3, elastic=0.0, stroke=0.15)
+"""How pictures are varied, real and made up alike, so that a photographed one is not strange for its blur."""
+_AXES: Final = 64, 32
+_HIDDEN: Final = 48
+_SHRINKAGE: Final = 0.05
+_LEAST_OF_CATEGORY: Final = 32
+_EPOCHS: Final = 5
+_BATCH: Final = 128
+_RATE: Final = 2e-3
+_DECAY: Final = 1e-3
+_FALSE_FLAGS: Final = 0.016
+"""Share of held-out training pictures beyond the threshold."""
+_LEAST: Final = 0.05
+"""Share of held-out pictures below what a part counts at least."""
+_CHUNK: Final = 1000
+_THRESHOLD: Final = 0.5
+_WEIGHTS: Final = (1.0, 0.5, 1.0)
+"""Of the features' part, the maps' and the comparison, each as a part of what held-out pictures reach."""
+_SHARPNESS: Final = 4.0
+
+
+def fit_familiarity(
+    networks: Networks, images: Tensor, recipe: Preparation | None, seed: int = 0
+) -> tuple[DistanceHead, Familiarity] | None:
+    """Fit the distance of pictures to a bundle's training pictures; no label takes part.
+
+    Args:
+        networks: In evaluation mode, on the CPU.
+        images: The training pictures, uint8 ``(N, C, H, W)``.
+        recipe: How pictures are laid out; None: they fill the frame.
+        seed: Of the choice of pictures, their variation and the comparison's weights.
+
+    Returns:
+        The head and what the metadata say of it; None where there are too few pictures, or the encoder has no
+        layer over a whole map to look at.
+    """
+    taps = Taps(networks)
+    if len(images) < LEAST_PICTURES or not taps.place:
+        return None
+    with _one_thread():
+        rng = torch.Generator().manual_seed(seed)
+        held_out = min(_HELD_OUT, len(images) // 4)
+        order = torch.randperm(len(images), generator=rng)
+        held = images[order[:held_out]]
+        fitted = _as_figures(images[order[held_out : held_out + _FITTED]], recipe)
+        real = torch.cat([fitted, _varied(fitted, recipe, rng)])
+        made_up = make_strangers(fitted, int(_MADE_UP * len(fitted)), rng)
+        strange = _varied(made_up, recipe, rng)
+
+        def read(figures: Tensor) -> tuple[Tensor, Tensor]:
+            return _read(taps, networks, _as_images(figures, recipe, networks))
+
+        maps, features = read(real)
+        categories = _categories(networks, taps, features)
+        axes = min(_AXES[0], taps.features), min(_AXES[1], taps.maps)
+        head = DistanceHead(taps.features, taps.maps, axes, int(categories.max()) + 1, _HIDDEN)
+        _fit_gaussians(head.project, head.of_features, features, categories)
+        axes_of_maps, compared = nn.Linear(taps.maps, axes[1]), nn.Linear(taps.maps, _HIDDEN)
+        _fit_gaussians(axes_of_maps, head.of_maps, maps, categories)
+        _fit_comparison(compared, head.decide, maps, read(strange)[0], rng)
+        for name in ("weight", "bias"):
+            both = torch.cat([getattr(axes_of_maps, name), getattr(compared, name)])
+            getattr(head.look, name).data.copy_(both)
+        _join_parts(head, read(_as_figures(held, recipe)))
+    figures = {
+        "method": "Gaussians of the categories' features, and a comparison of maps with made-up pictures",
+        "fitted_on": len(fitted),
+        "made_up": len(strange),
+        "held_out": len(held),
+        "false_flags_held_out": _FALSE_FLAGS,
+    }
+    return head.eval(), Familiarity(threshold=_THRESHOLD, figures=figures)
+
+
+# --- pictures ------------------------------------------------------------------------------------------
+
+
+def _as_figures(images: Tensor, recipe: Preparation | None) -> Tensor:
+    """Return uint8 pictures as floats from 0 (ground) to 1."""
+    figures = images.float() / 255
+    return 1 - figures if recipe is not None and recipe.ink == "dark" else figures
+
+
+def _as_images(figures: Tensor, recipe: Preparation | None, networks: Networks) -> Tensor:
+    """Return figures as the encoder is given them: of 256 levels, in its range."""
+    levels = (figures.clamp(0, 1) * 255).round() / 255
+    levels = 1 - levels if recipe is not None and recipe.ink == "dark" else levels
+    return levels * (networks.image.high - networks.image.low) + networks.image.low
+
+
+def _varied(figures: Tensor, recipe: Preparation | None, rng: torch.Generator) -> Tensor:
+    """Return a random view of every picture, laid out again; what is left without a figure is dropped."""
+    parts = []
+    for part in torch.split(figures, _CHUNK):
+        views = random_view(part, _VIEW, rng)
+        if recipe is not None:
+            views, there = lay_out_all(views, recipe)
+            views = views[there]
+        parts.append(views)
+    return torch.cat(parts)
+
+
+def _read(taps: Taps, networks: Networks, images: Tensor) -> tuple[Tensor, Tensor]:
+    assert not networks.training
+    maps, features = zip(*(taps.read(part) for part in torch.split(images, _CHUNK)), strict=True)
+    return torch.cat(maps), torch.cat(features)
+
+
+@torch.no_grad()
+def _categories(networks: Networks, taps: Taps, features: Tensor) -> Tensor:
+    """Return the category of the first code for each picture's features; 0 where there is no such code."""
+    if not networks.latent.categorical or taps.branch.logits is None:
+        return torch.zeros(len(features), dtype=torch.long)
+    logits = taps.branch.logits(features[:, :, None, None]).flatten(1)
+    found = logits[:, : networks.latent.categorical[0]].argmax(1)
+    dense: Tensor
+    _, dense, counts = torch.unique(found, return_inverse=True, return_counts=True)
+    if int(counts.min()) < _LEAST_OF_CATEGORY:
+        return torch.zeros(len(features), dtype=torch.long)  # too few of one for a Gaussian: one for all
+    return dense
+
+
+# --- fitting -------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def _fit_gaussians(project: nn.Linear, gaussians: Gaussians, values: Tensor, categories: Tensor) -> None:
+    """Set ``project`` to the first principal axes of ``values``, and a Gaussian for each category on them."""
+    mean, count = values.mean(0), gaussians.axes
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the search for the first axes starts at random ones
+        axes = torch.svd_lowrank(values - mean, q=count, niter=4)[2]
+    project.weight.copy_(axes.T)
+    project.bias.copy_(-mean @ axes)
+    placed = ((values - mean) @ axes).double()
+    groups = [placed[categories == k] for k in range(len(gaussians.log_determinants))]
+    covariances = [torch.cov(group.T).reshape(count, count) for group in groups]
+    shared = torch.stack(covariances).mean(0)
+    floor = 1e-4 * shared.diagonal().mean().clamp(min=1e-12) * torch.eye(count, dtype=torch.double)
+    for k, (group, own) in enumerate(zip(groups, covariances, strict=True)):
+        covariance = (1 - _SHRINKAGE) * own + _SHRINKAGE * shared + floor
+        inverse = torch.linalg.inv(torch.linalg.cholesky(covariance))
+        rows = slice(k * count, (k + 1) * count)
+        gaussians.whiten.weight[rows] = inverse.float()
+        gaussians.whiten.bias[rows] = -(inverse @ group.mean(0)).float()
+        gaussians.log_determinants[k] = torch.logdet(covariance).float()
+
+
+def _fit_comparison(
+    hidden: nn.Linear, decide: nn.Linear, real: Tensor, strange: Tensor, rng: torch.Generator
+) -> None:
+    """Teach a network of one hidden layer to tell made-up pictures' maps from real ones'."""
+    maps = torch.cat([real, strange])
+    targets = torch.cat([torch.zeros(len(real)), torch.ones(len(strange))])
+    mean, scale = real.mean(0), real.std().clamp(min=1e-6)
+    maps = (maps - mean) / scale
+    parameters = [*hidden.parameters(), *decide.parameters()]
+    for layer in (hidden, decide):
+        for parameter in layer.parameters():
+            bound = layer.in_features**-0.5
+            parameter.data.copy_((2 * torch.rand(parameter.shape, generator=rng) - 1) * bound)
+    batches = len(maps) // _BATCH
+    optimizer = torch.optim.AdamW(parameters, _RATE, weight_decay=_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=_EPOCHS * batches)
+    for _ in range(_EPOCHS):
+        order = torch.randperm(len(maps), generator=rng)[: batches * _BATCH]
+        for rows in torch.split(order, _BATCH):
+            logits = decide(torch.relu(hidden(maps[rows])))[:, 0]
+            loss = F.binary_cross_entropy_with_logits(logits, targets[rows])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    with torch.no_grad():  # the maps' own scale goes into the weights
+        hidden.bias.sub_(hidden.weight @ mean / scale)
+        hidden.weight.div_(scale)
+
+
+@torch.no_grad()
+def _join_parts(head: DistanceHead, held: tuple[Tensor, Tensor]) -> None:
+    """Weigh the parts by what held-out pictures reach, and put the threshold where few of them are beyond."""
+    parts = torch.cat(
+        [head.parts(*rows) for rows in zip(*(torch.split(t, _CHUNK) for t in held), strict=True)]
+    )
+    head.least.copy_(parts.quantile(_LEAST, dim=0))
+    parts = torch.maximum(parts, head.least)
+    middle = parts.quantile(0.5, dim=0)
+    weights = torch.tensor(_WEIGHTS) / (parts.quantile(1 - _FALSE_FLAGS, dim=0) - middle).clamp(min=1e-6)
+    threshold = ((parts - middle) @ weights).quantile(1 - _FALSE_FLAGS)
+    head.join.weight.copy_(_SHARPNESS * weights[None])
+    head.join.bias.copy_(-_SHARPNESS * (middle @ weights + threshold)[None])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run torch on one thread: sums then do not depend on the number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,84 @@
+"""Typed access to JSON that a stranger may have written: every failure names the place."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from infogan_tool.runtime.errors import BundleError
+
+__all__ = ["Fields", "checked_text", "refuse_constant"]
+
+_MAX_TEXT: Final = 500
+_MAX_NUMBER: Final = 1e6
+
+
+class Fields:
+    """A table of the metadata; every failure is a BundleError that names the place."""
+
+    def __init__(self, data: object, place: str) -> None:
+        if not isinstance(data, dict):
+            raise BundleError(f"metadata {place or 'file'} is not a table")
+        self._data = data
+        self._place = place
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._data
+
+    def _get(self, key: str) -> object:
+        if key not in self._data:
+            raise BundleError(f"metadata lacks '{self.name(key)}'")
+        return self._data[key]
+
+    def name(self, key: str) -> str:
+        """Return the full name of ``key``, for messages."""
+        return f"{self._place}.{key}" if self._place else key
+
+    def whole(self, key: str, low: int, high: int) -> int:
+        """Return a whole number from ``low`` to ``high``."""
+        value = self._get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise BundleError(f"metadata '{self.name(key)}' must be a whole number from {low} to {high}")
+        return value
+
+    def number(self, key: str, low: float = -_MAX_NUMBER, high: float = _MAX_NUMBER) -> float:
+        """Return a number from ``low`` to ``high``."""
+        value = self._get(key)
+        # Written so that NaN, which compares as False, is refused too.
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
+            told = "" if (low, high) == (-_MAX_NUMBER, _MAX_NUMBER) else f" from {low:g} to {high:g}"
+            raise BundleError(f"metadata '{self.name(key)}' must be a number{told}")
+        return float(value)
+
+    def text(self, key: str) -> str:
+        """Return a short printable text."""
+        return checked_text(self._get(key), self.name(key))
+
+    def choice(self, key: str, known: tuple[str, ...]) -> str:
+        """Return one of the texts of ``known``."""
+        value = self.text(key)
+        if value not in known:
+            raise BundleError(f"metadata '{self.name(key)}' is '{value}', not one of {', '.join(known)}")
+        return value
+
+    def table(self, key: str) -> dict[str, Any]:
+        """Return a table."""
+        value = self._get(key)
+        if not isinstance(value, dict):
+            raise BundleError(f"metadata '{self.name(key)}' must be a table")
+        return value
+
+
+def refuse_constant(name: str) -> float:
+    """Refuse NaN and the infinities, which Python's JSON reader would take."""
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def checked_text(value: object, name: str) -> str:
+    """Return ``value`` if it is a short printable text.
+
+    Raises:
+        BundleError: It is not; what is not printable could steer the terminal that it is shown on.
+    """
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():
+        raise BundleError(f"metadata '{name}' must be a short printable text")
+    return value
