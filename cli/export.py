@@ -104,7 +104,13 @@ def _table(outcome: ExportOutcome) -> Table:
     for key, value in parity["max_abs_difference"].items():
         graph, tensor = key.split(":")
         size = outcome.metadata.graphs[graph].bytes
-        table.add_row(graph, tensor, f"{value:.1e}", f"{parity['tolerance']:.0e}", f"{size:,}")
+        table.add_row(
+            graph,
+            tensor,
+            f"{value:.1e}",
+            f"{parity['tolerances'].get(tensor, parity['tolerance']):.0e}",
+            f"{size:,}",
+        )
     accuracy = outcome.metadata.card.get("accuracy")
     if accuracy and "train" in accuracy:
         figures = [f"{accuracy['train']:.4f} of {accuracy['train_count']:,} training pictures"]

@@ -17,7 +17,7 @@ from infogan_tool.export.card import RealPictures, describe_codes, load_real_pic
 from infogan_tool.export.familiarity.fitting import fit_familiarity
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
 from infogan_tool.export.onnx_graph import OPSET, to_onnx
-from infogan_tool.export.parity import BATCHES, TOLERANCE, Difference, check_parity
+from infogan_tool.export.parity import BATCHES, TOLERANCE, TOLERANCES, Difference, check_parity
 from infogan_tool.export.recipes import recipe_of
 from infogan_tool.runtime.contract import (
     ENCODER_FILE,
@@ -237,6 +237,7 @@ def _parity_record(differences: list[Difference]) -> dict[str, Any]:
         greatest[key] = max(greatest.get(key, 0.0), d.max_abs)
     return {
         "tolerance": TOLERANCE,
+        "tolerances": TOLERANCES,
         "batches": list(BATCHES),
         "max_abs_difference": {key: float(f"{value:.3g}") for key, value in greatest.items()},
     }

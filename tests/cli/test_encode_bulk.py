@@ -13,8 +13,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -352,19 +354,28 @@ def test_interrupted_leaves_what_is_done(folder: Path, tmp_path: Path) -> None:
         assert run.stdin is not None
         assert run.stderr is not None
         names = b"\n".join(os.fsencode(p) for p in sorted(folder.rglob("*.png")))
-        run.stdin.write(names + b"\n" + names + b"\n" + names)  # and no end
-        run.stdin.flush()
+        feeding = threading.Thread(target=_feed_for_ever, args=(run.stdin, names + b"\n"), daemon=True)
+        feeding.start()
         part = tmp_path / "codes.jsonl.part"
-        while not (part.exists() and part.stat().st_size):
-            assert run.poll() is None
+        assert _until(lambda: (part.exists() and part.stat().st_size) or run.poll() is not None)
+        assert run.poll() is None
         run.send_signal(signal.SIGINT)
         told = run.stderr.read().decode().splitlines()
+        with suppress(OSError):
+            run.stdin.close()
     assert run.returncode == 130
     assert re.fullmatch(
         rf"[\d,]+ pictures are done and kept in {part}: the same command with --resume goes on", told[0]
     )
     assert told[1] == "interrupted"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["codes.jsonl.part", "codes.jsonl.part.journal"]
+
+
+def _feed_for_ever(pipe: IO[bytes], names: bytes) -> None:
+    """Write names without an end, as long as somebody reads them: several chunks are on the way at a time."""
+    with suppress(OSError, ValueError):
+        while True:
+            pipe.write(names)
 
 
 def test_a_reader_that_goes_away_ends_the_run(start: Callable[..., Any], folder: Path) -> None:
@@ -412,8 +423,9 @@ def test_a_count_that_fails_is_no_error() -> None:
 
 
 def _until(found: Callable[[], Any]) -> Any:  # noqa: ANN401
-    while (value := found()) is None:
-        pass
+    deadline = time.monotonic() + 60
+    while not (value := found()) and time.monotonic() < deadline:
+        time.sleep(0.01)
     return value
 
 

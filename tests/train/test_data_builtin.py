@@ -11,6 +11,7 @@ import hashlib
 import pickle
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,8 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     for variable in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(variable, raising=False)
+    # The opener of urlopen is made once in a process, with the proxies of that moment.
+    monkeypatch.setattr(urllib.request, "_opener", None)
 
 
 def lay_out(raw: Path, train_images: str, train_labels: str, test_images: str, test_labels: str) -> None:
