@@ -148,9 +148,9 @@ def _fill(
                 output.note(f"going on after {result.begun:,} pictures")
             errors.take(encoded.chunk, encoded.failures)
             records = made.block(encoded.names, encoded.posterior) if encoded.posterior else b""
-            result.write(head + records, *([errors.lines] if options.errors else []))
+            blocks = [head + records, *([errors.lines] if options.errors else [])]
+            result.add(encoded.chunk, len(encoded.failures), *blocks)
             errors.lines, head = b"", b""
-            result.passed(encoded.chunk, len(encoded.failures))
             if shown:
                 shown.take(encoded)
             progress.update(result.inputs)

@@ -78,6 +78,16 @@ class _Entry:
     version: int = field(default=_VERSION)
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """How far a run is; replaced as one, so that lengths and counts belong together whatever interrupts."""
+
+    lengths: list[int]
+    inputs: int
+    failed: int
+    digest: bytes
+
+
 class Resumable:
     """One or more outputs that are written together; made by :meth:`open`."""
 
@@ -85,20 +95,19 @@ class Resumable:
         self._targets = targets
         self._entry = entry
         self._files: list[BinaryIO] = []
-        self._digest = bytes.fromhex(entry.digest)
-        self._inputs, self._failed = entry.inputs, entry.failed
+        self._done = _Done(entry.lengths, entry.inputs, entry.failed, bytes.fromhex(entry.digest))
         self._begun = entry.inputs
         self._saved = -_SECONDS  # the first chunk at once: however often a run is killed, it gets further
 
     @property
     def inputs(self) -> int:
         """Inputs that are done, failed ones too."""
-        return self._inputs
+        return self._done.inputs
 
     @property
     def failed(self) -> int:
         """Inputs that failed."""
-        return self._failed
+        return self._done.failed
 
     @property
     def whole(self) -> bool:
@@ -169,37 +178,45 @@ class Resumable:
             if chunk is None:
                 break
             digest, passed = _chain(digest, chunk), passed + len(chunk.names)
-        if passed != self._entry.inputs or digest != self._digest:
+        if passed != self._entry.inputs or digest != self._done.digest:
             raise UsageError(
                 f"the inputs are not those of the unfinished run ({part_path(self._targets[0])}): "
                 "give the same again, or begin anew with --force"
             )
         yield from chunks
 
-    def write(self, *blocks: bytes) -> None:
-        """Append to each output, in the order of the targets."""
+    def add(self, chunk: Chunk, failed: int, *blocks: bytes) -> None:
+        """Append what comes of a chunk to each output, in the order of the targets, and count it as done.
+
+        Args:
+            chunk: What was read.
+            failed: How many of its inputs failed.
+            *blocks: One for each target.
+        """
+        before = self._done
         for file, block in zip(self._files, blocks, strict=True):
             file.write(block)
-
-    def passed(self, chunk: Chunk, failed: int) -> None:
-        """Count a chunk whose records have been written."""
-        self._digest = _chain(self._digest, chunk)
-        self._inputs += len(chunk.names)
-        self._failed += failed
+        self._done = _Done(
+            [length + len(block) for length, block in zip(before.lengths, blocks, strict=True)],
+            before.inputs + len(chunk.names),
+            before.failed + failed,
+            _chain(before.digest, chunk),
+        )
         if time.monotonic() - self._saved >= _SECONDS:
             self.save()
 
     def save(self, *, whole: bool = False) -> None:
-        """Make certain that all this is on the disk, then say so in the journal."""
+        """Make certain that all that is done is on the disk, then say so in the journal."""
+        done = self._done
         for file in self._files:
             file.flush()
             os.fsync(file.fileno())
         self._entry = replace(
             self._entry,
-            lengths=[file.tell() for file in self._files],
-            inputs=self._inputs,
-            failed=self._failed,
-            digest=self._digest.hex(),
+            lengths=done.lengths,
+            inputs=done.inputs,
+            failed=done.failed,
+            digest=done.digest.hex(),
             whole=whole,
         )
         write_aside(journal_path(self._targets[0]), json.dumps(asdict(self._entry)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,16 +20,39 @@ CHUNKS = [FileChunk([f"{i}-{j}\udcff" for j in range(3)], {}) for i in range(5)]
 SAME = {"bundle": "b"}
 
 
-def run(target: Path, stop: int | None = None, *, chunks: list[FileChunk] = CHUNKS, **options: bool) -> None:
-    """Write each chunk's names; after ``stop`` of them end as a killed run does, with a torn line."""
+class Interrupting(FileChunk):
+    """A chunk in the middle of which Ctrl-C comes: its records are written, and not yet counted."""
+
+    @property
+    def stamp(self) -> bytes:  # type: ignore[override]
+        raise KeyboardInterrupt
+
+    @stamp.setter
+    def stamp(self, value: bytes) -> None: ...
+
+
+def run(
+    target: Path,
+    stop: int | None = None,
+    *,
+    chunks: list[FileChunk] = CHUNKS,
+    saved: bool = False,
+    **options: bool,
+) -> None:
+    """Write each chunk's names; after ``stop`` of them end as a killed run does, with a torn line.
+
+    ``saved`` is how an interrupted run ends, which saves what is done before it goes.
+    """
     flags = {"resume": False, "force": False} | options
     with Resumable.open([target, target.with_suffix(".err")], SAME, **flags) as out:
         for number, chunk in enumerate(out.rest(iter(chunks))):
             if number == stop:
-                out.write(b"torn li", b"{")
+                with suppress(KeyboardInterrupt):
+                    out.add(Interrupting(chunk.names, {}), 1, b"torn li", b"{")
+                if saved:
+                    out.save()
                 return
-            out.write("".join(f"{name!a}\n" for name in chunk.names).encode(), b"e\n")
-            out.passed(chunk, 1)
+            out.add(chunk, 1, "".join(f"{name!a}\n" for name in chunk.names).encode(), b"e\n")
             out.save()
         out.finish()
 
@@ -48,9 +72,12 @@ def files(target: Path) -> Iterator[str]:
     return (path.name for path in target.parent.iterdir() if not path.name.startswith("whole"))
 
 
+@pytest.mark.parametrize("saved", [False, True])
 @pytest.mark.parametrize("stop", range(5))
-def test_goes_on_after_the_last_save(target: Path, whole: tuple[bytes, bytes], stop: int) -> None:
-    run(target, stop)
+def test_goes_on_after_the_last_save(
+    target: Path, whole: tuple[bytes, bytes], stop: int, *, saved: bool
+) -> None:
+    run(target, stop, saved=saved)
     assert sorted(files(target)) == ["out.err.part", "out.jsonl.part", "out.jsonl.part.journal"]
     assert part_path(target).read_bytes().endswith(b"torn li")
     run(target, 1, resume=True)
@@ -138,8 +165,7 @@ def test_killed_between_the_last_save_and_the_last_renaming(target: Path, whole:
         run(target, 4)
         with Resumable.open(outputs, SAME, resume=True, force=False) as out:
             for chunk in out.rest(iter(CHUNKS)):
-                out.write("".join(f"{name!a}\n" for name in chunk.names).encode(), b"e\n")
-                out.passed(chunk, 1)
+                out.add(chunk, 1, "".join(f"{name!a}\n" for name in chunk.names).encode(), b"e\n")
             out.save(whole=True)
         for output in outputs[::-1][:renamed]:
             part_path(output).replace(output)
@@ -165,8 +191,7 @@ def test_two_runs_at_once_are_refused(target: Path) -> None:
 def test_the_journal_never_claims_more_than_is_there(target: Path) -> None:
     with Resumable.open([target], SAME, resume=False, force=False) as out:
         for chunk in CHUNKS:
-            out.write(b"x" * 1000)
-            out.passed(chunk, 0)
+            out.add(chunk, 0, b"x" * 1000)
             claimed = json.loads(journal_path(target).read_text())
             assert part_path(target).stat().st_size >= claimed["lengths"][0]
             assert claimed["inputs"] <= out.inputs
