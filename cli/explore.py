@@ -92,14 +92,17 @@ def explore(
 
     opened = [load_bundle(path, device=device) for path in _paths(bundle, other)]
     taken = listen(host or _HOST, port)
-    with suppress(KeyboardInterrupt):  # which is how it is meant to end
+
+    def announce() -> None:
         address = address_of(taken)
         output.note(f"the explorer is at {address} (Ctrl-C ends it)")
         if not is_loopback(taken):
             output.note("every machine that reaches this one can use it")
         if browser:
             _open_browser(address)
-        serve(opened, taken)
+
+    with suppress(KeyboardInterrupt):  # which is how it is meant to end
+        serve(opened, taken, announce)
 
 
 def _open_browser(address: str) -> None:

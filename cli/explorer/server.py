@@ -123,9 +123,26 @@ def is_loopback(taken: socket.socket) -> bool:
     return ipaddress.ip_address(taken.getsockname()[0]).is_loopback
 
 
-def make_server(app: ASGIApp) -> uvicorn.Server:
-    """Return what serves the application: quiet, HTTP alone, and soon at its end when told to end."""
-    return uvicorn.Server(
+class _Server(uvicorn.Server):
+    """Tells when it answers; from then on Ctrl-C is its own business, whenever it comes."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._tell()
+
+
+def make_server(app: ASGIApp, started: Callable[[], object] = lambda: None) -> uvicorn.Server:
+    """Return what serves the application: quiet, HTTP alone, and soon at its end when told to end.
+
+    Args:
+        app: See :func:`make_app`.
+        started: Called once the server answers.
+    """
+    return _Server(
         uvicorn.Config(
             app,
             log_config=None,
@@ -138,19 +155,25 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
             server_header=False,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=1,
-        )
+        ),
+        started,
     )
 
 
-def serve(bundles: Sequence[Bundle], taken: socket.socket) -> None:
+def serve(bundles: Sequence[Bundle], taken: socket.socket, started: Callable[[], object]) -> None:
     """Answer at a socket until the process is told to end; closes the socket.
+
+    Args:
+        bundles: One, or two to compare.
+        taken: See :func:`listen`.
+        started: Called once the server answers.
 
     Raises:
         KeyboardInterrupt: It was told by Ctrl-C; all has been ended in order.
     """
     hosts = _LOOPBACK_NAMES if is_loopback(taken) else None
     with taken:
-        make_server(make_app(bundles, hosts=hosts)).run(sockets=[taken])
+        make_server(make_app(bundles, hosts=hosts), started).run(sockets=[taken])
 
 
 def _fixed(path: str, content: bytes, media_type: str) -> Route:
