@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -85,6 +86,18 @@ def address(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("static_address"))
 
 
+def settle(page: Page) -> None:
+    """Wait until the pictures that a page begins with have all been drawn, which is after it can be used."""
+    deadline, shown = time.monotonic() + 20, ""
+    while time.monotonic() < deadline:
+        before, shown = shown, pixels(page, "map") + pixels(page, "strip") + pixels(page)
+        # A canvas that nothing was drawn on yet is 300 pixels wide.
+        if shown == before and page.evaluate("() => document.querySelector('[data-part=map]').width !== 300"):
+            return
+        page.wait_for_timeout(400)
+    raise AssertionError("the page goes on drawing")
+
+
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
     """Open the page; afterwards nothing was asked of another machine and the console is empty."""
@@ -97,6 +110,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     opened.on("request", lambda request: asked.append(request.url))
     opened.goto(address)
     opened.wait_for_selector(READY)
+    settle(opened)
     yield opened
     context.close()
     # The browser itself notes an answer such as 422, which is how the server refuses a file.
