@@ -146,6 +146,13 @@ def _reduce(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda x, axes=None, **a: function(x, dim=axes or a["axes"], keepdim=bool(a.get("keepdims", 1)))
 
 
+def _slice(x: Tensor, starts: list[int], ends: list[int], axes: list[int], steps: list[int]) -> Tensor:
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        assert step == 1
+        x = x.narrow(axis, start, min(end, x.shape[axis]) - start)
+    return x
+
+
 _OPERATORS: dict[str, Callable[..., Any]] = {
     "Conv": _conv,
     "Gemm": _gemm,
@@ -175,5 +182,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "Flatten": lambda x, axis=1: x.flatten(axis),
     "Concat": lambda *xs, axis: torch.cat(xs, axis),
     "Unsqueeze": lambda x, axes: x.unsqueeze(*axes),
+    "Max": torch.maximum,
+    "Slice": _slice,
     "Clip": lambda x, low=None, high=None: torch.clamp(x, low, high),
 }
