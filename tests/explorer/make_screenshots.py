@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 
 from conftest import CHROMIUM, SWITCHES, Explorer  # noqa: E402
-from strokes import strokes  # noqa: E402
+from strokes import draw  # noqa: E402
 
 COLOURS = 256
 VIEWS = {
@@ -21,19 +21,6 @@ VIEWS = {
     "dark": {"viewport": {"width": 1240, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
 }
-
-
-def retrace(page: Page, picture: Path) -> None:
-    """Draw a digit with the pointer along the middle of its strokes."""
-    box = page.locator("#ink").bounding_box()
-    assert box
-    for line in strokes(picture, round(box["width"])):
-        points = [(box["x"] + x, box["y"] + y) for x, y in line]
-        page.mouse.move(*points[0])
-        page.mouse.down()
-        for point in points[1:]:
-            page.mouse.move(*point)
-        page.mouse.up()
 
 
 def main() -> None:
@@ -46,7 +33,7 @@ def main() -> None:
             page.goto(explorer.address)
             page.wait_for_selector("#ink")
             page.wait_for_timeout(3000)
-            retrace(page, ROOT / "examples" / "two.png")
+            draw(page, ROOT / "examples" / "two.png")
             page.wait_for_timeout(4000)
             target = ROOT / "docs" / "images" / f"explorer-{name}.png"
             page.screenshot(path=target, full_page=name != "phone")

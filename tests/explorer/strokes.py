@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
+    from playwright.sync_api import Page
 
 Point = tuple[float, float]
 
@@ -21,6 +22,21 @@ def strokes(path: Path, size: int) -> list[list[Point]]:
     skeleton = _thinned(np.asarray(large) > 110)
     scale = size / 112
     return [[((x + 0.5) * scale, (y + 0.5) * scale) for y, x in line] for line in _lines(skeleton)]
+
+
+def draw(page: Page, path: Path) -> None:
+    """Retrace a digit on the drawing surface with the pointer."""
+    page.click("#clear")
+    box = page.locator("#ink").bounding_box()
+    assert box
+    for line in strokes(path, round(box["width"])):
+        points = [(box["x"] + x, box["y"] + y) for x, y in line]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for point in points[1::2]:
+            page.mouse.move(*point)
+        page.mouse.move(*points[-1])
+        page.mouse.up()
 
 
 def _thinned(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

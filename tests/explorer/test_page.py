@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import Explorer
 from PIL import Image
-from strokes import strokes
+from strokes import draw
 
 from infogan_tool.runtime import load_bundle, load_picture
 
@@ -132,21 +132,6 @@ def processor_seconds() -> float:
     while more := {one for one, parent in parents.items() if parent in mine} - mine:
         mine |= more
     return sum(ticks.get(one, 0) for one in mine) / os.sysconf("SC_CLK_TCK")
-
-
-def draw(page: Page, path: Path) -> None:
-    """Retrace a digit on the drawing surface with the pointer."""
-    page.click("#clear")
-    box = page.locator("#ink").bounding_box()
-    assert box
-    for line in strokes(path, round(box["width"])):
-        points = [(box["x"] + x, box["y"] + y) for x, y in line]
-        page.mouse.move(*points[0])
-        page.mouse.down()
-        for point in points[1::2]:
-            page.mouse.move(*point)
-        page.mouse.move(*points[-1])
-        page.mouse.up()
 
 
 def answer(page: Page, wanted: str) -> None:
