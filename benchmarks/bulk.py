@@ -2,11 +2,12 @@
 
     python benchmarks/bulk.py [--count 70000] [--rounds 3] [--threads 2] [--folder /some/empty/folder]
 
-The pictures are the shipped MNIST, as PNG files in a folder and as one IDX file. In each round, one after
-the other: Pillow decoding all files in processes and in threads, `encode FOLDER --out FILE.jsonl`, the
-encoder alone on arrays in memory, and `encode IDX --out FILE.jsonl`. The commands are timed whole,
-interpreter start and file writing included. Memory is the peak of the encoding process, at a quarter of the
-pictures and at all. Prints Markdown, with machine and versions.
+The pictures are the shipped MNIST, as PNG files in a folder and as one IDX file; the bundles are `mnist`
+(in fp32) and `mnist-int8`. In each round, one after the other: Pillow decoding all files in processes and
+in threads; and of each bundle the encoder alone on arrays in memory, `encode FOLDER --out FILE.jsonl` and
+`encode IDX --out FILE.jsonl`. The commands are timed whole, interpreter start and file writing included,
+with bytecode compiled as an installation has it. Memory is the peak of the encoding process, at a quarter
+of the pictures and at all. Prints Markdown, with machine and versions.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 sys.exit(code)
 """
 """The command, and its peak memory in KB on standard output."""
+BUNDLES = ("mnist", "mnist-int8")
 TASK = 64
 PER_FOLDER = 1000
 
@@ -95,9 +97,9 @@ def time_decoding(pool: Executor, paths: list[Path]) -> float:
     return len(paths) / seconds
 
 
-def time_encoder(pictures: np.ndarray, threads: int) -> float:
+def time_encoder(pictures: np.ndarray, threads: int, name: str) -> float:
     """Return pictures a second through an open encoder, in batches as the command uses them."""
-    bundle = load_bundle(device="cpu", threads=threads)
+    bundle = load_bundle(name, device="cpu", threads=threads)
     bundle.encode(pictures[: 4 * CHUNK])
     start = time.perf_counter()
     for first in range(0, len(pictures), CHUNK):
@@ -105,12 +107,13 @@ def time_encoder(pictures: np.ndarray, threads: int) -> float:
     return len(pictures) / (time.perf_counter() - start)
 
 
-def time_command(source: Path, out: Path, count: int, threads: int) -> tuple[float, float]:
+def time_command(source: Path, out: Path, count: int, threads: int, name: str) -> tuple[float, float]:
     """Return pictures a second of a whole command, and its peak memory in MB."""
     command = [sys.executable, "-c", COMMAND, "encode", str(source), "--out", str(out), "--force"]
-    command += ["--device", "cpu", "--threads", str(threads), "--no-progress"]
+    command += ["--device", "cpu", "--threads", str(threads), "--no-progress", "--bundle", name]
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")}
     start = time.perf_counter()
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=kept)  # noqa: S603
     seconds = time.perf_counter() - start
     with out.open("rb") as file:
         lines = sum(1 for _ in file)
@@ -156,6 +159,13 @@ def main() -> None:
         paths = write_inputs(pictures, folder)
         rates: dict[str, list[float]] = {}
         memory: dict[str, float] = {}
+        # First, so that bytecode and the system's cache of files are as in any run but the first.
+        quarter = write_quarter(pictures, folder)
+        for kind, source in quarter.items():
+            count, target = len(pictures) // 4, folder / "q.jsonl"
+            for bundle in BUNDLES:
+                peak = time_command(source, target, count, options.threads, bundle)[1]
+                memory[f"{bundle}: encode {kind}, a quarter"] = peak
         with (
             ProcessPoolExecutor(options.threads, mp_context=get_context("spawn")) as processes,
             ThreadPoolExecutor(options.threads) as threads,
@@ -164,20 +174,18 @@ def main() -> None:
                 measured = {
                     "decoding alone, processes": time_decoding(processes, paths),
                     "decoding alone, threads": time_decoding(threads, paths),
-                    "encoder alone": time_encoder(pictures, options.threads),
                 }
-                for kind in ("png", "idx"):
-                    rate, peak = time_command(
-                        folder / kind, folder / "out.jsonl", len(pictures), options.threads
-                    )
-                    measured[f"encode {kind}"] = rate
-                    memory[kind] = max(peak, memory.get(kind, 0))
+                for bundle in BUNDLES:
+                    measured[f"{bundle}: encoder alone"] = time_encoder(pictures, options.threads, bundle)
+                    for kind in ("png", "idx"):
+                        rate, peak = time_command(
+                            folder / kind, folder / "out.jsonl", len(pictures), options.threads, bundle
+                        )
+                        what = f"{bundle}: encode {kind}"
+                        measured[what] = rate
+                        memory[what] = max(peak, memory.get(what, 0))
                 for what, rate in measured.items():
                     rates.setdefault(what, []).append(rate)
-        quarter = write_quarter(pictures, folder)
-        for kind, source in quarter.items():
-            count = len(pictures) // 4
-            memory[f"{kind}, a quarter"] = time_command(source, folder / "q.jsonl", count, options.threads)[1]
     report(rates, memory, options)
 
 
@@ -197,9 +205,13 @@ def report(rates: dict[str, list[float]], memory: dict[str, float], options: arg
         print(f"| {what} | {statistics.median(found):,.0f} | {min(found):,.0f} | {max(found):,.0f} |")
     print("\n| ratio, each round | median | rounds |\n|---|---|---|")
     for what, against in (
-        ("encode png", "decoding alone, processes"),
-        ("encode png", "decoding alone, threads"),
-        ("encode idx", "encoder alone"),
+        pair
+        for bundle in BUNDLES
+        for pair in (
+            (f"{bundle}: encode png", "decoding alone, processes"),
+            (f"{bundle}: encode png", "decoding alone, threads"),
+            (f"{bundle}: encode idx", f"{bundle}: encoder alone"),
+        )
     ):
         ratios = [a / b for a, b in zip(rates[what], rates[against], strict=True)]
         shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)

@@ -13,10 +13,25 @@ from infogan_tool.cli import output
 
 __all__ = ["recognise", "version_line"]
 
-_FLAGS: Final = {"--json": "as_json", "--raw": "raw", "--force": "force"}
-_BUNDLE: Final = ("--bundle", "-b")
-_DEVICE: Final = "--device"
+_FLAGS: Final = {
+    "--json": ("as_json", True),
+    "--raw": ("raw", True),
+    "--force": ("force", True),
+    "--resume": ("resume", True),
+    "--progress": ("progress", True),
+    "--no-progress": ("progress", False),
+}
+_VALUES: Final = {
+    "--bundle": "bundle",
+    "-b": "bundle",
+    "--device": "device",
+    "--out": "out",
+    "-o": "out",
+    "--errors": "errors",
+    "--threads": "threads",
+}
 _DEVICES: Final = ("auto", "cpu", "cuda")
+_MOST_THREADS: Final = 1024
 
 
 def recognise(arguments: list[str]) -> Callable[[], int] | None:
@@ -43,17 +58,30 @@ def _plain_encode(arguments: list[str]) -> tuple[list[str], dict[str, Any]] | No
         if not word.startswith("-"):
             paths.append(word)
             continue
-        name = "bundle" if word in _BUNDLE else "device" if word == _DEVICE else _FLAGS.get(word)
-        if name is None or name in options:
-            return None
+        value: object
         if word in _FLAGS:
-            options[name] = True
-            continue
-        value = next(left, "")
-        if not value or value.startswith("-") or (name == "device" and value not in _DEVICES):
+            name, value = _FLAGS[word]
+        elif word in _VALUES:
+            name = _VALUES[word]
+            value = _value(name, next(left, ""))
+        else:
             return None
-        options[name] = Path(value) if name == "bundle" else value
+        if value is None or name in options:
+            return None
+        options[name] = value
     return (paths, options) if paths else None
+
+
+def _value(name: str, word: str) -> str | int | Path | None:
+    """Return what an option is set to; None where Typer has to say."""
+    if not word or word.startswith("-"):
+        return None
+    if name == "device":
+        return word if word in _DEVICES else None
+    if name == "threads":
+        is_number = word.isascii() and word.isdecimal() and len(word) <= len(str(_MOST_THREADS))
+        return int(word) if is_number and 1 <= int(word) <= _MOST_THREADS else None
+    return Path(word)
 
 
 def _show_version() -> int:

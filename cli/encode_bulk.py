@@ -15,7 +15,7 @@ from infogan_tool.cli.encoding import FEW, conclude, encode_few
 from infogan_tool.cli.progress import Progress
 from infogan_tool.runtime.bulk.inputs import Inputs
 from infogan_tool.runtime.bulk.resumable import Resumable, part_path
-from infogan_tool.runtime.bundle import SHIPPED_BUNDLE, load_bundle
+from infogan_tool.runtime.bundle import find_bundle, load_bundle
 from infogan_tool.runtime.contract import ENCODER_FILE, read_metadata
 from infogan_tool.runtime.errors import UsageError
 
@@ -33,7 +33,7 @@ __all__ = ["encode_many"]
 
 def encode_many(paths: Sequence[str], options: EncodeOptions, chosen: OutFormat | None) -> int:
     """Encode what the paths name; return the exit code."""
-    spec = read_metadata(options.bundle or SHIPPED_BUNDLE).image
+    spec = read_metadata(find_bundle(options.bundle)).image
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     inputs = Inputs(paths, spec, column=options.column, stdin=stdin)
     first, few = _first(inputs.chunks(), FEW)

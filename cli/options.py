@@ -22,7 +22,7 @@ BundleOption = Annotated[
         "--bundle",
         "-b",
         metavar="DIR",
-        help="Folder made by export. Default: the MNIST bundle that ships.",
+        help="Folder made by export, or mnist-int8. Default: mnist, which ships.",
         show_default=False,
     ),
 ]

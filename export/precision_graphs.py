@@ -95,8 +95,10 @@ def to_int8(content: bytes, calibration: Sequence[Mapping[str, npt.NDArray[Any]]
             activation_type=q.QuantType.QUInt8,
             weight_type=q.QuantType.QInt8,
         )
-        model = onnx.load(quantised)
-        correct_biases(model, onnx.load(prepared), chosen, calibration)
+        model, before = onnx.load(quantised), onnx.load(prepared)
+        for each in (model, before):
+            _drop_unused_domains(each)
+        correct_biases(model, before, chosen, calibration)
     return _finished(model, content)
 
 
@@ -150,13 +152,18 @@ def _finished(model: onnx.ModelProto, original: bytes) -> bytes:
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, props)
     del model.graph.value_info[:]
+    _drop_unused_domains(model)
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def _drop_unused_domains(model: onnx.ModelProto) -> None:
+    """Take out the operator sets that no node is of: tools declare many, the runtime takes ONNX's only."""
     used = {node.domain for node in model.graph.node}
     kept = [entry for entry in model.opset_import if entry.domain in used | {""}]
     del model.opset_import[:]
     model.opset_import.extend(kept)
-    onnx.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
 
 
 @contextmanager

@@ -7,6 +7,7 @@ when it is first needed, so that encoding one picture does not pay for the gener
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -24,9 +25,11 @@ from infogan_tool.runtime.contract import (
     generator_outputs,
     read_metadata,
 )
+from infogan_tool.runtime.device import default_threads
 from infogan_tool.runtime.errors import BundleError
+from infogan_tool.runtime.pieces import Crew, cut
 from infogan_tool.runtime.pixels import check_images, to_float
-from infogan_tool.runtime.session import GraphSession
+from infogan_tool.runtime.session import CPU_PROVIDER, GraphSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,13 +41,14 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.latent import LatentSpec
     from infogan_tool.runtime.sampling import Latents, Traversal
 
-__all__ = ["CHUNK", "SHIPPED_BUNDLE", "Bundle", "Posterior", "load_bundle"]
+__all__ = ["CHUNK", "SHIPPED_BUNDLE", "Bundle", "Posterior", "find_bundle", "load_bundle"]
 
-SHIPPED_BUNDLE: Final = Path(__file__).parent / "models" / "mnist"
-"""The bundle that is installed with the package."""
+_MODELS: Final = Path(__file__).parent / "models"
+SHIPPED_BUNDLE: Final = _MODELS / "mnist"
+"""The bundle that is installed with the package; ``mnist-int8`` beside it is the same in 8-bit integers."""
 
 CHUNK: Final = 256
-"""Images that go through a graph at once, so that memory does not grow with N."""
+"""Most images that go through a graph at once, so that memory does not grow with N; fewer on a CPU."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -88,7 +92,7 @@ class Bundle:
         self._sessions: dict[str, GraphSession] = {}
         self._lock = Lock()
         self._device = device
-        self._threads = threads
+        self._crew = Crew(threads or (1 if one_shot else default_threads()))
         self._one_shot = one_shot
 
     @property
@@ -205,9 +209,10 @@ class Bundle:
                 session = GraphSession(
                     content,
                     device=self._device,
-                    threads=self._threads,
+                    threads=1,  # each piece has a thread of its own
                     one_shot=self._one_shot,
                     name=str(self.path / file),
+                    check=partial(check_graph, metadata=self.metadata, path=self.path / file),
                 )
                 check_graph(session, self.metadata, self.path / file)
                 self._sessions[file] = session
@@ -220,21 +225,44 @@ class Bundle:
         feed: Callable[[slice], dict[str, npt.NDArray[Any]]],
         shapes: dict[str, tuple[int, ...]],
     ) -> dict[str, npt.NDArray[np.float32]]:
-        """Run ``count`` rows through a graph, chunk by chunk; outputs by name."""
+        """Run ``count`` rows through a graph, piece by piece; outputs by name."""
         found = {name: np.empty((count, *shape), np.float32) for name, shape in shapes.items()}
-        for start in range(0, count, CHUNK):
-            rows = slice(start, min(start + CHUNK, count))
+        if not count:
+            return found
+        session = self._session(file)
+
+        def run(rows: slice) -> None:
             feeds = feed(rows)
-            if rows.stop - start == 1:
+            if rows.stop - rows.start == 1:
                 # A matrix product of one row adds in another order than the same row among others, so that
                 # the last bits would depend on the batch size. Two rows do not.
                 feeds = {name: np.repeat(values, 2, axis=0) for name, values in feeds.items()}
-            for name, values in self._session(file).run(feeds).items():
-                found[name][rows] = values[: rows.stop - start]
+            for name, values in session.run(feeds).items():
+                found[name][rows] = values[: rows.stop - rows.start]
+
+        if session.provider == CPU_PROVIDER:
+            self._crew.each(run, cut(count, self._crew.hands))
+        else:
+            for start in range(0, count, CHUNK):
+                run(slice(start, min(start + CHUNK, count)))
         for name, values in found.items():
             if not np.isfinite(values).all():
                 raise BundleError(f"{self.path / file}: output {name} is not finite; its weights are damaged")
         return found
+
+
+def find_bundle(path: str | Path | None) -> Path:
+    """Return a bundle's folder.
+
+    Args:
+        path: The folder; None is the MNIST bundle that ships with the package. ``"mnist"`` and
+            ``"mnist-int8"`` are those that ship, unless there is a file or folder of that name.
+    """
+    if path is None:
+        return SHIPPED_BUNDLE
+    folder = Path(path)
+    shipped = _MODELS / folder.name
+    return shipped if folder.parts == (shipped.name,) and not folder.exists() and shipped.is_dir() else folder
 
 
 def load_bundle(
@@ -247,7 +275,7 @@ def load_bundle(
     """Read a bundle and check everything that can be checked without opening its graphs.
 
     Args:
-        path: The bundle's folder; None is the MNIST bundle that ships with the package.
+        path: See :func:`find_bundle`.
         device: ``"cpu"``; ``"cuda"``, which is an error where CUDA does not work; or ``"auto"``, which uses
             CUDA where a GPU is there and falls back to the CPU.
         threads: CPU threads; None means every core that this process may use.
@@ -258,7 +286,7 @@ def load_bundle(
         BundleError: A file is missing or cannot be read, the schema is not known, or a file is not the one
             that the metadata was written for.
     """
-    folder = SHIPPED_BUNDLE if path is None else Path(path)
+    folder = find_bundle(path)
     metadata = read_metadata(folder)
     # For a handful of pictures, a graph that may not be needed is read when it is.
     files = () if one_shot else GRAPH_FILES

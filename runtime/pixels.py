@@ -57,8 +57,13 @@ def to_float(images: npt.NDArray[Any], spec: ImageSpec) -> npt.NDArray[np.float3
     images = check_images(images, spec)
     if images.dtype == np.uint8:
         planes = images.reshape(len(images), spec.size, spec.size, spec.channels).transpose(0, 3, 1, 2)
-        scaled = planes / np.float32(255) * np.float32(spec.high - spec.low) + np.float32(spec.low)
-        return np.ascontiguousarray(scaled, np.float32)
+        scaled: npt.NDArray[np.float32] = np.divide(
+            np.ascontiguousarray(planes), np.float32(255), dtype=np.float32
+        )
+        if (spec.low, spec.high) != (0, 1):
+            scaled *= np.float32(spec.high - spec.low)
+            scaled += np.float32(spec.low)
+        return scaled
     if images.size:
         slack = _TOLERANCE * (spec.high - spec.low)
         smallest, largest = float(images.min()), float(images.max())

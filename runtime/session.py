@@ -11,19 +11,20 @@ import io
 import re
 import warnings
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.device import Device, default_threads, gpu_present
 from infogan_tool.runtime.errors import BundleError, DeviceError
 from infogan_tool.runtime.files import printable
-from infogan_tool.runtime.graph_scan import refuse_external_data
+from infogan_tool.runtime.graph_scan import TensorInfo, scan_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     import numpy.typing as npt
+
+    from infogan_tool.runtime.graph_scan import Scanned
 
 __all__ = [
     "CPU_PROVIDER",
@@ -46,16 +47,6 @@ _QUIET: Final = 4  # fatal only: everything else arrives as an exception
 _MAX_REASON: Final = 300
 
 
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
-    """What a graph says of one input or output."""
-
-    shape: tuple[int | str | None, ...]
-    """A number for each fixed axis; a name or None for a dynamic one."""
-    dtype: str
-    """numpy's name of the element type, such as ``"float32"``."""
-
-
 class GraphSession:
     """One ONNX graph, opened and ready to run; :meth:`run` may be called from several threads.
 
@@ -65,9 +56,10 @@ class GraphSession:
         threads: CPU threads; None means every core this process may use, or one where ``one_shot``.
         one_shot: Open fast rather than run fast: for a handful of pictures in a short process.
         name: How error messages name the graph.
+        check: Called with what the graph says of itself, before onnxruntime sees it; may raise.
 
     Raises:
-        BundleError: The graph cannot be opened, or wants data from another file.
+        BundleError: The graph cannot be opened, or holds what no bundle's graph has.
         DeviceError: ``device`` is ``"cuda"`` and CUDA cannot be used, or onnxruntime itself cannot.
     """
 
@@ -90,8 +82,11 @@ class GraphSession:
         threads: int | None = None,
         one_shot: bool = False,
         name: str = "the graph",
+        check: Callable[[Scanned], None] | None = None,
     ) -> None:
-        refuse_external_data(content, name)
+        said = scan_graph(content, name)
+        if check is not None:
+            check(said)
         ort = _onnxruntime()
         options = _options(ort, threads or (1 if one_shot else default_threads()), one_shot=one_shot)
         self._name = name

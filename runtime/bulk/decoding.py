@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
+from PIL import Image
 
 from infogan_tool.runtime.bulk.chunks import Failed
 from infogan_tool.runtime.errors import PictureError
-from infogan_tool.runtime.files import printable, read_head
-from infogan_tool.runtime.images import read_picture
-from infogan_tool.runtime.plain_png import PLAIN_BYTES, read_plain_png
+from infogan_tool.runtime.files import printable
+from infogan_tool.runtime.images import prepare, read_picture
+from infogan_tool.runtime.plain_png import PLAIN_BYTES, read_plain_pngs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import BinaryIO
 
     import numpy.typing as npt
 
     from infogan_tool.runtime.contract import ImageSpec
 
-__all__ = ["Decoded", "decode"]
+    Source = str | bytes | Failed | npt.NDArray[np.uint8]
+    """A path, a file's content, a failure, or the pixels ``(H, W)`` of a grey picture to be prepared."""
+
+__all__ = ["Decoded", "Plain", "Reader", "decode", "decode_each", "find_plain"]
 
 _MANY: Final = 8
 """From so many pictures on it pays to ask of all at once."""
+_FLAGS: Final = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    # A link is for the general reader, which asks what it leads to before it opens it.
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_read = getattr(os, "pread", lambda descriptor, most, _: os.read(descriptor, most))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +51,37 @@ class Decoded:
     """Why each of the others could not, by its place in the chunk."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Plain:
+    """What of a chunk was small grey PNG files in no need of preparation, and what is left."""
+
+    images: npt.NDArray[np.uint8]
+    """``(M, H, W, C)``: theirs."""
+    places: npt.NDArray[np.intp]
+    """Where in the chunk they are, ascending."""
+    left: dict[int, Source]
+    """The other sources by their place in the chunk, as far as they are read."""
+
+    def with_others(self, others: Decoded) -> Decoded:
+        """Return the whole chunk, given what became of all that was left, in its order."""
+        if not self.left:
+            return Decoded(self.images, {})
+        places = list(self.left)
+        failures = {places[index]: message for index, message in others.failures.items()}
+        if not len(self.images):
+            return Decoded(others.images, failures)
+        read = [place for index, place in enumerate(places) if index not in others.failures]
+        order = np.argsort(np.concatenate([self.places, np.array(read, np.intp)]))
+        return Decoded(np.concatenate([self.images, others.images])[order], failures)
+
+
+class Reader(Protocol):
+    """What reads one picture: :func:`read_picture`, or the same with a limit to its time."""
+
+    def __call__(self, source: str | BinaryIO, spec: ImageSpec, /, *, raw: bool) -> npt.NDArray[np.uint8]:
+        """Return uint8 ``(H, W, C)``, or raise PictureError."""
+
+
 class _Named(io.BytesIO):
     """A file in memory that messages call by its record's name."""
 
@@ -46,29 +91,47 @@ class _Named(io.BytesIO):
 
 
 def decode(
-    names: Sequence[str], sources: Iterable[str | bytes | Failed], spec: ImageSpec, *, raw: bool
+    names: Sequence[str],
+    sources: Iterable[Source],
+    spec: ImageSpec,
+    *,
+    raw: bool,
+    read: Reader = read_picture,
 ) -> Decoded:
     """Read and prepare the pictures of a chunk.
 
     Args:
         names: How messages call them.
-        sources: A path, a file's content, or a failure for each.
+        sources: One for each name.
         spec: The bundle's image spec.
         raw: Pad and resize only.
+        read: What reads one picture.
     """
-    sources = list(sources)
-    plain = _plain(sources, spec, raw=raw)
+    plain = find_plain(list(sources), spec, raw=raw)
+    left = [names[place] for place in plain.left]
+    return plain.with_others(decode_each(left, plain.left.values(), spec, raw=raw, read=read))
+
+
+def decode_each(
+    names: Sequence[str],
+    sources: Iterable[Source],
+    spec: ImageSpec,
+    *,
+    raw: bool,
+    read: Reader = read_picture,
+) -> Decoded:
+    """Do what :func:`decode` does, picture by picture."""
     images, failures = [], {}
     for index, (name, source) in enumerate(zip(names, sources, strict=True)):
-        if index in plain:
-            images.append(plain[index])
-            continue
         if isinstance(source, Failed):
             failures[index] = source.message
             continue
         try:
+            if isinstance(source, np.ndarray):
+                images.append(prepare(Image.fromarray(source), spec, raw=raw))
+                continue
             opened = _Named(source, name) if isinstance(source, bytes) else source
-            images.append(read_picture(opened, spec, raw=raw))
+            images.append(read(opened, spec, raw=raw))
         except PictureError as error:
             failures[index] = str(error)
         except MemoryError:
@@ -78,28 +141,50 @@ def decode(
     return Decoded(stacked, failures)
 
 
-def _plain(
-    sources: Sequence[str | bytes | Failed], spec: ImageSpec, *, raw: bool
-) -> dict[int, npt.NDArray[np.uint8]]:
-    """Return ``(H, W, 1)`` of the sources that are small grey PNG files in no need of preparation.
+def find_plain(sources: Sequence[Source], spec: ImageSpec, *, raw: bool) -> Plain:
+    """Read the sources that are small grey PNG files.
 
-    They are read as :func:`read_picture` reads them, but what they have in common is asked of all at once.
+    They are read as :func:`read_picture` reads them, but what they have in common is done for all at once.
+    Nothing here can crash on a damaged file: it takes Python's own zlib, and Pillow for sound rows only.
     """
+    nothing = np.empty((0, spec.size, spec.size, spec.channels), np.uint8)
     if spec.channels != 1 or len(sources) < _MANY:
-        return {}
-    found = {}
-    for index, source in enumerate(sources):
-        try:
-            content = read_head(source, PLAIN_BYTES + 1) if isinstance(source, str) else source
-        except (OSError, ValueError):
-            continue  # which is said when it is read in earnest
-        if isinstance(content, bytes) and len(content) <= PLAIN_BYTES:
-            values = read_plain_png(content, spec.size)
-            if values is not None:
-                found[index] = values[..., None]
-    if not found or raw or spec.preparation is None:
-        return found
-    from infogan_tool.runtime.bulk.layout import rows_laid_out  # noqa: PLC0415 - not every bundle has a recipe
+        return Plain(nothing, np.empty(0, np.intp), dict(enumerate(sources)))
+    pixels, found = read_plain_pngs(_contents(sources), spec.size)
+    places = np.array(found, np.intp)
+    left = dict(enumerate(sources))
+    for place in found:
+        del left[place]
+    if len(found) and not raw and spec.preparation is not None:
+        # Not every bundle has a recipe.
+        from infogan_tool.runtime.bulk.layout import rows_laid_out  # noqa: PLC0415
 
-    as_they_are = rows_laid_out(np.stack(list(found.values()))[..., 0], spec.preparation)
-    return {index: values for (index, values), is_so in zip(found.items(), as_they_are, strict=True) if is_so}
+        as_they_are = rows_laid_out(pixels, spec.preparation)
+        if not as_they_are.all():
+            wanting = np.logical_not(as_they_are)
+            left |= dict(zip(places[wanting].tolist(), pixels[wanting], strict=True))
+            left = dict(sorted(left.items()))
+            pixels, places = pixels[as_they_are], places[as_they_are]
+    return Plain(np.ascontiguousarray(pixels)[..., None], places, left)
+
+
+def _contents(sources: Iterable[Source]) -> Iterator[bytes | None]:
+    """Yield what may be a small PNG file's content; None for what is something else or cannot be read.
+
+    For very many small files each call counts: a pipe, a socket or a terminal has no place to read at, so
+    that nobody need ask what it is.
+    """
+    for source in sources:
+        content = None
+        if isinstance(source, bytes):
+            content = source
+        elif isinstance(source, str) and source.endswith((".png", ".PNG")):
+            try:
+                descriptor = os.open(source, _FLAGS)
+                try:
+                    content = _read(descriptor, PLAIN_BYTES + 1, 0)
+                finally:
+                    os.close(descriptor)
+            except (OSError, ValueError):
+                content = None  # what is wrong is said when it is read in earnest
+        yield content

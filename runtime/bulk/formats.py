@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from infogan_tool.runtime.files import write_aside
+from infogan_tool.runtime.bulk.decimals import decimals, joined, lines, texts
+from infogan_tool.runtime.files import printable, write_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    import numpy.typing as npt
-
     from infogan_tool.runtime.bundle import Bundle, Posterior
 
-__all__ = ["CsvFormat", "Format", "JsonFormat", "error_line", "records", "rounded"]
+__all__ = ["CsvFormat", "Format", "JsonFormat", "error_line", "records"]
 
-_DIGITS: Final = 6
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-_QUOTED: Final = frozenset(',"\r\n')
+_TRUTH: Final = texts(["false", "true"])
+_quoted = json.JSONEncoder().encode
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are the same signs as East Asian spreadsheets write them."""
+_QUOTED: Final = frozenset(',";')
+"""With the sign that parts cells where a comma is in numbers."""
 
 
 class Format(Protocol):
@@ -39,11 +41,6 @@ class Format(Protocol):
     @property
     def convert(self) -> Callable[[Path, Path], None] | None:
         """What makes the file from one that holds head and blocks; None where that is it already."""
-
-
-def rounded(values: npt.NDArray[np.float32]) -> Any:  # noqa: ANN401 - lists as deep as the array
-    """Return an array as lists of numbers of six decimals."""
-    return np.round(values.astype(np.float64), _DIGITS).tolist()
 
 
 def records(bundle: Bundle, names: Sequence[str], posterior: Posterior) -> Iterator[dict[str, Any]]:
@@ -64,10 +61,9 @@ class JsonFormat:
         self._bundle = bundle
         metadata = bundle.metadata
         self._labels = [
-            [json.dumps(metadata.label(code, index)) for index in range(size)]
+            [f'{index}, "label": {json.dumps(metadata.label(code, index))}' for index in range(size)]
             for code, size in zip(metadata.latent.categorical_names, metadata.latent.categorical, strict=True)
         ]
-        self._templates: dict[bool, str] = {}
 
     def head(self) -> bytes:
         """Return nothing: each line stands alone."""
@@ -81,49 +77,42 @@ class JsonFormat:
 
     def block(self, names: Sequence[str], posterior: Posterior) -> bytes:
         """Return a line for each picture."""
-        columns: list[Any] = [map(json.JSONEncoder().encode, names)]
-        for place, labels in enumerate(self._labels):
-            indices = posterior.categories[:, place].tolist()
-            columns += [indices, [labels[index] for index in indices]]
-            columns += [rounded(posterior.confidence[:, place]), rounded(posterior.probabilities[place])]
-        for place in range(posterior.style_mean.shape[1]):
-            columns += [rounded(posterior.style_mean[:, place]), rounded(posterior.style_std[:, place])]
-        known = posterior.familiar is not None
-        if posterior.familiar is not None:
-            columns.append(["true" if yes else "false" for yes in posterior.familiar.tolist()])
-        if posterior.distance is not None:
-            columns.append(rounded(posterior.distance))
-        template = self._template(familiar=known, distance=posterior.distance is not None)
-        return "".join([template % record for record in zip(*columns, strict=True)]).encode()
-
-    def _template(self, *, familiar: bool, distance: bool) -> str:
-        """Return the line with a place for each value; numbers are written as json.dumps writes them."""
         metadata, latent = self._bundle.metadata, self._bundle.latent
-
-        def fixed(text: object) -> str:
-            return json.dumps(text).replace("%", "%%")
-
-        categories = ", ".join(
-            f'{{"code": {fixed(code)}, "index": %d, "label": %s, "confidence": %r, "probabilities": %r}}'
-            for code in latent.categorical_names
-        )
-        names = metadata.style_names
-        styles = ", ".join(
-            f'{{"code": {fixed(code)}, "name": {fixed(names.get(code))}, "mean": %r, "std": %r}}'
-            for code in latent.continuous_names
-        )
-        marks = ('"familiar": %s, ' if familiar else "") + ('"distance": %r, ' if distance else "")
-        return (
-            f'{{"path": %s, "categories": [{categories}], "styles": [{styles}], {marks}'
-            f'"bundle": {fixed(metadata.bundle_id)}, "provider": {fixed(self._bundle.provider)}}}\n'
+        parts: list[Any] = [', "categories": [']
+        for place, code in enumerate(latent.categorical_names):
+            start = ", {" if place else "{"
+            parts += [f'{start}"code": {json.dumps(code)}, "index": ']
+            labels = [self._labels[place][index] for index in posterior.categories[:, place].tolist()]
+            parts += [texts(labels), ', "confidence": ']
+            parts += [decimals(posterior.confidence[:, place]), ', "probabilities": [']
+            parts += [joined(decimals(posterior.probabilities[place]), ", "), "]}"]
+        parts.append('], "styles": [')
+        for place, code in enumerate(latent.continuous_names):
+            start, name = ", {" if place else "{", metadata.style_names.get(code)
+            parts += [f'{start}"code": {json.dumps(code)}, "name": {json.dumps(name)}, "mean": ']
+            parts += [decimals(posterior.style_mean[:, place]), ', "std": ']
+            parts += [decimals(posterior.style_std[:, place]), "}"]
+        parts.append("]")
+        if posterior.familiar is not None:
+            parts += [', "familiar": ', _TRUTH[posterior.familiar.astype(np.intp)]]
+        if posterior.distance is not None:
+            parts += [', "distance": ', decimals(posterior.distance)]
+        bundle, provider = json.dumps(metadata.bundle_id), json.dumps(self._bundle.provider)
+        parts.append(f', "bundle": {bundle}, "provider": {provider}}}')
+        rests = lines(len(names), parts)
+        return b"".join(
+            [
+                b'{"path": %b%b' % (_quoted(name).encode(), rest)
+                for name, rest in zip(names, rests, strict=True)
+            ]
         )
 
 
 class CsvFormat:
     r"""Comma-separated values, UTF-8, with one row of heads and flat columns.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe in front; what is no Unicode in a name
-    is written as ``\udcff``. JSON lines keep both as they are.
+    A text that a spreadsheet would run as a formula gets an apostrophe in front; what is not printable in a
+    name, or no Unicode, is written as ``\x1b`` or ``\udcff``. JSON lines keep all as it is.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -148,24 +137,28 @@ class CsvFormat:
 
     def block(self, names: Sequence[str], posterior: Posterior) -> bytes:
         """Return a row for each picture."""
-        columns: list[Any] = [[_cell(name) for name in names]]
+        parts: list[Any] = []
         for place, code in enumerate(self._metadata.latent.categorical_names):
-            indices = posterior.categories[:, place].tolist()
-            columns += [indices, [_cell(self._metadata.label(code, index) or "") for index in indices]]
-            columns.append(rounded(posterior.confidence[:, place]))
-            columns += rounded(posterior.probabilities[place].T)
+            labels = [
+                f",{index},{_cell(self._metadata.label(code, index) or '')},"
+                for index in posterior.categories[:, place].tolist()
+            ]
+            parts += [texts(labels), decimals(posterior.confidence[:, place])]
+            parts += [",", joined(decimals(posterior.probabilities[place]), ",")]
         for place in range(posterior.style_mean.shape[1]):
-            columns += [rounded(posterior.style_mean[:, place]), rounded(posterior.style_std[:, place])]
+            parts += [",", decimals(posterior.style_mean[:, place])]
+            parts += [",", decimals(posterior.style_std[:, place])]
         if posterior.familiar is not None:
-            columns.append(["true" if yes else "false" for yes in posterior.familiar.tolist()])
+            parts += [",", _TRUTH[posterior.familiar.astype(np.intp)]]
         if posterior.distance is not None:
-            columns.append(rounded(posterior.distance))
-        template = ",".join(["%s"] * len(columns)) + "\n"
-        text = "".join([template % record for record in zip(*columns, strict=True)])
-        return text.encode("utf-8", "backslashreplace")
+            parts += [",", decimals(posterior.distance)]
+        rests = lines(len(names), parts)
+        return b"".join([_cell(name).encode() + rest for name, rest in zip(names, rests, strict=True)])
 
 
 def _cell(text: str) -> str:
+    if not text.isprintable():
+        text = printable(text)
     if text.startswith(_FORMULA):
         text = "'" + text
     return '"' + text.replace('"', '""') + '"' if _QUOTED.intersection(text) else text

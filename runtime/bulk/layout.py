@@ -29,8 +29,9 @@ def rows_laid_out(pictures: npt.NDArray[np.uint8], recipe: Preparation) -> npt.N
     values = 255 - pictures if recipe.ink == "dark" else pictures
     size = pictures.shape[1]
     seen: npt.NDArray[np.bool_] = np.greater_equal(values, SEEN)
-    top, tall = _extent(np.any(seen, axis=2))
-    left, wide = _extent(np.any(seen, axis=1))
+    rows, columns = _used(seen)
+    top, tall = _extent(rows)
+    left, wide = _extent(columns)
     longer = np.maximum(tall, wide)
     inked = np.ones(len(pictures), bool)
     if recipe.centre == "box":
@@ -47,6 +48,22 @@ def rows_laid_out(pictures: npt.NDArray[np.uint8], recipe: Preparation) -> npt.N
         & (abs(right - size / 2) <= SLACK)
         & (values.max((1, 2)) >= BRIGHT)
     )
+
+
+def _used(seen: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return for each picture ``(S, S)`` which rows and which columns have a True: ``(N, S)`` each."""
+    size = seen.shape[1]
+    if size % 4:
+        return np.asarray(seen.any(axis=2)), np.asarray(seen.any(axis=1))
+    # Four at once, and no reduction along something short: that costs numpy more than what it reduces.
+    words = np.ascontiguousarray(seen).view(np.uint32)
+    rows = words[:, :, 0].copy()
+    for place in range(1, size // 4):
+        rows |= words[:, :, place]
+    while words.shape[1] % 2 == 0:
+        half = words.shape[1] // 2
+        words = words[:, :half] | words[:, half:]
+    return rows != 0, np.bitwise_or.reduce(words, axis=1).view(np.bool_)
 
 
 def _extent(used: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -30,6 +30,8 @@ _B = TypeVar("_B")
 
 _DECODED_AHEAD: Final = 2
 """Chunks for each decoding process that wait for it or for the encoder."""
+_ENCODED_AHEAD: Final = 3
+"""Chunks beside those that are being encoded: the caller's thread has its turn now and then only."""
 
 
 def encode_chunks(
@@ -65,7 +67,7 @@ def encode_chunks(
         return encoder.submit(encode_chunk, bundle, *pair)
 
     try:
-        yield from _ahead(encoded, _ahead(decoded, chunks, _DECODED_AHEAD * count), batches + 1)
+        yield from _ahead(encoded, _ahead(decoded, chunks, _DECODED_AHEAD * count), batches + _ENCODED_AHEAD)
     finally:
         pool.close()
         encoder.shutdown(cancel_futures=True)
@@ -87,11 +89,11 @@ def _with(chunk: Chunk, decoding: Future[Decoded]) -> Future[tuple[Chunk, Decode
 
 
 def _ahead(start: Callable[[_A], Future[_B]], tasks: Iterable[_A], most: int) -> Iterator[_B]:
-    """Start each task, with ``most`` begun beside the one that is waited for; yield results in order."""
+    """Start each task, at most ``most`` ahead of the one that is waited for; yield results in order."""
     pending: deque[Future[_B]] = deque()
     for task in tasks:
         pending.append(start(task))
-        if len(pending) > most:
+        while pending and (len(pending) > most or pending[0].done()):
             yield pending.popleft().result()
     while pending:
         yield pending.popleft().result()

@@ -1,8 +1,12 @@
 """Decoding in processes: Pillow holds Python's lock for most of a small picture's time.
 
+Small grey PNG files need little of it. Where cores are few, the caller's thread reads them at once: that is
+cheaper than sending them round, and nothing more is started if there is nothing else to read. In a thread of
+their own they would contend with the caller's for Python's lock at every file.
+
 The processes are started by name, not forked, so threads and onnxruntime are no matter. They are outside of
 the terminal's foreground group, so Ctrl-C is this process's business alone. A picture that kills its process
-(there have been such pictures for every decoder) is one failed picture.
+(there have been such pictures for every decoder), or that is not read in time, is one failed picture.
 """
 
 from __future__ import annotations
@@ -15,23 +19,26 @@ import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from infogan_tool.runtime.bulk.decoding import Decoded
+from infogan_tool.runtime.bulk.deadline import SECONDS, EndsInTime, too_slow
+from infogan_tool.runtime.bulk.decoding import Decoded, find_plain
 from infogan_tool.runtime.errors import InfoganError
 from infogan_tool.runtime.files import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from infogan_tool.runtime.bulk.chunks import Chunk, Failed
+    from infogan_tool.runtime.bulk.chunks import Chunk
+    from infogan_tool.runtime.bulk.decoding import Plain, Source
     from infogan_tool.runtime.contract import ImageSpec
 
 __all__ = ["DecodePool"]
 
-
+_FEW: Final = 3
+"""With more processes than this, one thread that reads could not keep as many encoders busy."""
 _BROKEN = (OSError, EOFError, ValueError, pickle.UnpicklingError)
 """What a pipe raises whose other end, or which itself, is closed."""
 
@@ -43,18 +50,30 @@ class DecodePool:
         processes: How many; at least 1.
         spec: The bundle's image spec.
         raw: Pad and resize only.
+        seconds: What one picture may take.
     """
 
-    def __init__(self, processes: int, spec: ImageSpec, *, raw: bool) -> None:
+    def __init__(self, processes: int, spec: ImageSpec, *, raw: bool, seconds: float = SECONDS) -> None:
+        self._spec = spec
+        self._raw = raw
+        self._here = processes <= _FEW
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
-        self._all = [_Process(spec, raw=raw) for _ in range(processes)]
+        self._all = [_Process(spec, raw=raw, each=self._here, seconds=seconds) for _ in range(processes)]
         for process in self._all:
             self._idle.put(process)
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="decode")
 
     def submit(self, chunk: Chunk) -> Future[Decoded]:
         """Have a chunk decoded; the result raises InfoganError where the processes cannot run at all."""
-        return self._threads.submit(self._decode, chunk)
+        if not self._here:
+            return self._threads.submit(self._decode, chunk)
+        sources = list(chunk.sources())
+        plain = find_plain(sources, self._spec, raw=self._raw)
+        if plain.left:
+            return self._threads.submit(self._decode_left, list(chunk.names), plain)
+        done: Future[Decoded] = Future()
+        done.set_result(Decoded(plain.images, {}))
+        return done
 
     def close(self) -> None:
         """End the processes, whatever they are at."""
@@ -63,7 +82,13 @@ class DecodePool:
         self._threads.shutdown(cancel_futures=True)
 
     def _decode(self, chunk: Chunk) -> Decoded:
-        names, sources = list(chunk.names), list(chunk.sources())
+        return self._elsewhere(list(chunk.names), list(chunk.sources()))
+
+    def _decode_left(self, names: Sequence[str], plain: Plain) -> Decoded:
+        left = [names[place] for place in plain.left]
+        return plain.with_others(self._elsewhere(left, list(plain.left.values())))
+
+    def _elsewhere(self, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
         process = self._idle.get()
         try:
             return process.decode(names, sources)
@@ -73,40 +98,46 @@ class DecodePool:
             self._idle.put(process)
 
 
-def _one_by_one(process: _Process, names: Sequence[str], sources: Sequence[str | bytes | Failed]) -> Decoded:
+def _one_by_one(process: _Process, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
     """Decode a chunk that killed its process, to find out which picture did."""
     images, failures = [], {}
     for index, (name, source) in enumerate(zip(names, sources, strict=True)):
         try:
             decoded = process.decode([name], [source])
-        except _DiedError:
-            failures[index] = f"{printable(name)}: damaged: its decoder crashed"
+        except _DiedError as error:
+            failures[index] = (
+                too_slow(printable(name), process.seconds)
+                if error.args == (EndsInTime.died_of,)
+                else f"{printable(name)}: damaged: its decoder crashed"
+            )
             continue
         failures |= dict.fromkeys([index] if decoded.failures else [], decoded.failures.get(0, ""))
         images.append(decoded.images)
-    return Decoded(np.concatenate(images) if images else process.nothing(), failures)
+    return Decoded(np.concatenate(images) if images else _nothing(process.spec), failures)
+
+
+def _nothing(spec: ImageSpec) -> Any:  # noqa: ANN401 - an array
+    """Return no pictures."""
+    channels, height, width = spec.shape
+    return np.empty((0, height, width, channels), np.uint8)
 
 
 class _DiedError(Exception):
-    """The process ended without an answer."""
+    """The process ended without an answer, with this return code."""
 
 
 class _Process:
     """One process, started when it is first needed, and again after it died."""
 
-    def __init__(self, spec: ImageSpec, *, raw: bool) -> None:
-        self._spec = spec
-        self._raw = raw
+    def __init__(self, spec: ImageSpec, *, raw: bool, each: bool, seconds: float) -> None:
+        self.spec = spec
+        self.seconds = seconds
+        self._begin = (spec, raw, each, seconds)
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
         self._lock = Lock()
 
-    def nothing(self) -> Any:  # noqa: ANN401 - an array
-        """Return no pictures."""
-        channels, height, width = self._spec.shape
-        return np.empty((0, height, width, channels), np.uint8)
-
-    def decode(self, names: Sequence[str], sources: Sequence[str | bytes | Failed]) -> Decoded:
+    def decode(self, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
         """Send a chunk and wait for its arrays.
 
         Raises:
@@ -118,23 +149,23 @@ class _Process:
         try:
             decoded: Decoded = self._exchange((names, sources))
         except _BROKEN as error:
-            self.kill()
-            raise _DiedError from error
+            raise _DiedError(self.kill()) from error
         return decoded
 
-    def kill(self, *, for_good: bool = False) -> None:
-        """End the process; ``for_good`` has it never started again."""
+    def kill(self, *, for_good: bool = False) -> int | None:
+        """End the process and return its code; ``for_good`` has it never started again."""
         with self._lock:
             self._closed |= for_good
             process, self._process = self._process, None
         if process is None:
-            return
+            return None
         process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout):
             with suppress(OSError, ValueError):  # it may have been in use
                 if pipe is not None:
                     pipe.close()
+        return process.returncode
 
     def _start(self) -> None:
         # The same modules as here; not those of the current folder, which may be a stranger's.
@@ -153,7 +184,7 @@ class _Process:
                 process_group=0 if os.name == "posix" else None,
             )
         try:
-            self._exchange((self._spec, self._raw))
+            self._exchange(self._begin)
         except _BROKEN as error:
             self.kill()
             raise InfoganError("pictures cannot be decoded: a process for it does not start") from error

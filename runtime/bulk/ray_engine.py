@@ -12,6 +12,7 @@ import pickle
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from infogan_tool.runtime.bulk.deadline import read_in_time
 from infogan_tool.runtime.bulk.decoding import Decoded, decode
 from infogan_tool.runtime.bulk.encoded import encode_chunk
 from infogan_tool.runtime.bundle import load_bundle
@@ -140,5 +141,5 @@ class _Encoder:
         ready = chunk.ready(self._bundle.image, raw=self._raw)
         if ready is not None:
             return encode_chunk(self._bundle, chunk, Decoded(ready, {}))
-        decoded = decode(chunk.names, chunk.sources(), self._bundle.image, raw=self._raw)
+        decoded = decode(chunk.names, chunk.sources(), self._bundle.image, raw=self._raw, read=read_in_time)
         return encode_chunk(self._bundle, chunk, decoded)

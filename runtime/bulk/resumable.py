@@ -158,6 +158,8 @@ class Resumable:
     def _open_parts(self) -> None:
         for target, length in zip(self._targets, self._entry.lengths, strict=True):
             part = part_path(target)
+            if part.is_symlink():
+                raise UsageError(f"{part} is a link, and what it leads to is not written: remove it")
             file = part.open("r+b" if length else "w+b")
             self._files.append(file)
             _lock(file, part)
@@ -265,7 +267,11 @@ def _read(journal: Path, fresh: _Entry) -> _Entry:
     try:
         data: Any = json.loads(read_limited(journal, _LARGEST_JOURNAL))
         entry = _Entry(**data)
+        counts = [*entry.lengths, entry.inputs, entry.failed]
         sound = entry.version == _VERSION and len(entry.lengths) == len(entry.targets)
+        sound &= isinstance(entry.identity, dict) and isinstance(entry.whole, bool)
+        sound &= all(isinstance(count, int) and count >= 0 for count in counts)
+        sound &= all(isinstance(target, str) for target in entry.targets)
         bytes.fromhex(entry.digest)
     except (ValueError, TypeError, RecursionError):
         sound = False

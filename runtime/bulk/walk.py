@@ -22,37 +22,66 @@ CONTAINER_SUFFIXES: Final = (".npy", ".npz", ".parquet", "-ubyte", "-ubyte.gz")
 _RECURSIVE: Final = "**"
 
 
-def walk(
-    folder: str, is_wanted: Callable[[str], bool], above: frozenset[tuple[int, int]] = frozenset()
-) -> Iterator[str | Failed]:
+def walk(folder: str, is_wanted: Callable[[str], bool]) -> Iterator[str | Failed]:
     """Yield the files at any depth below ``folder``, in the order of the names.
 
-    Hidden files and folders are passed over, and so is a link to a folder that it is in itself.
+    Hidden files and folders are passed over, and so is a link to a folder that it is in itself, or that
+    another link has led to: links cannot make a small folder an endless one.
 
     Args:
         folder: An existing folder.
         is_wanted: Whether a file of this path is to be yielded.
-        above: The folders that this one is in, by device and number.
 
     Yields:
         A path, or why a folder could not be listed.
     """
+    linked: set[_Place] = set()
+    # Folders lie deeper in each other than Python's calls may.
+    open_folders = [_entries(folder, frozenset(), linked)]
+    while open_folders:
+        for found in open_folders[-1]:
+            if isinstance(found, Failed):
+                yield found
+            elif isinstance(found, tuple):
+                open_folders.append(_entries(*found, linked))
+                break
+            elif is_wanted(found):
+                yield found
+        else:
+            open_folders.pop()
+
+
+_Place = tuple[int, int]
+"""Device and number of a folder, whatever it is called."""
+
+
+def _entries(
+    folder: str, above: frozenset[_Place], linked: set[_Place]
+) -> Iterator[str | Failed | tuple[str, frozenset[_Place]]]:
+    """Yield what is in a folder: paths of files, and folders to walk with those that they are in."""
     try:
         status = os.stat(folder)  # noqa: PTH116 - a path as the user wrote it, which need not be text
         here = (status.st_dev, status.st_ino)
-        if here in above:
+        is_link = bool(above) and os.path.islink(folder)  # noqa: PTH114
+        if here in above or (is_link and here in linked):
             return
         with os.scandir(folder) as entries:
-            names = sorted((e.name, e.is_dir()) for e in entries if not e.name.startswith("."))
+            found = {e.name: _is_folder(e) for e in entries if not e.name.startswith(".")}
     except OSError as error:
         yield Failed(folder, f"{printable(folder)}: {error.strerror or error}")
         return
-    for name, is_folder in names:
-        path = os.path.join(folder, name)  # noqa: PTH118
-        if is_folder:
-            yield from walk(path, is_wanted, above | {here})
-        elif is_wanted(path):
-            yield path
+    if is_link:
+        linked.add(here)
+    start, within = os.path.join(folder, ""), above | {here}  # noqa: PTH118
+    for name in sorted(found):
+        yield (start + name, within) if found[name] else start + name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, of which the reader says so
+        return False
 
 
 def is_pattern(argument: str) -> bool:

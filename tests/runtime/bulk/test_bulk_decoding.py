@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image
 
 from infogan_tool.runtime.bulk.chunks import Failed
-from infogan_tool.runtime.bulk.decoding import decode
+from infogan_tool.runtime.bulk.decoding import decode, decode_each, find_plain
 from infogan_tool.runtime.errors import PictureError
 from infogan_tool.runtime.image_spec import ImageSpec, Preparation
 from infogan_tool.runtime.images import read_picture
@@ -58,3 +60,61 @@ def test_many_at_once_are_each_as_alone(tmp_path: Path, *, raw: bool, prepared: 
             assert index in found.failures
     assert sorted(found.failures) == [6, 8, 16, 17]
     assert (found.images == np.stack(expected)).all()
+
+
+def test_what_is_left_is_done_elsewhere_with_the_same_result(tmp_path: Path) -> None:
+    recipe = Preparation(box=20, centre="mass", ink="light", stroke=0.0)
+    spec = replace(SPEC, preparation=recipe)
+    sources: list[str | bytes | Failed] = []
+    for seed in range(20):
+        path = tmp_path / f"{seed}.png"
+        Image.fromarray(drawn(seed)).save(path)
+        sources.append(str(path))
+    sources[3] = Failed("x", "x: gone")
+    sources[8:8] = [b"no picture"]
+    names = [f"n{index}" for index in range(len(sources))]
+    plain = find_plain(sources, spec, raw=False)
+    kinds = {place: type(source) for place, source in plain.left.items()}
+    off = [place for place, kind in kinds.items() if kind is np.ndarray]
+    # Those off their place are inflated already, and only wait to be prepared.
+    assert off == [1, 5, 7, 10, 12, 14, 16, 18, 20]
+    assert [place for place in kinds if place not in off] == [3, 8]
+    others = decode_each([names[place] for place in plain.left], plain.left.values(), spec, raw=False)
+    whole = plain.with_others(others)
+    alone = decode_each(names, sources, spec, raw=False)
+    assert whole.failures == alone.failures
+    assert list(whole.failures) == [3, 8]
+    assert (whole.images == alone.images).all()
+
+
+def test_nothing_is_inflated_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = replace(SPEC, preparation=Preparation(box=20, centre="mass", ink="light", stroke=0.0))
+    contents: list[bytes] = []
+    for seed in range(20):
+        file = io.BytesIO()
+        Image.fromarray(drawn(seed)).save(file, "PNG")
+        contents.append(file.getvalue())
+    calls, real = [], zlib.decompress
+
+    def counted(*given: bytes, **named: int) -> bytes:
+        calls.append(1)
+        return real(*given, **named)
+
+    monkeypatch.setattr(zlib, "decompress", counted)
+    assert len(decode([""] * 20, contents, spec, raw=False).images) == 20
+    assert len(calls) == 20
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+def test_pipes_links_and_folders_are_left_alone(tmp_path: Path) -> None:
+    pipe, link, folder, gone = (tmp_path / f"{name}.png" for name in ("pipe", "link", "folder", "gone"))
+    os.mkfifo(pipe)
+    folder.mkdir()
+    Image.fromarray(drawn(0)).save(tmp_path / "a.png")
+    link.symlink_to(tmp_path / "a.png")
+    sources = [str(path) for path in (pipe, folder, gone, link, "a\0b.png")] + [str(tmp_path / "a.png")] * 5
+    plain = find_plain(sources, SPEC, raw=True)
+    assert list(plain.places) == [5, 6, 7, 8, 9]
+    found = decode(sources, sources, SPEC, raw=True)
+    assert sorted(found.failures) == [0, 1, 2, 4], "a link is followed by the general reader"
+    assert (found.images == drawn(0)[..., None]).all()

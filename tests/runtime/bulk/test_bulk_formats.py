@@ -108,13 +108,13 @@ def test_csv(tiny: Path) -> None:
         "'@x",
         "'-x",
         "'+x",
-        "'\tx",
-        "'\rx",
-        'a,"b"\nc.png',
+        "\\tx",
+        "\\rx",
+        'a,"b"\\nc.png',
         "100%s.png",
         "\\udcff.png",
         "é",
-        "\x1b[2J",
+        "\\x1b[2J",
     ]
     assert [row["path"] for row in rows] == safe
     for number, row in enumerate(rows):

@@ -39,4 +39,4 @@ with tempfile.TemporaryDirectory() as folder:
         for name in modules_after(code)
         if name.startswith("infogan_tool.runtime.bulk.")
     }
-    assert bulk == {"chunks", "decoding", "encoded", "formats"}
+    assert bulk == {"chunks", "deadline", "decimals", "decoding", "encoded", "formats"}

@@ -69,7 +69,7 @@ def test_a_closed_folder_is_one_failed_input(tree: Path) -> None:
 def test_pipes_and_devices_do_not_block(tree: Path) -> None:
     os.mkfifo(tree / "pipe")
     os.mkfifo(tree / "pipe.png")
-    # A pipe that is named as a picture is refused when it is decoded; test_encode_bulk.py shows that.
+    # A pipe that is named as a picture is refused when it is decoded; test_encode_bulk_inputs.py shows that.
     assert listed("t/pipe", "/dev/zero", "t/pipe.png") == ["!t/pipe", "!/dev/zero", "t/pipe.png"]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from infogan_tool.runtime import ImageSpec
 from infogan_tool.runtime.bulk.arrays import RowsChunk
-from infogan_tool.runtime.bulk.layout import rows_laid_out
+from infogan_tool.runtime.bulk.layout import _used, rows_laid_out
 from infogan_tool.runtime.image_spec import Preparation
 from infogan_tool.runtime.laid_out import is_laid_out
 
@@ -54,3 +54,17 @@ def test_an_array_is_ready_only_if_all_of_it_is() -> None:
     assert ready(mixed) is None
     assert ready(mixed, raw=True) is not None
     assert ready(good[:, :20]) is None
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 12, 28, 32, 33, 64])
+def test_used_rows_and_columns_at_any_size(size: int) -> None:
+    rng = np.random.default_rng(size)
+    seen = rng.random((50, size, size)) < rng.random((50, 1, 1)) ** 4
+    seen[0], seen[1] = False, True
+    rows, columns = _used(seen)
+    assert (rows == seen.any(axis=2)).all()
+    assert (columns == seen.any(axis=1)).all()
+    assert rows.dtype == columns.dtype == bool
+    lines = np.zeros((50, size + 1, size), bool)  # as they lie in a decoded sheet, with a row between
+    lines[:, 1:] = seen
+    assert all((a == b).all() for a, b in zip(_used(lines[:, 1:]), (rows, columns), strict=True))

@@ -37,9 +37,9 @@ def names(tmp_path: Path) -> list[str]:
     return [str(path) for path in paths]
 
 
-@pytest.fixture
-def pool() -> Iterator[DecodePool]:
-    made = DecodePool(1, SPEC, raw=True)
+@pytest.fixture(params=[1, 8], ids=["few cores", "many"])
+def pool(request: pytest.FixtureRequest) -> Iterator[DecodePool]:
+    made = DecodePool(request.param, SPEC, raw=True)
     yield made
     made.close()
 
@@ -55,7 +55,7 @@ def test_the_same_as_in_this_process(names: list[str], pool: DecodePool) -> None
 
 def test_a_picture_that_kills_its_process_is_one_failed_picture(names: list[str], pool: DecodePool) -> None:
     content = [Path(name).read_bytes() for name in names]
-    chunk = BlobChunk(names, [*content[:9], _Deadly(content[9]), *content[10:]])
+    chunk = BlobChunk(names, [*content[:9], _Deadly(content[9] + b"so that it is not plain"), *content[10:]])
     found = pool.submit(chunk).result()
     assert found.failures.keys() == {4, 9}
     assert found.failures[9] == f"{names[9]}: damaged: its decoder crashed"

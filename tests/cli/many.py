@@ -1,0 +1,38 @@
+"""What the tests of encoding by the thousand share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+__all__ = ["COUNT", "EXAMPLES", "codes", "lines", "piped", "pixels"]
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+COUNT = 600
+"""More than two chunks."""
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def codes(records: list[dict[str, Any]]) -> list[Any]:
+    return [{key: value for key, value in record.items() if key != "path"} for record in records]
+
+
+def piped(*arguments: str | Path, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "infogan_tool", *map(str, arguments)]
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
+    return subprocess.run(command, input=stdin, capture_output=True, check=False, env=environment)

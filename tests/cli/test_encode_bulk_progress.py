@@ -1,0 +1,144 @@
+"""Encode by the thousand: runs that are stopped, readers that go away, and how far it is."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
+
+import pytest
+from many import COUNT, lines
+
+from infogan_tool.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def test_interrupted_leaves_what_is_done(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "codes.jsonl"
+    command = [sys.executable, "-m", "infogan_tool", "encode", "-", "--out", str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdin is not None
+        assert run.stderr is not None
+        names = b"\n".join(os.fsencode(p) for p in sorted(folder.rglob("*.png")))
+        feeding = threading.Thread(target=_feed_for_ever, args=(run.stdin, names + b"\n"), daemon=True)
+        feeding.start()
+        part = tmp_path / "codes.jsonl.part"
+        assert _until(lambda: (part.exists() and part.stat().st_size) or run.poll() is not None)
+        assert run.poll() is None
+        run.send_signal(signal.SIGINT)
+        told = run.stderr.read().decode().splitlines()
+        with suppress(OSError):
+            run.stdin.close()
+    assert run.returncode == 130
+    assert re.fullmatch(
+        rf"[\d,]+ pictures are done and kept in {part}: the same command with --resume goes on", told[0]
+    )
+    assert told[1] == "interrupted"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["codes.jsonl.part", "codes.jsonl.part.journal"]
+
+
+def _feed_for_ever(pipe: IO[bytes], names: bytes) -> None:
+    """Write names without an end, as long as somebody reads them: several chunks are on the way at a time."""
+    with suppress(OSError, ValueError):
+        while True:
+            pipe.write(names)
+
+
+def test_a_reader_that_goes_away_ends_the_run(start: Callable[..., Any], folder: Path) -> None:
+    with start("encode", folder, folder, folder, folder, "--json", CUDA_VISIBLE_DEVICES="-1") as run:
+        assert run.stdout.readline()
+        run.stdout.close()
+        assert run.stderr.read() == b""
+    assert run.returncode == 141
+
+
+def test_progress_in_words() -> None:
+    progress = Progress(lambda: 70_000, done=10_000, wanted=True, bar=False)
+    progress._start -= 10
+    progress.update(30_000)
+    assert _until(lambda: progress._total) == 70_000
+    words = progress.line(progress._start + 10)
+    assert words == "30,000 of 70,000 pictures, 2,000 a second, 20 s left"
+    progress._total = None
+    assert progress.line(progress._start + 10) == "30,000 pictures, 2,000 a second"
+    progress._total = 20_000_000
+    assert progress.line(progress._start + 10).endswith("2 h 46 min left")
+
+
+def test_progress_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    for wanted, seconds, told in ((None, 29, 0), (None, 31, 1), (True, 6, 1), (False, 99, 0)):
+        with Progress(lambda: None, done=0, wanted=wanted, bar=False) as progress:
+            progress._start -= seconds
+            progress._told -= seconds
+            progress.update(500)
+            progress.update(501)
+        assert len(capsys.readouterr().err.splitlines()) == told
+
+
+def test_a_count_that_fails_is_no_error() -> None:
+    def fail() -> int:
+        raise OSError
+
+    progress = Progress(fail, done=0, wanted=True, bar=False)
+    progress._start -= 10
+    progress.update(10)
+    assert progress.line(progress._start + 10).startswith("10 pictures, 1 a second")
+
+
+def _until(found: Callable[[], Any]) -> Any:  # noqa: ANN401
+    deadline = time.monotonic() + 60
+    while not (value := found()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return value
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
+def test_a_bar_on_a_terminal_leaves_standard_output_alone(folder: Path, tmp_path: Path) -> None:
+    import pty  # noqa: PLC0415
+
+    leader, terminal = pty.openpty()
+    command = [sys.executable, "-m", "infogan_tool", "encode", "-", "--json"]
+    names = b"".join(os.fsencode(p) + b"\n" for p in sorted(folder.rglob("*.png"))) + b"no.png\n"
+    with (
+        (tmp_path / "out").open("wb") as out,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=terminal) as run,
+    ):
+        os.close(terminal)
+        assert run.stdin is not None
+        feeder = threading.Thread(target=_feed, args=(run.stdin, names))
+        feeder.start()
+        shown = b""
+        while more := _read(leader):
+            shown += more
+            if b"a second" in shown:
+                feeder.stop = True
+        feeder.join()
+    os.close(leader)
+    assert run.returncode == 3
+    assert len(lines((tmp_path / "out").read_text())) % COUNT == 0
+    assert re.search(rb"[\d,]+ pictures, [\d,]+ a second", shown)
+    assert b"error: no.png: No such file" in shown
+
+
+def _feed(stream: Any, names: bytes) -> None:  # noqa: ANN401 - a pipe
+    """Write the list again and again until the thread is told to stop."""
+    thread = threading.current_thread()
+    with stream:
+        while not getattr(thread, "stop", False):
+            stream.write(names)
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 1 << 16)
+    except OSError:  # the other end is closed
+        return b""
