@@ -12,6 +12,10 @@ from infogan_tool.runtime.errors import UsageError
 
 __all__ = ["train"]
 
+_PRESET_HELP = (
+    "A named config (docs/systems.md): mnist (default), compact, paper, gan, lab, upsample, mlp, cvae, svhn, "
+    "celeba, faces or chairs."
+)
 _DATA_HELP = (
     "mnist (ships with the package), fashion-mnist, kmnist, qmnist, emnist, svhn, cifar10, celeba, "
     "or a folder of IDX files or of pictures."
@@ -22,7 +26,7 @@ def train(
     *,
     preset: Annotated[
         str | None,
-        typer.Option(help="A named config: mnist (default), compact or paper.", metavar="NAME"),
+        typer.Option(help=_PRESET_HELP, metavar="NAME"),
     ] = None,
     config: Annotated[
         Path | None,

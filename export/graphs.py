@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -69,35 +70,25 @@ class EncoderGraph(nn.Module):
         assert self.input_shapes == encoder_inputs(networks.image)
         example = torch.zeros(2, *networks.image.shape)
         self.head = head
-        self.shares_trunk = networks.shares_trunk
         # The encoder that the head looks into is cut where its maps end; without a head it stays whole.
         taps = Taps(networks)
         cut = taps.place if head is not None else 0
         self.body = inference_form(taps.encoder[:cut], example) if cut else None
         with torch.no_grad():
             maps = taps.encoder[:cut](example)
-        self.top = inference_form(taps.encoder[cut:], maps)
-        with torch.no_grad():
             found = taps.encoder[cut:](maps)
-        inputs = [
-            found if networks.shares_trunk or index == 0 else example
-            for index in range(len(networks.branches))
-        ]
-        layers = [branch.layers for branch in networks.branches]
-        if not networks.shares_trunk:
-            layers[0] = nn.Sequential()  # it is the encoder itself
-        self.branches = nn.ModuleList(
-            _BranchGraph(branch, own, given)
-            for branch, own, given in zip(networks.branches, layers, inputs, strict=True)
+        self.top = inference_form(taps.encoder[cut:], maps)
+        self.first = _BranchGraph(networks.branches[0], nn.Sequential(), found)
+        self.others = nn.ModuleList(
+            _BranchGraph(branch, branch.layers, example) for branch in networks.branches[1:]
         )
         self.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs in the order of ``output_shapes``."""
         maps = images if self.body is None else self.body(images)
-        found = self.top(maps)
-        given = [found if self.shares_trunk or index == 0 else images for index in range(len(self.branches))]
-        features, *columns = zip(*(b(x) for b, x in zip(self.branches, given, strict=True)), strict=True)
+        branches = [self.first(self.top(maps)), *(branch(images) for branch in self.others)]
+        features, *columns = zip(*branches, strict=True)
         logits, means, stds = (_join(column) for column in columns)
         outputs = []
         if logits is not None:
@@ -127,10 +118,13 @@ class _BranchGraph(nn.Module):
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         features = self.layers(inputs)
         logits = self.logits(features) if self.logits is not None else None
-        if self.mean is None or self.log_var is None:
+        if self.mean is None:
             return features, logits, None, None
+        mean = self.mean(features)
+        if self.log_var is None:
+            return features, logits, mean, torch.full_like(mean, math.exp(0.5 * self.low))
         log_var = self.low + (self.high - self.low) * torch.sigmoid(self.log_var(features))
-        return features, logits, self.mean(features), torch.exp(0.5 * log_var)
+        return features, logits, mean, torch.exp(0.5 * log_var)
 
 
 def _join(parts: Iterable[Tensor | None]) -> Tensor | None:

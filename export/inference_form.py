@@ -30,14 +30,16 @@ def inference_form(layers: nn.Sequential, example: Tensor) -> nn.Sequential:
     """Return a copy of ``layers`` that computes the same in evaluation mode by fewer and faster operations.
 
     Args:
-        layers: Convolutions, transposed convolutions, BatchNorm and activations; in evaluation mode.
+        layers: Convolutions, transposed convolutions, BatchNorm, dropout, enlargements and activations; in
+            evaluation mode.
         example: An input ``(N, C, H, W)``; its map size decides which convolutions are matrix products.
 
     Returns:
         Layers from ``(N, C, H, W)``, or from ``(N, C)`` where the example's map is 1 x 1, to what ``layers``
         returns, as ``(N, F)`` where that map is 1 x 1.
     """
-    modules = _fold_batch_norm([copy.deepcopy(module).eval() for module in layers])
+    modules = [copy.deepcopy(module).eval() for module in layers if not isinstance(module, nn.Dropout2d)]
+    modules = _fold_batch_norm(modules)
     result: list[nn.Module] = []
     flat = example.shape[2:] == (1, 1)
     with torch.no_grad():

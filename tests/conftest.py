@@ -89,9 +89,9 @@ def start() -> Callable[..., subprocess.Popen[bytes]]:
 def spawn(start: Callable[..., subprocess.Popen[bytes]]) -> Callable[..., Result]:
     """Run ``infogan-tool`` in a process of its own to its end."""
 
-    def run(*arguments: str | Path, **options: Any) -> Result:  # noqa: ANN401 - those of start
+    def run(*arguments: str | Path, timeout: float = 120, **options: Any) -> Result:  # noqa: ANN401 - start's
         with start(*arguments, **options) as process:
-            streams = process.communicate(timeout=120)
+            streams = process.communicate(timeout=timeout)
         out, err = ((stream or b"").decode(errors="replace") for stream in streams)
         return Result(process.returncode, out, err)
 

@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from infogan_tool.runtime.errors import RunError
-from infogan_tool.runtime.files import write_aside
+from infogan_tool.runtime.errors import NonFiniteError, RunError
+from infogan_tool.runtime.files import open_regular, write_aside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +109,12 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, stage: Stage, header: CheckpointHeader) -> None:
-    """Write the state after ``header.step`` steps to ``path``, aside and renamed."""
+    """Write the state after ``header.step`` steps to ``path``, aside and renamed.
+
+    Raises:
+        NonFiniteError: A weight or a number of an optimizer is not finite; nothing was written.
+        OSError: It cannot be written; what was at ``path`` is still there.
+    """
     session = stage.session
     parts: dict[str, dict[str, Tensor]] = {
         "networks": session.networks.state_dict(),
@@ -128,7 +133,18 @@ def write_checkpoint(path: Path, stage: Stage, header: CheckpointHeader) -> None
         for part, named in parts.items()
         for name, tensor in named.items()
     }
+    _refuse_non_finite(tensors, ("networks", *stage.optimizers()))
     write_aside(path, save(tensors, {_HEADER_KEY: json.dumps(asdict(header))}))
+
+
+def _refuse_non_finite(tensors: dict[str, Tensor], parts: tuple[str, ...]) -> None:
+    bad = [
+        name
+        for name, tensor in tensors.items()
+        if name.split("/", 1)[0] in parts and tensor.is_floating_point() and not tensor.isfinite().all()
+    ]
+    if bad:
+        raise NonFiniteError(f"not finite: {bad[0]}" + (f" and {len(bad) - 1} more" if bad[1:] else ""))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -138,6 +154,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         RunError: It is missing, damaged, not ours, or of another schema.
     """
     try:
+        open_regular(path).close()  # a pipe in its place would keep the reader waiting
         with safe_open(path, framework="pt") as file:
             values: Any = json.loads((file.metadata() or {}).get(_HEADER_KEY, "null"))
             if not isinstance(values, dict):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from infogan_tool.runtime.errors import ConfigError, did_you_mean
+from infogan_tool.runtime.fields import refuse_deep
 from infogan_tool.runtime.files import read_limited
 from infogan_tool.runtime.latent import LatentSpec
 
@@ -45,10 +46,12 @@ __all__ = [
 ]
 
 _MAX_CONFIG_BYTES = 1_000_000
+_MAX_DOTS = 100
+_MAX_TOLD = 20
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class DataConfig(_Table):
@@ -63,12 +66,17 @@ class DataConfig(_Table):
 
 
 class NetworkConfig(_Table):
-    """Widths of the paper's networks (arXiv:1606.03657, appendix C.1), for any picture size."""
+    """Architecture (train/architectures.py) and its widths, for any picture size."""
 
+    architecture: Literal["infogan", "dcgan", "upsample", "mlp"]
+    """``infogan``: the paper's MNIST networks. ``dcgan``: halvings alone, heads on the last map.
+    ``upsample``: G enlarges by nearest neighbours. ``mlp``: fully connected."""
     base_width: int = Field(ge=1, le=4096)
     """Channels of D's first convolution; each further halving of the map doubles them. G mirrors it."""
     full_width: int = Field(ge=1, le=16384)
-    """Channels of the full-map convolution, D's feature vector."""
+    """Channels of the full-map convolution (``infogan``), or of each hidden layer (``mlp``)."""
+    dropout: float = Field(ge=0, lt=1)
+    """Share of the channels that is dropped after each halving of D, and of a separate Q."""
     recognition: Literal["shared", "separate"]
     """``shared``: Q is a head on D's trunk, as in the paper. ``separate``: Q has encoders of its own."""
     q_width: int = Field(ge=1, le=16384)
@@ -84,12 +92,21 @@ class NetworkConfig(_Table):
 class ObjectiveConfig(_Table):
     """min over G and Q, max over D of V(D, G) - lambda L_I(G, Q); see docs/objective.md."""
 
+    game: Literal["adversarial", "variational"]
+    """``variational``: in D's place, a conditional variational autoencoder (docs/systems.md)."""
+    adversarial_loss: Literal["bce", "least_squares", "hinge"]
+    """What D and G play for."""
+    updates: Literal["head", "trunk", "apart"]
+    """What L_I moves: G and Q's ``head``; the ``trunk`` and Q in D's update, and G in its own; or G, trunk
+    and head in a third update ``apart`` from the other two."""
     lambda_categorical: float = Field(ge=0)
-    """Weight of the categorical codes' part of L_I."""
+    """Weight of the categorical codes' part of L_I. Both 0: a plain GAN, and Q only looks on."""
     lambda_continuous: float = Field(ge=0)
     """Weight of the continuous codes' part of L_I."""
     log_variance: tuple[float, float]
     """Bounds of log Var Q(c|x). Without a lower one the Gaussian likelihood has no ceiling."""
+    fixed_variance: float | None = Field(gt=0)
+    """Var Q(c|x) where it is not learned: at 0.5, -log Q(c|x) is the squared error but for a constant."""
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
@@ -98,6 +115,16 @@ class ObjectiveConfig(_Table):
             raise ValueError(f"log_variance must be [low, high] with low below high, not [{low}, {high}]")
         return self
 
+    @property
+    def variance(self) -> tuple[float, float] | float:
+        """Bounds of the log-variance, or the fixed variance."""
+        return self.log_variance if self.fixed_variance is None else self.fixed_variance
+
+    @property
+    def informs(self) -> bool:
+        """Whether L_I has any weight."""
+        return self.lambda_categorical > 0 or self.lambda_continuous > 0
+
 
 class OptimizerConfig(_Table):
     """Adam for D and for G and Q."""
@@ -105,7 +132,7 @@ class OptimizerConfig(_Table):
     d_lr: float = Field(gt=0)
     """Learning rate of D (trunk and D head)."""
     g_lr: float = Field(gt=0)
-    """Learning rate of G and of the Q head."""
+    """Learning rate of G and of the Q head, and of L_I's own update where it has one."""
     beta1: float = Field(ge=0, lt=1)
     """Decay of the mean of gradients."""
     beta2: float = Field(ge=0, lt=1)
@@ -261,6 +288,25 @@ class TrainConfig(_Table):
         return self
 
     @model_validator(mode="after")
+    def _updates_of_the_trunk_need_it(self) -> Self:
+        if self.objective.updates != "head" and self.networks.recognition != "shared":
+            raise ValueError(
+                f"objective.updates = '{self.objective.updates}' needs networks.recognition = 'shared'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _autoencoder_is_conditional(self) -> Self:
+        if self.is_variational and (not self.finds_posterior or len(self.latent.categorical) != 1):
+            raise ValueError(
+                "a variational autoencoder is given the category: "
+                "it needs one categorical code and a posterior"
+            )
+        if self.is_variational and (not self.latent.noise or self.latent.noise_prior != "normal"):
+            raise ValueError("a variational autoencoder needs noise, and noise_prior = 'normal'")
+        return self
+
+    @model_validator(mode="after")
     def _consolidation_needs_a_branch_that_learns(self) -> Self:
         if self.consolidation is not None and self.finds_posterior and self.latent.code_names == ("k1",):
             raise ValueError(
@@ -273,6 +319,11 @@ class TrainConfig(_Table):
         """Whether Q(k1|x) is found before the adversarial game and stands still in it."""
         return self.posterior is not None and bool(self.latent.categorical)
 
+    @property
+    def is_variational(self) -> bool:
+        """Whether G is trained as the decoder of an autoencoder, without D."""
+        return self.objective.game == "variational"
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values that :func:`validate_config` reads back."""
         return self.model_dump(mode="json")
@@ -282,12 +333,16 @@ def validate_config(values: Mapping[str, Any]) -> TrainConfig:
     """Return the config for ``values``.
 
     Raises:
-        ConfigError: Every unknown key with the nearest valid one, every value out of range, in one message.
+        ConfigError: Unknown keys with the nearest valid ones and values out of range, in one message; of very
+            many the first.
     """
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("config: " + "; ".join(_describe(item) for item in error.errors())) from error
+        wrong = error.errors()
+        told = [_describe(item) for item in wrong[:_MAX_TOLD]]
+        more = [f"and {len(wrong) - len(told):,} more"] if len(wrong) > len(told) else []
+        raise ConfigError("config: " + "; ".join(told + more)) from error
 
 
 def _describe(item: ErrorDetails) -> str:
@@ -325,13 +380,23 @@ def read_config_file(path: Path) -> dict[str, Any]:
     """
     try:
         text = read_limited(path, _MAX_CONFIG_BYTES).decode()
-        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
+        values = json.loads(text) if path.suffix == ".json" else _parse_toml(text)
+        refuse_deep(values)
+    except RecursionError as error:
+        raise ConfigError(f"config file {path} cannot be read: it is nested too deep") from error
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ConfigError(f"config file {path} cannot be read: {reason}") from error
+        raise ConfigError(f"config file {path} cannot be read: {reason!s:.200}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"config file {path} must hold a table")
     return values
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    # The reader's memory grows with the square of a key's parts: a megabyte of dots would take them all.
+    if any(line.count(".") > _MAX_DOTS for line in text.splitlines()):
+        raise ValueError(f"a line has more than {_MAX_DOTS} dots")
+    return tomllib.loads(text)
 
 
 def lay_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from infogan_tool import __version__
-from infogan_tool.runtime.errors import NonFiniteError, RunError
+from infogan_tool.runtime.errors import InfoganError, NonFiniteError, RunError
 from infogan_tool.train.adversarial import AdversarialStage
 from infogan_tool.train.checkpoint import (
     CHECKPOINT_SCHEMA,
@@ -30,6 +31,7 @@ from infogan_tool.train.posterior.neighbours import NeighboursStage
 from infogan_tool.train.posterior.pretext import PretextStage
 from infogan_tool.train.posterior.refinement import RefinementStage
 from infogan_tool.train.stage import Session, Stage
+from infogan_tool.train.variational import VariationalStage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from infogan_tool.train.run import RunFolder
 
 __all__ = ["TrainOutcome", "data_digest", "stages_of", "total_steps", "train"]
+
+_STOPPING: Final = ("SIGINT", "SIGTERM", "SIGHUP")
+"""What ends a training early; SIGHUP is a terminal that was closed, and Windows has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +72,7 @@ def stages_of(config: TrainConfig) -> list[type[Stage]]:
     stages: list[type[Stage]] = []
     if config.finds_posterior:
         stages += [PretextStage, NeighboursStage, GroupingStage, RefinementStage]
-    stages.append(AdversarialStage)
+    stages.append(VariationalStage if config.is_variational else AdversarialStage)
     if config.consolidation is not None:
         stages.append(ConsolidationStage)
     return stages
@@ -108,8 +113,8 @@ def train(
 
     Raises:
         DataError: There are fewer pictures than one batch.
-        NonFiniteError: A loss or gradient is not finite; the last good checkpoint stays.
-        RunError: The checkpoint is of other networks or data.
+        NonFiniteError: A loss, gradient or weight is not finite; the last good checkpoint stays.
+        RunError: The checkpoint is of other networks or data, or the run folder cannot be written any more.
     """
     # Build everything from the seed.
     digest = data_digest(images)
@@ -141,15 +146,15 @@ def train(
         for make, steps in plan:
             if resumed_stage not in (None, make.name):
                 before += steps
+                display.pass_over()
                 continue
-            stage = make(session)
             resumes = resume if resumed_stage else None
             resumed_stage = None
-            part = _StagePart(stage, steps, before, run=run, digest=digest, log=log, display=display)
+            part = _StagePart(make(session), steps, before, run=run, digest=digest, log=log, display=display)
             before += part.run_steps(stop, console, resumes)
             if stop.is_set():
                 break
-            stage.finish()
+            part.stage.finish()
     return TrainOutcome(step=before, total_steps=last_step, interrupted=before < last_step)
 
 
@@ -196,13 +201,27 @@ class _StagePart:
         self.saved_at: int | None = None
 
     def run_steps(self, stop: threading.Event, console: Console, resume: Checkpoint | None) -> int:
-        """Take the stage's steps until its end or a signal, and return how many are done."""
-        stage = self.stage
+        """Take the stage's steps until its end or a signal, and return how many are done.
+
+        Raises:
+            NonFiniteError: As in :func:`train`.
+            RunError: Something cannot be written: the disk is full, the folder gone or read-only.
+        """
         if resume is not None:
             self._restore(resume, console)
-        elif stage.draws:
+        self.display.begin(self.stage.name, self.steps, self.stage.steps_per_epoch)
+        try:
+            self._run_steps(stop, fresh=resume is None)
+        except InfoganError:
+            raise
+        except OSError as error:
+            raise RunError(self._explain_unwritten(error)) from error
+        return self.done
+
+    def _run_steps(self, stop: threading.Event, *, fresh: bool) -> None:
+        stage = self.stage
+        if fresh and stage.draws:
             stage.write_samples(self.run.sample_sheet(self.before))
-        self.display.begin(stage.name, self.steps, stage.steps_per_epoch)
         clock = _Clock(self.done, stage.batch_size)
         while self.done < self.steps and not stop.is_set():
             try:
@@ -221,7 +240,6 @@ class _StagePart:
                 self._save(keep=stage.draws and not within and epochs % self.schedule.keep_every == 0)
         if self.saved_at != self.done:
             self._save(keep=False)
-        return self.done
 
     def _report(self, clock: _Clock) -> None:
         record: dict[str, Any] = {
@@ -250,8 +268,13 @@ class _StagePart:
             device=self.stage.session.device.type,
             tool_version=__version__,
         )
-        for path in [self.run.last_checkpoint, *([self.run.kept_checkpoint(step)] if keep else [])]:
-            write_checkpoint(path, self.stage, header)
+        self.log.sync()  # no checkpoint is ahead of the metrics
+        # The last one last: a run killed between the two does the steps again, and writes both.
+        for path in [*([self.run.kept_checkpoint(step)] if keep else []), self.run.last_checkpoint]:
+            try:
+                write_checkpoint(path, self.stage, header)
+            except NonFiniteError as error:
+                raise NonFiniteError(f"step {step}: {error}; it was not saved, {self._kept()}") from error
         self.saved_at = self.done
 
     def _restore(self, resume: Checkpoint, console: Console) -> None:
@@ -265,15 +288,28 @@ class _StagePart:
             )
 
     def _explain_stop(self, error: NonFiniteError) -> str:
-        if self.saved_at is None:
-            kept = "this stage has no checkpoint yet"
-        else:
-            at = self.before + self.saved_at
-            kept = f"the last good checkpoint ({self.run.last_checkpoint}, step {at}) stays"
         return (
-            f"step {self.before + self.done + 1}: {error}; stopped before the update, {kept}. "
+            f"step {self.before + self.done + 1}: {error}; stopped before the update, {self._kept()}. "
             "A lower learning rate often helps."
         )
+
+    def _explain_unwritten(self, error: OSError) -> str:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        reason = error.strerror or " ".join(str(error).split())
+        return f"{where}{reason}; stopped after step {self.before + self.done}, {self._kept()}"
+
+    def _kept(self) -> str:
+        """Return what there is to go on from."""
+        last = self.run.last_checkpoint
+        try:
+            there = last.is_file()
+        except OSError:
+            there = False
+        if not there:
+            return f"there is no checkpoint ({last})"
+        if self.saved_at is None:
+            return f"the last good checkpoint ({last}), of the stage before, stays"
+        return f"the last good checkpoint ({last}, step {self.before + self.saved_at}) stays"
 
 
 class _Clock:
@@ -292,7 +328,10 @@ class _Clock:
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Turn the first SIGINT or SIGTERM into an event: the step in hand ends and the state is saved."""
+    """Turn the first SIGINT, SIGTERM or SIGHUP into an event: the step in hand ends and the state is saved.
+
+    A signal that the process was told to ignore (nohup) stays ignored.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -303,7 +342,9 @@ def _stop_signals() -> Iterator[threading.Event]:
             raise KeyboardInterrupt  # a second Ctrl-C does not wait
         stop.set()
 
-    before = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in _STOPPING if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, request_stop) for number in heard}
     try:
         yield stop
     finally:

@@ -29,17 +29,45 @@ __all__ = [
     "entropy_vector",
     "gaussian_nll",
     "generator_loss",
+    "probability_of_real",
 ]
 
 
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """-E[log D(x)] - E[log(1 - D(G(z, c)))] of logits ``(N,)``."""
+def discriminator_loss(kind: str, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """What D minimises, of its outputs ``(N,)``.
+
+    =================  ======================================================================================
+    ``bce``            -E[log D(x)] - E[log(1 - D(G(z, c)))], D the sigmoid of the output (arXiv:1406.2661)
+    ``least_squares``  (E[(D(x) - 1)^2] + E[D(G(z, c))^2]) / 2 (arXiv:1611.04076, a = 0, b = c = 1)
+    ``hinge``          E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z, c)))] (arXiv:1802.05957, equation 16)
+    =================  ======================================================================================
+    """
+    if kind == "least_squares":
+        return 0.5 * ((real_logits - 1).square().mean() + fake_logits.square().mean())
+    if kind == "hinge":
+        return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
     return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
 
-def generator_loss(fake_logits: Tensor) -> Tensor:
-    """-E[log D(G(z, c))] of logits ``(N,)``: the non-saturating form (arXiv:1406.2661, section 3)."""
+def generator_loss(kind: str, fake_logits: Tensor) -> Tensor:
+    """What G minimises, of D's outputs ``(N,)``: for ``bce`` -E[log D(G(z, c))], the non-saturating form."""
+    if kind == "least_squares":
+        return 0.5 * (fake_logits - 1).square().mean()
+    if kind == "hinge":
+        return -fake_logits.mean()
     return F.softplus(-fake_logits).mean()
+
+
+def probability_of_real(kind: str, logits: Tensor) -> Tensor:
+    """Return D's mean probability that pictures are real, 0 to 1, of its outputs ``(N,)``.
+
+    ``least_squares`` aims D itself at that probability; ``hinge`` gives none, so it is the share above 0.
+    """
+    if kind == "least_squares":
+        return logits.clamp(0, 1).mean()
+    if kind == "hinge":
+        return (logits > 0).float().mean()
+    return torch.sigmoid(logits).mean()
 
 
 def gaussian_nll(value: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:

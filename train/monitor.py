@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
-from contextlib import AbstractContextManager
+import os
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rich.console import Group
@@ -15,6 +17,7 @@ from rich.text import Text
 from infogan_tool.runtime.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -37,20 +40,42 @@ class MetricsLog(AbstractContextManager["MetricsLog"]):
 
     def __init__(self, path: Path, tensorboard: Path | None = None) -> None:
         self._sink = _open_tensorboard(tensorboard) if tensorboard else None
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        self._file = path.open("a", encoding="utf-8", newline="\n")
 
     def write(self, record: dict[str, Any]) -> None:
-        """Write ``record``, which has ``step``; the line is on its way to the disk when this returns."""
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        """Write ``record``, which has ``step``; the line is on its way to the disk when this returns.
+
+        Raises:
+            OSError: The disk is full, or the run folder was removed; it names the file.
+        """
+        with self._named():
+            if not os.fstat(self._file.fileno()).st_nlink:  # lines would go on into a file without a name
+                raise FileNotFoundError(errno.ENOENT, "it was removed while the training ran")
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
         if self._sink is not None:
             for name, value in record.items():
                 if "/" in name:
                     self._sink.add_scalar(name, value, record["step"])
 
+    def sync(self) -> None:
+        """Have all lines on the disk for certain."""
+        with self._named():
+            os.fsync(self._file.fileno())
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename = str(self._path)
+            raise
+
     def __exit__(self, *_: object) -> None:
         """Close the files."""
-        self._file.close()
+        with suppress(OSError):  # what could not be written was told when it was
+            self._file.close()
         if self._sink is not None:
             self._sink.close()
 
@@ -85,6 +110,9 @@ def summary_line(record: dict[str, Any]) -> str:
 class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
     """A live bar with the newest figures on a terminal; a line per interval anywhere else.
 
+    Where nobody can see it any more (a terminal that was closed, a pipe without a reader) it goes quiet, and
+    the training goes on.
+
     Args:
         console: Where to show it; its stream is stderr.
         num_stages: Stages of the run; one alone is not named.
@@ -96,6 +124,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         self._num_stages, self._stage = num_stages, 0
         self._title, self._steps, self._per_epoch = "", 0, 1
         self._live: Live | None = None
+        self._seen = True
         self._bar = Progress(
             TextColumn("{task.fields[title]}epoch {task.fields[epoch]}"),
             BarColumn(bar_width=None),
@@ -117,6 +146,10 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
             self._live.start()
         return self
 
+    def pass_over(self) -> None:
+        """Say that a stage was done before."""
+        self._stage += 1
+
     def begin(self, stage: str, steps: int, steps_per_epoch: int) -> None:
         """Say that a stage of ``steps`` steps begins."""
         self._stage += 1
@@ -133,6 +166,11 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
 
     def show(self, record: dict[str, Any]) -> None:
         """Show a metrics record."""
+        if self._seen:
+            with self._while_seen():
+                self._show(record)
+
+    def _show(self, record: dict[str, Any]) -> None:
         rate = f"{record['Timing/images_per_sec']:,.0f} images/s"
         done = round(record["Progress/epoch"] * self._per_epoch)
         if self._live is not None:
@@ -146,12 +184,20 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
                 f"{place}  {summary_line(record)}", markup=False, highlight=False, soft_wrap=True
             )
 
+    @contextmanager
+    def _while_seen(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, SystemExit):  # rich ends the program where a pipe has no reader
+            self._seen = False
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave the bar as it stands."""
         if self._live is not None:
-            self._live.stop()
+            with self._while_seen():
+                self._live.stop()
 
 
 def _duration(seconds: float) -> str:

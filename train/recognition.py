@@ -8,6 +8,7 @@ Shapes: N pictures, F features of a 1 x 1 map.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +26,7 @@ class QPosterior:
     mean: Tensor
     """``(N, continuous)``: means of the continuous codes."""
     log_var: Tensor
-    """``(N, continuous)``: log-variances, inside the config's bounds."""
+    """``(N, continuous)``: log-variances, inside the config's bounds or all the same."""
 
     def float(self) -> QPosterior:
         """Return the parameters in float32."""
@@ -43,16 +44,16 @@ class QPosterior:
 class QBranch(nn.Module):
     """Layers to F features, and heads for some of the codes.
 
-    The variance goes through exp, as in the paper; its logarithm first through a sigmoid between two bounds,
-    which unlike a clamp leaves a gradient to come back by. At a raw output of 0 and bounds of (-4, 2) the
-    standard deviation is exp(-0.5) = 0.61, close to the prior's 0.58.
+    A learned variance goes through exp, as in the paper; its logarithm first through a sigmoid between two
+    bounds, which unlike a clamp leaves a gradient to come back by. At a raw output of 0 and bounds of (-4, 2)
+    the standard deviation is exp(-0.5) = 0.61, close to the prior's 0.58.
 
     Args:
         layers: From the branch's input to ``(N, F, 1, 1)``.
         width: F.
         num_logits: Number of categories of the branch's categorical codes together; 0: it has none.
         continuous: Number of its continuous codes.
-        log_variance: Bounds.
+        variance: Bounds of the log-variance, or the one variance that all continuous codes have.
     """
 
     def __init__(
@@ -62,22 +63,26 @@ class QBranch(nn.Module):
         *,
         num_logits: int,
         continuous: int,
-        log_variance: tuple[float, float],
+        variance: tuple[float, float] | float,
     ) -> None:
         super().__init__()
         self.layers = nn.Sequential(*layers)
         self.logits = nn.Conv2d(width, num_logits, 1) if num_logits else None
         self.mean = nn.Conv2d(width, continuous, 1) if continuous else None
-        self.log_var = nn.Conv2d(width, continuous, 1) if continuous else None
-        self.low, self.high = log_variance
+        learns = not isinstance(variance, float)
+        self.log_var = nn.Conv2d(width, continuous, 1) if continuous and learns else None
+        self.low, self.high = (math.log(variance),) * 2 if isinstance(variance, float) else variance
 
     def forward(self, inputs: Tensor) -> QPosterior:
         """Return the parameters of the branch's codes; those of absent ones have width 0."""
         features = self.layers(inputs)
         nothing = features.new_zeros(features.shape[0], 0)
         logits = self.logits(features).flatten(1) if self.logits is not None else nothing
-        if self.mean is None or self.log_var is None:
+        if self.mean is None:
             return QPosterior(logits, nothing, nothing)
+        mean = self.mean(features).flatten(1)
+        if self.log_var is None:
+            return QPosterior(logits, mean, torch.full_like(mean, self.low))
         span = self.high - self.low
         log_var = self.low + span * torch.sigmoid(self.log_var(features).flatten(1))
-        return QPosterior(logits, self.mean(features).flatten(1), log_var)
+        return QPosterior(logits, mean, log_var)

@@ -9,22 +9,31 @@
       samples/                step-00000600.png ...
       checkpoints/            last.safetensors, step-00006000.safetensors ...
       tensorboard/            only with --tensorboard
+      .lock                   while a training writes
+
+config.json is written first: a folder that has one can be resumed, whenever its training was killed.
 """
 
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.errors import OutputExistsError, RunError
-from infogan_tool.runtime.files import open_aside, write_aside
+from infogan_tool.runtime.files import is_leftover, open_aside, remove_leftovers, write_aside
+from infogan_tool.runtime.locks import only_writer
 from infogan_tool.train.config import read_config_file, validate_config
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from infogan_tool.train.config import TrainConfig
 
 __all__ = ["RunFolder"]
+
+_LOCK: Final = ".lock"
 
 
 class RunFolder:
@@ -48,18 +57,19 @@ class RunFolder:
 
         Raises:
             OutputExistsError: ``out`` is there and not empty.
+            InUseError: Another training is beginning there.
             OSError: The folder cannot be made.
         """
         if out is not None:
-            if out.exists() and (not out.is_dir() or any(out.iterdir())):
-                raise OutputExistsError(out, "go on with --resume, or name another --out")
+            _refuse_taken(out)
             out.mkdir(parents=True, exist_ok=True)
         else:
             out = _next_numbered(Path("runs"), f"{config.preset}-{data_name}-seed{config.seed}")
         run = cls(out)
-        run.samples.mkdir()
-        run.checkpoints.mkdir()
-        run.write_config(config)
+        with run.claimed():
+            _refuse_taken(out)
+            run.write_config(config)
+            run.make_folders()
         return run
 
     @classmethod
@@ -74,6 +84,31 @@ class RunFolder:
             what = "has no config.json" if path.is_dir() else "is not a folder"
             raise RunError(f"{path} {what}: a run is a folder made by infogan-tool train")
         return run
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other trainings off while the block runs, and remove what a killed one left half-written.
+
+        Raises:
+            InUseError: Another training writes to this run.
+            OSError: The folder cannot be written.
+        """
+        with only_writer(self.path / _LOCK, str(self)) as alone:
+            if alone:
+                for folder in (self.path, self.samples, self.checkpoints):
+                    remove_leftovers(folder)
+            yield
+
+    def make_folders(self) -> None:
+        """Make what is missing of the folders inside."""
+        self.samples.mkdir(exist_ok=True)
+        self.checkpoints.mkdir(exist_ok=True)
+
+    def has_checkpoint(self) -> bool:
+        """Return whether there is any checkpoint: one to go on from, or one that was kept."""
+        return self.checkpoints.is_dir() and any(
+            not is_leftover(path.name) for path in self.checkpoints.iterdir()
+        )
 
     def write_config(self, config: TrainConfig) -> None:
         """Write the resolved config."""
@@ -90,6 +125,10 @@ class RunFolder:
     def write_info(self, info: dict[str, Any]) -> None:
         """Write versions, device and data."""
         write_aside(self._info, _pretty(info))
+
+    def has_info(self) -> bool:
+        """Return whether :meth:`write_info` was called."""
+        return self._info.exists()
 
     def read_info(self) -> dict[str, Any]:
         """Read what :meth:`write_info` wrote.
@@ -124,20 +163,29 @@ class RunFolder:
         if not self.metrics.exists():
             return
         kept = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 record = json.loads(line)
                 goes_on = (record["stage"], record["stage_step"]) == cut_short
+                stays = record["step"] <= step and not goes_on
             except (ValueError, KeyError, TypeError):  # the last line of a killed run may be a part of one
                 break
-            if record["step"] <= step and not goes_on:
+            if stays:
                 kept.append(line + "\n")
-        with open_aside(self.metrics, "w", encoding="utf-8") as file:
+        with open_aside(self.metrics, "w", encoding="utf-8", newline="\n") as file:
             file.writelines(kept)
 
 
 def _pretty(values: dict[str, Any]) -> str:
     return json.dumps(values, indent=2) + "\n"
+
+
+def _refuse_taken(out: Path) -> None:
+    """Refuse a folder that holds anything but what a training leaves that is killed as it begins."""
+    if out.is_dir() and all(path.name == _LOCK or is_leftover(path.name) for path in out.iterdir()):
+        return
+    if out.exists() or out.is_symlink():
+        raise OutputExistsError(out, "go on with --resume, or name another --out")
 
 
 def _next_numbered(root: Path, suffix: str) -> Path:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from infogan_tool.train.checkpoint import Checkpoint
     from infogan_tool.train.config import TrainConfig
     from infogan_tool.train.data import ImageSet
 
@@ -105,15 +106,14 @@ def start_training(
 
     Raises:
         OutputExistsError: ``out`` is there and not empty.
+        InUseError: Another training is beginning there.
         NonFiniteError: The training diverged.
     """
     run = RunFolder.create(out, plan.config, plan.images.name)
-    run.write_info(_info(plan))
-    console.print(f"run: {run}", highlight=False, markup=False, soft_wrap=True)
-    outcome = train(
-        plan.config, plan.images.images, run, device=plan.device, console=console, tensorboard=tensorboard
-    )
-    return run, outcome
+    with run.claimed():
+        run.write_info(_info(plan))
+        console.print(f"run: {run}", highlight=False, markup=False, soft_wrap=True)
+        return run, _train(plan, run, console=console, tensorboard=tensorboard)
 
 
 def resume_training(
@@ -125,7 +125,7 @@ def resume_training(
     tensorboard: bool,
     threads: int | None = None,
 ) -> tuple[RunFolder, TrainOutcome]:
-    """Go on with a run from its last checkpoint.
+    """Go on with a run from its last checkpoint, or from the start if it was killed before the first.
 
     Args:
         path: The run folder.
@@ -136,29 +136,52 @@ def resume_training(
         tensorboard: Whether to write TensorBoard files too.
 
     Raises:
-        RunError: There is no such run or checkpoint, it is done already, or its pictures have changed.
+        RunError: There is no such run, its checkpoint cannot be used, it is done already, or its pictures
+            have changed.
+        InUseError: Another training writes to it.
     """
     chosen = select_device(device, threads)
     run = RunFolder.open(path)
-    checkpoint = read_checkpoint(run.last_checkpoint)
-    config = validate_config(lay_over(run.read_config().to_dict(), {"schedule": dict(schedule)}))
-    images = load_images(config.data.source, size=config.data.size, channels=config.data.channels)
-    last_step, done = total_steps(config, len(images)), checkpoint.header.step
-    if done >= last_step:
-        raise RunError(
-            f"{run} is done ({done} of {last_step} steps): give a greater --epochs or --steps to go on"
-        )
-    console.print(f"run: {run}, going on at step {done}", highlight=False, markup=False, soft_wrap=True)
-    outcome = train(
-        config,
-        images.images,
+    with run.claimed():
+        checkpoint = read_checkpoint(run.last_checkpoint) if run.has_checkpoint() else None
+        config = validate_config(lay_over(run.read_config().to_dict(), {"schedule": dict(schedule)}))
+        images = load_images(config.data.source, size=config.data.size, channels=config.data.channels)
+        plan = Plan(config=config, images=images, device=chosen)
+        last_step, done = total_steps(config, len(images)), checkpoint.header.step if checkpoint else 0
+        if done >= last_step:
+            raise RunError(
+                f"{run} is done ({done} of {last_step} steps): give a greater --epochs or --steps to go on"
+            )
+        if checkpoint is None:
+            _begin_anew(plan, run)
+        place = f"going on at step {done}" if checkpoint else "which has no checkpoint yet: beginning anew"
+        console.print(f"run: {run}, {place}", highlight=False, markup=False, soft_wrap=True)
+        return run, _train(plan, run, console=console, tensorboard=tensorboard, resume=checkpoint)
+
+
+def _begin_anew(plan: Plan, run: RunFolder) -> None:
+    """Make a run that was killed before its first checkpoint as it was when it began."""
+    info = _info(plan)
+    if run.has_info() and run.read_info().get("data", {}).get("digest") != info["data"]["digest"]:
+        raise RunError(f"{run} was begun on other pictures: give the same --data as at the start")
+    run.make_folders()
+    run.write_config(plan.config)
+    run.write_info(info)
+    run.cut_metrics(-1, None)
+
+
+def _train(
+    plan: Plan, run: RunFolder, *, console: Console, tensorboard: bool, resume: Checkpoint | None = None
+) -> TrainOutcome:
+    return train(
+        plan.config,
+        plan.images.images,
         run,
-        device=chosen,
+        device=plan.device,
         console=console,
-        resume=checkpoint,
         tensorboard=tensorboard,
+        resume=resume,
     )
-    return run, outcome
 
 
 def select_device(name: str, threads: int | None = None) -> torch.device:

@@ -1,28 +1,28 @@
-"""The two updates of one training step, and which parameters each of them moves.
+"""The updates of one training step, and which parameters each of them moves.
 
-==========  ==========================================================  ======================
-update      loss that is minimised                                      parameters that move
-==========  ==========================================================  ======================
-`d_step`    -E[log D(x)] - E[log(1 - D(G(z, c)))], real then fake       trunk, D head
-`g_step`    -E[log D(G(z, c))] + sum of lambda E[-log Q(c|x)]       G, Q head
-==========  ==========================================================  ======================
+Three different algorithms go by the name InfoGAN in public code. ``objective.updates`` chooses:
 
-Both see the same fakes, drawn once a step. The trunk stands still in `g_step`: the gradient of both terms
-runs through it to G, but only D's loss changes it, so Q reads the features by which D tells real from
-generated.
+==========  ===========  ======================================================  ===========================
+updates     update       loss that is minimised                                  parameters that move
+==========  ===========  ======================================================  ===========================
+``head``    `d_step`     D's                                                     trunk, D head
+            `g_step`     G's + sum of lambda E[-log Q(c|x)]                      G, Q
+``trunk``   `d_step`     D's + sum of lambda E[-log Q(c|x)]                      trunk, D head, Q
+            `g_step`     G's + sum of lambda E[-log Q(c|x)]                      G
+``apart``   `g_step`     G's                                                     G
+            `d_step`     D's                                                     trunk, D head
+            `i_step`     sum of lambda E[-log Q(c|x)], on fresh latents          G, trunk, Q
+==========  ===========  ======================================================  ===========================
+
+``trunk`` is the paper's own code, ``head`` most ports of it, ``apart`` a well-known one. With ``head``, Q
+reads the features by which D tells real from generated, and what Q calls a category follows what makes
+pictures look real. docs/updates.md compares the three by measurement.
+
+Of ``head`` and ``trunk``, both updates see the same fakes, drawn once a step. Without any lambda G hears
+nothing of Q; Q still learns to read what G happens to say, so that a plain GAN can be measured alike.
 
 BatchNorm normalises each batch by itself, real and generated apart. The running statistics, which the
 exported encoder uses, are those of real pictures alone: reading real pictures is what it is for.
-
-Three different updates go by the name InfoGAN in public code, and they are not the same algorithm:
-
-1. The information term is taken off both D's and G's loss, and Q shares D's variables: L_I trains the trunk
-   in both updates (the paper's own code).
-2. Q's head sits in G's optimizer and L_I moves G and the head only (most PyTorch ports). **This is what is
-   here.** With the trunk left to D, what Q calls a category follows what makes pictures look real. When L_I
-   may train the trunk at the full rate, G and Q agree on codes sooner, but on codes that mean less on real
-   pictures.
-3. A third optimizer over G and all of D minimises the information loss on fresh samples, after the other two.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import NonFiniteError
 from infogan_tool.train.augment import random_view
+from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.losses import (
     code_nll,
     code_weights,
     discriminator_loss,
     entropy_vector,
     generator_loss,
+    probability_of_real,
 )
 
 if TYPE_CHECKING:
@@ -81,24 +83,35 @@ class Updates:
     def __init__(self, networks: Networks, config: TrainConfig, rng: torch.Generator) -> None:
         self.networks = networks
         self._rng = rng
-        self._view = config.augment
+        self._spec, self._view, self._objective = config.latent, config.augment, config.objective
+        self._kind, self._scheme = config.objective.adversarial_loss, config.objective.updates
         device = rng.device
         self._weights = code_weights(config.latent, config.objective, device)
         self._entropies = entropy_vector(config.latent, device)
         self._num_categorical = len(config.latent.categorical)
-        rates = config.optimizer
-        self._d_parameters = [*networks.trunk.parameters(), *networks.d_head.parameters()]
         if config.finds_posterior:
             # Q(k1|x) was found on real pictures: G follows it, not the other way round.
             networks.branches[0].eval().requires_grad_(False)
-        self._g_parameters = [*networks.generator.parameters(), *_learning(networks.q)]
-        betas = (rates.beta1, rates.beta2)
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
+        g, q = list(networks.generator.parameters()), _learning(networks.q)
+        trunk = list(networks.trunk.parameters())
+        self._d_parameters = [*trunk, *networks.d_head.parameters(), *(q if self._scheme == "trunk" else [])]
+        self._g_parameters = [*g, *(q if self._scheme == "head" else [])]
+        self._i_parameters = [*g, *trunk, *q] if self._scheme == "apart" else []
+        rates = config.optimizer
+        betas = (rates.beta1, rates.beta2)
         self.d_optimizer = torch.optim.Adam(self._d_parameters, rates.d_lr, betas, fused=True)
         self.g_optimizer = torch.optim.Adam(self._g_parameters, rates.g_lr, betas, fused=True)
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "d_optimizer": self.d_optimizer,
+            "g_optimizer": self.g_optimizer,
+        }
+        if self._scheme == "apart":
+            self.i_optimizer = torch.optim.Adam(self._i_parameters, rates.g_lr, betas, fused=True)
+            self.optimizers["i_optimizer"] = self.i_optimizer
 
     def step(self, real: Tensor, latent: LatentBatch) -> Tensor:
-        """Do one D update and one G and Q update.
+        """Do every update of the scheme once.
 
         Args:
             real: ``(N, C, H, W)`` in the pictures' range.
@@ -110,17 +123,23 @@ class Updates:
         Raises:
             NonFiniteError: A loss or gradient is not finite; the update that would use it was not made.
         """
-        with self._autocast:
-            fake = self.networks.generator(latent.vector()).float()
-        d_loss, real_score, fake_score = self.d_step(real, fake.detach())
-        g_loss, bounds, nll, fake_score_before_g = self.g_step(fake, latent)
+        fake = self._draw(latent)
+        if self._scheme == "apart":
+            g_loss, _, fake_score_before_g = self.g_step(fake, latent)
+            d_loss, real_score, fake_score = self.d_step(real, fake, latent)
+            nll = self.i_step(sample_latents(self._spec, len(real), self._rng))
+        else:
+            d_loss, real_score, fake_score = self.d_step(real, fake, latent)
+            g_loss, nll, fake_score_before_g = self.g_step(fake, latent)
+        self.networks.average_generator()
+        bounds = self._entropies - nll
         categorical, continuous = nll[: self._num_categorical].sum(), nll[self._num_categorical :].sum()
         losses = torch.stack([d_loss, g_loss, categorical, continuous])
         scores = torch.stack([bounds.sum(), real_score, fake_score, fake_score_before_g])
         return torch.cat([losses, bounds, scores])
 
-    def d_step(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Update trunk and D head on real, then generated pictures ``(N, C, H, W)``.
+    def d_step(self, real: Tensor, fake: Tensor, latent: LatentBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Update D on real, then generated pictures ``(N, C, H, W)``, the latter of ``latent``.
 
         Returns:
             D's loss and its mean probabilities of real for the real and for the generated pictures.
@@ -128,61 +147,106 @@ class Updates:
         Raises:
             NonFiniteError: The loss or a gradient is not finite; nothing was updated.
         """
+        networks = self.networks
         self.d_optimizer.zero_grad()
         real, fake = self._augment(real), self._augment(fake.detach())
         with self._autocast:
-            features = self.networks.trunk(real)
-            self.networks.observe(real, features)
-            real_logits = self.networks.d_head(features).float()
-            with running_statistics_kept(self.networks.trunk):
-                fake_logits = self.networks.discriminate(fake).float()
-        loss = discriminator_loss(real_logits, fake_logits)
+            features = networks.trunk(real)
+            networks.observe(real, features)
+            real_logits = networks.d_head(features).float()
+            with running_statistics_kept(networks.trunk, networks.q):
+                features = networks.trunk(fake)
+                fake_logits = networks.d_head(features).float()
+                posterior = networks.recognise(fake, features).float() if self._scheme == "trunk" else None
+        adversarial = discriminator_loss(self._kind, real_logits, fake_logits)
+        loss, terms = adversarial, {"Loss/D/adv": adversarial}
+        if posterior is not None:
+            nll = code_nll(posterior, latent)
+            loss, terms = adversarial + (self._weights * nll).sum(), terms | self._named(nll)
         torch.autograd.backward(loss)
-        stop_if_not_finite({"Loss/D/adv": loss}, self._d_parameters)
+        stop_if_not_finite(terms, self._d_parameters)
         self.d_optimizer.step()
-        return loss.detach(), _mean_probability(real_logits), _mean_probability(fake_logits)
+        return adversarial.detach(), self._probability(real_logits), self._probability(fake_logits)
 
-    def g_step(self, fake: Tensor, latent: LatentBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Update G and Q head on pictures ``(N, C, H, W)`` that G drew from ``latent``.
+    def g_step(self, fake: Tensor, latent: LatentBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Update G, and Q where it moves with G, on pictures ``(N, C, H, W)`` that G drew from ``latent``.
 
         Returns:
-            G's adversarial loss, L_I of each code in nats, -log Q(c|x) of each code, and D's mean probability
-            of real for these pictures (after D's update, before G's).
+            G's adversarial loss, -log Q(c|x) of each code in nats (zeros where L_I has an update of its own),
+            and D's mean probability of real for these pictures (before G's update).
 
         Raises:
             NonFiniteError: A loss or a gradient is not finite; nothing was updated.
         """
+        networks = self.networks
         self.g_optimizer.zero_grad()
-        kept = running_statistics_kept(self.networks.trunk, self.networks.q)
+        kept = running_statistics_kept(networks.trunk, networks.q)
         with _standing_still(self._d_parameters), kept:
             fake = self._augment(fake)
             with self._autocast:
-                features = self.networks.trunk(fake)
-                fake_logits = self.networks.d_head(features).float()
-                posterior = self.networks.recognise(fake, features).float()
-            adversarial = generator_loss(fake_logits)
-            nll = code_nll(posterior, latent)
-            torch.autograd.backward(adversarial + (self._weights * nll).sum())
-        names = [f"Loss/Q/{name}" for name in latent.spec.code_names]
-        terms = {"Loss/G/adv": adversarial, **dict(zip(names, nll, strict=True))}
+                features = networks.trunk(fake)
+                fake_logits = networks.d_head(features).float()
+                if not self._objective.informs:  # Q looks on: nothing of it reaches G
+                    fake, features = fake.detach(), features.detach()
+                posterior = None if self._scheme == "apart" else networks.recognise(fake, features).float()
+            adversarial = generator_loss(self._kind, fake_logits)
+            terms = {"Loss/G/adv": adversarial}
+            loss, nll = adversarial, torch.zeros_like(self._weights)
+            if posterior is not None:
+                weights = self._weights if self._objective.informs else torch.ones_like(self._weights)
+                nll = code_nll(posterior, latent)
+                terms |= self._named(nll)
+                loss = adversarial + (weights * nll).sum()
+            torch.autograd.backward(loss)
         stop_if_not_finite(terms, self._g_parameters)
         self.g_optimizer.step()
-        self.networks.average_generator()
-        nll = nll.detach()
-        return adversarial.detach(), self._entropies - nll, nll, _mean_probability(fake_logits)
+        return adversarial.detach(), nll.detach(), self._probability(fake_logits)
+
+    def i_step(self, latent: LatentBatch) -> Tensor:
+        """Update G, trunk and Q by L_I alone, on pictures of ``latent``.
+
+        Returns:
+            -log Q(c|x) of each code in nats.
+
+        Raises:
+            NonFiniteError: A loss or a gradient is not finite; nothing was updated.
+        """
+        self.i_optimizer.zero_grad()
+        fake = self._augment(self._draw(latent))
+        with running_statistics_kept(self.networks.trunk, self.networks.q), self._autocast:
+            posterior = self.networks.recognise(fake).float()
+        nll = code_nll(posterior, latent)
+        torch.autograd.backward((self._weights * nll).sum())
+        stop_if_not_finite(self._named(nll), self._i_parameters)
+        self.i_optimizer.step()
+        return nll.detach()
 
     @torch.no_grad()
     def fake_score(self, latent: LatentBatch) -> Tensor:
         """Return D's mean probability of real for pictures of ``latent``, leaving every state as it is."""
         state = self._rng.get_state()
-        with running_statistics_kept(self.networks), self._autocast:
+        devices = [self._rng.device] if self._rng.device.type == "cuda" else []
+        dropout_kept = torch.random.fork_rng(devices)
+        with dropout_kept, running_statistics_kept(self.networks), self._autocast:
             fake = self._augment(self.networks.generator(latent.vector()).float())
-            score = _mean_probability(self.networks.discriminate(fake).float())
+            score = self._probability(self.networks.discriminate(fake).float())
         self._rng.set_state(state)
         return score
 
+    def _draw(self, latent: LatentBatch) -> Tensor:
+        with self._autocast:
+            fake: Tensor = self.networks.generator(latent.vector()).float()
+        return fake
+
     def _augment(self, images: Tensor) -> Tensor:
         return random_view(images, self._view, self._rng)
+
+    def _probability(self, logits: Tensor) -> Tensor:
+        return probability_of_real(self._kind, logits.detach())
+
+    def _named(self, nll: Tensor) -> dict[str, Tensor]:
+        names = [f"Loss/Q/{name}" for name in self._spec.code_names]
+        return dict(zip(names, nll, strict=True))
 
 
 @contextmanager
@@ -213,10 +277,6 @@ def _standing_still(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
 
 def _learning(module: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
-
-
-def _mean_probability(logits: Tensor) -> Tensor:
-    return torch.sigmoid(logits.detach()).mean()
 
 
 def stop_if_not_finite(terms: dict[str, Tensor], parameters: list[nn.Parameter]) -> None:

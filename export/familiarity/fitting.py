@@ -46,10 +46,15 @@ _FALSE_FLAGS: Final = 0.018
 """Share of held-out training pictures beyond the threshold."""
 _LEAST: Final = 0.05
 """Share of held-out pictures below what a part counts at least."""
+_ROUNDING: Final = 1e-5
+"""Of the rows' mean squared length: no variance counts as less."""
 _CHUNK: Final = 1000
 _THRESHOLD: Final = 0.5
 _WEIGHTS: Final = (1.0, 0.5, 1.0)
 """Of the features' part, the maps' and the comparison, each as a part of what held-out pictures reach."""
+_LEAST_SPREAD: Final = (4.0, 4.0, 0.1)
+"""Of each part among held-out pictures: an encoder that has learned nothing yet has less, and rounding would
+be scaled up."""
 _SHARPNESS: Final = 4.0
 
 
@@ -171,13 +176,19 @@ def _fit_gaussians(project: nn.Linear, gaussians: Gaussians, values: Tensor, cat
     covariances = [torch.cov(group.T).reshape(count, count) for group in groups]
     shared = torch.stack(covariances).mean(0)
     floor = 1e-4 * shared.diagonal().mean().clamp(min=1e-12) * torch.eye(count, dtype=torch.double)
+    # Along an axis of hardly any variance float32's own rounding would be scaled up to a distance.
+    least = _ROUNDING * values.square().sum(1).mean().double()
+    log_determinants = torch.zeros(len(groups), dtype=torch.double)
     for k, (group, own) in enumerate(zip(groups, covariances, strict=True)):
         covariance = (1 - _SHRINKAGE) * own + _SHRINKAGE * shared + floor
+        covariance += (least - torch.linalg.eigvalsh(covariance).min()).clamp(min=0) * torch.eye(count)
         inverse = torch.linalg.inv(torch.linalg.cholesky(covariance))
         rows = slice(k * count, (k + 1) * count)
         gaussians.whiten.weight[rows] = inverse.float()
         gaussians.whiten.bias[rows] = -(inverse @ group.mean(0)).float()
-        gaussians.log_determinants[k] = torch.logdet(covariance).float()
+        log_determinants[k] = torch.logdet(covariance)
+    # Only their differences count; what all have in common would take digits from the sum.
+    gaussians.log_determinants.copy_(log_determinants - log_determinants.mean())
 
 
 def _fit_comparison(
@@ -219,7 +230,8 @@ def _join_parts(head: DistanceHead, held: tuple[Tensor, Tensor]) -> None:
     head.least.copy_(parts.quantile(_LEAST, dim=0))
     parts = torch.maximum(parts, head.least)
     middle = parts.quantile(0.5, dim=0)
-    weights = torch.tensor(_WEIGHTS) / (parts.quantile(1 - _FALSE_FLAGS, dim=0) - middle).clamp(min=1e-6)
+    spread = torch.maximum(parts.quantile(1 - _FALSE_FLAGS, dim=0) - middle, torch.tensor(_LEAST_SPREAD))
+    weights = torch.tensor(_WEIGHTS) / spread
     threshold = ((parts - middle) @ weights).quantile(1 - _FALSE_FLAGS)
     head.join.weight.copy_(_SHARPNESS * weights[None])
     head.join.bias.copy_(-_SHARPNESS * (middle @ weights + threshold)[None])

@@ -18,17 +18,17 @@ __all__ = ["DistanceHead", "Taps"]
 class Taps:
     """Where the head looks into the encoder: its last maps ``(N, M)``, and its features ``(N, F)``.
 
-    The encoder here is the trunk where Q shares it, and else Q's first branch.
+    The encoder here is Q's first branch, on the trunk where Q shares that.
     """
 
     def __init__(self, networks: Networks) -> None:
         branch = networks.branches[0]
-        self.encoder = networks.trunk.layers if networks.shares_trunk else branch.layers
+        trunk = networks.trunk.layers if networks.shares_trunk else nn.Sequential()
+        self.encoder = nn.Sequential(*trunk, *branch.layers)
         self.branch = branch
-        self.shares_trunk = networks.shares_trunk
-        maps = torch.zeros(2, *networks.image.shape)
         self.place = 0
         """How many of the encoder's layers come before the one that covers the whole map."""
+        maps = torch.zeros(2, *networks.image.shape)
         with torch.no_grad():
             for index, layer in enumerate(self.encoder):
                 after = layer(maps)
@@ -45,8 +45,7 @@ class Taps:
     def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return maps and features of pictures ``(N, C, H, W)``; networks must be in evaluation mode."""
         maps = self.encoder[: self.place](images)
-        found = self.encoder[self.place :](maps)
-        features = self.branch.layers(found) if self.shares_trunk else found
+        features = self.encoder[self.place :](maps)
         return maps.flatten(1), features.flatten(1)
 
 

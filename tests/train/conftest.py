@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
 
 from infogan_tool.train.config import lay_over, validate_config
 from infogan_tool.train.data import load_images
@@ -13,6 +15,7 @@ from infogan_tool.train.presets import paper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from infogan_tool.train.config import TrainConfig
 
@@ -26,6 +29,19 @@ def _one_thread() -> None:
 def mnist() -> torch.Tensor:
     """A thousand real digits, uint8 (1000, 1, 28, 28)."""
     return load_images("mnist").images[:1000]
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 640 pieces of two photographs."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for number, photograph in enumerate(load_sample_images().images):
+        side = 24
+        for row in range(16):
+            for column in range(20):
+                piece = photograph[row * side :, column * side :][:side, :side]
+                Image.fromarray(piece).save(folder / f"{number}-{row:02d}-{column:02d}.png")
+    return folder
 
 
 @pytest.fixture

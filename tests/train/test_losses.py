@@ -16,6 +16,7 @@ from infogan_tool.train.losses import (
     entropy_vector,
     gaussian_nll,
     generator_loss,
+    probability_of_real,
 )
 from infogan_tool.train.recognition import QPosterior
 
@@ -34,14 +35,35 @@ def test_adversarial_losses_are_bernoulli_likelihoods() -> None:
     real, fake = torch.randn(40, generator=rng) * 3, torch.randn(40, generator=rng) * 3
     ones, zeros = torch.ones(40), torch.zeros(40)
     d_loss = -Bernoulli(logits=real).log_prob(ones).mean() - Bernoulli(logits=fake).log_prob(zeros).mean()
-    torch.testing.assert_close(discriminator_loss(real, fake), d_loss)
-    torch.testing.assert_close(generator_loss(fake), -Bernoulli(logits=fake).log_prob(ones).mean())
+    torch.testing.assert_close(discriminator_loss("bce", real, fake), d_loss)
+    torch.testing.assert_close(generator_loss("bce", fake), -Bernoulli(logits=fake).log_prob(ones).mean())
 
 
-def test_adversarial_losses_stay_finite_at_extreme_logits() -> None:
+@pytest.mark.parametrize("kind", ["bce", "least_squares", "hinge"])
+def test_adversarial_losses_stay_finite_at_extreme_outputs(kind: str) -> None:
     far = torch.tensor([-1e4, 1e4])
-    assert torch.isfinite(discriminator_loss(far, far))
-    assert torch.isfinite(generator_loss(far))
+    assert torch.isfinite(discriminator_loss(kind, far, far))
+    assert torch.isfinite(generator_loss(kind, far))
+    assert 0 <= probability_of_real(kind, far).item() <= 1
+
+
+def test_least_squares_and_hinge_by_hand() -> None:
+    real, fake = torch.tensor([1.0, 0.0, 3.0]), torch.tensor([0.0, 2.0, -3.0])
+    assert discriminator_loss("least_squares", real, fake).item() == pytest.approx(0.5 * (5 / 3 + 13 / 3))
+    assert generator_loss("least_squares", fake).item() == pytest.approx(0.5 * (1 + 1 + 16) / 3)
+    assert discriminator_loss("hinge", real, fake).item() == pytest.approx(1 / 3 + (1 + 3) / 3)
+    assert generator_loss("hinge", fake).item() == pytest.approx(1 / 3)
+    assert probability_of_real("least_squares", real).item() == pytest.approx(2 / 3)
+    assert probability_of_real("hinge", fake).item() == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("kind", ["bce", "least_squares", "hinge"])
+def test_d_and_g_pull_generated_pictures_apart(kind: str) -> None:
+    fake = torch.zeros(3, requires_grad=True)
+    (for_d,) = torch.autograd.grad(discriminator_loss(kind, torch.ones(3), fake), fake)
+    (for_g,) = torch.autograd.grad(generator_loss(kind, fake), fake)
+    assert (for_d * for_g <= 0).all()
+    assert (for_g < 0).all()
 
 
 def test_code_nll_per_code() -> None:

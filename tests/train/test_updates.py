@@ -42,9 +42,10 @@ def real(mnist: Tensor) -> Tensor:
 
 def test_d_step_moves_trunk_and_d_head_only(small: Callable[..., TrainConfig], real: Tensor) -> None:
     updates, rng = make(small())
-    fake = updates.networks.generator(sample_latents(small().latent, 32, rng).vector())
+    latent = sample_latents(small().latent, 32, rng)
+    fake = updates.networks.generator(latent.vector())
     before = snapshot(updates.networks)
-    updates.d_step(real, fake)
+    updates.d_step(real, fake, latent)
     assert moved_parts(updates, before) == {"trunk", "d_head"}
     assert all(p.grad is None for p in updates.networks.generator.parameters())
 
@@ -58,12 +59,61 @@ def test_g_step_moves_generator_and_q_head_only(small: Callable[..., TrainConfig
     assert all(p.requires_grad for p in updates.networks.parameters()), "D must be able to learn again"
 
 
-def test_without_lambda_the_code_terms_move_nothing(small: Callable[..., TrainConfig]) -> None:
-    updates, rng = make(small({"objective": {"lambda_categorical": 0.0, "lambda_continuous": 0.0}}))
-    latent = sample_latents(small().latent, 32, rng)
+def test_without_lambda_q_looks_on_and_g_hears_nothing_of_it(small: Callable[..., TrainConfig]) -> None:
+    silent = {"lambda_categorical": 0.0, "lambda_continuous": 0.0}
+    config = small({"objective": silent})
+    updates, rng = make(config)
+    latent = sample_latents(config.latent, 32, rng)
     before = snapshot(updates.networks)
     updates.g_step(updates.networks.generator(latent.vector()), latent)
-    assert moved_parts(updates, before) == {"generator"}
+    assert moved_parts(updates, before) == {"generator", "q"}
+
+    other, _ = make(config)  # the same weights, but for a Q that reads something else
+    with torch.no_grad():
+        for parameter in other.networks.q.parameters():
+            parameter.add_(0.5)
+    other.g_step(other.networks.generator(latent.vector()), latent)
+    ours, theirs = (u.networks.generator.state_dict() for u in (updates, other))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "d_moves", "g_moves"),
+    [
+        ("trunk", {"trunk", "d_head", "q"}, {"generator"}),
+        ("apart", {"trunk", "d_head"}, {"generator"}),
+    ],
+)
+def test_other_schemes_move_what_they_say(
+    small: Callable[..., TrainConfig], real: Tensor, scheme: str, d_moves: set[str], g_moves: set[str]
+) -> None:
+    updates, rng = make(small({"objective": {"updates": scheme}}))
+    latent = sample_latents(small().latent, 32, rng)
+    before = snapshot(updates.networks)
+    updates.d_step(real, updates.networks.generator(latent.vector()), latent)
+    assert moved_parts(updates, before) == d_moves
+    before = snapshot(updates.networks)
+    updates.g_step(updates.networks.generator(latent.vector()), latent)
+    assert moved_parts(updates, before) == g_moves
+    if scheme == "apart":
+        before = snapshot(updates.networks)
+        updates.i_step(latent)
+        assert moved_parts(updates, before) == {"generator", "trunk", "q"}
+
+
+def test_l_i_reaches_the_trunk_in_d_step_of_that_scheme_alone(
+    small: Callable[..., TrainConfig], real: Tensor
+) -> None:
+    moved = {}
+    for scheme in ("head", "trunk"):
+        for weight in (0.0, 1.0):
+            config = small({"objective": {"updates": scheme, "lambda_categorical": weight}})
+            updates, rng = make(config)
+            latent = sample_latents(config.latent, 32, rng)
+            updates.d_step(real, updates.networks.generator(latent.vector()), latent)
+            moved[scheme, weight] = updates.networks.trunk.layers[0].weight.detach()
+    assert torch.equal(moved["head", 0.0], moved["head", 1.0])
+    assert not torch.equal(moved["trunk", 0.0], moved["trunk", 1.0])
 
 
 def test_running_statistics_are_those_of_real_pictures(
@@ -77,7 +127,7 @@ def test_running_statistics_are_those_of_real_pictures(
     updates.g_step(networks.generator(latent.vector()), latent)
     assert torch.equal(norm.running_mean, before)  # type: ignore[arg-type]
     conv_out = networks.trunk.layers[:3](real)  # Conv, LeakyReLU, Conv: what the first BatchNorm sees
-    updates.d_step(real, networks.generator(latent.vector()))
+    updates.d_step(real, networks.generator(latent.vector()), latent)
     expected = 0.9 * before + 0.1 * conv_out.mean(dim=(0, 2, 3))
     torch.testing.assert_close(norm.running_mean, expected)
     assert norm.track_running_stats
@@ -96,8 +146,17 @@ def test_step_returns_a_scalar_per_name(small: Callable[..., TrainConfig], real:
     assert 0 < record["Scores/fake_before_g"] < 1
 
 
-def test_learns_the_codes_of_its_own_pictures(small: Callable[..., TrainConfig], mnist: Tensor) -> None:
-    config = small({"latent": {"categorical": [3]}, "optimizer": {"g_lr": 5e-3}})
+@pytest.mark.parametrize("scheme", ["head", "trunk", "apart"])
+def test_learns_the_codes_of_its_own_pictures(
+    small: Callable[..., TrainConfig], mnist: Tensor, scheme: str
+) -> None:
+    config = small(
+        {
+            "latent": {"categorical": [3]},
+            "optimizer": {"g_lr": 5e-3, "d_lr": 2e-3 if scheme == "trunk" else 2e-4},
+            "objective": {"updates": scheme},
+        }
+    )
     updates, rng = make(config)
     names = metric_names(config.latent)
     index = names.index("MI/k1")

@@ -14,6 +14,10 @@ from infogan_tool.train.data.imageset import ImageSet, check_wanted
 __all__ = ["load_images", "load_test_images"]
 
 
+_RENDERINGS = ("faces", "chairs")
+"""Data sets of the paper that nobody may hand on, or that are nowhere to be had in a usual form."""
+
+
 def load_images(
     source: str,
     *,
@@ -88,6 +92,11 @@ def _find_folder(source: str) -> Path:
         found, is_folder = bool(source) and folder.exists(), folder.is_dir()
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder to expand ~ to
         raise DataError(f"{shown} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not found and source in _RENDERINGS:
+        raise DataError(
+            f"the pictures of preset {source} cannot be downloaded: "
+            "--data takes a folder of your own renderings"
+        )
     if not found:
         near = did_you_mean(source.lower().replace("_", "-"), BUILTIN_NAMES)
         raise DataError(f"'{shown}' is neither a built-in data set{near} nor {FOLDER_KINDS}")

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import torch
-from PIL import Image, UnidentifiedImageError
 
 from infogan_tool.runtime.contract import ImageSpec
 from infogan_tool.runtime.device import default_threads
 from infogan_tool.runtime.errors import DataError, PictureError
 from infogan_tool.runtime.files import open_regular, printable
-from infogan_tool.runtime.images import FORMATS, read_picture
+from infogan_tool.runtime.images import read_picture
+from infogan_tool.runtime.picture_files import open_header
 from infogan_tool.train.data.imageset import MAX_SIZE, check_fits
 
 if TYPE_CHECKING:
@@ -84,12 +84,10 @@ def _check_size(path: Path, width: int, height: int, first: Path, expected: int)
 def _read_header(path: Path) -> tuple[tuple[int, int], bool]:
     shown = printable(path)
     try:
-        with open_regular(path) as file, Image.open(file, formats=FORMATS) as picture:
+        with open_regular(path) as file, open_header(file) as picture:
             return picture.size, picture.mode in _GREY_MODES or picture.mode.startswith("I;")
-    except UnidentifiedImageError as error:
-        raise DataError(f"{shown} is not a picture of a known format ({', '.join(FORMATS)})") from error
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{shown} has too many pixels") from error
+    except PictureError as error:
+        raise DataError(f"{shown} is {error}") from error
     except OSError as error:
         raise DataError(f"{shown} cannot be read: {error.strerror or printable(error)}") from error
     except Exception as error:  # readers raise whatever a damaged file leads them to

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from infogan_tool.train.posterior.matching import DeformableMatcher
 from infogan_tool.train.stage import Session, Stage
+from infogan_tool.train.updates import stop_if_not_finite
 
 if TYPE_CHECKING:
     from infogan_tool.train.config import NeighboursConfig, TrainConfig
@@ -38,7 +39,9 @@ class NeighboursStage(Stage):
         total = len(session.images)
         self._candidates = min(self._config.candidates, total - 1)
         self._count = min(self._config.count, self._candidates)
-        self._features = principal_directions(self._encode(), self._config.dimensions)
+        features = self._encode()
+        stop_if_not_finite({"Neighbours/features": features.abs().max()}, [])  # a maximum keeps NaN
+        self._features = principal_directions(features, self._config.dimensions)
         pairs = _PAIRS_GPU if session.device.type == "cuda" else _PAIRS_CPU
         self._at_a_time = max(1, pairs // self._candidates)
         self._matcher = DeformableMatcher(

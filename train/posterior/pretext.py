@@ -9,18 +9,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infogan_tool.train.augment import random_view
-from infogan_tool.train.posterior.steps import CycledAdam
-from infogan_tool.train.stage import Session, Stage, whole_batches
+from infogan_tool.train.posterior.steps import CycledAdam, LearningStage
 
 if TYPE_CHECKING:
     from infogan_tool.train.config import PretextConfig, TrainConfig
+    from infogan_tool.train.stage import Session
 
 __all__ = ["PretextStage", "contrastive_loss"]
 
 _PROJECTION: Final = 64
 
 
-class PretextStage(Stage):
+class PretextStage(LearningStage):
     """NT-Xent on the encoder's features through a projection head that is thrown away afterwards."""
 
     name = "pretext"
@@ -44,15 +44,9 @@ class PretextStage(Stage):
         self._adam = CycledAdam(parameters, config.learning_rate, steps, session.config.precision)
 
     @classmethod
-    def batch_size_of(cls, config: TrainConfig) -> int:
-        """Return the posterior stages' batch size."""
-        assert config.posterior is not None
-        return config.posterior.batch_size
-
-    @classmethod
-    def count_steps(cls, config: TrainConfig, count: int) -> int:
-        """Return the stage's epochs in steps."""
-        return round(_config(config).epochs * whole_batches(count, cls.batch_size_of(config)))
+    def epochs_of(cls, config: TrainConfig) -> float:
+        """Return the config's passes."""
+        return _config(config).epochs
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:

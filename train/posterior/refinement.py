@@ -11,18 +11,18 @@ from torch.nn import functional as F
 from infogan_tool.train.augment import random_view
 from infogan_tool.train.averaging import average_into, averaged_copy
 from infogan_tool.train.posterior.grouping import GROUPS
-from infogan_tool.train.posterior.steps import CycledAdam
-from infogan_tool.train.stage import Session, Stage, whole_batches
+from infogan_tool.train.posterior.steps import CycledAdam, LearningStage
 
 if TYPE_CHECKING:
     from infogan_tool.train.config import RefinementConfig, TrainConfig
+    from infogan_tool.train.stage import Session
 
 __all__ = ["RefinementStage", "view_information"]
 
 _LEAST: Final = 1e-8
 
 
-class RefinementStage(Stage):
+class RefinementStage(LearningStage):
     """The mutual information between the categories of two weak views rises, from the groups on.
 
     The groups alone would be learned with their errors, and the information alone would drift: together the
@@ -41,15 +41,9 @@ class RefinementStage(Stage):
         self._average = averaged_copy(self._branch)
 
     @classmethod
-    def batch_size_of(cls, config: TrainConfig) -> int:
-        """Return the posterior stages' batch size."""
-        assert config.posterior is not None
-        return config.posterior.batch_size
-
-    @classmethod
-    def count_steps(cls, config: TrainConfig, count: int) -> int:
-        """Return the stage's epochs in steps."""
-        return round(_config(config).epochs * whole_batches(count, cls.batch_size_of(config)))
+    def epochs_of(cls, config: TrainConfig) -> float:
+        """Return the config's passes."""
+        return _config(config).epochs
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:

@@ -1,23 +1,47 @@
-"""What the posterior's stages share: one update of AdamW on a one-cycle learning rate."""
+"""What the posterior's stages that learn share: their length, and AdamW on a one-cycle learning rate."""
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import nn
 
+from infogan_tool.train.stage import Stage, whole_batches
 from infogan_tool.train.updates import stop_if_not_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["CycledAdam"]
+    from infogan_tool.train.config import TrainConfig
+
+__all__ = ["CycledAdam", "LearningStage"]
 
 _WARM: Final = 0.1
 _LEAST: Final = 0.02
 """The rate rises over the first tenth of the steps, from a fiftieth, and falls as a cosine to 0."""
+
+
+class LearningStage(Stage):
+    """A stage of the posterior that learns on batches for some epochs."""
+
+    @classmethod
+    @abstractmethod
+    def epochs_of(cls, config: TrainConfig) -> float:
+        """Return the passes over the data."""
+
+    @classmethod
+    def batch_size_of(cls, config: TrainConfig) -> int:
+        """Return the posterior stages' batch size."""
+        assert config.posterior is not None
+        return config.posterior.batch_size
+
+    @classmethod
+    def count_steps(cls, config: TrainConfig, count: int) -> int:
+        """Return the stage's epochs in steps."""
+        return round(cls.epochs_of(config) * whole_batches(count, cls.batch_size_of(config)))
 
 
 class CycledAdam:

@@ -1,0 +1,40 @@
+"""Every preset as it is, 200 steps of it, by the commands that a user types; `make test-presets`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from infogan_tool.train.presets import PRESETS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+OTHERS_PICTURES = ("svhn", "celeba", "faces", "chairs")
+"""Presets whose pictures are not at hand everywhere."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_as_it_is(name: str, photographs: Path, tmp_path: Path, spawn: Callable[..., Any]) -> None:
+    data = ("--data", photographs) if name in OTHERS_PICTURES else ()
+    steps = ("train", "--preset", name, "--steps", "200", *data, "--out", tmp_path / "run")
+    for arguments in (
+        steps,
+        ("export", tmp_path / "run", "--out", tmp_path / "bundle"),
+        ("generate", "-b", tmp_path / "bundle", "-n", "16", "--out", tmp_path / "made"),
+    ):
+        done = spawn(*arguments, timeout=3000)
+        assert done.code == 0, done.err
+    made = sorted((tmp_path / "made").glob("*.png"))
+    assert len(made) == 16
+    pictures = []
+    for path in made:
+        with Image.open(path) as picture:
+            pictures.append(np.asarray(picture, dtype=np.float64))
+    assert np.std(pictures, axis=0).mean() > 1, "sixteen latents drew the same picture"

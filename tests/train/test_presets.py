@@ -1,0 +1,113 @@
+"""Every preset, small, through the same commands: train on real pictures, go on, export, draw, encode."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from infogan_tool.cli.app import app
+from infogan_tool.cli.train import _PRESET_HELP
+from infogan_tool.export.familiarity import fitting
+from infogan_tool.train.config import lay_over
+from infogan_tool.train.presets import DEFAULT_PRESET, PRESETS, resolve_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SMALL: dict[str, Any] = {
+    "networks": {"base_width": 4, "full_width": 16, "q_width": 8, "q_features": 8},
+    "schedule": {"batch_size": 16, "steps": 6, "log_every": 2},
+}
+POSTERIOR: dict[str, Any] = {
+    "batch_size": 64,
+    "pretext": {"epochs": 0.2},
+    "neighbours": {"candidates": 8, "dimensions": 8},
+    "grouping": {"clusters": 20, "directions": 8, "tries": 1},
+    "refinement": {"epochs": 0.2},
+}
+
+
+def small_config(name: str, path: Path) -> Path:
+    values = lay_over(SMALL, {"posterior": POSTERIOR}) if PRESETS[name]()["posterior"] else SMALL
+    if PRESETS[name]()["consolidation"]:
+        values = lay_over(values, {"consolidation": {"steps": 3}})
+    path.write_text(json.dumps(values))
+    return path
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_trains_resumes_exports_draws_and_encodes(
+    name: str, photographs: Path, tmp_path: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "_FITTED", 400)
+    monkeypatch.setattr(fitting, "_HELD_OUT", 100)
+    config = small_config(name, tmp_path / "config.json")
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    own_size = resolve_config(preset=name).data.size
+    size = () if own_size else ("--size", "28")
+    arguments = ("--preset", name, "--config", config, "--data", photographs, *size, "--threads", "1")
+    done = cli("train", *arguments, "--out", run)
+    assert done.code == 0, done.err
+    assert cli("train", "--resume", run, "--steps", "9").code == (1 if name == "mnist" else 0)
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(v) for record in records for v in record.values() if isinstance(v, float))
+    assert len(list((run / "samples").iterdir())) >= 2
+
+    done = cli("export", run, "--out", bundle)
+    assert done.code == 0, done.err
+    metadata = json.loads((bundle / "metadata.json").read_text())
+    spec, image = resolve_config(preset=name).latent, metadata["image"]
+    assert metadata["latent"] == spec.to_dict()
+    assert metadata["training"]["preset"] == name
+    assert image["size"] == (own_size or 28)
+
+    assert cli("generate", "-b", bundle, "-n", "3", "--out", tmp_path / "made").code == 0
+    drawn = sorted((tmp_path / "made").glob("*.png"))
+    for path in drawn:
+        with Image.open(path) as picture:
+            assert picture.size == (image["size"], image["size"])
+            assert len(picture.getbands()) == image["channels"]
+    done = cli("encode", *drawn, "-b", bundle, "--json")
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert len(drawn) == len(rows) == 3
+    for row in rows:
+        assert [len(code["probabilities"]) for code in row["categories"]] == list(spec.categorical)
+        assert len(row["styles"]) == spec.continuous
+
+
+def test_presets_in_the_help_are_all_there_are() -> None:
+    told = _PRESET_HELP.split(": ", 1)[1].rstrip(".").replace(" or ", ", ").replace(" (default)", "")
+    assert list(PRESETS) == told.split(", ")
+    assert told.startswith(DEFAULT_PRESET)
+    assert "faces" in CliRunner().invoke(app, ["train", "--help"]).output
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_says_its_own_name(name: str) -> None:
+    assert PRESETS[name]()["preset"] == name
+    assert resolve_config(preset=name).preset == name
+
+
+@pytest.mark.parametrize("name", ["faces", "chairs"])
+def test_preset_without_pictures_says_so(name: str, cli: Callable[..., Any], tmp_path: Path) -> None:
+    done = cli("train", "--preset", name, "--out", tmp_path / "run")
+    assert done.code == 1
+    assert "--data takes a folder of your own" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_gan_is_paper_but_for_lambda() -> None:
+    gan, paper = (resolve_config(preset=name).to_dict() for name in ("gan", "paper"))
+    for config in (gan, paper):
+        for key in ("lambda_categorical", "lambda_continuous"):
+            del config["objective"][key]
+        del config["preset"]
+    assert gan == paper
