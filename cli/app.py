@@ -16,6 +16,7 @@ from infogan_tool.cli.explore import explore
 from infogan_tool.cli.export import export
 from infogan_tool.cli.generate import generate
 from infogan_tool.cli.info import info
+from infogan_tool.cli.report import report
 from infogan_tool.cli.root_help import RootHelp
 from infogan_tool.cli.sweep import sweep
 from infogan_tool.cli.train import train
@@ -50,6 +51,7 @@ app.command(rich_help_panel=_USE)(generate)
 app.command(rich_help_panel=_USE)(traverse)
 app.command(rich_help_panel=_USE)(explore)
 app.command(rich_help_panel=_USE)(evaluate)
+app.command(rich_help_panel=_USE)(report)
 app.command(rich_help_panel=_USE)(info)
 app.command(rich_help_panel=_USE)(doctor)
 

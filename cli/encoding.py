@@ -86,6 +86,7 @@ def encode_few(
 ) -> int:
     """Encode some chunks in this process, one after the other; return the exit code."""
     from infogan_tool.cli.encode_show import ErrorList, Printer, ShownInput, open_format
+    from infogan_tool.runtime.bulk.deadline import read_in_time
     from infogan_tool.runtime.bulk.decoding import decode
     from infogan_tool.runtime.bulk.encoded import encode_chunk
 
@@ -98,7 +99,7 @@ def encode_few(
     content = [made.head()] if made else []
     done = failed = 0
     for chunk in chunks:
-        decoded = decode(chunk.names, chunk.sources(), bundle.image, raw=options.raw)
+        decoded = decode(chunk.names, chunk.sources(), bundle.image, raw=options.raw, read=read_in_time)
         errors.take(chunk, decoded.failures)
         encoded = encode_chunk(bundle, chunk, decoded)
         if printer:

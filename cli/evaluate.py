@@ -70,6 +70,6 @@ def evaluate(
     if as_json:
         output.emit(json.dumps(report.to_dict(), indent=2, allow_nan=False))
         return
-    from infogan_tool.cli.report import show_report
+    from infogan_tool.cli.evaluation_text import show_report
 
     output.emit(show_report(report))

@@ -30,6 +30,10 @@ PIPE_CLOSED: Final = 141
 
 _TRACEBACK: Final = "INFOGAN_TOOL_TRACEBACK"
 
+_OUT_OF_MEMORY: Final = ("DefaultCPUAllocator: can't allocate memory", "OutOfMemoryError")
+"""How torch says it, whose errors are RuntimeErrors."""
+_SIGN_WITHIN: Final = 300
+
 
 def exit_code(error: BaseException) -> int:
     """Say on standard error what happened, in one line, and return the exit code."""
@@ -59,7 +63,7 @@ def _judge(error: BaseException) -> tuple[int, str]:  # noqa: PLR0911 - a table
         return USAGE, f"error: {_usage(error)}"
     if isinstance(error, OSError):
         return FAILED, f"error: {_system(error)}"
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or any(sign in repr(error)[:_SIGN_WITHIN] for sign in _OUT_OF_MEMORY):
         return FAILED, "error: out of memory"
     hint = "" if os.environ.get(_TRACEBACK) else f" ({_TRACEBACK}=1 shows the traceback)"
     return FAILED, f"internal error: {type(error).__name__}: {error}{hint}"

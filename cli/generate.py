@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["generate"]
 
 _CODES_FILE: Final = "codes.jsonl"
+_LISTED: Final = re.compile(rb'\{"file": "(\d{5,18}\.png)"')
+"""How a line of the list begins."""
 _OTHER_PICTURES: Final = (".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 
@@ -83,6 +86,7 @@ def generate(
     else:
         opened.sample(0, seed, **held)  # refuses a code that is not there before a folder is made
         out.mkdir(parents=True, exist_ok=True)
+        _remove_listed(out)
         _write_folder(opened, out, count=count, seed=seed, held=held, scale=scale or 1)
         output.note(f"wrote {output.plural(count, 'picture')} of seed {seed} and {_CODES_FILE} to {out}")
     if opened.fallback:
@@ -96,6 +100,26 @@ def _check_folder(out: Path, *, force: bool) -> None:
         raise OutputExistsError(out, "it is not a folder; name another")
     if out.is_dir() and any(out.iterdir()) and not force:
         raise OutputExistsError(out, "use --force to write into it, or name another")
+
+
+def _remove_listed(out: Path) -> None:
+    """Remove the pictures that an earlier list names, and before them the list: with one a folder is whole.
+
+    What no list names is not known to be ours, and stays.
+    """
+    from infogan_tool.runtime.files import open_regular
+
+    try:
+        with open_regular(out / _CODES_FILE) as codes:
+            found = [_LISTED.match(line) for line in iter(lambda: codes.readline(1 << 16), b"")]
+    except FileNotFoundError:
+        return
+    except ValueError as error:
+        raise OutputExistsError(out / _CODES_FILE, "it is not a file, so it is not replaced") from error
+    (out / _CODES_FILE).unlink()
+    for match in found:
+        if match:
+            (out / match[1].decode()).unlink(missing_ok=True)
 
 
 def _write_folder(

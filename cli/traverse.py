@@ -1,4 +1,4 @@
-"""``infogan-tool traverse``: what one code does, on one sheet."""
+"""``infogan-tool traverse``: what one code does, on one sheet or as an animation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from infogan_tool.cli import output
+from infogan_tool.cli.moving import ANIMATION_STEPS, check_animation, write_animation
 from infogan_tool.cli.options import (
     BundleOption,
     DeviceOption,
@@ -31,7 +32,14 @@ def traverse(
     code: Annotated[
         str, typer.Option("--code", "-c", metavar="CODE", help="The code that varies: c1, k1, ...")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.png", help="The sheet.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE.png", help="The sheet.", show_default=False),
+    ] = None,
+    animate: Annotated[
+        Path | None,
+        typer.Option("--animate", metavar="FILE", help="An animation: .gif or .webp.", show_default=False),
+    ] = None,
     low: Annotated[
         float | None,
         typer.Option(
@@ -50,7 +58,7 @@ def traverse(
             "--steps",
             min=1,
             max=1000,
-            help=f"Columns of a continuous code (default {_STEPS}).",
+            help=f"Columns of a continuous code (default {_STEPS}; {ANIMATION_STEPS} for an animation).",
             show_default=False,
         ),
     ] = None,
@@ -66,12 +74,12 @@ def traverse(
     A categorical code (k1, ...): a column for each category, a row for each noise.
     Training draws continuous codes from -1 to 1.
 
-    Example:
+    Examples:
       infogan-tool traverse --code c1 --out c1.png
+
+      infogan-tool traverse --code c1 --animate c1.gif
     """
-    if out.suffix.lower() != ".png":
-        raise UsageError(f"--out {out}: a sheet is a .png file")
-    output.check_target(out, force=force)
+    _check_targets(out, animate, steps, force=force)
     from infogan_tool.runtime import load_bundle
 
     opened = load_bundle(bundle, device=device)
@@ -79,18 +87,40 @@ def traverse(
         raise LatentError(f"there is no code '{code}'{did_you_mean(code, opened.latent.code_names)}")
     if code in opened.latent.categorical_names and (low, high, steps) != (None, None, None):
         raise UsageError(f"--from, --to and --steps are for continuous codes; {code} shows all categories")
-    plan = opened.traverse(
-        code,
-        seed=seed,
-        low=_LOW if low is None else low,
-        high=_HIGH if high is None else high,
-        steps=steps or _STEPS,
-    )
-    check_sheet(opened, len(plan.latents), scale)
-    write_sheet(opened, plan.latents, plan.columns, out, scale)
+
+    def laid_out(default_steps: int) -> "Traversal":
+        return opened.traverse(
+            code,
+            seed=seed,
+            low=_LOW if low is None else low,
+            high=_HIGH if high is None else high,
+            steps=steps or default_steps,
+        )
+
+    sheet = laid_out(_STEPS) if out is not None else None
+    if sheet is not None:
+        check_sheet(opened, len(sheet.latents), scale)
+    if animate is not None:
+        frames = write_animation(opened, laid_out(ANIMATION_STEPS), animate, scale)
+        output.note(f"wrote {animate}: {frames}")
+    if sheet is not None and out is not None:
+        write_sheet(opened, sheet.latents, sheet.columns, out, scale)
+        output.note(f"wrote {out}: {_describe(sheet, opened.metadata)}")
     if opened.fallback:
         output.note(opened.fallback)
-    output.note(f"wrote {out}: {_describe(plan, opened.metadata)}")
+
+
+def _check_targets(out: Path | None, animate: Path | None, steps: int | None, *, force: bool) -> None:
+    if out is None and animate is None:
+        raise UsageError(
+            "name what to write: a sheet with --out FILE.png, an animation with --animate FILE.gif"
+        )
+    if out is not None:
+        if out.suffix.lower() != ".png":
+            raise UsageError(f"--out {out}: a sheet is a .png file")
+        output.check_target(out, force=force)
+    if animate is not None:
+        check_animation(animate, steps, force=force)
 
 
 def _describe(plan: "Traversal", metadata: "BundleMetadata") -> str:

@@ -1,20 +1,30 @@
-"""A folder of several files is written aside and renamed, so that a reader sees all of it or nothing."""
+"""A folder of several files is written aside and renamed, so that a reader sees all of it or nothing.
+
+While a folder ``out`` is written there are beside it ``.out.lock``, which keeps other writers off, and
+``.out.TOKEN.partial``. Where ``out`` is there already, the two change places in one step. Where the file
+system cannot do that, ``out`` is ``.out.TOKEN.old`` for a moment. What a killed writer left of these the next
+one removes, or puts back.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import secrets
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infogan_tool.export.exchange import exchange
 from infogan_tool.runtime.contract import METADATA_FILE
 from infogan_tool.runtime.errors import OutputExistsError
-from infogan_tool.runtime.files import write_aside
+from infogan_tool.runtime.files import sync_folder, write_aside
+from infogan_tool.runtime.locks import only_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from infogan_tool.runtime.contract import BundleMetadata
 
@@ -45,27 +55,80 @@ def refuse_taken(out: Path, *, force: bool, mark: str = METADATA_FILE, kind: str
 def written_aside(
     out: Path, *, force: bool, mark: str = METADATA_FILE, kind: str = "a bundle"
 ) -> Iterator[Path]:
-    """Give a folder beside ``out`` to fill; rename it to ``out`` when the block ends well, else remove it.
+    """Give a folder beside ``out`` to fill; put it at ``out`` when the block ends well, else remove it.
 
-    Arguments and errors are those of :func:`refuse_taken`.
+    Arguments are those of :func:`refuse_taken`.
+
+    Raises:
+        OutputExistsError: As in :func:`refuse_taken`, before the block and again after it.
+        InUseError: Another process writes ``out``.
+        OSError: It cannot be written.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
+    refuse_taken(out, force=force, mark=mark, kind=kind)
+    target = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a link, which is to be replaced
+    missing = [folder for folder in target.parents if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with only_writer(target.with_name(f".{target.name}.lock"), str(out)) as alone:
+            if alone:
+                _tidy(target)
+                refuse_taken(out, force=force, mark=mark, kind=kind)
+            with _aside(target) as (aside, old):
+                yield aside
+                refuse_taken(out, force=force, mark=mark, kind=kind)
+                _put(aside, target, old)
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # it was not made, or is no longer empty
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def _aside(target: Path) -> Iterator[tuple[Path, Path]]:
+    """Give a new folder beside ``target`` and a free name, and remove what is at either in the end."""
     token = secrets.token_hex(4)
-    aside, old = (out.with_name(f".{out.name}.{token}.{what}") for what in ("partial", "old"))
+    aside, old = (target.with_name(f".{target.name}.{token}.{what}") for what in ("partial", "old"))
     aside.mkdir()
     try:
-        yield aside
-        refuse_taken(out, force=force, mark=mark, kind=kind)
-        if out.exists():
-            out.rename(old)
-        aside.rename(out)
-    except BaseException:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        raise
+        yield aside, old
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(aside)
+        if os.path.lexists(target):
+            _remove(old)
+
+
+def _put(aside: Path, target: Path, old: Path) -> None:
+    """Put ``aside`` at ``target``; what was there is at ``aside`` or ``old`` then."""
+    sync_folder(aside)
+    if not os.path.lexists(target):
+        aside.rename(target)
+    elif not exchange(aside, target):
+        target.rename(old)
+        try:
+            aside.rename(target)
+        except BaseException:
+            old.rename(target)
+            raise
+    sync_folder(target.parent)
+
+
+def _tidy(target: Path) -> None:
+    """Mend what killed writers of ``target`` left; the caller is the only one."""
+    name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.(partial|old)")
+    left = [path for path in target.parent.iterdir() if name.fullmatch(path.name)]
+    olds = sorted((path for path in left if path.suffix == ".old"), key=lambda path: path.lstat().st_mtime_ns)
+    if olds and not os.path.lexists(target):  # killed between the two renames
+        olds[-1].rename(target)
+    for path in left:
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def write_metadata(folder: Path, metadata: BundleMetadata) -> None:

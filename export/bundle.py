@@ -78,6 +78,7 @@ def export_run(run_path: Path, out: Path, *, force: bool = False) -> ExportOutco
         RunError: The run or its checkpoint cannot be used.
         ParityError: A graph computes something else than torch.
         OutputExistsError: ``out`` is there.
+        InUseError: Another process writes ``out``.
         OSError: The bundle cannot be written.
     """
     refuse_taken(out, force=force)
@@ -111,7 +112,15 @@ def export_networks(
         data: What was trained on: to find what the codes mean, and to tell pictures of another kind. None, or
             pictures that are not there any more: the codes stay without names and the bundle cannot tell.
     """
-    refuse_taken(out, force=force)
+    with written_aside(out, force=force) as folder:  # from here on no other export writes to it
+        metadata, differences, label_note = _write(networks, folder, training, data)
+    return ExportOutcome(path=out, metadata=metadata, differences=differences, label_note=label_note)
+
+
+def _write(
+    networks: Networks, folder: Path, training: dict[str, Any], data: DataConfig | None
+) -> tuple[BundleMetadata, list[Difference], str]:
+    """Fill the folder of a bundle; return its metadata, every comparison, and why codes have no names."""
     networks.eval()
     pictures, label_note = _real_pictures(data, networks.image)
     fitted = (
@@ -154,14 +163,13 @@ def export_networks(
         parity=_parity_record(differences),
         familiarity=familiarity,
     )
-    with written_aside(out, force=force) as folder:
-        for name, content in contents.items():
-            write_aside(folder / name, content)
+    for name, content in contents.items():
+        write_aside(folder / name, content)
+    write_metadata(folder, metadata)
+    if pictures:
+        metadata, label_note = describe_codes(folder, metadata, pictures)
         write_metadata(folder, metadata)
-        if pictures:
-            metadata, label_note = describe_codes(folder, metadata, pictures)
-            write_metadata(folder, metadata)
-    return ExportOutcome(path=out, metadata=metadata, differences=differences, label_note=label_note)
+    return metadata, differences, label_note
 
 
 def _data_name(training: dict[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import onnx
 
-from infogan_tool.export.aside import refuse_taken, write_metadata, written_aside
+from infogan_tool.export.aside import write_metadata, written_aside
 from infogan_tool.export.precision_drift import Drift, measure_drift
 from infogan_tool.export.precision_graphs import to_fp16, to_int8
 from infogan_tool.runtime.bundle import load_bundle
@@ -80,20 +80,19 @@ def reduce_precision(
         UsageError: ``bundle`` is of reduced precision already.
         PrecisionError: The encoder loses more than a tenth of a point of accuracy, or where there are no
             labels of agreement with float32. Nothing was written.
-        BundleError, DataError, OutputExistsError, OSError: As in opening, loading and writing.
+        BundleError, DataError, OutputExistsError, InUseError, OSError: As in opening, loading and writing.
     """
     if bundle.metadata.precision != "fp32":
         had = bundle.metadata.precision
         raise UsageError(f"{bundle.path} is in {had} already: name the bundle in fp32 that it is made of")
-    refuse_taken(out, force=force)
-    progress(f"loading {source}")
-    size, channels = bundle.image.size, bundle.image.channels
-    train = load_images(source, size=size, channels=channels)
-    test = load_test_images(source, size=size, channels=channels)
-    before = {file: (bundle.path / file).read_bytes() for file in GRAPH_FILES}
-    progress(f"writing the graphs in {precision}")
-    metadata, contents = _convert(bundle, before, precision, train)
-    with written_aside(out, force=force) as folder:
+    with written_aside(out, force=force) as folder:  # from here on no other export writes to it
+        progress(f"loading {source}")
+        size, channels = bundle.image.size, bundle.image.channels
+        train = load_images(source, size=size, channels=channels)
+        test = load_test_images(source, size=size, channels=channels)
+        before = {file: (bundle.path / file).read_bytes() for file in GRAPH_FILES}
+        progress(f"writing the graphs in {precision}")
+        metadata, contents = _convert(bundle, before, precision, train)
         for name, content in contents.items():
             write_aside(folder / name, content)
         write_metadata(folder, metadata)

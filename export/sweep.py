@@ -178,13 +178,15 @@ def _command(out: Path, seed: int, arguments: Sequence[str], threads: int) -> li
         out / f"seed-{seed}",
         [sys.executable, "-m", "infogan_tool", "train", "--threads", str(threads)],
     )
-    if (run / "checkpoints" / "last.safetensors").exists():
+    if (run / "config.json").exists():
         return [] if _is_done(run) else [*tool, "--resume", str(run)]
     return [*tool, *arguments, "--seed", str(seed), "--out", str(run)]
 
 
 def _is_done(run: Path) -> bool:
     folder = RunFolder.open(run)
+    if not folder.has_checkpoint():
+        return False
     data = folder.read_info().get("data", {})
     done = read_checkpoint(folder.last_checkpoint).header.step
     return done >= total_steps(folder.read_config(), int(data["images"]))

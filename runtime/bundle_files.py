@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infogan_tool.runtime.contract import BundleMetadata
-    from infogan_tool.runtime.session import GraphSession, TensorInfo
+    from infogan_tool.runtime.graph_scan import Scanned, TensorInfo
+    from infogan_tool.runtime.session import GraphSession
 
 __all__ = ["check_graph", "read_graph"]
 
@@ -56,19 +57,19 @@ def read_graph(folder: Path, file: str, metadata: BundleMetadata) -> bytes:
     return content
 
 
-def check_graph(session: GraphSession, metadata: BundleMetadata, path: Path) -> None:
-    """Hold an opened graph against the metadata and the contract.
+def check_graph(graph: Scanned | GraphSession, metadata: BundleMetadata, path: Path) -> None:
+    """Hold what a graph says of itself against the metadata and the contract.
 
     Raises:
         BundleError: It is of another bundle, or its inputs and outputs are not those of the contract.
     """
-    said = session.metadata.get(PROP_BUNDLE_ID)
+    said = graph.metadata.get(PROP_BUNDLE_ID)
     if said != metadata.bundle_id:
         raise BundleError(
             f"{path} is of bundle {said} and metadata.json of {metadata.bundle_id}: the files of two "
             "bundles are mixed; export again"
         )
-    schema = session.metadata.get(PROP_SCHEMA_VERSION)
+    schema = graph.metadata.get(PROP_SCHEMA_VERSION)
     if schema != str(metadata.schema_version):
         raise BundleError(f"{path} has schema {schema} and metadata.json {metadata.schema_version}")
     if path.name == GENERATOR_FILE:
@@ -76,8 +77,8 @@ def check_graph(session: GraphSession, metadata: BundleMetadata, path: Path) -> 
     else:
         inputs = encoder_inputs(metadata.image)
         outputs = encoder_outputs(metadata.latent, distance=metadata.familiarity is not None)
-    _check_tensors(f"{path}: input", session.inputs, inputs)
-    _check_tensors(f"{path}: output", session.outputs, outputs)
+    _check_tensors(f"{path}: input", graph.inputs, inputs)
+    _check_tensors(f"{path}: output", graph.outputs, outputs)
 
 
 def _check_tensors(what: str, found: dict[str, TensorInfo], expected: dict[str, tuple[int, ...]]) -> None:

@@ -12,12 +12,11 @@ docs/bundle.md describes the format for readers in other languages.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from infogan_tool.runtime.errors import BundleError, LatentError
-from infogan_tool.runtime.fields import Fields, checked_text, refuse_constant
+from infogan_tool.runtime.fields import Fields, checked_text, parse_json
 from infogan_tool.runtime.files import read_limited
 from infogan_tool.runtime.image_spec import ImageSpec, Preparation
 from infogan_tool.runtime.latent import LatentSpec
@@ -236,8 +235,8 @@ def read_metadata(folder: Path) -> BundleMetadata:
     except ValueError as error:
         raise BundleError(str(error)) from error
     try:
-        data = json.loads(content, parse_constant=refuse_constant)
-    except (ValueError, RecursionError) as error:
+        data = parse_json(content)
+    except ValueError as error:
         raise BundleError(f"{path} is not JSON: {error}") from error
     try:
         return BundleMetadata.from_dict(data)

@@ -16,6 +16,7 @@ line ends with. Each is also the builtin a Python caller would expect.
     ├── ParityError (ArithmeticError)       1  an exported graph that computes something else
     ├── PrecisionError (ArithmeticError)    1  a reduced precision that costs accuracy
     ├── OutputExistsError (FileExistsError) 1  an output that is already there
+    ├── InUseError (RuntimeError)           1  an output that another process is writing
     ├── MissingToolError (RuntimeError)     1  another program that is not installed or does not do its part
     └── MissingExtraError (ImportError)     1  an optional part that is not installed
 
@@ -35,6 +36,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DeviceError",
+    "InUseError",
     "InfoganError",
     "LatentError",
     "MissingExtraError",
@@ -115,6 +117,16 @@ class OutputExistsError(InfoganError, FileExistsError):
 
     def __init__(self, path: object, remedy: str = "use --force to replace it, or name another") -> None:
         super().__init__(f"{path} is already there: {remedy}")
+
+
+class InUseError(InfoganError, RuntimeError):
+    """An output that another process is writing; nothing was touched."""
+
+    def __init__(self, what: str, holder: str) -> None:
+        by = f" ({holder})" if holder else ""
+        super().__init__(
+            f"{what} is being written by another infogan-tool{by}: wait for it, or stop it first"
+        )
 
 
 class MissingToolError(InfoganError, RuntimeError):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from infogan_tool.runtime.errors import BundleError
 
-__all__ = ["Fields", "checked_text", "refuse_constant"]
+__all__ = ["Fields", "checked_text", "parse_json", "refuse_constant", "refuse_deep"]
 
 _MAX_TEXT: Final = 500
 _MAX_NUMBER: Final = 1e6
+_MAX_DEPTH: Final = 64
+_TOO_DEEP: Final = "it is nested too deep"
 
 
 class Fields:
@@ -66,6 +69,40 @@ class Fields:
         if not isinstance(value, dict):
             raise BundleError(f"metadata '{self.name(key)}' must be a table")
         return value
+
+
+def parse_json(content: bytes) -> object:
+    """Return what JSON says.
+
+    Raises:
+        ValueError: It is not JSON, has NaN or an infinity, which Python's reader would take, or is nested so
+            deep that what handles it later might not be able to.
+    """
+    try:
+        data: object = json.loads(content, parse_constant=refuse_constant)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    refuse_deep(data)
+    return data
+
+
+def refuse_deep(data: object) -> None:
+    """Refuse tables and lists in each other at more than 64 levels.
+
+    Raises:
+        ValueError: They are.
+    """
+    level = [data]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, (dict, list))
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return
+    raise ValueError(_TOO_DEEP)
 
 
 def refuse_constant(name: str) -> float:

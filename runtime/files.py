@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,17 @@ from infogan_tool.runtime.errors import OutputExistsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["open_aside", "open_regular", "printable", "read_head", "read_limited", "write_aside"]
+__all__ = [
+    "is_leftover",
+    "open_aside",
+    "open_regular",
+    "printable",
+    "read_head",
+    "read_limited",
+    "remove_leftovers",
+    "sync_folder",
+    "write_aside",
+]
 
 _READ_FLAGS: Final = (
     os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -62,6 +73,33 @@ def write_aside(path: str | Path, content: bytes | str) -> None:
     """Write ``content`` (text as UTF-8) to ``path`` in one step; see :func:`open_aside`."""
     with open_aside(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+_LEFTOVER: Final = re.compile(r"\..+\.[0-9a-f]{8}\.partial")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed writers left in ``folder``, whose only writer the caller is."""
+    for path in list(folder.iterdir()) if folder.is_dir() else ():
+        if is_leftover(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Return whether a name is that of a temporary file, of a writer that was killed or still writes."""
+    return bool(_LEFTOVER.fullmatch(name))
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in ``folder`` on the disk for certain, where the system can do that."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # some file systems have no such call
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def open_regular(path: str | Path) -> BinaryIO:

@@ -1,7 +1,7 @@
 """Picture files to arrays and back.
 
-Only the formats of :data:`FORMATS` are opened, each by its own reader, so that none of Pillow's others is let
-near a stranger's file. :func:`fit` is the one place that brings a picture to what an encoder was trained on.
+:mod:`infogan_tool.runtime.picture_files` says which are opened. :func:`fit` is the one place that brings a
+picture to what an encoder was trained on.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import sys
 import threading
 import warnings
 from contextlib import contextmanager
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
 
 from infogan_tool.runtime.errors import PictureError
-from infogan_tool.runtime.files import open_aside, open_regular, printable
+from infogan_tool.runtime.files import open_aside, printable
 from infogan_tool.runtime.laid_out import is_laid_out
+from infogan_tool.runtime.picture_files import FORMATS, MAX_PIXELS, name_of, open_header, open_source
 from infogan_tool.runtime.pixels import sheet, to_float, to_uint8
 from infogan_tool.runtime.plain_png import PLAIN_BYTES, read_plain_png
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import BinaryIO
 
     import numpy.typing as npt
@@ -45,30 +45,10 @@ __all__ = [
     "to_uint8",
 ]
 
-FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-"""What is read, by Pillow's names; PPM includes PBM, PGM and PFM."""
-
-MAX_PIXELS: Final = 1 << 26
-"""A picture with more pixels than this (8,192 x 8,192) is refused before it is decoded."""
-
-MAX_BYTES: Final = 1 << 29
-"""Of an open file no more than this is read."""
-
-_PLUGINS: Final = {kind: f"{'WebP' if kind == 'WEBP' else kind.capitalize()}ImagePlugin" for kind in FORMATS}
-_MARKS: Final = {
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"GIF87a": "GIF",
-    b"GIF89a": "GIF",
-    b"BM": "BMP",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-    b"II+\x00": "TIFF",
-    b"MM\x00+": "TIFF",
-}
-"""First bytes of a file of each kind; PPM and WEBP need more than a beginning."""
-_HEAD_BYTES: Final = 16
 _MAX_REASON: Final = 200
+_SENSELESS: Final = (LookupError, TypeError, ArithmeticError, AttributeError, AssertionError)
+"""What decoders trip over, and what tells nobody anything."""
+_STRIP_PIXELS: Final = 1 << 20
 _EXIF_ORIENTATION: Final = 0x0112
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -110,9 +90,9 @@ def read_picture(
     source: str | Path | bytes | BinaryIO, image: ImageSpec, *, raw: bool = False
 ) -> npt.NDArray[np.uint8]:
     """Return what :func:`load_picture` returns as uint8 ``(H, W, C)``, 0 is black."""
-    name = _name(source)
+    name = name_of(source)
     try:
-        file = _opened(source)
+        file = open_source(source)
     except OSError as error:
         raise PictureError(f"{name}: {_reason(error)}") from error
     except ValueError as error:
@@ -123,11 +103,13 @@ def read_picture(
             if found is not None:
                 return found
             with _no_warnings():
-                picture = _open(file)
+                picture = open_header(file)
                 picture.load()
                 return prepare(_upright(picture), image, raw=raw)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
+    except MemoryError as error:
+        raise PictureError(f"{name}: there is not enough memory for it") from error
     except Exception as error:  # decoders raise whatever a damaged file leads them to
         raise PictureError(f"{name}: damaged: {_reason(error)}") from error
 
@@ -220,47 +202,6 @@ def save_png(path: str | Path, image: npt.NDArray[np.uint8]) -> None:
 # --- opening -----------------------------------------------------------------------------------------------
 
 
-def _name(source: str | Path | bytes | BinaryIO) -> str:
-    """Return what a message calls the source."""
-    if isinstance(source, (str, Path)):
-        return printable(source)
-    return printable(getattr(source, "name", "the picture"))
-
-
-def _opened(source: str | Path | bytes | BinaryIO) -> BinaryIO:
-    """Return a file of our own to read and to close; a caller's file is read and left open.
-
-    Raises:
-        ValueError: It is not a regular file, or holds more than any picture.
-        OSError: It cannot be read.
-    """
-    if isinstance(source, (str, Path)):
-        return open_regular(source)
-    content = source if isinstance(source, bytes) else source.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"{_name(source)}: more than {MAX_BYTES:,} bytes")
-    return io.BytesIO(content)
-
-
-def _open(file: BinaryIO) -> Image.Image:
-    head = file.read(_HEAD_BYTES)
-    file.seek(0)
-    kind = _format(head)
-    if kind is None:
-        raise PictureError(
-            f"not a picture of a known format ({', '.join(FORMATS)})" if head else "an empty file"
-        )
-    import_module("PIL." + _PLUGINS[kind])
-    # Straight to the one reader: Image.open would load and try others, and has a pixel limit of its own.
-    image: Image.Image = Image.OPEN[kind][0](file, "")
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise PictureError("a picture without pixels")
-    if width * height > MAX_PIXELS:
-        raise PictureError(f"{width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are read")
-    return image
-
-
 def _plain(file: BinaryIO, spec: ImageSpec, *, raw: bool) -> npt.NDArray[np.uint8] | None:
     """Return a small grey PNG that needs no preparation, as most are in a bulk run; None: it is another."""
     if spec.channels != 1:
@@ -271,14 +212,6 @@ def _plain(file: BinaryIO, spec: ImageSpec, *, raw: bool) -> npt.NDArray[np.uint
     if values is None or not (raw or spec.preparation is None or is_laid_out(values, spec.preparation)):
         return None
     return values[..., None]
-
-
-def _format(head: bytes) -> str | None:
-    if head[:4] == b"RIFF":
-        return "WEBP" if head[8:12] == b"WEBP" else None
-    if head[:1] == b"P":
-        return "PPM" if head[1:2] in b"123456fF" and head[2:3].isspace() else None
-    return next((kind for mark, kind in _MARKS.items() if head.startswith(mark)), None)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -297,9 +230,13 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return _scaled(image)
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        image = _in_mode(image, "RGBA")
         return image.convert("RGB") if image.getchannel("A").getextrema()[0] == 255 else image  # noqa: PLR2004
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    return _in_mode(image, "L" if image.mode in ("1", "L") else "RGB")
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)  # which would copy what may be very large
 
 
 def _scaled(image: Image.Image) -> Image.Image:
@@ -308,25 +245,43 @@ def _scaled(image: Image.Image) -> Image.Image:
     Full intensity is 65,535 for 16 bits, and for 32 bits too where nothing is above it, because that is how
     readers return 16-bit pictures. For floats it is the first of 1, 255 and 65,535 that nothing is above.
     """
-    values = np.asarray(image)
-    low, high = float(values.min()), float(values.max())
+    # NaN must come through, so that it is refused.
+    ends = np.array([[rows.min(), rows.max()] for _, strip in _strips(image) for rows in [np.asarray(strip)]])
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     scales = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0, 2.0**31 - 1)
     full = next((scale for scale in scales if high <= scale), None)
     if full is None or not low >= 0:
         raise PictureError(f"the picture holds values from {low:g} to {high:g}, a scale that is not known")
-    scaled = np.multiply(values, 255.0 / full, dtype=np.float32)
-    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+    levels = np.empty((image.height, image.width), np.uint8)
+    for top, strip in _strips(image):
+        scaled = np.multiply(np.asarray(strip), 255.0 / full, dtype=np.float32)
+        levels[top : top + strip.height] = np.rint(scaled).astype(np.uint8)
+    return Image.fromarray(levels)
 
 
 def _opaque(image: Image.Image) -> Image.Image:
     """Lay what is transparent on white, or on black where the opaque part is light: it stays visible."""
     if image.mode != "RGBA":
         return image
-    opacity = np.asarray(image.getchannel("A"), np.float64)
-    light = np.asarray(image.convert("L"), np.float64)
-    is_light = (light * opacity).sum() > 127.5 * opacity.sum()
-    paper = Image.new("RGBA", image.size, (0, 0, 0, 255) if is_light else (255, 255, 255, 255))
-    return Image.alpha_composite(paper, image).convert("RGB")
+    bright = opaque = 0
+    for _, strip in _strips(image):
+        opacity = np.asarray(strip.getchannel("A"), np.uint32)
+        bright += int((np.asarray(strip.convert("L"), np.uint32) * opacity).sum(dtype=np.uint64))
+        opaque += int(opacity.sum(dtype=np.uint64))
+    paper = (0, 0, 0, 255) if 2 * bright > 255 * opaque else (255, 255, 255, 255)
+    laid = Image.new("RGB", image.size)
+    for top, strip in _strips(image):
+        laid.paste(
+            Image.alpha_composite(Image.new("RGBA", strip.size, paper), strip).convert("RGB"), (0, top)
+        )
+    return laid
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield a picture from top to bottom in parts of a million pixels, so that no copy is as large as it."""
+    height = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, height):
+        yield top, image.crop((0, top, image.width, min(top + height, image.height)))
 
 
 # --- warnings and reasons ----------------------------------------------------------------------------------
@@ -361,5 +316,7 @@ def _no_warnings() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, _SENSELESS):
+        return "what its header says makes no sense"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return printable(text[:_MAX_REASON]) or type(error).__name__

@@ -36,13 +36,28 @@ def test_constraints_name_no_host_and_pin_every_dependency() -> None:
     assert all("==" in line and "/" not in line and "@" not in line for line in pins)
     pinned = {line.split("==")[0].lower() for line in pins}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = ("train", "tensorboard", "ui", "parquet", "ray")
+    names = ("train", "tensorboard", "ui", "parquet", "ray", "report")
     extras = [d for name in names for d in project["optional-dependencies"][name]]
     wanted = {
         d.split(";")[0].split(">")[0].split("[")[0].strip() for d in [*project["dependencies"], *extras]
     }
     # One of the two onnxruntimes is installed; the other has no pin.
     assert wanted - {"onnxruntime"} <= pinned
+
+
+def test_every_dependency_has_its_reason() -> None:
+    everything = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, groups = everything["project"], everything["dependency-groups"]
+    given = [*project["dependencies"], *everything["build-system"]["requires"]]
+    for table in (project["optional-dependencies"], groups):
+        given += [one for listed in table.values() for one in listed]
+    wanted = {one.split(";")[0].split(">")[0].split("[")[0].strip() for one in given}
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Dependencies")[2]
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| ")]
+    told = {name.strip() for row in rows[1:] for name in row[1].replace(" or ", ",").split(",")}
+    reasons = [row[3].strip() for row in rows]
+    assert wanted <= {name.partition(" where")[0] for name in told}
+    assert all(reasons)
 
 
 def test_the_parts_that_tests_may_pass_over_are_installed_here() -> None:

@@ -47,7 +47,9 @@ class Limits:
     waiting: int = 64
     """Requests that may be under way together; the next is told to come back."""
     patience: float = 10.0
-    """Seconds that a body may take to arrive."""
+    """Seconds that a request's head may take to arrive, and its body; and part of an answer to be taken."""
+    connections: int = 256
+    """Connections at once; the next is closed."""
     addresses: int = 1024
     """Addresses whose rate is remembered."""
 
@@ -86,7 +88,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 started = True
                 MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
+            async with asyncio.timeout(self._limits.patience):
+                await send(message)
 
         self._under_way += 1
         try:
@@ -95,6 +98,8 @@ class Guard:
         except _Refusal as refusal:
             response = JSONResponse({"error": str(refusal)}, refusal.status, {"connection": "close"})
             await response(scope, receive, send_with_headers)
+        except TimeoutError:
+            pass  # whoever asked does not take the answer; the connection is closed
         except Exception as error:  # noqa: BLE001 - this is where every error of a request ends
             print(f"internal error: {printable(f'{type(error).__name__}: {error}')}", file=sys.stderr)
             if not started:

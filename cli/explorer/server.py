@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from infogan_tool.cli.explorer.answers import draw, read
+from infogan_tool.cli.explorer.connections import connection_class
 from infogan_tool.cli.explorer.description import PAGE, PAGE_FILES, describe, noise_bytes
 from infogan_tool.cli.explorer.guard import Guard, Limits
 from infogan_tool.runtime.errors import InfoganError, UsageError
@@ -135,12 +136,15 @@ class _Server(uvicorn.Server):
         self._tell()
 
 
-def make_server(app: ASGIApp, started: Callable[[], object] = lambda: None) -> uvicorn.Server:
+def make_server(
+    app: ASGIApp, started: Callable[[], object] = lambda: None, *, limits: Limits | None = None
+) -> uvicorn.Server:
     """Return what serves the application: quiet, HTTP alone, and soon at its end when told to end.
 
     Args:
         app: See :func:`make_app`.
         started: Called once the server answers.
+        limits: How many connections it takes, and how long they may be silent; None for the defaults.
     """
     return _Server(
         uvicorn.Config(
@@ -149,7 +153,7 @@ def make_server(app: ASGIApp, started: Callable[[], object] = lambda: None) -> u
             access_log=False,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=connection_class(limits or Limits()),
             loop="asyncio",
             proxy_headers=False,
             server_header=False,

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from many import COUNT
 from PIL import Image
+
+from infogan_tool.runtime import load_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,3 +33,23 @@ def pictures(tmp_path: Path) -> list[Path]:
         paths.append(folder / f"p{index}.png")
         Image.fromarray(levels).convert(mode).save(paths[-1])
     return paths
+
+
+@pytest.fixture(scope="session")
+def digits() -> np.ndarray:
+    """Return pictures as the bundle that ships draws them, uint8 (600, 28, 28)."""
+    bundle = load_bundle(device="cpu")
+    images = bundle.generate(bundle.sample(COUNT, seed=1))
+    low, high = bundle.image.low, bundle.image.high
+    return np.rint((images[:, 0] - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def folder(digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with these pictures in six others; nothing may be written into it."""
+    path = tmp_path_factory.mktemp("digits")
+    for number, digit in enumerate(digits):
+        below = path / f"{number // 100}"
+        below.mkdir(exist_ok=True)
+        Image.fromarray(digit).save(below / f"{number:04d}.png", compress_level=1)
+    return path

@@ -32,6 +32,10 @@ PLAIN = [
     "encode {p} --bundle {p} --json",
     "encode {folder}",
     "encode {p} --device cuda",
+    "encode {folder} --out {new}.jsonl --threads 2 --no-progress",
+    "encode {folder} -o {new}.csv --errors {new}.errors --resume --progress",
+    "encode {p} --out {folder}.txt",
+    "encode {p} --resume",
 ]
 """Command lines that are recognised, as templates."""
 LEFT = [
@@ -54,7 +58,15 @@ LEFT = [
     "encode -- {p}",
     "encode - --json",
     "encode {p} --out",
+    "encode {p} --out --force",
+    "encode {p} -o {new}.csv --out {new}.csv",
+    "encode {p} -o{new}.csv",
     "encode {p} --threads 0",
+    "encode {p} --threads 1025",
+    "encode {p} --threads 00002",
+    "encode {p} --threads two",
+    "encode {p} --threads \u0662",
+    "encode {p} --progress --no-progress",
     "encode {p} --format xml",
     "Encode {p}",
     "--version encode",
@@ -69,19 +81,32 @@ def fill(pictures: list[Path], tiny: Path, continuous: Path, tmp_path: Path) -> 
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
     names = {"p": pictures[0], "q": pictures[1], "tiny": tiny, "continuous": continuous, "broken": broken}
-    names |= {"folder": pictures[0].parent}
+    names |= {"folder": pictures[0].parent, "new": tmp_path / "new"}
     return lambda template: [word.format(**names) for word in template.split()]
 
 
 @pytest.mark.parametrize("template", PLAIN)
 def test_the_same_as_by_typer(
-    template: str, fill: Callable[[str], list[str]], cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    template: str,
+    fill: Callable[[str], list[str]],
+    cli: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     arguments = fill(template)
     assert direct.recognise(arguments) is not None
-    directly = cli(*arguments)
+    directly = cli(*arguments), written(tmp_path)
     monkeypatch.setattr(direct, "recognise", lambda _: None)
-    assert directly == cli(*arguments)
+    assert directly == (cli(*arguments), written(tmp_path))
+    assert ("{new}" in template) == bool(directly[1])
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """Return what is in the new files, and remove them."""
+    found = {path.name: path.read_bytes() for path in folder.glob("new*")}
+    for name in found:
+        (folder / name).unlink()
+    return found
 
 
 @pytest.mark.parametrize("template", LEFT)
@@ -90,7 +115,7 @@ def test_what_is_left_to_typer(template: str, fill: Callable[[str], list[str]]) 
 
 
 def test_every_way_of_ending_is_among_them(fill: Callable[[str], list[str]], cli: Callable[..., Any]) -> None:
-    assert {cli(*fill(template)).code for template in PLAIN} == {0, 1, 3}
+    assert {cli(*fill(template)).code for template in PLAIN} == {0, 1, 2, 3}
 
 
 def test_the_defaults_are_the_commands_own() -> None:

@@ -22,7 +22,7 @@ from infogan_tool.runtime.errors import BundleError, ConfigError, OutputExistsEr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMMANDS = ("train", "export", "encode", "generate", "traverse", "explore", "info", "doctor")
+COMMANDS = ("train", "export", "encode", "generate", "traverse", "explore", "report", "info", "doctor")
 POSIX = pytest.mark.skipif(os.name == "nt", reason="pipes and signals of POSIX")
 
 

@@ -28,9 +28,9 @@ ROWS = bytes(40)
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[int]:
+def serving(app: ASGIApp, limits: Limits | None = None) -> Iterator[int]:
     """Serve an application from this process; yield its port."""
-    server = make_server(app)
+    server = make_server(app, limits=limits)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)
         thread.start()
@@ -42,7 +42,8 @@ def serving(app: ASGIApp) -> Iterator[int]:
 
 @contextmanager
 def serving_tiny(tiny: Path, **limits: float) -> Iterator[int]:
-    with serving(make_app([load_bundle(tiny, device="cpu")], limits=Limits(**limits))) as port:
+    given = Limits(**limits)
+    with serving(make_app([load_bundle(tiny, device="cpu")], limits=given), given) as port:
         yield port
 
 

@@ -6,6 +6,7 @@ import io
 import itertools
 import random
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image, PngImagePlugin
 
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.images import read_picture
-from infogan_tool.runtime.plain_png import PLAIN_BYTES, read_plain_png
+from infogan_tool.runtime.plain_png import PLAIN_BYTES, read_plain_png, read_plain_pngs
 
 SIZE = 28
 
@@ -126,3 +127,35 @@ def _note() -> PngImagePlugin.PngInfo:
     text = PngImagePlugin.PngInfo()
     text.add_text("so that it is not plain", "x")
     return text
+
+
+def test_many_at_once_are_each_as_alone() -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("a", "b")
+    contents: list[bytes | None] = [png(picture(seed)) for seed in range(30)]
+    contents[3] = None
+    contents[4] = png(picture(4), pnginfo=text)
+    contents[9] = by_hand(b"\x09" + bytes(29 * SIZE))[:-1]
+    unknown = np.zeros((SIZE, SIZE + 1), np.uint8)
+    unknown[7, 0] = 5
+    contents[11] = by_hand(unknown.tobytes())
+    contents[12] = by_hand(bytes(29 * SIZE), parts=4)
+    pixels, places = read_plain_pngs(contents, SIZE)
+    assert list(places) == [place for place in range(30) if place not in (3, 4, 9, 11)]
+    for found, place in zip(pixels, places, strict=True):
+        alone = read_plain_png(contents[place] or b"", SIZE)
+        assert alone is not None
+        assert (found == alone).all()
+        assert (found == np.asarray(Image.open(io.BytesIO(contents[place] or b"")))).all()
+    nothing, nowhere = read_plain_pngs([None, b"", b"x"], SIZE)
+    assert nothing.shape == (0, SIZE, SIZE)
+    assert not nowhere
+
+
+def test_a_small_file_that_unfolds_to_a_large_one_is_not_unfolded() -> None:
+    bomb = by_hand(bytes(3 * 2**20))
+    assert SIZE * SIZE + 1024 < len(bomb) < PLAIN_BYTES
+    tracemalloc.start()
+    assert read_plain_png(bomb, SIZE) is None
+    assert tracemalloc.get_traced_memory()[1] < 2**18
+    tracemalloc.stop()

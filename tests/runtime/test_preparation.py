@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from infogan_tool.runtime import images as module
+from infogan_tool.runtime import picture_files
 from infogan_tool.runtime.errors import BundleError, PictureError
 from infogan_tool.runtime.image_spec import ImageSpec, Preparation
 from infogan_tool.runtime.images import as_png, fit, load_picture, read_picture
@@ -329,7 +329,7 @@ def test_sources_that_are_no_pictures_are_one_line(monkeypatch: pytest.MonkeyPat
     (tmp_path / "x.png").write_bytes(b"hello")
     with (tmp_path / "x.png").open("rb") as file, pytest.raises(PictureError, match=r"x\.png: not a picture"):
         load_picture(file, SPEC)
-    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    monkeypatch.setattr(picture_files, "MAX_BYTES", 100)
     with pytest.raises(PictureError, match="the picture: more than 100 bytes"):
         load_picture(io.BytesIO(bytes(101)), SPEC)
 

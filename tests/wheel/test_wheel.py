@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,12 +44,37 @@ def test_content_is_code_models_and_data_only() -> None:
     assert page == set(PAGE_FILES)
     assert {n.split("/")[0] for n in names} == {"infogan_tool"}
     assert not [n for n in names if "test" in Path(n).name]
-    models = {n: s for n, s in sizes.items() if "/models/" in n}
-    assert sorted(Path(n).name for n in models) == ["generator.onnx", "metadata.json", "q_encoder.onnx"]
-    assert sum(models.values()) <= 10_000_000
+    for model, most in (("mnist", 10_000_000), ("mnist-int8", 4_000_000)):
+        files = {
+            Path(n).name: s for n, s in sizes.items() if Path(n).parent.name == model and "/models/" in n
+        }
+        assert sorted(files) == ["generator.onnx", "metadata.json", "q_encoder.onnx"]
+        assert sum(files.values()) <= most
+    assert {Path(n).parts[3] for n in names if "/models/" in n} == {"mnist", "mnist-int8"}
     data = [n for n in names if n.endswith(".gz")]
     assert len(data) == 4
     assert "infogan_tool/py.typed" in names
+
+
+def test_every_file_is_one_of_the_sources_and_none_is_missing() -> None:
+    """Nothing of an earlier build, no test and no note of anybody's is in it."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    expected = {}
+    for package in setuptools["packages"]:
+        top = next(t for t in sorted(setuptools["package-dir"], key=len)[::-1] if package.startswith(t))
+        inner = package.removeprefix(top).strip(".").replace(".", "/")
+        folder = ROOT / setuptools["package-dir"][top] / inner
+        patterns = ["*.py", *setuptools["package-data"].get(package, [])]
+        found = [path for pattern in patterns for path in folder.glob(pattern)]
+        expected |= {f"{package.replace('.', '/')}/{path.relative_to(folder)}": path for path in found}
+    (wheel,) = (ROOT / "build/wheel/dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        assert names == expected.keys()
+        assert not [name for name in names if archive.read(name) != expected[name].read_bytes()]
+        about = {n.partition(".dist-info/")[2] for n in archive.namelist() if ".dist-info/" in n}
+    licences = {"licenses/LICENSE", "licenses/train/data/mnist/LICENSE.md"}
+    assert about == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt", *licences}
 
 
 def test_main_job(tmp_path: Path) -> None:

@@ -1,0 +1,133 @@
+"""Encode with 1, 2 and 8 threads in one process, and with 4 processes at once; all must say what one says.
+
+    python benchmarks/load.py --seconds 20
+
+Each worker encodes the same batch, of 1 or of 64 pictures, over and over, and its answers are held against
+those of a single thread, to the bit. The command ends with 1 if an answer differs, or if a worker has not
+come back in time, as in a deadlock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from side_by_side import environment
+
+from infogan_tool.runtime import load_bundle
+
+if TYPE_CHECKING:
+    from infogan_tool.runtime import Bundle
+
+_BATCHES = (1, 64)
+_GRACE = 60.0
+
+
+def main() -> int:
+    """Run, print and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each row (default 20)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+    options = parser.parse_args()
+    rows = measured(options.seconds)
+    for row in rows:
+        print("  ".join(f"{key} {value}" for key, value in row.items()))
+    if options.json:
+        options.json.write_text(json.dumps({**environment(), "rows": rows}, indent=2) + "\n")
+    return 0 if all(row["same"] and row["came back"] for row in rows) else 1
+
+
+def measured(seconds: float) -> list[dict[str, object]]:
+    """Return a row for each number of workers and size of batch."""
+    rows: list[dict[str, object]] = []
+    for batch in _BATCHES:
+        rows += [
+            {"batch": batch, "threads": threads, "processes": 1, **_threads(threads, batch, seconds)}
+            for threads in (1, 2, 8)
+        ]
+        rows.append({"batch": batch, "threads": 1, "processes": 4, **_processes(4, batch, seconds)})
+    return rows
+
+
+def pictures(bundle: Bundle) -> np.ndarray:
+    """Return the pictures that every worker encodes."""
+    shape = (max(_BATCHES), bundle.image.size, bundle.image.size, bundle.image.channels)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def answers(bundle: Bundle, images: np.ndarray) -> bytes:
+    """Return all that an encoder says of a batch."""
+    posterior = bundle.encode(images)
+    parts = (*posterior.probabilities, posterior.style_mean, posterior.style_std, posterior.distance)
+    return b"".join(part.tobytes() for part in parts if part is not None)
+
+
+def _work(bundle: Bundle, batch: int, expected: bytes, seconds: float) -> tuple[int, bool]:
+    """Return how many pictures were encoded, and whether all answers were as expected."""
+    images, done, same = pictures(bundle)[:batch], 0, True
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        same &= answers(bundle, images) == expected
+        done += batch
+    return done, same
+
+
+def _threads(count: int, batch: int, seconds: float) -> dict[str, object]:
+    bundle = load_bundle(device="cpu", threads=1)
+    expected = answers(load_bundle(device="cpu", threads=1), pictures(bundle)[:batch])
+    found: list[tuple[int, bool]] = []
+    workers = [
+        threading.Thread(target=lambda: found.append(_work(bundle, batch, expected, seconds)), daemon=True)
+        for _ in range(count)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(seconds + _GRACE)
+    return _row(found, count, seconds)
+
+
+def _child(
+    batch: int, expected: bytes, seconds: float, answer: multiprocessing.SimpleQueue[tuple[int, bool]]
+) -> None:
+    answer.put(_work(load_bundle(device="cpu", threads=1), batch, expected, seconds))
+
+
+def _processes(count: int, batch: int, seconds: float) -> dict[str, object]:
+    context = multiprocessing.get_context("spawn")
+    queue = context.SimpleQueue()
+    bundle = load_bundle(device="cpu", threads=1)
+    expected = answers(bundle, pictures(bundle)[:batch])
+    workers = [
+        context.Process(target=_child, args=(batch, expected, seconds, queue), daemon=True)
+        for _ in range(count)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(seconds + _GRACE)
+    back = [worker for worker in workers if worker.exitcode == 0]
+    for worker in workers:
+        worker.kill()
+    return _row([queue.get() for _ in back], count, seconds)
+
+
+def _row(found: list[tuple[int, bool]], count: int, seconds: float) -> dict[str, object]:
+    return {
+        "pictures/s": round(sum(done for done, _ in found) / seconds),
+        "same": all(same for _, same in found),
+        "came back": len(found) == count,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

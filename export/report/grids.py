@@ -1,0 +1,152 @@
+"""Figures made of pictures: traversals, the evolution of fixed latents, generated beside real ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from infogan_tool.export.report.canvas import SERIES, draw, mosaic
+from infogan_tool.export.report.film import even_epochs
+from infogan_tool.export.report.panels import Panel, short
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from infogan_tool.export.report.canvas import Drawn
+    from infogan_tool.export.report.subject import Grid, Model, Subject
+
+__all__ = ["evolution", "generated", "real", "traversal"]
+
+_WIDTH: Final = 4.6
+_ROOM: Final = 0.95
+"""Inches beside the pictures, for what the rows are called."""
+_LABELS: Final = 0.38
+"""Inches below them."""
+_PRIOR: Final = 1.0
+_SIDE: Final = 10
+
+
+def traversal(subject: Subject, grid: Grid, name: str) -> Panel:
+    """Draw the pictures of a code that varies along the columns."""
+    model = subject.model
+    assert model is not None, "a grid is drawn by a model"
+    metadata = model.metadata
+    if grid.code in metadata.latent.categorical_names:
+        columns = [short(model.category(grid.code, round(value)), 7) for value in grid.values]
+        below = f"{grid.code}, the category"
+    else:
+        columns = [f"{value:g}" for value in grid.values]
+        style = metadata.style_names.get(grid.code)
+        below = f"{grid.code}, {style}" if style else grid.code
+    if grid.row_code:
+        rows = [short(model.category(grid.row_code, row)) for row in grid.row_values]
+        what = f"{grid.row_code}, the category"
+    else:
+        rows, what = ["" for _ in grid.row_values], "noise"
+
+    def mark(axes: Axes, size: float) -> None:
+        if grid.code in metadata.latent.continuous_names and len(columns) > 1:
+            _mark_prior(axes, grid.values, size)
+
+    drawn = _picture_table(
+        grid.pictures, name, rows=rows, columns=columns, labels=(short(what, 40), short(below, 60)), also=mark
+    )
+    alt = f"Pictures with {grid.code} from {columns[0]} to {columns[-1]} along the columns; rows are {what}"
+    named = f": {', '.join(rows)}" if grid.row_code else ""
+    return Panel(key=f"traversal-{grid.code}", subject=subject.name, drawn=drawn, alt=f"{alt}{named}.")
+
+
+def evolution(subject: Subject, name: str, epochs: Sequence[float] | None = None) -> Panel | None:
+    """Draw the same fixed latents at some epochs, a row for each, cut out of the run's sample sheets."""
+    film = subject.film
+    if film is None or film.layout is None:
+        return None
+    frames = even_epochs(film, epochs)
+    pictures = np.stack([frame.cut(film.layout) for frame in frames])
+    rows = [
+        f"{round(frame.epoch, 1):g}" if frame.epoch is not None else f"{frame.step:,}" for frame in frames
+    ]
+    unit = "epoch" if frames[0].epoch is not None else "step"
+    shown = film.layout.shown
+    drawn = _picture_table(pictures, name, rows=rows, columns=[""] * pictures.shape[1], labels=(unit, shown))
+    alt = f"The same {pictures.shape[1]} latents ({shown}) drawn at {unit} {', '.join(rows)}, a row for each."
+    return Panel(key="evolution", subject=subject.name, drawn=drawn, alt=alt)
+
+
+def generated(subject: Subject, model: Model, name: str) -> Panel:
+    """Draw pictures of random latents."""
+    drawn = _block(model.drawn, name)
+    alt = f"{len(model.drawn)} generated pictures of random latents."
+    return Panel(key="generated", subject=subject.name, drawn=drawn, alt=alt)
+
+
+def real(subject: Subject, model: Model, name: str) -> Panel | None:
+    """Draw real pictures likewise."""
+    if model.real is None or not len(model.real):
+        return None
+    drawn = _block(model.real, name)
+    return Panel(
+        key="real",
+        subject=subject.name,
+        drawn=drawn,
+        alt=f"{len(model.real)} real pictures, chosen at random.",
+    )
+
+
+def _block(pictures: NDArray[np.uint8], name: str) -> Drawn:
+    columns = min(_SIDE, len(pictures))
+    rows = len(pictures) // columns
+    table = pictures[: rows * columns].reshape(rows, columns, *pictures.shape[1:])
+    return _picture_table(table, name, rows=[], columns=[], labels=("", ""))
+
+
+def _picture_table(
+    pictures: NDArray[np.uint8],
+    name: str,
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    labels: tuple[str, str],
+    also: Callable[[Axes, float], None] | None = None,
+) -> Drawn:
+    """Draw ``(rows, columns, S, S, C)``; ``also`` is given the axes and a picture's pitch in pixels."""
+    paper, gap = mosaic(pictures)
+    count_down, count_across = pictures.shape[:2]
+    left, below = (_ROOM if rows else 0.1), (_LABELS if columns else 0.1)
+    wide = min(_WIDTH - left, 0.42 * count_across + 0.2)
+    width = wide + left
+    height = wide * paper.shape[0] / paper.shape[1] + below
+    pad = 2.0 if also is None else 5.0
+
+    def paint(axes: Axes) -> None:
+        pitch = (paper.shape[1] + gap) / count_across
+        axes.imshow(paper, interpolation="none", aspect="equal")
+        axes.grid(visible=False)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        centres = (np.arange(max(count_down, count_across)) + 0.5) * pitch - (gap + 1) / 2
+        axes.set_yticks(centres[: len(rows)], rows)
+        axes.set_xticks(centres[: len(columns)], columns)
+        axes.tick_params(axis="x", pad=pad)
+        axes.tick_params(axis="y", pad=2.0)
+        axes.set_ylabel(labels[0])
+        axes.set_xlabel(labels[1])
+        ends = axes.get_ylim()
+        if also:
+            also(axes, pitch)
+        axes.set_ylim(ends)
+
+    return draw(paint, width=width, height=height, name=name)
+
+
+def _mark_prior(axes: Axes, values: Sequence[float], pitch: float) -> None:
+    """Draw a line below the columns whose values training draws."""
+    inside = [i for i, value in enumerate(values) if abs(value) <= _PRIOR + 1e-6]
+    if inside:
+        bottom = axes.get_ylim()[0]
+        ends = (inside[0] * pitch, (inside[-1] + 1) * pitch - 3)
+        axes.plot(ends, (bottom + 2, bottom + 2), color=SERIES[0], linewidth=2, clip_on=False)

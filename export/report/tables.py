@@ -1,0 +1,249 @@
+"""What a report says in words and numbers, as HTML tables. Everything from a file is escaped here."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any, Final
+
+from infogan_tool.runtime.files import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from infogan_tool.export.report.subject import Model, Subject
+
+__all__ = ["at_a_glance", "categories", "escaped", "facts", "settings", "timing"]
+
+_MAX_SETTINGS: Final = 300
+_MAX_DEPTH: Final = 6
+_MAX_TEXT: Final = 200
+_MAX_CATEGORIES: Final = 60
+_DASH: Final = "–"  # noqa: RUF001 - a dash for what there is not
+_MINUTE: Final = 60
+_HOUR: Final = 3600
+
+
+def escaped(text: object) -> str:
+    """Return text for HTML: markup escaped, what is not printable spelled out, at most 200 characters."""
+    shown = printable(text)
+    return html.escape(shown if len(shown) <= _MAX_TEXT else f"{shown[: _MAX_TEXT - 1]}…")
+
+
+def at_a_glance(subjects: Sequence[Subject]) -> str:
+    """Return the table of the main figures, a column for each subject."""
+    rows = [
+        ("What it is", None),
+        ("Preset", [escaped(s.preset) if s.preset else _DASH for s in subjects]),
+        ("Training", [_trained(s) for s in subjects]),
+        ("Encoder", None),
+        ("Accuracy on real pictures", [_accuracy(s) for s in subjects]),
+        ("L<sub>I</sub> of H(c), nats", [_bound(s) for s in subjects]),
+        ("Generator", None),
+        ("Correctness, by the judge", [_share(s.model.correctness if s.model else None) for s in subjects]),
+        ("Classes drawn", [_classes(s) for s in subjects]),
+        ("Sharpness, real = 1", [_plain(s.model.relative_sharpness if s.model else None) for s in subjects]),
+        ("Frechet distance (real among themselves)", [_frechet(s) for s in subjects]),
+        ("Coverage", [_coverage(s) for s in subjects]),
+    ]
+    codes = list(dict.fromkeys(code for s in subjects if s.model for code in s.model.effects.codes))
+    rows += [("Codes: how far they move the picture, how consistently, how well they are read back", None)]
+    rows += [(code, [_code(s, code) for s in subjects]) for code in codes]
+    kept = _with_content(rows)
+    body = "".join(
+        f'<tr class="part"><th colspan="{len(subjects) + 1}" scope="colgroup">{title}</th></tr>'
+        if cells is None
+        else f'<tr><th scope="row">{title}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+        for title, cells in kept
+    )
+    head = "".join(f'<th scope="col">{escaped(s.name)}</th>' for s in subjects)
+    return _scrolled(
+        f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>", "Figures at a glance"
+    )
+
+
+def facts(subject: Subject) -> str:
+    """Return what a subject is, as a list of terms."""
+    pairs = {"kind": subject.kind, **({"preset": subject.preset} if subject.preset else {}), **subject.facts}
+    return "<dl>" + "".join(f"<dt>{escaped(k)}</dt><dd>{escaped(v)}</dd>" for k, v in pairs.items()) + "</dl>"
+
+
+def settings(subject: Subject) -> str:
+    """Return the config, key by key, folded; empty where it is not known."""
+    pairs = list(_flat(subject.config, "", 0))
+    if not pairs:
+        return ""
+    more = f"<p>The first {_MAX_SETTINGS} settings.</p>" if len(pairs) > _MAX_SETTINGS else ""
+    rows = "".join(
+        f'<tr><th scope="row">{escaped(key)}</th><td>{escaped(value)}</td></tr>'
+        for key, value in pairs[:_MAX_SETTINGS]
+    )
+    table = _scrolled(f"<table><tbody>{rows}</tbody></table>", f"Config of {subject.name}")
+    return f"<details><summary>Every setting</summary>{more}{table}</details>"
+
+
+def categories(subject: Subject, model: Model, code: str) -> str:
+    """Return which category looks like what: its name, and what the judge sees in it."""
+    generator = model.evaluation.generator if model.evaluation else None
+    seen = generator.purity[code].categories if generator and code in generator.purity else ()
+    size = model.metadata.latent.categorical[model.metadata.latent.categorical_index(code)]
+    rows = []
+    for index in range(min(size, _MAX_CATEGORIES)):
+        name = model.metadata.label(code, index)
+        judged = seen[index] if seen else None
+        drawn = (
+            f"{escaped(judged.label)} ({_share(judged.purity)})"
+            if judged is not None and judged.label is not None
+            else _DASH
+        )
+        cells = [escaped(name) if name is not None else _DASH, *([drawn] if seen else [])]
+        rows.append(f'<tr><th scope="row">#{index}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>')
+    if not seen and not any(name is not None for name in model.metadata.labels.get(code, ())):
+        return ""
+    head = "<th scope='col'>on real pictures</th>" + (
+        "<th scope='col'>drawn, by the judge</th>" if seen else ""
+    )
+    table = (
+        f"<table><thead><tr><th scope='col'>{escaped(code)}</th>{head}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
+    return _scrolled(table, f"Categories of {code} of {subject.name}")
+
+
+def timing(subjects: Sequence[Subject]) -> str:
+    """Return how long each stage took; empty where no subject has a history."""
+    rows = []
+    for subject in subjects:
+        stages = subject.history.stages
+        for stage in stages:
+            per_step = 1000 * stage.seconds / stage.steps if stage.steps else 0.0
+            rate = _rate(stage.images_per_second)
+            cells = [f"{stage.steps:,}", rate, f"{per_step:,.1f}", duration(stage.seconds)]
+            rows.append((subject.name, stage.name, cells))
+        if len(stages) > 1:
+            steps = f"{sum(stage.steps for stage in stages):,}"
+            cells = [steps, "", "", duration(sum(stage.seconds for stage in stages))]
+            rows.append((subject.name, "all", cells))
+    if not rows:
+        return ""
+    body = "".join(
+        f'<tr><th scope="row">{escaped(name)}</th><td class="word">{escaped(stage)}</td>'
+        f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+        for name, stage, cells in rows
+    )
+    heads = ("run", "stage", "steps", "pictures/s", "ms a step", "time")
+    head = "".join(f'<th scope="col">{word}</th>' for word in heads)
+    return _scrolled(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", "Timing")
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people."""
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / _MINUTE)
+    if seconds < _HOUR:
+        return f"{minutes} min"
+    return f"{minutes // _MINUTE} h {minutes % _MINUTE:02d} min"
+
+
+# --- cells -------------------------------------------------------------------------------------------------
+
+
+def _trained(subject: Subject) -> str:
+    stages = subject.history.stages
+    if not stages:
+        return f"{subject.facts['steps']} steps" if "steps" in subject.facts else _DASH
+    steps, seconds = sum(stage.steps for stage in stages), sum(stage.seconds for stage in stages)
+    return f"{steps:,} steps, {duration(seconds)}"
+
+
+def _accuracy(subject: Subject) -> str:
+    evaluation = subject.model.evaluation if subject.model else None
+    found = {
+        code: row.clustering.accuracy
+        for code, row in (evaluation.encoder if evaluation else {}).items()
+        if row.clustering
+    }
+    if not found:
+        return _DASH
+    best = max(found, key=lambda code: found[code])
+    return f"{found[best]:.4f}" + (f" ({best})" if len(found) > 1 else "")
+
+
+def _bound(subject: Subject) -> str:
+    evaluation = subject.model.evaluation if subject.model else None
+    if evaluation is None:
+        return _DASH
+    return f"{evaluation.information.lower_bound_nats:.2f} of {evaluation.information.entropy_nats:.2f}"
+
+
+def _classes(subject: Subject) -> str:
+    generator = subject.model.evaluation.generator if subject.model and subject.model.evaluation else None
+    if generator is None or not generator.purity:
+        return _DASH
+    best = max(generator.purity.values(), key=lambda found: found.purity)
+    return f"{best.classes_drawn} by {len(best.categories)} categories"
+
+
+def _frechet(subject: Subject) -> str:
+    generator = subject.model.evaluation.generator if subject.model and subject.model.evaluation else None
+    if generator is None:
+        return _DASH
+    floor = f" ({generator.floor.frechet:.1f})" if generator.floor else ""
+    return f"{generator.distances.frechet:.1f}{floor}"
+
+
+def _coverage(subject: Subject) -> str:
+    generator = subject.model.evaluation.generator if subject.model and subject.model.evaluation else None
+    return _plain(generator.distances.coverage if generator else None)
+
+
+def _code(subject: Subject, code: str) -> str:
+    model = subject.model
+    if model is None or code not in model.effects.codes:
+        return _DASH
+    effect, times = model.effects.codes[code], model.effects.times_noise(code)
+    strength = f"{100 * effect.strength:.1f} % a pixel" if times is None else f"{times:.1f} x noise"
+    parts = [strength, f"consistency {_plain(effect.consistency)}"]
+    if code in model.recoveries:
+        parts.append(f"r {model.recoveries[code].figures.pearson_r:.3f}")
+    name = model.metadata.style_names.get(code)
+    return ", ".join(parts) + (f"<br><small>{escaped(name)}</small>" if name else "")
+
+
+def _share(value: float | None) -> str:
+    return _DASH if value is None else f"{100 * value:.1f} %"
+
+
+def _rate(value: float | None) -> str:
+    if value is None:
+        return _DASH
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"  # noqa: PLR2004 - two digits
+
+
+def _plain(value: float | None) -> str:
+    return _DASH if value is None else f"{value:.2f}"
+
+
+def _with_content(
+    rows: Sequence[tuple[str, list[str] | None]],
+) -> list[tuple[str, list[str] | None]]:
+    """Leave out rows that are empty for every subject, and headings that are left without a row."""
+    kept = [(t, c) for t, c in rows if c is None or any(cell != _DASH for cell in c)]
+    following: list[tuple[str, list[str] | None]] = [*kept[1:], ("", None)]
+    return [
+        row for row, after in zip(kept, following, strict=True) if row[1] is not None or after[1] is not None
+    ]
+
+
+def _flat(values: Any, prefix: str, depth: int) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - JSON
+    if isinstance(values, dict) and depth < _MAX_DEPTH:
+        for key, value in list(values.items())[: _MAX_SETTINGS + 1]:
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key), depth + 1)
+    elif prefix:
+        yield prefix, "none" if values is None else str(values)
+
+
+def _scrolled(table: str, label: str) -> str:
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Table: {escaped(label)}">{table}</div>'
+    )

@@ -1,0 +1,118 @@
+"""One writer at a time: a lock that ends with its process, however that ends.
+
+The lock is the system's, held on a small file; the file itself means nothing. What a killed process leaves of
+it is taken over by the next. Where the file system has no locks (some NFS), work goes on without.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from infogan_tool.runtime.errors import InUseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["only_writer"]
+
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_LOCKED_BYTE: Final = 1 << 30
+"""On Windows bytes are locked, and cannot be read then; this one is far behind the holder's name."""
+_LONGEST_NAME: Final = 200
+
+
+@contextmanager
+def only_writer(lock: Path, what: str) -> Iterator[bool]:
+    """Hold ``lock`` while the block runs, and remove its file afterwards.
+
+    Args:
+        lock: A file that is made if it is not there; its folder must exist.
+        what: What is written, for the message.
+
+    Yields:
+        Whether nobody else can hold it; False where the file system has no locks.
+
+    Raises:
+        InUseError: Another process, or this one, holds it.
+        OSError: The file cannot be made.
+    """
+    descriptor, certain = _hold(lock, what)
+    try:
+        yield certain
+    finally:
+        # Removed while it is held, so that whoever waits at the same file sees that it is no longer the one.
+        # Windows does not remove an open file, and closes it first.
+        with suppress(OSError):
+            lock.unlink()
+        os.close(descriptor)
+        if sys.platform == "win32":
+            with suppress(OSError):
+                lock.unlink()
+
+
+def _hold(lock: Path, what: str) -> tuple[int, bool]:
+    while True:
+        descriptor = os.open(lock, _FLAGS, 0o666)
+        try:
+            certain = _try_lock(descriptor)
+            if certain and not _is_still(lock, descriptor):  # its holder has just ended, and removed it
+                os.close(descriptor)
+                continue
+            with suppress(OSError):  # a full disk: the name is only for a message
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        except BlockingIOError as error:
+            holder = _holder(descriptor)
+            os.close(descriptor)
+            raise InUseError(what, holder) from error
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor, certain
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Take the lock; False where there are none.
+
+    Raises:
+        BlockingIOError: Somebody has it.
+    """
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - Windows
+
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError(str(error)) from error
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        return True
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+def _is_still(lock: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(lock.stat(follow_symlinks=False), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _holder(descriptor: int) -> str:
+    with suppress(OSError):
+        name = os.read(descriptor, _LONGEST_NAME).decode(errors="replace")
+        return name if name.isprintable() else ""
+    return ""

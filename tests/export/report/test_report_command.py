@@ -1,0 +1,169 @@
+"""``report`` as a command, and on a run that was trained and pictures that are real."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from report_subjects import Tags, write_bundle, write_run
+
+from infogan_tool.cli.main import main
+from infogan_tool.export.evaluation.judge import JudgeSettings
+from infogan_tool.export.report import writing
+from infogan_tool.export.report.writing import write_report
+from infogan_tool.train.data import load_images, load_test_images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TINY = Path(__file__).parents[2] / "fixtures" / "tiny"
+
+
+@pytest.fixture(autouse=True)
+def _quiet_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    monkeypatch.setenv("INFOGAN_TOOL_DATA", str(tmp_path / "cache"))
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with some hundred real digits in IDX files."""
+    folder = tmp_path_factory.mktemp("data") / "digits"
+    folder.mkdir()
+    for prefix, data, count in (
+        ("train", load_images("mnist"), 300),
+        ("t10k", load_test_images("mnist"), 200),
+    ):
+        assert data is not None
+        assert data.labels is not None
+        pictures, labels = data.images[:count, 0].numpy(), data.labels[:count].numpy().astype("uint8")
+        for kind, values in (("images-idx3", pictures), ("labels-idx1", labels)):
+            head = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
+            (folder / f"{prefix}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + values.tobytes(), 1))
+    return folder
+
+
+def test_a_trained_run_beside_a_bundle_with_real_pictures(
+    run_path: Path, digits: Path, tmp_path: Path
+) -> None:
+    out, figures = tmp_path / "page.html", tmp_path / "figures"
+    subjects = write_report(
+        [run_path, TINY],
+        out,
+        figures=figures,
+        data=str(digits),
+        samples=120,
+        device="cpu",
+        judge=JudgeSettings(steps=5, batch_size=50),
+    )
+    run, bundle = subjects
+    assert [subject.kind for subject in subjects] == ["run", "bundle"]
+    assert run.notes == bundle.notes == ()
+    assert run.model is not None
+    assert run.model.evaluation is not None
+    assert 0 <= (run.model.correctness or 0.0) <= 1
+    assert (run.model.relative_sharpness or 0) > 0
+    files = {path.name for path in figures.iterdir()}
+    every = "losses probabilities information evolution generated real traversal-k1 traversal-c1 traversal-c2"
+    every += " effects confusion-k1 recovery-c1 recovery-c2 attributes"
+    assert {f"1-run-{name}.png" for name in every.split()} <= files
+    assert {f"2-tiny-{name}.png" for name in ("confusion-k2", "traversal-c3", "attributes")} <= files
+    assert {"comparison.png", "1-run-training.webp"} <= files
+    page = out.read_text(encoding="utf-8")
+    text = Tags(page).text
+    for word in (
+        "Accuracy on real pictures",
+        "200 real test pictures of digits, 120 generated",
+        "adversarial",
+    ):
+        assert word in text, word
+    assert f"{run.model.evaluation.encoder['k1'].clustering.accuracy:.4f}" in text
+    assert len(page) < 3_000_000
+
+
+# --- the command -------------------------------------------------------------------------------------------
+
+
+def test_command_makes_one_call(
+    cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+
+    def write(paths: list[Path], out: Path, **options: Any) -> list[Any]:  # noqa: ANN401 - as given
+        options.pop("progress")("half\x1b done")
+        calls.append((paths, out, options))
+        return []
+
+    monkeypatch.setattr(writing, "write_report", write)
+    page, figures = tmp_path / "r.html", tmp_path / "f"
+    given = ["--data", "kmnist", "--samples", 500, "--seed", 4, "--device", "cpu", "--epochs", "0,2.5"]
+    done = cli("report", "a", "b", "--out", page, "--figures", figures, *given, "--force")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.endswith(f"wrote {page} and {figures}\n")
+    assert "\x1b" not in done.err
+    options = {"data": "kmnist", "samples": 500, "seed": 4, "device": "cpu", "epochs": [0.0, 2.5]}
+    assert calls == [([Path("a"), Path("b")], page, {"figures": figures, "force": True, **options})]
+    assert cli("report", "--out", page).code == 0
+    options = {"data": None, "samples": 10_000, "seed": 0, "device": "auto", "epochs": None, "force": False}
+    assert calls[1] == ([], page, {"figures": None, **options})
+
+
+def test_notes_are_told(cli: Callable[..., Any], tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", tail="cut")
+    bundle = write_bundle(tmp_path / "bundle", TINY)
+    done = cli("report", run, bundle, "--out", tmp_path / "r.html", "--device", "cpu")
+    assert (done.code, done.out) == (0, "")
+    lines = done.err.splitlines()
+    assert lines[0] == "run: 1 lines of metrics.jsonl could not be read"
+    assert lines[1].startswith("run: nothing can be drawn with the run")
+    assert lines[2].startswith("bundle: the bundle was trained on pictures that it does not name")
+    assert lines[3] == f"wrote {tmp_path / 'r.html'}"
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "message"),
+    [
+        (["--out", "r.pdf"], 2, "a page is a .html file"),
+        (["--out", "no/such/r.html"], 2, "there is no folder"),
+        (["--out", "r.html", "--epochs", "1,x"], 2, "--epochs 1,x: give 1 to 24 numbers"),
+        (["--out", "r.html", "--epochs", "nan"], 2, "--epochs nan"),
+        (["--out", "r.html", "--epochs", "-1"], 2, "--epochs"),
+        (["--out", "r.html", "--samples", "9"], 2, "--samples"),
+        (["--out", "r.html", "nothing"], 1, "nothing is not there"),
+        (["--out", "r.html", *"abcdefg"], 2, "at most 6"),
+        (["--out", "r.html", str(TINY), "--data", "no-such-set"], 1, "no-such-set"),
+        ([], 2, "Missing option '--out'"),
+    ],
+)
+def test_errors_are_one_line(
+    cli: Callable[..., Any], empty_folder: Path, given: list[str], code: int, message: str
+) -> None:
+    done = cli("report", *given)
+    assert (done.code, done.out) == (code, "")
+    (line,) = done.err.strip().split("\n")
+    assert line.startswith("error: ")
+    assert message in line
+    assert not (empty_folder / "r.html").exists()
+
+
+def test_without_an_extra_it_says_how_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for modules, extra in (("REPORT_MODULES", "report"), ("TRAIN_MODULES", "train")):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"infogan_tool.cli.extras.{modules}", ("no_such_module",))
+            assert main(["report", "--out", str(tmp_path / "r.html")]) == 1
+        assert f"pip install 'infogan-tool[{extra}]'" in capsys.readouterr().err

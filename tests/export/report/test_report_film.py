@@ -1,0 +1,159 @@
+"""Sample sheets: where their pictures are, which of them are shown, and the animation."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_subjects import CONFIG, SIDE, sheet_of, write_run
+
+from infogan_tool.export.bundle import export_run
+from infogan_tool.export.report import film as film_module
+from infogan_tool.export.report.film import Film, Frame, as_animation, even_epochs, read_film, sheet_layout
+from infogan_tool.export.report.journal import read_history
+from infogan_tool.runtime import load_bundle, save_png, to_uint8
+from infogan_tool.runtime.latent import LatentSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPEC = LatentSpec.from_dict(CONFIG["latent"])
+
+
+def film_of(run: Path) -> Film:
+    layout = sheet_layout(SPEC, SIDE)
+    film = read_film(run / "samples", layout, read_history(run / "metrics.jsonl").drawing())
+    assert film is not None
+    return film
+
+
+def frames_at(*epochs: float) -> Film:
+    pixels = np.zeros((4, 4, 1), np.uint8)
+    frames = tuple(Frame(step=round(100 * epoch), epoch=epoch, pixels=pixels) for epoch in epochs)
+    return Film(frames=frames, layout=None, unread=0)
+
+
+# --- where the pictures are --------------------------------------------------------------------------------
+
+
+def test_pictures_are_cut_out_to_the_pixel(tmp_path: Path) -> None:
+    film = film_of(write_run(tmp_path / "run"))
+    assert [frame.when for frame in film.frames] == [f"epoch {i}" for i in range(5)]
+    assert film.layout is not None
+    for number, frame in enumerate(film.frames):
+        cut = frame.cut(film.layout)
+        assert cut.shape == (3, SIDE, SIDE, 1)
+        np.testing.assert_array_equal(cut, 10 * number + np.array([5, 15, 25])[:, None, None, None] + 0 * cut)
+
+
+def test_a_real_run_shows_what_its_generator_draws(run_path: Path, tmp_path: Path) -> None:
+    export_run(run_path, tmp_path / "bundle")
+    bundle = load_bundle(tmp_path / "bundle", device="cpu")
+    stage = read_history(run_path / "metrics.jsonl").drawing()
+    layout = sheet_layout(bundle.latent, bundle.image.size)
+    film = read_film(run_path / "samples", layout, stage)
+    assert film is not None
+    assert film.layout is layout
+    plan = bundle.traverse("c1", seed=0)
+    drawn = to_uint8(bundle.generate(plan.latents), bundle.image).reshape(10, 10, 28, 28, 1)
+    cut = film.frames[-1].cut(layout).astype(int)
+    assert np.abs(cut - drawn[:, 5].astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("categorical", "continuous", "noise", "rows", "columns", "cells"),
+    [
+        ([3], 2, 4, 3, 10, 3),
+        ([4], 0, 4, 10, 4, 4),
+        ([], 2, 4, 10, 10, 10),
+        ([], 2, 0, 1, 10, 10),
+        ([20, 5], 1, 4, 20, 10, 10),
+    ],
+)
+def test_layouts(  # noqa: PLR0917
+    categorical: list[int], continuous: int, noise: int, rows: int, columns: int, cells: int
+) -> None:
+    spec = LatentSpec(
+        noise=noise, noise_prior="uniform", categorical=tuple(categorical), continuous=continuous
+    )
+    layout = sheet_layout(spec, 16)
+    assert (layout.rows, layout.columns, len(layout.cells)) == (rows, columns, cells)
+    assert all(row < rows and column < columns for row, column in layout.cells)
+
+
+def test_sheets_that_are_laid_out_otherwise_are_not_cut(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", sheets=False)
+    save_png(run / "samples" / "step-0.png", np.full((200, 300), 7, np.uint8))
+    assert film_of(run).layout is None
+
+
+# --- which are shown ---------------------------------------------------------------------------------------
+
+
+def test_damaged_and_foreign_sheets_are_left_out(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    samples = run / "samples"
+    (samples / "step-00000500.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+    (samples / "step-00000600.png").mkdir()
+    save_png(samples / "step-00000700.png", np.zeros((20, 20), np.uint8))
+    (samples / "notes.txt").write_text("not a sheet")
+    film = film_of(run)
+    assert (len(film.frames), film.unread) == (5, 3)
+
+
+def test_no_samples_no_film(tmp_path: Path) -> None:
+    assert read_film(tmp_path / "none", None, None) is None
+    assert read_film(tmp_path, None, None) is None
+
+
+def test_of_many_sheets_the_first_the_last_and_some_between_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(film_module, "MAX_SHEETS", 3)
+    film = film_of(write_run(tmp_path / "run"))
+    assert [frame.step for frame in film.frames] == [0, 200, 400]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "wanted", "shown"),
+    [
+        (range(81), None, [0, 10, 20, 30, 40, 50, 60, 70, 80]),
+        (range(80), None, [0, 10, 20, 30, 40, 50, 60, 70, 79]),
+        (range(80), [0, 10, 79, 500], [0, 10, 79]),
+        (range(4), None, [0, 1, 2, 3]),
+        ([0, 0.25], None, [0, 0.25]),
+    ],
+)
+def test_epochs(epochs: list[float], wanted: list[float] | None, shown: list[float]) -> None:
+    assert [frame.epoch for frame in even_epochs(frames_at(*epochs), wanted)] == shown
+
+
+# --- the animation -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+def test_animation_has_a_captioned_frame_for_each_sheet(tmp_path: Path, kind: str) -> None:
+    content = as_animation(film_of(write_run(tmp_path / "run")), kind)
+    with Image.open(io.BytesIO(content)) as image:
+        assert (image.format, image.n_frames) == (kind, 5)
+        seen = []
+        for number in range(5):
+            image.seek(number)
+            seen.append(np.asarray(image.convert("L")))
+    scale = 400 // sheet_of(0).shape[1]
+    height = scale * sheet_of(0).shape[0]
+    for number, frame in enumerate(seen):
+        np.testing.assert_array_equal(frame[-height::scale, ::scale], sheet_of(10 * number)[..., 0])
+        assert frame[:-height].min() < 100, "the caption is written"
+    assert not np.array_equal(seen[0][:-height], seen[1][:-height]), "each says its own epoch"
+
+
+def test_animation_is_thinned_until_it_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = film_of(write_run(tmp_path / "run"))
+    whole = len(as_animation(film, "GIF"))
+    monkeypatch.setattr(film_module, "MAX_ANIMATION_BYTES", whole - 1)
+    with Image.open(io.BytesIO(as_animation(film, "GIF"))) as image:
+        assert image.n_frames == 3

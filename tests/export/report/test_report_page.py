@@ -1,0 +1,277 @@
+"""The page: what is on it, what strangers cannot put on it, and what is left out where it is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_subjects import CONFIG, HOSTILE, Tags, write_bundle, write_run
+
+from infogan_tool.export.report import curves, writing
+from infogan_tool.export.report.gathering import Gatherer, names_of
+from infogan_tool.export.report.writing import write_report
+from infogan_tool.runtime.errors import ConfigError, OutputExistsError, RunError, UsageError
+
+if TYPE_CHECKING:
+    from infogan_tool.export.report.subject import Subject
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+OPTIONS: dict[str, Any] = {"device": "cpu", "samples": 100}
+
+
+def subject_of(path: Path) -> Subject:
+    return Gatherer(device="cpu").gather(path, path.name)
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two bundles that do not say what they were trained on; one's names are hostile."""
+    folder = tmp_path_factory.mktemp("bundles")
+    hostile = write_bundle(
+        folder / "hostile",
+        FIXTURES / "tiny",
+        labels={"k1": [HOSTILE, None, "b", "日本"], "k2": ["<b>", "&lt;", "c"]},
+        style_names={"c1": HOSTILE, "c2": None, "c3": None},
+        training={
+            "preset": HOSTILE,
+            "data": {"name": HOSTILE},
+            "config": {HOSTILE: {"x": HOSTILE}},
+        },
+        tool_version=HOSTILE,
+    )
+    return hostile, write_bundle(folder / "plain", FIXTURES / "continuous")
+
+
+@pytest.fixture(scope="module")
+def hostile_page(bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("hostile")
+    config = CONFIG | {"preset": HOSTILE, HOSTILE: [HOSTILE]}
+    run = write_run(folder / "r&<i>", config=config, tail='{"step": 1')
+    write_report([run, *bundles], folder / "page.html", **OPTIONS)
+    return (folder / "page.html").read_text(encoding="utf-8")
+
+
+# --- strangers ---------------------------------------------------------------------------------------------
+
+
+def test_names_of_strangers_are_text(hostile_page: str) -> None:
+    tags = Tags(hostile_page)
+    assert not tags.named("script")
+    assert not tags.named("b")
+    assert all(not key.startswith("on") for _, attributes in tags.found for key in attributes)
+    assert HOSTILE in tags.text, "a name is shown as it is"
+    assert "r&<i>" in tags.text
+    assert "日本" in tags.text
+
+
+def test_nothing_on_the_page_leads_away_from_it(hostile_page: str) -> None:
+    tags = Tags(hostile_page)
+    for _, attributes in tags.found:
+        for key in ("href", "src", "xlink:href", "action", "data", "srcset"):
+            assert (attributes.get(key) or "#").startswith(("#", "data:"))
+    assert not re.search(r"@import|url\((?!#)", hostile_page)
+    policy = [m for m in tags.named("meta") if m.get("http-equiv") == "Content-Security-Policy"]
+    assert "default-src 'none'" in (policy[0]["content"] or "")
+    assert {name for name, _ in tags.found} & {"script", "iframe", "object", "embed", "form", "base"} == set()
+
+
+def test_every_figure_has_words_and_every_id_is_one(hostile_page: str) -> None:
+    tags = Tags(hostile_page)
+    figures = [a for a in tags.named("div") if a.get("role") == "img"]
+    assert len(figures) == len(tags.named("svg")) > 10
+    assert all(len(a.get("aria-label") or "") > 10 for a in figures)
+    assert all(a.get("alt") for a in tags.named("img"))
+    ids = [a["id"] for _, a in tags.found if "id" in a]
+    assert len(ids) == len(set(ids))
+    used = re.findall(r'(?:url\(|xlink:href="|href=")#([\w-]+)', hostile_page)
+    assert used
+    assert set(used) <= set(ids)
+
+
+def test_colours_are_those_of_the_page(hostile_page: str) -> None:
+    figures = re.findall(r"<svg.*?</svg>", hostile_page, re.DOTALL)
+    named = {colour for figure in figures for colour in re.findall(r"#[0-9a-f]{6}\b", figure)}
+    assert named == set(), "a colour without a variable would not follow the page into the dark"
+
+
+def test_the_same_input_gives_the_same_page(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    for name in ("a.html", "b.html"):
+        write_report([bundles[1]], tmp_path / name, **OPTIONS)
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+# --- what is there and what is not -------------------------------------------------------------------------
+
+
+def headings(page: str) -> list[str]:
+    return re.findall(r"<h[23][^>]*>(.*?)</h[23]>", page)
+
+
+def test_a_bundle_has_no_curves_and_says_why_nothing_is_compared(
+    bundles: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (subject,) = write_report([bundles[1]], tmp_path / "page.html", **OPTIONS)
+    found = headings((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "Training" not in found
+    assert "Timing" not in found
+    assert "Strength and consistency" in found
+    assert "c1: a continuous code" in found
+    assert not any("category" in heading for heading in found)
+    assert any("--data" in note for note in subject.notes)
+
+
+def test_a_run_that_broke_off_has_its_curves(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", tail='{"step": 401, "st')
+    (subject,) = write_report([run], tmp_path / "page.html", **OPTIONS)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert {"Losses of D, G and Q", "What the codes tell: L_I", "The same latents at several epochs"} <= set(
+        headings(page)
+    )
+    assert "What each code does" not in headings(page)
+    assert len(subject.notes) == 2
+    assert "1 lines of metrics.jsonl" in subject.notes[0]
+    assert "Play the training of run" in page
+
+
+def test_a_run_without_sheets_has_no_evolution(tmp_path: Path) -> None:
+    write_report([write_run(tmp_path / "run", sheets=False)], tmp_path / "page.html", **OPTIONS)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "From noise to pictures" not in headings(page)
+    assert "Losses of D, G and Q" in headings(page)
+
+
+def test_what_is_neither_run_nor_bundle_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    with pytest.raises((RunError, ConfigError)):
+        subject_of(tmp_path)
+    (tmp_path / "config.json").write_text("[" * 10_000)
+    with pytest.raises((RunError, ConfigError), match=r"config\.json"):
+        subject_of(tmp_path)
+
+
+def test_names_are_all_different(tmp_path: Path) -> None:
+    paths = [tmp_path / "a" / "run", tmp_path / "b" / "run", tmp_path / "c" / "other", None]
+    assert names_of([*paths, paths[0]]) == [
+        "a/run (1)",
+        "b/run",
+        "other",
+        "the bundle that ships",
+        "a/run (5)",
+    ]
+    assert names_of([tmp_path / "x\x1b[31m"]) == [r"x\x1b[31m"]
+    assert len(names_of([tmp_path / ("y" * 200)])[0]) == 40
+
+
+# --- curves with known values ------------------------------------------------------------------------------
+
+
+def test_curves_say_what_the_run_told(tmp_path: Path) -> None:
+    subject = subject_of(write_run(tmp_path / "run"))
+    near = 400 / 500
+    drawn = curves.losses(subject, "f1")
+    assert drawn is not None
+    assert f"D ends at {1.4 - near / 2:.3g}; G ends at {0.7 + near / 2:.3g}" in drawn.alt
+    assert f"Q, categorical ends at {1.1 - near:.3g}" in drawn.alt
+    drawn = curves.probabilities(subject, "f2")
+    assert drawn is not None
+    assert drawn.alt == (
+        "What D gives over the training: D(real) ends at 0.7; D(fake) before G ends at 0.3; "
+        "D(fake) after G ends at 0.4."
+    )
+    drawn = curves.information(subject, "f3")
+    assert drawn is not None
+    assert "k1 ends at 0.8 of H = 1.10; c1 ends at 0.4 of H = 0.69; c2 ends at -0.18" in drawn.alt
+    assert "H(k) = 1.10" in drawn.drawn.svg
+    assert curves.other_stages(subject, "f4") is None
+
+
+def test_the_curve_runs_through_its_points(tmp_path: Path) -> None:
+    """The line of D's loss, found by its colour, falls as the loss does: y of SVG grows downwards."""
+    subject = subject_of(write_run(tmp_path / "run"))
+    drawn = curves.losses(subject, "f1")
+    assert drawn is not None
+    lines = re.findall(r'<path d="(M[^"]*)"[^>]*stroke: var\(--series-0\)', drawn.drawn.svg)
+    line = max(lines, key=len)  # the other is the legend's
+    numbers = [float(n) for n in re.findall(r"-?\d+\.?\d*", line)]
+    across, down = np.array(numbers[::2]), np.array(numbers[1::2])
+    near = np.arange(50, 401, 50) / (np.arange(50, 401, 50) + 100)
+    assert len(across) == len(near) == 8
+    np.testing.assert_allclose(np.diff(across), np.diff(across)[0], rtol=1e-3)
+    fall = (down - down[0]) / (down[-1] - down[0])
+    np.testing.assert_allclose(fall, (near - near[0]) / (near[-1] - near[0]), atol=0.02)
+
+
+def test_an_autoencoder_has_its_own_losses(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", sheets=False)
+    text = (run / "metrics.jsonl").read_text()
+    text = re.sub(r'"Loss/[DG]/adv": [^,]*, |"Scores/[^,}]*, |, "Scores[^}]*', "", text)
+    (run / "metrics.jsonl").write_text(text.replace("Loss/Q/categorical", "Loss/VAE/reconstruction"))
+    subject = subject_of(run)
+    drawn = curves.losses(subject, "f1")
+    assert drawn is not None
+    assert "VAE, reconstruction ends at 0.3" in drawn.alt
+    assert curves.probabilities(subject, "f2") is None
+
+
+# --- files -------------------------------------------------------------------------------------------------
+
+
+def test_each_figure_is_a_file_too(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    run = write_run(tmp_path / "my run")
+    write_report([run, bundles[1]], tmp_path / "page.html", figures=tmp_path / "figures", **OPTIONS)
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {
+        f"1-my-run-{name}.png" for name in ("losses", "probabilities", "information", "evolution")
+    } <= names
+    assert {"1-my-run-training.gif", "1-my-run-training.webp"} <= names
+    assert {
+        f"2-plain-{name}.png" for name in ("traversal-c1", "effects", "recovery-c2", "generated")
+    } <= names
+    for path in (tmp_path / "figures").glob("*.png"):
+        with Image.open(path) as image:
+            assert image.format == "PNG"
+            assert min(image.size) > 60
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == len([name for name in names if name.endswith(".png")])
+
+
+def test_nothing_is_replaced_unless_told(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    page, figures = tmp_path / "page.html", tmp_path / "figures"
+    page.write_text("mine")
+    with pytest.raises(OutputExistsError):
+        write_report([bundles[1]], page, **OPTIONS)
+    figures.mkdir()
+    (figures / "letter.txt").write_text("mine too")
+    with pytest.raises(OutputExistsError, match="a folder of figures"):
+        write_report([bundles[1]], page, figures=figures, force=True, **OPTIONS)
+    assert page.read_text() == "mine"
+    assert [path.name for path in figures.iterdir()] == ["letter.txt"]
+    write_report([bundles[1]], page, force=True, **OPTIONS)
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_failure_leaves_nothing(
+    bundles: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: object) -> None:
+        if path.name.startswith("recovery"):
+            raise OSError(28, "No space left on device", str(path))
+        path.write_bytes(content if isinstance(content, bytes) else str(content).encode())
+
+    monkeypatch.setattr(writing, "write_aside", full)
+    with pytest.raises(OSError, match="No space"):
+        write_report([bundles[1]], tmp_path / "page.html", figures=tmp_path / "figures", **OPTIONS)
+    left = [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")]
+    assert left == []
+
+
+def test_too_many_or_too_few(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="at most 6"):
+        write_report([bundles[0]] * 7, tmp_path / "page.html")
+    with pytest.raises(UsageError, match="at least 100"):
+        write_report([bundles[0]], tmp_path / "page.html", samples=99)

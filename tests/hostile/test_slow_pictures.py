@@ -1,0 +1,72 @@
+"""A picture that takes too long is one failed picture, in a process of its own and in that of a short run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime.bulk import deadline
+from infogan_tool.runtime.bulk.chunks import BlobChunk, FileChunk
+from infogan_tool.runtime.bulk.deadline import read_in_time
+from infogan_tool.runtime.bulk.decoding import decode
+from infogan_tool.runtime.bulk.pool import DecodePool
+from infogan_tool.runtime.errors import PictureError
+from infogan_tool.runtime.images import read_picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPEC = load_bundle().image
+SLOW = b"P2 3000 3000 255\n" + b"1 " * 9_000_000
+"""Numbers as text, of which Pillow reads a few million a second."""
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> list[str]:
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f"{i}.png" for i in range(5)]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (50, 40), np.uint8)).save(path)
+    paths[2].write_bytes(SLOW)
+    return [str(path) for path in paths]
+
+
+def test_in_a_process_of_its_own(names: list[str]) -> None:
+    pool = DecodePool(1, SPEC, raw=False, seconds=0.5)
+    try:
+        began = time.monotonic()
+        found = pool.submit(FileChunk(names, {})).result()
+        assert time.monotonic() - began < 30
+        assert found.failures == {2: f"{names[2]}: reading it takes longer than 0.5 seconds"}
+        others = [name for name in names if name != names[2]]
+        assert np.array_equal(found.images, decode(others, others, SPEC, raw=False).images)
+        # The process is there again, and what waits between two pictures is not counted.
+        time.sleep(0.7)
+        again = pool.submit(BlobChunk(["a"], [(names[0]).encode()])).result()
+        assert "a: not a picture" in again.failures[0]
+    finally:
+        pool.close()
+
+
+def test_in_the_process_of_a_short_run(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PictureError, match=r"2\.png: reading it takes longer than 0\.1 seconds"):
+        read_in_time(names[2], SPEC, raw=False, seconds=0.1)
+    assert np.array_equal(read_in_time(names[0], SPEC, raw=False), read_picture(names[0], SPEC))
+    with pytest.raises(PictureError, match="No such file"):
+        read_in_time("no.png", SPEC, raw=True)
+    left = [thread for thread in threading.enumerate() if thread.daemon]
+    for thread in left:
+        thread.join(60)  # it does end, and must not go on below other tests
+
+
+def test_the_limit_that_is_used(names: list[str]) -> None:
+    assert deadline.SECONDS == 60
+    pool = DecodePool(1, SPEC, raw=False)
+    pool.close()
+    assert pool._all[0].seconds == deadline.SECONDS

@@ -1,0 +1,74 @@
+"""Run the tests on every change that a session of cosmic-ray still has to judge.
+
+    python judge.py SESSION.sqlite MODULE SECONDS TEST...
+
+Like `cosmic-ray exec`, but each change is judged in a fork of this process, which has imported once what
+takes longest to import; none of the sources is imported before the fork.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse.linalg
+import sklearn.cluster
+import torch
+import torch._dynamo
+import torch.distributions
+from cosmic_ray.mutating import use_mutation
+from cosmic_ray.plugins import get_operator
+from cosmic_ray.work_db import WorkDB, use_db
+from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkResult
+from PIL import Image
+
+LOADED = (np, scipy.sparse.linalg, sklearn.cluster, torch._dynamo, torch.distributions, Image)
+"""Imported for their time alone."""
+
+
+def main() -> None:
+    """Judge all that is left."""
+    session, module, seconds, *tests = sys.argv[1:]
+    assert not any(name.startswith("infogan_tool") for name in sys.modules)
+    torch.set_num_threads(1)
+    if not passes(tests, float(seconds)):
+        raise SystemExit("the tests fail on the module as it is")
+    with use_db(session, WorkDB.Mode.open) as database:
+        for item in database.pending_work_items:
+            (mutation,) = item.mutations
+            operator = get_operator(mutation.operator_name)(**mutation.operator_args)
+            with use_mutation(Path(module), operator, mutation.occurrence):
+                outcome = TestOutcome.SURVIVED if passes(tests, float(seconds)) else TestOutcome.KILLED
+            database.set_result(
+                item.job_id, WorkResult(worker_outcome=WorkerOutcome.NORMAL, test_outcome=outcome)
+            )
+
+
+def passes(tests: list[str], seconds: float) -> bool:
+    """Return whether the tests pass, in time, in a fork."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)
+        options = ["-x", "-q", "--no-header", "-p", "no:cacheprovider"]
+        os._exit(int(pytest.main([*options, *tests])) & 0xFF)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+if __name__ == "__main__":
+    main()

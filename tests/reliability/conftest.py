@@ -1,0 +1,128 @@
+"""Small trainings on real digits, to be killed and disturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from infogan_tool.cli.main import main
+from infogan_tool.train.data import load_images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(__file__).parent
+GAME = """
+preset = "paper"
+data = { source = "PICTURES" }
+networks = { base_width = 2, full_width = 8, q_width = 8 }
+schedule = { batch_size = 50, epochs = 2, log_every = 7, sample_every = 2, keep_every = 2 }
+"""
+"""12 steps in 2 epochs."""
+STAGES = """
+preset = "mnist"
+precision = "fp32"
+data = { source = "PICTURES" }
+networks = { base_width = 2, full_width = 8, q_width = 8, q_features = 16 }
+consolidation = { steps = 4 }
+schedule = { batch_size = 50, epochs = 1, log_every = 4 }
+
+[posterior]
+batch_size = 50
+pretext = { epochs = 1.0 }
+neighbours = { dimensions = 8, candidates = 12 }
+grouping = { directions = 8, clusters = 30, tries = 2 }
+refinement = { epochs = 2.0 }
+"""
+"""31 steps in 6 stages."""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def digits() -> torch.Tensor:
+    """300 real digits, uint8 (300, 1, 28, 28)."""
+    return load_images("mnist").images[:300].clone()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory, digits: torch.Tensor) -> Path:
+    """A data folder of these digits."""
+    folder = tmp_path_factory.mktemp("pictures")
+    labels = np.arange(300, dtype=np.uint8) % 10
+    for name, array in (
+        ("train-images-idx3-ubyte", digits[:, 0].numpy()),
+        ("train-labels-idx1-ubyte", labels),
+    ):
+        sizes = b"".join(length.to_bytes(4, "big") for length in array.shape)
+        (folder / name).write_bytes(bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def game(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+    """A config of one stage."""
+    file = tmp_path_factory.mktemp("config") / "game.toml"
+    file.write_text(GAME.replace("PICTURES", str(pictures)))
+    return file
+
+
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+    """A config of all stages of preset ``mnist``."""
+    file = tmp_path_factory.mktemp("config") / "stages.toml"
+    file.write_text(STAGES.replace("PICTURES", str(pictures)))
+    return file
+
+
+def run_crashes(folder: Path, *jobs: str | Path) -> list[list[dict[str, Any]]]:
+    """Kill commands again and again, as crash_driver.py says; return what came of each kill, for each job."""
+    command = [sys.executable, str(HERE / "crash_driver.py"), str(folder), *map(str, jobs)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    return [[r for r in records if r["job"] == job] for job in range(len(jobs) // 3)]
+
+
+@pytest.fixture
+def crash(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """One job of :func:`run_crashes`."""
+    return lambda *job: run_crashes(tmp_path, *job)[0]
+
+
+@pytest.fixture(scope="session")
+def crashes(
+    tmp_path_factory: pytest.TempPathFactory, game: Path, stages: Path
+) -> dict[str, list[dict[str, Any]]]:
+    """What came of the kills that every run of the tests does; in one process, because torch loads slowly."""
+    folder = tmp_path_factory.mktemp("crashes")
+    run = folder / "0" / "work" / "run"  # what the first job leaves: it has been killed and resumed
+    jobs = {
+        "game": ("train", game, "all"),
+        "stages": ("train", stages, "renames"),
+        "random": ("random", game, "5,1"),
+        "exchange": ("export", run, "exchange"),
+        "rename": ("export", run, "rename"),
+    }
+    found = run_crashes(folder, *(word for job in jobs.values() for word in job))
+    return dict(zip(jobs, found, strict=True))
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory, game: Path) -> Path:
+    """A run that nobody disturbed."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    assert main(["train", "--config", str(game), "--device", "cpu", "--threads", "1", "--out", str(out)]) == 0
+    return out

@@ -1,0 +1,244 @@
+"""Run command lines in forks of one process, which has imported everything once, and kill some of them.
+
+    python crash_driver.py FOLDER [KIND SOURCE WHICH]...
+
+========  ===========  ============  ===================================================================
+KIND      SOURCE       WHICH         what is killed
+========  ===========  ============  ===================================================================
+train     CONFIG.toml  all           a training, before each change of a file
+train     CONFIG.toml  renames       a training, before and after a checkpoint takes its place
+random    CONFIG.toml  KILLS,SEED    a training, from outside, at random moments
+export    RUN          exchange      an export, before each change of a file
+export    RUN          rename        where two names cannot change places: from the first rename on
+========  ===========  ============  ===================================================================
+
+After each kill the command that a person would type next is run. Of several writes in a row only the first
+and the last count. For each kill there is a JSON line on standard output: what was next, how the process
+died, and how it went on.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+from faults import Faults
+
+from infogan_tool.cli.main import main
+from infogan_tool.export import aside, exchange, ship
+from infogan_tool.export import bundle as export_bundle
+from infogan_tool.train import start
+
+LOADED = (ship, start)
+"""Imported before the forks, for speed."""
+JOB = [0]
+"""Number of the job in hand."""
+TIMES = ("Timing/sec_per_step", "Timing/images_per_sec")
+
+
+def run(
+    arguments: list[str],
+    folder: Path,
+    *,
+    fatal: int | None = None,
+    count: Path | None = None,
+    seconds: float | None = None,
+) -> tuple[int, str]:
+    """Run a command line in a fork; return its wait status and what it said.
+
+    Args:
+        arguments: Of ``infogan-tool``.
+        folder: What is done to files in it counts.
+        fatal: Number of the change that it is killed before.
+        count: File for a list of all changes.
+        seconds: When it is killed from outside.
+    """
+    said = folder.parent / f"{folder.name}.err"
+    child = os.fork()
+    if child == 0:
+        descriptor = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        faults = Faults(folder, fatal)
+        if fatal or count:
+            faults.install()
+        code = main(arguments)
+        if count:
+            seen = list(faults.seen)  # before this file is counted too
+            count.write_text(json.dumps(seen))
+        os._exit(code)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)  # not waited for yet, so that the number is still its own
+    _, status = os.waitpid(child, 0)
+    return status, said.read_text(errors="replace")
+
+
+def state(run_folder: Path) -> dict[str, Any]:
+    """Return all that a run folder says, apart from how long it took."""
+    found: dict[str, Any] = {}
+    for path in sorted(p for p in run_folder.rglob("*") if p.is_file()):
+        content: Any = path.read_bytes()
+        if path.name == "metrics.jsonl":
+            lines = [json.loads(line) for line in content.splitlines()]
+            content = json.dumps(
+                [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
+            ).encode()
+        found[str(path.relative_to(run_folder))] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def faults_of(arguments: list[str], folder: Path) -> list[str]:
+    """Return everything that a whole run does to files, in order."""
+    file = folder.parent / "count.json"
+    status, said = run(arguments, folder, count=file)
+    assert status == 0, said
+    return json.loads(file.read_text())  # type: ignore[no-any-return]
+
+
+def crash_trainings(folder: Path, config: str, which: str) -> None:
+    """Kill a training before each change of a file, resume it, compare it with one that was left alone."""
+    work, target, begin, resume, whole = whole_training(folder, config)
+    seen = faults_of(begin, work)
+    assert state(target) == whole
+    ends = {number for number, what in enumerate(seen, 1) if "rename .last.safetensors" in what}
+    for number, what in enumerate(seen, 1):
+        if which == "renames" and number not in ends and number - 1 not in ends:
+            continue
+        if seen[number - 2 : number + 1] == ["write"] * 3:
+            continue
+        shutil.rmtree(work)
+        work.mkdir()
+        status, _ = run(begin, work, fatal=number)
+        begun = (target / "config.json").exists()
+        again, said = run(resume if begun else begin, work)
+        report(number, what, status, again, said, {"begun": begun, "same": state(target) == whole})
+
+
+def crash_at_random(folder: Path, config: str, which: str) -> None:
+    """Kill a training at random moments, resume it (every other time after one more kill), compare it."""
+    work, target, begin, resume, whole = whole_training(folder, config)
+    kills, seed = map(int, which.split(","))
+    clock = time.perf_counter()
+    run(begin, work)
+    seconds, moments, number = time.perf_counter() - clock, random.Random(seed), 0
+    shutil.rmtree(target)
+    while number < kills:
+        shutil.rmtree(work)
+        work.mkdir()
+        status = begun = 0
+        for command in (begin, resume)[: 1 + number % 2]:
+            begun = (target / "config.json").exists()
+            if command is begin or begun:
+                status, _ = run(command, work, seconds=moments.random() * seconds)
+        if os.WIFEXITED(status):  # it was done before
+            continue
+        number += 1
+        what = f"step {last_step(target)}"
+        begun = (target / "config.json").exists()
+        again, said = run(resume if begun else begin, work)
+        report(number, what, status, again, said, {"begun": begun, "same": state(target) == whole})
+
+
+def last_step(target: Path) -> int:
+    """Return the last step that a run has written a line about."""
+    metrics = target / "metrics.jsonl"
+    lines = metrics.read_text().split("\n")[:-1] if metrics.exists() else []
+    return json.loads(lines[-1])["step"] if lines else 0
+
+
+def whole_training(folder: Path, config: str) -> tuple[Path, Path, list[str], list[str], dict[str, Any]]:
+    """Return working folder, run folder, both commands, and the state of a run that nobody disturbed."""
+    work = folder / "work"
+    target = work / "run"
+    begin = ["train", "--config", config, "--threads", "1", "--device", "cpu", "--out", str(target)]
+    resume = ["train", "--resume", str(target), "--threads", "1", "--device", "cpu"]
+    work.mkdir()
+    with redirect_stdout(sys.stderr):
+        assert main(begin) == 0  # here, not in a fork: torch imports much at the first step
+    whole = state(target)
+    shutil.rmtree(target)
+    return work, target, begin, resume, whole
+
+
+def crash_exports(folder: Path, source: str, how: str) -> None:
+    """Kill an export before each change of a file, look at what is there, and export again."""
+    aside.exchange = exchange.exchange if how == "exchange" else lambda *_: False
+    for name in ("to_onnx", "check_parity", "fit_familiarity", "describe_codes", "load_real_pictures"):
+        remember(name)
+    work = folder / "work"
+    target = work / "bundle"
+    make = ["export", source, "--out", str(target), "--force"]
+    work.mkdir()
+    with redirect_stdout(sys.stderr):
+        assert main(make) == 0  # here, not in a fork: what it computes is remembered
+    new = state(target)
+    other = folder / "old"
+    shutil.copytree(target, other)
+    metadata = json.loads((other / "metadata.json").read_text())
+    (other / "metadata.json").write_text(json.dumps(metadata | {"tool_version": "older"}))
+    old = state(other)
+    for before in (None, other) if how == "exchange" else (other,):
+        shutil.rmtree(work)
+        work.mkdir()
+        if before:
+            shutil.copytree(before, target)
+        seen = faults_of(make, work)
+        first = 1 if how == "exchange" else seen.index(f"rename {target.name}") + 1
+        for number, what in list(enumerate(seen, 1))[first - 1 :]:
+            shutil.rmtree(work)
+            work.mkdir()
+            if before:
+                shutil.copytree(before, target)
+            status, _ = run(make, work, fatal=number)
+            there = state(target)
+            found = "new" if there == new else "old" if there == old else "none" if not there else "mixed"
+            again, said = run(make, work)
+            names = sorted(path.name for path in work.iterdir())
+            more = {"before": bool(before), "found": found, "same": state(target) == new, "names": names}
+            report(number, what, status, again, said, more)
+
+
+def remember(name: str) -> None:
+    """Have a costly function of the export compute each of its answers once for all forks."""
+    compute, answers = getattr(export_bundle, name), dict[str, object]()
+
+    @functools.wraps(compute)
+    def remembered(*arguments: object, **more: object) -> object:
+        key = type(arguments[0]).__name__
+        if key not in answers:
+            answers[key] = compute(*arguments, **more)
+        return answers[key]
+
+    setattr(export_bundle, name, remembered)
+
+
+def report(  # noqa: PLR0917 - in the order of events
+    number: int, what: str, status: int, again: int, said: str, more: dict[str, Any]
+) -> None:
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    code = os.waitstatus_to_exitcode(again)
+    record = {"job": JOB[0], "number": number, "what": what, "killed": killed, "code": code}
+    print(json.dumps({**record, **more, "said": said[-2000:]}), flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    place, *jobs = sys.argv[1:]
+    crashes = {"train": crash_trainings, "random": crash_at_random, "export": crash_exports}
+    for kind, source, which in zip(jobs[::3], jobs[1::3], jobs[2::3], strict=True):
+        folder = Path(place, str(JOB[0]))
+        folder.mkdir()
+        crashes[kind](folder, source, which)
+        JOB[0] += 1

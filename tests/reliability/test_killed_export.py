@@ -1,0 +1,97 @@
+"""An export that is killed at any moment leaves the old bundle or the new one, and the next one tidies up."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infogan_tool.export import aside
+from infogan_tool.export.aside import written_aside
+from infogan_tool.export.exchange import exchange
+from infogan_tool.runtime.errors import OutputExistsError
+
+
+@pytest.mark.parametrize("how", ["exchange", "rename"])
+def test_killed_before_everything_that_it_does_to_a_file(
+    how: str, crashes: dict[str, list[dict[str, Any]]]
+) -> None:
+    kills = crashes[how]
+    assert kills
+    for kill in kills:
+        assert kill["killed"], kill
+        assert (kill["code"], kill["same"], kill["names"]) == (0, True, ["bundle"]), kill
+        assert "Traceback" not in kill["said"], kill
+    fresh = [kill["found"] for kill in kills if not kill["before"]]
+    replaced = [kill["found"] for kill in kills if kill["before"]]
+    if how == "exchange":
+        assert set(fresh) == {"none", "new"}
+        assert set(replaced) == {"old", "new"}
+    else:  # the file system cannot: between two renames there is none, and the next export puts it back
+        assert replaced.count("none") == 1
+        assert replaced[:2] == ["old", "none"]
+        assert set(replaced[2:]) == {"new"}
+
+
+def bundle(path: Path, text: str) -> Path:
+    path.mkdir()
+    (path / "metadata.json").write_text(text)
+    return path
+
+
+def test_two_names_change_places(tmp_path: Path) -> None:
+    one, other = bundle(tmp_path / "a", "a"), bundle(tmp_path / "b", "b")
+    if not exchange(one, other):
+        pytest.skip("this file system cannot exchange two names")
+    assert ((one / "metadata.json").read_text(), (other / "metadata.json").read_text()) == ("b", "a")
+    with pytest.raises(FileNotFoundError):
+        exchange(one, tmp_path / "no")
+
+
+def test_old_bundle_of_a_killed_writer_is_put_back(tmp_path: Path) -> None:
+    bundle(tmp_path / ".b.0123abcd.old", "old")
+    bundle(tmp_path / ".b.0123abcd.partial", "half")
+    bundle(tmp_path / ".b.not-ours.partial", "somebody's")
+    with pytest.raises(OutputExistsError, match="--force"), written_aside(tmp_path / "b", force=False):
+        pass
+    assert (tmp_path / "b/metadata.json").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.not-ours.partial", "b"]
+
+
+def test_failing_second_rename_puts_the_old_bundle_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = bundle(tmp_path / "b", "old")
+    monkeypatch.setattr(aside, "exchange", lambda *_: False)
+    with pytest.raises(FileNotFoundError), written_aside(out, force=True) as folder:  # noqa: PT012
+        shutil.rmtree(folder)
+        monkeypatch.setattr(aside, "sync_folder", lambda _: None)
+    assert (out / "metadata.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_link_to_a_bundle_is_replaced_and_the_bundle_stays(tmp_path: Path) -> None:
+    real = bundle(tmp_path / "real", "real")
+    (tmp_path / "link").symlink_to(real)
+    with written_aside(tmp_path / "link", force=True) as folder:
+        (folder / "metadata.json").write_text("new")
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "link/metadata.json").read_text() == "new"
+    assert (real / "metadata.json").read_text() == "real"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+def test_failure_leaves_no_folder_that_was_made_for_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no"), written_aside(tmp_path / "a/b/c", force=False):
+        raise ValueError("no")
+    assert not list(tmp_path.iterdir())
+
+
+def test_working_folder_can_be_the_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with written_aside(Path(), force=True) as folder:
+        (folder / "metadata.json").write_text("new")
+    assert (tmp_path / "here/metadata.json").read_text() == "new"

@@ -1,0 +1,65 @@
+"""A training that is killed at any moment and resumed ends as one that was left alone, to the bit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Kills = list[dict[str, Any]]
+    Crash = Callable[..., Kills]
+
+
+def check(kills: Kills) -> None:
+    assert kills
+    for kill in kills:
+        assert kill["killed"], kill
+        assert kill["same"], kill
+        assert "Traceback" not in kill["said"], kill
+        if kill["what"] == "remove .lock" and kill["code"]:  # the last thing of all: nothing is left to do
+            assert "is done" in kill["said"], kill
+        else:
+            assert kill["code"] == 0, kill
+
+
+def test_killed_before_everything_that_it_does_to_a_file(crashes: dict[str, Kills]) -> None:
+    kills = crashes["game"]
+    check(kills)
+    done = [kill["what"].split()[0] for kill in kills]
+    assert {"mkdir", "open", "write", "fsync", "rename", "remove"} == set(done)
+    assert sum("rename .last.safetensors" in kill["what"] for kill in kills) == 2
+    assert sum("beginning anew" in kill["said"] for kill in kills) > 10
+    assert sum("going on at step 6" in kill["said"] for kill in kills) > 10
+
+
+def test_killed_around_each_checkpoint_of_all_stages(crashes: dict[str, Kills]) -> None:
+    kills = crashes["stages"]
+    check(kills)
+    assert sum("rename .last.safetensors" in kill["what"] for kill in kills) >= 6
+
+
+def test_killed_at_random_moments(crashes: dict[str, Kills]) -> None:
+    check(crashes["random"])
+    assert len(crashes["random"]) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("config", ["game", "stages"])
+def test_killed_at_25_random_moments(config: str, crash: Crash, request: pytest.FixtureRequest) -> None:
+    kills = crash("random", request.getfixturevalue(config), "25,20160612")
+    check(kills)
+    print(f"{config}: 25 kills after", ", ".join(kill["what"] for kill in kills))
+    assert len({kill["what"] for kill in kills}) >= 3, "not all at one place"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_killed_before_everything_that_all_stages_do_to_a_file(crash: Crash, stages: Path) -> None:
+    kills = crash("train", stages, "all")
+    check(kills)
+    print(f"{len(kills)} kills")

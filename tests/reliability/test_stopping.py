@@ -1,0 +1,237 @@
+"""Signals save and end; a terminal that goes away, or a run that was hardly begun, loses nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from infogan_tool.train import loop, monitor
+from infogan_tool.train.checkpoint import read_checkpoint
+from infogan_tool.train.meters import Meters
+from infogan_tool.train.monitor import ProgressDisplay
+from infogan_tool.train.presets import resolve_config
+from infogan_tool.train.run import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Result
+    from torch import Tensor
+
+CPU = ("--device", "cpu", "--threads", 1)
+LAST = "checkpoints/last.safetensors"
+
+
+def signal_in_step(monkeypatch: pytest.MonkeyPatch, sent: dict[int, list[signal.Signals]]) -> None:
+    steps, add = [], Meters.add
+
+    def adding(meters: Meters, scalars: Tensor) -> None:
+        add(meters, scalars)
+        steps.append(1)
+        for number in sent.get(len(steps), ()):
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(Meters, "add", adding)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_saves_and_ends_with_130(  # noqa: PLR0917 - fixtures
+    cli: Callable[..., Result],
+    game: Path,
+    finished_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    run = tmp_path / "run"
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        signal_in_step(patch, {4: [number]})
+        done = cli("train", "--config", game, "--out", run, *CPU)
+    assert done.code == 130
+    assert "stopped at step 4 of 12 and saved\n" in done.err
+    assert signal.getsignal(number) is before
+    assert cli("train", "--resume", run, *CPU).code == 0
+    assert (run / LAST).read_bytes() == (finished_run / LAST).read_bytes()
+
+
+def test_second_signal_does_not_wait_and_leaves_the_last_checkpoint(
+    cli: Callable[..., Result],
+    game: Path,
+    finished_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        signal_in_step(patch, {9: [signal.SIGTERM, signal.SIGINT]})
+        done = cli("train", "--config", game, "--out", run, *CPU)
+    assert (done.code, done.err.splitlines()[-1]) == (130, "interrupted")
+    assert read_checkpoint(run / LAST).header.step == 6
+    assert not list(run.rglob(".*"))
+    assert cli("train", "--resume", run, *CPU).code == 0
+    assert (run / LAST).read_bytes() == (finished_run / LAST).read_bytes()
+
+
+def test_ignored_signal_stays_ignored(
+    cli: Callable[..., Result], game: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
+    try:
+        signal_in_step(monkeypatch, {4: [signal.SIGHUP]})
+        assert cli("train", "--config", game, "--out", tmp_path / "run", *CPU).code == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+class _Gone(io.StringIO):
+    """A terminal that was closed after some lines, or a pipe whose reader went away."""
+
+    def __init__(self, error: OSError, *, is_terminal: bool) -> None:
+        super().__init__()
+        self._error, self._is_terminal, self._left = error, is_terminal, 3
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+    def write(self, text: str) -> int:
+        self._left -= 1
+        if self._left < 0:
+            raise self._error
+        return len(text)
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(5, "Input/output error")])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_training_goes_on_when_nobody_can_see_it(
+    game: Path, digits: Tensor, finished_run: Path, tmp_path: Path, error: OSError, *, is_terminal: bool
+) -> None:
+    changes = {"data": {"size": 28, "channels": 1}, "schedule": {"log_every": 1}}
+    config = resolve_config(file=game, flags=changes)
+    run = RunFolder.create(tmp_path / "run", config, "digits")
+    console = Console(file=_Gone(error, is_terminal=is_terminal), force_terminal=is_terminal, width=80)
+    outcome = loop.train(config, digits, run, device=torch.device("cpu"), console=console)
+    assert (outcome.step, outcome.interrupted) == (12, False)
+    ours, theirs = (read_checkpoint(folder / LAST).part("networks") for folder in (run.path, finished_run))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def record(step: int, **more: float) -> dict[str, Any]:
+    rates = {"Timing/images_per_sec": 1000.0, "Timing/sec_per_step": 200.0}
+    return {"step": step, "Progress/epoch": step / 4, "Loss/x": 0.5, **rates, **more}
+
+
+def test_bar_on_a_terminal_counts_stages_and_epochs() -> None:
+    seen = io.StringIO()
+    console = Console(file=seen, force_terminal=True, width=120, legacy_windows=False)
+    with ProgressDisplay(console, num_stages=3, total_steps=40) as display:
+        display.pass_over()
+        display.begin("second", 8, 4)
+        display.advance(5)
+        display.show(record(5))
+    text = seen.getvalue()
+    assert "second (2/3) epoch 2/2" in text
+    assert "1,000 images/s" in text
+    assert "x 0.500" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(59, "0:59"), (61, "1:01"), (3600, "1:00:00"), (7325.4, "2:02:05")]
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert monitor._duration(seconds) == text
+
+
+def test_run_without_a_checkpoint_begins_anew(
+    cli: Callable[..., Result], game: Path, finished_run: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert cli("train", "--config", game, "--steps", 3, "--out", run, *CPU).code == 0
+    (run / LAST).unlink()
+    (run / "checkpoints").rmdir()
+    (run / "run.json").unlink()
+    done = cli("train", "--resume", run, "--epochs", 2, *CPU)
+    assert done.code == 0, done.err
+    assert "which has no checkpoint yet: beginning anew" in done.err
+    for name in (LAST, "config.json", "samples/step-00000000.png"):
+        assert (run / name).read_bytes() == (finished_run / name).read_bytes()
+    assert (run / "run.json").exists()
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_run_begun_on_other_pictures_does_not_begin_anew(
+    cli: Callable[..., Result], game: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert cli("train", "--config", game, "--steps", 3, "--out", run, *CPU).code == 0
+    (run / LAST).unlink()
+    metrics = (run / "metrics.jsonl").read_text()
+    info = json.loads((run / "run.json").read_text())
+    info["data"]["digest"] = "another"
+    (run / "run.json").write_text(json.dumps(info))
+    done = cli("train", "--resume", run, *CPU)
+    assert (done.code, done.err) == (
+        1,
+        f"error: {run} was begun on other pictures: give the same --data as at the start\n",
+    )
+    assert (run / "metrics.jsonl").read_text() == metrics
+
+
+def test_kept_checkpoints_without_the_last_are_not_overwritten(
+    cli: Callable[..., Result], finished_run: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    for name in ("config.json", "run.json", "checkpoints/step-00000012.safetensors"):
+        (run / name).write_bytes((finished_run / name).read_bytes())
+    done = cli("train", "--resume", run, "--epochs", 3, *CPU)
+    assert (done.code, len(done.err.splitlines())) == (1, 1)
+    assert "last.safetensors is not there" in done.err
+
+
+@pytest.mark.parametrize("schema", [0, 2, None, "1", [1]])
+def test_checkpoint_of_an_older_or_newer_schema_is_refused_by_name(
+    cli: Callable[..., Result], finished_run: Path, tmp_path: Path, schema: object
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished_run, run)
+    with safe_open(run / LAST, framework="pt") as file:
+        header = json.loads(file.metadata()["infogan.checkpoint"])
+    header["schema_version"] = schema
+    save_file(load_file(run / LAST), run / LAST, {"infogan.checkpoint": json.dumps(header)})
+    before = (run / LAST).read_bytes()
+    for command in (("train", "--resume", run, "--epochs", 3), ("export", run, "--out", tmp_path / "b")):
+        done = cli(*command)
+        assert (done.code, len(done.err.splitlines())) == (1, 1), done.err
+        assert f"checkpoint schema {schema!r}; this version reads 1" in done.err
+    assert (run / LAST).read_bytes() == before
+
+
+def test_lines_of_metrics_that_are_no_records_end_what_is_kept(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    good = '{"step": 1, "stage": "a", "stage_step": 1}\n'
+    for bad in (
+        '{"stage": "a", "stage_step": 2}',
+        "[1]",
+        "7",
+        '{"step": "x", "stage": "a", "stage_step": 2}',
+        "\xff",
+    ):
+        run.metrics.write_bytes((good + bad + "\n" + good).encode("latin-1"))
+        run.cut_metrics(5, None)
+        assert run.metrics.read_text() == good
+    run.cut_metrics(1, ("a", 1))
+    assert run.metrics.read_text() == ""
