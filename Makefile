@@ -39,7 +39,7 @@ test-slow: $(STAMP)
 test-presets: $(STAMP)
 	$(BIN)/python -m pytest -m slow tests/train/test_every_preset.py
 
-# Encoding on a Ray cluster of this machine, with a worker killed on the way.
+# Encoding on a Ray cluster of this machine, with a worker, and then a node, killed on the way.
 test-ray: $(STAMP)
 	$(BIN)/python -m pytest -m ray
 

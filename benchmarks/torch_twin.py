@@ -50,6 +50,13 @@ class EncoderTwin(nn.Module):
             for node in graph.node
         ]
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> EncoderTwin:
+        """Move the weights too, when it is moved to a device."""
+        self.constants = {
+            name: fn(value) if isinstance(value, Tensor) else value for name, value in self.constants.items()
+        }
+        return super()._apply(fn, recurse)
+
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Take the inputs and return the outputs in the order of the graph."""
         values = self.constants | dict(zip(self.inputs, inputs, strict=True))

@@ -61,14 +61,16 @@ def _first(chunks: Iterator[Chunk], most: int) -> tuple[Iterator[Chunk], bool]:
     return iter(seen), True
 
 
-def _encode(bundle: Bundle, chunks: Iterable[Chunk], options: EncodeOptions) -> Generator[Encoded]:
+def _encode(
+    bundle: Bundle, made: Format | None, chunks: Iterable[Chunk], options: EncodeOptions
+) -> Generator[Encoded]:
     if options.engine == "ray":
         from infogan_tool.runtime.bulk.ray_engine import encode_on_ray
 
         return encode_on_ray(bundle, chunks, device=options.device, raw=options.raw, workers=options.threads)
     from infogan_tool.runtime.bulk.pipeline import encode_chunks
 
-    return encode_chunks(bundle, chunks, raw=options.raw, processes=options.threads)
+    return encode_chunks(bundle, chunks, raw=options.raw, processes=options.threads, made=made)
 
 
 def _to_stdout(
@@ -88,7 +90,7 @@ def _to_stdout(
         stack.enter_context(progress)
         if options.engine == "ray":  # it prints on standard output what it thinks of its workers
             stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
-        for encoded in stack.enter_context(closing(_encode(bundle, chunks, options))):
+        for encoded in stack.enter_context(closing(_encode(bundle, made, chunks, options))):
             errors.take(encoded.chunk, encoded.failures)
             if error_file:
                 error_file.write(errors.lines)
@@ -142,13 +144,12 @@ def _fill(
     shown = ShownInput(options.show_input, result.inputs) if options.show_input else None
     progress = Progress(inputs.count, done=result.inputs, wanted=options.progress, bar=True)
     head = b"" if result.begun else made.head()
-    with progress, closing(_encode(bundle, result.rest(chunks), options)) as encoding:
+    with progress, closing(_encode(bundle, made, result.rest(chunks), options)) as encoding:
         for encoded in encoding:
             if result.inputs == result.begun > 0:
                 output.note(f"going on after {result.begun:,} pictures")
             errors.take(encoded.chunk, encoded.failures)
-            records = made.block(encoded.names, encoded.posterior) if encoded.posterior else b""
-            blocks = [head + records, *([errors.lines] if options.errors else [])]
+            blocks = [head + encoded.block(made), *([errors.lines] if options.errors else [])]
             result.add(encoded.chunk, len(encoded.failures), *blocks)
             errors.lines, head = b"", b""
             if shown:

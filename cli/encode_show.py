@@ -69,7 +69,7 @@ class Printer:
                 self.unsure += record.get("familiar") is False
                 output.emit(self._table.line(record), self._stream)
             return
-        text = self._made.block(encoded.names, posterior).decode()
+        text = encoded.block(self._made).decode()
         if not self._headed:
             text = self._made.head().decode() + text
             self._headed = True

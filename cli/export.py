@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from infogan_tool.export.precision import PrecisionOutcome
 
 __all__ = ["export"]
+
+_PREPARATION: Final = "Preparation, of a run"
 
 
 def export(
@@ -49,6 +51,48 @@ def export(
             show_default=False,
         ),
     ] = None,
+    preparation: Annotated[
+        Literal["centred-foreground", "plain"] | None,
+        typer.Option(
+            help="How pictures from elsewhere become like those trained on. Default: by the data set.",
+            rich_help_panel=_PREPARATION,
+            show_default=False,
+        ),
+    ] = None,
+    box: Annotated[
+        int | None,
+        typer.Option(
+            help="Longer side of the figures trained on.",
+            metavar="PIXELS",
+            rich_help_panel=_PREPARATION,
+            show_default=False,
+        ),
+    ] = None,
+    ink: Annotated[
+        Literal["light", "dark"] | None,
+        typer.Option(
+            help="Whether they are lighter or darker than their ground.",
+            rich_help_panel=_PREPARATION,
+            show_default=False,
+        ),
+    ] = None,
+    centre: Annotated[
+        Literal["mass", "box"] | None,
+        typer.Option(
+            help="What of them lies in the middle. Default: the centre of mass.",
+            rich_help_panel=_PREPARATION,
+            show_default=False,
+        ),
+    ] = None,
+    stroke: Annotated[
+        float | None,
+        typer.Option(
+            help="Thicken strokes that are thinner. Default: do not.",
+            metavar="PIXELS",
+            rich_help_panel=_PREPARATION,
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an output that is already there.")] = False,
 ) -> None:
     """Export a run to an ONNX bundle, and prove that it computes the same.
@@ -62,13 +106,23 @@ def export(
       infogan-tool export bundle --precision int8 --out bundle-int8
 
       infogan-tool export bundle --triton models
+
+      infogan-tool export run --out bundle --preparation centred-foreground --box 20 --ink light
     """
     require_train_extra("export")
 
     from rich.console import Console
 
+    from infogan_tool.export.recipes import RecipeChoice
     from infogan_tool.export.ship import ship
+    from infogan_tool.runtime.errors import UsageError
     from infogan_tool.runtime.files import printable
+
+    if preparation is None and (box, ink, centre, stroke) != (None, None, None, None):
+        raise UsageError("--box, --ink, --centre and --stroke go with --preparation centred-foreground")
+    choice = preparation and RecipeChoice(
+        preparation=preparation, box=box, ink=ink, centre=centre, stroke=stroke
+    )
 
     console = Console(stderr=True, markup=False, highlight=False)
     with console.status("starting") as status:
@@ -78,6 +132,7 @@ def export(
             triton=triton,
             precision=precision,
             data=data,
+            choice=choice or None,
             force=force,
             progress=lambda line: status.update(printable(line)),
         )
@@ -85,6 +140,8 @@ def export(
         Console(highlight=False).print(_table(shipped.exported))
         if shipped.exported.label_note:
             output.note(f"note: {shipped.exported.label_note}")
+        if shipped.exported.layout_note:
+            output.note(f"note: {shipped.exported.layout_note}")
     if shipped.reduced:
         Console(highlight=False).print(_drift_table(shipped.reduced))
     for path in (out, shipped.repository):

@@ -18,7 +18,7 @@ from infogan_tool.export.familiarity.fitting import fit_familiarity
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
 from infogan_tool.export.onnx_graph import OPSET, to_onnx
 from infogan_tool.export.parity import BATCHES, TOLERANCE, TOLERANCES, Difference, check_parity
-from infogan_tool.export.recipes import recipe_of
+from infogan_tool.export.recipes import layout_note, recipe_of
 from infogan_tool.runtime.contract import (
     ENCODER_FILE,
     GENERATOR_FILE,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from infogan_tool.export.familiarity.head import DistanceHead
+    from infogan_tool.export.recipes import RecipeChoice
     from infogan_tool.runtime.contract import ImageSpec
     from infogan_tool.train.checkpoint import Checkpoint
     from infogan_tool.train.config import DataConfig, TrainConfig
@@ -61,21 +62,27 @@ class ExportOutcome:
     """Every comparison with torch."""
     label_note: str
     """Why codes have no names, or an empty text."""
+    layout_note: str
+    """How the training pictures differ from what the preparation makes, or an empty text."""
 
 
-def export_run(run_path: Path, out: Path, *, force: bool = False) -> ExportOutcome:
+def export_run(
+    run_path: Path, out: Path, *, force: bool = False, choice: RecipeChoice | None = None
+) -> ExportOutcome:
     """Export the last checkpoint of a run to the bundle ``out``.
 
     Args:
         run_path: A run folder.
         out: The bundle's folder; must not exist, unless ``force``.
         force: Replace a bundle (or an empty folder) that is at ``out``.
+        choice: How pictures from elsewhere are to be prepared; None is by the data set.
 
     Returns:
         What was written. On any error nothing was, and what was at ``out`` is still there.
 
     Raises:
         RunError: The run or its checkpoint cannot be used.
+        UsageError: The choice is not possible for the run's pictures.
         ParityError: A graph computes something else than torch.
         OutputExistsError: ``out`` is there.
         InUseError: Another process writes ``out``.
@@ -90,7 +97,9 @@ def export_run(run_path: Path, out: Path, *, force: bool = False) -> ExportOutco
     networks = build_networks(config, size=config.data.size, channels=config.data.channels)
     load_networks(networks, checkpoint)
     training = _training_record(config, checkpoint, info)
-    networks.image = replace(networks.image, preparation=recipe_of(_data_name(training), networks.image))
+    image = networks.image
+    recipe = choice.recipe(image) if choice else recipe_of(_data_name(training), image)
+    networks.image = replace(image, preparation=recipe)
     return export_networks(networks, out, force=force, training=training, data=config.data)
 
 
@@ -113,14 +122,16 @@ def export_networks(
             pictures that are not there any more: the codes stay without names and the bundle cannot tell.
     """
     with written_aside(out, force=force) as folder:  # from here on no other export writes to it
-        metadata, differences, label_note = _write(networks, folder, training, data)
-    return ExportOutcome(path=out, metadata=metadata, differences=differences, label_note=label_note)
+        metadata, differences, notes = _write(networks, folder, training, data)
+    return ExportOutcome(
+        path=out, metadata=metadata, differences=differences, label_note=notes[0], layout_note=notes[1]
+    )
 
 
 def _write(
     networks: Networks, folder: Path, training: dict[str, Any], data: DataConfig | None
-) -> tuple[BundleMetadata, list[Difference], str]:
-    """Fill the folder of a bundle; return its metadata, every comparison, and why codes have no names."""
+) -> tuple[BundleMetadata, list[Difference], tuple[str, str]]:
+    """Fill the folder of a bundle; return its metadata, every comparison, and the notes of its outcome."""
     networks.eval()
     pictures, label_note = _real_pictures(data, networks.image)
     fitted = (
@@ -169,7 +180,10 @@ def _write(
     if pictures:
         metadata, label_note = describe_codes(folder, metadata, pictures)
         write_metadata(folder, metadata)
-    return metadata, differences, label_note
+    laid_out = (
+        layout_note(pictures.train.images[:, 0].numpy(), networks.image.preparation) if pictures else ""
+    )
+    return metadata, differences, (label_note, laid_out)
 
 
 def _data_name(training: dict[str, Any]) -> str | None:

@@ -1,15 +1,25 @@
-"""How pictures from elsewhere are brought to what was trained on, by the data set that was trained on."""
+"""How pictures from elsewhere are brought to what was trained on: by the data set, or as the user says."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
+import numpy as np
+
+from infogan_tool.runtime.bulk.layout import rows_laid_out
 from infogan_tool.runtime.contract import Preparation
+from infogan_tool.runtime.errors import UsageError
+from infogan_tool.runtime.laid_out import SEEN
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from infogan_tool.runtime.contract import ImageSpec
 
-__all__ = ["recipe_of"]
+__all__ = ["Kind", "RecipeChoice", "layout_note", "recipe_of"]
+
+Kind = Literal["centred-foreground", "plain"]
 
 _MNIST_SIZE: Final = 28
 _MNIST_BOX: Final = 20
@@ -17,6 +27,9 @@ _MNIST_STROKE: Final = 2.0
 """One stroke in five of MNIST is thinner, few by much."""
 _LIKE_MNIST: Final = ("mnist", "qmnist")
 """Data sets whose pictures were made so: a box of 20 pixels, the centre of mass in the middle of 28."""
+_LOOKED_AT: Final = 2_000
+_ENOUGH: Final = 0.9
+"""Of the training pictures that should be laid out by the recipe, or else the user is told."""
 
 
 def recipe_of(data: str | None, image: ImageSpec) -> Preparation | None:
@@ -35,3 +48,72 @@ def recipe_of(data: str | None, image: ImageSpec) -> Preparation | None:
         ink="light",
         stroke=round(_MNIST_STROKE * scale, 3),
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecipeChoice:
+    """What a user says of the pictures that were trained on; the options of ``export``, by their names."""
+
+    preparation: Kind
+    """``"plain"``: pictures are padded and resized only, whatever the data set is."""
+    box: int | None = None
+    ink: Literal["light", "dark"] | None = None
+    centre: Literal["mass", "box"] | None = None
+    stroke: float | None = None
+
+    def recipe(self, image: ImageSpec) -> Preparation | None:
+        """Return the recipe for pictures of this size.
+
+        Raises:
+            UsageError: A value is missing, not possible for these pictures, or means nothing here.
+        """
+        if self.preparation == "plain":
+            if (self.box, self.ink, self.centre, self.stroke) != (None, None, None, None):
+                raise UsageError("--preparation plain takes no --box, --ink, --centre or --stroke")
+            return None
+        if self.box is None or self.ink is None:
+            raise UsageError(
+                "--preparation centred-foreground needs --box PIXELS and --ink light or dark: "
+                "how long the figures trained on are, and whether they are lighter than their ground"
+            )
+        if image.channels != 1:
+            raise UsageError(
+                "--preparation centred-foreground is for grey pictures, and the run was trained on colour: "
+                "train with --channels 1"
+            )
+        if not 1 <= self.box <= image.size:
+            raise UsageError(f"--box {self.box}: from 1 to {image.size}, the size of the training pictures")
+        stroke = 0.0 if self.stroke is None else self.stroke
+        if not 0 <= stroke <= self.box / 2:
+            raise UsageError(f"--stroke {stroke:g}: from 0 to {self.box / 2:g}, half the box")
+        return Preparation(box=self.box, centre=self.centre or "mass", ink=self.ink, stroke=stroke)
+
+
+def layout_note(pictures: npt.NDArray[np.uint8], recipe: Preparation | None) -> str:
+    """Say where training pictures are not what the recipe makes of others; nothing where nearly all are.
+
+    Args:
+        pictures: uint8 ``(N, S, S)``, of which some are looked at.
+        recipe: The recipe; None is any layout.
+    """
+    if recipe is None or not len(pictures):
+        return ""
+    some = pictures[:: max(1, len(pictures) // _LOOKED_AT)]
+    share = float(rows_laid_out(some, recipe).mean())
+    if share >= _ENOUGH:
+        return ""
+    border = np.concatenate([some[:, [0, -1]].reshape(-1), some[:, :, [0, -1]].reshape(-1)])
+    dark = bool(np.median(border) > np.iinfo(np.uint8).max / 2)
+    seen = (255 - some if dark else some) >= SEEN
+    longer = np.median(np.maximum(_extents(seen, 1), _extents(seen, 2)).astype(np.float64))
+    return (
+        f"{100 * share:.0f} % of the training pictures are laid out by this recipe; at the median their "
+        f"figures are {longer:.0f} pixels long, with {'dark' if dark else 'light'} ink"
+    )
+
+
+def _extents(seen: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.intp]:
+    """Return how wide (axis 1) or tall (axis 2) each figure is; 0 where there is none."""
+    used = np.asarray(seen.any(axis))
+    length = used.shape[1] - used.argmax(1) - used[:, ::-1].argmax(1)
+    return np.where(used.any(1), length, 0)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.export.bundle import ExportOutcome
     from infogan_tool.export.precision import PrecisionOutcome
+    from infogan_tool.export.recipes import RecipeChoice
     from infogan_tool.runtime.contract import Precision
 
 __all__ = ["Shipped", "ship"]
@@ -46,6 +47,7 @@ def ship(
     triton: Path | None = None,
     precision: Precision = "fp32",
     data: str | None = None,
+    choice: RecipeChoice | None = None,
     force: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Shipped:
@@ -58,11 +60,12 @@ def ship(
         precision: Of the graphs.
         data: Real pictures to measure a reduced precision with, as ``train --data`` names them; None is what
             the model was trained on, where that is a built-in data set or the run still says where it is.
+        choice: How a run's bundle is to prepare pictures from elsewhere; None is by the data set.
         force: Replace outputs that are there.
         progress: Called with a line for people as the work goes on.
 
     Raises:
-        UsageError: Nothing is to be written, or the pictures are not known.
+        UsageError: Nothing is to be written, the pictures are not known, or the choice is not possible.
         InfoganError, OSError: As :func:`~infogan_tool.export.bundle.export_run`,
             :func:`~infogan_tool.export.precision.reduce_precision` and
             :func:`~infogan_tool.export.triton.write_repository`.
@@ -72,17 +75,19 @@ def ship(
         raise UsageError("say what to write: --out BUNDLE, --triton DIR or both")
     if out is not None and precision == "fp32" and is_bundle:
         raise UsageError(f"{source} is a bundle in fp32 already: --out goes with --precision fp16 or int8")
+    if choice is not None and is_bundle:
+        raise UsageError(f"{source} is a bundle and keeps its preparation: --preparation is for a run")
     if out is not None:
         refuse_taken(out, force=force)
     if triton is not None:
         refuse_repository(triton, force=force)
     if out is not None and precision == "fp32":
         progress("exporting and comparing with torch")
-        exported = export_run(source, out, force=force)
+        exported = export_run(source, out, force=force, choice=choice)
         repository = triton and write_repository(load_bundle(out, device="cpu"), triton, force=force)
         return Shipped(exported=exported, repository=repository)
     with ExitStack() as stack:
-        bundle, trained_on = stack.enter_context(opened(source, "cpu", progress))
+        bundle, trained_on = stack.enter_context(opened(source, "cpu", progress, choice=choice))
         reduced = None
         if precision != "fp32":
             pictures = data or trained_on

@@ -29,10 +29,10 @@ from infogan_tool.runtime.device import default_threads
 from infogan_tool.runtime.errors import BundleError
 from infogan_tool.runtime.pieces import Crew, cut
 from infogan_tool.runtime.pixels import check_images, to_float
-from infogan_tool.runtime.session import CPU_PROVIDER, GraphSession
+from infogan_tool.runtime.session import GraphSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import numpy.typing as npt
 
@@ -199,6 +199,18 @@ class Bundle:
 
     # --- sessions --------------------------------------------------------------------------------------
 
+    def warm_up(self, files: Iterable[str] = GRAPH_FILES) -> None:
+        """Open graphs and, on a GPU, run each batch size once: the first of its size takes longest.
+
+        Args:
+            files: The graphs that will be used.
+
+        Raises:
+            BundleError, DeviceError: As :meth:`encode`.
+        """
+        for file in files:
+            self._session(file).warm_up()
+
     def _any_session(self) -> GraphSession:
         return self._session(next(iter(self._sessions), ENCODER_FILE))
 
@@ -240,11 +252,11 @@ class Bundle:
             for name, values in session.run(feeds).items():
                 found[name][rows] = values[: rows.stop - rows.start]
 
-        if session.provider == CPU_PROVIDER:
-            self._crew.each(run, cut(count, self._crew.hands))
-        else:
+        if session.bucketed:
             for start in range(0, count, CHUNK):
                 run(slice(start, min(start + CHUNK, count)))
+        else:
+            self._crew.each(run, cut(count, self._crew.hands))
         for name, values in found.items():
             if not np.isfinite(values).all():
                 raise BundleError(f"{self.path / file}: output {name} is not finite; its weights are damaged")

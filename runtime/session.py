@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.device import Device, default_threads, gpu_present
@@ -19,11 +19,12 @@ from infogan_tool.runtime.files import printable
 from infogan_tool.runtime.graph_scan import TensorInfo, scan_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
     import numpy.typing as npt
 
+    from infogan_tool.runtime.buckets import BucketedGraph
     from infogan_tool.runtime.graph_scan import Scanned
 
 __all__ = [
@@ -41,7 +42,9 @@ CUDA_PROVIDER: Final = "CUDAExecutionProvider"
 
 _CUDA_OPTIONS: Final = {
     "use_tf32": "0",  # ten bits of mantissa would show against the parity tolerance
-    "cudnn_conv_algo_search": "DEFAULT",  # a search for each new batch size would be slow and not repeatable
+    # By its own rules, once for each batch size, of which there are few (buckets.py): a choice by trial would
+    # not be the same in the next process, nor then the last bits.
+    "cudnn_conv_algo_search": "DEFAULT",
 }
 _QUIET: Final = 4  # fatal only: everything else arrives as an exception
 _MAX_REASON: Final = 300
@@ -57,6 +60,7 @@ class GraphSession:
         one_shot: Open fast rather than run fast: for a handful of pictures in a short process.
         name: How error messages name the graph.
         check: Called with what the graph says of itself, before onnxruntime sees it; may raise.
+        bucketed: Run batches of a few sizes only, through buffers on the device; None: where CUDA is used.
 
     Raises:
         BundleError: The graph cannot be opened, or holds what no bundle's graph has.
@@ -83,6 +87,7 @@ class GraphSession:
         one_shot: bool = False,
         name: str = "the graph",
         check: Callable[[Scanned], None] | None = None,
+        bucketed: bool | None = None,
     ) -> None:
         said = scan_graph(content, name)
         if check is not None:
@@ -105,6 +110,28 @@ class GraphSession:
         self.inputs = _infos(self._session.get_inputs())
         self.outputs = _infos(self._session.get_outputs())
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+        self._buckets: BucketedGraph | None = None
+        if bucketed or (bucketed is None and self.provider == CUDA_PROVIDER):
+            from infogan_tool.runtime.buckets import BucketedGraph  # noqa: PLC0415 - not on a CPU
+
+            device_name = "cuda" if self.provider == CUDA_PROVIDER else "cpu"
+            self._buckets = BucketedGraph(ort, self._session, self.inputs, self.outputs, device=device_name)
+
+    @property
+    def bucketed(self) -> bool:
+        """Whether batches go to the device one at a time, filled up to one of a few sizes."""
+        return self._buckets is not None
+
+    def warm_up(self) -> None:
+        """Where batches are bucketed, run each bucket once: the first of its size takes longest.
+
+        Raises:
+            DeviceError: The GPU failed, for example for lack of memory.
+            BundleError: The graph cannot be run.
+        """
+        if self._buckets is not None:
+            with self._failures():
+                self._buckets.warm_up()
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.float32]]:
         """Run the graph on ``feeds`` (arrays by input name) and return its outputs by name.
@@ -114,15 +141,23 @@ class GraphSession:
             DeviceError: The GPU failed, for example for lack of memory.
         """
         assert self._session is not None
-        try:
+        with self._failures():
+            if self._buckets is not None:
+                return self._buckets.run(feeds)
             values = self._session.run(list(self.outputs), dict(feeds))
+            return dict(zip(self.outputs, values, strict=True))
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turn what running raises into this package's errors."""
+        try:
+            yield
         except Exception as error:  # onnxruntime's exceptions share no base class
             if self.provider == CUDA_PROVIDER:
                 raise DeviceError(
                     f"{self._name} failed on the GPU (device cpu may do): {_reason(error)}"
                 ) from error
             raise BundleError(f"{self._name} cannot be run: {_reason(error)}") from error
-        return dict(zip(self.outputs, values, strict=True))
 
 
 def onnxruntime_version() -> str:

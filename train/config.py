@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -39,6 +39,7 @@ __all__ = [
     "ScheduleConfig",
     "TrainConfig",
     "ViewConfig",
+    "complete_older",
     "config_digest",
     "lay_over",
     "read_config_file",
@@ -406,6 +407,23 @@ def lay_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
         under = merged.get(key)
         merged[key] = lay_over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
     return merged
+
+
+_SINCE_0_1: Final[Mapping[str, Any]] = {
+    "networks": {"architecture": "infogan", "dropout": 0.0},
+    "objective": {
+        "game": "adversarial",
+        "adversarial_loss": "bce",
+        "updates": "head",
+        "fixed_variance": None,
+    },
+}
+"""Keys that version 0.1 did not have yet, with what it did."""
+
+
+def complete_older(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored config with the keys that were added since, as the version that wrote it behaved."""
+    return lay_over(_SINCE_0_1, values)
 
 
 def config_digest(config: TrainConfig) -> str:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from infogan_tool.runtime.errors import OutputExistsError, RunError
 from infogan_tool.runtime.files import is_leftover, open_aside, remove_leftovers, write_aside
 from infogan_tool.runtime.locks import only_writer
-from infogan_tool.train.config import read_config_file, validate_config
+from infogan_tool.train.config import complete_older, read_config_file, validate_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +120,7 @@ class RunFolder:
         Raises:
             ConfigError: It was changed into something that is not valid.
         """
-        return validate_config(read_config_file(self._config))
+        return validate_config(complete_older(read_config_file(self._config)))
 
     def write_info(self, info: dict[str, Any]) -> None:
         """Write versions, device and data."""

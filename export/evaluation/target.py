@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.export.evaluation.judge import JudgeSettings
     from infogan_tool.export.evaluation.report import Report
+    from infogan_tool.export.recipes import RecipeChoice
     from infogan_tool.runtime.bundle import Bundle
     from infogan_tool.runtime.contract import ImageSpec
     from infogan_tool.runtime.device import Device
@@ -104,14 +105,18 @@ def _data_name(bundle: Bundle) -> str | None:
 
 @contextmanager
 def opened(
-    path: Path | None, device: Device, progress: Callable[[str], None]
+    path: Path | None,
+    device: Device,
+    progress: Callable[[str], None],
+    *,
+    choice: RecipeChoice | None = None,
 ) -> Iterator[tuple[Bundle, str | None]]:
     """Open a bundle or a run; yields the bundle and the source of what it was trained on, where known."""
     if path is not None and not (path / METADATA_FILE).exists() and (path / "config.json").exists():
         config = RunFolder.open(path).read_config()
         with tempfile.TemporaryDirectory() as scratch:
             progress("exporting the run")
-            export_run(path, Path(scratch) / "bundle")
+            export_run(path, Path(scratch) / "bundle", choice=choice)
             yield load_bundle(Path(scratch) / "bundle", device=device), config.data.source
         return
     if path is not None and path.is_dir() and not (path / METADATA_FILE).exists():

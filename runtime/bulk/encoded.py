@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bulk.chunks import Chunk
     from infogan_tool.runtime.bulk.decoding import Decoded
+    from infogan_tool.runtime.bulk.formats import Format
     from infogan_tool.runtime.bundle import Bundle, Posterior
 
 __all__ = ["Encoded", "encode_chunk"]
@@ -31,12 +32,21 @@ class Encoded:
     """What the network saw, ``(M, H, W, C)``."""
     failures: dict[int, str]
     """Why the others could not be read, by their place in the chunk."""
+    records: bytes | None = None
+    """The codes in the format that was asked for; None where none was."""
+
+    def block(self, made: Format) -> bytes:
+        """Return the records of these pictures: those that are made already, or made now."""
+        if self.records is not None:
+            return self.records
+        return made.block(self.names, self.posterior) if self.posterior else b""
 
 
-def encode_chunk(bundle: Bundle, chunk: Chunk, decoded: Decoded) -> Encoded:
-    """Run the encoder on a chunk that is decoded."""
+def encode_chunk(bundle: Bundle, chunk: Chunk, decoded: Decoded, made: Format | None = None) -> Encoded:
+    """Run the encoder on a chunk that is decoded, and write its records where a format is given."""
     names, failures = chunk.names, decoded.failures
     if failures:
         names = [name for index, name in enumerate(names) if index not in failures]
     posterior = bundle.encode(decoded.images) if len(decoded.images) else None
-    return Encoded(chunk, names, posterior, decoded.images, failures)
+    records = made.block(names, posterior) if made and posterior else None
+    return Encoded(chunk, names, posterior, decoded.images, failures, records)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from infogan_tool.runtime.bulk.decoding import Decoded
 from infogan_tool.runtime.bulk.encoded import encode_chunk
 from infogan_tool.runtime.bulk.pool import DecodePool
+from infogan_tool.runtime.contract import ENCODER_FILE
 from infogan_tool.runtime.device import default_threads
 from infogan_tool.runtime.session import CPU_PROVIDER
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bulk.chunks import Chunk
     from infogan_tool.runtime.bulk.encoded import Encoded
+    from infogan_tool.runtime.bulk.formats import Format
     from infogan_tool.runtime.bundle import Bundle
+
+    _Task = tuple[Chunk, Decoded, Format | None]
+    """What an encoder's thread has to do."""
 
 __all__ = ["encode_chunks"]
 
@@ -30,12 +35,19 @@ _B = TypeVar("_B")
 
 _DECODED_AHEAD: Final = 2
 """Chunks for each decoding process that wait for it or for the encoder."""
+_GPU_THREADS: Final = 2
+"""A GPU takes one batch at a time; the other thread has its pixels and records to see to."""
 _ENCODED_AHEAD: Final = 3
 """Chunks beside those that are being encoded: the caller's thread has its turn now and then only."""
 
 
 def encode_chunks(
-    bundle: Bundle, chunks: Iterable[Chunk], *, raw: bool = False, processes: int | None = None
+    bundle: Bundle,
+    chunks: Iterable[Chunk],
+    *,
+    raw: bool = False,
+    processes: int | None = None,
+    made: Format | None = None,
 ) -> Generator[Encoded]:
     """Encode chunks; close the iterator to stop early.
 
@@ -44,27 +56,32 @@ def encode_chunks(
         chunks: See :class:`infogan_tool.runtime.bulk.inputs.Inputs`.
         raw: Leave pictures unprepared but for their size.
         processes: Processes that decode; None is one for each core that this process may use.
+        made: The format of the records that the encoders' threads make where that is the cheaper; see
+            :meth:`infogan_tool.runtime.bulk.encoded.Encoded.block`.
 
     Yields:
         Each chunk, in order.
     """
     count = processes or default_threads()
     # Several batches at once, each in one thread, keep the cores busier than one batch in several threads,
-    # which wait for each other at every step of the graph. A GPU takes one batch at a time.
-    batches = count if bundle.provider == CPU_PROVIDER else 1
+    # which wait for each other at every step of the graph.
+    batches = count if bundle.provider == CPU_PROVIDER else _GPU_THREADS
+    bundle.warm_up([ENCODER_FILE])
     pool = DecodePool(count, bundle.image, raw=raw)
     encoder = ThreadPoolExecutor(batches, thread_name_prefix="encode")
 
-    def decoded(chunk: Chunk) -> Future[tuple[Chunk, Decoded]]:
+    def decoded(chunk: Chunk) -> Future[_Task]:
         ready = chunk.ready(bundle.image, raw=raw)
         if ready is None:
-            return _with(chunk, pool.submit(chunk))
-        done: Future[tuple[Chunk, Decoded]] = Future()
-        done.set_result((chunk, Decoded(ready, {})))
+            # The caller's thread reads small files too, and waits for every record that it makes itself. Of
+            # arrays it has nothing to read: there the threads would only contend for Python's lock.
+            return _with(chunk, pool.submit(chunk), made)
+        done: Future[_Task] = Future()
+        done.set_result((chunk, Decoded(ready, {}), None))
         return done
 
-    def encoded(pair: tuple[Chunk, Decoded]) -> Future[Encoded]:
-        return encoder.submit(encode_chunk, bundle, *pair)
+    def encoded(task: _Task) -> Future[Encoded]:
+        return encoder.submit(encode_chunk, bundle, *task)
 
     try:
         yield from _ahead(encoded, _ahead(decoded, chunks, _DECODED_AHEAD * count), batches + _ENCODED_AHEAD)
@@ -73,19 +90,19 @@ def encode_chunks(
         encoder.shutdown(cancel_futures=True)
 
 
-def _with(chunk: Chunk, decoding: Future[Decoded]) -> Future[tuple[Chunk, Decoded]]:
-    both: Future[tuple[Chunk, Decoded]] = Future()
+def _with(chunk: Chunk, decoding: Future[Decoded], made: Format | None) -> Future[_Task]:
+    task: Future[_Task] = Future()
 
     def settle(done: Future[Decoded]) -> None:
         if done.cancelled():
-            both.cancel()
+            task.cancel()
         elif (error := done.exception()) is not None:
-            both.set_exception(error)
+            task.set_exception(error)
         else:
-            both.set_result((chunk, done.result()))
+            task.set_result((chunk, done.result(), made))
 
     decoding.add_done_callback(settle)
-    return both
+    return task
 
 
 def _ahead(start: Callable[[_A], Future[_B]], tasks: Iterable[_A], most: int) -> Iterator[_B]:

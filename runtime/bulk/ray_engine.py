@@ -16,6 +16,7 @@ from infogan_tool.runtime.bulk.deadline import read_in_time
 from infogan_tool.runtime.bulk.decoding import Decoded, decode
 from infogan_tool.runtime.bulk.encoded import encode_chunk
 from infogan_tool.runtime.bundle import load_bundle
+from infogan_tool.runtime.contract import ENCODER_FILE
 from infogan_tool.runtime.errors import DeviceError, MissingExtraError
 from infogan_tool.runtime.files import printable
 
@@ -131,6 +132,7 @@ class _Encoder:
 
     def __init__(self, path: str, device: Device, raw: bool) -> None:
         self._bundle = load_bundle(path, device=device, threads=1)
+        self._bundle.warm_up([ENCODER_FILE])
         self._raw = raw
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:

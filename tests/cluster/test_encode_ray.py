@@ -1,4 +1,4 @@
-"""Encode on a Ray cluster of this machine: two workers, one of them killed on the way."""
+"""Encode on a Ray cluster of this machine: a worker's process is killed on the way, or a whole node."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ray.cluster_utils import Cluster
 
 pytestmark = [
     pytest.mark.ray,
@@ -22,6 +28,8 @@ pytestmark = [
 
 BUNDLE = Path(__file__).parents[1] / "fixtures" / "continuous"
 COUNT = 60_000
+STORE = 200 << 20
+"""Bytes of each node's object store; by default it is a third of the machine's memory."""
 
 
 @pytest.fixture
@@ -39,9 +47,27 @@ def inputs(tmp_path: Path) -> list[str]:
     return [str(tmp_path / "files"), str(tmp_path / "many.npy")]
 
 
-def start(inputs: list[str], *options: str) -> subprocess.Popen[bytes]:
+def start(inputs: list[str], *options: str, address: str | None = None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "infogan_tool", "encode", *inputs, "-b", str(BUNDLE), "--device", "cpu"]
-    return subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    env = {**os.environ, **({"RAY_ADDRESS": address} if address else {})}
+    return subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A head that encodes nothing, and two nodes with a core each."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray.cluster_utils import Cluster  # noqa: PLC0415 - slow to import
+
+    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE}
+    local = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        for _ in range(2):
+            local.add_node(num_cpus=1, object_store_memory=STORE)
+        local.wait_for_nodes()
+        yield local
+    finally:
+        local.shutdown()
 
 
 def test_a_killed_worker_changes_nothing(inputs: list[str]) -> None:
@@ -68,6 +94,25 @@ def test_a_killed_worker_changes_nothing(inputs: list[str]) -> None:
     assert [line for line in err.splitlines() if line.startswith("error: ")] == lines[:5]
     assert len({json.loads(line)["path"] for line in found.splitlines()}) == COUNT + 505
     assert not encoders_below(run.pid)
+
+
+def test_a_killed_node_changes_nothing(inputs: list[str], cluster: Cluster) -> None:
+    expected, _ = start(inputs, "--json").communicate(timeout=120)
+    with start(inputs, "--json", "--engine", "ray", address=cluster.address) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        found = run.stdout.readline()  # the first is there: the workers are at it
+        lost, kept = sorted(cluster.worker_nodes, key=lambda node: node.unique_id)
+        raylets = [node.all_processes["raylet"][0].process.pid for node in (lost, kept)]
+        assert [len(encoders_below(raylet)) for raylet in raylets] == [1, 1]
+        cluster.remove_node(lost, allow_graceful=False)
+        assert run.poll() is None
+        assert [len(encoders_below(raylet)) for raylet in raylets] == [0, 1]
+        found += run.stdout.read()
+        err = run.stderr.read().decode()
+    assert run.returncode == 3, err
+    assert found == expected
+    assert err.splitlines()[-1] == "5 of 60,510 pictures failed"
 
 
 def encoders_below(pid: int) -> set[int]:

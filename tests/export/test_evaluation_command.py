@@ -15,8 +15,8 @@ import pytest
 import torch
 from evaluation_stubs import BarBundle, real_bars
 
-from infogan_tool.cli.main import main
 from infogan_tool.cli.evaluation_text import show_report
+from infogan_tool.cli.main import main
 from infogan_tool.export.evaluation import target
 from infogan_tool.export.evaluation.clustering import score_categories
 from infogan_tool.export.evaluation.judge import JudgeSettings

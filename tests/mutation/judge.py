@@ -8,6 +8,7 @@ takes longest to import; none of the sources is imported before the fork.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pydantic.main
 import pytest
 import scipy.sparse.linalg
 import sklearn.cluster
@@ -27,8 +29,10 @@ from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkResult
 from PIL import Image
 
-LOADED = (np, scipy.sparse.linalg, sklearn.cluster, torch._dynamo, torch.distributions, Image)
+LOADED = (np, pydantic.main, scipy.sparse.linalg, sklearn.cluster, torch._dynamo, torch.distributions, Image)
 """Imported for their time alone."""
+LEFT_OUT = ("cacheprovider", "hypothesispytest", "unraisableexception", "threadexception")
+"""Parts of pytest that take longer than these tests."""
 
 
 def main() -> None:
@@ -36,6 +40,7 @@ def main() -> None:
     session, module, seconds, *tests = sys.argv[1:]
     assert not any(name.startswith("infogan_tool") for name in sys.modules)
     torch.set_num_threads(1)
+    gc.freeze()
     if not passes(tests, float(seconds)):
         raise SystemExit("the tests fail on the module as it is")
     with use_db(session, WorkDB.Mode.open) as database:
@@ -57,8 +62,8 @@ def passes(tests: list[str], seconds: float) -> bool:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nowhere, stream)
-        options = ["-x", "-q", "--no-header", "-p", "no:cacheprovider"]
-        os._exit(int(pytest.main([*options, *tests])) & 0xFF)
+        left_out = [word for name in LEFT_OUT for word in ("-p", f"no:{name}")]
+        os._exit(int(pytest.main(["-x", "-q", *left_out, *tests])) & 0xFF)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)

@@ -6,16 +6,15 @@ Each NAME of modules.toml is changed in a copy of the sources under build/mutati
 stopped goes on where it was; a module or a test that has changed begins anew. Survivors are listed with their
 lines in build/mutation/NAME.txt. The command ends with 1 where less than ``--reach`` was noticed.
 
-Not counted: changes of `|` (there are only type annotations with it, which nothing evaluates), of annotations
-otherwise, of `__all__`, and of what stands under `if TYPE_CHECKING`.
+Not counted: changes inside type annotations and under `if TYPE_CHECKING`, which nothing evaluates.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +30,10 @@ BUILD = ROOT / "build" / "mutation"
 COPIED = ("cli", "examples", "export", "runtime", "src", "tests", "train", "typings", "pyproject.toml")
 SECONDS = 60.0
 """A test that takes longer has noticed: something does not end."""
+
+
+Place = tuple[int, int]
+"""Line and column."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ def mutate(name: str, module: str, tests: list[str]) -> Score:
         check([*cosmic_ray("init"), str(config), "new.sqlite"], copy, environment)
         (copy / "new.sqlite").rename(session)
         leave_out(session, copy / module)
+    shutil.copy(ROOT / module, copy / module)  # a run that was stopped may have left a change in it
     judge = [sys.executable, str(Path(__file__).with_name("judge.py")), str(session), module, str(SECONDS)]
     check([*judge, *tests], copy, environment)
     return score(session, copy / module)
@@ -120,20 +124,33 @@ def make_copy(copy: Path) -> None:
 
 def leave_out(session: Path, module: Path) -> None:
     """Take out the changes that change nothing."""
-    lines = module.read_text().splitlines()
+    unread = never_evaluated(module.read_text())
     with use_db(session, WorkDB.Mode.open) as database:
-        skipped = [item.job_id for item in database.work_items if not counts(item.mutations[0], lines)]
+        skipped = [item.job_id for item in database.work_items if within(item.mutations[0].start_pos, unread)]
         database.set_multiple_results(skipped, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
 
 
-def counts(mutation: object, lines: list[str]) -> bool:
-    """Return whether a change can change what the module does."""
-    operator, (row, column) = mutation.operator_name, mutation.start_pos  # type: ignore[attr-defined]
-    line = lines[row - 1]
-    if "BitOr" in operator or "TYPE_CHECKING" in line:
-        return False
-    annotation = re.match(r"\s*(async )?def .*?->", line)
-    return not (annotation and column > line.index("->") and "return" not in line)
+def never_evaluated(source: str) -> list[tuple[Place, Place]]:
+    """Return where annotations (of a module that postpones them) and blocks for type checkers begin and end."""
+    assert "from __future__ import annotations" in source
+    found: list[ast.expr | ast.stmt] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.AnnAssign):
+            found.append(node.annotation)
+        elif isinstance(node, ast.arg) and node.annotation:
+            found.append(node.annotation)
+        elif isinstance(node, ast.FunctionDef) and node.returns:
+            found.append(node.returns)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            found.append(node)
+    return [
+        ((n.lineno, n.col_offset), (n.end_lineno or n.lineno, n.end_col_offset or n.col_offset))
+        for n in found
+    ]
+
+
+def within(place: Place, parts: list[tuple[Place, Place]]) -> bool:
+    return any(first <= tuple(place) < last for first, last in parts)
 
 
 def score(session: Path, module: Path) -> Score:
@@ -144,7 +161,7 @@ def score(session: Path, module: Path) -> Score:
         results = dict(database.results)
         for item in database.work_items:
             (mutation,) = item.mutations
-            if not counts(mutation, lines):
+            if results[item.job_id].worker_outcome == WorkerOutcome.SKIPPED:
                 continue
             if results[item.job_id].test_outcome == TestOutcome.SURVIVED:
                 row = mutation.start_pos[0]

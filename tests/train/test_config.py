@@ -11,6 +11,7 @@ from infogan_tool.runtime.errors import ConfigError, UsageError
 from infogan_tool.runtime.latent import LatentSpec
 from infogan_tool.train.config import config_digest, validate_config
 from infogan_tool.train.presets import DEFAULT_PRESET, PRESETS, resolve_config
+from infogan_tool.train.run import RunFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,3 +129,17 @@ def test_digest_changes_with_any_value() -> None:
     base = resolve_config()
     assert config_digest(base) == config_digest(resolve_config())
     assert config_digest(base) != config_digest(resolve_config(flags={"augment": {"affine": 0.1}}))
+
+
+def test_a_run_of_the_version_before_the_new_keys_is_read_as_it_was(tmp_path: Path) -> None:
+    config = resolve_config(preset="paper", flags={"data": {"size": 28, "channels": 1}})
+    run = RunFolder.create(tmp_path / "run", config, "mnist")
+    stored = json.loads((run.path / "config.json").read_text())
+    for table, keys in {
+        "networks": ("architecture", "dropout"),
+        "objective": ("game", "adversarial_loss", "updates", "fixed_variance"),
+    }.items():
+        for key in keys:
+            del stored[table][key]
+    (run.path / "config.json").write_text(json.dumps(stored))
+    assert run.read_config() == config

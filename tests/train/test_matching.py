@@ -33,7 +33,8 @@ def written_out(fixed: np.ndarray, moving: np.ndarray, displacement: int) -> int
 
 
 @pytest.mark.parametrize(
-    ("channels", "size", "displacement"), [(1, 12, 0), (1, 12, 1), (1, 12, 2), (3, 10, 1), (1, 28, 3)]
+    ("channels", "size", "displacement"),
+    [(1, 12, 0), (1, 12, 1), (1, 12, 2), (3, 10, 1), (1, 10, 2), (1, 28, 3)],
 )
 def test_costs_are_those_written_out(channels: int, size: int, displacement: int) -> None:
     images = digits(5, channels, size)

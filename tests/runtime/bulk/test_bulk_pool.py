@@ -17,12 +17,16 @@ from PIL import Image
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bulk.chunks import BlobChunk, FileChunk
 from infogan_tool.runtime.bulk.decoding import decode
+from infogan_tool.runtime.bulk.formats import JsonFormat
+from infogan_tool.runtime.bulk.inputs import Inputs
 from infogan_tool.runtime.bulk.pipeline import encode_chunks
 from infogan_tool.runtime.bulk.pool import DecodePool
 from infogan_tool.runtime.errors import InfoganError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from infogan_tool.runtime.bulk.chunks import Chunk
 
 SPEC = load_bundle().image
 
@@ -96,6 +100,30 @@ def test_an_error_in_the_inputs_arrives_and_ends_the_processes(names: list[str])
 
     with pytest.raises(InfoganError, match="the list broke"):
         list(encode_chunks(load_bundle(device="cpu", threads=1), chunks(), processes=1))
+
+
+def test_records_made_beside_the_encoder_are_those_made_here_in_order(
+    names: list[str], tmp_path: Path
+) -> None:
+    bundle = load_bundle(device="cpu", threads=1)
+    np.save(tmp_path / "many.npy", np.random.default_rng(0).integers(0, 256, (300, 28, 28), np.uint8))
+    made = JsonFormat(bundle)
+
+    def chunks() -> Iterator[Chunk]:
+        for _ in range(6):
+            yield FileChunk(names, {})
+        yield FileChunk(names[4:5], {})  # of which nothing can be read
+        yield from Inputs([str(tmp_path / "many.npy")], SPEC, column=None, stdin=None).chunks()
+
+    plain = list(encode_chunks(bundle, chunks(), raw=True, processes=2))
+    beside = list(encode_chunks(bundle, chunks(), made=made, raw=True, processes=2))
+    assert [done.records is None for done in plain] == [True] * 9
+    assert [done.records is None for done in beside] == [False] * 6 + [True] * 3
+    assert [done.names for done in plain] == [done.names for done in beside]
+    for alone, done in zip(plain, beside, strict=True):
+        assert alone.block(made) == done.block(made)
+    assert beside[6].block(made) == b""
+    assert [len(done.block(made).splitlines()) for done in beside] == [19] * 6 + [0, 256, 44]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
