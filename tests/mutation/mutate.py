@@ -131,22 +131,17 @@ def leave_out(session: Path, module: Path) -> None:
 
 
 def never_evaluated(source: str) -> list[tuple[Place, Place]]:
-    """Return where annotations (of a module that postpones them) and blocks for type checkers begin and end."""
+    """Return where annotations (of a module that postpones them) and blocks for checkers begin and end."""
     assert "from __future__ import annotations" in source
-    found: list[ast.expr | ast.stmt] = []
+    found: list[ast.expr | ast.stmt | None] = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.AnnAssign):
+        if isinstance(node, (ast.AnnAssign, ast.arg)):
             found.append(node.annotation)
-        elif isinstance(node, ast.arg) and node.annotation:
-            found.append(node.annotation)
-        elif isinstance(node, ast.FunctionDef) and node.returns:
+        elif isinstance(node, ast.FunctionDef):
             found.append(node.returns)
         elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             found.append(node)
-    return [
-        ((n.lineno, n.col_offset), (n.end_lineno or n.lineno, n.end_col_offset or n.col_offset))
-        for n in found
-    ]
+    return [((n.lineno, n.col_offset), (n.end_lineno or 0, n.end_col_offset or 0)) for n in found if n]
 
 
 def within(place: Place, parts: list[tuple[Place, Place]]) -> bool:

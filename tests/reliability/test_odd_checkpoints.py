@@ -1,4 +1,4 @@
-"""Checkpoints that are well-formed and do not fit: refused by one line that says why, and left as they are."""
+"""Checkpoints that are well-formed and do not fit: refused by one line that says why, and left alone."""
 
 from __future__ import annotations
 
