@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -21,6 +22,13 @@ TINY = Path(__file__).parent / "fixtures" / "tiny"
 """2 categorical codes (4 and 3), 3 continuous, 5 normal noise, 16 x 16 x 3 in [0, 1]."""
 CONTINUOUS = Path(__file__).parent / "fixtures" / "continuous"
 """No categorical code, 2 continuous, no noise, 8 x 8 x 1 in [-1, 1]."""
+
+
+# What a shell starts in the background, or nohup, ignores these, and so would each process that a test stops.
+for _name in ("SIGINT", "SIGHUP"):
+    _number = getattr(signal, _name, None)
+    if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
 
 
 def pytest_report_header() -> str:
