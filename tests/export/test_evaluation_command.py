@@ -107,8 +107,9 @@ def test_run_is_exported_and_its_own_data_are_used(tmp_path: Path, monkeypatch: 
         opened.append((source, image))
         return real_bars()
 
-    def export(path: Path, out: Path) -> None:  # exporting is tested elsewhere, and takes its time
+    def export(path: Path, out: Path, *, choice: object) -> None:  # tested elsewhere, and takes its time
         assert path == run
+        assert choice is None
         shutil.copytree(TINY, out)
 
     monkeypatch.setattr(target, "export_run", export)
