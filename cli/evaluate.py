@@ -2,18 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from infogan_tool.cli import output
 from infogan_tool.cli.extras import require_train_extra
-from infogan_tool.cli.options import DeviceOption, JsonOption, SampleSeedOption
+from infogan_tool.cli.options import DeviceOption, JsonOption, SampleSeedOption, SamplesOption
 
 __all__ = ["evaluate"]
-
-_SAMPLES: Final = 10_000
-_LEAST: Final = 100
 
 
 def evaluate(
@@ -34,7 +31,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=_LEAST, metavar="N", help="Generated pictures.")] = _SAMPLES,
+    samples: SamplesOption = 10_000,
     seed: SampleSeedOption = 0,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,

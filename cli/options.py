@@ -14,6 +14,7 @@ __all__ = [
     "JsonOption",
     "PictureScaleOption",
     "SampleSeedOption",
+    "SamplesOption",
 ]
 
 BundleOption = Annotated[
@@ -42,6 +43,12 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace an output th
 SampleSeedOption = Annotated[
     int,
     typer.Option("--seed", min=0, metavar="N", help="Picture i of a seed is the same at any count."),
+]
+
+SamplesOption = Annotated[
+    int,
+    # With fewer, the distances to real pictures say nothing.
+    typer.Option("--samples", min=100, metavar="N", help="Generated pictures."),
 ]
 
 PictureScaleOption = Annotated[

@@ -7,13 +7,11 @@ import typer
 
 from infogan_tool.cli import output
 from infogan_tool.cli.extras import require_report_extra, require_train_extra
-from infogan_tool.cli.options import DeviceOption, ForceOption, SampleSeedOption
+from infogan_tool.cli.options import DeviceOption, ForceOption, SampleSeedOption, SamplesOption
 from infogan_tool.runtime.errors import UsageError
 
 __all__ = ["report"]
 
-_SAMPLES: Final = 10_000
-_LEAST: Final = 100
 _MAX_EPOCHS: Final = 24
 
 
@@ -54,7 +52,7 @@ def report(
             show_default=False,
         ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=_LEAST, metavar="N", help="Generated pictures.")] = _SAMPLES,
+    samples: SamplesOption = 10_000,
     seed: SampleSeedOption = 0,
     device: DeviceOption = "auto",
     force: ForceOption = False,

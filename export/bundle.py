@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from infogan_tool.export.recipes import RecipeChoice
     from infogan_tool.runtime.contract import ImageSpec
     from infogan_tool.train.checkpoint import Checkpoint
-    from infogan_tool.train.config import DataConfig, TrainConfig
+    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config_tables import DataConfig
     from infogan_tool.train.networks import Networks
 
 __all__ = ["ExportOutcome", "export_networks", "export_run"]

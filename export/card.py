@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bundle import Bundle
     from infogan_tool.runtime.contract import BundleMetadata, ImageSpec
-    from infogan_tool.train.config import DataConfig
+    from infogan_tool.train.config_tables import DataConfig
     from infogan_tool.train.data import ImageSet
 
 __all__ = ["RealPictures", "describe_codes", "load_real_pictures"]

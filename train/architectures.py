@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from infogan_tool.runtime.contract import ImageSpec
-    from infogan_tool.train.config import NetworkConfig
+    from infogan_tool.train.config_tables import NetworkConfig
 
 __all__ = ["Body", "encoder_layers", "generator_layers", "head_layers", "trunk_body"]
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from infogan_tool.train.config import ViewConfig
+    from infogan_tool.train.config_tables import ViewConfig
 
 __all__ = ["random_view"]
 

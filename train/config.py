@@ -12,12 +12,23 @@ import json
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from infogan_tool.runtime.errors import ConfigError, did_you_mean
 from infogan_tool.runtime.fields import refuse_deep
 from infogan_tool.runtime.files import read_limited
 from infogan_tool.runtime.latent import LatentSpec
+from infogan_tool.train.config_tables import (
+    ConsolidationConfig,
+    DataConfig,
+    NetworkConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    PosteriorConfig,
+    ScheduleConfig,
+    Table,
+    ViewConfig,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,19 +37,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 __all__ = [
-    "ConsolidationConfig",
-    "DataConfig",
-    "GroupingConfig",
-    "NeighboursConfig",
-    "NetworkConfig",
-    "ObjectiveConfig",
-    "OptimizerConfig",
-    "PosteriorConfig",
-    "PretextConfig",
-    "RefinementConfig",
-    "ScheduleConfig",
     "TrainConfig",
-    "ViewConfig",
     "complete_older",
     "config_digest",
     "lay_over",
@@ -51,210 +50,11 @@ _MAX_DOTS = 100
 _MAX_TOLD = 20
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class DataConfig(_Table):
-    """What is trained on."""
-
-    source: str = Field(min_length=1)
-    """A built-in name such as ``mnist``, or a folder of pictures or IDX files."""
-    size: int | None = Field(ge=8, le=512)
-    """Height and width in pixels that pictures are brought to; None: as the data are."""
-    channels: Literal[1, 3] | None
-    """1 (grey) or 3 (colour); None: as the data are."""
-
-
-class NetworkConfig(_Table):
-    """Architecture (train/architectures.py) and its widths, for any picture size."""
-
-    architecture: Literal["infogan", "dcgan", "upsample", "mlp"]
-    """``infogan``: the paper's MNIST networks. ``dcgan``: halvings alone, heads on the last map.
-    ``upsample``: G enlarges by nearest neighbours. ``mlp``: fully connected."""
-    base_width: int = Field(ge=1, le=4096)
-    """Channels of D's first convolution; each further halving of the map doubles them. G mirrors it."""
-    full_width: int = Field(ge=1, le=16384)
-    """Channels of the full-map convolution (``infogan``), or of each hidden layer (``mlp``)."""
-    dropout: float = Field(ge=0, lt=1)
-    """Share of the channels that is dropped after each halving of D, and of a separate Q."""
-    recognition: Literal["shared", "separate"]
-    """``shared``: Q is a head on D's trunk, as in the paper. ``separate``: Q has encoders of its own."""
-    q_width: int = Field(ge=1, le=16384)
-    """Hidden channels of a shared Q's head; features of a separate Q's encoder of styles."""
-    q_features: int = Field(ge=1, le=16384)
-    """Features of a separate Q's encoder of the first categorical code."""
-    leak: float = Field(ge=0, lt=1)
-    """Negative slope of LeakyReLU in D and Q."""
-    output: Literal["sigmoid", "tanh"]
-    """Last activation of G, which fixes the picture's range: [0, 1] or [-1, 1]."""
-
-
-class ObjectiveConfig(_Table):
-    """min over G and Q, max over D of V(D, G) - lambda L_I(G, Q); see docs/objective.md."""
-
-    game: Literal["adversarial", "variational"]
-    """``variational``: in D's place, a conditional variational autoencoder (docs/systems.md)."""
-    adversarial_loss: Literal["bce", "least_squares", "hinge"]
-    """What D and G play for."""
-    updates: Literal["head", "trunk", "apart"]
-    """What L_I moves: G and Q's ``head``; the ``trunk`` and Q in D's update, and G in its own; or G, trunk
-    and head in a third update ``apart`` from the other two."""
-    lambda_categorical: float = Field(ge=0)
-    """Weight of the categorical codes' part of L_I. Both 0: a plain GAN, and Q only looks on."""
-    lambda_continuous: float = Field(ge=0)
-    """Weight of the continuous codes' part of L_I."""
-    log_variance: tuple[float, float]
-    """Bounds of log Var Q(c|x). Without a lower one the Gaussian likelihood has no ceiling."""
-    fixed_variance: float | None = Field(gt=0)
-    """Var Q(c|x) where it is not learned: at 0.5, -log Q(c|x) is the squared error but for a constant."""
-
-    @model_validator(mode="after")
-    def _bounds_in_order(self) -> Self:
-        low, high = self.log_variance
-        if not low < high:
-            raise ValueError(f"log_variance must be [low, high] with low below high, not [{low}, {high}]")
-        return self
-
-    @property
-    def variance(self) -> tuple[float, float] | float:
-        """Bounds of the log-variance, or the fixed variance."""
-        return self.log_variance if self.fixed_variance is None else self.fixed_variance
-
-    @property
-    def informs(self) -> bool:
-        """Whether L_I has any weight."""
-        return self.lambda_categorical > 0 or self.lambda_continuous > 0
-
-
-class OptimizerConfig(_Table):
-    """Adam for D and for G and Q."""
-
-    d_lr: float = Field(gt=0)
-    """Learning rate of D (trunk and D head)."""
-    g_lr: float = Field(gt=0)
-    """Learning rate of G and of the Q head, and of L_I's own update where it has one."""
-    beta1: float = Field(ge=0, lt=1)
-    """Decay of the mean of gradients."""
-    beta2: float = Field(ge=0, lt=1)
-    """Decay of the mean of squared gradients."""
-    g_average_decay: float = Field(ge=0, lt=1)
-    """Share of G's averaged weights that stays at each step; the average is what draws. 0: G itself draws."""
-
-
-class ViewConfig(_Table):
-    """How strongly a random view of a picture differs from it; 0 leaves a kind of change out."""
-
-    affine: float = Field(ge=0, le=4)
-    """1: rotation +-23 degrees, scale +-25 %, shear +-0.4, aspect +-20 %, shift +-15 %."""
-    elastic: float = Field(ge=0, le=4)
-    """1: 5 x 5 knots displaced by a twentieth of the picture (standard deviation), smoothly between."""
-    stroke: float = Field(ge=0, le=1)
-    """1: a quarter of the pictures each go up to their 3 x 3 maximum, minimum or mean; a quarter stay."""
-
-
-class PretextConfig(_Table):
-    """Two views of a picture find each other."""
-
-    epochs: float = Field(ge=0)
-    """Passes over the data."""
-    learning_rate: float = Field(gt=0)
-    """Greatest rate of the cycle."""
-    temperature: float = Field(gt=0)
-    """Of the similarity's softmax."""
-    view: ViewConfig
-    """Strong: it says what does not matter."""
-
-
-class NeighboursConfig(_Table):
-    """The pictures nearest to each."""
-
-    dimensions: int = Field(ge=1)
-    """Principal directions of the features that candidates are looked for on."""
-    candidates: int = Field(ge=1, le=1000)
-    """How many are compared by deformation."""
-    count: int = Field(ge=1, le=1000)
-    """How many of them are neighbours."""
-    displacement: int = Field(ge=0, le=8)
-    """Pixels, across plus down, that a part of a candidate may be off."""
-
-
-class GroupingConfig(_Table):
-    """The graph of neighbours is cut into as many groups as the code has categories."""
-
-    directions: int = Field(ge=2, le=1000)
-    """Width of the graph's spectral embedding."""
-    clusters: int = Field(ge=2, le=2000)
-    """Small clusters that are merged into groups; fewer where there are few pictures."""
-    tries: int = Field(ge=1, le=100)
-    """Cuts from different small clusters; the one of the greatest information stays."""
-
-
-class RefinementConfig(_Table):
-    """Q learns the groups, and to say the same, and as much as it can, of two views of a picture."""
-
-    epochs: float = Field(ge=0)
-    """Passes over the data."""
-    learning_rate: float = Field(gt=0)
-    """Greatest rate of the cycle."""
-    average_decay: float = Field(ge=0, lt=1)
-    """Share of the averaged weights that stays at each step."""
-    grouping_weight: float = Field(ge=0)
-    """Weight of the cross-entropy with the groups."""
-    view: ViewConfig
-    """Weak: different things must not be pulled together."""
-    second_view: ViewConfig
-    """Weaker."""
-
-
-class PosteriorConfig(_Table):
-    """How Q(k1|x) is found on real pictures before the adversarial game, in which it then stands still."""
-
-    batch_size: int = Field(ge=2)
-    """Pictures per step of pretext and refinement."""
-    pretext: PretextConfig
-    """First stage."""
-    neighbours: NeighboursConfig
-    """Second stage."""
-    grouping: GroupingConfig
-    """Third stage."""
-    refinement: RefinementConfig
-    """Fourth stage."""
-
-
-class ScheduleConfig(_Table):
-    """How long, and how often something is written."""
-
-    batch_size: int = Field(ge=2)
-    """Real pictures per step, and as many generated ones."""
-    epochs: int = Field(ge=1)
-    """Passes over the data; a last partial batch is left out of each."""
-    steps: int | None = Field(ge=1)
-    """Number of steps in place of ``epochs``; None: ``epochs`` counts."""
-    log_every: int = Field(ge=1)
-    """Steps per line of metrics.jsonl."""
-    sample_every: int = Field(ge=1)
-    """Epochs per sample sheet."""
-    checkpoint_every: int = Field(ge=1)
-    """Epochs per checkpoint; the last one replaces the one before."""
-    keep_every: int = Field(ge=1)
-    """Epochs per checkpoint that stays."""
-
-
-class ConsolidationConfig(_Table):
-    """Q learns to read what the averaged G draws, in the form in which both are exported."""
-
-    steps: int = Field(ge=1)
-    """Number of steps, of the schedule's batch size."""
-    learning_rate: float = Field(gt=0)
-    """Greatest rate of the cycle."""
-
-
 def _as_latent_spec(value: object) -> object:
     return value if isinstance(value, LatentSpec) else LatentSpec.from_dict(value)
 
 
-class TrainConfig(_Table):
+class TrainConfig(Table):
     """Everything that decides the numbers of a run, apart from device and library versions."""
 
     preset: str

@@ -18,7 +18,8 @@ from infogan_tool.train.posterior.steps import CycledAdam
 from infogan_tool.train.stage import Session, Stage
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config import ConsolidationConfig, TrainConfig
+    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config_tables import ConsolidationConfig
 
 __all__ = ["ConsolidationStage"]
 

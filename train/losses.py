@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.latent import LatentSpec
-    from infogan_tool.train.config import ObjectiveConfig
+    from infogan_tool.train.config_tables import ObjectiveConfig
     from infogan_tool.train.latents import LatentBatch
     from infogan_tool.train.recognition import QPosterior
 

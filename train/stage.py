@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.config import TrainConfig
     from infogan_tool.train.networks import Networks
 
-__all__ = ["Session", "Stage", "whole_batches"]
+__all__ = ["Session", "Stage", "autocast", "whole_batches"]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -138,6 +138,11 @@ class Stage(ABC):
             self._order = torch.randperm(count, generator=rng, device=self.session.device)
             self._order_epoch = epoch
         return self._order[place * self.batch_size : (place + 1) * self.batch_size]
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return the context of forward passes in a config's precision, ``fp32`` or ``bf16``."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def _mixed_seed(text: str) -> int:

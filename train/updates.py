@@ -44,6 +44,7 @@ from infogan_tool.train.losses import (
     generator_loss,
     probability_of_real,
 )
+from infogan_tool.train.stage import autocast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -92,7 +93,7 @@ class Updates:
         if config.finds_posterior:
             # Q(k1|x) was found on real pictures: G follows it, not the other way round.
             networks.branches[0].eval().requires_grad_(False)
-        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
+        self._autocast = autocast(device, config.precision)
         g, q = list(networks.generator.parameters()), _learning(networks.q)
         trunk = list(networks.trunk.parameters())
         self._d_parameters = [*trunk, *networks.d_head.parameters(), *(q if self._scheme == "trunk" else [])]

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from infogan_tool.train.drawing import DrawingStage
 from infogan_tool.train.latents import LatentBatch
+from infogan_tool.train.stage import autocast
 from infogan_tool.train.updates import stop_if_not_finite
 
 if TYPE_CHECKING:
@@ -60,9 +61,7 @@ class VariationalStage(DrawingStage):
         self._optimizer = torch.optim.Adam(
             self._parameters, rates.g_lr, (rates.beta1, rates.beta2), fused=True
         )
-        self._autocast = torch.autocast(
-            session.device.type, torch.bfloat16, enabled=config.precision == "bf16"
-        )
+        self._autocast = autocast(session.device, config.precision)
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:

@@ -14,7 +14,7 @@ from infogan_tool.export.familiarity.layout import lay_out_all
 from infogan_tool.export.familiarity.strangers import make_strangers
 from infogan_tool.runtime.contract import Familiarity
 from infogan_tool.train.augment import random_view
-from infogan_tool.train.config import ViewConfig
+from infogan_tool.train.config_tables import ViewConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,13 +50,11 @@ def serving_tiny(tiny: Path, **limits: float) -> Iterator[int]:
 def ask(
     port: int, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request(method, path, body, given)
-    response = connection.getresponse()
-    found = (response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
-    connection.close()
-    return found
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request(method, path, body, given)
+        response = connection.getresponse()
+        return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
 
 
 def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, str]:

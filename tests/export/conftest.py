@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +12,7 @@ from rich.console import Console
 
 from infogan_tool.export.familiarity import fitting
 from infogan_tool.train.config import lay_over, validate_config
+from infogan_tool.train.data import load_images, load_test_images
 from infogan_tool.train.networks import Networks, build_networks
 from infogan_tool.train.presets import paper
 from infogan_tool.train.start import plan_training, start_training
@@ -57,3 +60,21 @@ def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
     start_training(plan, out=out, console=Console(quiet=True), tensorboard=False)
     return out
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with some hundred real digits in IDX files."""
+    folder = tmp_path_factory.mktemp("data") / "digits"
+    folder.mkdir()
+    for prefix, data, count in (
+        ("train", load_images("mnist"), 300),
+        ("t10k", load_test_images("mnist"), 200),
+    ):
+        assert data is not None
+        assert data.labels is not None
+        pictures, labels = data.images[:count, 0].numpy(), data.labels[:count].numpy().astype("uint8")
+        for kind, values in (("images-idx3", pictures), ("labels-idx1", labels)):
+            head = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
+            (folder / f"{prefix}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + values.tobytes(), 1))
+    return folder

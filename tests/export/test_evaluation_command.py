@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
-import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +20,6 @@ from infogan_tool.export.evaluation.clustering import score_categories
 from infogan_tool.export.evaluation.judge import JudgeSettings
 from infogan_tool.export.evaluation.measure import RealPictures, measure_bundle
 from infogan_tool.runtime.errors import BundleError, RunError, UsageError
-from infogan_tool.train.data import load_images, load_test_images
 from infogan_tool.train.presets import resolve_config
 
 if TYPE_CHECKING:
@@ -39,22 +36,6 @@ def _quiet_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("INFOGAN_TOOL_DATA", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "80")
     torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with some hundred real digits in IDX files."""
-    folder = tmp_path_factory.mktemp("data") / "digits"
-    folder.mkdir()
-    for prefix, data, count in (
-        ("train", load_images("mnist"), 300),
-        ("t10k", load_test_images("mnist"), 200),
-    ):
-        pictures, labels = data.images[:count, 0].numpy(), data.labels[:count].numpy().astype("uint8")
-        for kind, values in (("images-idx3", pictures), ("labels-idx1", labels)):
-            head = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
-            (folder / f"{prefix}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + values.tobytes(), 1))
-    return folder
 
 
 @pytest.fixture(scope="module")

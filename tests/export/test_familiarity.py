@@ -16,7 +16,7 @@ from infogan_tool.export.familiarity.strangers import make_strangers
 from infogan_tool.export.recipes import recipe_of
 from infogan_tool.runtime import ImageSpec, Preparation, load_bundle
 from infogan_tool.runtime.laid_out import is_laid_out
-from infogan_tool.train.config import DataConfig
+from infogan_tool.train.config_tables import DataConfig
 from infogan_tool.train.data import load_images, load_test_images
 
 if TYPE_CHECKING:

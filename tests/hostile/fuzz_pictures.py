@@ -28,19 +28,9 @@ with atheris.instrument_imports(include=["infogan_tool.runtime", "PIL"], exclude
     )
 
     from infogan_tool.runtime.errors import PictureError
-    from infogan_tool.runtime.image_spec import ImageSpec, Preparation
     from infogan_tool.runtime.images import read_picture
 
-from hostile_pictures import seeds
-
-PREPARED = ImageSpec(
-    size=28,
-    channels=1,
-    low=0,
-    high=1,
-    preparation=Preparation(box=20, centre="mass", ink="light", stroke=2.0),
-)
-COLOUR = ImageSpec(size=16, channels=3, low=0, high=1)
+from hostile_pictures import COLOUR, PREPARED, seeds
 
 
 def one(content: bytes) -> None:

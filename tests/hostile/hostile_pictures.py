@@ -11,10 +11,22 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image, ImageCms
 
+from infogan_tool.runtime.image_spec import ImageSpec, Preparation
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["MUTATIONS", "chunk", "mutated", "seeds"]
+__all__ = ["COLOUR", "MUTATIONS", "PREPARED", "chunk", "mutated", "seeds"]
+
+PREPARED: Final = ImageSpec(
+    size=28,
+    channels=1,
+    low=0,
+    high=1,
+    preparation=Preparation(box=20, centre="mass", ink="light", stroke=2.0),
+)
+COLOUR: Final = ImageSpec(size=16, channels=3, low=0, high=1)
+"""The two ways that pictures are read in: with a figure looked for, and as they are."""
 
 _SIZE: Final = (40, 32)
 _EDGES: Final = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000)

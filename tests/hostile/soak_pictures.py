@@ -17,12 +17,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from hostile_pictures import mutated, seeds
+from hostile_pictures import COLOUR, mutated, seeds
 
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bulk.deadline import read_in_time
 from infogan_tool.runtime.errors import PictureError
-from infogan_tool.runtime.image_spec import ImageSpec
 
 LONGEST = 10.0
 WARM = 2000
@@ -52,7 +51,7 @@ def main() -> int:
 
 def soak(count: int, seed: int, errors: int) -> dict[str, object]:
     """Return the figures; with ``failed`` among them where a mutation is not dealt with."""
-    specs = (load_bundle().image, ImageSpec(size=16, channels=3, low=0, high=1))
+    specs = (load_bundle().image, COLOUR)
     read, refused = Counter[str](), Counter[str]()
     slowest, warm, began = 0.0, 0, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

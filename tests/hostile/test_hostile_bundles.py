@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from onnx_writer import block, model, node, number, tensor, value_info
+from spoilt_bundles import edit
 
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bundle import SHIPPED_BUNDLE
@@ -31,13 +32,6 @@ DIGIT = min((Path(__file__).resolve().parents[2] / "examples").glob("*.png"))
 @pytest.fixture
 def copy(tiny: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny, tmp_path / "bundle"))
-
-
-def edited(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    path = folder / "metadata.json"
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
 
 
 def refused_before_a_session(folder: Path) -> str:
@@ -85,7 +79,7 @@ def test_a_card_that_is_nested_deep(copy: Path) -> None:
     card: dict[str, Any] = {}
     for _ in range(100):
         card = {"a": [card]}
-    edited(copy, lambda data: data.update(card=card))
+    edit(copy, lambda data: data.update(card=card))
     assert "nested too deep" in refused_before_a_session(copy)
 
 
@@ -116,7 +110,7 @@ def test_a_card_that_is_nested_deep(copy: Path) -> None:
     ],
 )
 def test_absurd_or_steering_values(copy: Path, change: dict[str, Any]) -> None:
-    edited(copy, lambda data: data.update(change))
+    edit(copy, lambda data: data.update(change))
     with pytest.raises(BundleError) as caught:
         load_bundle(copy)
     assert str(caught.value).isprintable()
@@ -151,7 +145,7 @@ def test_what_a_bundle_says_of_itself_does_not_steer_the_terminal(
         data["training"] = {"preset": text, "seed": text, "data": {"name": text}}
         data["parity"] = {text: [text]}
 
-    edited(copy, change)
+    edit(copy, change)
     for command in (["info", copy], ["info", copy, "--json"], ["doctor", "--bundle", copy]):
         done = cli(*command)
         assert done.code == 0, done.err
@@ -165,7 +159,7 @@ def replaced(folder: Path, content: bytes) -> None:
     """Put another encoder in the bundle, with the digest that makes it believed."""
     (folder / "q_encoder.onnx").write_bytes(content)
     digest = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    edited(folder, lambda data: data["graphs"].update({"q_encoder.onnx": digest}))
+    edit(folder, lambda data: data["graphs"].update({"q_encoder.onnx": digest}))
 
 
 def encoder(folder: Path, *, op: bytes | None = None, weight: bytes | None = None, size: int = 16) -> bytes:

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hostile_pictures import chunk, mutated, seeds
+from hostile_pictures import COLOUR, PREPARED, chunk, mutated, seeds
 from PIL import Image
 
 from infogan_tool.runtime.errors import PictureError
-from infogan_tool.runtime.image_spec import ImageSpec, Preparation
 from infogan_tool.runtime.images import read_picture
 from infogan_tool.runtime.picture_files import FORMATS, MAX_BYTES, MAX_PIXELS
 
@@ -26,14 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PREPARED = ImageSpec(
-    size=28,
-    channels=1,
-    low=0,
-    high=1,
-    preparation=Preparation(box=20, centre="mass", ink="light", stroke=2.0),
-)
-COLOUR = ImageSpec(size=16, channels=3, low=0, high=1)
+    from infogan_tool.runtime.image_spec import ImageSpec
+
 SPECS = (PREPARED, COLOUR)
 QUICK = 700
 """Mutations in the default tests; soak_pictures.py goes through any number."""

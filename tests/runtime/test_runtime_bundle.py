@@ -8,20 +8,18 @@ import shutil
 import struct
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from onnx_writer import INT64, int_attribute, model, node, tensor, value_info
+from spoilt_bundles import edit
 
 from infogan_tool.runtime import load_bundle, to_uint8
 from infogan_tool.runtime.bundle import CHUNK, SHIPPED_BUNDLE, Bundle
 from infogan_tool.runtime.contract import PROP_BUNDLE_ID, PROP_SCHEMA_VERSION
 from infogan_tool.runtime.errors import BundleError, DeviceError, LatentError, PictureError
 from infogan_tool.runtime.selfcheck import self_check
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TINY = Path(__file__).parent.parent / "fixtures" / "tiny"
 CONTINUOUS = Path(__file__).parent.parent / "fixtures" / "continuous"
@@ -173,13 +171,6 @@ def test_the_shipped_bundle_reads_what_it_writes() -> None:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(TINY, tmp_path / "bundle"))
-
-
-def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    path = folder / "metadata.json"
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
 
 
 def refusal(folder: Path | str) -> str:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from infogan_tool.train.augment import random_view
-from infogan_tool.train.config import ViewConfig
+from infogan_tool.train.config_tables import ViewConfig
 
 KINDS = {
     "affine": ViewConfig(affine=1, elastic=0, stroke=0),

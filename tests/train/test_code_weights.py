@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from infogan_tool.runtime.latent import LatentSpec
-from infogan_tool.train.config import ObjectiveConfig
+from infogan_tool.train.config_tables import ObjectiveConfig
 from infogan_tool.train.losses import code_weights, entropy_vector, probability_of_real
 from infogan_tool.train.presets import paper
 

@@ -12,7 +12,8 @@ from infogan_tool.train.posterior.partition import Partition
 from infogan_tool.train.stage import Session, Stage
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config import GroupingConfig, TrainConfig
+    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config_tables import GroupingConfig
 
 __all__ = ["GROUPS", "GroupingStage"]
 

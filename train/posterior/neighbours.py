@@ -13,7 +13,8 @@ from infogan_tool.train.stage import Session, Stage
 from infogan_tool.train.updates import stop_if_not_finite
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config import NeighboursConfig, TrainConfig
+    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config_tables import NeighboursConfig
 
 __all__ = ["NEIGHBOURS", "NeighboursStage", "principal_directions"]
 

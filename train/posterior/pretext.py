@@ -12,7 +12,8 @@ from infogan_tool.train.augment import random_view
 from infogan_tool.train.posterior.steps import CycledAdam, LearningStage
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config import PretextConfig, TrainConfig
+    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config_tables import PretextConfig
     from infogan_tool.train.stage import Session
 
 __all__ = ["PretextStage", "contrastive_loss"]

@@ -14,7 +14,8 @@ from infogan_tool.train.posterior.grouping import GROUPS
 from infogan_tool.train.posterior.steps import CycledAdam, LearningStage
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config import RefinementConfig, TrainConfig
+    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config_tables import RefinementConfig
     from infogan_tool.train.stage import Session
 
 __all__ = ["RefinementStage", "view_information"]

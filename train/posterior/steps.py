@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import nn
 
-from infogan_tool.train.stage import Stage, whole_batches
+from infogan_tool.train.stage import Stage, autocast, whole_batches
 from infogan_tool.train.updates import stop_if_not_finite
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ class CycledAdam:
 
     def __init__(self, parameters: list[nn.Parameter], rate: float, steps: int, precision: str) -> None:
         self._parameters, self._rate, self._steps = parameters, rate, steps
-        self._bf16 = precision == "bf16"
+        self._precision = precision
         self.optimizer = torch.optim.AdamW(parameters, rate, (0.9, 0.99), weight_decay=1e-4, fused=True)
 
     def autocast(self) -> torch.autocast:
         """Return the context of a forward pass."""
-        return torch.autocast(self._parameters[0].device.type, torch.bfloat16, enabled=self._bf16)
+        return autocast(self._parameters[0].device, self._precision)
 
     def update(self, index: int, terms: dict[str, Tensor]) -> None:
         """Do update number ``index`` on the sum of ``terms``.

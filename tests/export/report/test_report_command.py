@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,6 @@ from infogan_tool.cli.main import main
 from infogan_tool.export.evaluation.judge import JudgeSettings
 from infogan_tool.export.report import writing
 from infogan_tool.export.report.writing import write_report
-from infogan_tool.train.data import load_images, load_test_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,24 +32,6 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with some hundred real digits in IDX files."""
-    folder = tmp_path_factory.mktemp("data") / "digits"
-    folder.mkdir()
-    for prefix, data, count in (
-        ("train", load_images("mnist"), 300),
-        ("t10k", load_test_images("mnist"), 200),
-    ):
-        assert data is not None
-        assert data.labels is not None
-        pictures, labels = data.images[:count, 0].numpy(), data.labels[:count].numpy().astype("uint8")
-        for kind, values in (("images-idx3", pictures), ("labels-idx1", labels)):
-            head = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
-            (folder / f"{prefix}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + values.tobytes(), 1))
-    return folder
 
 
 def test_a_trained_run_beside_a_bundle_with_real_pictures(

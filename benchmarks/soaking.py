@@ -1,0 +1,104 @@
+"""What the soak commands share: samples of what a process holds, whether they are flat, and their files."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from side_by_side import environment
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["add_outputs", "curve", "frame", "is_flat", "memory_mb", "open_files", "tell"]
+
+_GROWTH, _SLACK_MB = 0.02, 8.0
+_WIDTH, _HEIGHT, _LEFT, _TOP = 720, 240, 60, 20
+
+
+def memory_mb(process: int | str = "self") -> float:
+    """Return the memory that a process holds now."""
+    pages = int((Path("/proc") / str(process) / "statm").read_text().split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 2)
+
+
+def open_files(process: int | str = "self") -> int:
+    """Return how many files, pipes and sockets a process has open."""
+    return len(list((Path("/proc") / str(process) / "fd").iterdir()))
+
+
+def is_flat(first_mb: float, last_mb: float) -> bool:
+    """Say whether memory after the warm-up and at the end is the same but for 2 % or 8 MB."""
+    return last_mb - first_mb <= max(_SLACK_MB, _GROWTH * first_mb)
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is written."""
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write what was held, line by line")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw it")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
+
+
+def tell(
+    options: argparse.Namespace,
+    samples: Sequence[Any],
+    figures: Mapping[str, object],
+    drawn: str,
+    /,
+    **what: object,
+) -> None:
+    """Print the figures, and write what the options of :func:`add_outputs` ask for.
+
+    Args:
+        options: As parsed.
+        samples: Dataclasses of one kind.
+        figures: By what they are called.
+        drawn: The plot.
+        **what: What else the JSON is to say, first.
+    """
+    for key, value in figures.items():
+        print(f"{key:<26} {value}")
+    if options.csv:
+        rows = [",".join(map(str, asdict(sample).values())) for sample in samples]
+        options.csv.write_text("\n".join([",".join(asdict(samples[0])), *rows]) + "\n")
+    if options.plot:
+        options.plot.write_text(drawn)
+    if options.json:
+        options.json.write_text(json.dumps({**what, **environment(), **figures}, indent=2) + "\n")
+
+
+def curve(across: Sequence[float], values: Sequence[float], most: float, colour: str) -> str:
+    """Return a line of an SVG; ``most`` is the value at the top."""
+    points = " ".join(
+        f"{_LEFT + x / across[-1] * (_WIDTH - _LEFT - 20):.1f},{_TOP + (1 - y / most) * _HEIGHT:.1f}"
+        for x, y in zip(across, values, strict=True)
+    )
+    return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+
+
+def frame(curves: str, most: float, end: str, below: str) -> str:
+    """Return the SVG around curves, with the axis of the memory.
+
+    Args:
+        curves: Lines of :func:`curve`.
+        most: Memory at the top of the axis.
+        end: What stands at the right end of the other axis.
+        below: SVG text under the plot.
+    """
+    marks = "".join(
+        f'<text x="{_LEFT - 6}" y="{_TOP + (1 - part) * _HEIGHT + 4:.0f}" text-anchor="end">'
+        f"{most * part:.0f}</text>"
+        for part in (0, 0.5, 1)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT + 70}" '
+        f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
+        f'<path d="M{_LEFT} {_TOP}V{_TOP + _HEIGHT}H{_WIDTH - 20}" fill="none" stroke="#888"/>{marks}{curves}'
+        f'<text x="{_LEFT}" y="{_TOP + _HEIGHT + 20}">0</text>'
+        f'<text x="{_WIDTH - 20}" y="{_TOP + _HEIGHT + 20}" text-anchor="end">{end}</text>'
+        f'<text x="{_LEFT}" y="{_TOP + _HEIGHT + 40}">{below}</text></svg>\n'
+    )
