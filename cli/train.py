@@ -46,6 +46,10 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
     steps: Annotated[int | None, typer.Option(help="Number of steps, in place of epochs.", min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Real pictures per step.", min=2)] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "tf32", "bf16"] | None,
+        typer.Option(help="Of forward and backward passes; auto: bf16 where the device is faster in it."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.", min=0)] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
     threads: Annotated[
@@ -60,6 +64,12 @@ def train(
     ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the scalars for TensorBoard too.")
+    ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Look at some steps of each stage, and say where time goes.")
+    ] = False,
+    eager: Annotated[
+        bool, typer.Option("--eager", help="On a GPU: do not capture the step as one CUDA graph.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved config as JSON; write nothing.")
@@ -83,6 +93,7 @@ def train(
     schedule = {"epochs": epochs, "steps": steps, "batch_size": batch_size}
     flags = _given(
         seed=seed,
+        precision=precision,
         data=_given(source=data, size=size, channels=channels),
         latent=_given(
             categorical=[k for k in categorical if k] if categorical else None,
@@ -92,6 +103,7 @@ def train(
         # Whoever says --epochs does not want the number of steps that a file or an earlier call gave.
         schedule=_given(**schedule) | ({"steps": None} if epochs else {}),
     )
+    manner = {"tensorboard": tensorboard, "profile": profile, "eager": eager}
     if resume is None:
         require_train_extra("train")
         _start(
@@ -101,7 +113,7 @@ def train(
             device=device,
             threads=threads,
             out=out,
-            tensorboard=tensorboard,
+            manner=manner,
             dry_run=dry_run,
         )
         return
@@ -109,10 +121,10 @@ def train(
     if flags or preset or config or out or dry_run or batch_size:
         raise UsageError(
             "--resume takes the run's own config: "
-            "only --epochs, --steps, --device, --threads and --tensorboard go with it"
+            "only --epochs, --steps, --device, --threads, --tensorboard, --profile and --eager go with it"
         )
     require_train_extra("train")
-    _resume(resume, length, device=device, threads=threads, tensorboard=tensorboard)
+    _resume(resume, length, device=device, threads=threads, manner=manner)
 
 
 def _start(
@@ -123,26 +135,28 @@ def _start(
     device: str,
     threads: int | None,
     out: Path | None,
-    tensorboard: bool,
+    manner: dict[str, bool],
     dry_run: bool,
 ) -> None:
     from rich.console import Console
 
+    from infogan_tool.train.manner import Manner
     from infogan_tool.train.start import plan_training, start_training
 
     plan = plan_training(preset=preset, config_file=config, flags=flags, device=device, threads=threads)
     if dry_run:
         print(json.dumps(plan.to_dict(), indent=2))
         return
-    run, outcome = start_training(plan, out=out, console=Console(stderr=True), tensorboard=tensorboard)
+    run, outcome = start_training(plan, out=out, console=Console(stderr=True), manner=Manner(**manner))
     _say_what_next(str(run), outcome.step, outcome.total_steps, interrupted=outcome.interrupted)
 
 
 def _resume(
-    path: Path, schedule: dict[str, Any], *, device: str, threads: int | None, tensorboard: bool
+    path: Path, schedule: dict[str, Any], *, device: str, threads: int | None, manner: dict[str, bool]
 ) -> None:
     from rich.console import Console
 
+    from infogan_tool.train.manner import Manner
     from infogan_tool.train.start import resume_training
 
     run, outcome = resume_training(
@@ -151,7 +165,7 @@ def _resume(
         device=device,
         threads=threads,
         console=Console(stderr=True),
-        tensorboard=tensorboard,
+        manner=Manner(**manner),
     )
     _say_what_next(str(run), outcome.step, outcome.total_steps, interrupted=outcome.interrupted)
 

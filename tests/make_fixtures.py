@@ -44,7 +44,7 @@ def main() -> None:
                 flags={**values, "schedule": {"steps": STEPS}},
                 device="cpu",
             )
-            run, _ = start_training(plan, out=Path(scratch) / "run", console=console, tensorboard=False)
+            run, _ = start_training(plan, out=Path(scratch) / "run", console=console)
             # Bundles that do not say what they know: the one that ships does.
             with patch("infogan_tool.export.bundle.fit_familiarity", return_value=None):
                 export_run(run.path, folder / name, force=True)

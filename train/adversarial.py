@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from infogan_tool.train.captured import CapturedStep
 from infogan_tool.train.drawing import DrawingStage
 from infogan_tool.train.latents import LatentBatch, sample_latents
 from infogan_tool.train.updates import Updates, metric_names
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from infogan_tool.train.config import TrainConfig
     from infogan_tool.train.stage import Session
@@ -24,8 +26,9 @@ class AdversarialStage(DrawingStage):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.updates = Updates(session.networks, session.config, self.rng)
+        self.updates = Updates(session.networks, session.config, self.rng, self.descent)
         self._latent: LatentBatch | None = None
+        self._take = CapturedStep(self._step, self.rng) if session.captures else self._step
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:
@@ -34,9 +37,12 @@ class AdversarialStage(DrawingStage):
 
     def step(self, index: int) -> None:
         """Draw latents, then do every update."""
-        real = self.session.pictures(self.batch(index))
+        self.meters.add(self._take(self.batch(index)))
+
+    def _step(self, index: Tensor) -> Tensor:
+        real = self.session.pictures(index)
         self._latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
-        self.meters.add(self.updates.step(real, self._latent))
+        return self.updates.step(real, self._latent)
 
     def scalars(self) -> dict[str, float]:
         """Return the means, and D's score of the last latents' pictures as G draws them after its update."""

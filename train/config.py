@@ -77,7 +77,7 @@ class TrainConfig(Table):
     """How Q(k1|x) is found beforehand; None: in the adversarial game alone, as in the paper."""
     consolidation: ConsolidationConfig | None
     """How Q learns on after the game; None: it does not."""
-    precision: Literal["auto", "fp32", "bf16"]
+    precision: Literal["auto", "fp32", "tf32", "bf16"]
     """Of forward and backward passes; weights and updates are fp32. ``auto``: bf16 where it is fast."""
     schedule: ScheduleConfig
     """Length and intervals."""

@@ -36,7 +36,7 @@ class ConsolidationStage(Stage):
         first = 1 if config.finds_posterior else 0
         parameters = [p for branch in networks.branches[first:] for p in branch.parameters()]
         steps, rate = _config(config).steps, _config(config).learning_rate
-        self._adam = CycledAdam(parameters, rate, steps, config.precision)
+        self._adam = CycledAdam(parameters, rate, steps, self)
 
     @classmethod
     def batch_size_of(cls, config: TrainConfig) -> int:

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,13 +24,15 @@ from infogan_tool.train.checkpoint import (
     write_checkpoint,
 )
 from infogan_tool.train.consolidation import ConsolidationStage
+from infogan_tool.train.manner import Manner
 from infogan_tool.train.monitor import MetricsLog, ProgressDisplay
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.posterior.grouping import GroupingStage
 from infogan_tool.train.posterior.neighbours import NeighboursStage
 from infogan_tool.train.posterior.pretext import PretextStage
 from infogan_tool.train.posterior.refinement import RefinementStage
-from infogan_tool.train.stage import Session, Stage
+from infogan_tool.train.profiling import StepProfile, section
+from infogan_tool.train.stage import Session, Stage, use_precision
 from infogan_tool.train.variational import VariationalStage
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def train(
     device: torch.device,
     console: Console,
     resume: Checkpoint | None = None,
-    tensorboard: bool = False,
+    manner: Manner | None = None,
 ) -> TrainOutcome:
     """Train to the end of the config's schedule, or until a signal.
 
@@ -106,7 +108,7 @@ def train(
         device: Where networks, pictures and random numbers live.
         console: Where progress is shown (stderr).
         resume: Checkpoint to go on from; None: from the start.
-        tensorboard: Whether to write the scalars for TensorBoard too.
+        manner: What is not part of the config.
 
     Returns:
         How it ended.
@@ -117,11 +119,14 @@ def train(
         RunError: The checkpoint is of other networks or data, or the run folder cannot be written any more.
     """
     # Build everything from the seed.
+    manner = manner or Manner()
     digest = data_digest(images)
     plan = [(stage, stage.count_steps(config, len(images))) for stage in stages_of(config)]
     torch.manual_seed(config.seed)
+    use_precision(config.precision)
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1]).to(device)
-    session = Session(config=config, networks=networks, images=images.to(device))
+    captures = device.type == "cuda" and not (manner.eager or manner.profile)
+    session = Session(config=config, networks=networks, images=images.to(device), captures=captures)
 
     # Go on where a checkpoint left off.
     resumed_stage = None
@@ -139,7 +144,7 @@ def train(
     # Train, stage after stage.
     last_step, before = sum(steps for _, steps in plan), 0
     with (
-        MetricsLog(run.metrics, run.path / "tensorboard" if tensorboard else None) as log,
+        MetricsLog(run.metrics, run.path / "tensorboard" if manner.tensorboard else None) as log,
         ProgressDisplay(console, num_stages=len(plan), total_steps=last_step) as display,
         _stop_signals() as stop,
     ):
@@ -151,7 +156,8 @@ def train(
             resumes = resume if resumed_stage else None
             resumed_stage = None
             part = _StagePart(make(session), steps, before, run=run, digest=digest, log=log, display=display)
-            before += part.run_steps(stop, console, resumes)
+            with part.profiled(console) if manner.profile else nullcontext():
+                before += part.run_steps(stop, console, resumes)
             if stop.is_set():
                 break
             part.stage.finish()
@@ -199,6 +205,16 @@ class _StagePart:
         self.schedule = stage.session.config.schedule
         self.done = 0
         self.saved_at: int | None = None
+        self._profile: StepProfile | None = None
+
+    @contextmanager
+    def profiled(self, console: Console) -> Iterator[None]:
+        """Look at some of the steps, and show and write where their time went."""
+        stage = self.stage
+        with StepProfile(
+            self.run.path / "profile", stage.name, stage.session.device, console
+        ) as self._profile:
+            yield
 
     def run_steps(self, stop: threading.Event, console: Console, resume: Checkpoint | None) -> int:
         """Take the stage's steps until its end or a signal, and return how many are done.
@@ -224,31 +240,36 @@ class _StagePart:
             stage.write_samples(self.run.sample_sheet(self.before))
         clock = _Clock(self.done, stage.batch_size)
         while self.done < self.steps and not stop.is_set():
-            try:
+            with self._explained(self.done + 1):
                 stage.step(self.done)
-            except NonFiniteError as error:
-                raise NonFiniteError(self._explain_stop(error)) from error
             self.done += 1
             at_end = self.done == self.steps
             if at_end or self.done % self.schedule.log_every == 0:
-                self._report(clock)
+                with section("metrics"):
+                    self._report(clock)
             self.display.advance(self.done)
             epochs, within = divmod(self.done, stage.steps_per_epoch)
             if stage.draws and (at_end or (not within and epochs % self.schedule.sample_every == 0)):
-                stage.write_samples(self.run.sample_sheet(self.before + self.done))
+                with section("sheets"):
+                    stage.write_samples(self.run.sample_sheet(self.before + self.done))
             if at_end or (not within and epochs % self.schedule.checkpoint_every == 0):
-                self._save(keep=stage.draws and not within and epochs % self.schedule.keep_every == 0)
+                with section("checkpoints"):
+                    self._save(keep=stage.draws and not within and epochs % self.schedule.keep_every == 0)
+            if self._profile is not None:
+                self._profile.stepped()
         if self.saved_at != self.done:
             self._save(keep=False)
 
     def _report(self, clock: _Clock) -> None:
+        with self._explained(self.done):
+            scalars = self.stage.scalars()
         record: dict[str, Any] = {
             "step": self.before + self.done,
             "stage": self.stage.name,
             "stage_step": self.done,
             "Progress/epoch": self.done / self.stage.steps_per_epoch,
             "Progress/kimg": self.done * self.stage.batch_size / 1000,
-            **self.stage.scalars(),
+            **scalars,
             **clock.read(self.done),
         }
         self.log.write(record)
@@ -257,6 +278,8 @@ class _StagePart:
             self.stage.meters.reset()
 
     def _save(self, *, keep: bool) -> None:
+        with self._explained(self.done):
+            self.stage.descent.check()
         step = self.before + self.done
         header = CheckpointHeader(
             schema_version=CHECKPOINT_SCHEMA,
@@ -287,11 +310,15 @@ class _StagePart:
                 highlight=False,
             )
 
-    def _explain_stop(self, error: NonFiniteError) -> str:
-        return (
-            f"step {self.before + self.done + 1}: {error}; stopped before the update, {self._kept()}. "
-            "A lower learning rate often helps."
-        )
+    @contextmanager
+    def _explained(self, number: int) -> Iterator[None]:
+        try:
+            yield
+        except NonFiniteError as error:
+            raise NonFiniteError(
+                f"step {self.before + number}: {error}; stopped before the update, {self._kept()}. "
+                "A lower learning rate often helps."
+            ) from error
 
     def _explain_unwritten(self, error: OSError) -> str:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""

@@ -9,6 +9,7 @@
       samples/                step-00000600.png ...
       checkpoints/            last.safetensors, step-00006000.safetensors ...
       tensorboard/            only with --tensorboard
+      profile/                only with --profile: STAGE.json.gz, STAGE.txt
       .lock                   while a training writes
 
 config.json is written first: a folder that has one can be resumed, whenever its training was killed.

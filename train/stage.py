@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from infogan_tool.runtime.errors import DataError
+from infogan_tool.train.descent import Descent
 from infogan_tool.train.meters import Meters
+from infogan_tool.train.profiling import section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.config import TrainConfig
     from infogan_tool.train.networks import Networks
 
-__all__ = ["Session", "Stage", "autocast", "whole_batches"]
+__all__ = ["Session", "Stage", "autocast", "use_precision", "whole_batches"]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -39,6 +41,8 @@ class Session:
     """``(N, C, H, W)`` uint8, on the device."""
     artifacts: dict[str, Tensor] = field(default_factory=dict)
     """Tensors that one stage leaves for a later one; part of every checkpoint."""
+    captures: bool = False
+    """Whether steps on this device, a GPU, are captured and replayed."""
 
     @property
     def device(self) -> torch.device:
@@ -49,7 +53,8 @@ class Session:
         """Return pictures ``(n, C, H, W)`` float32 in the networks' range."""
         image = self.networks.image
         scale = (image.high - image.low) / 255
-        return self.images[index].to(torch.float32).mul_(scale).add_(image.low)
+        with section("data"):
+            return self.images[index].to(torch.float32).mul_(scale).add_(image.low)
 
     def in_chunks(self, size: int) -> Iterator[Tensor]:
         """Give all pictures in order, ``size`` at a time."""
@@ -74,6 +79,7 @@ class Stage(ABC):
         self.batch_size = self.batch_size_of(session.config)
         self.seed = session.config.seed
         self.rng = torch.Generator(session.device).manual_seed(self.seed)
+        self.descent = Descent(session.device)
         self.meters = Meters(self.scalar_names(session.config), session.device)
         self._order, self._order_epoch = torch.empty(0, dtype=torch.long), -1
 
@@ -106,7 +112,12 @@ class Stage(ABC):
         """
 
     def scalars(self) -> dict[str, float]:
-        """Return the means of the interval so far, and what is only measured when asked."""
+        """Return the means of the interval so far, and what is only measured when asked.
+
+        Raises:
+            NonFiniteError: An update since the last call was not made, on a device that nobody waits for.
+        """
+        self.descent.check()
         return self.meters.read()
 
     @abstractmethod
@@ -141,8 +152,14 @@ class Stage(ABC):
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Return the context of forward passes in a config's precision, ``fp32`` or ``bf16``."""
+    """Return the context of forward passes in a config's precision: of half the width for ``bf16``."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def use_precision(precision: str) -> None:
+    """Have GPUs compute ``fp32`` as such: not in TF32, as torch's convolutions do unless told."""
+    # The older of torch's two ways: torch.export reads them in this one.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def _mixed_seed(text: str) -> int:

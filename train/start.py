@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.checkpoint import Checkpoint
     from infogan_tool.train.config import TrainConfig
     from infogan_tool.train.data import ImageSet
+    from infogan_tool.train.manner import Manner
 
 __all__ = ["Plan", "plan_training", "resume_training", "select_device", "start_training"]
 
@@ -94,7 +95,7 @@ def plan_training(
 
 
 def start_training(
-    plan: Plan, *, out: Path | None, console: Console, tensorboard: bool
+    plan: Plan, *, out: Path | None, console: Console, manner: Manner | None = None
 ) -> tuple[RunFolder, TrainOutcome]:
     """Make the run folder and train.
 
@@ -102,7 +103,7 @@ def start_training(
         plan: From :func:`plan_training`.
         out: Folder to make; None: the next number under ``runs/``.
         console: For progress, on stderr.
-        tensorboard: Whether to write TensorBoard files too.
+        manner: What is not part of the config.
 
     Raises:
         OutputExistsError: ``out`` is there and not empty.
@@ -113,7 +114,7 @@ def start_training(
     with run.claimed():
         run.write_info(_info(plan))
         console.print(f"run: {run}", highlight=False, markup=False, soft_wrap=True)
-        return run, _train(plan, run, console=console, tensorboard=tensorboard)
+        return run, _train(plan, run, console=console, manner=manner)
 
 
 def resume_training(
@@ -122,7 +123,7 @@ def resume_training(
     schedule: Mapping[str, Any],
     device: str,
     console: Console,
-    tensorboard: bool,
+    manner: Manner | None = None,
     threads: int | None = None,
 ) -> tuple[RunFolder, TrainOutcome]:
     """Go on with a run from its last checkpoint, or from the start if it was killed before the first.
@@ -133,7 +134,7 @@ def resume_training(
         device: As in :func:`plan_training`.
         threads: Likewise.
         console: For progress, on stderr.
-        tensorboard: Whether to write TensorBoard files too.
+        manner: What is not part of the config.
 
     Raises:
         RunError: There is no such run, its checkpoint cannot be used, it is done already, or its pictures
@@ -156,7 +157,7 @@ def resume_training(
             _begin_anew(plan, run)
         place = f"going on at step {done}" if checkpoint else "which has no checkpoint yet: beginning anew"
         console.print(f"run: {run}, {place}", highlight=False, markup=False, soft_wrap=True)
-        return run, _train(plan, run, console=console, tensorboard=tensorboard, resume=checkpoint)
+        return run, _train(plan, run, console=console, manner=manner, resume=checkpoint)
 
 
 def _begin_anew(plan: Plan, run: RunFolder) -> None:
@@ -171,7 +172,7 @@ def _begin_anew(plan: Plan, run: RunFolder) -> None:
 
 
 def _train(
-    plan: Plan, run: RunFolder, *, console: Console, tensorboard: bool, resume: Checkpoint | None = None
+    plan: Plan, run: RunFolder, *, console: Console, manner: Manner | None, resume: Checkpoint | None = None
 ) -> TrainOutcome:
     return train(
         plan.config,
@@ -179,7 +180,7 @@ def _train(
         run,
         device=plan.device,
         console=console,
-        tensorboard=tensorboard,
+        manner=manner,
         resume=resume,
     )
 

@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from infogan_tool.runtime.errors import NonFiniteError
 from infogan_tool.train.augment import random_view
+from infogan_tool.train.descent import adam
 from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.losses import (
     code_nll,
@@ -44,6 +44,7 @@ from infogan_tool.train.losses import (
     generator_loss,
     probability_of_real,
 )
+from infogan_tool.train.profiling import section
 from infogan_tool.train.stage import autocast
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.latent import LatentSpec
     from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.descent import Descent
     from infogan_tool.train.latents import LatentBatch
     from infogan_tool.train.networks import Networks
 
-__all__ = ["Updates", "metric_names", "running_statistics_kept", "stop_if_not_finite"]
+__all__ = ["Updates", "metric_names", "running_statistics_kept"]
 
 
 def metric_names(spec: LatentSpec) -> list[str]:
@@ -79,11 +81,14 @@ class Updates:
         networks: On their device, in training mode.
         config: Learning rates, weights and augmentation.
         rng: Source of the augmentation's randomness, on the same device.
+        descent: How parameters move.
     """
 
-    def __init__(self, networks: Networks, config: TrainConfig, rng: torch.Generator) -> None:
+    def __init__(
+        self, networks: Networks, config: TrainConfig, rng: torch.Generator, descent: Descent
+    ) -> None:
         self.networks = networks
-        self._rng = rng
+        self._rng, self._descent = rng, descent
         self._spec, self._view, self._objective = config.latent, config.augment, config.objective
         self._kind, self._scheme = config.objective.adversarial_loss, config.objective.updates
         device = rng.device
@@ -100,15 +105,14 @@ class Updates:
         self._g_parameters = [*g, *(q if self._scheme == "head" else [])]
         self._i_parameters = [*g, *trunk, *q] if self._scheme == "apart" else []
         rates = config.optimizer
-        betas = (rates.beta1, rates.beta2)
-        self.d_optimizer = torch.optim.Adam(self._d_parameters, rates.d_lr, betas, fused=True)
-        self.g_optimizer = torch.optim.Adam(self._g_parameters, rates.g_lr, betas, fused=True)
+        self.d_optimizer = adam(self._d_parameters, rates.d_lr, rates)
+        self.g_optimizer = adam(self._g_parameters, rates.g_lr, rates)
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             "d_optimizer": self.d_optimizer,
             "g_optimizer": self.g_optimizer,
         }
         if self._scheme == "apart":
-            self.i_optimizer = torch.optim.Adam(self._i_parameters, rates.g_lr, betas, fused=True)
+            self.i_optimizer = adam(self._i_parameters, rates.g_lr, rates)
             self.optimizers["i_optimizer"] = self.i_optimizer
 
     def step(self, real: Tensor, latent: LatentBatch) -> Tensor:
@@ -124,14 +128,20 @@ class Updates:
         Raises:
             NonFiniteError: A loss or gradient is not finite; the update that would use it was not made.
         """
-        fake = self._draw(latent)
+        with section("G"):
+            fake = self._draw(latent)
         if self._scheme == "apart":
-            g_loss, _, fake_score_before_g = self.g_step(fake, latent)
-            d_loss, real_score, fake_score = self.d_step(real, fake, latent)
-            nll = self.i_step(sample_latents(self._spec, len(real), self._rng))
+            with section("G"):
+                g_loss, _, fake_score_before_g = self.g_step(fake, latent)
+            with section("D"):
+                d_loss, real_score, fake_score = self.d_step(real, fake, latent)
+            with section("L_I"):
+                nll = self.i_step(sample_latents(self._spec, len(real), self._rng))
         else:
-            d_loss, real_score, fake_score = self.d_step(real, fake, latent)
-            g_loss, nll, fake_score_before_g = self.g_step(fake, latent)
+            with section("D"):
+                d_loss, real_score, fake_score = self.d_step(real, fake, latent)
+            with section("G"):
+                g_loss, nll, fake_score_before_g = self.g_step(fake, latent)
         self.networks.average_generator()
         bounds = self._entropies - nll
         categorical, continuous = nll[: self._num_categorical].sum(), nll[self._num_categorical :].sum()
@@ -149,7 +159,6 @@ class Updates:
             NonFiniteError: The loss or a gradient is not finite; nothing was updated.
         """
         networks = self.networks
-        self.d_optimizer.zero_grad()
         real, fake = self._augment(real), self._augment(fake.detach())
         with self._autocast:
             features = networks.trunk(real)
@@ -164,9 +173,7 @@ class Updates:
         if posterior is not None:
             nll = code_nll(posterior, latent)
             loss, terms = adversarial + (self._weights * nll).sum(), terms | self._named(nll)
-        torch.autograd.backward(loss)
-        stop_if_not_finite(terms, self._d_parameters)
-        self.d_optimizer.step()
+        self._descent.update(self.d_optimizer, loss, terms, self._d_parameters)
         return adversarial.detach(), self._probability(real_logits), self._probability(fake_logits)
 
     def g_step(self, fake: Tensor, latent: LatentBatch) -> tuple[Tensor, Tensor, Tensor]:
@@ -180,7 +187,6 @@ class Updates:
             NonFiniteError: A loss or a gradient is not finite; nothing was updated.
         """
         networks = self.networks
-        self.g_optimizer.zero_grad()
         kept = running_statistics_kept(networks.trunk, networks.q)
         with _standing_still(self._d_parameters), kept:
             fake = self._augment(fake)
@@ -198,9 +204,7 @@ class Updates:
                 nll = code_nll(posterior, latent)
                 terms |= self._named(nll)
                 loss = adversarial + (weights * nll).sum()
-            torch.autograd.backward(loss)
-        stop_if_not_finite(terms, self._g_parameters)
-        self.g_optimizer.step()
+            self._descent.update(self.g_optimizer, loss, terms, self._g_parameters)
         return adversarial.detach(), nll.detach(), self._probability(fake_logits)
 
     def i_step(self, latent: LatentBatch) -> Tensor:
@@ -212,14 +216,12 @@ class Updates:
         Raises:
             NonFiniteError: A loss or a gradient is not finite; nothing was updated.
         """
-        self.i_optimizer.zero_grad()
         fake = self._augment(self._draw(latent))
         with running_statistics_kept(self.networks.trunk, self.networks.q), self._autocast:
             posterior = self.networks.recognise(fake).float()
         nll = code_nll(posterior, latent)
-        torch.autograd.backward((self._weights * nll).sum())
-        stop_if_not_finite(self._named(nll), self._i_parameters)
-        self.i_optimizer.step()
+        loss = (self._weights * nll).sum()
+        self._descent.update(self.i_optimizer, loss, self._named(nll), self._i_parameters)
         return nll.detach()
 
     @torch.no_grad()
@@ -278,19 +280,3 @@ def _standing_still(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
 
 def _learning(module: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
-
-
-def stop_if_not_finite(terms: dict[str, Tensor], parameters: list[nn.Parameter]) -> None:
-    """Raise before an update that would spread NaN or infinity through the weights.
-
-    Raises:
-        NonFiniteError: Names the terms, or says that only the gradient is not finite.
-    """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = nn.utils.get_total_norm(gradients)
-    terms = {name: term.detach() for name, term in terms.items()}
-    if torch.isfinite(norm + torch.stack(list(terms.values())).sum()):
-        return
-    bad = [f"{name} = {float(term):g}" for name, term in terms.items() if not torch.isfinite(term)]
-    what = ", ".join(bad) or f"the gradient of {' + '.join(terms)} (norm {float(norm):g})"
-    raise NonFiniteError(f"not finite: {what}")

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
+from infogan_tool.train.descent import adam
 from infogan_tool.train.drawing import DrawingStage
 from infogan_tool.train.latents import LatentBatch
 from infogan_tool.train.stage import autocast
-from infogan_tool.train.updates import stop_if_not_finite
 
 if TYPE_CHECKING:
     from infogan_tool.train.config import TrainConfig
@@ -57,10 +57,7 @@ class VariationalStage(DrawingStage):
         networks.branches[0].eval().requires_grad_(False)
         parts = [networks.generator, networks.trunk, networks.noise_head, *networks.branches[1:]]
         self._parameters = [parameter for part in parts for parameter in part.parameters()]
-        rates = config.optimizer
-        self._optimizer = torch.optim.Adam(
-            self._parameters, rates.g_lr, (rates.beta1, rates.beta2), fused=True
-        )
+        self._optimizer = adam(self._parameters, config.optimizer.g_lr, config.optimizer)
         self._autocast = autocast(session.device, config.precision)
 
     @classmethod
@@ -91,10 +88,7 @@ class VariationalStage(DrawingStage):
             "Loss/VAE/styles": gaussian_kl(codes.mean, codes.log_var, _STYLE_VARIANCE).mean(),
         }
         losses = torch.stack(list(terms.values()))
-        self._optimizer.zero_grad()
-        torch.autograd.backward(losses.sum())
-        stop_if_not_finite(terms, self._parameters)
-        self._optimizer.step()
+        self.descent.update(self._optimizer, losses.sum(), terms, self._parameters)
         networks.average_generator()
         self.meters.add(losses.detach())
 

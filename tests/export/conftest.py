@@ -58,7 +58,7 @@ def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         preset="paper", config_file=None, flags={**SMALL, "schedule": {"steps": 30}}, device="cpu"
     )
     out = tmp_path_factory.mktemp("runs") / "run"
-    start_training(plan, out=out, console=Console(quiet=True), tensorboard=False)
+    start_training(plan, out=out, console=Console(quiet=True))
     return out
 
 

@@ -172,7 +172,7 @@ def test_picture_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
         "schedule": {"batch_size": 6, "steps": 2},
     }
     plan = plan_training(preset="paper", config_file=None, flags=flags, device="cpu")
-    start_training(plan, out=tmp_path / "run", console=Console(quiet=True), tensorboard=False)
+    start_training(plan, out=tmp_path / "run", console=Console(quiet=True))
     outcome = export_run(tmp_path / "run", tmp_path / "b")
     assert "no labels" in outcome.label_note
     assert outcome.metadata.labels == {}

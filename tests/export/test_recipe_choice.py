@@ -40,7 +40,7 @@ def letters_run(digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory) ->
         Image.fromarray(picture).save(folder / "letters" / f"{number:03d}.png")
     flags: dict[str, Any] = {**SMALL, "data": {"source": str(folder / "letters")}}
     plan = plan_training(preset="paper", config_file=None, flags=flags, device="cpu")
-    start_training(plan, out=folder / "run", console=Console(quiet=True), tensorboard=False)
+    start_training(plan, out=folder / "run", console=Console(quiet=True))
     return folder / "run"
 
 

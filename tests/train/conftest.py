@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from infogan_tool.train.config import TrainConfig
 
 
+SMALL = """
+preset = "paper"
+[networks]
+base_width = 4
+full_width = 16
+q_width = 8
+[schedule]
+log_every = 5
+"""
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
@@ -57,3 +68,11 @@ def small() -> Callable[..., TrainConfig]:
         return validate_config(lay_over(lay_over(paper(), small), changes or {}))
 
     return make
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A config file of a game that is done in a second."""
+    file = tmp_path / "small.toml"
+    file.write_text(SMALL)
+    return file

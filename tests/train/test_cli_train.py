@@ -22,22 +22,6 @@ if TYPE_CHECKING:
     from conftest import Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SMALL = """
-preset = "paper"
-[networks]
-base_width = 4
-full_width = 16
-q_width = 8
-[schedule]
-log_every = 5
-"""
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    file = tmp_path / "small.toml"
-    file.write_text(SMALL)
-    return file
 
 
 @pytest.fixture

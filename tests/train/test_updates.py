@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import NonFiniteError
+from infogan_tool.train.descent import Descent
 from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.updates import Updates, metric_names
@@ -23,7 +24,8 @@ PARTS = ("generator", "trunk", "d_head", "q")
 
 def make(config: TrainConfig) -> tuple[Updates, torch.Generator]:
     rng = torch.Generator().manual_seed(0)
-    return Updates(build_networks(config, size=28, channels=1), config, rng), rng
+    networks = build_networks(config, size=28, channels=1)
+    return Updates(networks, config, rng, Descent(rng.device)), rng
 
 
 def snapshot(module: nn.Module) -> dict[str, Tensor]:

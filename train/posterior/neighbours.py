@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from infogan_tool.train.descent import stop_if_not_finite
 from infogan_tool.train.posterior.matching import DeformableMatcher
 from infogan_tool.train.stage import Session, Stage
-from infogan_tool.train.updates import stop_if_not_finite
 
 if TYPE_CHECKING:
     from infogan_tool.train.config import TrainConfig

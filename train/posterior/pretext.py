@@ -42,7 +42,7 @@ class PretextStage(LearningStage):
         self._projection = projection.to(session.device)
         steps = self.count_steps(session.config, len(session.images))
         parameters = [*self._encoder.parameters(), *self._projection.parameters()]
-        self._adam = CycledAdam(parameters, config.learning_rate, steps, session.config.precision)
+        self._adam = CycledAdam(parameters, config.learning_rate, steps, self)
 
     @classmethod
     def epochs_of(cls, config: TrainConfig) -> float:

@@ -38,7 +38,7 @@ class RefinementStage(LearningStage):
         self._branch = session.networks.branches[0].train()
         steps = self.count_steps(session.config, len(session.images))
         parameters = list(self._branch.parameters())
-        self._adam = CycledAdam(parameters, config.learning_rate, steps, session.config.precision)
+        self._adam = CycledAdam(parameters, config.learning_rate, steps, self)
         self._average = averaged_copy(self._branch)
 
     @classmethod

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from infogan_tool.train.stage import Stage, autocast, whole_batches
-from infogan_tool.train.updates import stop_if_not_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,12 +50,12 @@ class CycledAdam:
         parameters: What it moves.
         rate: Greatest learning rate.
         steps: Steps of the stage.
-        precision: ``fp32``, or ``bf16`` for the forward and backward pass.
+        stage: Whose they are: its precision, and how parameters move.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], rate: float, steps: int, precision: str) -> None:
+    def __init__(self, parameters: list[nn.Parameter], rate: float, steps: int, stage: Stage) -> None:
         self._parameters, self._rate, self._steps = parameters, rate, steps
-        self._precision = precision
+        self._precision, self._descent = stage.session.config.precision, stage.descent
         self.optimizer = torch.optim.AdamW(parameters, rate, (0.9, 0.99), weight_decay=1e-4, fused=True)
 
     def autocast(self) -> torch.autocast:
@@ -71,10 +70,7 @@ class CycledAdam:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate * self._cycle(index)
-        self.optimizer.zero_grad()
-        torch.autograd.backward(torch.stack(list(terms.values())).sum())
-        stop_if_not_finite(terms, self._parameters)
-        self.optimizer.step()
+        self._descent.update(self.optimizer, torch.stack(list(terms.values())).sum(), terms, self._parameters)
 
     def _cycle(self, index: int) -> float:
         place = index / max(self._steps, 1)

@@ -1,0 +1,233 @@
+"""Our training step beside the one that course slides write, in turns.
+
+    python benchmarks/train.py [--preset paper] [--batch 128] [--threads 2] [--rounds 7] [--json FILE]
+    python benchmarks/train.py --device cuda --steps 200
+
+Each contestant is a process of its own that waits while another has its turn: same networks, batch, data
+and threads. The first round does not count. A figure is the median over all rounds of a turn's mean; `ratio`
+is to the reference (reference_step.py), by the medians and by the fastest turns: on a busy machine the latter
+says more. The arithmetic is that of convolutions and their gradients, as torch counts it. `memory` is the
+peak of the process beyond what it held before its networks and pictures.
+
+With `--device cuda` ours runs eager and captured, in fp32, TF32 and bf16, the time of 100 epochs is shown,
+and the losses of the captured and the eager step are compared.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from reference_step import ReferenceTraining
+from side_by_side import alternate, arguments, environment, median, report
+from torch.utils.flop_counter import FlopCounterMode
+
+from infogan_tool.runtime.device import default_threads
+from infogan_tool.train.adversarial import AdversarialStage
+from infogan_tool.train.networks import build_networks
+from infogan_tool.train.stage import Session, use_precision
+from infogan_tool.train.start import plan_training
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+    from infogan_tool.train.start import Plan
+
+REFERENCE = "reference, fp32"
+EPOCHS = 100
+REACH = {"bf16": 1.7, "fp32": 1.0}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """What one process does."""
+
+    name: str
+    precision: str
+    ours: bool = True
+    captured: bool = False
+
+
+def main() -> None:
+    """Time all contestants and print the table."""
+    parser = arguments(__doc__)
+    parser.set_defaults(rounds=7)
+    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=int, default=default_threads())
+    parser.add_argument("--workers", type=int, default=0, help="of the reference's DataLoader")
+    parser.add_argument("--steps", type=int, default=10, help="of each turn")
+    options = parser.parse_args()
+    contestants = contestants_on(options.device)
+    context = multiprocessing.get_context("spawn")
+    pipes = {}
+    for contestant in contestants:
+        mine, theirs = context.Pipe()
+        process = context.Process(target=take_part, args=(theirs, contestant, options), daemon=True)
+        process.start()
+        pipes[contestant.name] = mine
+        assert mine.recv() == "ready"  # one after the other: they have two cores among them
+    seconds = alternate({name: turn_of(pipe, options.steps) for name, pipe in pipes.items()}, options.rounds)
+    told = {}
+    for name, pipe in pipes.items():
+        pipe.send(None)
+        told[name] = pipe.recv()
+    per_step = {name: [value / options.steps for value in values] for name, values in seconds.items()}
+    print(f"preset {options.preset}, batch {options.batch}, {options.device}, {options.threads} threads\n")
+    table = [row_of(contestant, per_step, told, options) for contestant in contestants]
+    report(table, list(table[0]), environment(), options.json)
+    if options.device == "cuda":
+        compare_losses(told)
+
+
+def contestants_on(device: str) -> list[Contestant]:
+    """Return who takes part."""
+    reference = Contestant(REFERENCE, "fp32", ours=False)
+    if device == "cpu":
+        return [reference, *(Contestant(f"ours, {kind}", kind) for kind in ("fp32", "bf16"))]
+    ours = [
+        Contestant(f"ours, {kind}, {'captured' if captured else 'eager'}", kind, captured=captured)
+        for kind in ("fp32", "tf32", "bf16")
+        for captured in (False, True)
+    ]
+    return [reference, *ours]
+
+
+def turn_of(pipe: Connection, steps: int) -> Callable[[], object]:
+    """Return what lets a process do some steps and waits for them."""
+
+    def turn() -> object:
+        pipe.send(steps)
+        return pipe.recv()
+
+    return turn
+
+
+def take_part(pipe: Connection, contestant: Contestant, options: argparse.Namespace) -> None:
+    """Do steps when asked, until told to end; then tell what else was seen."""
+    before = peak_mb()
+    training = Ours(contestant, options) if contestant.ours else Reference(options)
+    pipe.send("ready")
+    while (steps := pipe.recv()) is not None:
+        for _ in range(steps):
+            training.step()
+        if options.device == "cuda":
+            torch.cuda.synchronize()
+        pipe.send("done")
+    told: dict[str, Any] = {"memory": peak_mb() - before, "sums": training.sums()}
+    if not contestant.captured:  # a graph is replayed without anybody to count
+        with FlopCounterMode(display=False) as counter:
+            training.step()
+        told["flop"] = counter.get_total_flops()
+    pipe.send(told)
+
+
+class Ours:
+    """The adversarial stage of a run."""
+
+    def __init__(self, contestant: Contestant, options: argparse.Namespace) -> None:
+        plan = planned(contestant.precision, options)
+        use_precision(contestant.precision)
+        networks = build_networks(plan.config, size=plan.images.size, channels=plan.images.channels)
+        self._stage = AdversarialStage(
+            Session(
+                config=plan.config,
+                networks=networks.to(plan.device),
+                images=plan.images.images.to(plan.device),
+                captures=contestant.captured,
+            )
+        )
+        self._done = 0
+
+    def step(self) -> None:
+        """Do the next one."""
+        self._stage.step(self._done)
+        self._done += 1
+
+    def sums(self) -> list[float]:
+        """Return the sums of all scalars of all steps."""
+        sums: list[float] = self._stage.meters.sums.tolist()
+        return sums
+
+
+class Reference:
+    """That of the slides."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        plan = planned("fp32", options)
+        networks = build_networks(plan.config, size=plan.images.size, channels=1).to(plan.device)
+        images = plan.images.images[:, 0].numpy()
+        self._training = ReferenceTraining(plan.config, networks, images, plan.device, options.workers)
+        self._sums: list[float] = []
+
+    def step(self) -> None:
+        """Do the next one, and look at each loss."""
+        self._sums.append(sum(self._training.step().values()))
+
+    def sums(self) -> list[float]:
+        """Return all losses of all steps, summed."""
+        return [sum(self._sums)]
+
+
+def planned(precision: str, options: argparse.Namespace) -> Plan:
+    """Return the training that all have in common."""
+    flags = {"precision": precision, "schedule": {"batch_size": options.batch}}
+    return plan_training(
+        preset=options.preset,
+        config_file=None,
+        flags=flags,
+        device=options.device,
+        threads=options.threads,
+    )
+
+
+def row_of(
+    contestant: Contestant,
+    per_step: dict[str, list[float]],
+    told: dict[str, dict[str, Any]],
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """Return one line of the table."""
+    mine, theirs = per_step[contestant.name], per_step[REFERENCE]
+    eager = next(name for name, figures in told.items() if "flop" in figures and name != REFERENCE)
+    flop = told[eager if contestant.ours else REFERENCE]["flop"]
+    row = {
+        "step": contestant.name,
+        "ms": 1000 * median(mine),
+        "pictures/s": round(options.batch / median(mine)),
+        "ratio": median(theirs) / median(mine),
+        "of fastest": min(theirs) / min(mine),
+        "reach": f">= {REACH[contestant.precision]}" if contestant.ours and options.device == "cpu" else "",
+        "MFLOP a picture": round(flop / options.batch / 1e6),
+        "GFLOP/s": round(flop / median(mine) / 1e9),
+        "memory, MB": round(told[contestant.name]["memory"]),
+    }
+    if options.device == "cuda":
+        row[f"{EPOCHS} epochs, s"] = median(mine) * EPOCHS * (60_000 // options.batch)
+    return row
+
+
+def compare_losses(told: dict[str, dict[str, Any]]) -> None:
+    """Print how far the captured steps' losses are from the eager ones'."""
+    for kind in ("fp32", "tf32", "bf16"):
+        eager, captured = (told[f"ours, {kind}, {how}"]["sums"] for how in ("eager", "captured"))
+        gap = max(abs(a - b) / max(abs(a), 1e-9) for a, b in zip(eager, captured, strict=True))
+        print(f"{kind}: sums of the scalars over all steps, captured and eager, differ by {gap:.2e} at most")
+
+
+def peak_mb() -> float:
+    """Return the greatest memory that this process has held."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1000
+    raise SystemExit("/proc/self/status has no VmHWM: this needs Linux")
+
+
+if __name__ == "__main__":
+    main()

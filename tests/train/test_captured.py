@@ -1,0 +1,50 @@
+"""A captured step gives the numbers of an eager one; what a CPU cannot do, these leave to a GPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from infogan_tool.train.adversarial import AdversarialStage
+from infogan_tool.train.networks import build_networks
+from infogan_tool.train.presets import resolve_config
+from infogan_tool.train.stage import Session, use_precision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infogan_tool.train.config import TrainConfig
+
+STEPS = 12
+
+
+def trace(images: torch.Tensor, preset: str, device: str, *, captures: bool) -> list[dict[str, float]]:
+    flags = {"schedule": {"batch_size": 32, "steps": STEPS}, "data": {"size": 28, "channels": 1}}
+    config = resolve_config(preset=preset, flags=flags)
+    use_precision("fp32")
+    networks = build_networks(config, size=28, channels=1).to(device)
+    session = Session(config=config, networks=networks, images=images.to(device), captures=captures)
+    stage, found = AdversarialStage(session), []
+    for index in range(STEPS):
+        stage.step(index)
+        found.append(stage.scalars())
+        stage.meters.reset()
+    return found
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("preset", ["paper", "compact", "gan"])
+def test_captured_and_eager_steps_agree(mnist: torch.Tensor, preset: str) -> None:
+    eager = trace(mnist, preset, "cuda", captures=False)
+    captured = trace(mnist, preset, "cuda", captures=True)
+    for one, other in zip(eager, captured, strict=True):
+        assert other == pytest.approx(one, rel=1e-3, abs=1e-3)
+
+
+def test_on_a_cpu_nothing_is_captured(mnist: torch.Tensor, small: Callable[..., TrainConfig]) -> None:
+    config = small()
+    networks = build_networks(config, size=28, channels=1)
+    stage = AdversarialStage(Session(config=config, networks=networks, images=mnist))
+    assert stage._take == stage._step

@@ -1,0 +1,110 @@
+"""Every update goes through here: on a device that nobody waits for, too, no weight becomes NaN."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch import nn
+
+from infogan_tool.runtime.errors import NonFiniteError
+from infogan_tool.train.adversarial import AdversarialStage
+from infogan_tool.train.descent import Descent
+from infogan_tool.train.networks import build_networks
+from infogan_tool.train.stage import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infogan_tool.train.config import TrainConfig
+
+CPU = torch.device("cpu")
+
+
+class Line:
+    """y = w x, and its optimizer."""
+
+    def __init__(self, *, waits: bool) -> None:
+        self.weight = nn.Parameter(torch.tensor([1.0, 2.0]))
+        self.adam = torch.optim.Adam([self.weight], 0.1, fused=True)
+        self.descent = Descent(CPU, waits=waits)
+
+    def update(self, factor: float, of_gradient: float = 1.0) -> None:
+        loss = (self.weight * factor).sum()
+        # The loss is sound, and its gradient is not, where of_gradient is not finite.
+        self.weight.register_hook(lambda gradient: gradient * of_gradient)
+        self.descent.update(self.adam, loss, {"Loss/line": loss}, [self.weight])
+
+    def update_and_check(self, factor: float, of_gradient: float = 1.0) -> None:
+        self.update(factor, of_gradient)
+        self.descent.check()
+
+    def state(self) -> list[float]:
+        state = self.adam.state[self.weight]
+        return [*self.weight.tolist(), *(x for t in state.values() for x in t.flatten().tolist())]
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_is_not_finite_moves_nothing(factor: float, *, waits: bool) -> None:
+    line = Line(waits=waits)
+    line.update(1.0)
+    before = line.state()
+    with pytest.raises(NonFiniteError, match=r"not finite.*: Loss/line"):
+        line.update_and_check(factor)
+    assert line.state() == before
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_gradient_alone_is_told_too(*, waits: bool) -> None:
+    line = Line(waits=waits)
+    line.update(1.0)
+    before = line.state()
+    with pytest.raises(NonFiniteError, match="the gradient of Loss/line"):
+        line.update_and_check(1.0, of_gradient=math.nan)
+    assert line.state() == before
+
+
+def test_what_was_told_is_not_told_again_and_sound_updates_go_on() -> None:
+    line = Line(waits=False)
+    line.update(math.nan)
+    with pytest.raises(NonFiniteError, match="since the last report"):
+        line.descent.check()
+    line.descent.check()
+    line.update(1.0)
+    line.descent.check()
+    assert line.weight.tolist() == pytest.approx([0.9, 1.9])
+
+
+def test_a_game_that_does_not_wait_has_the_same_numbers(
+    mnist: torch.Tensor, small: Callable[..., TrainConfig]
+) -> None:
+    config = small()
+    found = []
+    for waits in (True, False):
+        torch.manual_seed(0)
+        networks = build_networks(config, size=28, channels=1)
+        stage = AdversarialStage(Session(config=config, networks=networks, images=mnist))
+        stage.updates._descent = stage.descent = Descent(CPU, waits=waits)
+        for index in range(4):
+            stage.step(index)
+        found.append([stage.scalars(), *(p.tolist() for p in networks.parameters())])
+    assert found[0] == found[1]
+
+
+def test_a_game_that_does_not_wait_stops_at_its_report(
+    mnist: torch.Tensor, small: Callable[..., TrainConfig]
+) -> None:
+    config = small()
+    networks = build_networks(config, size=28, channels=1)
+    stage = AdversarialStage(Session(config=config, networks=networks, images=mnist))
+    stage.updates._descent = stage.descent = Descent(CPU, waits=False)
+    with torch.no_grad():
+        networks.d_head.logit.weight[0, 0, 0, 0] = math.nan
+    sound = [p.detach().clone() for p in networks.generator.parameters()]
+    stage.step(0)
+    assert all(torch.equal(a, b) for a, b in zip(sound, networks.generator.parameters(), strict=True))
+    with pytest.raises(NonFiniteError, match="Loss/D/adv, Loss/G/adv"):
+        stage.scalars()
