@@ -24,7 +24,7 @@ class AdversarialStage(DrawingStage):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.updates = Updates(session.networks, session.config, self.rng)
+        self.updates = Updates(session.networks, session.config, self.rng, self.team)
         self._latent: LatentBatch | None = None
 
     @classmethod
@@ -34,7 +34,7 @@ class AdversarialStage(DrawingStage):
 
     def step(self, index: int) -> None:
         """Draw latents, then do every update."""
-        real = self.session.pictures(self.batch(index))
+        real = self.session.pictures(self.batch(index)[self.rows])
         self._latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
         self.meters.add(self.updates.step(real, self._latent))
 

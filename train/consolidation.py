@@ -36,7 +36,7 @@ class ConsolidationStage(Stage):
         first = 1 if config.finds_posterior else 0
         parameters = [p for branch in networks.branches[first:] for p in branch.parameters()]
         steps, rate = _config(config).steps, _config(config).learning_rate
-        self._adam = CycledAdam(parameters, rate, steps, config.precision)
+        self._adam = CycledAdam(parameters, rate, steps, config.precision, self.team)
 
     @classmethod
     def batch_size_of(cls, config: TrainConfig) -> int:
@@ -58,9 +58,9 @@ class ConsolidationStage(Stage):
         networks = self.session.networks
         latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
         with torch.no_grad(), self._adam.autocast():
-            images = networks.drawing(latent.vector()).float()
+            images = networks.drawing(latent.rows(self.rows).vector()).float()
         with self._adam.autocast():
-            posterior = networks.recognise(images).float()
+            posterior = networks.recognise(images).float().gathered(self.team, self.batch_size)
         nll = code_nll(posterior, latent)
         self._adam.update(index, {"Loss/Q": nll.sum()})
         bounds = self._entropies - nll.detach()

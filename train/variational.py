@@ -72,7 +72,7 @@ class VariationalStage(DrawingStage):
     def step(self, index: int) -> None:
         """Encode pictures, draw from the posterior, decode, and move all by the bound."""
         networks, spec = self.session.networks, self.session.config.latent
-        real = self.session.pictures(self.batch(index))
+        real = self.session.pictures(self.batch(index)[self.rows])
         with self._autocast:
             features = networks.trunk(real)
             noise = networks.noise_head(features).float()
@@ -85,14 +85,17 @@ class VariationalStage(DrawingStage):
         )
         with self._autocast:
             decoded = networks.generator(latent.vector()).float()
-        terms = {
-            "Loss/VAE/reconstruction": bernoulli_nll(self._unit(decoded), self._unit(real)).mean(),
-            "Loss/VAE/noise": gaussian_kl(noise.mean, noise.log_var, 1.0).mean(),
-            "Loss/VAE/styles": gaussian_kl(codes.mean, codes.log_var, _STYLE_VARIANCE).mean(),
+        each = {
+            "Loss/VAE/reconstruction": bernoulli_nll(self._unit(decoded), self._unit(real)),
+            "Loss/VAE/noise": gaussian_kl(noise.mean, noise.log_var, 1.0),
+            "Loss/VAE/styles": gaussian_kl(codes.mean, codes.log_var, _STYLE_VARIANCE),
         }
+        whole = self.team.gathered(self.batch_size, *each.values())
+        terms = {name: nats.mean() for name, nats in zip(each, whole, strict=True)}
         losses = torch.stack(list(terms.values()))
         self._optimizer.zero_grad()
         torch.autograd.backward(losses.sum())
+        self.team.sum_gradients(self._parameters)
         stop_if_not_finite(terms, self._parameters)
         self._optimizer.step()
         networks.average_generator()
@@ -107,5 +110,5 @@ class VariationalStage(DrawingStage):
         return (images - image.low) / (image.high - image.low)
 
     def _drawn(self, mean: Tensor, log_var: Tensor) -> Tensor:
-        noise = torch.randn(mean.shape, generator=self.rng, device=mean.device)
-        return mean + torch.exp(0.5 * log_var) * noise
+        noise = torch.randn(self.batch_size, mean.shape[1], generator=self.rng, device=mean.device)
+        return mean + torch.exp(0.5 * log_var) * noise[self.rows]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.distributed import Team
 
 __all__ = ["CycledAdam", "LearningStage"]
 
@@ -52,11 +53,14 @@ class CycledAdam:
         rate: Greatest learning rate.
         steps: Steps of the stage.
         precision: ``fp32``, or ``bf16`` for the forward and backward pass.
+        team: Whose gradients are summed.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], rate: float, steps: int, precision: str) -> None:
+    def __init__(
+        self, parameters: list[nn.Parameter], rate: float, steps: int, precision: str, team: Team
+    ) -> None:
         self._parameters, self._rate, self._steps = parameters, rate, steps
-        self._precision = precision
+        self._precision, self._team = precision, team
         self.optimizer = torch.optim.AdamW(parameters, rate, (0.9, 0.99), weight_decay=1e-4, fused=True)
 
     def autocast(self) -> torch.autocast:
@@ -73,6 +77,7 @@ class CycledAdam:
             group["lr"] = self._rate * self._cycle(index)
         self.optimizer.zero_grad()
         torch.autograd.backward(torch.stack(list(terms.values())).sum())
+        self._team.sum_gradients(self._parameters)
         stop_if_not_finite(terms, self._parameters)
         self.optimizer.step()
 
