@@ -225,6 +225,6 @@ def _heard() -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:  # gloo's and NCCL's errors have no more in common
-        raise PeerLostError(
-            f"another process of this training ended, or was silent for {SILENCE.seconds // 60} minutes"
-        ) from error
+        silent = "imed out" in str(error)
+        what = f"has been silent for {SILENCE.seconds // 60} minutes" if silent else "ended"
+        raise PeerLostError(f"another process of this training {what}") from error

@@ -232,7 +232,7 @@ class _StagePart:
             self.stopped = self.team.any(stop.is_set())
         except PeerLostError as error:
             self.team.ending()
-            raise PeerLostError(f"{error}; {self._kept()}") from error
+            raise PeerLostError(f"{error}; {self._kept()}: go on with --resume {self.run}") from error
         except InfoganError:
             raise
         except OSError as error:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import torch
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from infogan_tool.runtime.device import default_threads
 from infogan_tool.runtime.errors import DeviceError, RunError, UsageError
@@ -23,6 +28,9 @@ __all__ = ["Place", "joined", "read_place", "restarts"]
 _HIGHEST_PORT: Final = 65535
 _MOST: Final = 1_000_000
 """Processes."""
+_MEETING: Final = timedelta(minutes=5)
+"""How long processes wait for each other as they begin."""
+_LOOK_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +123,10 @@ def joined(device: str, threads: int | None) -> Iterator[Team]:
     chosen = _own_device(place, device, threads)
     backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
     try:
-        torch.distributed.init_process_group(backend, timeout=SILENCE)
+        store = _meet(place)
+        torch.distributed.init_process_group(
+            backend, store=store, rank=place.rank, world_size=place.size, timeout=SILENCE
+        )
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise RunError(
@@ -123,6 +134,32 @@ def joined(device: str, threads: int | None) -> Iterator[Team]:
         ) from error
     yield Team(rank=place.rank, size=place.size, device=chosen, local_rank=place.local_rank, job=place.job)
     torch.distributed.destroy_process_group()  # after an error the others may be gone, and nobody is told
+
+
+def _meet(place: Place) -> Store:
+    """Return what the processes of this start, and of no earlier one, can find each other by.
+
+    torchrun keeps the same store when it starts its processes again, addresses of the ended ones included.
+    So the one that leads gives the start a name, and answers those who have found it; whoever finds an older
+    name gets no answer, and looks again.
+    """
+    store, *_ = next(rendezvous("env://", place.rank, place.size, timeout=_MEETING))
+    mine = uuid.uuid4().hex
+    if place.rank == 0:
+        store.set("infogan/start", mine)
+        others = [f"infogan/{mine}/{rank}" for rank in range(1, place.size)]
+        store.wait(others, _MEETING)
+        store.set(f"infogan/{mine}/here", b" ".join(store.multi_get(others)))
+        return PrefixStore(mine, store)
+    late = time.monotonic() + _MEETING.total_seconds()
+    while time.monotonic() < late:
+        start = store.get("infogan/start").decode()
+        store.set(f"infogan/{start}/{place.rank}", mine)
+        here = f"infogan/{start}/here"
+        if store.check([here]) and mine.encode() in store.get(here):
+            return PrefixStore(start, store)
+        time.sleep(_LOOK_SECONDS)
+    raise RuntimeError(f"they did not come within {_MEETING.seconds // 60} minutes")
 
 
 def _own_device(place: Place, name: str, threads: int | None) -> torch.device:
