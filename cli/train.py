@@ -1,14 +1,21 @@
 """``infogan-tool train``."""
 
 import json
+import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from infogan_tool.cli.extras import require_train_extra
 from infogan_tool.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from infogan_tool.train.distributed import Team
+    from infogan_tool.train.loop import TrainOutcome
 
 __all__ = ["train"]
 
@@ -142,13 +149,24 @@ def _start(
 
     from infogan_tool.train.manner import Manner
     from infogan_tool.train.start import plan_training, start_training
+    from infogan_tool.train.torchrun import restarts
 
-    plan = plan_training(preset=preset, config_file=config, flags=flags, device=device, threads=threads)
-    if dry_run:
-        print(json.dumps(plan.to_dict(), indent=2))
-        return
-    run, outcome = start_training(plan, out=out, console=Console(stderr=True), manner=Manner(**manner))
-    _say_what_next(str(run), outcome.step, outcome.total_steps, interrupted=outcome.interrupted)
+    with _team(device, threads) as team:
+        with team.together():
+            if out is None and restarts(os.environ):
+                raise UsageError(
+                    "torchrun is to restart this training: give --out, by which it is found again"
+                )
+        plan = plan_training(
+            preset=preset, config_file=config, flags=flags, device=device, threads=threads, team=team
+        )
+        if dry_run:
+            if team.leads:
+                print(json.dumps(plan.to_dict(), indent=2))
+            return
+        console = Console(stderr=True, quiet=not team.leads)
+        run, outcome = start_training(plan, out=out, console=console, manner=Manner(**manner))
+        _say_what_next(team, str(run), outcome)
 
 
 def _resume(
@@ -159,24 +177,43 @@ def _resume(
     from infogan_tool.train.manner import Manner
     from infogan_tool.train.start import resume_training
 
-    run, outcome = resume_training(
-        path,
-        schedule=schedule,
-        device=device,
-        threads=threads,
-        console=Console(stderr=True),
-        manner=Manner(**manner),
-    )
-    _say_what_next(str(run), outcome.step, outcome.total_steps, interrupted=outcome.interrupted)
+    with _team(device, threads) as team:
+        run, outcome = resume_training(
+            path,
+            schedule=schedule,
+            device=device,
+            threads=threads,
+            console=Console(stderr=True, quiet=not team.leads),
+            manner=Manner(**manner),
+            team=team,
+        )
+        _say_what_next(team, str(run), outcome)
 
 
-def _say_what_next(run: str, step: int, total: int, *, interrupted: bool) -> None:
-    quoted = shlex.quote(run)
-    if interrupted:
-        typer.echo(f"stopped at step {step} of {total} and saved", err=True)
+@contextmanager
+def _team(device: str, threads: int | None) -> "Iterator[Team]":
+    """Be one of torchrun's processes while the block runs; what another one tells is not told twice."""
+    from infogan_tool.runtime.errors import ToldElsewhereError
+    from infogan_tool.train.torchrun import joined
+
+    try:
+        with joined(device, threads) as team:
+            yield team
+    except ToldElsewhereError as error:
+        raise typer.Exit(error.exit_code) from error
+
+
+def _say_what_next(team: "Team", run: str, outcome: "TrainOutcome") -> None:
+    team.ending()
+    quoted, step = shlex.quote(run), outcome.step
+    if team.leads and outcome.interrupted:
+        typer.echo(f"stopped at step {step} of {outcome.total_steps} and saved", err=True)
         typer.echo(f"to go on: infogan-tool train --resume {quoted}", err=True)
+    elif team.leads:
+        typer.echo(f"done: {step} steps; next: infogan-tool export {quoted} --out BUNDLE", err=True)
+    team.wait()
+    if outcome.interrupted:
         raise typer.Exit(130)
-    typer.echo(f"done: {step} steps; next: infogan-tool export {quoted} --out BUNDLE", err=True)
 
 
 def _given(**values: object) -> dict[str, Any]:

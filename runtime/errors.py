@@ -12,6 +12,8 @@ line ends with. Each is also the builtin a Python caller would expect.
     ├── DeviceError (RuntimeError)          1  a device that was asked for and is not there
     ├── DataError (ValueError)              1  a data set that cannot be used
     ├── RunError (ValueError)               1  a run folder or checkpoint that cannot be used
+    │   └── PeerLostError                   1  another process of a training that ended
+    ├── ToldElsewhereError (RuntimeError)   .  what another process of a training tells, with its exit code
     ├── NonFiniteError (ArithmeticError)    1  a loss or gradient that is not finite
     ├── ParityError (ArithmeticError)       1  an exported graph that computes something else
     ├── PrecisionError (ArithmeticError)    1  a reduced precision that costs accuracy
@@ -26,7 +28,7 @@ Two more exit codes come from the command line itself: 3, some inputs failed and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,9 +46,11 @@ __all__ = [
     "NonFiniteError",
     "OutputExistsError",
     "ParityError",
+    "PeerLostError",
     "PictureError",
     "PrecisionError",
     "RunError",
+    "ToldElsewhereError",
     "UsageError",
     "did_you_mean",
 ]
@@ -55,7 +59,7 @@ __all__ = [
 class InfoganError(Exception):
     """Base of all errors raised on purpose."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     details: tuple[str, ...] = ()
     """Lines that go below the message."""
 
@@ -94,6 +98,18 @@ class DataError(InfoganError, ValueError):
 
 class RunError(InfoganError, ValueError):
     """A run folder or checkpoint that cannot be used."""
+
+
+class PeerLostError(RunError):
+    """Another process of a training that ended, or does not answer."""
+
+
+class ToldElsewhereError(InfoganError, RuntimeError):
+    """An error that another process of a training tells; this one ends with the same exit code, silently."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("another process of this training tells why")
+        self.exit_code = exit_code
 
 
 class NonFiniteError(InfoganError, ArithmeticError):

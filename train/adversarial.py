@@ -26,7 +26,7 @@ class AdversarialStage(DrawingStage):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.updates = Updates(session.networks, session.config, self.rng, self.descent)
+        self.updates = Updates(session.networks, session.config, self.rng, self.descent, self.team)
         self._latent: LatentBatch | None = None
         self._take = CapturedStep(self._step, self.rng) if session.captures else self._step
 
@@ -37,7 +37,7 @@ class AdversarialStage(DrawingStage):
 
     def step(self, index: int) -> None:
         """Draw latents, then do every update."""
-        self.meters.add(self._take(self.batch(index)))
+        self.meters.add(self._take(self.batch(index)[self.rows]))
 
     def _step(self, index: Tensor) -> Tensor:
         real = self.session.pictures(index)

@@ -9,6 +9,7 @@ So they are a table of the config, one for each use, and nothing else knows what
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config_tables import ViewConfig
 
-__all__ = ["random_view"]
+__all__ = ["Changes", "draw_changes", "random_view"]
 
 _ROTATION: Final = math.radians(23)
 _SCALE: Final = 0.25
@@ -31,6 +32,77 @@ _SHIFT: Final = 0.15
 _KNOTS: Final = 5
 _ELASTIC: Final = 0.1
 """Standard deviation of each of 5 x 5 knots' displacement at elastic strength 1; the picture spans 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is drawn for the changes of N pictures, so that a part of them can be changed as in the whole."""
+
+    count: int
+    """N."""
+    affine: Tensor | None
+    """``(6, N)``: rotation, shear, scale, aspect, shift across and down, from -1 to 1 times the strength."""
+    knots: Tensor | None
+    """``(N, 2, knots)``: displacements."""
+    strokes: tuple[Tensor, ...]
+    """Numbers of the pictures whose strokes grow, shrink, blur and stay; empty: all stay."""
+    amount: Tensor | None
+    """``(N, 1, 1, 1)``: how far strokes go, 0 to 1."""
+
+    def rows(self, *parts: slice) -> Changes:
+        """Return what was drawn for some of the pictures, which lie in ``parts``, one after the other."""
+        if sum(part.stop - part.start for part in parts) == self.count:
+            return self
+
+        def cut(drawn: Tensor, dim: int) -> Tensor:
+            pieces = [drawn.narrow(dim, part.start, part.stop - part.start) for part in parts]
+            return torch.cat(pieces, dim)
+
+        strokes = self.strokes
+        if strokes:
+            mine = cut(torch.arange(self.count, device=strokes[0].device), 0)
+            place = torch.full((self.count,), -1, device=mine.device)
+            place[mine] = torch.arange(len(mine), device=mine.device)
+            strokes = tuple(places[places >= 0] for places in (place[kind] for kind in strokes))
+        return Changes(
+            count=sum(part.stop - part.start for part in parts),
+            affine=None if self.affine is None else cut(self.affine, 1),
+            knots=None if self.knots is None else cut(self.knots, 0),
+            strokes=strokes,
+            amount=None if self.amount is None else cut(self.amount, 0),
+        )
+
+    def apply(self, images: Tensor) -> Tensor:
+        """Change pictures ``(N, C, H, W)``, each in its own way."""
+        if self.affine is not None:
+            grid = _affine_grid(images, self.affine)
+            if self.knots is not None:
+                grid = grid + _elastic(images, self.knots)
+            images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+        if self.amount is not None:
+            images = _change_stroke(images, self.strokes, self.amount)
+        return images
+
+
+def draw_changes(count: int, view: ViewConfig, rng: torch.Generator) -> Changes:
+    """Draw the changes of ``count`` pictures.
+
+    Args:
+        count: N.
+        view: Strength of each kind of change; all 0 leaves the pictures as they are.
+        rng: Source of randomness, on the pictures' device.
+    """
+    device, affine, knots, amount = rng.device, None, None, None
+    strokes: tuple[Tensor, ...] = ()
+    if view.affine or view.elastic:
+        affine = (torch.rand(6, count, generator=rng, device=device) * 2 - 1) * view.affine
+    if view.elastic:
+        drawn = torch.randn(count, 2, _KNOTS**2, generator=rng, device=device)
+        knots = drawn * (_ELASTIC * view.elastic)
+    if view.stroke:
+        strokes = torch.randperm(count, generator=rng, device=device).tensor_split(4)
+        amount = torch.rand(count, 1, 1, 1, generator=rng, device=device) * view.stroke
+    return Changes(count, affine, knots, strokes, amount)
 
 
 def random_view(images: Tensor, view: ViewConfig, rng: torch.Generator) -> Tensor:
@@ -44,19 +116,10 @@ def random_view(images: Tensor, view: ViewConfig, rng: torch.Generator) -> Tenso
     Returns:
         Pictures of the same shape.
     """
-    if view.affine or view.elastic:
-        grid = _affine_grid(images, view.affine, rng)
-        if view.elastic:
-            grid = grid + _elastic(images, view.elastic, rng)
-        images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    if view.stroke:
-        images = _change_stroke(images, view.stroke, rng)
-    return images
+    return draw_changes(len(images), view, rng).apply(images)
 
 
-def _affine_grid(images: Tensor, strength: float, rng: torch.Generator) -> Tensor:
-    count = images.shape[0]
-    draws = (torch.rand(6, count, generator=rng, device=images.device) * 2 - 1) * strength
+def _affine_grid(images: Tensor, draws: Tensor) -> Tensor:
     angle, shear = draws[0] * _ROTATION, draws[1] * _SHEAR
     scale, aspect = torch.exp(draws[2] * math.log1p(_SCALE)), torch.exp(draws[3] * math.log1p(_ASPECT) / 2)
     cos, sin = torch.cos(angle), torch.sin(angle)
@@ -71,26 +134,24 @@ def _affine_grid(images: Tensor, strength: float, rng: torch.Generator) -> Tenso
     return F.affine_grid(theta, list(images.shape), align_corners=False)
 
 
-def _elastic(images: Tensor, strength: float, rng: torch.Generator) -> Tensor:
-    """A smooth displacement ``(N, H, W, 2)`` through random knots."""
+def _elastic(images: Tensor, knots: Tensor) -> Tensor:
+    """A smooth displacement ``(N, H, W, 2)`` through displaced knots."""
     count, height, width = images.shape[0], images.shape[2], images.shape[3]
-    basis = _knot_basis(height, width).to(images.device)
-    knots = torch.randn(count, 2, len(basis), generator=rng, device=images.device) * (_ELASTIC * strength)
+    basis = _knot_basis(height, width, images.device)
     return (knots @ basis).reshape(count, 2, height, width).permute(0, 2, 3, 1)
 
 
 @lru_cache(maxsize=8)
-def _knot_basis(height: int, width: int) -> Tensor:
-    """What each knot moves: ``(knots, height * width)``."""
+def _knot_basis(height: int, width: int, device: torch.device) -> Tensor:
+    """What each knot moves: ``(knots, height * width)``; a copy from the host would stop a capture."""
     impulses = torch.eye(_KNOTS**2).reshape(-1, 1, _KNOTS, _KNOTS)
-    return F.interpolate(impulses, size=(height, width), mode="bicubic", align_corners=True).flatten(1)
+    basis = F.interpolate(impulses, size=(height, width), mode="bicubic", align_corners=True).flatten(1)
+    return basis.to(device)
 
 
-def _change_stroke(images: Tensor, strength: float, rng: torch.Generator) -> Tensor:
-    """Blend a quarter of the pictures each with their 3 x 3 maximum, minimum, mean, and nothing."""
-    order = torch.randperm(len(images), generator=rng, device=images.device)
-    amount = torch.rand(len(images), 1, 1, 1, generator=rng, device=images.device) * strength
-    thick, thin, soft, same = order.tensor_split(4)
+def _change_stroke(images: Tensor, kinds: tuple[Tensor, ...], amount: Tensor) -> Tensor:
+    """Blend pictures of the four kinds with their 3 x 3 maximum, minimum, mean, and nothing."""
+    thick, thin, soft, same = kinds
     parts = [
         (thick, F.max_pool2d(images[thick], 3, 1, 1)),
         (thin, -F.max_pool2d(-images[thin], 3, 1, 1)),

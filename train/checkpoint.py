@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -20,10 +21,9 @@ from infogan_tool.runtime.errors import NonFiniteError, RunError
 from infogan_tool.runtime.files import open_regular, write_aside
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import nn
 
+    from infogan_tool.train.distributed import Team
     from infogan_tool.train.stage import Session, Stage
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "load_networks",
     "load_session",
     "read_checkpoint",
+    "share_checkpoint",
     "write_checkpoint",
 ]
 
@@ -176,6 +177,18 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not all(isinstance(count, int) and count >= 0 for count in counts):
         raise RunError(f"{path} has a damaged header")
     return Checkpoint(path=path, header=header, tensors=tensors)
+
+
+def share_checkpoint(team: Team, checkpoint: Checkpoint | None) -> Checkpoint | None:
+    """Return the checkpoint of the process that leads, which alone may be able to read the file."""
+    if team.alone:
+        return checkpoint
+    told = team.same({"path": str(checkpoint.path), **asdict(checkpoint.header)} if checkpoint else None)
+    if told is None:
+        return None
+    path = Path(told.pop("path"))
+    tensors = team.share_tensors(checkpoint.tensors if checkpoint else {})
+    return Checkpoint(path=path, header=CheckpointHeader(**told), tensors=tensors)
 
 
 def load_session(session: Session, checkpoint: Checkpoint) -> None:

@@ -58,9 +58,9 @@ class ConsolidationStage(Stage):
         networks = self.session.networks
         latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
         with torch.no_grad(), self._adam.autocast():
-            images = networks.drawing(latent.vector()).float()
+            images = networks.drawing(latent.rows(self.rows).vector()).float()
         with self._adam.autocast():
-            posterior = networks.recognise(images).float()
+            posterior = networks.recognise(images).float().gathered(self.team, self.batch_size)
         nll = code_nll(posterior, latent)
         self._adam.update(index, {"Loss/Q": nll.sum()})
         bounds = self._entropies - nll.detach()

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import NonFiniteError
+from infogan_tool.train.distributed import ALONE
 from infogan_tool.train.profiling import section
 
 if TYPE_CHECKING:
     from torch.optim import Adam, AdamW
 
     from infogan_tool.train.config_tables import OptimizerConfig
+    from infogan_tool.train.distributed import Team
 
 __all__ = ["Descent", "adam", "stop_if_not_finite"]
 
@@ -32,10 +34,12 @@ class Descent:
 
     Args:
         device: Where the parameters live.
+        team: Whose gradients are summed; all have the same terms.
         waits: Whether each update waits for its check and raises; by default on a CPU.
     """
 
-    def __init__(self, device: torch.device, *, waits: bool | None = None) -> None:
+    def __init__(self, device: torch.device, team: Team = ALONE, *, waits: bool | None = None) -> None:
+        self._team = team
         self._waits = device.type == "cpu" if waits is None else waits
         self._failed: dict[str, Tensor] = {}
 
@@ -59,6 +63,7 @@ class Descent:
         """
         optimizer.zero_grad()
         torch.autograd.backward(loss)
+        self._team.sum_gradients(parameters)
         if self._waits:
             stop_if_not_finite(terms, parameters)
         else:

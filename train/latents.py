@@ -30,6 +30,9 @@ class LatentBatch:
     categories: Tensor
     styles: Tensor
 
+    def __len__(self) -> int:
+        return len(self.noise)
+
     def vector(self) -> Tensor:
         """Return the latents as G takes them: ``(N, dim)``, float32, in the spec's order."""
         codes = [
@@ -37,6 +40,10 @@ class LatentBatch:
             for i, size in enumerate(self.spec.categorical)
         ]
         return torch.cat([self.noise, *codes, self.styles], dim=1)
+
+    def rows(self, part: slice) -> LatentBatch:
+        """Return some of the latents."""
+        return LatentBatch(self.spec, self.noise[part], self.categories[part], self.styles[part])
 
     def to(self, device: torch.device) -> LatentBatch:
         """Return the latents on ``device``."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
-import threading
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from infogan_tool import __version__
-from infogan_tool.runtime.errors import InfoganError, NonFiniteError, RunError
+from infogan_tool.runtime.errors import DataError, InfoganError, NonFiniteError, PeerLostError, RunError
 from infogan_tool.train.adversarial import AdversarialStage
 from infogan_tool.train.checkpoint import (
     CHECKPOINT_SCHEMA,
@@ -24,18 +22,22 @@ from infogan_tool.train.checkpoint import (
     write_checkpoint,
 )
 from infogan_tool.train.consolidation import ConsolidationStage
+from infogan_tool.train.distributed import ALONE, Team, mixed_seed
 from infogan_tool.train.manner import Manner
 from infogan_tool.train.monitor import MetricsLog, ProgressDisplay
 from infogan_tool.train.networks import build_networks
+from infogan_tool.train.normalising import normalise_together
 from infogan_tool.train.posterior.grouping import GroupingStage
 from infogan_tool.train.posterior.neighbours import NeighboursStage
 from infogan_tool.train.posterior.pretext import PretextStage
 from infogan_tool.train.posterior.refinement import RefinementStage
 from infogan_tool.train.profiling import StepProfile, section
 from infogan_tool.train.stage import Session, Stage, use_precision
+from infogan_tool.train.stopping import stop_signals
 from infogan_tool.train.variational import VariationalStage
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
     from rich.console import Console
@@ -45,9 +47,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.run import RunFolder
 
 __all__ = ["TrainOutcome", "data_digest", "stages_of", "total_steps", "train"]
-
-_STOPPING: Final = ("SIGINT", "SIGTERM", "SIGHUP")
-"""What ends a training early; SIGHUP is a terminal that was closed, and Windows has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +97,7 @@ def train(
     console: Console,
     resume: Checkpoint | None = None,
     manner: Manner | None = None,
+    team: Team = ALONE,
 ) -> TrainOutcome:
     """Train to the end of the config's schedule, or until a signal.
 
@@ -109,6 +109,7 @@ def train(
         console: Where progress is shown (stderr).
         resume: Checkpoint to go on from; None: from the start.
         manner: What is not part of the config.
+        team: Who trains; each gives the same config, pictures and checkpoint. One writes.
 
     Returns:
         How it ended.
@@ -117,36 +118,47 @@ def train(
         DataError: There are fewer pictures than one batch.
         NonFiniteError: A loss, gradient or weight is not finite; the last good checkpoint stays.
         RunError: The checkpoint is of other networks or data, or the run folder cannot be written any more.
+        PeerLostError: Another process of the team ended.
     """
     # Build everything from the seed.
     manner = manner or Manner()
     digest = data_digest(images)
-    plan = [(stage, stage.count_steps(config, len(images))) for stage in stages_of(config)]
+    theirs = team.same(digest)
+    with team.together():
+        if digest != theirs:
+            raise DataError("not all processes have the same pictures: every machine needs the same --data")
+        plan = [(stage, stage.count_steps(config, len(images))) for stage in stages_of(config)]
     torch.manual_seed(config.seed)
     use_precision(config.precision)
-    networks = build_networks(config, size=images.shape[2], channels=images.shape[1]).to(device)
-    captures = device.type == "cuda" and not (manner.eager or manner.profile)
-    session = Session(config=config, networks=networks, images=images.to(device), captures=captures)
+    networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
+    normalise_together(networks, team)
+    # A captured step does not wait for other processes; nor can its parts be looked at.
+    captures = device.type == "cuda" and team.alone and not (manner.eager or manner.profile)
+    session = Session(
+        config=config, networks=networks.to(device), images=images.to(device), captures=captures, team=team
+    )
 
     # Go on where a checkpoint left off.
     resumed_stage = None
     if resume is not None:
-        if resume.header.data_digest != digest:
-            raise RunError(
-                f"{resume.path} is of a run on other pictures: give the same --data as at the start"
-            )
-        resumed_stage = resume.header.stage
-        ends_at = _steps_of_resumed(resume, plan)
-        load_session(session, resume)
-        run.write_config(config)  # its schedule may be longer now; a refused one has changed nothing
-        run.cut_metrics(resume.header.step, _interval_that_goes_on(config, resume, ends_at))
+        with team.together():
+            if resume.header.data_digest != digest:
+                raise RunError(
+                    f"{resume.path} is of a run on other pictures: give the same --data as at the start"
+                )
+            resumed_stage = resume.header.stage
+            ends_at = _steps_of_resumed(resume, plan)
+            load_session(session, resume)
+            if team.leads:
+                run.write_config(config)  # its schedule may be longer now; a refused one has changed nothing
+                run.cut_metrics(resume.header.step, _interval_that_goes_on(config, resume, ends_at))
 
     # Train, stage after stage.
     last_step, before = sum(steps for _, steps in plan), 0
     with (
-        MetricsLog(run.metrics, run.path / "tensorboard" if manner.tensorboard else None) as log,
+        _metrics_log(run, tensorboard=manner.tensorboard) if team.leads else nullcontext() as log,
         ProgressDisplay(console, num_stages=len(plan), total_steps=last_step) as display,
-        _stop_signals() as stop,
+        stop_signals() as stop,
     ):
         for make, steps in plan:
             if resumed_stage not in (None, make.name):
@@ -155,13 +167,19 @@ def train(
                 continue
             resumes = resume if resumed_stage else None
             resumed_stage = None
+            for tensor in (*session.networks.state_dict().values(), *session.artifacts.values()):
+                team.share(tensor)  # machines that round differently begin each stage alike
             part = _StagePart(make(session), steps, before, run=run, digest=digest, log=log, display=display)
-            with part.profiled(console) if manner.profile else nullcontext():
+            with part.profiled(console) if manner.profile and team.leads else nullcontext():
                 before += part.run_steps(stop, console, resumes)
-            if stop.is_set():
+            if part.stopped:
                 break
             part.stage.finish()
     return TrainOutcome(step=before, total_steps=last_step, interrupted=before < last_step)
+
+
+def _metrics_log(run: RunFolder, *, tensorboard: bool) -> MetricsLog:
+    return MetricsLog(run.metrics, run.path / "tensorboard" if tensorboard else None)
 
 
 def _steps_of_resumed(resume: Checkpoint, plan: list[tuple[type[Stage], int]]) -> int:
@@ -197,13 +215,15 @@ class _StagePart:
         *,
         run: RunFolder,
         digest: str,
-        log: MetricsLog,
+        log: MetricsLog | None,
         display: ProgressDisplay,
     ) -> None:
+        self.team = stage.session.team
         self.stage, self.steps, self.before = stage, steps, before
         self.run, self.digest, self.log, self.display = run, digest, log, display
         self.schedule = stage.session.config.schedule
         self.done = 0
+        self.stopped = False
         self.saved_at: int | None = None
         self._profile: StepProfile | None = None
 
@@ -224,10 +244,15 @@ class _StagePart:
             RunError: Something cannot be written: the disk is full, the folder gone or read-only.
         """
         if resume is not None:
-            self._restore(resume, console)
+            with self.team.together():
+                self._restore(resume, console)
         self.display.begin(self.stage.name, self.steps, self.stage.steps_per_epoch)
         try:
             self._run_steps(stop, fresh=resume is None)
+            self.stopped = self.team.any(stop.is_set())
+        except PeerLostError as error:
+            self.team.ending()
+            raise PeerLostError(f"{error}; {self._kept()}: go on with --resume {self.run}") from error
         except InfoganError:
             raise
         except OSError as error:
@@ -236,10 +261,11 @@ class _StagePart:
 
     def _run_steps(self, stop: threading.Event, *, fresh: bool) -> None:
         stage = self.stage
-        if fresh and stage.draws:
-            stage.write_samples(self.run.sample_sheet(self.before))
+        if fresh:
+            self._draw()
         clock = _Clock(self.done, stage.batch_size)
-        while self.done < self.steps and not stop.is_set():
+        while self.done < self.steps and not self.team.any_at(self.done, stop.is_set()):
+            self._seed_dropout()
             with self._explained(self.done + 1):
                 stage.step(self.done)
             self.done += 1
@@ -249,9 +275,9 @@ class _StagePart:
                     self._report(clock)
             self.display.advance(self.done)
             epochs, within = divmod(self.done, stage.steps_per_epoch)
-            if stage.draws and (at_end or (not within and epochs % self.schedule.sample_every == 0)):
+            if at_end or (not within and epochs % self.schedule.sample_every == 0):
                 with section("sheets"):
-                    stage.write_samples(self.run.sample_sheet(self.before + self.done))
+                    self._draw()
             if at_end or (not within and epochs % self.schedule.checkpoint_every == 0):
                 with section("checkpoints"):
                     self._save(keep=stage.draws and not within and epochs % self.schedule.keep_every == 0)
@@ -259,6 +285,17 @@ class _StagePart:
                 self._profile.stepped()
         if self.saved_at != self.done:
             self._save(keep=False)
+
+    def _draw(self) -> None:
+        with self.team.together():
+            if self.stage.draws and self.team.leads:
+                self.stage.write_samples(self.run.sample_sheet(self.before + self.done))
+
+    def _seed_dropout(self) -> None:
+        # The processes drop of their own rows. What depends on seed, step and process alone needs no record.
+        if not self.team.alone and self.stage.session.config.networks.dropout:
+            step = self.before + self.done
+            torch.manual_seed(mixed_seed(f"dropout {self.stage.seed} {step} {self.team.rank}"))
 
     def _report(self, clock: _Clock) -> None:
         with self._explained(self.done):
@@ -272,14 +309,22 @@ class _StagePart:
             **scalars,
             **clock.read(self.done),
         }
-        self.log.write(record)
-        self.display.show(record)
+        with self.team.together():
+            if self.log is not None:
+                self.log.write(record)
+                self.display.show(record)
         if self.done % self.schedule.log_every == 0:  # an interval cut by the end may go on in a resumed run
             self.stage.meters.reset()
 
     def _save(self, *, keep: bool) -> None:
         with self._explained(self.done):
             self.stage.descent.check()
+        with self.team.together():
+            if self.log is not None:
+                self._write_checkpoints(self.log, keep=keep)
+        self.saved_at = self.done
+
+    def _write_checkpoints(self, log: MetricsLog, *, keep: bool) -> None:
         step = self.before + self.done
         header = CheckpointHeader(
             schema_version=CHECKPOINT_SCHEMA,
@@ -291,14 +336,13 @@ class _StagePart:
             device=self.stage.session.device.type,
             tool_version=__version__,
         )
-        self.log.sync()  # no checkpoint is ahead of the metrics
+        log.sync()  # no checkpoint is ahead of the metrics
         # The last one last: a run killed between the two does the steps again, and writes both.
         for path in [*([self.run.kept_checkpoint(step)] if keep else []), self.run.last_checkpoint]:
             try:
                 write_checkpoint(path, self.stage, header)
             except NonFiniteError as error:
                 raise NonFiniteError(f"step {step}: {error}; it was not saved, {self._kept()}") from error
-        self.saved_at = self.done
 
     def _restore(self, resume: Checkpoint, console: Console) -> None:
         self.done = self.saved_at = resume.header.stage_step
@@ -315,10 +359,11 @@ class _StagePart:
         try:
             yield
         except NonFiniteError as error:
-            raise NonFiniteError(
-                f"step {self.before + number}: {error}; stopped before the update, {self._kept()}. "
-                "A lower learning rate often helps."
-            ) from error
+            with self.team.together():
+                raise NonFiniteError(
+                    f"step {self.before + number}: {error}; stopped before the update, {self._kept()}. "
+                    "A lower learning rate often helps."
+                ) from error
 
     def _explain_unwritten(self, error: OSError) -> str:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
@@ -328,6 +373,9 @@ class _StagePart:
     def _kept(self) -> str:
         """Return what there is to go on from."""
         last = self.run.last_checkpoint
+        if not self.team.leads:  # who may not see the folder
+            written = self.before or self.saved_at is not None
+            return f"the last good checkpoint ({last}) stays" if written else "there is no checkpoint"
         try:
             there = last.is_file()
         except OSError:
@@ -351,29 +399,3 @@ class _Clock:
         seconds = (now - self._time) / max(step - self._step, 1)
         self._step, self._time = step, now
         return {"Timing/sec_per_step": seconds, "Timing/images_per_sec": self._batch_size / seconds}
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into an event: the step in hand ends and the state is saved.
-
-    A signal that the process was told to ignore (nohup) stays ignored.
-    """
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def request_stop(number: int, frame: object) -> None:  # noqa: ARG001 - the signal module's signature
-        if stop.is_set():
-            raise KeyboardInterrupt  # a second Ctrl-C does not wait
-        stop.set()
-
-    numbers = [getattr(signal, name) for name in _STOPPING if hasattr(signal, name)]
-    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, request_stop) for number in heard}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

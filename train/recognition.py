@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from infogan_tool.train.distributed import Team
 
 __all__ = ["QBranch", "QPosterior"]
 
@@ -31,6 +35,10 @@ class QPosterior:
     def float(self) -> QPosterior:
         """Return the parameters in float32."""
         return QPosterior(self.logits.float(), self.mean.float(), self.log_var.float())
+
+    def gathered(self, team: Team, count: int) -> QPosterior:
+        """Return the parameters for all ``count`` pictures of a batch of which these are one process's."""
+        return QPosterior(*team.gathered(count, self.logits, self.mean, self.log_var))
 
     @classmethod
     def join(cls, parts: list[QPosterior]) -> QPosterior:

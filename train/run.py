@@ -123,6 +123,10 @@ class RunFolder:
         """
         return validate_config(complete_older(read_config_file(self._config)))
 
+    def has_config(self) -> bool:
+        """Return whether a training has begun here."""
+        return self._config.is_file()
+
     def write_info(self, info: dict[str, Any]) -> None:
         """Write versions, device and data."""
         write_aside(self._info, _pretty(info))

@@ -6,7 +6,6 @@ all that its next step depends on into a checkpoint. The loop (loop.py) knows no
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
@@ -15,6 +14,7 @@ import torch
 
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.train.descent import Descent
+from infogan_tool.train.distributed import ALONE, mixed_seed
 from infogan_tool.train.meters import Meters
 from infogan_tool.train.profiling import section
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.distributed import Team
     from infogan_tool.train.networks import Networks
 
 __all__ = ["Session", "Stage", "autocast", "use_precision", "whole_batches"]
@@ -43,6 +44,8 @@ class Session:
     """Tensors that one stage leaves for a later one; part of every checkpoint."""
     captures: bool = False
     """Whether steps on this device, a GPU, are captured and replayed."""
+    team: Team = ALONE
+    """Who shares each batch; all else here is the same in each process."""
 
     @property
     def device(self) -> torch.device:
@@ -73,13 +76,16 @@ class Stage(ABC):
     """As shown and as written into checkpoints."""
     draws: ClassVar[bool] = False
     """Whether the generator changes, so that sample sheets are worth writing."""
+    shares_batches: ClassVar[bool] = True
+    """Whether each process has its rows of every batch."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.team = session.team
         self.batch_size = self.batch_size_of(session.config)
         self.seed = session.config.seed
         self.rng = torch.Generator(session.device).manual_seed(self.seed)
-        self.descent = Descent(session.device)
+        self.descent = Descent(session.device, self.team)
         self.meters = Meters(self.scalar_names(session.config), session.device)
         self._order, self._order_epoch = torch.empty(0, dtype=torch.long), -1
 
@@ -91,7 +97,7 @@ class Stage(ABC):
     @classmethod
     @abstractmethod
     def batch_size_of(cls, config: TrainConfig) -> int:
-        """Return the number of pictures per step."""
+        """Return the number of pictures per step, of all processes together."""
 
     @classmethod
     @abstractmethod
@@ -139,11 +145,16 @@ class Stage(ABC):
         """Write a sample sheet, in a stage that draws."""
         raise NotImplementedError
 
+    @property
+    def rows(self) -> slice:
+        """This process's rows of each batch."""
+        return self.team.rows(self.batch_size)
+
     def batch(self, index: int) -> Tensor:
         """Return the numbers of the pictures of step ``index``; they depend on seed and ``index`` alone."""
         epoch, place = divmod(index, self.steps_per_epoch)
         if epoch != self._order_epoch:
-            seed = _mixed_seed(f"order {self.seed} {epoch}")
+            seed = mixed_seed(f"order {self.seed} {epoch}")
             rng = torch.Generator(self.session.device).manual_seed(seed)
             count = len(self.session.images)
             self._order = torch.randperm(count, generator=rng, device=self.session.device)
@@ -160,10 +171,6 @@ def use_precision(precision: str) -> None:
     """Have GPUs compute ``fp32`` as such: not in TF32, as torch's convolutions do unless told."""
     # The older of torch's two ways: torch.export reads them in this one.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
-
-
-def _mixed_seed(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
 
 
 def whole_batches(count: int, batch_size: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,11 +13,13 @@ import torch
 
 from infogan_tool import __version__
 from infogan_tool.runtime.device import default_threads
-from infogan_tool.runtime.errors import DeviceError, RunError
-from infogan_tool.train.checkpoint import read_checkpoint
+from infogan_tool.runtime.errors import DeviceError, RunError, UsageError
+from infogan_tool.train.checkpoint import read_checkpoint, share_checkpoint
 from infogan_tool.train.config import lay_over, validate_config
 from infogan_tool.train.data import load_images
-from infogan_tool.train.loop import TrainOutcome, data_digest, total_steps, train
+from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES
+from infogan_tool.train.distributed import ALONE, Team
+from infogan_tool.train.loop import TrainOutcome, data_digest, stages_of, total_steps, train
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.presets import resolve_config
 from infogan_tool.train.run import RunFolder
@@ -45,6 +48,8 @@ class Plan:
     """What it trains on."""
     device: torch.device
     """Where it trains."""
+    team: Team = ALONE
+    """Who trains."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``--dry-run`` shows: the config and what follows from it."""
@@ -68,6 +73,7 @@ def plan_training(
     flags: Mapping[str, Any],
     device: str,
     threads: int | None = None,
+    team: Team = ALONE,
 ) -> Plan:
     """Resolve the config, load its pictures and choose the device; nothing is written.
 
@@ -77,21 +83,44 @@ def plan_training(
         flags: Nested tables laid over both.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads; None: every core that this process may use.
+        team: Who trains; its device was chosen when it came together.
 
     Raises:
         ConfigError, UsageError: The config is not possible.
         DataError: The pictures cannot be used.
         DeviceError: ``cuda`` was asked for and is not there.
     """
-    chosen = select_device(device, threads)
-    config = resolve_config(preset=preset, file=config_file, flags=flags)
-    images = load_images(config.data.source, size=config.data.size, channels=config.data.channels)
+    with team.together():
+        chosen = select_device(device, threads) if team.alone else team.device
+        config = resolve_config(preset=preset, file=config_file, flags=flags)
+    images = _load_images(config, team)
     seen: dict[str, Any] = {"data": {"size": images.size, "channels": images.channels}}
     if config.precision == "auto":
         seen["precision"] = fast_precision(chosen)
-    plan = Plan(config=validate_config(lay_over(config.to_dict(), seen)), images=images, device=chosen)
-    plan.to_dict()  # builds the networks once: a size that does not fit is refused before anything is written
+    values = team.same(lay_over(config.to_dict(), seen))  # machines may differ in which precision is fast
+    with team.together():
+        plan = Plan(config=validate_config(values), images=images, device=chosen, team=team)
+        _refuse_small_batches(plan)
+        plan.to_dict()  # builds the networks: a size that does not fit is refused before anything is made
     return plan
+
+
+def _load_images(config: TrainConfig, team: Team) -> ImageSet:
+    data = config.data
+    for first in (True, False):  # one process of a machine downloads, then the others find the files
+        with team.together():
+            if first == (team.local_rank == 0 or data.source not in TORCHVISION_NAMES):
+                images = load_images(data.source, size=data.size, channels=data.channels)
+    return images
+
+
+def _refuse_small_batches(plan: Plan) -> None:
+    size = min(stage.batch_size_of(plan.config) for stage in stages_of(plan.config) if stage.shares_batches)
+    if size < plan.team.size:
+        raise UsageError(
+            f"a batch of {size} pictures cannot be shared by {plan.team.size} processes: "
+            f"--batch-size {plan.team.size} or more, or fewer processes"
+        )
 
 
 def start_training(
@@ -110,11 +139,37 @@ def start_training(
         InUseError: Another training is beginning there.
         NonFiniteError: The training diverged.
     """
-    run = RunFolder.create(out, plan.config, plan.images.name)
-    with run.claimed():
-        run.write_info(_info(plan))
+    team = plan.team
+    with team.together():
+        begun = team.leads and out is not None and _begun_before(out, plan)
+    if out is not None and team.same(begun):
+        return resume_training(
+            out,
+            schedule={},
+            device=plan.device.type,
+            console=console,
+            manner=manner,
+            team=team,
+            done_is_well=True,
+        )
+    with ExitStack() as held:
+        with team.together():
+            if team.leads:
+                run = RunFolder.create(out, plan.config, plan.images.name)
+                held.enter_context(run.claimed())
+                run.write_info(_info(plan))
+        run = RunFolder(Path(team.same(str(run) if team.leads else None)))
         console.print(f"run: {run}", highlight=False, markup=False, soft_wrap=True)
         return run, _train(plan, run, console=console, manner=manner)
+
+
+def _begun_before(out: Path, plan: Plan) -> bool:
+    """Return whether an earlier start of this command by the same torchrun has made ``out``."""
+    run = RunFolder(out)
+    if plan.team.job is None or not run.has_config():
+        return False
+    # One killed between its config and its info has nothing yet that could be lost.
+    return run.read_info().get("job") == plan.team.job if run.has_info() else run.read_config() == plan.config
 
 
 def resume_training(
@@ -125,6 +180,8 @@ def resume_training(
     console: Console,
     manner: Manner | None = None,
     threads: int | None = None,
+    team: Team = ALONE,
+    done_is_well: bool = False,
 ) -> tuple[RunFolder, TrainOutcome]:
     """Go on with a run from its last checkpoint, or from the start if it was killed before the first.
 
@@ -135,26 +192,40 @@ def resume_training(
         threads: Likewise.
         console: For progress, on stderr.
         manner: What is not part of the config.
+        team: Who trains on; as many as before, or more, or fewer.
+        done_is_well: Whether a run that is done already is no error.
 
     Raises:
         RunError: There is no such run, its checkpoint cannot be used, it is done already, or its pictures
             have changed.
         InUseError: Another training writes to it.
     """
-    chosen = select_device(device, threads)
-    run = RunFolder.open(path)
-    with run.claimed():
-        checkpoint = read_checkpoint(run.last_checkpoint) if run.has_checkpoint() else None
-        config = validate_config(lay_over(run.read_config().to_dict(), {"schedule": dict(schedule)}))
-        images = load_images(config.data.source, size=config.data.size, channels=config.data.channels)
-        plan = Plan(config=config, images=images, device=chosen)
-        last_step, done = total_steps(config, len(images)), checkpoint.header.step if checkpoint else 0
-        if done >= last_step:
-            raise RunError(
-                f"{run} is done ({done} of {last_step} steps): give a greater --epochs or --steps to go on"
+    chosen = select_device(device, threads) if team.alone else team.device
+    run, checkpoint, values = RunFolder(path), None, None
+    with ExitStack() as held:
+        with team.together():
+            if team.leads:
+                run = RunFolder.open(path)
+                held.enter_context(run.claimed())
+                checkpoint = read_checkpoint(run.last_checkpoint) if run.has_checkpoint() else None
+                values = lay_over(run.read_config().to_dict(), {"schedule": dict(schedule)})
+        checkpoint, values = share_checkpoint(team, checkpoint), team.same(values)
+        with team.together():
+            config = validate_config(values)
+        plan = Plan(config=config, images=_load_images(config, team), device=chosen, team=team)
+        with team.together():
+            _refuse_small_batches(plan)
+            last_step, done = (
+                total_steps(config, len(plan.images)),
+                checkpoint.header.step if checkpoint else 0,
             )
-        if checkpoint is None:
-            _begin_anew(plan, run)
+            if done >= last_step and done_is_well:
+                return run, TrainOutcome(step=done, total_steps=last_step, interrupted=False)
+            if done >= last_step:
+                length = f"{done} of {last_step} steps"
+                raise RunError(f"{run} is done ({length}): give a greater --epochs or --steps to go on")
+            if checkpoint is None and team.leads:
+                _begin_anew(plan, run)
         place = f"going on at step {done}" if checkpoint else "which has no checkpoint yet: beginning anew"
         console.print(f"run: {run}, {place}", highlight=False, markup=False, soft_wrap=True)
         return run, _train(plan, run, console=console, manner=manner, resume=checkpoint)
@@ -182,6 +253,7 @@ def _train(
         console=console,
         manner=manner,
         resume=resume,
+        team=plan.team,
     )
 
 
@@ -226,6 +298,8 @@ def _info(plan: Plan) -> dict[str, Any]:
         "device": str(plan.device),
         "device_name": torch.cuda.get_device_name() if plan.device.type == "cuda" else platform.machine(),
         "threads": torch.get_num_threads(),
+        "processes": plan.team.size,
+        **({"job": plan.team.job} if plan.team.job else {}),
         "data": {
             "name": images.name,
             "images": len(images),

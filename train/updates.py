@@ -23,6 +23,9 @@ nothing of Q; Q still learns to read what G happens to say, so that a plain GAN 
 
 BatchNorm normalises each batch by itself, real and generated apart. The running statistics, which the
 exported encoder uses, are those of real pictures alone: reading real pictures is what it is for.
+
+In a team of processes (:mod:`infogan_tool.train.distributed`) pictures are a process's rows of the batch, and
+latents, losses and scalars are the whole batch's.
 """
 
 from __future__ import annotations
@@ -33,8 +36,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from infogan_tool.train.augment import random_view
+from infogan_tool.train.augment import draw_changes
 from infogan_tool.train.descent import adam
+from infogan_tool.train.distributed import ALONE
 from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.losses import (
     code_nll,
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.latent import LatentSpec
     from infogan_tool.train.config import TrainConfig
     from infogan_tool.train.descent import Descent
+    from infogan_tool.train.distributed import Team
     from infogan_tool.train.latents import LatentBatch
     from infogan_tool.train.networks import Networks
 
@@ -82,12 +87,18 @@ class Updates:
         config: Learning rates, weights and augmentation.
         rng: Source of the augmentation's randomness, on the same device.
         descent: How parameters move.
+        team: Who shares each batch.
     """
 
     def __init__(
-        self, networks: Networks, config: TrainConfig, rng: torch.Generator, descent: Descent
+        self,
+        networks: Networks,
+        config: TrainConfig,
+        rng: torch.Generator,
+        descent: Descent,
+        team: Team = ALONE,
     ) -> None:
-        self.networks = networks
+        self.networks, self._team = networks, team
         self._rng, self._descent = rng, descent
         self._spec, self._view, self._objective = config.latent, config.augment, config.objective
         self._kind, self._scheme = config.objective.adversarial_loss, config.objective.updates
@@ -119,8 +130,8 @@ class Updates:
         """Do every update of the scheme once.
 
         Args:
-            real: ``(N, C, H, W)`` in the pictures' range.
-            latent: N latents.
+            real: ``(N, C, H, W)`` in the pictures' range; in a team, its rows of them.
+            latent: N latents, in a team too.
 
         Returns:
             Detached scalars ``(len(metric_names(spec)),)`` on the device, each as before its own update.
@@ -136,7 +147,7 @@ class Updates:
             with section("D"):
                 d_loss, real_score, fake_score = self.d_step(real, fake, latent)
             with section("L_I"):
-                nll = self.i_step(sample_latents(self._spec, len(real), self._rng))
+                nll = self.i_step(sample_latents(self._spec, len(latent), self._rng))
         else:
             with section("D"):
                 d_loss, real_score, fake_score = self.d_step(real, fake, latent)
@@ -159,7 +170,8 @@ class Updates:
             NonFiniteError: The loss or a gradient is not finite; nothing was updated.
         """
         networks = self.networks
-        real, fake = self._augment(real), self._augment(fake.detach())
+        count = len(latent)
+        real, fake = self._augment(real, count), self._augment(fake.detach(), count)
         with self._autocast:
             features = networks.trunk(real)
             networks.observe(real, features)
@@ -168,10 +180,11 @@ class Updates:
                 features = networks.trunk(fake)
                 fake_logits = networks.d_head(features).float()
                 posterior = networks.recognise(fake, features).float() if self._scheme == "trunk" else None
+        real_logits, fake_logits = self._team.gathered(count, real_logits, fake_logits)
         adversarial = discriminator_loss(self._kind, real_logits, fake_logits)
         loss, terms = adversarial, {"Loss/D/adv": adversarial}
         if posterior is not None:
-            nll = code_nll(posterior, latent)
+            nll = code_nll(posterior.gathered(self._team, count), latent)
             loss, terms = adversarial + (self._weights * nll).sum(), terms | self._named(nll)
         self._descent.update(self.d_optimizer, loss, terms, self._d_parameters)
         return adversarial.detach(), self._probability(real_logits), self._probability(fake_logits)
@@ -189,19 +202,20 @@ class Updates:
         networks = self.networks
         kept = running_statistics_kept(networks.trunk, networks.q)
         with _standing_still(self._d_parameters), kept:
-            fake = self._augment(fake)
+            fake = self._augment(fake, len(latent))
             with self._autocast:
                 features = networks.trunk(fake)
                 fake_logits = networks.d_head(features).float()
                 if not self._objective.informs:  # Q looks on: nothing of it reaches G
                     fake, features = fake.detach(), features.detach()
                 posterior = None if self._scheme == "apart" else networks.recognise(fake, features).float()
+            (fake_logits,) = self._team.gathered(len(latent), fake_logits)
             adversarial = generator_loss(self._kind, fake_logits)
             terms = {"Loss/G/adv": adversarial}
             loss, nll = adversarial, torch.zeros_like(self._weights)
             if posterior is not None:
                 weights = self._weights if self._objective.informs else torch.ones_like(self._weights)
-                nll = code_nll(posterior, latent)
+                nll = code_nll(posterior.gathered(self._team, len(latent)), latent)
                 terms |= self._named(nll)
                 loss = adversarial + (weights * nll).sum()
             self._descent.update(self.g_optimizer, loss, terms, self._g_parameters)
@@ -216,10 +230,10 @@ class Updates:
         Raises:
             NonFiniteError: A loss or a gradient is not finite; nothing was updated.
         """
-        fake = self._augment(self._draw(latent))
+        fake = self._augment(self._draw(latent), len(latent))
         with running_statistics_kept(self.networks.trunk, self.networks.q), self._autocast:
             posterior = self.networks.recognise(fake).float()
-        nll = code_nll(posterior, latent)
+        nll = code_nll(posterior.gathered(self._team, len(latent)), latent)
         loss = (self._weights * nll).sum()
         self._descent.update(self.i_optimizer, loss, self._named(nll), self._i_parameters)
         return nll.detach()
@@ -231,18 +245,21 @@ class Updates:
         devices = [self._rng.device] if self._rng.device.type == "cuda" else []
         dropout_kept = torch.random.fork_rng(devices)
         with dropout_kept, running_statistics_kept(self.networks), self._autocast:
-            fake = self._augment(self.networks.generator(latent.vector()).float())
-            score = self._probability(self.networks.discriminate(fake).float())
+            fake = self._augment(self._draw(latent), len(latent))
+            logits = self.networks.discriminate(fake).float()
+            score = self._probability(*self._team.gathered(len(latent), logits))
         self._rng.set_state(state)
         return score
 
     def _draw(self, latent: LatentBatch) -> Tensor:
+        mine = latent.rows(self._team.rows(len(latent)))
         with self._autocast:
-            fake: Tensor = self.networks.generator(latent.vector()).float()
+            fake: Tensor = self.networks.generator(mine.vector()).float()
         return fake
 
-    def _augment(self, images: Tensor) -> Tensor:
-        return random_view(images, self._view, self._rng)
+    def _augment(self, images: Tensor, count: int) -> Tensor:
+        changes = draw_changes(count, self._view, self._rng)
+        return changes.rows(self._team.rows(count)).apply(images)
 
     def _probability(self, logits: Tensor) -> Tensor:
         return probability_of_real(self._kind, logits.detach())

@@ -69,7 +69,7 @@ class VariationalStage(DrawingStage):
     def step(self, index: int) -> None:
         """Encode pictures, draw from the posterior, decode, and move all by the bound."""
         networks, spec = self.session.networks, self.session.config.latent
-        real = self.session.pictures(self.batch(index))
+        real = self.session.pictures(self.batch(index)[self.rows])
         with self._autocast:
             features = networks.trunk(real)
             noise = networks.noise_head(features).float()
@@ -82,11 +82,13 @@ class VariationalStage(DrawingStage):
         )
         with self._autocast:
             decoded = networks.generator(latent.vector()).float()
-        terms = {
-            "Loss/VAE/reconstruction": bernoulli_nll(self._unit(decoded), self._unit(real)).mean(),
-            "Loss/VAE/noise": gaussian_kl(noise.mean, noise.log_var, 1.0).mean(),
-            "Loss/VAE/styles": gaussian_kl(codes.mean, codes.log_var, _STYLE_VARIANCE).mean(),
+        each = {
+            "Loss/VAE/reconstruction": bernoulli_nll(self._unit(decoded), self._unit(real)),
+            "Loss/VAE/noise": gaussian_kl(noise.mean, noise.log_var, 1.0),
+            "Loss/VAE/styles": gaussian_kl(codes.mean, codes.log_var, _STYLE_VARIANCE),
         }
+        whole = self.team.gathered(self.batch_size, *each.values())
+        terms = {name: nats.mean() for name, nats in zip(each, whole, strict=True)}
         losses = torch.stack(list(terms.values()))
         self.descent.update(self._optimizer, losses.sum(), terms, self._parameters)
         networks.average_generator()
@@ -101,5 +103,5 @@ class VariationalStage(DrawingStage):
         return (images - image.low) / (image.high - image.low)
 
     def _drawn(self, mean: Tensor, log_var: Tensor) -> Tensor:
-        noise = torch.randn(mean.shape, generator=self.rng, device=mean.device)
-        return mean + torch.exp(0.5 * log_var) * noise
+        noise = torch.randn(self.batch_size, mean.shape[1], generator=self.rng, device=mean.device)
+        return mean + torch.exp(0.5 * log_var) * noise[self.rows]

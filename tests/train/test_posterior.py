@@ -257,7 +257,7 @@ def test_cut_in_any_stage_and_resumed_is_the_same_to_the_bit(
     assert total == 36 + 1 + 2 + 48 + 4 + 9
     part = RunFolder.create(tmp_path / "part", config, "shapes")
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_stop_signals", lambda: stop_after(cut))
+        patch.setattr(loop, "stop_signals", lambda: stop_after(cut))
         assert loop.train(config, images, part, device=CPU, console=QUIET).step == cut
     checkpoint = read_checkpoint(part.last_checkpoint)
     assert checkpoint.header.step == cut
@@ -292,7 +292,7 @@ def test_checkpoint_that_lacks_a_tensor_is_refused(
     images, _ = shapes(300)
     run = RunFolder.create(tmp_path / "run", small_preset(), "shapes")
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_stop_signals", lambda: stop_after(50))  # in the refinement stage
+        patch.setattr(loop, "stop_signals", lambda: stop_after(50))  # in the refinement stage
         loop.train(small_preset(), images, run, device=CPU, console=QUIET)
     checkpoint = read_checkpoint(run.last_checkpoint)
     del checkpoint.tensors[lost]

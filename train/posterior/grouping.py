@@ -25,15 +25,21 @@ class GroupingStage(Stage):
     """Each step cuts the graph of neighbours anew; the cut of the greatest information stays."""
 
     name = "grouping"
+    shares_batches = False
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         config = _config(session.config)
-        self._partition = Partition(
-            session.artifacts[NEIGHBOURS].cpu().long().numpy(),
-            session.config.latent.categorical[0],
-            directions=config.directions,
-            clusters=config.clusters,
+        # The other processes would need as much memory again for it, and wait for it too.
+        self._partition = (
+            None
+            if not self.team.leads
+            else Partition(
+                session.artifacts[NEIGHBOURS].cpu().long().numpy(),
+                session.config.latent.categorical[0],
+                directions=config.directions,
+                clusters=config.clusters,
+            )
         )
         self._groups = torch.zeros(len(session.images), dtype=torch.int64)
         self._information = torch.tensor(-torch.inf, dtype=torch.float64)
@@ -60,11 +66,16 @@ class GroupingStage(Stage):
 
     def step(self, index: int) -> None:
         """Cut the graph, and keep the cut if it is the best so far."""
-        groups, information = self._partition.find((self.seed + index) % 2**32)
+        groups = torch.empty_like(self._groups)
+        information = torch.empty(1, dtype=torch.float64)
+        if self._partition is not None:
+            found, value = self._partition.find((self.seed + index) % 2**32)
+            groups, information = torch.from_numpy(found).to(groups), information.fill_(value)
+        groups, information = self.team.share(groups), self.team.share(information)
         if information > self._information:
-            self._groups.copy_(torch.from_numpy(groups))
-            self._information.fill_(information)
-        self.meters.add(torch.tensor([information], dtype=torch.float64, device=self.meters.sums.device))
+            self._groups.copy_(groups)
+            self._information.copy_(information[0])
+        self.meters.add(information.to(self.meters.sums.device))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return none."""

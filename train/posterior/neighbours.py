@@ -33,6 +33,7 @@ class NeighboursStage(Stage):
     """
 
     name = "neighbours"
+    shares_batches = False
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -73,15 +74,19 @@ class NeighboursStage(Stage):
     def step(self, index: int) -> None:
         """Find the neighbours of one chunk of pictures."""
         total = len(self._features)
-        mine = torch.arange(total, device=self._features.device)[index * _CHUNK : (index + 1) * _CHUNK]
+        chunk = torch.arange(total, device=self._features.device)[index * _CHUNK : (index + 1) * _CHUNK]
+        mine = chunk[self.team.rows(len(chunk))]
         similarity = self._features[mine] @ self._features.T
         similarity.scatter_(1, mine[:, None], -torch.inf)
         near = similarity.topk(self._candidates)
         costs = torch.cat([self._costs(*part) for part in self._parts(mine, near.indices)])
         best = costs.topk(self._count, largest=False)
-        self._found[mine] = near.indices.gather(1, best.indices).to(torch.int32)
-        share = best.values.float().mean() / costs.float().mean().clamp_min(1)
-        self.meters.add(torch.stack([near.values.mean(), share]))
+        found = near.indices.gather(1, best.indices).to(torch.int32)
+        self._found[chunk] = self.team.gathered(len(chunk), found)[0]
+        parts = near.values, best.values.float(), costs.float()
+        similarities, least, every = self.team.gathered(len(chunk), *parts)
+        share = least.mean() / every.mean().clamp_min(1)
+        self.meters.add(torch.stack([similarities.mean(), share]))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return none."""

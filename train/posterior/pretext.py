@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infogan_tool.train.augment import random_view
+from infogan_tool.train.augment import draw_changes
+from infogan_tool.train.normalising import normalise_together
 from infogan_tool.train.posterior.steps import CycledAdam, LearningStage
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class PretextStage(LearningStage):
                 nn.ReLU(),
                 nn.Linear(width, _PROJECTION),
             )
+        normalise_together(projection, self.team)
         self._projection = projection.to(session.device)
         steps = self.count_steps(session.config, len(session.images))
         parameters = [*self._encoder.parameters(), *self._projection.parameters()]
@@ -57,11 +59,14 @@ class PretextStage(LearningStage):
     def step(self, index: int) -> None:
         """Change each picture twice and pull the two together."""
         config = _config(self.session.config)
-        images = self.session.pictures(self.batch(index)).repeat(2, 1, 1, 1)
-        images = random_view(images, config.view, self.rng)
+        count, mine = self.batch_size, self.rows
+        images = self.session.pictures(self.batch(index)[mine]).repeat(2, 1, 1, 1)
+        changes = draw_changes(2 * count, config.view, self.rng)
+        images = changes.rows(mine, slice(count + mine.start, count + mine.stop)).apply(images)
         with self._adam.autocast():
-            projected = self._projection(self._encoder(images).flatten(1))
-        loss = contrastive_loss(projected.float(), config.temperature)
+            projected = self._projection(self._encoder(images).flatten(1)).float()
+        projected = torch.cat(self.team.gathered(count, *projected.chunk(2)))
+        loss = contrastive_loss(projected, config.temperature)
         self._adam.update(index, {"Loss/pretext": loss})
         self.meters.add(loss.detach().reshape(1))
 

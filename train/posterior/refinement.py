@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from infogan_tool.train.augment import random_view
+from infogan_tool.train.augment import draw_changes
 from infogan_tool.train.averaging import average_into, averaged_copy
 from infogan_tool.train.posterior.grouping import GROUPS
 from infogan_tool.train.posterior.steps import CycledAdam, LearningStage
@@ -54,14 +54,15 @@ class RefinementStage(LearningStage):
     def step(self, index: int) -> None:
         """Compare the categories of two views of each picture with each other and with its group."""
         config = _config(self.session.config)
-        mine = self.batch(index)
-        images = self.session.pictures(mine)
-        views = [random_view(images, view, self.rng) for view in (config.view, config.second_view)]
+        count, batch = self.batch_size, self.batch(index)
+        images = self.session.pictures(batch[self.rows])
+        drawn = [draw_changes(count, view, self.rng) for view in (config.view, config.second_view)]
+        views = [changes.rows(self.rows).apply(images) for changes in drawn]
         with self._adam.autocast():
             logits = self._branch(torch.cat(views)).logits
-        logits = logits.float()
+        logits = torch.cat(self.team.gathered(count, *logits.float().chunk(2)))
         information = view_information(*logits.softmax(dim=1).chunk(2))
-        error = F.cross_entropy(logits[: len(mine)], self.session.artifacts[GROUPS][mine])
+        error = F.cross_entropy(logits[:count], self.session.artifacts[GROUPS][batch])
         self._adam.update(index, {"-MI/views": -information, "Loss/groups": config.grouping_weight * error})
         average_into(self._average, self._branch, config.average_decay)
         self.meters.add(torch.stack([information.detach(), error.detach()]))

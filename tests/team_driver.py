@@ -1,0 +1,109 @@
+"""Run command lines in several processes at once, forks of one that has imported everything.
+
+    python team_driver.py FOLDER
+
+A job is a JSON line on standard input, and how each process ended a JSON line on standard output. A job has
+
+=============  ==============================================================================================
+``size``       processes
+``arguments``  of ``infogan-tool``; or
+``check``      name of a function of team_checks.py, whose answer each process prints as JSON
+``fault``      optional: ``rank``, ``stage``, ``step`` and what happens there to that process, before that
+               step: ``kill`` or the name of a signal that it sends to itself, ``nan`` in its pictures
+``variables``  more of the environment; null takes one away
+=============  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import team_checks
+import torch
+import torch._dynamo
+
+from infogan_tool.cli.main import main
+from infogan_tool.train import loop, start, torchrun
+from infogan_tool.train.stage import Session, Stage
+
+LOADED = (start, torchrun, torch._dynamo)
+"""Imported before the forks, for speed; the last of them by the first step of any optimizer otherwise."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def install(fault: dict[str, Any]) -> None:
+    """Have the fault happen in this process."""
+    (kind,) = [stage for stage in vars(loop).values() if getattr(stage, "name", None) == fault["stage"]]
+    step, pictures = kind.step, Session.pictures
+
+    def spoiled(session: Session, index: torch.Tensor) -> torch.Tensor:
+        found = pictures(session, index)
+        found[0, 0, 14, 14] = float("nan")
+        return found
+
+    def faulty(stage: Stage, index: int) -> None:
+        if index == fault["step"]:
+            if fault["what"] == "nan":
+                Session.pictures = spoiled  # type: ignore[method-assign]
+            else:
+                os.kill(os.getpid(), getattr(signal, f"SIG{fault['what']}".upper()))
+        step(stage, index)
+
+    kind.step = faulty
+
+
+def begin(job: dict[str, Any], rank: int, port: int, said: Path) -> int:
+    """Fork the process of one rank and return its number."""
+    child = os.fork()
+    if child:
+        return child
+    for stream, name in ((1, "out"), (2, "err")):
+        descriptor = os.open(said / f"{rank}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(descriptor, stream)
+    names = {"RANK": rank, "WORLD_SIZE": job["size"], "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": job["size"]}
+    names |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port} | job.get("variables", {})
+    for name, value in names.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = str(value)
+    if job.get("fault", {}).get("rank") == rank:
+        install(job["fault"])
+    if "check" in job:
+        with torchrun.joined("cpu", 1) as team:
+            print(json.dumps(getattr(team_checks, job["check"])(team)), flush=True)
+        os._exit(0)
+    os._exit(main(job["arguments"]))
+
+
+def run(job: dict[str, Any], said: Path) -> list[dict[str, Any]]:
+    """Return code, streams and seconds of each process, in the order of ranks."""
+    port, clock = free_port(), time.monotonic()
+    left = {begin(job, rank, port, said): rank for rank in range(job["size"])}
+    ends: list[dict[str, Any]] = [{} for _ in left]
+    while left:
+        child, status = os.wait()
+        rank = left.pop(child)
+        code, seconds = os.waitstatus_to_exitcode(status), time.monotonic() - clock
+        streams = {name: (said / f"{rank}.{name}").read_text(errors="replace") for name in ("out", "err")}
+        ends[rank] = {"code": code, "seconds": seconds, **streams}
+    return ends
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for line in sys.stdin:
+        print(json.dumps(run(json.loads(line), Path(sys.argv[1]))), flush=True)
