@@ -257,9 +257,15 @@ def test_the_middle_is_likelier_than_the_border(turn: Turn) -> None:
     assert side_lengths(page(middle, (0, 5, 25, 25)), turn) is None
 
 
-def test_the_main_part_is_rather_in_the_middle(turn: Turn) -> None:
-    middle, small = (48, 40, 4, 25), (48, 67, 4, 4)
-    # Three pixels are near for the long one in the middle, and too far for the square block: which is main?
-    in_the_corner, at_the_middle = (2, 2, 12, 12), (22, 44, 12, 12)
-    assert side_lengths(page(middle, small, in_the_corner), turn) == (50, 69)
-    assert side_lengths(page(middle, small, at_the_middle), turn) == (30, 25)
+@pytest.mark.parametrize(
+    ("top", "left", "middle_is_main"),
+    [(2, 2, True), (11, 44, True), (15, 44, False), (44, 11, True), (21, 21, True), (24, 24, False)],
+)
+def test_the_main_part_is_rather_in_the_middle(
+    top: int, left: int, turn: Turn, *, middle_is_main: bool
+) -> None:
+    # Three pixels are near for the long one in the middle, and too far for the heavier block: which is main?
+    middle, small, block = (48, 38, 4, 25), (48, 65, 4, 4), (top, left, 12, 12)
+    size = side_lengths(page(middle, small, block), turn)
+    until = 69 if middle_is_main else 63
+    assert size == (max(52, top + 12) - min(48, top), until - min(38, left))
