@@ -20,7 +20,6 @@ __all__ = [
     "open_aside",
     "open_regular",
     "printable",
-    "read_head",
     "read_limited",
     "remove_leftovers",
     "sync_folder",
@@ -118,22 +117,6 @@ def open_regular(path: str | Path) -> BinaryIO:
         file.close()
         raise
     return file
-
-
-def read_head(path: str | Path, limit: int) -> bytes:
-    """Return the first ``limit`` bytes of a regular file; for very many small ones, a third of the time.
-
-    Raises:
-        ValueError: It is not a regular file.
-        OSError: It is missing or cannot be read.
-    """
-    _refuse_irregular(path, os.stat(path).st_mode)  # noqa: PTH116 - as above
-    descriptor = os.open(path, _READ_FLAGS)
-    try:
-        _refuse_irregular(path, os.fstat(descriptor).st_mode)
-        return os.read(descriptor, limit)
-    finally:
-        os.close(descriptor)
 
 
 def _refuse_irregular(path: str | Path, mode: int) -> None:

@@ -186,8 +186,9 @@ def _filtered(
 
 def _coarse(picture: Image.Image) -> Grey:
     scale = min(1.0, _COARSE / max(picture.size))
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return np.asarray(picture.resize(size, Image.Resampling.BOX), np.float32)
+    # Three rows and columns at least, where there are: fewer say nothing of a curve between them.
+    width, height = (max(min(3, side), round(side * scale)) for side in picture.size)
+    return np.asarray(picture.resize((width, height), Image.Resampling.BOX), np.float32)
 
 
 def _least_squares(basis: Grey, values: Grey) -> Grey:

@@ -115,6 +115,34 @@ def test_all_failed(cli: Callable[..., Any], tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != ".png") == ["errors.jsonl"]
 
 
+def test_errors_of_what_is_printed_are_a_file_too(
+    cli: Callable[..., Any], folder: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    errors = tmp_path / "errors.jsonl"
+    done = cli("encode", broken, folder, broken, "--json", "--errors", errors)
+    assert done.code == 3
+    assert [record["path"] for record in lines(errors.read_text())] == [str(broken)] * 2
+    assert [record["path"] for record in lines(done.out)] == [
+        str(path) for path in sorted(folder.rglob("*.png"))
+    ]
+    # Where the run ends early there is none: half a list says nothing.
+    errors.unlink()
+    assert cli("encode", folder, tmp_path / "no*.png", "--json", "--errors", errors / "x").code != 0
+    assert not errors.exists()
+
+
+def test_a_sheet_of_inputs_ends_somewhere_and_says_so(
+    cli: Callable[..., Any], folder: Path, tmp_path: Path
+) -> None:
+    shown = tmp_path / "seen.png"
+    done = cli("encode", folder, folder, "--json", "--raw", "--show-input", shown)
+    assert done.code == 0
+    assert done.err == f"{shown} shows the first 1,024 pictures; a folder gets them all\n"
+    assert pixels(shown).shape == (32 * 30 + 2, 32 * 30 + 2)
+
+
 def test_show_input(cli: Callable[..., Any], tmp_path: Path, folder: Path, digits: np.ndarray) -> None:
     one = EXAMPLES / "one.png"
     assert cli("encode", one, "--show-input", tmp_path / "one.png").code == 0
@@ -125,7 +153,8 @@ def test_show_input(cli: Callable[..., Any], tmp_path: Path, folder: Path, digit
     shown = sorted((tmp_path / "all").iterdir())
     assert [path.name for path in shown] == [f"{i:06d}.png" for i in range(COUNT)]
     assert all(np.array_equal(pixels(p), d) for p, d in zip(shown, digits, strict=True))
-    for there in ("one.png", "all"):
+    (tmp_path / "file").write_text("mine")
+    for there in ("one.png", "all", "file"):
         done = cli("encode", one, "--show-input", tmp_path / there)
         assert done.code == 1
         assert "is already there" in done.err

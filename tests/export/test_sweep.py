@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from infogan_tool.export.sweep import SeedScore, Sweep, parse_seeds, run_sweep
+from infogan_tool.export.sweep import SeedScore, Sweep, _command, parse_seeds, run_sweep
 from infogan_tool.runtime.errors import RunError, UsageError
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -64,6 +67,28 @@ def test_sweep_trains_exports_and_goes_on(cli: Callable[..., Result], tmp_path: 
     assert "mean" in done.out
     assert (out / "bundle-0" / "metadata.json").read_bytes() == first
     assert json.loads((out / "sweep.json").read_text())["accuracy"]["worst"] > 0
+
+
+def test_a_sweep_that_is_stopped_saves_its_trainings_and_goes_on_with_them(
+    cli: Callable[..., Result], start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    config, out = tmp_path / "small.toml", tmp_path / "sweep"
+    config.write_text(SMALL.replace("steps = 6", "steps = 80\nbatch_size = 10\nlog_every = 1"))
+    metrics = out / "seed-5" / "metrics.jsonl"
+    with start("sweep", "--seeds", "5", "--out", out, "--", "--config", config) as process:
+        while not metrics.exists() and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert len(metrics.read_text().splitlines()) < 80
+    *_, option, run = command = _command(out, 5, ["--config", str(config)], 1)
+    assert (option, run) == ("--resume", str(out / "seed-5"))
+    done = cli(*command[3:])
+    assert done.code == 0, done.err
+    steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
+    assert steps == list(range(1, 81))
+    assert _command(out, 5, [], 1) == [], "it is trained"
 
 
 def test_failing_training_is_told_with_its_own_words(tmp_path: Path) -> None:

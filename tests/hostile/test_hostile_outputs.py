@@ -157,6 +157,15 @@ def test_a_hostile_list_removes_nothing_else(place: Path, cli: Callable[..., Res
     assert Path("d/notes.txt").read_text() == KEPT
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are POSIX's")
+def test_a_list_that_is_a_pipe_is_not_waited_for(place: Path, cli: Callable[..., Result]) -> None:
+    Path("d").mkdir()
+    os.mkfifo("d/codes.jsonl")
+    done = cli("generate", "--count", "2", "--out", "d", "--force")
+    assert (done.code, "it is not a file, so it is not replaced" in done.err) == (1, True)
+    assert [p.name for p in place.rglob("*")] == ["d", "codes.jsonl"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
 def test_links_within_a_folder_are_replaced_and_not_followed(place: Path, cli: Callable[..., Result]) -> None:
     victim = place.parent / "outside" / "victim"

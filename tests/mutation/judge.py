@@ -18,21 +18,26 @@ from pathlib import Path
 import numpy as np
 import pydantic.main
 import pytest
+import pytest_timeout
 import scipy.sparse.linalg
 import sklearn.cluster
 import torch
 import torch._dynamo
 import torch.distributions
+import typer
 from cosmic_ray.mutating import use_mutation
 from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkResult
 from PIL import Image
 
-LOADED = (np, pydantic.main, scipy.sparse.linalg, sklearn.cluster, torch._dynamo, torch.distributions, Image)
+LOADED = (
+    np, pydantic.main, pytest_timeout, scipy.sparse.linalg, sklearn.cluster, torch._dynamo,
+    torch.distributions, typer, Image,
+)  # fmt: skip
 """Imported for their time alone."""
-LEFT_OUT = ("cacheprovider", "hypothesispytest", "unraisableexception", "threadexception")
-"""Parts of pytest that take longer than these tests."""
+LEFT_OUT = ("cacheprovider", "logging", "unraisableexception", "threadexception")
+"""Parts of pytest that take longer than these tests, as do its rewriting of asserts and most plugins."""
 
 
 def main() -> None:
@@ -40,6 +45,7 @@ def main() -> None:
     session, module, seconds, *tests = sys.argv[1:]
     assert not any(name.startswith("infogan_tool") for name in sys.modules)
     torch.set_num_threads(1)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     gc.freeze()
     if not passes(tests, float(seconds)):
         raise SystemExit("the tests fail on the module as it is")
@@ -63,7 +69,8 @@ def passes(tests: list[str], seconds: float) -> bool:
         for stream in (0, 1, 2):
             os.dup2(nowhere, stream)
         left_out = [word for name in LEFT_OUT for word in ("-p", f"no:{name}")]
-        os._exit(int(pytest.main(["-x", "-q", *left_out, *tests])) & 0xFF)
+        options = ["-x", "-q", "--assert=plain", "-p", "pytest_timeout", *left_out]
+        os._exit(int(pytest.main([*options, *tests])) & 0xFF)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)

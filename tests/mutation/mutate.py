@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import argparse
 import ast
+import compileall
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,7 +87,7 @@ def mutate(name: str, module: str, tests: list[str]) -> Score:
     config = copy / "cosmic-ray.toml"
     if not session.exists():
         shutil.rmtree(copy, ignore_errors=True)
-        make_copy(copy)
+        make_copy(copy, module)
         config.write_text(
             f'[cosmic-ray]\nmodule-path = "{module}"\ntimeout = {SECONDS}\nexcluded-modules = []\n'
             'test-command = "false"\n[cosmic-ray.distributor]\nname = "local"\n'  # judge.py does that
@@ -111,8 +113,8 @@ def check(command: list[str], folder: Path, environment: dict[str, str]) -> None
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
-def make_copy(copy: Path) -> None:
-    """Copy what the tests need; the links of typings/ lead into the copy."""
+def make_copy(copy: Path, module: str) -> None:
+    """Copy what the tests need and compile all but the module; the links of typings/ lead into the copy."""
     copy.mkdir(parents=True)
     skip = shutil.ignore_patterns("__pycache__", "node_modules", "*.egg-info")
     for name in COPIED:
@@ -120,6 +122,7 @@ def make_copy(copy: Path) -> None:
             shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=skip)
         else:
             shutil.copy(ROOT / name, copy / name)
+    compileall.compile_dir(copy, rx=re.compile(re.escape(str(copy / module))), quiet=2)
 
 
 def leave_out(session: Path, module: Path) -> None:

@@ -110,9 +110,18 @@ def test_a_tensor_that_announces_more_than_there_is(dims: list[int]) -> None:
         scan_graph(model([ADD], [X], [Y], initializers=[huge]), "graph")
 
 
+def test_sizes_may_be_packed_as_newer_writers_do() -> None:
+    packed = block(1, b"\x02\x04") + tensor("w", [], bytes(32))
+    scan_graph(model([ADD], [X], [Y], initializers=[packed]), "graph")
+    huge = block(1, b"\x80\x80\x80\x08\x04") + tensor("w", [], bytes(32))  # 2**24 and 4
+    with pytest.raises(BundleError, match="announces more elements than the file holds"):
+        scan_graph(model([ADD], [X], [Y], initializers=[huge]), "graph")
+
+
 def test_a_graph_of_very_many_parts_is_refused_soon() -> None:
     nodes = block(7, block(1, b"") * 300_000)
-    for content in (nodes, b"\x08\x01" * 300_000):
+    in_graphs = block(7, block(1, b"") * 1_000) * 300
+    for content in (nodes, in_graphs, b"\x08\x01" * 300_000):
         with pytest.raises(BundleError, match="more parts than any"):
             scan_graph(content, "graph")
 

@@ -186,6 +186,10 @@ def test_missing_parts(copy: Path, tmp_path: Path) -> None:
     assert refusal(tmp_path).startswith(f"{tmp_path} has no metadata.json")
     (copy / "q_encoder.onnx").unlink()
     assert refusal(copy) == f"{copy} has no q_encoder.onnx: export again"
+    for name in ("q_encoder.onnx", "metadata.json"):
+        (copy / name).unlink(missing_ok=True)
+        (copy / name).symlink_to(name)
+        assert refusal(copy).startswith(f"{copy / name} cannot be read: ")
 
 
 def test_an_unknown_schema_names_the_tool_that_wrote_it(copy: Path) -> None:

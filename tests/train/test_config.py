@@ -71,6 +71,11 @@ def test_flags_win_over_file_over_preset(tmp_path: Path) -> None:
         ({"data": {"channels": 2}}, r"data\.channels"),
         ({"seed": -1}, "seed"),
         ({"schedule": 3}, "schedule"),
+        (
+            {"preset": "mnist", "networks": {"recognition": "shared"}},
+            r"needs networks\.recognition = 'separate'",
+        ),
+        ({"preset": "mnist", "latent": {"categorical": [10], "continuous": 0}}, "nothing to learn where k1"),
     ],
 )
 def test_mistake_is_one_line_that_names_the_key(values: dict[str, Any], message: str) -> None:

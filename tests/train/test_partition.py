@@ -43,10 +43,11 @@ def test_graph_is_symmetric_and_counts_both_ways() -> None:
     assert graph.tolist() == [[0, 2, 0], [2, 0, 1], [0, 1, 0]]
 
 
-def test_each_merge_is_the_cheapest_of_all() -> None:
-    rng = np.random.default_rng(3)
-    links = rng.random((6, 6)) ** 3
-    links += links.T
+@pytest.mark.parametrize("seed", range(12))
+def test_each_merge_is_the_cheapest_of_all(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    links = rng.random((6, 6)) ** 3 * (rng.random((6, 6)) < rng.uniform(0.4, 1))
+    links += links.T + np.diag(rng.uniform(0, 3, 6))
 
     def of_pair(a: int, b: int) -> float:
         groups = np.arange(6)
@@ -55,6 +56,19 @@ def test_each_merge_is_the_cheapest_of_all() -> None:
 
     best = max(of_pair(a, b) for a in range(6) for b in range(a + 1, 6))
     assert joined(links, merge_clusters(links, 5), 5) == pytest.approx(best)
+
+
+def test_merging_goes_on_from_what_was_merged_and_stops_where_it_shall() -> None:
+    # Four pairs that are linked; two of the pairs to each other, and less so the other two.
+    links = np.kron(np.eye(4), np.array([[4.0, 4], [4, 4]]))
+    links[:2, 2:4] = links[2:4, :2] = 1
+    links[4:6, 6:] = links[6:, 4:6] = 0.5
+    assert merge_clusters(links, 4).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert merge_clusters(links, 3).tolist() == [0, 0, 0, 0, 1, 1, 2, 2]
+    assert merge_clusters(links, 2).tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert merge_clusters(links, 1).tolist() == [0] * 8
+    for more in (8, 9):
+        assert merge_clusters(links, more).tolist() == list(range(8))
 
 
 def test_moving_never_loses_and_ends_where_no_single_move_gains() -> None:
@@ -94,6 +108,44 @@ def test_rare_shape_goes_as_a_block_to_where_its_links_lead() -> None:
     groups, _ = Partition(near, 3, directions=10, clusters=30).find(0)
     of_one = np.bincount(groups[block == 1]).argmax()
     assert (groups[rare] == of_one).mean() > 0.9
+
+
+def test_popular_pictures_do_not_make_groups() -> None:
+    # Half of all links lead to a few pictures of each block, as neighbours in many dimensions do.
+    near, block = blocks([300, 200, 250, 250], crossing=0.15)
+    rng = np.random.default_rng(2)
+    popular = np.stack([np.flatnonzero(block == b)[:8] for b in range(4)])
+    to_them = rng.random(near.shape) < 0.5
+    near = np.where(to_them, popular[block[near], rng.integers(0, 8, near.shape)], near)
+    groups, _ = Partition(near, 4, directions=8, clusters=40).find(0)
+    table = np.zeros((4, 4), int)
+    np.add.at(table, (groups, block), 1)
+    assert table.max(axis=1).sum() >= 960
+
+
+def test_a_picture_follows_most_of_its_neighbours_and_stays_at_a_tie() -> None:
+    # A ring: each is the neighbour of the next two; links lead two ahead and two back.
+    ring = np.arange(20)
+    partition = Partition(np.stack([(ring + 1) % 20, (ring + 2) % 20], axis=1), 2, directions=4, clusters=4)
+    halves = np.repeat([0, 1], 10)
+    assert partition._vote(halves).tolist() == halves.tolist()
+    for groups in (halves, 1 - halves):
+        stray = groups.copy()
+        stray[4] = 1 - stray[4]
+        assert partition._vote(stray).tolist() == groups.tolist()
+    in_turn = ring % 2  # half of each picture's links lead to either group
+    assert partition._vote(in_turn).tolist() == in_turn.tolist()
+
+
+def test_every_picture_ends_where_most_of_its_links_lead() -> None:
+    near, _ = blocks([120, 80, 100], crossing=0.4, seed=4)
+    groups, information = Partition(near, 3, directions=6, clusters=15).find(1)
+    graph = neighbour_graph(near).toarray()
+    to_group = graph @ np.eye(3)[groups]
+    follows = to_group[np.arange(300), groups] >= to_group.max(axis=1)
+    assert follows.mean() > 0.98
+    member = np.eye(3)[groups]
+    assert information == pytest.approx(group_information(member.T @ graph @ member))
 
 
 def test_few_pictures_and_many_groups_still_give_a_cut() -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from report_subjects import CONFIG, HOSTILE, Tags, write_bundle, write_run
+from report_subjects import CONFIG, HOSTILE, Tags, metrics_line, write_bundle, write_run
 
-from infogan_tool.export.report import curves, writing
+from infogan_tool.export.report import curves, tables, writing
 from infogan_tool.export.report.gathering import Gatherer, names_of
 from infogan_tool.export.report.writing import write_report
 from infogan_tool.runtime.errors import ConfigError, OutputExistsError, RunError, UsageError
@@ -204,6 +204,64 @@ def test_the_curve_runs_through_its_points(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.diff(across), np.diff(across)[0], rtol=1e-3)
     fall = (down - down[0]) / (down[-1] - down[0])
     np.testing.assert_allclose(fall, (near - near[0]) / (near[-1] - near[0]), atol=0.02)
+
+
+def test_other_stages_have_a_figure_of_their_own_and_their_time(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", sheets=False)
+    before = [
+        {"step": start + step, "stage": stage, "stage_step": step, f"Loss/{stage}": 5.0 - step / 8}
+        | {"Timing/sec_per_step": 30.0, "Timing/images_per_sec": 4.0}
+        for start, stage in ((0, "pretext"), (20, "refinement"))
+        for step in range(1, 21)
+    ]
+    after = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = [*before, *(line | {"step": line["step"] + 40} for line in after)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    subject = subject_of(run)
+    drawn = curves.other_stages(subject, "f1")
+    assert drawn is not None
+    ends = "pretext Loss/pretext ends at 2.5; refinement Loss/refinement ends at 2.5."
+    assert drawn.alt == f"Other stages over the training: {ends}"
+    # One after the other, each falling alike: the second begins where the first has ended.
+    paths = [
+        max(re.findall(rf'<path d="(M[^"]*)"[^>]*stroke: var\(--series-{i}\)', drawn.drawn.svg), key=len)
+        for i in (0, 1)
+    ]
+    first, second = (
+        np.array([float(n) for n in re.findall(r"-?\d+\.?\d*", path)]).reshape(-1, 2) for path in paths
+    )
+    np.testing.assert_allclose(second[:, 1], first[:, 1], atol=0.01)
+    step = first[1, 0] - first[0, 0]
+    np.testing.assert_allclose(second[:, 0] - first[:, 0], 20 * step, rtol=1e-2)
+    found = tables.timing([subject])
+    assert re.search(r"pretext</td><td>20</td><td>4</td><td>30,000\.0</td><td>10 min", found)
+    assert re.search(r"all</td><td>440</td><td></td><td></td><td>23 min", found)
+    assert tables.duration(3600 * 2 + 60 * 5) == "2 h 05 min"
+
+
+def test_a_long_curve_is_shown_faint_with_its_mean(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", sheets=False)
+    rng = np.random.default_rng(0)
+    told = [
+        metrics_line(step, **{"Loss/D/adv": 1 + rng.normal(0, 0.2), "Loss/G/adv": float("nan")})
+        for step in range(1, 201)
+    ]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in told))
+    drawn = curves.losses(subject_of(run), "f1")
+    assert drawn is not None
+    assert "G ends at nothing" in drawn.alt
+    paths = re.findall(r'<path d="(M[^"]*)"[^>]*stroke: var\(--series-0\)', drawn.drawn.svg)
+    raw, mean = sorted(
+        (
+            np.array([float(n) for n in re.findall(r"-?\d+\.?\d*", path)][1::2])
+            for path in paths
+            if len(path) > 500
+        ),
+        key=np.std,
+        reverse=True,
+    )
+    assert raw.std() > 2 * mean.std(), "the mean of eleven neighbours"
+    assert raw.mean() == pytest.approx(mean.mean(), rel=0.05)
 
 
 def test_an_autoencoder_has_its_own_losses(tmp_path: Path) -> None:
