@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import sys
 import threading
 import time
 from contextlib import closing, contextmanager
@@ -151,6 +152,20 @@ def test_the_rate_has_a_limit(tiny: Path) -> None:
     with serving_tiny(tiny, rate=0.001, burst=5) as port:
         found = [post(port, "/bundles/0/draw", ROWS)[0] for _ in range(8)]
         assert found == [200] * 5 + [429] * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there every 127.x.y.z is this machine")
+def test_each_address_has_a_rate_of_its_own_and_few_are_remembered(tiny: Path) -> None:
+    def from_address(last: int) -> int:
+        with closing(
+            http.client.HTTPConnection("127.0.0.1", port, timeout=20, source_address=(f"127.0.0.{last}", 0))
+        ) as connection:
+            connection.request("GET", "/")
+            return connection.getresponse().status
+
+    with serving_tiny(tiny, rate=0.001, burst=1, addresses=2) as port:
+        assert [from_address(last) for last in (1, 1, 2, 1, 2, 3)] == [200, 429, 200, 429, 429, 200]
+        assert from_address(1) == 200, "two others have asked since"
 
 
 def test_so_has_what_is_under_way_at_once(tiny: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,6 +117,10 @@ def test_many_are_laid_out_as_one_is(digits: torch.Tensor) -> None:
     values = (back * 255).round().to(torch.uint8)[:, 0].numpy()
     assert np.mean([is_laid_out(picture, RECIPE) for picture in values]) > 0.9
     assert not lay_out_all(torch.zeros(1, 1, 28, 28), RECIPE)[1].any()
+    boxed = dataclasses.replace(RECIPE, box=16, centre="box")
+    values = (lay_out_all(moved, boxed)[0] * 255).round().to(torch.uint8)[:, 0].numpy()
+    assert np.mean([is_laid_out(picture, boxed) for picture in values]) > 0.9
+    assert np.mean([is_laid_out(picture, RECIPE) for picture in values]) < 0.1
 
 
 def test_strangers_are_made_of_the_pictures_and_differ_from_them(digits: torch.Tensor) -> None:

@@ -123,6 +123,19 @@ def test_popular_pictures_do_not_make_groups() -> None:
     assert table.max(axis=1).sum() >= 960
 
 
+def test_embedding_tells_blocks_apart_however_many_links_their_pictures_have() -> None:
+    near, block = blocks([60, 60, 60], crossing=0.03)
+    to_two = (
+        np.random.default_rng(1).random((60, 5)) < 0.8
+    )  # four of five links of a block lead to two pictures
+    near[:60] = np.where(to_two, np.arange(5) % 2, near[:60])
+    embedding = Partition(near, 3, directions=3, clusters=9)._embedding
+    np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1)
+    alike, same = embedding @ embedding.T, block[:, None] == block
+    assert np.quantile(alike[same], 0.01) > 0.9
+    assert np.quantile(np.abs(alike[~same]), 0.99) < 0.4
+
+
 def test_a_picture_follows_most_of_its_neighbours_and_stays_at_a_tie() -> None:
     # A ring: each is the neighbour of the next two; links lead two ahead and two back.
     ring = np.arange(20)

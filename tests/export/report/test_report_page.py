@@ -13,9 +13,12 @@ from PIL import Image
 from report_subjects import CONFIG, HOSTILE, Tags, metrics_line, write_bundle, write_run
 
 from infogan_tool.export.report import curves, tables, writing
+from infogan_tool.export.report.canvas import mosaic
 from infogan_tool.export.report.gathering import Gatherer, names_of
+from infogan_tool.export.report.modelling import _chosen_codes
 from infogan_tool.export.report.writing import write_report
 from infogan_tool.runtime.errors import ConfigError, OutputExistsError, RunError, UsageError
+from infogan_tool.runtime.latent import LatentSpec
 
 if TYPE_CHECKING:
     from infogan_tool.export.report.subject import Subject
@@ -152,6 +155,40 @@ def test_what_is_neither_run_nor_bundle_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("[" * 10_000)
     with pytest.raises((RunError, ConfigError), match=r"config\.json"):
         subject_of(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["run.json", "config.json"])
+@pytest.mark.parametrize("content", ["{", "[1]", "[" * 100_000, '{"device": NaN}', "\x00"])
+def test_a_damaged_file_of_a_run_is_one_line_that_names_it(tmp_path: Path, name: str, content: str) -> None:
+    run = write_run(tmp_path / "run", sheets=False)
+    (run / name).write_text(content)
+    with pytest.raises((RunError, ConfigError), match=re.escape(name)) as error:
+        subject_of(run)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("categorical", "continuous", "shown"),
+    [(3, 9, (3, 9)), (10, 9, (6, 6)), (2, 20, (2, 10)), (20, 3, (9, 3))],
+)
+def test_of_many_codes_some_of_either_kind_are_shown(
+    categorical: int, continuous: int, shown: tuple[int, int]
+) -> None:
+    spec = LatentSpec(noise=1, noise_prior="normal", categorical=(2,) * categorical, continuous=continuous)
+    assert _chosen_codes(spec) == [
+        *spec.categorical_names[: shown[0]], *spec.continuous_names[: shown[1]]
+    ]  # fmt: skip
+
+
+def test_large_pictures_are_made_smaller_by_means_of_blocks() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 3, 200, 151, 3), np.uint8)
+    laid, gap = mosaic(pictures)
+    assert laid.shape == (2 * 66 + gap, 3 * 50 + 2 * gap, 4)
+    picture = laid[66 + gap :, 50 + gap : 100 + gap]
+    assert (picture[..., 3] == 255).all()
+    expected = pictures[1, 1, 30:33, 60:63].mean((0, 1)).round()
+    np.testing.assert_array_equal(picture[10, 20, :3], expected)
+    assert not laid[66 : 66 + gap, :, 3].any()
 
 
 def test_names_are_all_different(tmp_path: Path) -> None:

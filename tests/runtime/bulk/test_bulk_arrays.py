@@ -185,6 +185,28 @@ def test_npz_reads_the_arrays_of_pictures(tmp_path: Path, save: Callable[..., No
     assert "there is no array z (there are: x_train, y_train, x_test, flat)" in error
 
 
+def test_npz_without_pictures_is_one_line(tmp_path: Path) -> None:
+    np.savez(
+        tmp_path / "a.npz", labels=np.arange(9), names=np.array(["a"]), turned=np.asfortranarray(PICTURES[0])
+    )
+    (error,) = read(tmp_path / "a.npz")[2]
+    assert error.startswith(f"{tmp_path}/a.npz: no array of pictures in it")
+
+
+def test_pictures_that_no_memory_holds_are_refused_by_their_header(tmp_path: Path) -> None:
+    for shape, message in (
+        ((1, 9_000, 9_000), "pictures of 9,000 x 9,000 have more than"),
+        ((1, 8_000, 8_000, 3), "pictures of 8000 x 8000 x 3 are too large"),
+    ):
+        content = io.BytesIO()
+        header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(content, header)
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+            archive.writestr("x.npy", content.getvalue())
+        (error,) = read(tmp_path / "a.npz")[2]
+        assert message in error
+
+
 def test_npz_that_ends_early_gives_what_is_there(tmp_path: Path) -> None:
     content = io.BytesIO()
     np.save(content, PICTURES)
