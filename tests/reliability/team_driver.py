@@ -1,4 +1,4 @@
-"""Run command lines in several processes at once, forks of one that has imported everything, as torchrun would.
+"""Run command lines in several processes, forks of one that has imported everything, as torchrun would.
 
     python team_driver.py FOLDER
 
