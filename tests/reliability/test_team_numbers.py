@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     Ranks = Callable[..., list[Any]]
 
 ROUNDING: float = 2e-5
-"""Between scalars of a first step: sums in another order. What Adam makes of it grows from step to step, as it
-does between numbers of threads: 1e-3 after ten steps of networks as small as these."""
+"""Between scalars of a first step: sums in another order. What Adam makes of it grows from step to step, as
+it does between numbers of threads: 1e-3 after ten steps of networks as small as these."""
 GAMES = {
     "head": "[augment]\naffine = 0.5\n",
     "trunk": '[augment]\naffine = 0.5\nelastic = 0.5\nstroke = 0.6\n[objective]\nupdates = "trunk"\n',
