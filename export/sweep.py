@@ -111,9 +111,9 @@ def usable_gpus(arguments: Sequence[str]) -> list[str]:
 def _device_option(arguments: Sequence[str]) -> list[str]:
     """Return ``--device`` and its value, if they are among the options of a training."""
     found: list[str] = []
-    for here, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for place, here in enumerate(arguments):
         if here == "--device":
-            found = [here, following]
+            found = list(arguments[place : place + 2])
         elif here.startswith("--device="):
             found = here.split("=", 1)
     return found
