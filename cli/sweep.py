@@ -29,7 +29,8 @@ def sweep(
     ] = "0-4",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of all runs and bundles.")],
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Trainings at a time. Default: one for each core.")
+        int | None,
+        typer.Option(min=1, help="Trainings at a time. Default: one for each GPU, else each core."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,11 +45,11 @@ def sweep(
 
     from rich.console import Console
 
-    from infogan_tool.export.sweep import parse_seeds, run_sweep
+    from infogan_tool.export.sweep import parse_seeds, run_sweep, usable_gpus
     from infogan_tool.runtime.device import default_threads
 
-    numbers, cores = parse_seeds(seeds), default_threads()
-    at_once = min(jobs or cores, len(numbers))
+    numbers, cores, gpus = parse_seeds(seeds), default_threads(), usable_gpus(arguments or [])
+    at_once = min(jobs or len(gpus) or cores, len(numbers))
     result = run_sweep(
         numbers,
         arguments or [],
@@ -56,6 +57,7 @@ def sweep(
         jobs=at_once,
         threads=max(cores // at_once, 1),
         report=output.note,
+        gpus=gpus,
     )
     if as_json:
         output.emit(json.dumps(result.to_dict(), indent=2))

@@ -220,6 +220,7 @@ def _training_record(config: TrainConfig, checkpoint: Checkpoint, info: dict[str
         "preset": config.preset,
         "seed": config.seed,
         "data": data,
+        "processes": info.get("processes", 1),
         "steps": checkpoint.header.step,
         "stages": _stages_done(config, checkpoint.header.step, data),
         "config_digest": config_digest(config),

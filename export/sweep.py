@@ -1,12 +1,14 @@
 """Several seeds of one training: run, exported, scored, and put side by side.
 
 One lucky seed proves nothing, so the figure to quote of a recipe is a table of seeds: mean, spread and worst.
-Each seed is a process of its own with its share of the cores; what is there already is not done again.
+Each seed is a process of its own with its share of the cores, and a GPU of its own where there are any; what
+is there already is not done again.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import statistics
 import subprocess
@@ -15,6 +17,8 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
+
+import torch
 
 from infogan_tool.export.bundle import export_run
 from infogan_tool.runtime.contract import METADATA_FILE, read_metadata
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-__all__ = ["SeedScore", "Sweep", "parse_seeds", "run_sweep", "summarise"]
+__all__ = ["SeedScore", "Sweep", "parse_seeds", "run_sweep", "summarise", "usable_gpus"]
 
 _POLL_SECONDS = 0.2
 
@@ -95,6 +99,26 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
+def usable_gpus(arguments: Sequence[str]) -> list[str]:
+    """Return what CUDA_VISIBLE_DEVICES calls each GPU that trainings with these options may use."""
+    if _device_option(arguments) == ["--device", "cpu"]:
+        return []
+    count, named = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = named.split(",") if named is not None else map(str, range(count))
+    return [name.strip() for name in names][:count]
+
+
+def _device_option(arguments: Sequence[str]) -> list[str]:
+    """Return ``--device`` and its value, if they are among the options of a training."""
+    found: list[str] = []
+    for place, here in enumerate(arguments):
+        if here == "--device":
+            found = list(arguments[place : place + 2])
+        elif here.startswith("--device="):
+            found = here.split("=", 1)
+    return found
+
+
 def run_sweep(
     seeds: Sequence[int],
     arguments: Sequence[str],
@@ -103,6 +127,7 @@ def run_sweep(
     jobs: int,
     threads: int,
     report: Callable[[str], None],
+    gpus: Sequence[str] = (),
 ) -> Sweep:
     """Train, export and score every seed; go on with what is in ``out`` already.
 
@@ -113,23 +138,33 @@ def run_sweep(
         jobs: Trainings at a time.
         threads: Threads of each.
         report: Called with a line whenever a seed begins or ends.
+        gpus: What CUDA_VISIBLE_DEVICES calls each GPU; the trainings of one moment are spread over them.
 
     Raises:
         RunError: A training failed; the others were stopped, and saved, first.
     """
     out.mkdir(parents=True, exist_ok=True)
     waiting, running = list(seeds), dict[int, subprocess.Popen[bytes]]()
+    places, free = dict[int, int](), list(range(jobs))
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 seed = waiting.pop(0)
                 command = _command(out, seed, arguments, threads)
-                report(f"seed {seed}: training" if command else f"seed {seed}: is there")
-                if command:
-                    with (out / f"seed-{seed}.log").open("ab") as log:
-                        running[seed] = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603
+                if not command:
+                    report(f"seed {seed}: is there")
+                    continue
+                places[seed] = free.pop(0)
+                gpu = gpus[places[seed] % len(gpus)] if gpus else None
+                report(f"seed {seed}: training" + (f" on GPU {gpu}" if gpu else ""))
+                own = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+                with (out / f"seed-{seed}.log").open("ab") as log:
+                    running[seed] = subprocess.Popen(  # noqa: S603
+                        command, stdout=log, stderr=log, env=os.environ | own
+                    )
             for seed in [s for s, process in running.items() if process.poll() is not None]:
                 code = running.pop(seed).returncode
+                free.append(places[seed])
                 if code:
                     raise RunError(f"the training of seed {seed} ended with {code}: {_last_line(out, seed)}")
                 report(f"seed {seed}: trained")
@@ -179,7 +214,7 @@ def _command(out: Path, seed: int, arguments: Sequence[str], threads: int) -> li
         [sys.executable, "-m", "infogan_tool", "train", "--threads", str(threads)],
     )
     if (run / "config.json").exists():
-        return [] if _is_done(run) else [*tool, "--resume", str(run)]
+        return [] if _is_done(run) else [*tool, *_device_option(arguments), "--resume", str(run)]
     return [*tool, *arguments, "--seed", str(seed), "--out", str(run)]
 
 

@@ -104,9 +104,9 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         rows, weight, mean, variance, count = ctx.saved_tensors
-        # As if the moments were constants; and the sums over rows of dy * normalised, and of dy.
-        direct, weighted, plain = torch.ops.aten.native_batch_norm_backward(
-            gradients[0], rows, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+        # The sums over this process's rows of dy * normalised, and of dy.
+        _, weighted, plain = torch.ops.aten.native_batch_norm_backward(
+            gradients[0], rows, weight, mean, variance, None, None, False, ctx.eps, [False, True, True]
         )
         sums = ctx.team.total(torch.cat([weighted, plain]).double()) / count
         through_variance, through_mean = sums.float().chunk(2)
@@ -115,4 +115,5 @@ class _Normalise(torch.autograd.Function):
         offset = -weight * through_mean * scale - slope * mean
         shape = (1, -1, *[1] * (rows.ndim - 2))
         through_moments = torch.addcmul(offset.view(shape), rows, slope.view(shape))
-        return direct + through_moments.to(direct.dtype), weighted, plain, None, None, None, None, None
+        gradient = through_moments.addcmul_(gradients[0], (weight * scale).view(shape))
+        return gradient.to(rows.dtype), weighted, plain, None, None, None, None, None

@@ -199,7 +199,9 @@ def _run_facts(info: dict[str, Any]) -> dict[str, str]:
     kind = _text(info.get("device"))
     if kind:
         with_threads = f", {threads} threads" if kind == "cpu" and isinstance(threads, int) else ""
-        facts["trained on"] = f"{kind} ({device}{with_threads})" if device else kind
+        processes = info.get("processes")
+        many = f"{processes} x " if isinstance(processes, int) and processes > 1 else ""
+        facts["trained on"] = many + (f"{kind} ({device}{with_threads})" if device else kind)
     return facts
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 
-from infogan_tool.export.sweep import SeedScore, Sweep, _command, parse_seeds, run_sweep
+from infogan_tool.export.sweep import SeedScore, Sweep, _command, parse_seeds, run_sweep, usable_gpus
 from infogan_tool.runtime.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Result
 
@@ -89,6 +90,41 @@ def test_a_sweep_that_is_stopped_saves_its_trainings_and_goes_on_with_them(
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
     assert steps == list(range(1, 81))
     assert _command(out, 5, [], 1) == [], "it is trained"
+
+
+def test_seeds_are_spread_over_the_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+
+    class Spied(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str], *, env: dict[str, str], **options: int) -> None:
+            given.append(env["CUDA_VISIBLE_DEVICES"])
+            super().__init__(command, env=env, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", Spied)
+    said: list[str] = []
+    places: dict[str, Any] = {"jobs": 3, "threads": 1, "gpus": ["4", "GPU-7f"]}
+    with pytest.raises(RunError, match="did you mean 'paper'"):  # each started, none trains
+        run_sweep([0, 1, 2], ["--preset", "papr"], tmp_path / "s", report=said.append, **places)
+    assert given == ["4", "GPU-7f", "4"]
+    assert said[:2] == ["seed 0: training on GPU 4", "seed 1: training on GPU GPU-7f"]
+
+
+def test_gpus_are_those_that_torch_sees_by_their_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # of a machine that has two
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert usable_gpus([]) == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-7f,9")
+    assert usable_gpus(["--epochs", "1"]) == ["3", "GPU-7f"]
+    assert usable_gpus(["--device", "cuda"]) == ["3", "GPU-7f"]
+    assert usable_gpus(["--device=cpu"]) == usable_gpus(["--device", "cpu"]) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the message is for machines without a GPU")
+def test_training_that_goes_on_keeps_its_device(tmp_path: Path, config: str) -> None:
+    (tmp_path / "seed-3").mkdir()
+    (tmp_path / "seed-3" / "config.json").write_text((Path(config)).read_text())
+    with pytest.raises(RunError, match="seed 3 ended with 1: error: --device cuda"):
+        run_sweep([3], ["--device", "cuda"], tmp_path, jobs=1, threads=1, report=print)
 
 
 def test_failing_training_is_told_with_its_own_words(tmp_path: Path) -> None:

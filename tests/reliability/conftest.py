@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,11 @@ import pytest
 import torch
 
 from infogan_tool.cli.main import main
+from infogan_tool.train.checkpoint import read_checkpoint
 from infogan_tool.train.data import load_images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
 GAME = """
@@ -126,3 +128,50 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, game: Path) -> Path:
     out = tmp_path_factory.mktemp("finished") / "run"
     assert main(["train", "--config", str(game), "--device", "cpu", "--threads", "1", "--out", str(out)]) == 0
     return out
+
+
+@dataclass(frozen=True)
+class End:
+    """How one process of a team ended."""
+
+    code: int
+    seconds: float
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., list[End]]]:
+    """Run ``infogan-tool``, or a check, as each process of a team; team_driver.py has the options."""
+    command = [sys.executable, str(HERE / "team_driver.py"), str(tmp_path_factory.mktemp("said"))]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TORCHELASTIC")}
+    environment = kept | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as driver:
+        assert driver.stdin
+        assert driver.stdout
+
+        def run(size: int, *arguments: str | Path, **job: Any) -> list[End]:  # noqa: ANN401 - JSON
+            assert driver.stdin
+            assert driver.stdout
+            given = {"size": size, "arguments": [str(argument) for argument in arguments], **job}
+            driver.stdin.write(json.dumps(given) + "\n")
+            driver.stdin.flush()
+            return [End(**end) for end in json.loads(driver.stdout.readline())]
+
+        yield run
+        driver.stdin.close()
+
+
+def trace(run: Path) -> list[dict[str, Any]]:
+    """Return the metrics of a run, without how long it took."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if not k.startswith("Timing/")} for line in lines]
+
+
+def assert_same_checkpoints(run: Path, other: Path) -> None:
+    """Compare every tensor of two runs' last checkpoints to the bit."""
+    ours, theirs = (read_checkpoint(path / "checkpoints/last.safetensors").tensors for path in (run, other))
+    assert ours.keys() == theirs.keys()
+    assert not [name for name in ours if not torch.equal(ours[name], theirs[name])]

@@ -1,4 +1,4 @@
-"""Run command lines in several processes at once, forks of one that has imported everything.
+"""Run command lines in several processes, forks of one that has imported everything, as torchrun would.
 
     python team_driver.py FOLDER
 
@@ -9,15 +9,19 @@ A job is a JSON line on standard input, and how each process ended a JSON line o
 ``arguments``  of ``infogan-tool``; or
 ``check``      name of a function of team_checks.py, whose answer each process prints as JSON
 ``fault``      optional: ``rank``, ``stage``, ``step`` and what happens there to that process, before that
-               step: ``kill`` or the name of a signal that it sends to itself, ``nan`` in its pictures
+               step: ``kill`` or the name of a signal that it sends to itself, ``nan`` in its pictures,
+               ``lose``: it removes ``folder``
 ``variables``  more of the environment; null takes one away
+``kept``       whether they meet at a store that is kept from job to job, as torchrun keeps its own
 =============  ==============================================================================================
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -28,6 +32,7 @@ from typing import Any
 import team_checks
 import torch
 import torch._dynamo
+from torch.distributed import TCPStore
 
 from infogan_tool.cli.main import main
 from infogan_tool.train import loop, start, torchrun
@@ -44,6 +49,22 @@ def free_port() -> int:
         return port
 
 
+@functools.cache
+def kept_store() -> int:
+    """Keep a store in a process of its own, and return its port."""
+    (ready, tell), (ended, _held) = os.pipe(), os.pipe()
+    port = free_port()
+    if os.fork() == 0:
+        os.close(_held)
+        store = TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False)
+        os.write(tell, b"!")
+        os.read(ended, 1)  # until nobody holds the other end any more
+        del store
+        os._exit(0)
+    os.read(ready, 1)
+    return port
+
+
 def install(fault: dict[str, Any]) -> None:
     """Have the fault happen in this process."""
     (kind,) = [stage for stage in vars(loop).values() if getattr(stage, "name", None) == fault["stage"]]
@@ -58,6 +79,8 @@ def install(fault: dict[str, Any]) -> None:
         if index == fault["step"]:
             if fault["what"] == "nan":
                 Session.pictures = spoiled  # type: ignore[method-assign]
+            elif fault["what"] == "lose":
+                shutil.rmtree(fault["folder"])
             else:
                 os.kill(os.getpid(), getattr(signal, f"SIG{fault['what']}".upper()))
         step(stage, index)
@@ -74,7 +97,9 @@ def begin(job: dict[str, Any], rank: int, port: int, said: Path) -> int:
         descriptor = os.open(said / f"{rank}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(descriptor, stream)
     names = {"RANK": rank, "WORLD_SIZE": job["size"], "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": job["size"]}
-    names |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port} | job.get("variables", {})
+    names |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    names |= {"TORCHELASTIC_USE_AGENT_STORE": "True"} if job.get("kept") else {}
+    names |= job.get("variables", {})
     for name, value in names.items():
         if value is None:
             os.environ.pop(name, None)
@@ -91,7 +116,7 @@ def begin(job: dict[str, Any], rank: int, port: int, said: Path) -> int:
 
 def run(job: dict[str, Any], said: Path) -> list[dict[str, Any]]:
     """Return code, streams and seconds of each process, in the order of ranks."""
-    port, clock = free_port(), time.monotonic()
+    port, clock = kept_store() if job.get("kept") else free_port(), time.monotonic()
     left = {begin(job, rank, port, said): rank for rank in range(job["size"])}
     ends: list[dict[str, Any]] = [{} for _ in left]
     while left:

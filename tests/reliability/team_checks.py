@@ -1,0 +1,129 @@
+"""What each process of a small team finds out; team_driver.py runs it, test_team_numbers.py reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from infogan_tool.runtime.errors import DataError, ToldElsewhereError
+from infogan_tool.train.config import lay_over, validate_config
+from infogan_tool.train.data import load_images
+from infogan_tool.train.distributed import mixed_seed
+from infogan_tool.train.loop import train
+from infogan_tool.train.normalising import TeamNorm, normalise_together
+from infogan_tool.train.presets import paper
+from infogan_tool.train.run import RunFolder
+
+if TYPE_CHECKING:
+    from infogan_tool.train.distributed import Team
+
+COUNT = 7
+"""Pictures of a batch; no team of 2 or 3 shares them evenly."""
+
+
+def normalising(team: Team) -> dict[str, float]:
+    """Compare a network with a BatchNorm of one and of two dimensions to one that has the whole batch."""
+    greatest: dict[str, float] = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        alone, shared = _small_network(), _small_network()
+        normalise_together(shared, team)
+        assert sum(isinstance(part, TeamNorm) for part in shared) == 2
+        images = torch.randn(COUNT, 2, 8, 8, generator=torch.Generator().manual_seed(1)) + 3
+        weights = torch.randn(COUNT, 180, generator=torch.Generator().manual_seed(2))
+        rows = team.rows(COUNT)
+        both = (images.clone().requires_grad_(), images[rows].clone().requires_grad_())
+        for network, pictures in zip((alone, shared), both, strict=True):
+            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                out = network(pictures).float()
+            (whole,) = (out,) if network is alone else team.gathered(COUNT, out)
+            torch.autograd.backward((whole * weights).square().sum())
+            if network is shared:
+                team.sum_gradients(shared.parameters())
+            both += (out,)
+        ours, theirs = shared.state_dict(), alone.state_dict()
+        pairs = {name: (ours[name], theirs[name]) for name in theirs}
+        for (name, mine), other in zip(shared.named_parameters(), alone.parameters(), strict=True):
+            pairs[f"gradient of {name}"] = _gradient(mine), _gradient(other)
+        pairs["gradient of pictures"] = _gradient(both[1]), _gradient(both[0])[rows]
+        pairs["out"] = both[3], both[2][rows]
+        alone.eval(), shared.eval()
+        pairs["evaluation"] = shared(images), alone(images)
+        for name, pair in pairs.items():
+            greatest[f"{dtype}: {name}"] = _distance(*pair)
+    return greatest
+
+
+def _small_network() -> nn.Sequential:
+    torch.manual_seed(0)
+    first = [nn.Conv2d(2, 5, 3, bias=False), nn.BatchNorm2d(5), nn.SiLU()]
+    return nn.Sequential(*first, nn.Flatten(), nn.BatchNorm1d(180))
+
+
+def talking(team: Team) -> dict[str, Any]:
+    """Say all kinds of things to each other."""
+    rows = team.rows(COUNT)
+    whole = torch.arange(COUNT * 3.0).reshape(COUNT, 3)
+    gathered = team.gathered(COUNT, whole[rows], whole[rows, 0], whole[rows, :0])
+    given = {"a": torch.rand(2, 3), "none": torch.zeros(0, 4), "state": torch.get_rng_state()}
+    got = team.share_tensors(given if team.leads else {})
+    return {
+        "rows": [rows.start, rows.stop],
+        "gathered": [torch.equal(gathered[0], whole), torch.equal(gathered[1], whole[:, 0])],
+        "widths": [list(part.shape) for part in gathered],
+        "same": team.same({"rank": team.rank, "ü": [1.5, None]}),
+        "shapes": {name: [str(t.dtype), *t.shape] for name, t in got.items()},
+        "any": [team.any(flag=False), team.any(flag=team.rank == team.size - 1)],
+        "ends": _ends(team),
+    }
+
+
+def _ends(team: Team) -> list[str]:
+    """Fail together: nobody, everybody, all but the first."""
+    ends = []
+    for failing in ([], range(team.size), range(1, team.size)):
+        try:
+            with team.together():
+                if team.rank in failing:
+                    raise DataError(f"process {team.rank}")  # noqa: TRY301 - it is what the block is for
+        except DataError as error:
+            ends.append(str(error))
+        except ToldElsewhereError as error:
+            ends.append(f"silent, {error.exit_code}")
+        else:
+            ends.append("well")
+    return ends
+
+
+def other_pictures(team: Team) -> str:
+    """Train on pictures of which one process has others."""
+    config = validate_config(lay_over(paper(), {"data": {"size": 28, "channels": 1}}))
+    images = load_images("mnist").images[:200].clone()
+    images[3, 0, 14, 14] += team.rank
+    quiet = Console(quiet=True)
+    try:
+        train(config, images, RunFolder(Path("none")), device=team.device, console=quiet, team=team)
+    except DataError as error:
+        return str(error)
+    except ToldElsewhereError as error:
+        return f"silent, {error.exit_code}"
+    return "well"
+
+
+def dropping(team: Team) -> list[float]:
+    """Return what a process drops at a step."""
+    torch.manual_seed(mixed_seed(f"dropout 0 3 {team.rank}"))
+    return nn.functional.dropout(torch.ones(20)).tolist()
+
+
+def _gradient(tensor: Tensor) -> Tensor:
+    assert tensor.grad is not None
+    return tensor.grad
+
+
+def _distance(mine: Tensor, other: Tensor) -> float:
+    """Return the distance over the length of the other."""
+    return float(((mine.double() - other.double()).norm() / other.double().norm().clamp_min(1e-12)).detach())
