@@ -76,7 +76,8 @@ def _number(
         if default is None:
             raise _senseless(f"{name} is not set")
         return default
-    if not text.isdecimal() or not text.isascii() or not least <= int(text[:9]) <= most:
+    plain = text.isascii() and text.isdecimal() and len(text) <= len(str(most))
+    if not plain or not least <= int(text) <= most:
         raise _senseless(f"{name} is '{text:.40}', not a number from {least} to {most}")
     return int(text)
 
