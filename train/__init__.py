@@ -9,5 +9,6 @@
 `stage`          what the parts of a run have in common: `posterior`, `adversarial`, `consolidation`
 `loop`           the loop; `checkpoint`, `run`, `monitor`, `sheets` are what it writes
 `start`          from the command's options to a running loop
+`distributed`    many processes on one batch; `normalising` is their BatchNorm, `torchrun` their place
 ===============  =======================================================================
 """

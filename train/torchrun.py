@@ -12,8 +12,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import torch
-from torch.distributed.distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import rendezvous
 
 from infogan_tool.runtime.device import default_threads
 from infogan_tool.runtime.errors import DeviceError, RunError, UsageError
@@ -22,6 +20,8 @@ from infogan_tool.train.start import select_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from torch.distributed.distributed_c10d import Store
 
 __all__ = ["Place", "joined", "read_place", "restarts"]
 
@@ -76,7 +76,8 @@ def _number(
         if default is None:
             raise _senseless(f"{name} is not set")
         return default
-    if not text.isdecimal() or not text.isascii() or not least <= int(text[:9]) <= most:
+    plain = text.isascii() and text.isdecimal() and len(text) <= len(str(most))
+    if not plain or not least <= int(text) <= most:
         raise _senseless(f"{name} is '{text:.40}', not a number from {least} to {most}")
     return int(text)
 
@@ -143,6 +144,9 @@ def _meet(place: Place) -> Store:
     So the one that leads gives the start a name, and answers those who have found it; whoever finds an older
     name gets no answer, and looks again.
     """
+    from torch.distributed.distributed_c10d import PrefixStore  # noqa: PLC0415 - not in every torch
+    from torch.distributed.rendezvous import rendezvous  # noqa: PLC0415 - likewise
+
     store, *_ = next(rendezvous("env://", place.rank, place.size, timeout=_MEETING))
     mine = uuid.uuid4().hex
     if place.rank == 0:

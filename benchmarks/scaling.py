@@ -1,0 +1,256 @@
+"""What a training would do on 8, 64 and 512 devices, from what is measured on one and on two processes.
+
+    python benchmarks/scaling.py
+    python benchmarks/scaling.py --preset paper --bandwidth 50 --latency 10
+
+Measured: the step of one process by rows of its batch, on a CPU's thread and on --device; what the processes
+say to each other in a step, message by message; how long gloo takes for a sum of two processes, by size; and
+the step of two processes, one thread each, beside what the other figures predict of it.
+
+Predicted, from the step on --device, for a link of the given bandwidth (GB/s, each way) and latency
+(microseconds a hop): weak scaling, where each device keeps the preset's batch, and strong scaling, where all
+share it. A sum of b bytes over p devices is taken to need 2 log2 p hops and to send 2 b (p - 1) / p bytes
+through each link. Nothing is taken to overlap: updates sum after each backward pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from side_by_side import arguments, environment, report
+
+from infogan_tool.train.adversarial import AdversarialStage
+from infogan_tool.train.config import lay_over, validate_config
+from infogan_tool.train.data import load_images
+from infogan_tool.train.distributed import ALONE, Team
+from infogan_tool.train.networks import build_networks
+from infogan_tool.train.normalising import normalise_together
+from infogan_tool.train.presets import PRESETS
+from infogan_tool.train.stage import Session
+from infogan_tool.train.torchrun import joined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+    Messages = list[tuple[str, int]]
+
+_SIZES: Final = [2**power for power in range(8, 25, 2)]
+"""Bytes of a sum."""
+_DEVICES: Final = (1, 8, 64, 512)
+_WARM: Final = 3
+
+
+def make_stage(name: str, batch: int, team: Team = ALONE, device: str = "cpu") -> AdversarialStage:
+    """Return the game of a preset on 2,000 digits, in fp32, with that batch of all processes."""
+    changes = {
+        "data": {"source": "mnist", "size": 28, "channels": 1},
+        "precision": "fp32",
+        "schedule": {"batch_size": batch},
+    }
+    config = validate_config(lay_over(PRESETS[name](), changes))
+    images = load_images("mnist").images[:2000].to(device)
+    torch.manual_seed(0)
+    networks = build_networks(config, size=28, channels=1).to(device)
+    normalise_together(networks, team)
+    return AdversarialStage(Session(config=config, networks=networks, images=images, team=team))
+
+
+def seconds_of(step: Callable[[int], object], rounds: int) -> float:
+    """Return the median seconds of a step."""
+    taken = []
+    for index in range(rounds + _WARM):
+        start = time.perf_counter()
+        step(index)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken[_WARM:])
+
+
+def messages_of(step: Callable[[int], object]) -> Messages:
+    """Return what a step says to the others: what for, and bytes."""
+    found: Messages = []
+    kinds, total, gradients, gathered = ["moments"], Team.total, Team.sum_gradients, Team.gathered
+
+    def noting(team: Team, values: Tensor) -> Tensor:
+        found.append((kinds[-1], values.numel() * values.element_size()))
+        return total(team, values)
+
+    def labelled(kind: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*given: Any) -> Any:  # noqa: ANN401 - any method's
+            kinds.append(kind)
+            answer = method(*given)
+            kinds.pop()
+            return answer
+
+        return run
+
+    for name, method in (
+        ("total", noting),
+        ("sum_gradients", labelled("gradients", gradients)),
+        ("gathered", labelled("outputs", gathered)),
+    ):
+        setattr(Team, name, method)
+    step(0)
+    for name, method in (("total", total), ("sum_gradients", gradients), ("gathered", gathered)):
+        setattr(Team, name, method)
+    return found
+
+
+def work(options: argparse.Namespace) -> None:
+    """Be one of two processes, and print what they measured together."""
+    with joined("cpu", 1) as team:
+        stage = make_stage(options.preset, options.batch, team)
+        found = {
+            "step": seconds_of(stage.step, options.rounds),
+            "messages": messages_of(stage.step),
+            "sums": [[size, seconds_of(_summing(team, size), options.rounds)] for size in _SIZES],
+        }
+        if team.leads:
+            print(json.dumps(found))
+
+
+def _summing(team: Team, size: int) -> Callable[[int], object]:
+    values = torch.ones(size // 4)
+    return lambda _: team.total(values)
+
+
+def two_processes(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what :func:`work` measured.
+
+    Raises:
+        SystemExit: It failed.
+    """
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += [__file__, "--work", "--preset", options.preset, "--batch", str(options.batch)]
+    command += ["--rounds", str(options.rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    if done.returncode:
+        raise SystemExit(f"two processes ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return measured
+
+
+def steps_alone(options: argparse.Namespace, device: str) -> dict[int, float]:
+    """Return the seconds of a step of one process, by batch."""
+    batches = [options.batch // 4, options.batch // 2, options.batch]
+    return {b: seconds_of(make_stage(options.preset, b, device=device).step, options.rounds) for b in batches}
+
+
+def line_through(points: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return height and slope of the line nearest to points, in relation to their heights."""
+    weights = [1 / y**2 for _, y in points]
+    total = sum(weights)
+    x0, y0 = (sum(w * p[i] for w, p in zip(weights, points, strict=True)) / total for i in (0, 1))
+    slope = sum(w * (x - x0) * (y - y0) for w, (x, y) in zip(weights, points, strict=True))
+    slope /= sum(w * (x - x0) ** 2 for w, (x, _) in zip(weights, points, strict=True))
+    return y0 - slope * x0, slope
+
+
+def talking(messages: Messages, devices: int, growth: float, latency: float, bandwidth: float) -> float:
+    """Return the seconds that a step's messages take; what is gathered grows with the batch."""
+    if devices == 1:
+        return 0.0
+    sent = sum(size * (growth if kind == "outputs" else 1) for kind, size in messages)
+    hops = 2 * math.log2(devices) * len(messages)
+    return hops * latency + 2 * sent * (devices - 1) / devices / bandwidth
+
+
+def predictions(
+    options: argparse.Namespace, messages: Messages, line: tuple[float, float]
+) -> Iterator[dict[str, Any]]:
+    """Give a row for each way of scaling and number of devices."""
+    link = options.latency * 1e-6, options.bandwidth * 1e9
+    alone = line[0] + line[1] * options.batch
+    for way in ("weak", "strong"):
+        for devices in _DEVICES:
+            batch = options.batch * devices if way == "weak" else options.batch
+            if batch < devices:
+                continue
+            computing = line[0] + line[1] * math.ceil(batch / devices)
+            said = talking(messages, devices, batch / options.batch, *link)
+            rate = batch / (computing + said)
+            steps = options.pictures // batch
+            yield {
+                "scaling": way,
+                "devices": devices,
+                "batch": batch,
+                "compute ms": computing * 1e3,
+                "talk ms": said * 1e3,
+                "pictures/s": round(rate),
+                "times one device": rate / (options.batch / alone),
+                "of ideal %": round(100 * rate / (options.batch / alone) / devices),
+                "steps an epoch": steps,
+                "epoch s": steps * (computing + said),
+            }
+
+
+def main() -> None:
+    """Measure, predict, print."""
+    parser = arguments(__doc__)
+    parser.add_argument("--preset", default="compact", choices=["paper", "compact", "gan"])
+    parser.add_argument("--batch", type=int, help="of all processes; default: the preset's")
+    parser.add_argument("--bandwidth", type=float, default=25.0, help="of each link, GB/s (default 25)")
+    parser.add_argument("--latency", type=float, default=10.0, help="of a hop, microseconds (default 10)")
+    parser.add_argument("--pictures", type=int, default=60_000, help="of the data set (default 60000)")
+    parser.add_argument("--device", default="cpu", help="whose step the predictions are for (default cpu)")
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.batch = options.batch or PRESETS[options.preset]()["schedule"]["batch_size"]
+    if options.work:
+        work(options)
+        return
+    torch.set_num_threads(1)
+    machine = environment()
+    alone = steps_alone(options, "cpu")
+    steps = alone if options.device == "cpu" else steps_alone(options, options.device)
+    line = line_through(list(steps.items()))
+    two = two_processes(options)
+    messages: Messages = [(kind, size) for kind, size in two["messages"]]
+    start, by_byte = line_through([(size, seconds) for size, seconds in two["sums"]])
+    print_measured(options, alone, two, messages, (start, by_byte))
+    rows = list(predictions(options, messages, line))
+    report(rows, list(rows[0]), machine, None)
+    if options.json:
+        everything = {"machine": machine, "alone": alone, "two": two, "predicted": rows}
+        Path(options.json).write_text(json.dumps(everything, indent=2) + "\n", encoding="utf-8")
+
+
+def print_measured(
+    options: argparse.Namespace,
+    alone: dict[int, float],
+    two: dict[str, Any],
+    messages: Messages,
+    link: tuple[float, float],
+) -> None:
+    """Print what was measured, and what it predicts of two processes."""
+    for batch, seconds in alone.items():
+        print(f"one process, one thread, {options.preset}, batch {batch}: {seconds * 1e3:.1f} ms a step")
+    for kind in ("gradients", "moments", "outputs"):
+        sizes = [size for what, size in messages if what == kind]
+        print(f"said in a step: {kind}, {len(sizes)} messages, {sum(sizes):,} bytes")
+    for size, seconds in two["sums"]:
+        print(f"two processes, sum of {size:,} bytes: {seconds * 1e3:.3f} ms")
+    print(f"as a line: {link[0] * 1e6:.0f} us and {1 / link[1] / 1e9:.2f} GB/s")
+    said = sum(link[0] + link[1] * size for _, size in messages)
+    predicted, whole = alone[options.batch // 2] + said, alone[options.batch]
+    print(
+        f"two processes share a batch of {options.batch}: predicted {predicted * 1e3:.1f} ms a step "
+        f"({said * 1e3:.1f} ms of it said), measured {two['step'] * 1e3:.1f} ms; "
+        f"one process {whole * 1e3:.1f} ms\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
