@@ -22,6 +22,7 @@ from conftest import COMMAND, Explorer
 from infogan_tool.cli.explorer.description import PAGE_FILES
 from infogan_tool.cli.explorer.guard import BODY_TYPE
 from infogan_tool.cli.explorer.server import listen
+from infogan_tool.cli.explorer.static_site import ORT_PACKAGE
 from infogan_tool.runtime.bundle import SHIPPED_BUNDLE
 from infogan_tool.runtime.contract import GRAPH_FILES
 
@@ -138,6 +139,41 @@ def test_without_npm_one_line_says_so(tiny: Path, tmp_path: Path) -> None:
         r"error: --export takes onnxruntime-web@\S+ from npm, .*: install Node.js\n", done.stderr
     )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell script in npm's place")
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (
+            'echo another package > "$5/ort.tgz"',
+            "what npm brought as {} is not that package: its digest differs",
+        ),
+        ('echo one > "$5/a.tgz"; echo two > "$5/b.tgz"', "npm cannot get {}: it gave no reason"),
+        (
+            "printf 'npm error \\033[2Jgone\\nnpm error more\\n' >&2; exit 1",
+            r"npm cannot get {}: \x1b[2Jgone",
+        ),
+        ("exit 1", "npm cannot get {}: it gave no reason"),
+    ],
+)
+def test_npm_that_brings_something_else_is_not_believed(
+    tiny: Path, tmp_path: Path, script: str, reason: str
+) -> None:
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text(f"#!/bin/sh\n{script}\n")
+    npm.chmod(0o755)
+    done = subprocess.run(
+        [*COMMAND, tiny, "--export", tmp_path / "site"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": str(npm.parent)},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {reason.format(ORT_PACKAGE)}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["bin"]
 
 
 @pytest.mark.browser

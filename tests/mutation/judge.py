@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,9 @@ LOADED = (
 LEFT_OUT = ("cacheprovider", "logging", "unraisableexception", "threadexception")
 """Parts of pytest that take longer than these tests, as do its rewriting of asserts and most plugins."""
 
+MORE_MEMORY = 2 << 30
+"""Bytes that a test may take."""
+
 
 def main() -> None:
     """Judge all that is left."""
@@ -47,14 +52,16 @@ def main() -> None:
     torch.set_num_threads(1)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     gc.freeze()
+    began = time.monotonic()
     if not passes(tests, float(seconds)):
         raise SystemExit("the tests fail on the module as it is")
+    longest = min(float(seconds), 10 + 5 * (time.monotonic() - began))
     with use_db(session, WorkDB.Mode.open) as database:
         for item in database.pending_work_items:
             (mutation,) = item.mutations
             operator = get_operator(mutation.operator_name)(**mutation.operator_args)
             with use_mutation(Path(module), operator, mutation.occurrence):
-                outcome = TestOutcome.SURVIVED if passes(tests, float(seconds)) else TestOutcome.KILLED
+                outcome = TestOutcome.SURVIVED if passes(tests, longest) else TestOutcome.KILLED
             database.set_result(
                 item.job_id, WorkResult(worker_outcome=WorkerOutcome.NORMAL, test_outcome=outcome)
             )
@@ -65,6 +72,7 @@ def passes(tests: list[str], seconds: float) -> bool:
     child = os.fork()
     if child == 0:
         os.setsid()
+        limit_memory()
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nowhere, stream)
@@ -80,6 +88,13 @@ def passes(tests: list[str], seconds: float) -> bool:
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return False
+
+
+def limit_memory() -> None:
+    """Let a changed size not ask for all the memory of the machine."""
+    with suppress(FileNotFoundError):  # only Linux tells it there
+        used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + MORE_MEMORY, used + MORE_MEMORY))
 
 
 if __name__ == "__main__":

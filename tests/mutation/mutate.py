@@ -1,11 +1,12 @@
 """Change one thing at a time in a module, and see whether its tests notice (cosmic-ray does the changing).
 
-    python tests/mutation/mutate.py [NAME ...] [--reach 0.85]
+    python tests/mutation/mutate.py [NAME ...] [--reach 0.85] [--sample 300]
 
 Each NAME of modules.toml is changed in a copy of the sources under build/mutation, never here. A run that was
 stopped goes on where it was; a module or a test that has changed begins anew. Survivors are listed with their
 lines in build/mutation/NAME.txt. The command ends with 1 where less than ``--reach`` was noticed.
 
+With ``--sample`` only so many changes of each module are judged, drawn at random and always the same.
 Not counted: changes inside type annotations and under `if TYPE_CHECKING`, which nothing evaluates.
 """
 
@@ -16,6 +17,7 @@ import ast
 import compileall
 import hashlib
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -59,10 +61,11 @@ def main() -> int:
     known = tomllib.loads((Path(__file__).parent / "modules.toml").read_text())
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[*known, []], help=", ".join(known))
     parser.add_argument("--reach", type=float, default=0.85)
+    parser.add_argument("--sample", type=int, metavar="N")
     options = parser.parse_args()
     low = False
     for name in options.names or known:
-        score = mutate(name, known[name]["module"], known[name]["tests"])
+        score = mutate(name, known[name]["module"], known[name]["tests"], options.sample)
         (BUILD / f"{name}.txt").write_text("".join(f"{line}\n" for line in score.survivors))
         low |= score.share < options.reach
         total = score.killed + len(score.survivors)
@@ -73,11 +76,11 @@ def main() -> int:
     return int(low)
 
 
-def mutate(name: str, module: str, tests: list[str]) -> Score:
-    """Change a module in every way, in a copy of its own."""
+def mutate(name: str, module: str, tests: list[str], sample: int | None = None) -> Score:
+    """Change a module in every way, or in ``sample`` of them, in a copy of its own."""
     contents = b"".join((ROOT / file).read_bytes() for file in [module, *tests])
     digest = hashlib.sha256(contents).hexdigest()[:16]
-    copy = BUILD / f"{name}-{digest}"
+    copy = BUILD / (f"{name}-{digest}" if sample is None else f"{name}-{digest}-{sample}")
     session = copy / "session.sqlite"
     environment = os.environ | {
         "PYTHONPATH": str(copy / "typings"),
@@ -96,7 +99,7 @@ def mutate(name: str, module: str, tests: list[str]) -> Score:
         check([sys.executable, "-c", where], copy, environment)
         check([*cosmic_ray("init"), str(config), "new.sqlite"], copy, environment)
         (copy / "new.sqlite").rename(session)
-        leave_out(session, copy / module)
+        leave_out(session, copy / module, sample)
     shutil.copy(ROOT / module, copy / module)  # a run that was stopped may have left a change in it
     judge = [sys.executable, str(Path(__file__).with_name("judge.py")), str(session), module, str(SECONDS)]
     check([*judge, *tests], copy, environment)
@@ -125,11 +128,15 @@ def make_copy(copy: Path, module: str) -> None:
     compileall.compile_dir(copy, rx=re.compile(re.escape(str(copy / module))), quiet=2)
 
 
-def leave_out(session: Path, module: Path) -> None:
-    """Take out the changes that change nothing."""
+def leave_out(session: Path, module: Path, sample: int | None) -> None:
+    """Take out the changes that change nothing, and all but ``sample`` of the others."""
     unread = never_evaluated(module.read_text())
     with use_db(session, WorkDB.Mode.open) as database:
-        skipped = [item.job_id for item in database.work_items if within(item.mutations[0].start_pos, unread)]
+        items = sorted(database.work_items, key=lambda item: str(item.mutations))
+        skipped = [item.job_id for item in items if within(item.mutations[0].start_pos, unread)]
+        left = [item.job_id for item in items if item.job_id not in skipped]
+        if sample is not None:
+            skipped += random.Random(0).sample(left, max(0, len(left) - sample))
         database.set_multiple_results(skipped, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
 
 
