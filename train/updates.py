@@ -244,9 +244,10 @@ class Updates:
         state = self._rng.get_state()
         devices = [self._rng.device] if self._rng.device.type == "cuda" else []
         dropout_kept = torch.random.fork_rng(devices)
-        with dropout_kept, running_statistics_kept(self.networks), self._autocast:
-            fake = self._augment(self._draw(latent), len(latent))
-            logits = self.networks.discriminate(fake).float()
+        with dropout_kept, running_statistics_kept(self.networks):
+            fake = self._draw(latent)
+            with self._autocast:
+                logits = self.networks.discriminate(self._augment(fake, len(latent))).float()
             score = self._probability(*self._team.gathered(len(latent), logits))
         self._rng.set_state(state)
         return score
