@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infogan_tool.runtime.paper import find_inks
+from infogan_tool.runtime.paper import _between_classes, find_inks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,6 +128,17 @@ def test_paper_is_what_lies_at_the_border_however_little_it_is(size: tuple[int, 
         assert off(first(np.where(block, ink, paper)).mask, block) == 0
 
 
+@pytest.mark.parametrize("turned", range(4))
+@pytest.mark.parametrize("size", [(60, 60), (90, 200)])
+def test_ink_along_two_borders_is_not_the_paper(size: tuple[int, int], turned: int) -> None:
+    height, width = size
+    drawn = np.zeros(size, bool)
+    drawn[: height // 6] = drawn[: height // 2, : width // 6] = True
+    drawn = np.rot90(drawn, turned)
+    for paper, ink in ((60, 200), (220, 40)):
+        assert off(first(np.where(drawn, ink, paper)).mask, drawn) == 0
+
+
 def test_ink_at_the_edge_is_ink() -> None:
     page = np.full((200, 300), 210.0)
     page[:20, 100:200] = page[80:120, :25] = page[180:, 50:60] = page[10:60, 285:] = 50
@@ -164,6 +175,18 @@ def test_grain_is_no_ink_and_hides_none_that_is_well_beyond_it(
     assert np.count_nonzero(seen.mask & ~drawn) <= 0.01 * drawn.size + 2 * max(size)
     nothing = found(128 + noise)
     assert all(np.count_nonzero(ink.strong) <= 0.002 * drawn.size for ink in nothing)
+
+
+def test_specks_of_one_pixel_are_grain_in_a_large_picture_and_ink_in_a_small_one() -> None:
+    for size, count in (((300, 280), 0), ((240, 250), 25)):
+        drawn = strokes(size)
+        page = np.where(drawn, 100, 200)
+        specks = [(10 + 9 * row, 8 + 7 * column) for row in range(5) for column in range(5)]
+        for speck in specks:
+            page[speck] = 100
+        seen = first(page)
+        assert sum(bool(seen.mask[speck]) for speck in specks) == count
+        assert seen.strong[drawn].mean() > 0.9
 
 
 @pytest.mark.parametrize("size", [(90, 90), (200, 150)])
@@ -262,6 +285,22 @@ def test_the_channel_that_differs_clearly_more_tells(channel: int, weight: float
     assert tells(limit - 6)
     assert not tells(limit + 6)
     assert not tells(100)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_classes_are_told_apart_by_the_best_threshold_of_all(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = np.concatenate([rng.normal(*rng.uniform((0, 1), (255, 40)), 300) for _ in range(2)])
+    values = values.clip(0, 255).astype(np.uint8).reshape(20, 30)
+
+    def variance(threshold: int) -> float:
+        """Of the means of the classes, each weighed by its share."""
+        dark, light = values[values < threshold], values[values >= threshold]
+        return len(dark) * len(light) * (dark.mean() - light.mean()) ** 2 / values.size**2
+
+    thresholds = range(int(values.min()) + 1, int(values.max()) + 1)
+    assert _between_classes(values) == pytest.approx(max(variance(t) for t in thresholds))
+    assert _between_classes(np.full((4, 4), 7, np.uint8)) == 0
 
 
 def test_grey_in_colour_is_grey() -> None:
