@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from infogan_tool.train.checkpoint import (
 from infogan_tool.train.consolidation import ConsolidationStage
 from infogan_tool.train.distributed import ALONE, Team, mixed_seed
 from infogan_tool.train.manner import Manner
-from infogan_tool.train.monitor import MetricsLog, ProgressDisplay
+from infogan_tool.train.monitor import MetricsLog, ProgressDisplay, SpeedClock
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.normalising import normalise_together
 from infogan_tool.train.posterior.grouping import GroupingStage
@@ -263,7 +262,7 @@ class _StagePart:
         stage = self.stage
         if fresh:
             self._draw()
-        clock = _Clock(self.done, stage.batch_size)
+        clock = SpeedClock(self.done, stage.batch_size)
         while self.done < self.steps and not self.team.any_at(self.done, stop.is_set()):
             self._seed_dropout()
             with self._explained(self.done + 1):
@@ -297,7 +296,7 @@ class _StagePart:
             step = self.before + self.done
             torch.manual_seed(mixed_seed(f"dropout {self.stage.seed} {step} {self.team.rank}"))
 
-    def _report(self, clock: _Clock) -> None:
+    def _report(self, clock: SpeedClock) -> None:
         with self._explained(self.done):
             scalars = self.stage.scalars()
         record: dict[str, Any] = {
@@ -385,17 +384,3 @@ class _StagePart:
         if self.saved_at is None:
             return f"the last good checkpoint ({last}), of the stage before, stays"
         return f"the last good checkpoint ({last}, step {self.before + self.saved_at}) stays"
-
-
-class _Clock:
-    """Speed since the last reading."""
-
-    def __init__(self, step: int, batch_size: int) -> None:
-        self._batch_size = batch_size
-        self._step, self._time = step, time.perf_counter()
-
-    def read(self, step: int) -> dict[str, float]:
-        now = time.perf_counter()
-        seconds = (now - self._time) / max(step - self._step, 1)
-        self._step, self._time = step, now
-        return {"Timing/sec_per_step": seconds, "Timing/images_per_sec": self._batch_size / seconds}

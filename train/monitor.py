@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import time
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-__all__ = ["MetricsLog", "ProgressDisplay", "summary_line"]
+__all__ = ["MetricsLog", "ProgressDisplay", "SpeedClock", "summary_line"]
 
 
 class _ScalarSink(Protocol):
@@ -105,6 +106,26 @@ def summary_line(record: dict[str, Any]) -> str:
         f"D(real) {record['Scores/real']:.2f}  "
         f"D(fake) {record['Scores/fake_before_g']:.2f}->{record['Scores/fake_after_g']:.2f}"
     )
+
+
+class SpeedClock:
+    """Speed since the last reading.
+
+    Args:
+        step: Steps done so far.
+        batch_size: Pictures per step.
+    """
+
+    def __init__(self, step: int, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._step, self._time = step, time.perf_counter()
+
+    def read(self, step: int) -> dict[str, float]:
+        """Return seconds per step and pictures a second, by name, at ``step`` steps."""
+        now = time.perf_counter()
+        seconds = (now - self._time) / max(step - self._step, 1)
+        self._step, self._time = step, now
+        return {"Timing/sec_per_step": seconds, "Timing/images_per_sec": self._batch_size / seconds}
 
 
 class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
