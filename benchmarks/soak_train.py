@@ -108,7 +108,7 @@ def judged(samples: list[Sample], *, saved: bool) -> dict[str, object]:
     )
     return {
         "seconds": samples[-1].seconds,
-        "steps": samples[-1].step,
+        "steps": samples[-1].step - samples[0].step,
         "memory after warm-up, MB": round(first[0], 1),
         "memory at the end, MB": round(last[0], 1),
         "memory at most, MB": max(sample.memory_mb for sample in after),
@@ -128,7 +128,9 @@ def drawn(samples: list[Sample]) -> str:
     said = f"{files[0]} to {files[-1]}, between {min(files)} and {max(files)}"
     below = '<tspan fill="#0550ae">memory held, MB</tspan>; '
     below += f'<tspan fill="#bc4c00">open files: {said}</tspan>'
-    return frame(lines, most, f"{times[-1]:,.0f} seconds, {samples[-1].step:,} steps", below)
+    return frame(
+        lines, most, f"{times[-1]:,.0f} seconds, {samples[-1].step - samples[0].step:,} steps", below
+    )
 
 
 if __name__ == "__main__":

@@ -41,11 +41,18 @@ def main(argv: list[str] | None = None) -> int:
 def entry() -> NoReturn:
     """Be the ``infogan-tool`` command: run the process's command line, and end with its exit code."""
     code = main()
-    # Taking apart what onnxruntime and numpy have built takes a fifth of the time of a single picture. All
-    # files are closed and the streams written out; where a thread still works, Python's ending waits for it.
-    if direct.recognise(sys.argv[1:]) and threading.active_count() == 1:
+    # All files are closed and the streams written out. Taking apart what onnxruntime and numpy have built
+    # takes a fifth of the time of a single picture. And gloo's threads outlive their process group: Python's
+    # ending sometimes aborts on them. Where a thread of Python still works, that ending waits for it.
+    if (direct.recognise(sys.argv[1:]) or _was_in_team()) and threading.active_count() == 1:
         os._exit(code)
     sys.exit(code)
+
+
+def _was_in_team() -> bool:
+    """Return whether this process has been one of torchrun's."""
+    torchrun = sys.modules.get("infogan_tool.train.torchrun")
+    return torchrun is not None and bool(torchrun.joined_others())
 
 
 def _run(arguments: list[str]) -> int:

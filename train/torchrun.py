@@ -97,6 +97,15 @@ def _job(environment: Mapping[str, str]) -> str | None:
     return run if run != "none" else f"{socket.gethostname()} {os.getppid()}"
 
 
+_joined: Final[list[Place]] = []
+"""Where this process has been among others."""
+
+
+def joined_others() -> bool:
+    """Return whether this process has been one of several."""
+    return bool(_joined)
+
+
 def restarts(environment: Mapping[str, str]) -> bool:
     """Return whether torchrun starts this command again if one of its processes fails."""
     return environment.get("TORCHELASTIC_MAX_RESTARTS", "0").strip() != "0"
@@ -133,6 +142,7 @@ def joined(device: str, threads: int | None) -> Iterator[Team]:
         raise RunError(
             f"process {place.rank} of {place.size} cannot reach the others: {reason:.200}"
         ) from error
+    _joined.append(place)
     yield Team(rank=place.rank, size=place.size, device=chosen, local_rank=place.local_rank, job=place.job)
     torch.distributed.destroy_process_group()  # after an error the others may be gone, and nobody is told
 

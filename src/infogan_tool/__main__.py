@@ -1,5 +1,5 @@
 """``python -m infogan_tool`` is the ``infogan-tool`` command."""
 
-from infogan_tool.cli.main import main
+from infogan_tool.cli.main import entry
 
-raise SystemExit(main())
+entry()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -118,3 +121,20 @@ def test_place_that_makes_no_sense_is_refused(changes: dict[str, str], message: 
 def test_restarts_are_seen() -> None:
     assert [restarts(env) for env in ({}, {"TORCHELASTIC_MAX_RESTARTS": "0"})] == [False, False]
     assert restarts({"TORCHELASTIC_MAX_RESTARTS": "2"})
+
+
+def test_a_process_of_several_does_not_wait_for_gloo_to_be_taken_apart() -> None:
+    # Its threads outlive the process group, and abort Python's ending now and then: so there is none.
+    program = """
+import atexit, sys
+from infogan_tool.cli.main import entry
+from infogan_tool.train import torchrun
+atexit.register(print, "taken apart")
+torchrun._joined.extend([None] * int(sys.argv.pop(1)))
+entry()
+"""
+    for others, said in ((0, "taken apart"), (1, "")):
+        command = [sys.executable, "-c", program, str(others), "train", "--preset", "paper", "--dry-run"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        assert done.stdout.rpartition("}\n")[2].strip() == said
+        assert done.stdout.startswith("{")
