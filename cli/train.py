@@ -75,8 +75,8 @@ def train(
     profile: Annotated[
         bool, typer.Option("--profile", help="Look at some steps of each stage, and say where time goes.")
     ] = False,
-    eager: Annotated[
-        bool, typer.Option("--eager", help="On a GPU: do not capture the step as one CUDA graph.")
+    capture: Annotated[
+        bool, typer.Option("--capture", help="On a GPU: capture each step of the game as one CUDA graph.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved config as JSON; write nothing.")
@@ -110,7 +110,7 @@ def train(
         # Whoever says --epochs does not want the number of steps that a file or an earlier call gave.
         schedule=_given(**schedule) | ({"steps": None} if epochs else {}),
     )
-    manner = {"tensorboard": tensorboard, "profile": profile, "eager": eager}
+    manner = {"tensorboard": tensorboard, "profile": profile, "capture": capture}
     if resume is None:
         require_train_extra("train")
         _start(
@@ -128,7 +128,7 @@ def train(
     if flags or preset or config or out or dry_run or batch_size:
         raise UsageError(
             "--resume takes the run's own config: "
-            "only --epochs, --steps, --device, --threads, --tensorboard, --profile and --eager go with it"
+            "only --epochs, --steps, --device, --threads, --tensorboard, --profile and --capture go with it"
         )
     require_train_extra("train")
     _resume(resume, length, device=device, threads=threads, manner=manner)

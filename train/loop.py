@@ -132,7 +132,7 @@ def train(
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
     normalise_together(networks, team)
     # A captured step does not wait for other processes; nor can its parts be looked at.
-    captures = device.type == "cuda" and team.alone and not (manner.eager or manner.profile)
+    captures = device.type == "cuda" and team.alone and manner.capture and not manner.profile
     session = Session(
         config=config, networks=networks.to(device), images=images.to(device), captures=captures, team=team
     )

@@ -15,5 +15,5 @@ class Manner:
     """Whether to write the scalars for TensorBoard too."""
     profile: bool = False
     """Whether to look at some steps of each stage; see :mod:`infogan_tool.train.profiling`."""
-    eager: bool = False
-    """Whether a GPU gets each kernel anew, and not a captured step; a profile does so anyhow."""
+    capture: bool = False
+    """Whether a GPU gets D's and G's step as one CUDA graph; not with a profile, nor in a team."""
