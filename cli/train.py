@@ -16,6 +16,7 @@ from infogan_tool.runtime.errors import UsageError
 if TYPE_CHECKING:
     from infogan_tool.train.distributed import Team
     from infogan_tool.train.loop import TrainOutcome
+    from infogan_tool.train.manner import Manner
 
 __all__ = ["train"]
 
@@ -95,6 +96,8 @@ def train(
 
       infogan-tool train --resume run --epochs 60
     """
+    from infogan_tool.train.manner import Manner
+
     if epochs and steps:
         raise UsageError("--epochs and --steps say the same thing twice: give one")
     schedule = {"epochs": epochs, "steps": steps, "batch_size": batch_size}
@@ -110,7 +113,7 @@ def train(
         # Whoever says --epochs does not want the number of steps that a file or an earlier call gave.
         schedule=_given(**schedule) | ({"steps": None} if epochs else {}),
     )
-    manner = {"tensorboard": tensorboard, "profile": profile, "capture": capture}
+    manner = Manner(tensorboard=tensorboard, profile=profile, capture=capture)
     if resume is None:
         require_train_extra("train")
         _start(
@@ -142,12 +145,11 @@ def _start(
     device: str,
     threads: int | None,
     out: Path | None,
-    manner: dict[str, bool],
+    manner: "Manner",
     dry_run: bool,
 ) -> None:
     from rich.console import Console
 
-    from infogan_tool.train.manner import Manner
     from infogan_tool.train.start import plan_training, start_training
     from infogan_tool.train.torchrun import restarts
 
@@ -165,16 +167,15 @@ def _start(
                 print(json.dumps(plan.to_dict(), indent=2))
             return
         console = Console(stderr=True, quiet=not team.leads)
-        run, outcome = start_training(plan, out=out, console=console, manner=Manner(**manner))
+        run, outcome = start_training(plan, out=out, console=console, manner=manner)
         _say_what_next(team, str(run), outcome)
 
 
 def _resume(
-    path: Path, schedule: dict[str, Any], *, device: str, threads: int | None, manner: dict[str, bool]
+    path: Path, schedule: dict[str, Any], *, device: str, threads: int | None, manner: "Manner"
 ) -> None:
     from rich.console import Console
 
-    from infogan_tool.train.manner import Manner
     from infogan_tool.train.start import resume_training
 
     with _team(device, threads) as team:
@@ -184,7 +185,7 @@ def _resume(
             device=device,
             threads=threads,
             console=Console(stderr=True, quiet=not team.leads),
-            manner=Manner(**manner),
+            manner=manner,
             team=team,
         )
         _say_what_next(team, str(run), outcome)

@@ -5,10 +5,10 @@
 `data`           from ``--data`` to one block of uint8 pictures
 `networks`       generator, trunk, D head, Q head
 `losses`         the terms of the objective; `augment` is what D and Q see of a picture
-`updates`        the two updates of a step of the game, and which parameters each moves
+`updates`        the updates of a step of the game, and which parameters each moves; `descent` moves them
 `stage`          what the parts of a run have in common: `posterior`, `adversarial`, `consolidation`
 `loop`           the loop; `checkpoint`, `run`, `monitor`, `sheets` are what it writes
-`start`          from the command's options to a running loop
+`start`          from the command's options to a running loop; `profiling` looks at its steps
 `distributed`    many processes on one batch; `normalising` is their BatchNorm, `torchrun` their place
 ===============  =======================================================================
 """

@@ -26,7 +26,7 @@ class AdversarialStage(DrawingStage):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.updates = Updates(session.networks, session.config, self.rng, self.descent, self.team)
+        self.updates = Updates(session.networks, session.config, self.rng, self.descent)
         self._latent: LatentBatch | None = None
         self._take = CapturedStep(self._step, self.rng) if session.captures else self._step
 

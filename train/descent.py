@@ -39,7 +39,7 @@ class Descent:
     """
 
     def __init__(self, device: torch.device, team: Team = ALONE, *, waits: bool | None = None) -> None:
-        self._team = team
+        self.team = team
         self._waits = device.type == "cpu" if waits is None else waits
         self._failed: dict[str, Tensor] = {}
 
@@ -63,7 +63,7 @@ class Descent:
         """
         optimizer.zero_grad()
         torch.autograd.backward(loss)
-        self._team.sum_gradients(parameters)
+        self.team.sum_gradients(parameters)
         if self._waits:
             stop_if_not_finite(terms, parameters)
         else:

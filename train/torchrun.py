@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch.distributed.distributed_c10d import Store
 
-__all__ = ["Place", "joined", "read_place", "restarts"]
+__all__ = ["Place", "joined", "joined_others", "read_place", "restarts"]
 
 _HIGHEST_PORT: Final = 65535
 _MOST: Final = 1_000_000

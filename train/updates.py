@@ -38,7 +38,6 @@ from torch import Tensor, nn
 
 from infogan_tool.train.augment import draw_changes
 from infogan_tool.train.descent import adam
-from infogan_tool.train.distributed import ALONE
 from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.losses import (
     code_nll,
@@ -57,7 +56,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.latent import LatentSpec
     from infogan_tool.train.config import TrainConfig
     from infogan_tool.train.descent import Descent
-    from infogan_tool.train.distributed import Team
     from infogan_tool.train.latents import LatentBatch
     from infogan_tool.train.networks import Networks
 
@@ -86,19 +84,13 @@ class Updates:
         networks: On their device, in training mode.
         config: Learning rates, weights and augmentation.
         rng: Source of the augmentation's randomness, on the same device.
-        descent: How parameters move.
-        team: Who shares each batch.
+        descent: How parameters move, and in which team.
     """
 
     def __init__(
-        self,
-        networks: Networks,
-        config: TrainConfig,
-        rng: torch.Generator,
-        descent: Descent,
-        team: Team = ALONE,
+        self, networks: Networks, config: TrainConfig, rng: torch.Generator, descent: Descent
     ) -> None:
-        self.networks, self._team = networks, team
+        self.networks, self._team = networks, descent.team
         self._rng, self._descent = rng, descent
         self._spec, self._view, self._objective = config.latent, config.augment, config.objective
         self._kind, self._scheme = config.objective.adversarial_loss, config.objective.updates
