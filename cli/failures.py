@@ -54,7 +54,8 @@ def _judge(error: BaseException) -> tuple[int, str]:  # noqa: PLR0911 - a table
     typer = sys.modules.get("typer")  # where it was not needed, none of its errors can be here
     if isinstance(error, KeyboardInterrupt) or (typer and isinstance(error, typer.Abort)):
         return INTERRUPTED, "interrupted"
-    if isinstance(error, BrokenPipeError):
+    # Rich, which writes the help, turns a closed pipe into an exit of its own.
+    if isinstance(error.__context__ if isinstance(error, SystemExit) else error, BrokenPipeError):
         return PIPE_CLOSED, ""
     if isinstance(error, InfoganError):
         return error.exit_code, f"error: {error}"

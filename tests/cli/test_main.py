@@ -181,6 +181,16 @@ def test_a_reader_that_goes_away_ends_it_quietly(
 
 
 @POSIX
+def test_a_help_that_nobody_reads_ends_quietly() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as unread:
+        command = [sys.executable, "-m", "infogan_tool", "generate", "--help"]
+        done = subprocess.run(command, stdout=unread, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@POSIX
 def test_a_closed_standard_error_is_no_traceback(spawn: Callable[..., Any], tiny: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
