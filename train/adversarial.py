@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import torch
 
 from infogan_tool.train.captured import CapturedStep
 from infogan_tool.train.drawing import DrawingStage
@@ -10,13 +12,15 @@ from infogan_tool.train.latents import LatentBatch, sample_latents
 from infogan_tool.train.updates import Updates, metric_names
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from infogan_tool.train.config import TrainConfig
     from infogan_tool.train.stage import Session
 
 __all__ = ["AdversarialStage"]
+
+_CHUNK: Final = 1000
+"""Pictures that Q reads at a time before the game."""
 
 
 class AdversarialStage(DrawingStage):
@@ -27,7 +31,9 @@ class AdversarialStage(DrawingStage):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.updates = Updates(session.networks, session.config, self.rng, self.descent)
+        self._steps = self.count_steps(session.config, len(session.images))
         self._latent: LatentBatch | None = None
+        self._found = self._find_categories() if session.config.num_conditions else None
         self._take = CapturedStep(self._step, self.rng) if session.captures else self._step
 
     @classmethod
@@ -37,12 +43,21 @@ class AdversarialStage(DrawingStage):
 
     def step(self, index: int) -> None:
         """Draw latents, then do every update."""
+        self.updates.pace(index / self._steps)
         self.meters.add(self._take(self.batch(index)[self.rows]))
+        self.session.networks.average_generator(index)
 
     def _step(self, index: Tensor) -> Tensor:
-        real = self.session.pictures(index)
+        real, found = self.session.pictures(index), None if self._found is None else self._found[index]
         self._latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
-        return self.updates.step(real, self._latent)
+        return self.updates.step(real, self._latent, found)
+
+    @torch.no_grad()
+    def _find_categories(self) -> Tensor:
+        """Return the category that Q reads in each picture, which does not change in this stage."""
+        branch = self.session.networks.branches[0]
+        chunks = self.session.in_chunks(_CHUNK)
+        return torch.cat([branch(images).logits.argmax(dim=1) for images in chunks])
 
     def scalars(self) -> dict[str, float]:
         """Return the means, and D's score of the last latents' pictures as G draws them after its update."""

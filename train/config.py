@@ -72,7 +72,9 @@ class TrainConfig(Table):
     optimizer: OptimizerConfig
     """Adam's numbers."""
     augment: ViewConfig
-    """What happens to every picture, real or generated, before D and Q see it."""
+    """What happens to every picture, real or generated, before D sees it, and Q but for its own view."""
+    recognition_view: ViewConfig | None
+    """How a separate Q sees generated pictures in the game; None: as D does."""
     posterior: PosteriorConfig | None
     """How Q(k1|x) is found beforehand; None: in the adversarial game alone, as in the paper."""
     consolidation: ConsolidationConfig | None
@@ -86,6 +88,18 @@ class TrainConfig(Table):
     def _posterior_needs_its_own_encoder(self) -> Self:
         if self.posterior is not None and self.networks.recognition != "separate":
             raise ValueError("a posterior found beforehand needs networks.recognition = 'separate'")
+        return self
+
+    @model_validator(mode="after")
+    def _category_is_known_beforehand(self) -> Self:
+        if self.networks.conditional and self.posterior is None:
+            raise ValueError("networks.conditional needs a posterior found beforehand")
+        return self
+
+    @model_validator(mode="after")
+    def _own_view_needs_an_own_encoder(self) -> Self:
+        if self.recognition_view is not None and self.networks.recognition != "separate":
+            raise ValueError("recognition_view needs networks.recognition = 'separate'")
         return self
 
     @model_validator(mode="after")
@@ -119,6 +133,12 @@ class TrainConfig(Table):
     def finds_posterior(self) -> bool:
         """Whether Q(k1|x) is found before the adversarial game and stands still in it."""
         return self.posterior is not None and bool(self.latent.categorical)
+
+    @property
+    def num_conditions(self) -> int:
+        """Of how many categories D is told one with each picture; 0: it is told none."""
+        told = self.networks.conditional and self.finds_posterior and not self.is_variational
+        return self.latent.categorical[0] if told else 0
 
     @property
     def is_variational(self) -> bool:
@@ -210,13 +230,15 @@ def lay_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
 
 
 _SINCE_0_1: Final[Mapping[str, Any]] = {
-    "networks": {"architecture": "infogan", "dropout": 0.0},
+    "networks": {"architecture": "infogan", "dropout": 0.0, "conditional": False},
     "objective": {
         "game": "adversarial",
         "adversarial_loss": "bce",
         "updates": "head",
         "fixed_variance": None,
     },
+    "optimizer": {"decay_from": 1.0},
+    "recognition_view": None,
 }
 """Keys that version 0.1 did not have yet, with what it did."""
 

@@ -58,6 +58,9 @@ class NetworkConfig(Table):
     """Hidden channels of a shared Q's head; features of a separate Q's encoder of styles."""
     q_features: int = Field(ge=1, le=16384)
     """Features of a separate Q's encoder of the first categorical code."""
+    conditional: bool
+    """Whether D judges a picture and its category together: k1 of a generated picture, and of a real one what
+    Q, found beforehand, reads in it. Without a categorical code, or a D, it does nothing."""
     leak: float = Field(ge=0, lt=1)
     """Negative slope of LeakyReLU in D and Q."""
     output: Literal["sigmoid", "tanh"]
@@ -113,7 +116,10 @@ class OptimizerConfig(Table):
     beta2: float = Field(ge=0, lt=1)
     """Decay of the mean of squared gradients."""
     g_average_decay: float = Field(ge=0, lt=1)
-    """Share of G's averaged weights that stays at each step; the average is what draws. 0: G itself draws."""
+    """Share of G's averaged weights that stays at each step, less in the first ones; the average is what
+    draws. 0: G itself draws."""
+    decay_from: float = Field(ge=0, le=1)
+    """Share of the game after which the learning rates fall, in a straight line to 0. 1: they stay."""
 
 
 class ViewConfig(Table):

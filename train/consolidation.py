@@ -8,9 +8,10 @@ mode, and the branches of Q that learned in the game learn on, by L_I alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
+from torch.optim.swa_utils import update_bn
 
 from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.losses import code_nll, entropy_vector
@@ -18,10 +19,17 @@ from infogan_tool.train.posterior.steps import CycledAdam
 from infogan_tool.train.stage import Session, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
     from infogan_tool.train.config import TrainConfig
     from infogan_tool.train.config_tables import ConsolidationConfig
 
 __all__ = ["ConsolidationStage"]
+
+_LOOKS: Final = 200
+"""Batches from which BatchNorm's statistics of the averaged generator are taken."""
 
 
 class ConsolidationStage(Stage):
@@ -32,6 +40,9 @@ class ConsolidationStage(Stage):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         config, networks = session.config, session.networks.eval()
+        if networks.averaged is not None:
+            # Averaged weights have other statistics than the average of theirs (arXiv:1803.05407, section 3).
+            update_bn(self._latents(_LOOKS), networks.averaged)
         self._entropies = entropy_vector(config.latent, session.device)
         first = 1 if config.finds_posterior else 0
         parameters = [p for branch in networks.branches[first:] for p in branch.parameters()]
@@ -65,6 +76,12 @@ class ConsolidationStage(Stage):
         self._adam.update(index, {"Loss/Q": nll.sum()})
         bounds = self._entropies - nll.detach()
         self.meters.add(torch.cat([bounds, bounds.sum().reshape(1)]))
+
+    def _latents(self, count: int) -> Iterator[Tensor]:
+        rng = torch.Generator(self.session.device).manual_seed(self.seed)
+        for _ in range(count):
+            latent = sample_latents(self.session.config.latent, self.batch_size, rng)
+            yield latent.rows(self.rows).vector()
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return the one optimizer."""

@@ -17,13 +17,24 @@ if TYPE_CHECKING:
     from infogan_tool.train.config_tables import OptimizerConfig
     from infogan_tool.train.distributed import Team
 
-__all__ = ["Descent", "adam", "stop_if_not_finite"]
+__all__ = ["Descent", "adam", "set_rate", "stop_if_not_finite"]
 
 
 def adam(parameters: list[nn.Parameter], rate: float, config: OptimizerConfig) -> Adam:
     """Return the optimizer of an update: fused, and on a GPU such that a captured step can hold it."""
-    betas, capturable = (config.beta1, config.beta2), parameters[0].device.type == "cuda"
-    return torch.optim.Adam(parameters, rate, betas, fused=True, capturable=capturable)
+    betas, device = (config.beta1, config.beta2), parameters[0].device
+    capturable = device.type == "cuda"
+    lr = torch.tensor(rate, device=device) if capturable else rate  # a number would be part of the capture
+    return torch.optim.Adam(parameters, lr, betas, fused=True, capturable=capturable)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give an optimizer of :func:`adam` another learning rate."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 class Descent:

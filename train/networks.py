@@ -62,16 +62,24 @@ class Trunk(nn.Module):
 
 
 class DHead(nn.Module):
-    """D's own part: features ``(N, F, M, M)`` to logits ``(N,)``; their sigmoid is P(real)."""
+    """D's own part: features ``(N, F, M, M)`` to logits ``(N,)``; their sigmoid is P(real).
 
-    def __init__(self, trunk: Trunk) -> None:
+    Args:
+        trunk: What it stands on.
+        categories: Where D judges a picture and its category together: how many there are. The logit is
+            then the picture's plus that of the category for these features (Miyato and Koyama, cGANs with
+            projection discriminator, arXiv:1802.05637, equation 3).
+    """
+
+    def __init__(self, trunk: Trunk, categories: int = 0) -> None:
         super().__init__()
-        self.logit = nn.Conv2d(trunk.width, 1, trunk.size)
+        self.logit = nn.Conv2d(trunk.width, 1 + categories, trunk.size)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the logit of each picture."""
-        out: Tensor = self.logit(features).flatten()
-        return out
+    def forward(self, features: Tensor, categories: Tensor | None = None) -> Tensor:
+        """Return the logit of each picture, of ``categories`` ``(N,)`` where D is told them."""
+        logits: Tensor = self.logit(features).flatten(1)
+        picture = logits[:, 0]
+        return picture if categories is None else picture + logits[:, 1:].gather(1, categories[:, None])[:, 0]
 
 
 class Networks(nn.Module):
@@ -86,16 +94,16 @@ class Networks(nn.Module):
         if config.is_variational:
             self.noise_head = _noise_head(config, self.trunk)
         else:
-            self.d_head = DHead(self.trunk)
+            self.d_head = DHead(self.trunk, config.num_conditions)
         self.shares_trunk = config.networks.recognition == "shared"
         branches = _shared_q(config, self.trunk) if self.shares_trunk else _separate_q(config, image)
         self.q = nn.ModuleList(branches)
         self._decay = config.optimizer.g_average_decay
         self.averaged = averaged_copy(self.generator) if self._decay else None
 
-    def discriminate(self, images: Tensor) -> Tensor:
-        """Return D's logits ``(N,)`` of pictures."""
-        out: Tensor = self.d_head(self.trunk(images))
+    def discriminate(self, images: Tensor, categories: Tensor | None = None) -> Tensor:
+        """Return D's logits ``(N,)`` of pictures, of ``categories`` ``(N,)`` where D is told them."""
+        out: Tensor = self.d_head(self.trunk(images), categories)
         return out
 
     def recognise(self, images: Tensor, features: Tensor | None = None) -> QPosterior:
@@ -123,10 +131,13 @@ class Networks(nn.Module):
         """The generator that draws for people: the averaged one where there is one."""
         return self.generator if self.averaged is None else self.averaged
 
-    def average_generator(self) -> None:
-        """Take G as it is now into the averaged one, where there is one."""
+    def average_generator(self, index: int) -> None:
+        """Take G as it is after step number ``index`` into the averaged one, where there is one.
+
+        The first steps count for less and less, so that the average soon forgets G's first weights.
+        """
         if self.averaged is not None:
-            average_into(self.averaged, self.generator, self._decay)
+            average_into(self.averaged, self.generator, min(self._decay, (1 + index) / (10 + index)))
 
     @property
     def branches(self) -> list[QBranch]:

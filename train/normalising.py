@@ -76,10 +76,10 @@ class TeamNorm(nn.BatchNorm2d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
-        assert self.momentum is not None
-        self.running_mean.lerp_(mean.float(), self.momentum)
-        self.running_var.lerp_(variance.float(), self.momentum)
         self.num_batches_tracked += 1
+        share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean.float(), share)
+        self.running_var.lerp_(variance.float(), share)
 
 
 class _Normalise(torch.autograd.Function):

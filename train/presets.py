@@ -53,6 +53,7 @@ def paper() -> dict[str, Any]:
             "recognition": "shared",
             "q_width": 128,
             "q_features": 256,
+            "conditional": False,
             "leak": 0.1,
             "output": "sigmoid",
         },
@@ -65,8 +66,16 @@ def paper() -> dict[str, Any]:
             "log_variance": [-4.0, 2.0],
             "fixed_variance": None,
         },
-        "optimizer": {"d_lr": 2e-4, "g_lr": 1e-3, "beta1": 0.5, "beta2": 0.999, "g_average_decay": 0.0},
+        "optimizer": {
+            "d_lr": 2e-4,
+            "g_lr": 1e-3,
+            "beta1": 0.5,
+            "beta2": 0.999,
+            "g_average_decay": 0.0,
+            "decay_from": 1.0,
+        },
         "augment": {"affine": 0.0, "elastic": 0.0, "stroke": 0.0},
+        "recognition_view": None,
         "posterior": None,
         "consolidation": None,
         "precision": "fp32",
@@ -104,18 +113,20 @@ def mnist() -> dict[str, Any]:
     """Categories first, then the game; minutes on two cores; docs/recipe.md.
 
     Q has encoders of its own. The one of the first categorical code is trained on real pictures without
-    labels, and stands still while G learns to draw what it reads; the other learns the styles with G. Nothing
-    here knows what the pictures show, but for the views: they suit strokes on an even ground.
+    labels, and stands still while G learns to draw what it reads, and D is told it; the other learns the
+    styles with G. Nothing here knows what the pictures show, but for the views: they suit strokes on an even
+    ground.
     """
     weak = {"affine": 0.5, "elastic": 0.0, "stroke": 0.5}
     return lay_over(
         compact(),
         {
             "preset": "mnist",
-            "networks": {"recognition": "separate"},
-            "objective": {"lambda_categorical": 0.5, "lambda_continuous": 0.3},
-            "optimizer": {"d_lr": 4e-4, "g_average_decay": 0.999},
-            "augment": {"affine": 0.3},
+            "networks": {"recognition": "separate", "conditional": True},
+            "objective": {"lambda_categorical": 0.5},
+            "optimizer": {"d_lr": 1e-3, "g_lr": 2e-3, "g_average_decay": 0.999, "decay_from": 0.1},
+            "augment": {"affine": 0.0},
+            "recognition_view": {"affine": 0.3, "elastic": 0.0, "stroke": 0.0},
             "precision": "auto",
             "posterior": {
                 "batch_size": 512,
@@ -137,7 +148,7 @@ def mnist() -> dict[str, Any]:
                 },
             },
             "consolidation": {"steps": 1000, "learning_rate": 1e-3},
-            "schedule": {"batch_size": 64, "epochs": 10},
+            "schedule": {"batch_size": 64, "epochs": 12},
         },
     )
 
@@ -215,11 +226,12 @@ def cvae() -> dict[str, Any]:
         {
             "preset": "cvae",
             "latent": {"noise_prior": "normal"},
+            "networks": {"conditional": False},
             "objective": {"game": "variational"},
-            "optimizer": {"g_average_decay": 0.0},
-            "augment": {"affine": 0.0},
+            "optimizer": {"g_lr": 1e-3, "g_average_decay": 0.0, "decay_from": 1.0},
+            "recognition_view": None,
             "consolidation": None,
-            "schedule": {"batch_size": 128},
+            "schedule": {"batch_size": 128, "epochs": 10},
         },
     )
 

@@ -37,7 +37,7 @@ import torch
 from torch import Tensor, nn
 
 from infogan_tool.train.augment import draw_changes
-from infogan_tool.train.descent import adam
+from infogan_tool.train.descent import adam, set_rate
 from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.losses import (
     code_nll,
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.latent import LatentSpec
     from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config_tables import ViewConfig
     from infogan_tool.train.descent import Descent
     from infogan_tool.train.latents import LatentBatch
     from infogan_tool.train.networks import Networks
@@ -92,7 +93,9 @@ class Updates:
     ) -> None:
         self.networks, self._team = networks, descent.team
         self._rng, self._descent = rng, descent
-        self._spec, self._view, self._objective = config.latent, config.augment, config.objective
+        self._spec, self._objective = config.latent, config.objective
+        self._view, self._q_view = config.augment, config.recognition_view
+        self._conditional = config.num_conditions > 0
         self._kind, self._scheme = config.objective.adversarial_loss, config.objective.updates
         device = rng.device
         self._weights = code_weights(config.latent, config.objective, device)
@@ -114,16 +117,28 @@ class Updates:
             "d_optimizer": self.d_optimizer,
             "g_optimizer": self.g_optimizer,
         }
+        self._rates, self._decay_from = (
+            {"d_optimizer": rates.d_lr, "g_optimizer": rates.g_lr},
+            rates.decay_from,
+        )
         if self._scheme == "apart":
             self.i_optimizer = adam(self._i_parameters, rates.g_lr, rates)
-            self.optimizers["i_optimizer"] = self.i_optimizer
+            self.optimizers["i_optimizer"], self._rates["i_optimizer"] = self.i_optimizer, rates.g_lr
 
-    def step(self, real: Tensor, latent: LatentBatch) -> Tensor:
+    def pace(self, place: float) -> None:
+        """Set the learning rates for the step at ``place``: from 0, where the game begins, to 1, its end."""
+        if place >= self._decay_from:
+            left = (1 - place) / (1 - self._decay_from)
+            for name, rate in self._rates.items():
+                set_rate(self.optimizers[name], rate * left)
+
+    def step(self, real: Tensor, latent: LatentBatch, found: Tensor | None = None) -> Tensor:
         """Do every update of the scheme once.
 
         Args:
             real: ``(N, C, H, W)`` in the pictures' range; in a team, its rows of them.
             latent: N latents, in a team too.
+            found: Where D is conditional, the categories ``(N,)`` found in ``real``.
 
         Returns:
             Detached scalars ``(len(metric_names(spec)),)`` on the device, each as before its own update.
@@ -137,23 +152,24 @@ class Updates:
             with section("G"):
                 g_loss, _, fake_score_before_g = self.g_step(fake, latent)
             with section("D"):
-                d_loss, real_score, fake_score = self.d_step(real, fake, latent)
+                d_loss, real_score, fake_score = self.d_step(real, fake, latent, found)
             with section("L_I"):
                 nll = self.i_step(sample_latents(self._spec, len(latent), self._rng))
         else:
             with section("D"):
-                d_loss, real_score, fake_score = self.d_step(real, fake, latent)
+                d_loss, real_score, fake_score = self.d_step(real, fake, latent, found)
             with section("G"):
                 g_loss, nll, fake_score_before_g = self.g_step(fake, latent)
-        self.networks.average_generator()
         bounds = self._entropies - nll
         categorical, continuous = nll[: self._num_categorical].sum(), nll[self._num_categorical :].sum()
         losses = torch.stack([d_loss, g_loss, categorical, continuous])
         scores = torch.stack([bounds.sum(), real_score, fake_score, fake_score_before_g])
         return torch.cat([losses, bounds, scores])
 
-    def d_step(self, real: Tensor, fake: Tensor, latent: LatentBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Update D on real, then generated pictures ``(N, C, H, W)``, the latter of ``latent``.
+    def d_step(
+        self, real: Tensor, fake: Tensor, latent: LatentBatch, found: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Update D on real pictures ``(N, C, H, W)`` of categories ``found``, then on fakes of ``latent``.
 
         Returns:
             D's loss and its mean probabilities of real for the real and for the generated pictures.
@@ -167,10 +183,10 @@ class Updates:
         with self._autocast:
             features = networks.trunk(real)
             networks.observe(real, features)
-            real_logits = networks.d_head(features).float()
+            real_logits = networks.d_head(features, found).float()
             with running_statistics_kept(networks.trunk, networks.q):
                 features = networks.trunk(fake)
-                fake_logits = networks.d_head(features).float()
+                fake_logits = networks.d_head(features, self._categories(latent)).float()
                 posterior = networks.recognise(fake, features).float() if self._scheme == "trunk" else None
         real_logits, fake_logits = self._team.gathered(count, real_logits, fake_logits)
         adversarial = discriminator_loss(self._kind, real_logits, fake_logits)
@@ -194,13 +210,14 @@ class Updates:
         networks = self.networks
         kept = running_statistics_kept(networks.trunk, networks.q)
         with _standing_still(self._d_parameters), kept:
-            fake = self._augment(fake, len(latent))
+            seen = self._augment(fake, len(latent))
+            read = self._augment(fake, len(latent), self._q_view) if self._q_view else seen
             with self._autocast:
-                features = networks.trunk(fake)
-                fake_logits = networks.d_head(features).float()
+                features = networks.trunk(seen)
+                fake_logits = networks.d_head(features, self._categories(latent)).float()
                 if not self._objective.informs:  # Q looks on: nothing of it reaches G
-                    fake, features = fake.detach(), features.detach()
-                posterior = None if self._scheme == "apart" else networks.recognise(fake, features).float()
+                    read, features = read.detach(), features.detach()
+                posterior = None if self._scheme == "apart" else networks.recognise(read, features).float()
             (fake_logits,) = self._team.gathered(len(latent), fake_logits)
             adversarial = generator_loss(self._kind, fake_logits)
             terms = {"Loss/G/adv": adversarial}
@@ -239,7 +256,9 @@ class Updates:
         with dropout_kept, running_statistics_kept(self.networks):
             fake = self._draw(latent)
             with self._autocast:
-                logits = self.networks.discriminate(self._augment(fake, len(latent))).float()
+                logits = self.networks.discriminate(
+                    self._augment(fake, len(latent)), self._categories(latent)
+                ).float()
             score = self._probability(*self._team.gathered(len(latent), logits))
         self._rng.set_state(state)
         return score
@@ -250,8 +269,14 @@ class Updates:
             fake: Tensor = self.networks.generator(mine.vector()).float()
         return fake
 
-    def _augment(self, images: Tensor, count: int) -> Tensor:
-        changes = draw_changes(count, self._view, self._rng)
+    def _categories(self, latent: LatentBatch) -> Tensor | None:
+        """Return what D is told of fakes."""
+        if not self._conditional:
+            return None
+        return latent.rows(self._team.rows(len(latent))).categories[:, 0]
+
+    def _augment(self, images: Tensor, count: int, view: ViewConfig | None = None) -> Tensor:
+        changes = draw_changes(count, view or self._view, self._rng)
         return changes.rows(self._team.rows(count)).apply(images)
 
     def _probability(self, logits: Tensor) -> Tensor:

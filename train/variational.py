@@ -91,7 +91,7 @@ class VariationalStage(DrawingStage):
         terms = {name: nats.mean() for name, nats in zip(each, whole, strict=True)}
         losses = torch.stack(list(terms.values()))
         self.descent.update(self._optimizer, losses.sum(), terms, self._parameters)
-        networks.average_generator()
+        networks.average_generator(index)
         self.meters.add(losses.detach())
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:

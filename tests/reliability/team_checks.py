@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rich.console import Console
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from infogan_tool.runtime.errors import DataError, ToldElsewhereError
 from infogan_tool.train.config import lay_over, validate_config
@@ -50,6 +51,10 @@ def normalising(team: Team) -> dict[str, float]:
             pairs[f"gradient of {name}"] = _gradient(mine), _gradient(other)
         pairs["gradient of pictures"] = _gradient(both[1]), _gradient(both[0])[rows]
         pairs["out"] = both[3], both[2][rows]
+        for network, pictures in ((alone, images), (shared, images[rows])):
+            update_bn([pictures, pictures.square()], network)
+        ours, theirs = shared.state_dict(), alone.state_dict()
+        pairs |= {f"taken anew: {name}": (ours[name], theirs[name]) for name in theirs if "running" in name}
         alone.eval(), shared.eval()
         pairs["evaluation"] = shared(images), alone(images)
         for name, pair in pairs.items():

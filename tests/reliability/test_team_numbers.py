@@ -139,7 +139,7 @@ def test_batch_norm_is_that_of_the_whole_batch(ranks: Ranks, size: int) -> None:
     for end in ranks(size, check="normalising"):
         assert end.code == 0, end.err
         found = json.loads(end.out)
-        assert len(found) == 38
+        assert len(found) == 46
         assert not [f"{name} {v}" for name, v in found.items() if v > (1e-5 if "float32" in name else 0.01)]
 
 

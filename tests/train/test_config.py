@@ -75,6 +75,15 @@ def test_flags_win_over_file_over_preset(tmp_path: Path) -> None:
             {"preset": "mnist", "networks": {"recognition": "shared"}},
             r"needs networks\.recognition = 'separate'",
         ),
+        (
+            {
+                "posterior": None,
+                "networks": {"recognition": "shared", "conditional": False},
+                "recognition_view": {"affine": 0.3, "elastic": 0, "stroke": 0},
+            },
+            r"recognition_view needs networks\.recognition = 'separate'",
+        ),
+        ({"posterior": None, "networks": {"conditional": True}}, r"conditional needs a posterior"),
         ({"preset": "mnist", "latent": {"categorical": [10], "continuous": 0}}, "nothing to learn where k1"),
     ],
 )

@@ -10,6 +10,7 @@ from torch import nn
 
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.networks import build_networks
+from infogan_tool.train.presets import mnist as mnist_preset
 from infogan_tool.train.presets import resolve_config
 
 if TYPE_CHECKING:
@@ -104,3 +105,35 @@ def test_absent_parts_of_the_latent(small: Callable[..., TrainConfig], latent: d
     posterior = networks.recognise(networks.generator(torch.zeros(2, config.latent.dim)))
     assert posterior.logits.shape == (2, config.latent.num_logits)
     assert posterior.mean.shape == (2, config.latent.continuous)
+
+
+def test_a_conditional_d_adds_the_category_to_the_picture(small: Callable[..., TrainConfig]) -> None:
+    networks_of = {"recognition": "separate", "conditional": True}
+    config = small({"networks": networks_of, "posterior": mnist_preset()["posterior"]})
+    networks = build_networks(config, size=16, channels=1)
+    images, kinds = torch.rand(5, 1, 16, 16), torch.tensor([0, 3, 9, 3, 1])
+    networks.eval()
+    features = networks.trunk(images)
+    maps = networks.d_head.logit(features).flatten(1)
+    assert maps.shape == (5, 1 + config.latent.categorical[0])
+    expected = torch.stack([row[0] + row[1 + int(kind)] for row, kind in zip(maps, kinds, strict=True)])
+    assert torch.allclose(networks.discriminate(images, kinds), expected)
+    assert not torch.allclose(networks.discriminate(images, kinds.flip(0)), expected)
+
+
+def test_average_of_g_forgets_its_first_weights(small: Callable[..., TrainConfig]) -> None:
+    networks = build_networks(small({"optimizer": {"g_average_decay": 0.999}}), size=28, channels=1)
+    assert networks.averaged is not None
+    mine, theirs = (net.layers[0].weight for net in (networks.averaged, networks.generator))
+    first = mine.clone()
+    with torch.no_grad():
+        theirs.fill_(1.0)
+    left = 1.0
+    for index in range(30):
+        networks.average_generator(index)
+        left *= (1 + index) / (10 + index)
+    assert torch.allclose(mine, 1 + left * (first - 1))
+    assert left < 1e-6
+    mine.fill_(0.0)
+    networks.average_generator(10**6)
+    assert mine.flatten()[0].item() == pytest.approx(0.001, rel=1e-4)

@@ -17,6 +17,7 @@ from infogan_tool.runtime.errors import RunError
 from infogan_tool.train import loop
 from infogan_tool.train.checkpoint import read_checkpoint
 from infogan_tool.train.config import TrainConfig, lay_over, validate_config
+from infogan_tool.train.consolidation import ConsolidationStage
 from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.losses import code_nll
 from infogan_tool.train.meters import Meters
@@ -244,6 +245,25 @@ def test_found_posterior_stands_still_in_the_game(tmp_path: Path) -> None:
     parts = {".".join(name.split(".")[:2]) for name in moved}
     assert "q.0" not in parts
     assert {"q.1", "generator.layers", "averaged.layers", "trunk.layers", "d_head.logit"} <= parts
+
+
+def test_the_average_of_g_draws_by_its_own_statistics() -> None:
+    images, _ = shapes(300)
+    config = small_preset()
+    networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
+    averaged = networks.averaged
+    assert averaged is not None
+    norm = next(layer for layer in averaged.layers if isinstance(layer, torch.nn.BatchNorm2d))
+    assert norm.running_mean is not None
+    norm.running_mean.fill_(7.0)
+    weights = {name: p.clone() for name, p in averaged.named_parameters()}
+    ConsolidationStage(Session(config=config, networks=networks, images=images))
+    latents = sample_latents(config.latent, 20_000, torch.Generator().manual_seed(99)).vector()
+    with torch.no_grad():
+        first = averaged.layers[0](latents[:, :, None, None]).flatten(1)
+    assert torch.allclose(norm.running_mean, first.mean(dim=0), atol=0.05 * float(first.std()))
+    assert not averaged.training
+    assert all(torch.equal(p, weights[name]) for name, p in averaged.named_parameters())
 
 
 @pytest.mark.parametrize("cut", [7, 36, 37, 38, 39, 40, 60, 87, 89, 95])

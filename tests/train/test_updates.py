@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from infogan_tool.runtime.errors import NonFiniteError
 from infogan_tool.train.descent import Descent
 from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.networks import build_networks
+from infogan_tool.train.presets import mnist as mnist_preset
 from infogan_tool.train.updates import Updates, metric_names
 
 if TYPE_CHECKING:
@@ -203,6 +205,70 @@ def test_bad_gradient_alone_stops_too(small: Callable[..., TrainConfig], real: T
     with pytest.raises(NonFiniteError, match="gradient of Loss/D/adv"):
         updates.step(real, sample_latents(small().latent, 32, rng))
     assert not moved_parts(updates, before)
+
+
+def test_rates_fall_in_a_straight_line_from_where_the_config_says(small: Callable[..., TrainConfig]) -> None:
+    rates = {"d_lr": 4e-4, "g_lr": 1e-3, "decay_from": 0.5}
+    updates, _ = make(small({"optimizer": rates, "objective": {"updates": "apart"}}))
+
+    def paced(place: float) -> dict[str, float]:
+        updates.pace(place)
+        return {name: float(o.param_groups[0]["lr"]) for name, o in updates.optimizers.items()}
+
+    whole = {"d_optimizer": 4e-4, "g_optimizer": 1e-3, "i_optimizer": 1e-3}
+    assert paced(0.0) == paced(0.49) == paced(0.5) == pytest.approx(whole)
+    assert paced(0.75) == pytest.approx({name: rate / 2 for name, rate in whole.items()})
+    assert paced(0.99) == pytest.approx({name: rate / 50 for name, rate in whole.items()})
+
+
+def test_rates_stay_where_the_config_does_not_say(small: Callable[..., TrainConfig]) -> None:
+    updates, _ = make(small())
+    updates.pace(0.999)
+    assert updates.g_optimizer.param_groups[0]["lr"] == small().optimizer.g_lr
+
+
+def test_q_may_have_a_view_of_its_own(small: Callable[..., TrainConfig]) -> None:
+    apart = {"networks": {"recognition": "separate"}}
+    shifted = {"affine": 1.0, "elastic": 0.0, "stroke": 0.0}
+
+    def losses(changes: dict[str, object]) -> tuple[Tensor, Tensor]:
+        updates, rng = make(small({**apart, **changes}))
+        latent = sample_latents(small().latent, 32, rng)
+        adversarial, nll, _ = updates.g_step(updates.networks.generator(latent.vector()), latent)
+        return adversarial, nll
+
+    plain, own, both = losses({}), losses({"recognition_view": shifted}), losses({"augment": shifted})
+    assert torch.equal(own[0], plain[0]), "D sees the pictures as they are"
+    assert not torch.equal(own[1], plain[1]), "Q does not"
+    assert not torch.equal(both[0], plain[0])
+    assert torch.equal(own[1], both[1]), "the same changes are drawn for the same view"
+
+
+def test_a_conditional_d_is_told_both_categories(small: Callable[..., TrainConfig], real: Tensor) -> None:
+    told = {"networks": {"recognition": "separate", "conditional": True}}
+    config = small({**told, "posterior": mnist_preset()["posterior"]})
+    moved = {}
+    for found in (0, 3):
+        updates, rng = make(config)
+        latent = sample_latents(config.latent, 32, rng)
+        before = updates.networks.d_head.logit.weight.detach().clone()
+        updates.d_step(real, updates.networks.generator(latent.vector()), latent, torch.full((32,), found))
+        after = updates.networks.d_head.logit.weight.detach()
+        moved[found] = {i for i in range(11) if not torch.equal(after[i], before[i])}
+        drawn = {1 + int(category) for category in latent.categories[:, 0]}
+        assert moved[found] == {0, 1 + found} | drawn, "those of pictures that D saw, and what all share"
+    updates, rng = make(config)
+    latent = sample_latents(config.latent, 32, rng)
+    fake = updates.networks.generator(latent.vector())
+    losses = []
+    for shift in (0, 1):
+        other = replace(latent, categories=(latent.categories + shift) % 10)
+        with torch.no_grad():
+            losses.append(updates.networks.discriminate(fake, other.categories[:, 0]))
+    assert not torch.equal(*losses)
+    assert updates.fake_score(latent).item() == pytest.approx(
+        torch.sigmoid(losses[0]).mean().item(), abs=1e-5
+    )
 
 
 def test_fake_score_leaves_everything_as_it_is(small: Callable[..., TrainConfig]) -> None:
