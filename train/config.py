@@ -236,6 +236,7 @@ _SINCE_0_1: Final[Mapping[str, Any]] = {
         "adversarial_loss": "bce",
         "updates": "head",
         "fixed_variance": None,
+        "lambda_categorical_end": None,
     },
     "optimizer": {"decay_from": 1.0},
     "recognition_view": None,

@@ -79,6 +79,8 @@ class ObjectiveConfig(Table):
     and head in a third update ``apart`` from the other two."""
     lambda_categorical: float = Field(ge=0)
     """Weight of the categorical codes' part of L_I. Both 0: a plain GAN, and Q only looks on."""
+    lambda_categorical_end: float | None = Field(ge=0)
+    """Where lambda_categorical goes in a straight line over the game; None: it stays."""
     lambda_continuous: float = Field(ge=0)
     """Weight of the continuous codes' part of L_I."""
     log_variance: tuple[float, float]

@@ -62,6 +62,7 @@ def paper() -> dict[str, Any]:
             "adversarial_loss": "bce",
             "updates": "head",
             "lambda_categorical": 1.0,
+            "lambda_categorical_end": None,
             "lambda_continuous": 0.1,
             "log_variance": [-4.0, 2.0],
             "fixed_variance": None,

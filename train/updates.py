@@ -99,6 +99,7 @@ class Updates:
         self._kind, self._scheme = config.objective.adversarial_loss, config.objective.updates
         device = rng.device
         self._weights = code_weights(config.latent, config.objective, device)
+        self._first_weights, self._last_weights = self._weights.clone(), _last_weights(config, device)
         self._entropies = entropy_vector(config.latent, device)
         self._num_categorical = len(config.latent.categorical)
         if config.finds_posterior:
@@ -126,8 +127,9 @@ class Updates:
             self.optimizers["i_optimizer"], self._rates["i_optimizer"] = self.i_optimizer, rates.g_lr
 
     def pace(self, place: float) -> None:
-        """Set the learning rates for the step at ``place``: from 0, where the game begins, to 1, its end."""
-        if place >= self._decay_from:
+        """Set learning rates and lambdas for the step at ``place``: from 0, where the game begins, to 1."""
+        torch.lerp(self._first_weights, self._last_weights, place, out=self._weights)
+        if place > self._decay_from:
             left = (1 - place) / (1 - self._decay_from)
             for name, rate in self._rates.items():
                 set_rate(self.optimizers[name], rate * left)
@@ -311,6 +313,12 @@ def _standing_still(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
     finally:
         for parameter in held:
             parameter.requires_grad_(True)
+
+
+def _last_weights(config: TrainConfig, device: torch.device) -> Tensor:
+    end = config.objective.lambda_categorical_end
+    changed = {} if end is None else {"lambda_categorical": end}
+    return code_weights(config.latent, config.objective.model_copy(update=changed), device)
 
 
 def _learning(module: nn.Module) -> list[nn.Parameter]:

@@ -227,6 +227,14 @@ def test_rates_stay_where_the_config_does_not_say(small: Callable[..., TrainConf
     assert updates.g_optimizer.param_groups[0]["lr"] == small().optimizer.g_lr
 
 
+def test_lambda_goes_where_the_config_says(small: Callable[..., TrainConfig]) -> None:
+    weights = {"lambda_categorical": 0.5, "lambda_categorical_end": 4.5, "lambda_continuous": 0.1}
+    updates, _ = make(small({"objective": weights}))
+    for place, expected in ((0.0, 0.5), (0.25, 1.5), (1.0, 4.5)):
+        updates.pace(place)
+        assert updates._weights.tolist() == pytest.approx([expected, 0.1, 0.1])
+
+
 def test_q_may_have_a_view_of_its_own(small: Callable[..., TrainConfig]) -> None:
     apart = {"networks": {"recognition": "separate"}}
     shifted = {"affine": 1.0, "elastic": 0.0, "stroke": 0.0}
