@@ -124,8 +124,12 @@ def mnist() -> dict[str, Any]:
         {
             "preset": "mnist",
             "networks": {"recognition": "separate", "conditional": True},
-            "objective": {"lambda_categorical": 0.5},
-            "optimizer": {"d_lr": 1e-3, "g_lr": 2e-3, "g_average_decay": 0.999, "decay_from": 0.1},
+            "objective": {
+                "lambda_categorical": 0.5,
+                "lambda_categorical_end": 6.0,
+                "lambda_continuous": 0.3,
+            },
+            "optimizer": {"d_lr": 1.6e-3, "g_lr": 2.4e-3, "g_average_decay": 0.998, "decay_from": 0.1},
             "augment": {"affine": 0.0},
             "recognition_view": {"affine": 0.3, "elastic": 0.0, "stroke": 0.0},
             "precision": "auto",
@@ -149,7 +153,7 @@ def mnist() -> dict[str, Any]:
                 },
             },
             "consolidation": {"steps": 1000, "learning_rate": 1e-3},
-            "schedule": {"batch_size": 64, "epochs": 12},
+            "schedule": {"batch_size": 128, "epochs": 12},
         },
     )
 
@@ -228,11 +232,11 @@ def cvae() -> dict[str, Any]:
             "preset": "cvae",
             "latent": {"noise_prior": "normal"},
             "networks": {"conditional": False},
-            "objective": {"game": "variational"},
+            "objective": {"game": "variational", "lambda_categorical_end": None},
             "optimizer": {"g_lr": 1e-3, "g_average_decay": 0.0, "decay_from": 1.0},
             "recognition_view": None,
             "consolidation": None,
-            "schedule": {"batch_size": 128, "epochs": 10},
+            "schedule": {"epochs": 10},
         },
     )
 

@@ -1,0 +1,131 @@
+"""The game alone, on categories that a finished run has found, measured without labels.
+
+    python benchmarks/game.py RUN OTHER [--config change.toml] [--seed 100] [--every 2]
+
+RUN and OTHER are finished runs of preset `mnist`, of two seeds. The game begins anew with the encoder that
+RUN found, with any keys of the config changed, and consolidation follows. Every few epochs 10,000 pictures
+are drawn, and prints a line: processor seconds so far, Frechet distances of generated to real training
+pictures in the features of RUN's found encoder and of OTHER's, which the game has nothing to do with, and
+the share of pictures in which RUN's encoder reads the category that they were drawn for. No label is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from infogan_tool.export.evaluation.distances import frechet_distance
+from infogan_tool.runtime.device import default_threads
+from infogan_tool.train.adversarial import AdversarialStage
+from infogan_tool.train.checkpoint import load_networks, read_checkpoint
+from infogan_tool.train.config import lay_over, read_config_file, validate_config
+from infogan_tool.train.consolidation import ConsolidationStage
+from infogan_tool.train.data import load_images
+from infogan_tool.train.latents import sample_latents
+from infogan_tool.train.networks import build_networks
+from infogan_tool.train.run import RunFolder
+from infogan_tool.train.stage import Session, use_precision
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.recognition import QBranch
+
+SAMPLES = 10_000
+CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Two found encoders, and what they see of the same real pictures."""
+
+    encoders: tuple[QBranch, QBranch]
+    real: tuple[Tensor, Tensor]
+
+    def line(self, session: Session) -> str:
+        """Return what the drawing generator is worth."""
+        latent = sample_latents(session.config.latent, SAMPLES, torch.Generator().manual_seed(5))
+        drawing = session.networks.drawing.eval()
+        with torch.no_grad():
+            images = torch.cat([drawing(part).float() for part in latent.vector().split(CHUNK)])
+            own, other = (features(encoder, images) for encoder in self.encoders)
+            logits = self.encoders[0].logits
+            assert logits is not None
+            read = logits(own[:, :, None, None]).flatten(1).argmax(dim=1)
+        distances = [
+            frechet_distance(a.numpy(), b.numpy()) for a, b in zip(self.real, (own, other), strict=True)
+        ]
+        recovered = (read == latent.categories[:, 0]).float().mean().item()
+        return f"distance {distances[0]:.2f}, other's {distances[1]:.2f}, recovered {recovered:.4f}"
+
+
+@torch.no_grad()
+def features(encoder: QBranch, images: Tensor) -> Tensor:
+    """Return an encoder's features ``(N, F)`` of pictures."""
+    return torch.cat([encoder.layers(part).flatten(1) for part in images.split(CHUNK)])
+
+
+def found_encoder(run: Path, images: Tensor) -> QBranch:
+    """Return the encoder of the categories that a run on ``images`` has found."""
+    folder = RunFolder.open(run)
+    networks = build_networks(folder.read_config(), size=images.shape[2], channels=images.shape[1])
+    load_networks(networks, read_checkpoint(folder.last_checkpoint))
+    return networks.branches[0].eval().requires_grad_(False)
+
+
+def changed(config: TrainConfig, file: Path | None, seed: int) -> TrainConfig:
+    """Return a run's config with a file's keys and another seed."""
+    values = lay_over(config.to_dict(), read_config_file(file) if file else {})
+    return validate_config({**values, "seed": seed})
+
+
+def main() -> None:
+    """Play, and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path)
+    parser.add_argument("other", type=Path)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--seed", type=int, default=100)
+    parser.add_argument("--every", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=default_threads())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+
+    config = changed(RunFolder.open(options.run).read_config(), options.config, options.seed)
+    images = load_images(config.data.source).images
+    use_precision(config.precision)
+    networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
+    encoders = found_encoder(options.run, images), found_encoder(options.other, images)
+    networks.branches[0].load_state_dict(encoders[0].state_dict())
+    session = Session(config=config, networks=networks, images=images)
+    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(7))[: 2 * SAMPLES]
+    halves = [session.pictures(half) for half in chosen.split(SAMPLES)]
+    real, others = ([features(encoder, half) for encoder in encoders] for half in halves)
+    measure = Measure(encoders, (real[0], real[1]))
+    floor = [frechet_distance(a.numpy(), b.numpy()) for a, b in zip(real, others, strict=True)]
+    print(f"real pictures among themselves: distance {floor[0]:.2f}, other's {floor[1]:.2f}")
+
+    start = time.process_time()
+    for make in (AdversarialStage, ConsolidationStage):
+        stage = make(session)
+        steps = stage.count_steps(config, len(images))
+        interval = options.every * stage.steps_per_epoch if make is AdversarialStage else steps
+        for index in range(steps):
+            stage.step(index)
+            if (index + 1) % interval == 0 or index + 1 == steps:
+                seconds = time.process_time() - start
+                print(
+                    f"{stage.name} {index + 1}/{steps}, {seconds:.0f} s: {measure.line(session)}", flush=True
+                )
+
+
+if __name__ == "__main__":
+    main()
