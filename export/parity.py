@@ -6,6 +6,7 @@ before the verdict.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,7 @@ from infogan_tool.train.latents import LatentBatch, sample_latents
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from infogan_tool.train.networks import Networks
@@ -34,8 +36,13 @@ TOLERANCE: Final = 1e-5
 
 Style means go far beyond the codes' range on noise, where float32 itself is no finer."""
 TOLERANCES: Final = {"distance": 1e-4}
-"""Of outputs that are allowed more. The distance is a sum of squares that directions of little variance have
-been scaled up for, and decides by being above or below one half."""
+"""Of outputs that are always allowed more. The distance is a sum of squares that directions of little
+variance have been scaled up for, and decides by being above or below one half."""
+_ROUNDED: Final = 2.0
+_MOST: Final = 1e-4
+"""Where torch itself is farther from exact than half of :data:`TOLERANCE`, because a network takes small
+differences of large sums, a graph that adds up in another order may be off by twice as much as torch is, up
+to a limit."""
 _SEED: Final = 20_160_612
 
 
@@ -51,23 +58,20 @@ class Difference:
     """Batch size."""
     max_abs: float
     """Greatest difference to torch, as :data:`TOLERANCE` counts it; infinite where names or shapes do."""
+    allowed: float
+    """How much of it is no fault."""
     note: str = ""
     """What differs, if not a value."""
 
     @property
     def figures(self) -> str:
         """The difference, and what is allowed."""
-        return f"{self.max_abs:.3g} (allowed: {tolerance_of(self.tensor):g})"
+        return f"{self.max_abs:.3g} (allowed: {self.allowed:.3g})"
 
     @property
     def passed(self) -> bool:
-        """Whether it is within :func:`tolerance_of` the tensor."""
-        return self.max_abs <= tolerance_of(self.tensor)
-
-
-def tolerance_of(tensor: str) -> float:
-    """Return the difference that is allowed in the output of that name."""
-    return TOLERANCES.get(tensor, TOLERANCE)
+        """Whether it is no more than that."""
+        return self.max_abs <= self.allowed
 
 
 def check_parity(
@@ -113,7 +117,7 @@ def _compare(
     session = GraphSession(content, device="cpu")
     if list(session.outputs) != list(graph.output_shapes):
         note = f"outputs are {', '.join(session.outputs)}, not {', '.join(graph.output_shapes)}"
-        return [Difference(graph=name, tensor="*", batch=0, max_abs=np.inf, note=note)]
+        return [Difference(graph=name, tensor="*", batch=0, max_abs=np.inf, allowed=0.0, note=note)]
     differences = []
     for batch in BATCHES:
         inputs = random_inputs(graph, batch, _SEED + batch)
@@ -123,14 +127,38 @@ def _compare(
         feeds = {key: tensor.numpy() for key, tensor in zip(graph.input_shapes, inputs, strict=True)}
         for tensor, got in session.run(feeds).items():
             want = expected[tensor].numpy()
+            allowed = TOLERANCES.get(tensor, TOLERANCE)
             if got.shape != want.shape:
                 value, note = np.inf, f"shape {got.shape}, not {want.shape}"
             else:
-                value = float((np.abs(got.astype(np.float64) - want) / np.abs(want).clip(1)).max())
+                value = _greatest(got, want)
                 note = "" if np.isfinite(value) else "not finite"
                 value = value if np.isfinite(value) else np.inf
-            differences.append(Difference(graph=name, tensor=tensor, batch=batch, max_abs=value, note=note))
+                if allowed < value <= _MOST:
+                    allowed = max(
+                        allowed, min(_MOST, _ROUNDED * _rounding(networks, graph, inputs, tensor, want))
+                    )
+            differences.append(
+                Difference(graph=name, tensor=tensor, batch=batch, max_abs=value, allowed=allowed, note=note)
+            )
     return differences
+
+
+def _greatest(got: NDArray[np.floating], want: NDArray[np.floating]) -> float:
+    return float((np.abs(got.astype(np.float64) - want) / np.abs(want).clip(1)).max())
+
+
+def _rounding(
+    networks: Networks,
+    graph: GeneratorGraph | EncoderGraph,
+    inputs: tuple[Tensor, ...],
+    tensor: str,
+    want: NDArray[np.floating],
+) -> float:
+    """Return how far torch's own output ``want`` is from the one that it computes in double precision."""
+    exact = copy.deepcopy(networks).double()
+    doubled = tuple(part.double() if part.is_floating_point() else part for part in inputs)
+    return _greatest(want, _network_outputs(exact, graph, doubled)[tensor].numpy())
 
 
 @torch.inference_mode()
@@ -152,16 +180,24 @@ def reference_outputs(
     networks: Networks, graph: GeneratorGraph | EncoderGraph, inputs: tuple[Tensor, ...]
 ) -> dict[str, Tensor]:
     """Return what the networks as trained compute for a graph's inputs, by output name."""
+    outputs = _network_outputs(networks, graph, inputs)
+    if isinstance(graph, EncoderGraph) and graph.head:
+        outputs["distance"] = graph.head(*Taps(networks).read(inputs[0]))
+    return outputs
+
+
+@torch.inference_mode()
+def _network_outputs(
+    networks: Networks, graph: GeneratorGraph | EncoderGraph, inputs: tuple[Tensor, ...]
+) -> dict[str, Tensor]:
     given = dict(zip(graph.input_shapes, inputs, strict=True))
     if isinstance(graph, EncoderGraph):
         posterior = networks.recognise(given["images"])
         codes = [torch.softmax(posterior.logits[:, part], dim=1) for part in networks.latent.logit_slices]
-        distance = {"distance": graph.head(*Taps(networks).read(given["images"]))} if graph.head else {}
         return {
             "probabilities": torch.cat(codes, dim=1) if codes else posterior.logits,
             "style_mean": posterior.mean,
             "style_std": torch.exp(0.5 * posterior.log_var),
-            **distance,
         }
     count = inputs[0].shape[0]
     latent = LatentBatch(
