@@ -4,7 +4,7 @@
 
 RUN and OTHER are finished runs of preset `mnist`, of two seeds. The game begins anew with the encoder that
 RUN found, with any keys of the config changed, and consolidation follows. Every few epochs 10,000 pictures
-are drawn, and prints a line: processor seconds so far, Frechet distances of generated to real training
+are drawn and a line is printed: processor seconds so far, Frechet distances of generated to real training
 pictures in the features of RUN's found encoder and of OTHER's, which the game has nothing to do with, and
 the share of pictures in which RUN's encoder reads the category that they were drawn for. No label is read.
 """

@@ -98,8 +98,9 @@ class Updates:
         self._conditional = config.num_conditions > 0
         self._kind, self._scheme = config.objective.adversarial_loss, config.objective.updates
         device = rng.device
-        self._weights = code_weights(config.latent, config.objective, device)
-        self._first_weights, self._last_weights = self._weights.clone(), _last_weights(config, device)
+        self._first_weights = code_weights(config.latent, config.objective, device)
+        self._last_weights = _last_weights(config, device)
+        self._weights = self._first_weights.clone()
         self._entropies = entropy_vector(config.latent, device)
         self._num_categorical = len(config.latent.categorical)
         if config.finds_posterior:
@@ -118,10 +119,8 @@ class Updates:
             "d_optimizer": self.d_optimizer,
             "g_optimizer": self.g_optimizer,
         }
-        self._rates, self._decay_from = (
-            {"d_optimizer": rates.d_lr, "g_optimizer": rates.g_lr},
-            rates.decay_from,
-        )
+        self._rates = {"d_optimizer": rates.d_lr, "g_optimizer": rates.g_lr}
+        self._decay_from = rates.decay_from
         if self._scheme == "apart":
             self.i_optimizer = adam(self._i_parameters, rates.g_lr, rates)
             self.optimizers["i_optimizer"], self._rates["i_optimizer"] = self.i_optimizer, rates.g_lr
