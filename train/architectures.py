@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 from torch import nn
 
 from infogan_tool.runtime.errors import UsageError
+from infogan_tool.train.products import MapToVector, VectorToMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,7 +76,7 @@ def trunk_body(nets: NetworkConfig, image: ImageSpec) -> Body:
     if nets.architecture == "infogan":
         return Body([*body.layers, *_down(body.width, full, nets.leak, kernel=body.size)], full, 1)
     if nets.architecture == "mlp":
-        whole = [nn.Conv2d(body.width, full, body.size), nn.LeakyReLU(nets.leak)]
+        whole = [MapToVector(body.width, full, body.size), nn.LeakyReLU(nets.leak)]
         return Body([*whole, *_down(full, full, nets.leak, kernel=1)], full, 1)
     return body
 
@@ -118,7 +119,7 @@ def _upsampling(nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> list[
     if image.size % _UPSAMPLED:
         raise _wrong_size(image.size, range(8, 513, _UPSAMPLED))
     wide, narrow, leak = 8 * nets.base_width, 4 * nets.base_width, nets.leak
-    first = nn.ConvTranspose2d(latent_dim, wide, image.size // _UPSAMPLED, bias=False)
+    first = VectorToMap(latent_dim, wide, image.size // _UPSAMPLED, bias=False)
     return [
         *(first, nn.BatchNorm2d(wide), nn.Upsample(scale_factor=2)),
         *(*_down(wide, wide, leak, kernel=3, padding=1), nn.Upsample(scale_factor=2)),
@@ -130,7 +131,7 @@ def _upsampling(nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> list[
 def _fully_connected(nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> list[nn.Module]:
     full = nets.full_width
     layers = [*_up(latent_dim, full, kernel=1), *_up(full, full, kernel=1)]
-    return [*layers, nn.ConvTranspose2d(full, image.channels, image.size)]
+    return [*layers, VectorToMap(full, image.channels, image.size)]
 
 
 _GENERATORS: Final[Mapping[str, Callable[[NetworkConfig, int, ImageSpec], list[nn.Module]]]] = {
@@ -202,11 +203,13 @@ def _down(
     padding: int = 0,
     norm: bool = True,
 ) -> list[nn.Module]:
+    kind = MapToVector if stride == 1 and padding == 0 else nn.Conv2d
     # BatchNorm's shift makes the convolution's bias redundant.
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=not norm)
+    conv = kind(inputs, outputs, kernel, stride, padding, bias=not norm)
     return [conv, *([nn.BatchNorm2d(outputs)] if norm else []), nn.LeakyReLU(leak)]
 
 
 def _up(inputs: int, outputs: int, *, kernel: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:
-    conv = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=False)
+    kind = VectorToMap if stride == 1 and padding == 0 else nn.ConvTranspose2d
+    conv = kind(inputs, outputs, kernel, stride, padding, bias=False)
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]

@@ -18,6 +18,7 @@ from infogan_tool.train.architectures import (
     trunk_body,
 )
 from infogan_tool.train.averaging import average_into, averaged_copy
+from infogan_tool.train.products import MapToVector
 from infogan_tool.train.recognition import QBranch, QPosterior
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class DHead(nn.Module):
 
     def __init__(self, trunk: Trunk, categories: int = 0) -> None:
         super().__init__()
-        self.logit = nn.Conv2d(trunk.width, 1 + categories, trunk.size)
+        self.logit = MapToVector(trunk.width, 1 + categories, trunk.size)
 
     def forward(self, features: Tensor, categories: Tensor | None = None) -> Tensor:
         """Return the logit of each picture, of ``categories`` ``(N,)`` where D is told them."""

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from infogan_tool.train.products import MapToVector
+
 if TYPE_CHECKING:
     from infogan_tool.train.distributed import Team
 
@@ -75,10 +77,10 @@ class QBranch(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = nn.Sequential(*layers)
-        self.logits = nn.Conv2d(width, num_logits, 1) if num_logits else None
-        self.mean = nn.Conv2d(width, continuous, 1) if continuous else None
+        self.logits = MapToVector(width, num_logits, 1) if num_logits else None
+        self.mean = MapToVector(width, continuous, 1) if continuous else None
         learns = not isinstance(variance, float)
-        self.log_var = nn.Conv2d(width, continuous, 1) if continuous and learns else None
+        self.log_var = MapToVector(width, continuous, 1) if continuous and learns else None
         self.low, self.high = (math.log(variance),) * 2 if isinstance(variance, float) else variance
 
     def forward(self, inputs: Tensor) -> QPosterior:

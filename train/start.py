@@ -20,6 +20,7 @@ from infogan_tool.train.data import load_images
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES
 from infogan_tool.train.distributed import ALONE, Team
 from infogan_tool.train.loop import TrainOutcome, data_digest, stages_of, total_steps, train
+from infogan_tool.train.memory import keep_freed_memory
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.presets import resolve_config
 from infogan_tool.train.run import RunFolder
@@ -269,6 +270,7 @@ def select_device(name: str, threads: int | None = None) -> torch.device:
     if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
         return torch.device("cuda")
     torch.set_num_threads(threads or default_threads())
+    keep_freed_memory()
     return torch.device("cpu")
 
 

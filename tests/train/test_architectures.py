@@ -52,11 +52,11 @@ def test_a_size_that_it_cannot_make_is_refused(
 
 def shapes(part: nn.Module) -> list[tuple[str, int, int, int, int]]:
     """Kind, channels in and out, kernel and stride of each convolution."""
-    kinds = (nn.Conv2d, nn.ConvTranspose2d)
     return [
-        (type(m).__name__, m.in_channels, m.out_channels, int(m.kernel_size[0]), int(m.stride[0]))
+        (kind.__name__, m.in_channels, m.out_channels, int(m.kernel_size[0]), int(m.stride[0]))
         for m in part.modules()
-        if isinstance(m, kinds)
+        for kind in (nn.Conv2d, nn.ConvTranspose2d)
+        if isinstance(m, kind)
     ]
 
 

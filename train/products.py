@@ -1,0 +1,38 @@
+"""Convolutions that are one matrix product: from a whole map to a vector, and from a vector to a map.
+
+They are convolutions in name, weights and checkpoint. Computed as such, the weights, most of a network, would
+be brought into a form for small kernels and back in every pass (docs/speed.md).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+__all__ = ["MapToVector", "VectorToMap"]
+
+
+class MapToVector(nn.Conv2d):
+    """A convolution over whole maps ``(N, C, M, M)``, with a kernel of M, to ``(N, F, 1, 1)``."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return ``(N, F, 1, 1)``.
+
+        Raises:
+            RuntimeError: The maps are not of the kernel's size.
+        """
+        return linear(maps.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+
+
+class VectorToMap(nn.ConvTranspose2d):
+    """A transposed convolution of vectors ``(N, C, 1, 1)``, with a kernel of M, to ``(N, F, M, M)``."""
+
+    def forward(self, vectors: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: ARG002 - torch's
+        """Return ``(N, F, M, M)``.
+
+        Raises:
+            RuntimeError: The vectors have a width other than C.
+        """
+        weight = self.weight.flatten(1).t()
+        bias = None if self.bias is None else self.bias.repeat_interleave(self.weight[0, 0].numel())
+        return linear(vectors.flatten(1), weight, bias).view(len(vectors), *self.weight.shape[1:])
