@@ -168,6 +168,13 @@ def _styles(report: Report) -> Iterator[RenderableType]:
             cells = [_signed(r) for row in rows for r in (row.generated_r, row.real_r)]
             table.add_row(attribute.replace("_", " "), *cells)
         yield table
+    for code, row in styles.codes.items():
+        if row.real:
+            mean, beyond = _signed(row.real.mean).plain, _percent(row.real.beyond)
+            yield _line(
+                f"{code} of {styles.real_images:,} real pictures: mean {mean} (prior: 0), "
+                f"standard deviation {row.real.std:.2f} (0.58), {beyond} beyond -1 and 1"
+            )
     yield _line("; ".join(f"{c}: {row.name or 'no attribute dominates'}" for c, row in styles.codes.items()))
 
 

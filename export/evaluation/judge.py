@@ -7,6 +7,7 @@ which sets of pictures are compared.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JUDGE_VERSION", "Judge", "JudgeNetwork", "JudgeRecord", "JudgeSettings", "train_judge"]
 
-JUDGE_VERSION: Final = 1
+JUDGE_VERSION: Final = 2
 """Raised whenever the network or its training changes: figures of different judges do not compare."""
 
 FEATURES: Final = 128
@@ -128,7 +129,8 @@ def train_judge(
     """Train a judge on labelled pictures.
 
     Cross-entropy with label indices, Adam under a one-cycle learning rate, each batch shifted by up to two
-    pixels. torch's global random state is left as it was.
+    pixels, on one thread: the judge does not depend on the number of cores. torch's global random state is
+    left as it was.
 
     Args:
         train: With labels, of at least two classes.
@@ -150,7 +152,8 @@ def train_judge(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = JudgeNetwork(train.channels, train.size, classes)
-    _fit(network, images, labels, settings, rng=rng, progress=progress)
+    with _one_thread():
+        _fit(network, images, labels, settings, rng=rng, progress=progress)
     record = JudgeRecord(
         version=JUDGE_VERSION,
         seed=settings.seed,
@@ -192,6 +195,17 @@ def _fit(
         schedule.step()
         if step % 50 == 0:
             progress(f"training the judge: step {step:,} of {settings.steps:,}")
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # More of them add up in another order, which makes another judge, and a Frechet distance of 4.2 of 3.8.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _shifted(pictures: Tensor, rng: torch.Generator) -> Tensor:

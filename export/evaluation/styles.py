@@ -11,6 +11,7 @@ from infogan_tool.export.evaluation.attributes import ATTRIBUTES, measure_attrib
 from infogan_tool.export.evaluation.correlation import pearson, spearman, within_groups
 from infogan_tool.export.evaluation.naming import NAMES, name_code
 from infogan_tool.export.evaluation.traversals import category_groups, traverse_code
+from infogan_tool.runtime.latent import CONTINUOUS_HIGH, CONTINUOUS_LOW
 from infogan_tool.runtime.pixels import to_uint8
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bundle import Bundle
 
-__all__ = ["AttributeRow", "StyleRow", "StyleTable", "name_styles"]
+__all__ = ["AttributeRow", "RealValues", "StyleRow", "StyleTable", "name_styles"]
 
 _Pair = tuple[float | None, float | None]
 _Table = dict[str, _Pair]
@@ -49,8 +50,24 @@ class AttributeRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RealValues:
+    """The values of one code that the encoder finds in real pictures (its means).
+
+    Over a prior of -1 to 1 they would have mean 0, standard deviation 0.577, and none beyond. Others say that
+    what G draws does not vary as real pictures do, or that Q reads the code from what only G's pictures have.
+    """
+
+    mean: float
+    """Mean."""
+    std: float
+    """Standard deviation."""
+    beyond: float
+    """Share of pictures whose value is outside the prior."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StyleRow:
-    """What one continuous code follows."""
+    """What one continuous code follows, and how far it goes on real pictures."""
 
     attribute: str | None
     """The attribute that dominates it, or None."""
@@ -58,6 +75,8 @@ class StyleRow:
     """What people call that attribute."""
     attributes: Mapping[str, AttributeRow]
     """Every attribute."""
+    real: RealValues | None
+    """Its values in real pictures; None without them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +134,7 @@ def name_styles(
     codes = bundle.latent.continuous_names
     if not codes:
         return StyleTable(generated_images=0, real_images=0, codes={})
-    real: dict[str, _Table] | None = None
+    real: dict[str, tuple[_Table, RealValues]] = {}
     if images is not None:
         images = _some(images, max_real, seed)
         real = _on_real(bundle, images)
@@ -124,7 +143,7 @@ def name_styles(
         lines = traverse_code(bundle.latent, code, seed=seed, repeats=repeats, steps=steps)
         drawn = to_uint8(bundle.generate(lines.latents), bundle.image)
         found = _correlations(lines.values, measure_attributes(drawn), lines.groups)
-        rows[code] = _row(found, None if real is None else real[code])
+        rows[code] = _row(found, *real.get(code, (None, None)))
         count = len(drawn)
     return StyleTable(generated_images=count, real_images=0 if images is None else len(images), codes=rows)
 
@@ -137,14 +156,19 @@ def _some(images: NDArray[np.uint8], limit: int, seed: int) -> NDArray[np.uint8]
     return some
 
 
-def _on_real(bundle: Bundle, images: NDArray[np.uint8]) -> dict[str, _Table]:
+def _on_real(bundle: Bundle, images: NDArray[np.uint8]) -> dict[str, tuple[_Table, RealValues]]:
     posterior = bundle.encode(images)
     groups = category_groups(posterior.categories, bundle.latent.categorical)
     attributes = measure_attributes(images)
+    columns = dict(zip(bundle.latent.continuous_names, posterior.style_mean.T, strict=True))
     return {
-        code: _correlations(posterior.style_mean[:, column], attributes, groups)
-        for column, code in enumerate(bundle.latent.continuous_names)
+        code: (_correlations(values, attributes, groups), _values(values)) for code, values in columns.items()
     }
+
+
+def _values(values: NDArray[np.floating]) -> RealValues:
+    beyond = (values < CONTINUOUS_LOW) | (values > CONTINUOUS_HIGH)
+    return RealValues(mean=float(values.mean()), std=float(values.std()), beyond=float(beyond.mean()))
 
 
 def _correlations(
@@ -160,7 +184,7 @@ def _correlations(
     }
 
 
-def _row(drawn: _Table, real: _Table | None) -> StyleRow:
+def _row(drawn: _Table, real: _Table | None, values: RealValues | None) -> StyleRow:
     attributes = {
         name: AttributeRow(
             generated_r=drawn[name][0],
@@ -175,4 +199,5 @@ def _row(drawn: _Table, real: _Table | None) -> StyleRow:
         attribute = name_code(
             *({name: r or 0.0 for name, (r, _) in table.items()} for table in (drawn, real))
         )
-    return StyleRow(attribute=attribute, name=NAMES[attribute] if attribute else None, attributes=attributes)
+    name = NAMES[attribute] if attribute else None
+    return StyleRow(attribute=attribute, name=name, attributes=attributes, real=values)

@@ -47,6 +47,17 @@ def test_same_seed_same_judge_and_global_random_state_untouched() -> None:
     assert not torch.equal(other.network.head.weight, first.network.head.weight)
 
 
+def test_the_number_of_threads_makes_no_other_judge() -> None:
+    judges = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        judges.append(train_judge(TRAIN, TEST, JudgeSettings(steps=10, batch_size=50)))
+        assert torch.get_num_threads() == threads
+    first, second = (judge.network.state_dict() for judge in judges)
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
 def test_without_test_pictures_a_tenth_is_held_out() -> None:
     judge = train_judge(TRAIN, None, SETTINGS)
     assert judge.record.test_count == 30

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from evaluation_stubs import BarBundle, bar_pictures
 
-from infogan_tool.export.evaluation.attributes import ATTRIBUTES
+from infogan_tool.export.evaluation.attributes import ATTRIBUTES, measure_attributes
 from infogan_tool.export.evaluation.correlation import pearson, spearman, within_groups
 from infogan_tool.export.evaluation.measure import pixels
 from infogan_tool.export.evaluation.naming import DERIVED, INDEPENDENT, NAMES, name_code
@@ -139,6 +139,12 @@ def test_perfect_bundle_is_named() -> None:
     assert slant.real_rank > 0.99
     assert found.codes["c1"].attribute == "slant"
     assert abs(found.codes["c3"].attributes["slant"].generated_r) < 0.2
+    values = found.codes["c1"].real
+    assert values.mean == pytest.approx(0, abs=0.1)
+    assert values.std == pytest.approx(3**-0.5, abs=0.05), "that of the prior, from which they were drawn"
+    assert values.beyond < 0.1
+    idle = found.codes["c3"].real
+    assert (idle.mean, idle.std, idle.beyond) == (0, 0, 0)
     card = found.to_card()
     assert card["correlation"]["c1"]["slant"] == [round(slant.generated_r, 3), round(slant.real_r, 3)]
     assert (card["generated_images"], card["real_images"]) == (180, 400)
@@ -178,3 +184,16 @@ def test_of_many_real_pictures_some_are_measured_by_seed() -> None:
     assert one.real_images == 40
     assert one == again
     assert one.codes["c1"].attributes["width"].real_r != other.codes["c1"].attributes["width"].real_r
+
+
+def test_styles_that_real_pictures_do_not_have_are_told() -> None:
+    every = pixels(bar_pictures(200, 3))
+    leaning = every[measure_attributes(every)["slant"] > 0]
+    found = name_styles(BarBundle("perfect"), leaning, repeats=4, steps=5).codes["c1"].real
+    assert found.mean == pytest.approx(0.5, abs=0.1)
+    assert found.std == pytest.approx(0.5 * 3**-0.5, abs=0.05)
+
+
+def test_without_real_pictures_there_are_no_values_of_them() -> None:
+    found = name_styles(BarBundle("perfect"), None, repeats=4, steps=5)
+    assert [row.real for row in found.codes.values()] == [None, None, None]
