@@ -7,7 +7,8 @@ Each contestant is a process of its own that waits while another has its turn: s
 and threads. The first round does not count. A figure is the median over all rounds of a turn's mean; `ratio`
 is to the reference (reference_step.py), by the medians and by the fastest turns: on a busy machine the latter
 says more. The arithmetic is that of convolutions and their gradients, as torch counts it. `memory` is the
-peak of the process beyond what it held before its networks and pictures.
+peak of the process beyond what it held before its networks and pictures. `plain` is ours with convolutions
+over whole maps computed as such, and with memory that goes back to the system, as it does in the reference.
 
 With `--device cuda` ours runs eager and captured, in fp32, TF32 and bf16, the time of 100 epochs is shown,
 and the losses of the captured and the eager step are compared.
@@ -23,11 +24,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from reference_step import ReferenceTraining
 from side_by_side import alternate, arguments, environment, median, report
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from infogan_tool.runtime.device import default_threads
+from infogan_tool.train import start
 from infogan_tool.train.adversarial import AdversarialStage
 from infogan_tool.train.networks import build_networks
+from infogan_tool.train.products import MapToVector, VectorToMap
 from infogan_tool.train.stage import Session, use_precision
 from infogan_tool.train.start import plan_training
 
@@ -51,6 +55,7 @@ class Contestant:
     precision: str
     ours: bool = True
     captured: bool = False
+    plain: bool = False
 
 
 def main() -> None:
@@ -90,7 +95,14 @@ def contestants_on(device: str) -> list[Contestant]:
     """Return who takes part."""
     reference = Contestant(REFERENCE, "fp32", ours=False)
     if device == "cpu":
-        return [reference, *(Contestant(f"ours, {kind}", kind) for kind in ("fp32", "bf16"))]
+        return [
+            reference,
+            *(
+                Contestant(f"ours, {kind}{', plain' if plain else ''}", kind, plain=plain)
+                for kind in ("fp32", "bf16")
+                for plain in (True, False)
+            ),
+        ]
     ours = [
         Contestant(f"ours, {kind}, {'captured' if captured else 'eager'}", kind, captured=captured)
         for kind in ("fp32", "tf32", "bf16")
@@ -112,6 +124,10 @@ def turn_of(pipe: Connection, steps: int) -> Callable[[], object]:
 def take_part(pipe: Connection, contestant: Contestant, options: argparse.Namespace) -> None:
     """Do steps when asked, until told to end; then tell what else was seen."""
     before = peak_mb()
+    if contestant.plain or not contestant.ours:
+        start.keep_freed_memory = lambda: None
+    if contestant.plain:
+        MapToVector.forward, VectorToMap.forward = nn.Conv2d.forward, nn.ConvTranspose2d.forward
     training = Ours(contestant, options) if contestant.ours else Reference(options)
     pipe.send("ready")
     while (steps := pipe.recv()) is not None:
@@ -197,13 +213,14 @@ def row_of(
     mine, theirs = per_step[contestant.name], per_step[REFERENCE]
     eager = next(name for name, figures in told.items() if "flop" in figures and name != REFERENCE)
     flop = told[eager if contestant.ours else REFERENCE]["flop"]
+    has_reach = contestant.ours and not contestant.plain and options.device == "cpu"
     row = {
         "step": contestant.name,
         "ms": 1000 * median(mine),
         "pictures/s": round(options.batch / median(mine)),
         "ratio": median(theirs) / median(mine),
         "of fastest": min(theirs) / min(mine),
-        "reach": f">= {REACH[contestant.precision]}" if contestant.ours and options.device == "cpu" else "",
+        "reach": f">= {REACH[contestant.precision]}" if has_reach else "",
         "MFLOP a picture": round(flop / options.batch / 1e6),
         "GFLOP/s": round(flop / median(mine) / 1e9),
         "memory, MB": round(told[contestant.name]["memory"]),

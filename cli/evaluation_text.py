@@ -172,8 +172,8 @@ def _styles(report: Report) -> Iterator[RenderableType]:
         if row.real:
             mean, beyond = _signed(row.real.mean).plain, _percent(row.real.beyond)
             yield _line(
-                f"{code} of {styles.real_images:,} real pictures: mean {mean} (prior: 0), "
-                f"standard deviation {row.real.std:.2f} (0.58), {beyond} beyond -1 and 1"
+                f"{code} of {styles.real_images:,} real pictures: mean {mean} and standard deviation "
+                f"{row.real.std:.2f} (prior: 0 and 0.58), {beyond} beyond -1 and 1"
             )
     yield _line("; ".join(f"{c}: {row.name or 'no attribute dominates'}" for c, row in styles.codes.items()))
 

@@ -168,6 +168,7 @@ def test_tables_fit_80_columns_and_show_the_figures(report: Report) -> None:
         "accuracy 1.0000   NMI 1.0000   ARI 1.0000",
         "#0  tall",
         "c1: slant; c2: stroke width; c3: no attribute dominates",
+        "c1 of 200 real pictures: mean",
         f"{report.information.codes['c1'].lower_bound_nats:.3f}",
         f"{report.generator.distances.frechet:.2f}" if report.generator else "",
         "training pictures",
