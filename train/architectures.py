@@ -203,6 +203,7 @@ def _down(
     padding: int = 0,
     norm: bool = True,
 ) -> list[nn.Module]:
+    # Here only kernels as large as the map have neither stride nor padding.
     kind = MapToVector if stride == 1 and padding == 0 else nn.Conv2d
     # BatchNorm's shift makes the convolution's bias redundant.
     conv = kind(inputs, outputs, kernel, stride, padding, bias=not norm)
