@@ -7,7 +7,6 @@ which sets of pictures are compared.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -16,8 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from infogan_tool.export.threads import one_thread
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -152,7 +153,8 @@ def train_judge(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = JudgeNetwork(train.channels, train.size, classes)
-    with _one_thread():
+    # More threads add up in another order: another judge, and a Frechet distance of 4.2 in place of 3.8.
+    with one_thread():
         _fit(network, images, labels, settings, rng=rng, progress=progress)
     record = JudgeRecord(
         version=JUDGE_VERSION,
@@ -195,17 +197,6 @@ def _fit(
         schedule.step()
         if step % 50 == 0:
             progress(f"training the judge: step {step:,} of {settings.steps:,}")
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # More of them add up in another order, which makes another judge, and a Frechet distance of 4.2 of 3.8.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _shifted(pictures: Tensor, rng: torch.Generator) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -12,13 +11,12 @@ from torch.nn import functional as F
 from infogan_tool.export.familiarity.head import DistanceHead, Gaussians, Taps
 from infogan_tool.export.familiarity.layout import lay_out_all
 from infogan_tool.export.familiarity.strangers import make_strangers
+from infogan_tool.export.threads import one_thread
 from infogan_tool.runtime.contract import Familiarity
 from infogan_tool.train.augment import random_view
 from infogan_tool.train.config_tables import ViewConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor
 
     from infogan_tool.runtime.contract import Preparation
@@ -76,7 +74,7 @@ def fit_familiarity(
     taps = Taps(networks)
     if len(images) < LEAST_PICTURES or not taps.place:
         return None
-    with _one_thread():
+    with one_thread():
         rng = torch.Generator().manual_seed(seed)
         held_out = min(_HELD_OUT, len(images) // 4)
         order = torch.randperm(len(images), generator=rng)
@@ -235,14 +233,3 @@ def _join_parts(head: DistanceHead, held: tuple[Tensor, Tensor]) -> None:
     threshold = ((parts - middle) @ weights).quantile(1 - _FALSE_FLAGS)
     head.join.weight.copy_(_SHARPNESS * weights[None])
     head.join.bias.copy_(-_SHARPNESS * (middle @ weights + threshold)[None])
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run torch on one thread: sums then do not depend on the number of cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
