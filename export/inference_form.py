@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from infogan_tool.export.packed_deconv import PackedDeconvs, is_packable
+from infogan_tool.train.products import conv_product, deconv_product
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,10 +50,10 @@ def inference_form(layers: nn.Sequential, example: Tensor) -> nn.Sequential:
                 module, example, output
             )
             if isinstance(module, nn.Conv2d) and is_product:
-                result += [*([] if flat else [nn.Flatten()]), _conv_as_linear(module, example)]
+                result += [*([] if flat else [nn.Flatten()]), _as_linear(*conv_product(module))]
                 flat = True
             elif isinstance(module, nn.ConvTranspose2d) and is_product:
-                result += [_deconv_as_linear(module, output)]
+                result += [_as_linear(*deconv_product(module))]
                 flat = output.shape[2:] == (1, 1)
                 if not flat:
                     result.append(nn.Unflatten(1, output.shape[1:]))
@@ -103,17 +104,9 @@ def _is_matrix_product(conv: nn.Conv2d | nn.ConvTranspose2d, example: Tensor, ou
     return example.shape[2:] == (1, 1) and set(conv.output_padding) == {0}
 
 
-def _conv_as_linear(conv: nn.Conv2d, example: Tensor) -> nn.Linear:
-    linear = nn.Linear(example[0].numel(), conv.out_channels)
-    linear.weight.copy_(conv.weight.flatten(1))  # (out, in, kh, kw) -> (out, in kh kw)
-    linear.bias.copy_(torch.zeros(conv.out_channels) if conv.bias is None else conv.bias)
-    return linear
-
-
-def _deconv_as_linear(conv: nn.ConvTranspose2d, output: Tensor) -> nn.Linear:
-    linear = nn.Linear(conv.in_channels, output[0].numel())
-    linear.weight.copy_(conv.weight.flatten(1).T)  # (in, out, kh, kw) -> (out kh kw, in)
-    area = output[0, 0].numel()
-    bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias
-    linear.bias.copy_(bias.repeat_interleave(area))
+def _as_linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    outputs, inputs = weight.shape
+    linear = nn.Linear(inputs, outputs)
+    linear.weight.copy_(weight)
+    linear.bias.copy_(torch.zeros(outputs) if bias is None else bias)
     return linear

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-__all__ = ["MapToVector", "VectorToMap"]
+__all__ = ["MapToVector", "VectorToMap", "conv_product", "deconv_product"]
 
 
 class MapToVector(nn.Conv2d):
@@ -21,7 +21,7 @@ class MapToVector(nn.Conv2d):
         Raises:
             RuntimeError: The maps are not of the kernel's size.
         """
-        return linear(maps.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+        return linear(maps.flatten(1), *conv_product(self))[:, :, None, None]
 
 
 class VectorToMap(nn.ConvTranspose2d):
@@ -33,6 +33,16 @@ class VectorToMap(nn.ConvTranspose2d):
         Raises:
             RuntimeError: The vectors have a width other than C.
         """
-        weight = self.weight.flatten(1).t()
-        bias = None if self.bias is None else self.bias.repeat_interleave(self.weight[0, 0].numel())
-        return linear(vectors.flatten(1), weight, bias).view(len(vectors), *self.weight.shape[1:])
+        return linear(vectors.flatten(1), *deconv_product(self)).view(len(vectors), *self.weight.shape[1:])
+
+
+def conv_product(conv: nn.Conv2d) -> tuple[Tensor, Tensor | None]:
+    """Return weight ``(F, C M M)`` and bias ``(F,)`` of a convolution over whole maps as a matrix product."""
+    return conv.weight.flatten(1), conv.bias
+
+
+def deconv_product(deconv: nn.ConvTranspose2d) -> tuple[Tensor, Tensor | None]:
+    """Return weight ``(F M M, C)`` and bias ``(F M M,)`` of a transposed convolution of vectors likewise."""
+    area = deconv.weight[0, 0].numel()
+    bias = None if deconv.bias is None else deconv.bias.repeat_interleave(area)
+    return deconv.weight.flatten(1).t(), bias
