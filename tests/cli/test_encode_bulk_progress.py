@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -32,7 +33,8 @@ def test_interrupted_leaves_what_is_done(folder: Path, tmp_path: Path) -> None:
         feeding = threading.Thread(target=_feed_for_ever, args=(run.stdin, names + b"\n"), daemon=True)
         feeding.start()
         part = tmp_path / "codes.jsonl.part"
-        assert _until(lambda: (part.exists() and part.stat().st_size) or run.poll() is not None)
+        # What is in the part counts once the journal says so: a moment earlier nothing is done yet.
+        assert _until(lambda: _done(part.with_name(f"{part.name}.journal")) or run.poll() is not None)
         assert run.poll() is None
         run.send_signal(signal.SIGINT)
         told = run.stderr.read().decode().splitlines()
@@ -44,6 +46,10 @@ def test_interrupted_leaves_what_is_done(folder: Path, tmp_path: Path) -> None:
     )
     assert told[1] == "interrupted"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["codes.jsonl.part", "codes.jsonl.part.journal"]
+
+
+def _done(journal: Path) -> int:
+    return int(json.loads(journal.read_text())["inputs"]) if journal.exists() else 0
 
 
 def _feed_for_ever(pipe: IO[bytes], names: bytes) -> None:

@@ -38,11 +38,12 @@ def written_out(fixed: np.ndarray, moving: np.ndarray, displacement: int) -> int
 )
 def test_costs_are_those_written_out(channels: int, size: int, displacement: int) -> None:
     images = digits(5, channels, size)
-    matcher = DeformableMatcher(images, displacement, 4)
+    matcher = DeformableMatcher(images, displacement, 3, 2)
     gradients = _gradients(images).numpy()
-    fixed, moving = torch.tensor([0, 1, 2, 3]), torch.tensor([1, 4, 2, 0])
+    fixed, moving = torch.tensor([0, 1, 3]), torch.tensor([[1, 4], [2, 0], [0, 3]])
     expected = [
-        written_out(gradients[i], gradients[j], displacement) for i, j in zip(fixed, moving, strict=True)
+        [written_out(gradients[i], gradients[j], displacement) for j in candidates]
+        for i, candidates in zip(fixed, moving, strict=True)
     ]
     found = matcher.costs(fixed, moving)
     assert found.dtype == torch.int64
@@ -50,7 +51,7 @@ def test_costs_are_those_written_out(channels: int, size: int, displacement: int
     assert matcher.costs(fixed[:2], moving[:2]).tolist() == expected[:2], (
         "what was there before does not count"
     )
-    assert matcher.costs(torch.tensor([3, 3]), torch.tensor([3, 1])).tolist()[0] == 0
+    assert matcher.costs(torch.tensor([3]), torch.tensor([[3, 1]])).tolist()[0][0] == 0
 
 
 @pytest.mark.parametrize(("channels", "level"), [(1, 21), (3, 12)])

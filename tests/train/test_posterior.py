@@ -143,14 +143,15 @@ def cost_written_out(fixed: Tensor, moving: Tensor, displacement: int) -> int:
 def test_deformation_costs_are_the_model_written_out(channels: int, displacement: int) -> None:
     rng = torch.Generator().manual_seed(channels)
     images = torch.randint(0, 256, (4, channels, 9, 9), generator=rng, dtype=torch.uint8)
-    matcher = DeformableMatcher(images, displacement, pairs=5)
-    fixed, moving = torch.tensor([0, 1, 2]), torch.tensor([3, 0, 2])
+    matcher = DeformableMatcher(images, displacement, 5, 1)
+    fixed, moving = torch.tensor([0, 1, 2]), torch.tensor([[3], [0], [2]])
     gradients = matcher._gradients
     expected = [
-        cost_written_out(gradients[i], gradients[j], displacement) for i, j in zip(fixed, moving, strict=True)
+        [cost_written_out(gradients[i], gradients[j], displacement)]
+        for i, [j] in zip(fixed, moving, strict=True)
     ]
     assert matcher.costs(fixed, moving).tolist() == expected
-    assert expected[2] == 0
+    assert expected[2] == [0]
 
 
 def test_deformation_forgives_a_small_shift_and_nothing_else() -> None:
@@ -159,7 +160,7 @@ def test_deformation_forgives_a_small_shift_and_nothing_else() -> None:
     images[1, 0, 7:23, 9:11] = 255  # down and to the right
     images[2, 0, 6:22, 13:15] = 255  # far to the right
     images[3, 0, 6:8, 8:20] = 255  # lying
-    costs = DeformableMatcher(images, 2, pairs=4).costs(torch.zeros(4, dtype=torch.long), torch.arange(4))
+    (costs,) = DeformableMatcher(images, 2, 1, 4).costs(torch.tensor([0]), torch.arange(4)[None])
     assert costs[0] == costs[1] == 0
     assert (costs[2:] > 1000).all()
 
@@ -167,10 +168,10 @@ def test_deformation_forgives_a_small_shift_and_nothing_else() -> None:
 def test_deformation_costs_do_not_overflow_at_the_greatest_contrast() -> None:
     board = (torch.arange(12)[:, None] + torch.arange(12)) // 2 % 2
     images = torch.stack([board * 255, 255 - board * 255]).to(torch.uint8)[:, None].expand(-1, 3, -1, -1)
-    matcher = DeformableMatcher(images, 0, pairs=1)
+    matcher = DeformableMatcher(images, 0, 1, 1)
     gradients = matcher._gradients
     expected = cost_written_out(gradients[0], gradients[1], 0)
-    assert matcher.costs(torch.tensor([0]), torch.tensor([1])).item() == expected > 0
+    assert matcher.costs(torch.tensor([0]), torch.tensor([[1]])).item() == expected > 0
 
 
 def test_neighbours_are_the_best_explained_of_the_nearest_and_never_the_picture_itself() -> None:
@@ -187,12 +188,10 @@ def test_neighbours_are_the_best_explained_of_the_nearest_and_never_the_picture_
     with torch.no_grad():
         features = principal_directions(encoder(session.pictures(torch.arange(60))).flatten(1), 16)
     candidates = (features @ features.T).fill_diagonal_(-9).topk(20).indices
-    matcher = DeformableMatcher(images, 2, pairs=20)
-    for picture in range(60):
-        costs = matcher.costs(torch.full((20,), picture), candidates[picture])
-        # Equally good ones may come in any order, so what is compared is how good they are.
-        found = matcher.costs(torch.full((5,), picture), near[picture])
-        assert found.tolist() == costs.sort().values[:5].tolist()
+    costs = DeformableMatcher(images, 2, 60, 20).costs(torch.arange(60), candidates)
+    found = DeformableMatcher(images, 2, 60, 5).costs(torch.arange(60), near)
+    # Equally good ones may come in any order, so what is compared is how good they are.
+    assert found.tolist() == costs.sort(dim=1).values[:, :5].tolist()
 
 
 def test_categories_of_colour_shapes_are_found_without_labels(tmp_path: Path) -> None:

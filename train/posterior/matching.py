@@ -31,13 +31,13 @@ class DeformableMatcher:
     Args:
         images: ``(N, C, H, W)`` uint8.
         displacement: Greatest distance, across plus down, between a pixel and its partner.
-        pairs: How many pairs :meth:`costs` takes at most; memory grows with it.
+        pictures: How many pictures :meth:`costs` takes at most; memory grows with it, and with ``candidates``.
+        candidates: How many candidates each of them has.
     """
 
-    def __init__(self, images: Tensor, displacement: int, pairs: int) -> None:
+    def __init__(self, images: Tensor, displacement: int, pictures: int, candidates: int) -> None:
         self._gradients = _gradients(images)
         self._margin = displacement
-        self._pairs = pairs
         channels, height, width = self._gradients.shape[1:]
         self._shifts = [
             (down, across)
@@ -47,42 +47,44 @@ class DeformableMatcher:
         ]
         # Pairs come last, so that each operation runs over long stretches of memory; and every operation
         # writes into memory that is there already, which is most of what makes this fast on a CPU.
-        wide, high = width + 2 * displacement, height + 2 * displacement
-        self._moving = self._zeros(channels, high, wide, pairs)
-        self._fixed = self._zeros(channels, height, width, pairs)
-        self._difference = self._zeros(channels, height, width, pairs)
-        self._energy = self._zeros(height + _CONTEXT - 1, width + _CONTEXT - 1, pairs)
-        self._rows = self._zeros(height, width + _CONTEXT - 1, pairs)
-        self._surrounding = self._zeros(height, width, pairs)
-        self._best = self._zeros(height, width, pairs)
+        pairs, wide, high = (pictures, candidates), width + 2 * displacement, height + 2 * displacement
+        self._moving = self._zeros(channels, high, wide, *pairs)
+        self._fixed = self._zeros(channels, height, width, *pairs)
+        self._difference = self._zeros(channels, height, width, *pairs)
+        self._energy = self._zeros(height + _CONTEXT - 1, width + _CONTEXT - 1, *pairs)
+        self._rows = self._zeros(height, width + _CONTEXT - 1, *pairs)
+        self._surrounding = self._zeros(height, width, *pairs)
+        self._best = self._zeros(height, width, *pairs)
 
     def costs(self, fixed: Tensor, moving: Tensor) -> Tensor:
-        """Return what each fixed picture costs to be explained by its moving one: ``(n,)`` int64.
+        """Return what each picture costs to be explained by each of its candidates: ``(n, candidates)`` int64.
 
         Args:
-            fixed: ``(n,)`` numbers of pictures, n at most ``pairs``.
-            moving: ``(n,)`` numbers of the pictures whose pixels may move.
+            fixed: ``(n,)`` numbers of pictures, n at most ``pictures``.
+            moving: ``(n, candidates)`` numbers of the pictures whose pixels may move.
         """
         count, margin = len(fixed), self._margin
         height, width = self._fixed.shape[1:3]
         inner = slice(margin, margin + height), slice(margin, margin + width)
-        self._moving[:, inner[0], inner[1], :count] = self._gradients[moving].permute(1, 2, 3, 0)
-        self._fixed[..., :count] = self._gradients[fixed].permute(1, 2, 3, 0)
+        movers = self._gradients.index_select(0, moving.flatten()).unflatten(0, moving.shape)
+        self._moving[:, inner[0], inner[1], :count] = movers.permute(2, 3, 4, 0, 1)
+        still = self._gradients.index_select(0, fixed).permute(1, 2, 3, 0)
+        self._fixed[..., :count, :] = still.contiguous()[..., None]
         self._best.fill_(_LARGEST)
         for down, across in self._shifts:
             rows = slice(margin + down, margin + down + height)
             columns = slice(margin + across, margin + across + width)
             torch.minimum(self._best, self._compare(self._moving[:, rows, columns]), out=self._best)
-        return self._best[..., :count].sum(dim=(0, 1), dtype=torch.int64)
+        return self._best[..., :count, :].sum(dim=(0, 1), dtype=torch.int64)
 
     def _compare(self, moved: Tensor) -> Tensor:
-        """Return the squared difference over every pixel's surrounding ``(H, W, pairs)``."""
+        """Return the squared difference over every pixel's surrounding ``(H, W, pictures, candidates)``."""
         torch.sub(moved, self._fixed, out=self._difference)
-        self._difference.mul_(self._difference)
         energy, rows, sums = self._energy, self._rows, self._surrounding
-        torch.add(self._difference[0], self._difference[1], out=energy[1:-1, 1:-1])
-        for more in self._difference[2:]:
-            energy[1:-1, 1:-1].add_(more)
+        inner, (first, *others) = energy[1:-1, 1:-1], self._difference
+        torch.mul(first, first, out=inner)
+        for other in others:
+            inner.addcmul_(other, other)
         torch.add(energy[:-2], energy[1:-1], out=rows)
         rows.add_(energy[2:])
         torch.add(rows[:, :-2], rows[:, 1:-1], out=sums)

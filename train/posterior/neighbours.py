@@ -21,7 +21,7 @@ __all__ = ["NEIGHBOURS", "NeighboursStage", "principal_directions"]
 NEIGHBOURS: Final = "neighbours"
 """Name of the artifact: ``(N, count)`` int32, nearest first."""
 _CHUNK: Final = 500
-_PAIRS_CPU: Final = 128
+_PAIRS_CPU: Final = 1024
 _PAIRS_GPU: Final = 8192
 
 
@@ -47,7 +47,7 @@ class NeighboursStage(Stage):
         pairs = _PAIRS_GPU if session.device.type == "cuda" else _PAIRS_CPU
         self._at_a_time = max(1, pairs // self._candidates)
         self._matcher = DeformableMatcher(
-            session.images, self._config.displacement, self._at_a_time * self._candidates
+            session.images, self._config.displacement, self._at_a_time, self._candidates
         )
         self._found = torch.zeros(total, self._count, dtype=torch.int32, device=session.device)
 
@@ -79,12 +79,13 @@ class NeighboursStage(Stage):
         similarity = self._features[mine] @ self._features.T
         similarity.scatter_(1, mine[:, None], -torch.inf)
         near = similarity.topk(self._candidates)
-        costs = torch.cat([self._costs(*part) for part in self._parts(mine, near.indices)])
+        parts = zip(mine.split(self._at_a_time), near.indices.split(self._at_a_time), strict=True)
+        costs = torch.cat([self._matcher.costs(*part) for part in parts])
         best = costs.topk(self._count, largest=False)
         found = near.indices.gather(1, best.indices).to(torch.int32)
         self._found[chunk] = self.team.gathered(len(chunk), found)[0]
-        parts = near.values, best.values.float(), costs.float()
-        similarities, least, every = self.team.gathered(len(chunk), *parts)
+        seen = near.values, best.values.float(), costs.float()
+        similarities, least, every = self.team.gathered(len(chunk), *seen)
         share = least.mean() / every.mean().clamp_min(1)
         self.meters.add(torch.stack([similarities.mean(), share]))
 
@@ -103,15 +104,6 @@ class NeighboursStage(Stage):
     def finish(self) -> None:
         """Leave the neighbours for the next stage."""
         self.session.artifacts[NEIGHBOURS] = self._found
-
-    def _parts(self, mine: Tensor, candidates: Tensor) -> list[tuple[Tensor, Tensor]]:
-        size = self._at_a_time
-        return list(zip(torch.split(mine, size), torch.split(candidates, size), strict=True))
-
-    def _costs(self, mine: Tensor, candidates: Tensor) -> Tensor:
-        """Return the cost ``(n, candidates)`` of explaining each picture by its candidates."""
-        fixed = mine[:, None].expand_as(candidates).flatten()
-        return self._matcher.costs(fixed, candidates.flatten()).view(candidates.shape)
 
     @torch.no_grad()
     def _encode(self) -> Tensor:
