@@ -27,6 +27,7 @@ from infogan_tool.train.config import lay_over, read_config_file, validate_confi
 from infogan_tool.train.consolidation import ConsolidationStage
 from infogan_tool.train.data import load_images
 from infogan_tool.train.latents import sample_latents
+from infogan_tool.train.layout import lay_out
 from infogan_tool.train.networks import build_networks
 from infogan_tool.train.run import RunFolder
 from infogan_tool.train.stage import Session, use_precision
@@ -105,7 +106,7 @@ def main() -> None:
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
     encoders = found_encoder(options.run, images), found_encoder(options.other, images)
     networks.branches[0].load_state_dict(encoders[0].state_dict())
-    session = Session(config=config, networks=networks, images=images)
+    session = Session(config=config, networks=lay_out(networks), images=images)
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(7))[: 2 * SAMPLES]
     halves = [session.pictures(half) for half in chosen.split(SAMPLES)]
     real, others = ([features(encoder, half) for encoder in encoders] for half in halves)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from infogan_tool.runtime.errors import NonFiniteError, RunError
 from infogan_tool.runtime.files import open_regular, write_aside
+from infogan_tool.train.layout import lay_out_as
 
 if TYPE_CHECKING:
     from torch import nn
@@ -228,5 +229,7 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, stored: dict[str, Tensor],
             raise RunError(f"{path} has an optimizer state for a parameter that is not there: {name}")
         if tensor.ndim and tensor.shape != parameters[int(index)].shape:
             raise RunError(f"{path} has an optimizer state of another shape: {name}")
-        state.setdefault(int(index), {})[key] = tensor
+        state.setdefault(int(index), {})[key] = (
+            lay_out_as(tensor, parameters[int(index)]) if tensor.ndim else tensor
+        )
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -142,8 +142,11 @@ class Team:
     def share(self, tensor: Tensor) -> Tensor:
         """Put the tensor of the process that leads into the others' and return it."""
         if not self.alone:
+            whole = tensor.contiguous()  # other machines may have laid it out otherwise (layout.py)
             with _heard():
-                torch.distributed.broadcast(tensor, src=0)
+                torch.distributed.broadcast(whole, src=0)
+            if whole is not tensor:
+                tensor.copy_(whole)
         return tensor
 
     def share_tensors(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

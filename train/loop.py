@@ -22,6 +22,7 @@ from infogan_tool.train.checkpoint import (
 )
 from infogan_tool.train.consolidation import ConsolidationStage
 from infogan_tool.train.distributed import ALONE, Team, mixed_seed
+from infogan_tool.train.layout import lay_out
 from infogan_tool.train.manner import Manner
 from infogan_tool.train.monitor import MetricsLog, ProgressDisplay, SpeedClock
 from infogan_tool.train.networks import build_networks
@@ -133,8 +134,9 @@ def train(
     normalise_together(networks, team)
     # A captured step does not wait for other processes; nor can its parts be looked at.
     captures = device.type == "cuda" and team.alone and manner.capture and not manner.profile
+    networks = lay_out(networks.to(device))
     session = Session(
-        config=config, networks=networks.to(device), images=images.to(device), captures=captures, team=team
+        config=config, networks=networks, images=images.to(device), captures=captures, team=team
     )
 
     # Go on where a checkpoint left off.

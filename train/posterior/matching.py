@@ -31,7 +31,7 @@ class DeformableMatcher:
     Args:
         images: ``(N, C, H, W)`` uint8.
         displacement: Greatest distance, across plus down, between a pixel and its partner.
-        pictures: How many pictures :meth:`costs` takes at most; memory grows with it, and with ``candidates``.
+        pictures: How many pictures :meth:`costs` takes at most; memory grows with it.
         candidates: How many candidates each of them has.
     """
 
@@ -57,11 +57,11 @@ class DeformableMatcher:
         self._best = self._zeros(height, width, *pairs)
 
     def costs(self, fixed: Tensor, moving: Tensor) -> Tensor:
-        """Return what each picture costs to be explained by each of its candidates: ``(n, candidates)`` int64.
+        """Return what each picture costs to be explained by each of its candidates: ``(n, m)`` int64.
 
         Args:
             fixed: ``(n,)`` numbers of pictures, n at most ``pictures``.
-            moving: ``(n, candidates)`` numbers of the pictures whose pixels may move.
+            moving: ``(n, m)`` numbers of the pictures whose pixels may move, m being ``candidates``.
         """
         count, margin = len(fixed), self._margin
         height, width = self._fixed.shape[1:3]

@@ -118,8 +118,8 @@ def merge_clusters(links: Floats, num_groups: int) -> Ints:
 def _merging_costs(joint: Floats, overlap: Floats) -> Floats:
     """Return the information lost by merging each two rows (and columns); infinite on the diagonal.
 
-    ``overlap`` holds for each two rows the sum over columns m of xlogx(P_im + P_jm). It is all that would take
-    ``m**3`` terms; after a merge only two columns of it are others, so it is brought up to date instead.
+    ``overlap`` holds for each two rows i and j the sum over columns m of xlogx(P_im + P_jm). To sum it up
+    anew would be most of the work; a merge changes two of the columns only, so it is kept up to date.
     """
     terms, share, own = _xlogx(joint), joint.sum(axis=0), np.diag(joint)
     row = terms.sum(axis=1)
