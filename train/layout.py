@@ -34,7 +34,8 @@ def lay_out(networks: M) -> M:
         if isinstance(module, _CONVOLUTIONS) and not isinstance(module, _PRODUCTS):
             weight = module.weight
             if weight.device.type == "cpu":
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+                # Not contiguous(): weights of one channel are both at once, and would stay as they are.
+                weight.data = weight.data.to(memory_format=torch.channels_last)
     return networks
 
 

@@ -66,7 +66,8 @@ class DeformableMatcher:
         count, margin = len(fixed), self._margin
         height, width = self._fixed.shape[1:3]
         inner = slice(margin, margin + height), slice(margin, margin + width)
-        movers = self._gradients.index_select(0, moving.flatten()).unflatten(0, moving.shape)
+        movers = self._gradients.index_select(0, moving.flatten())
+        movers = movers.view(*moving.shape, *movers.shape[1:])
         self._moving[:, inner[0], inner[1], :count] = movers.permute(2, 3, 4, 0, 1)
         still = self._gradients.index_select(0, fixed).permute(1, 2, 3, 0)
         self._fixed[..., :count, :] = still.contiguous()[..., None]

@@ -79,8 +79,8 @@ class NeighboursStage(Stage):
         similarity = self._features[mine] @ self._features.T
         similarity.scatter_(1, mine[:, None], -torch.inf)
         near = similarity.topk(self._candidates)
-        parts = zip(mine.split(self._at_a_time), near.indices.split(self._at_a_time), strict=True)
-        costs = torch.cat([self._matcher.costs(*part) for part in parts])
+        parts = (torch.split(numbers, self._at_a_time) for numbers in (mine, near.indices))
+        costs = torch.cat([self._matcher.costs(*part) for part in zip(*parts, strict=True)])
         best = costs.topk(self._count, largest=False)
         found = near.indices.gather(1, best.indices).to(torch.int32)
         self._found[chunk] = self.team.gathered(len(chunk), found)[0]
