@@ -75,7 +75,12 @@ def talking(team: Team) -> dict[str, Any]:
     gathered = team.gathered(COUNT, whole[rows], whole[rows, 0], whole[rows, :0])
     given = {"a": torch.rand(2, 3), "none": torch.zeros(0, 4), "state": torch.get_rng_state()}
     got = team.share_tensors(given if team.leads else {})
+    drawn = [torch.rand(4, 3, 2, 2, generator=torch.Generator().manual_seed(n)) for n in range(team.size)]
+    layout = torch.channels_last if team.rank % 2 else torch.contiguous_format
+    weight = drawn[team.rank].to(memory_format=layout)
+    team.share(weight)
     return {
+        "shared": [torch.equal(weight, drawn[0]), weight.is_contiguous(memory_format=layout)],
         "rows": [rows.start, rows.stop],
         "gathered": [torch.equal(gathered[0], whole), torch.equal(gathered[1], whole[:, 0])],
         "widths": [list(part.shape) for part in gathered],

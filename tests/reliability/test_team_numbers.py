@@ -155,6 +155,7 @@ def test_what_processes_tell_each_other(ranks: Ranks) -> None:
     ]
     for each in told:
         assert each["gathered"] == [True, True]
+        assert each["shared"] == [True, True], "whatever lies how in whose memory"
         assert each["widths"] == [[7, 3], [7], [7, 0]]
         assert each["same"] == {"rank": 0, "ü": [1.5, None]}
         assert each["shapes"]["a"] == ["torch.float32", 2, 3]
