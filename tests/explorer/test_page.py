@@ -282,6 +282,30 @@ def test_a_link_restores_the_state(page: Page, address: str) -> None:
 
 
 @ANSWERED_HERE
+def test_an_answer_that_comes_late_does_not_turn_the_codes_back(page: Page) -> None:
+    draw(page, DIGITS["6"])
+    answer(page, "6")
+    page.wait_for_function("() => location.hash.includes('ink')")  # written when all is quiet
+    page.evaluate(
+        """() => {
+            const sent = window.fetch;
+            window.fetch = async (...given) => {
+                const response = await sent(...given);
+                if (String(given[0]).includes("/read")) await new Promise((go) => (window.deliver = go));
+                return response;
+            };
+        }"""
+    )
+    page.click("#ink", position={"x": 20, "y": 20})  # a speck: another picture, so it is read again
+    page.wait_for_function("() => window.deliver")
+    page.get_by_role("button", name="2 in this style").click()
+    page.evaluate("() => window.deliver()")
+    page.wait_for_function("() => location.hash.includes('turned0')")
+    assert page.get_by_role("radio", name="2").is_checked()
+    page.get_by_role("button", name="Back to").click()  # the late answer is there to go back to
+
+
+@ANSWERED_HERE
 def test_the_model_card_tells_accuracy_and_limits(page: Page) -> None:
     page.get_by_role("button", name="Model card").click()
     card = page.get_by_role("dialog").inner_text()
