@@ -97,9 +97,8 @@ def contestants_on(device: str) -> list[Contestant]:
     """Return who takes part."""
     reference = Contestant(REFERENCE, "fp32", ours=False)
     if device == "cpu":
-        kinds = dict.fromkeys(
-            ("fp32", start.fast_precision(torch.device("cpu")))
-        )  # bf16 is slow where emulated
+        # Where bf16 is emulated it takes a multiple of the time.
+        kinds = dict.fromkeys(("fp32", start.fast_precision(torch.device("cpu"))))
         return [
             reference,
             *(

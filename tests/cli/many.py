@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = ["COUNT", "EXAMPLES", "codes", "lines", "piped", "pixels"]
+__all__ = ["COUNT", "EXAMPLES", "codes", "inputs_done", "lines", "piped", "pixels"]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COUNT = 600
@@ -30,6 +30,14 @@ def pixels(path: Path) -> np.ndarray:
 
 def codes(records: list[dict[str, Any]]) -> list[Any]:
     return [{key: value for key, value in record.items() if key != "path"} for record in records]
+
+
+def inputs_done(out: Path) -> int:
+    """Return how many inputs the journal of an unfinished output counts; -1 where there is none."""
+    try:
+        return int(json.loads(Path(f"{out}.part.journal").read_text())["inputs"])
+    except FileNotFoundError:
+        return -1
 
 
 def piped(*arguments: str | Path, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:

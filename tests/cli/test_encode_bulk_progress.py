@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -14,7 +13,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
-from many import COUNT, lines
+from many import COUNT, inputs_done, lines
 
 from infogan_tool.cli.progress import Progress
 
@@ -34,7 +33,7 @@ def test_interrupted_leaves_what_is_done(folder: Path, tmp_path: Path) -> None:
         feeding.start()
         part = tmp_path / "codes.jsonl.part"
         # What is in the part counts once the journal says so: a moment earlier nothing is done yet.
-        assert _until(lambda: _done(part.with_name(f"{part.name}.journal")) or run.poll() is not None)
+        assert _until(lambda: inputs_done(out) > 0 or run.poll() is not None)
         assert run.poll() is None
         run.send_signal(signal.SIGINT)
         told = run.stderr.read().decode().splitlines()
@@ -46,10 +45,6 @@ def test_interrupted_leaves_what_is_done(folder: Path, tmp_path: Path) -> None:
     )
     assert told[1] == "interrupted"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["codes.jsonl.part", "codes.jsonl.part.journal"]
-
-
-def _done(journal: Path) -> int:
-    return int(json.loads(journal.read_text())["inputs"]) if journal.exists() else 0
 
 
 def _feed_for_ever(pipe: IO[bytes], names: bytes) -> None:

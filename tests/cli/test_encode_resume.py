@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from many import inputs_done
 from PIL import Image
 
 COUNT = 9_000
@@ -76,7 +76,7 @@ def test_killed_again_and_again(
     seen = -1
     for delay in delays:
         process = run(inputs, out, "--resume")
-        while (done := _journal(out)) <= max(seen, 0):
+        while (done := inputs_done(out)) <= max(seen, 0):
             assert process.poll() is None
             time.sleep(0.001)
         time.sleep(delay)
@@ -93,17 +93,10 @@ def test_killed_again_and_again(
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([out.name, "codes.err"])
 
 
-def _journal(out: Path) -> int:
-    try:
-        return int(json.loads(Path(f"{out}.part.journal").read_text())["inputs"])
-    except FileNotFoundError:
-        return -1
-
-
 def test_other_inputs_or_options_are_refused(inputs: list[str], tmp_path: Path) -> None:
     out = tmp_path / "codes.jsonl"
     process = run(inputs, out)
-    while _journal(out) <= 0:
+    while inputs_done(out) <= 0:
         assert process.poll() is None
         time.sleep(0.005)
     process.kill()

@@ -218,7 +218,6 @@ async function start() {
   let ready = false;
   /** @type {Lab[]} */
   let labs = [];
-  let anew = true;
   const say = quietly(() => {
     const [{ info, reading }] = labs;
     const told = reading && verdict(info, reading);
@@ -226,14 +225,17 @@ async function start() {
   }, SAY_DELAY_MS);
   const readAll = latest(async () => {
     const picture = drawing.picture();
-    await Promise.all(labs.map((lab) => lab.read(picture, anew)));
+    await Promise.all(labs.map((lab) => lab.read(picture)));
     showBadge(labs[0]);
     say();
   });
   const drawing = new Drawing(/** @type {HTMLCanvasElement} */ (byId("ink")), () => {
     byId("hint").hidden = !drawing.empty;
     drawing.canvas.setAttribute("aria-label", drawing.empty ? "Drawing surface, empty" : "Your picture");
-    if (ready) readAll();
+    if (!ready) return; // what a link says was turned stays turned
+    // From now on, not when the answer comes: what is turned until then stays turned.
+    for (const lab of labs) lab.following = true;
+    readAll();
   });
   const remember = quietly(() => void writeState(labs, drawing), STATE_DELAY_MS);
   labs = await makeLabs(model, backend, () => ready && remember());
@@ -245,10 +247,8 @@ async function start() {
   addExamples(model, (file) => drawing.take(file));
   byId("boot").hidden = true;
   byId("main").hidden = false;
-  anew = false; // what a link says was turned stays turned
   await readAll();
   await Promise.all(labs.map((lab) => Promise.all([lab.set(lab.codes), lab.walk.draw()])));
-  anew = true;
   ready = true;
   document.documentElement.dataset.ready = "1";
 }

@@ -54,8 +54,6 @@ export class Lab {
     /** @type {Reading | null} */
     this.reading = null;
     this.following = true;
-    /** How often the person has turned the codes. */
-    this.turns = 0;
     this.codes = this.codesAtRandom(0);
     /** What the page shows, so that turning a slider changes no more of it than it must.
      * @type {{categories: number[] | null, reading: Reading | null}} */
@@ -155,7 +153,6 @@ export class Lab {
    * @param {Codes} codes @param {boolean} [following] */
   turned(codes, following = false) {
     this.following = following;
-    this.turns += 1;
     const sameNoise = codes.noise === this.codes.noise;
     const noise = this.locked || !sameNoise || this.info.noises < 2 ? codes.noise : this.otherNoise();
     this.set({ ...codes, noise });
@@ -179,13 +176,10 @@ export class Lab {
     return this.set({ ...this.codes, categories, styles: [...reading.mean] });
   }
 
-  /** @param {Picture | null} picture @param {boolean} anew whether the codes follow it from now on */
-  async read(picture, anew = true) {
-    const { turns } = this;
+  /** @param {Picture | null} picture */
+  async read(picture) {
     await this.guarded(async () => {
       this.reading = picture ? await this.around.backend.read(this.index, picture) : null;
-      // What was turned while the answer was on its way stays turned.
-      if (anew && turns === this.turns) this.following = true;
       if (this.reading && this.following) await this.follow();
       else this.show();
       this.around.onState();
