@@ -77,8 +77,8 @@ def train(
         bool, typer.Option("--profile", help="Look at some steps of each stage, and say where time goes.")
     ] = False,
     capture: Annotated[
-        bool, typer.Option("--capture", help="On a GPU: capture each step of the game as one CUDA graph.")
-    ] = False,
+        bool, typer.Option("--capture/--no-capture", help="On a GPU: the game's step as one CUDA graph.")
+    ] = True,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved config as JSON; write nothing.")
     ] = False,

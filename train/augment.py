@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch.nn import functional as F
 
+from infogan_tool.train.sampling import sample
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -78,7 +80,7 @@ class Changes:
             grid = _affine_grid(images, self.affine)
             if self.knots is not None:
                 grid = grid + _elastic(images, self.knots)
-            images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+            images = sample(images, grid)
         if self.amount is not None:
             images = _change_stroke(images, self.strokes, self.amount)
         return images

@@ -15,5 +15,5 @@ class Manner:
     """Whether to write the scalars for TensorBoard too."""
     profile: bool = False
     """Whether to look at some steps of each stage; see :mod:`infogan_tool.train.profiling`."""
-    capture: bool = False
+    capture: bool = True
     """Whether a GPU gets D's and G's step as one CUDA graph; not with a profile, nor in a team."""

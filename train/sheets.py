@@ -47,7 +47,7 @@ def write_sample_sheet(path: Path, networks: Networks, images: torch.Tensor, *, 
     generated = to_uint8(generator.eval()(batch.vector()).cpu().numpy(), networks.image)
     generator.train(training)
     columns = _REAL_COLUMNS
-    real = images[: plan.rows * columns].permute(0, 2, 3, 1).numpy()
+    real = images[: plan.rows * columns].cpu().permute(0, 2, 3, 1).numpy()
     left, right = sheet(generated, plan.columns), sheet(real, columns)
     height = max(len(left), len(right))
     panels = [

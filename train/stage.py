@@ -168,7 +168,11 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def use_precision(precision: str) -> None:
-    """Have GPUs compute ``fp32`` as such: not in TF32, as torch's convolutions do unless told."""
+    """Have GPUs compute ``fp32`` as such, and convolutions the same each time.
+
+    Unless told, torch's convolutions are in TF32, and some of their gradients are sums in whatever order.
+    """
+    torch.backends.cudnn.deterministic = True
     # The older of torch's two ways: torch.export reads them in this one.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
