@@ -1,12 +1,13 @@
 """The game alone, on categories that a finished run has found, measured without labels.
 
-    python benchmarks/game.py RUN OTHER [--config change.toml] [--seed 100] [--every 2]
+    python benchmarks/game.py RUN OTHER [--config change.toml] [--seed 100] [--every 2] [--device cuda]
 
 RUN and OTHER are finished runs of preset `mnist`, of two seeds. The game begins anew with the encoder that
 RUN found, with any keys of the config changed, and consolidation follows. Every few epochs 10,000 pictures
-are drawn and a line is printed: processor seconds so far, Frechet distances of generated to real training
-pictures in the features of RUN's found encoder and of OTHER's, which the game has nothing to do with, and
-the share of pictures in which RUN's encoder reads the category that they were drawn for. No label is read.
+are drawn and a line is printed: processor seconds so far (on a GPU seconds), Frechet distances of generated
+to real training pictures in the features of RUN's found encoder and of OTHER's, which the game has nothing
+to do with, and the share of pictures in which RUN's encoder reads the category that they were drawn for.
+No label is read.
 """
 
 from __future__ import annotations
@@ -46,12 +47,13 @@ CHUNK = 1000
 class Measure:
     """Two found encoders, and what they see of the same real pictures."""
 
-    encoders: tuple[QBranch, QBranch]
+    encoders: tuple[QBranch, ...]
     real: tuple[Tensor, Tensor]
 
     def line(self, session: Session) -> str:
         """Return what the drawing generator is worth."""
         latent = sample_latents(session.config.latent, SAMPLES, torch.Generator().manual_seed(5))
+        latent = latent.to(session.device)
         drawing = session.networks.drawing.eval()
         with torch.no_grad():
             images = torch.cat([drawing(part).float() for part in latent.vector().split(CHUNK)])
@@ -60,7 +62,7 @@ class Measure:
             assert logits is not None
             read = logits(own[:, :, None, None]).flatten(1).argmax(dim=1)
         distances = [
-            frechet_distance(a.numpy(), b.numpy()) for a, b in zip(self.real, (own, other), strict=True)
+            frechet_distance(a.numpy(), b.cpu().numpy()) for a, b in zip(self.real, (own, other), strict=True)
         ]
         recovered = (read == latent.categories[:, 0]).float().mean().item()
         return f"distance {distances[0]:.2f}, other's {distances[1]:.2f}, recovered {recovered:.4f}"
@@ -97,24 +99,29 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=100)
     parser.add_argument("--every", type=int, default=2)
     parser.add_argument("--threads", type=int, default=default_threads())
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
 
     config = changed(RunFolder.open(options.run).read_config(), options.config, options.seed)
     images = load_images(config.data.source).images
     use_precision(config.precision)
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
-    encoders = found_encoder(options.run, images), found_encoder(options.other, images)
+    encoders = tuple(found_encoder(run, images).to(device) for run in (options.run, options.other))
     networks.branches[0].load_state_dict(encoders[0].state_dict())
-    session = Session(config=config, networks=lay_out(networks), images=images)
+    captures = device.type == "cuda"
+    networks = lay_out(networks.to(device))
+    session = Session(config=config, networks=networks, images=images.to(device), captures=captures)
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(7))[: 2 * SAMPLES]
-    halves = [session.pictures(half) for half in chosen.split(SAMPLES)]
-    real, others = ([features(encoder, half) for encoder in encoders] for half in halves)
+    halves = [session.pictures(half.to(device)) for half in chosen.split(SAMPLES)]
+    real, others = ([features(encoder, half).cpu() for encoder in encoders] for half in halves)
     measure = Measure(encoders, (real[0], real[1]))
     floor = [frechet_distance(a.numpy(), b.numpy()) for a, b in zip(real, others, strict=True)]
     print(f"real pictures among themselves: distance {floor[0]:.2f}, other's {floor[1]:.2f}")
 
-    start = time.process_time()
+    clock = time.perf_counter if captures else time.process_time
+    start = clock()
     for make in (AdversarialStage, ConsolidationStage):
         stage = make(session)
         steps = stage.count_steps(config, len(images))
@@ -122,7 +129,7 @@ def main() -> None:
         for index in range(steps):
             stage.step(index)
             if (index + 1) % interval == 0 or index + 1 == steps:
-                seconds = time.process_time() - start
+                seconds = clock() - start
                 print(
                     f"{stage.name} {index + 1}/{steps}, {seconds:.0f} s: {measure.line(session)}", flush=True
                 )

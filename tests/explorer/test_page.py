@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +14,7 @@ import pytest
 from conftest import Explorer
 from PIL import Image
 from strokes import draw
+from turning import TURN_FOR_SECONDS, processor_seconds
 
 from infogan_tool.runtime import load_bundle, load_picture
 
@@ -36,31 +35,6 @@ CONTROLS = (
 )
 ANSWERED_HERE = pytest.mark.parametrize("address", ["server"], indirect=True)
 """For what is the same whoever answers."""
-
-TURN_FOR_SECONDS = """async (seconds) => {
-  const slider = document.querySelector(".track input");
-  const picture = document.querySelector("[data-part=picture]");
-  const pixels = () => picture.toDataURL();
-  let [drawn, frames, last] = [0, 0, pixels()];
-  document.addEventListener("drawn", () => {
-    const now = pixels();
-    if (now !== last) drawn++;
-    last = now;
-  });
-  const began = performance.now();
-  await new Promise((done) => {
-    const turn = (now) => {
-      if (now - began > 1000 * seconds) return done();
-      frames++;
-      slider.value = String(2 * Math.sin((now - began) / 300));
-      slider.dispatchEvent(new Event("input", { bubbles: true }));
-      requestAnimationFrame(turn);
-    };
-    requestAnimationFrame(turn);
-  });
-  const took = (performance.now() - began) / 1000;
-  return { updates: drawn / took, frames: frames / took };
-}"""
 TURN_TIMES = """async (times) => {
   const slider = document.querySelector(".track input");
   for (let i = 0; i < times; i++) {
@@ -117,21 +91,6 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     assert [line for line in said if "the server responded with a status of 422" not in line] == []
     assert asked
     assert [url for url in asked if not url.startswith((address, "blob:", "data:"))] == []
-
-
-def processor_seconds() -> float:
-    """Return the processor time that this process and all that it started have used so far."""
-    ticks: dict[int, int] = {}
-    parents: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            parents[int(folder.name)] = int(fields[1])
-            ticks[int(folder.name)] = int(fields[11]) + int(fields[12])
-    mine = {os.getpid()}
-    while more := {one for one, parent in parents.items() if parent in mine} - mine:
-        mine |= more
-    return sum(ticks.get(one, 0) for one in mine) / os.sysconf("SC_CLK_TCK")
 
 
 def answer(page: Page, wanted: str) -> None:

@@ -1,4 +1,4 @@
-"""A captured step gives the numbers of an eager one to the bit; what a CPU cannot do, these leave to a GPU."""
+"""A captured step gives the numbers of an eager one to the bit; what a CPU cannot do, they leave to a GPU."""
 
 from __future__ import annotations
 
