@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch.nn import functional as F
 
-from infogan_tool.train.sampling import sample
+from infogan_tool.train.interpolation import sample
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -126,10 +126,10 @@ def mnist() -> dict[str, Any]:
             "networks": {"recognition": "separate", "conditional": True},
             "objective": {
                 "lambda_categorical": 0.5,
-                "lambda_categorical_end": 6.0,
+                "lambda_categorical_end": 12.0,
                 "lambda_continuous": 0.3,
             },
-            "optimizer": {"d_lr": 1.6e-3, "g_lr": 2.4e-3, "g_average_decay": 0.998, "decay_from": 0.1},
+            "optimizer": {"d_lr": 2.2e-3, "g_lr": 3.4e-3, "g_average_decay": 0.998, "decay_from": 0.1},
             "augment": {"affine": 0.0},
             "recognition_view": {"affine": 0.3, "elastic": 0.0, "stroke": 0.0},
             "precision": "auto",
@@ -153,7 +153,7 @@ def mnist() -> dict[str, Any]:
                 },
             },
             "consolidation": {"steps": 1000, "learning_rate": 1e-3},
-            "schedule": {"batch_size": 128, "epochs": 12},
+            "schedule": {"batch_size": 128, "epochs": 16},
         },
     )
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from infogan_tool.train.sampling import OrderedSampling, sample
+from infogan_tool.train.interpolation import OrderedSampling, sample
 
 
 @pytest.mark.parametrize("channels", [1, 3])
