@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from infogan_tool.export.evaluation.clustering import match_labels
 from infogan_tool.export.evaluation.judge import JudgeSettings
 from infogan_tool.export.evaluation.judge_cache import default_folder, find_judge
 from infogan_tool.export.evaluation.measure import pixels
 from infogan_tool.export.evaluation.target import load_real
+from infogan_tool.export.labels import match_labels
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.images import to_uint8
 

@@ -85,7 +85,10 @@ def test_first_step_is_that_of_one_process(
 
 def test_all_stages_are_those_of_one_process(ranks: Ranks, stages: Path, tmp_path: Path) -> None:
     config = tmp_path / "each.toml"
-    config.write_text(stages.read_text().replace("log_every = 4", "log_every = 1"))
+    # The preset's own rates are so high that rounding grows to a hundredth within the game's six steps.
+    slower = "optimizer = { d_lr = 1e-4, g_lr = 1e-4 }\nconsolidation"
+    text = stages.read_text().replace("log_every = 4", "log_every = 1").replace("consolidation", slower, 1)
+    config.write_text(text)
     runs = tmp_path / "one", tmp_path / "two"
     for size, run in enumerate(runs, 1):
         train(ranks, size, run, "--config", config)
