@@ -110,9 +110,9 @@ def main() -> None:
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
     encoders = tuple(found_encoder(run, images).to(device) for run in (options.run, options.other))
     networks.branches[0].load_state_dict(encoders[0].state_dict())
-    captures = device.type == "cuda"
+    on_gpu = device.type == "cuda"
     networks = lay_out(networks.to(device))
-    session = Session(config=config, networks=networks, images=images.to(device), captures=captures)
+    session = Session(config=config, networks=networks, images=images.to(device), captures=on_gpu)
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(7))[: 2 * SAMPLES]
     halves = [session.pictures(half.to(device)) for half in chosen.split(SAMPLES)]
     real, others = ([features(encoder, half).cpu() for encoder in encoders] for half in halves)
@@ -120,7 +120,7 @@ def main() -> None:
     floor = [frechet_distance(a.numpy(), b.numpy()) for a, b in zip(real, others, strict=True)]
     print(f"real pictures among themselves: distance {floor[0]:.2f}, other's {floor[1]:.2f}")
 
-    clock = time.perf_counter if captures else time.process_time
+    clock = time.perf_counter if on_gpu else time.process_time
     start = clock()
     for make in (AdversarialStage, ConsolidationStage):
         stage = make(session)

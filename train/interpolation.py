@@ -23,7 +23,7 @@ def sample(images: Tensor, grid: Tensor) -> Tensor:
     """
     if images.device.type == "cuda" and images.requires_grad:
         return cast("Tensor", OrderedSampling.apply(images, grid))
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return _sample(images, grid)
 
 
 class OrderedSampling(torch.autograd.Function):
@@ -34,7 +34,7 @@ class OrderedSampling(torch.autograd.Function):
         """Return the pictures read off."""
         ctx.save_for_backward(grid)
         ctx.shape = images.shape
-        return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+        return _sample(images, grid)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
@@ -57,3 +57,7 @@ class OrderedSampling(torch.autograd.Function):
         pixels = values.new_zeros(count * height * width, channels)
         pixels.index_put_((torch.stack(places).flatten(),), values, accumulate=True)  # sorts, then adds
         return pixels.view(count, height, width, channels).permute(0, 3, 1, 2), None
+
+
+def _sample(images: Tensor, grid: Tensor) -> Tensor:
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
