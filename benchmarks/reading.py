@@ -3,7 +3,8 @@
     python benchmarks/reading.py [--bundle BUNDLE] [--count 10000]
 
 Everything goes the way of ``infogan-tool encode``: the content of a picture file, :func:`load_picture`, the
-encoder. Prints a Markdown table and the share of each group of non-digits that is flagged as not familiar.
+encoder. Prints Markdown tables: how digits are read, how many are misread of each font, and the share of each
+group of non-digits that is flagged as not familiar.
 """
 
 from __future__ import annotations
@@ -68,13 +69,20 @@ def _digits(bundle: Bundle, count: int, fonts: dict[str, Path]) -> None:
     _row(bundle, "scikit-learn's 8 x 8 digits", small, other.target)
     drawn = [_drawn(str(digit), font) for font in fonts.values() for digit in range(10)]
     truth = np.tile(np.arange(10), len(fonts))
-    _row(bundle, f"digits in {len(fonts)} handwriting-like fonts", map(_png, (255 - d for d in drawn)), truth)
+    as_drawn = _row(
+        bundle, f"digits in {len(fonts)} handwriting-like fonts", map(_png, (255 - d for d in drawn)), truth
+    )
     taken = (
         photograph(d, np.random.default_rng([SEED, 1, i, turn]))
         for i, d in enumerate(drawn)
         for turn in range(PHOTOGRAPHS_A_DIGIT)
     )
-    _row(bundle, "the same as photographs", taken, truth.repeat(PHOTOGRAPHS_A_DIGIT))
+    in_photographs = _row(bundle, "the same as photographs", taken, truth.repeat(PHOTOGRAPHS_A_DIGIT))
+    print("\n| misread of font | as drawn, of 10 | in photographs, of 50 |")
+    print("|---|---|---|")
+    misread = [(~right).reshape(len(fonts), -1).sum(axis=1) for right in (as_drawn, in_photographs)]
+    for name, few, many in zip(fonts, *misread, strict=True):
+        print(f"| {name} | {few} | {many} |")
 
 
 def _others(bundle: Bundle, fonts: list[Path]) -> None:
@@ -88,7 +96,8 @@ def _others(bundle: Bundle, fonts: list[Path]) -> None:
 
 def _row(
     bundle: Bundle, name: str, files: Iterable[bytes], labels: npt.NDArray[np.int64], *, raw: bool = False
-) -> None:
+) -> npt.NDArray[np.bool_]:
+    """Print a row of the table and return which pictures were read right."""
     posterior = _encoded(bundle, files, raw=raw)
     names = np.array(bundle.metadata.labels["k1"], object)
     right = names[posterior.categories[:, 0]] == np.array([str(label) for label in labels], object)
@@ -102,6 +111,7 @@ def _row(
     )
     print(f"| {name} | {' | '.join(figures)} |")
     sys.stdout.flush()
+    return right
 
 
 def _encoded(bundle: Bundle, files: Iterable[bytes], *, raw: bool = False) -> Posterior:

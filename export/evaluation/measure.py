@@ -126,8 +126,8 @@ def measure_bundle(
     encoder = _encoder(bundle.latent, real, posterior, matches)
     progress(f"generating {samples:,} pictures")
     latents = bundle.sample(samples, seed)
-    images = bundle.generate(latents)
-    read_back = bundle.encode(images)
+    drawn = to_uint8(bundle.generate(latents), bundle.image)  # as a picture file holds them
+    read_back = bundle.encode(drawn)
     progress("measuring styles")
     styles = name_styles(bundle, pixels(real.scored), seed=seed)
     found, generator = None, None
@@ -138,7 +138,6 @@ def measure_bundle(
             real.train, real.test, judge or JudgeSettings(), folder=judge_folder, progress=progress
         )
         progress("comparing generated and real pictures")
-        drawn = to_uint8(images, bundle.image)
         generator = _generator(bundle.latent, found, real, latents, drawn, matches=matches, seed=seed)
     return Report(
         schema_version=REPORT_SCHEMA,

@@ -105,7 +105,7 @@ def _recoveries(bundle: Bundle, codes: Sequence[str], seed: int) -> dict[str, Re
     if not codes:
         return {}
     latents = bundle.sample(_RECOVERY_PICTURES, seed)
-    read = bundle.encode(bundle.generate(latents))
+    read = bundle.encode(to_uint8(bundle.generate(latents), bundle.image))
     found = {}
     for code in codes:
         column = bundle.latent.continuous_index(code)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SIZE = 24
 HEIGHTS = (16.0, 8.0)
+FAINT = 0.0009
+"""Twice that, and half a step of 8 bits is not reached."""
 FINE = 6
 
 
@@ -50,14 +52,15 @@ class BarBundle:
     """Two categories (tall and short bars), c1 slant, c2 stroke width; c3 does nothing.
 
     ``perfect``: the encoder reads all that can be read. ``useless``: pictures are noise and the encoder knows
-    nothing. ``degenerate``: pictures are black and the encoder is sure of category 0 and of 0.
+    nothing. ``degenerate``: pictures are black and the encoder is sure of category 0 and of 0. ``hidden``: as
+    perfect, and c3 is in a corner, too faint for a picture file, and the encoder knows.
     """
 
     latent = LatentSpec(noise=2, noise_prior="uniform", categorical=(2,), continuous=3)
     image = ImageSpec(size=SIZE, channels=1, low=0.0, high=1.0)
     metadata = SimpleNamespace(bundle_id="0" * 32, training={})
 
-    def __init__(self, kind: Literal["perfect", "useless", "degenerate"]) -> None:
+    def __init__(self, kind: Literal["perfect", "useless", "degenerate", "hidden"]) -> None:
         self.kind = kind
 
     def sample(self, n: int, seed: int = 0) -> Latents:
@@ -71,11 +74,14 @@ class BarBundle:
             return np.random.default_rng(0).random((n, 1, SIZE, SIZE), np.float32)
         heights = np.array(HEIGHTS)[latents.categories[:, 0]]
         drawn = bars(25 * latents.styles[:, 0], 3 + latents.styles[:, 1], heights)
+        if self.kind == "hidden":
+            drawn[:, 0, 0] = FAINT * (1 + latents.styles[:, 2])
         return drawn[:, None]
 
     def encode(self, images: npt.NDArray[Any]) -> Posterior:
         from infogan_tool.export.evaluation.attributes import measure_attributes  # noqa: PLC0415
 
+        corner = images[:, 0, 0].reshape(-1) / 255 if images.dtype == np.uint8 else images[:, 0, 0, 0]
         if images.dtype != np.uint8:
             images = to_uint8(images, self.image)
         n = len(images)
@@ -83,11 +89,13 @@ class BarBundle:
         probabilities = np.full((n, 2), 0.5)
         if self.kind == "useless":
             std[:] = np.sqrt(1 / 3)
-        if self.kind == "perfect":
+        if self.kind in {"perfect", "hidden"}:
             seen = measure_attributes(images)
             category = (seen["height"] < 12).astype(np.int64)
             mean[:, 0], mean[:, 1] = seen["slant"] / 25, seen["stroke_width"] - 3
             std[:, 0], std[:, 1], std[:, 2] = 0.05, 0.3, np.sqrt(1 / 3)
+        if self.kind == "hidden":
+            mean[:, 2] = corner / FAINT - 1
         if self.kind != "useless":
             probabilities = np.where(np.arange(2) == category[:, None], 0.999, 0.001)
         return Posterior(

@@ -123,6 +123,14 @@ def test_degenerate_bundle_gives_finite_figures(measured: Measured) -> None:
     assert found["round_trip"]["continuous"]["c1"]["pearson_r"] == 0
 
 
+def test_what_a_picture_file_does_not_hold_is_not_read_back(measured: Measured) -> None:
+    bundle = BarBundle("hidden")
+    latents = bundle.sample(300, 5)
+    read = bundle.encode(bundle.generate(latents)).style_mean[:, 2]
+    assert read == pytest.approx(latents.styles[:, 2], abs=1e-3), "it is there"
+    assert measured("hidden")["round_trip"]["continuous"]["c3"]["pearson_r"] == 0
+
+
 def test_without_labels_rows_are_absent(measured: Measured) -> None:
     found = measured("perfect", labels=False)
     assert "judge" not in found
