@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config_tables import ViewConfig
 
-__all__ = ["Changes", "draw_changes", "random_view"]
+__all__ = ["Changes", "add_noise", "draw_changes", "random_view"]
 
 _ROTATION: Final = math.radians(23)
 _SCALE: Final = 0.25
@@ -119,6 +119,26 @@ def random_view(images: Tensor, view: ViewConfig, rng: torch.Generator) -> Tenso
         Pictures of the same shape.
     """
     return draw_changes(len(images), view, rng).apply(images)
+
+
+def add_noise(images: Tensor, greatest: float, rng: torch.Generator, *, count: int, rows: slice) -> Tensor:
+    """Add Gaussian noise, of another standard deviation in each picture.
+
+    Args:
+        images: ``(n, C, H, W)``, the ``rows`` of a batch.
+        greatest: Standard deviations are drawn from 0 to this; 0 returns the pictures as they are.
+        rng: Source of randomness, on the pictures' device; what is drawn is the whole batch's.
+        count: Pictures of the whole batch.
+        rows: Which of them these are.
+
+    Returns:
+        Pictures of the same shape. They may leave their range by a little: a bound would stop gradients.
+    """
+    if not greatest:
+        return images
+    amounts = torch.rand(count, 1, 1, 1, generator=rng, device=rng.device) * greatest
+    noise = torch.randn(count, *images.shape[1:], generator=rng, device=rng.device)
+    return images + (amounts * noise)[rows]
 
 
 def _affine_grid(images: Tensor, draws: Tensor) -> Tensor:

@@ -75,6 +75,9 @@ class TrainConfig(Table):
     """What happens to every picture, real or generated, before D sees it, and Q but for its own view."""
     recognition_view: ViewConfig | None
     """How a separate Q sees generated pictures in the game; None: as D does."""
+    recognition_noise: float = Field(ge=0, le=1)
+    """Greatest standard deviation, in the pictures' units, of noise on the generated pictures that a separate
+    Q reads in the game and in consolidation; each picture has its own, from 0."""
     posterior: PosteriorConfig | None
     """How Q(k1|x) is found beforehand; None: in the adversarial game alone, as in the paper."""
     consolidation: ConsolidationConfig | None
@@ -100,6 +103,8 @@ class TrainConfig(Table):
     def _own_view_needs_an_own_encoder(self) -> Self:
         if self.recognition_view is not None and self.networks.recognition != "separate":
             raise ValueError("recognition_view needs networks.recognition = 'separate'")
+        if self.recognition_noise and self.networks.recognition != "separate":
+            raise ValueError("recognition_noise needs networks.recognition = 'separate'")
         return self
 
     @model_validator(mode="after")
@@ -240,6 +245,7 @@ _SINCE_0_1: Final[Mapping[str, Any]] = {
     },
     "optimizer": {"decay_from": 1.0},
     "recognition_view": None,
+    "recognition_noise": 0.0,
 }
 """Keys that version 0.1 did not have yet, with what it did."""
 

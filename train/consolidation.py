@@ -3,7 +3,7 @@
 During the game Q follows a generator that moves, and normalises by the batch. What is exported is an average
 of that generator, and a Q that normalises by running statistics. Each differs a little from what was trained,
 and together enough to bias a style. So G's average now stands still and draws, everything is in evaluation
-mode, and the branches of Q that learned in the game learn on, by L_I alone.
+mode, and the branches of Q that learned in the game learn on, by L_I alone, through the noise of the game.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch.optim.swa_utils import update_bn
 
+from infogan_tool.train.augment import add_noise
 from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.losses import code_nll, entropy_vector
 from infogan_tool.train.posterior.steps import CycledAdam
@@ -70,6 +71,8 @@ class ConsolidationStage(Stage):
         latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
         with torch.no_grad(), self._adam.autocast():
             images = networks.drawing(latent.rows(self.rows).vector()).float()
+        noise = self.session.config.recognition_noise
+        images = add_noise(images, noise, self.rng, count=self.batch_size, rows=self.rows)
         with self._adam.autocast():
             posterior = networks.recognise(images).float().gathered(self.team, self.batch_size)
         nll = code_nll(posterior, latent)

@@ -77,6 +77,7 @@ def paper() -> dict[str, Any]:
         },
         "augment": {"affine": 0.0, "elastic": 0.0, "stroke": 0.0},
         "recognition_view": None,
+        "recognition_noise": 0.0,
         "posterior": None,
         "consolidation": None,
         "precision": "fp32",

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from infogan_tool.train.augment import draw_changes
+from infogan_tool.train.augment import add_noise, draw_changes
 from infogan_tool.train.descent import adam, set_rate
 from infogan_tool.train.latents import sample_latents
 from infogan_tool.train.losses import (
@@ -95,6 +95,7 @@ class Updates:
         self._rng, self._descent = rng, descent
         self._spec, self._objective = config.latent, config.objective
         self._view, self._q_view = config.augment, config.recognition_view
+        self._q_noise = config.recognition_noise
         self._conditional = config.num_conditions > 0
         self._kind, self._scheme = config.objective.adversarial_loss, config.objective.updates
         device = rng.device
@@ -213,6 +214,8 @@ class Updates:
         with _standing_still(self._d_parameters), kept:
             seen = self._augment(fake, len(latent))
             read = self._augment(fake, len(latent), self._q_view) if self._q_view else seen
+            rows = self._team.rows(len(latent))
+            read = add_noise(read, self._q_noise, self._rng, count=len(latent), rows=rows)
             with self._autocast:
                 features = networks.trunk(seen)
                 fake_logits = networks.d_head(features, self._categories(latent)).float()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from infogan_tool.train.augment import random_view
+from infogan_tool.train.augment import add_noise, random_view
 from infogan_tool.train.config_tables import ViewConfig
 
 KINDS = {
@@ -44,6 +44,19 @@ def test_gradients_run_through(name: str) -> None:
     random_view(images, KINDS[name], rng()).sum().backward()
     assert images.grad is not None
     assert (images.grad.flatten(1).abs().sum(1) > 0).all()
+
+
+def test_noise_is_of_another_amount_in_each_picture_and_the_same_in_a_part() -> None:
+    images = torch.zeros(500, 1, 20, 20)
+    assert add_noise(images, 0.0, rng(), count=500, rows=slice(0, 500)) is images
+    noisy = add_noise(images, 0.2, rng(), count=500, rows=slice(0, 500))
+    amounts = noisy.flatten(1).std(1)
+    assert amounts.min() < 0.01
+    assert amounts.max() == pytest.approx(0.2, abs=0.02)
+    assert amounts.mean().item() == pytest.approx(0.1, abs=0.01)
+    assert noisy.mean().abs() < 0.001
+    part = slice(3, 11)
+    assert torch.equal(add_noise(images[part], 0.2, rng(), count=500, rows=part), noisy[part])
 
 
 def test_even_ground_stays_even() -> None:

@@ -83,6 +83,16 @@ def test_flags_win_over_file_over_preset(tmp_path: Path) -> None:
             },
             r"recognition_view needs networks\.recognition = 'separate'",
         ),
+        (
+            {
+                "posterior": None,
+                "networks": {"recognition": "shared", "conditional": False},
+                "recognition_view": None,
+                "recognition_noise": 0.1,
+            },
+            r"recognition_noise needs networks\.recognition = 'separate'",
+        ),
+        ({"recognition_noise": -1}, "recognition_noise"),
         ({"posterior": None, "networks": {"conditional": True}}, r"conditional needs a posterior"),
         ({"preset": "mnist", "latent": {"categorical": [10], "continuous": 0}}, "nothing to learn where k1"),
     ],

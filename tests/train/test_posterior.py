@@ -336,6 +336,27 @@ def test_consolidation_makes_q_read_what_is_drawn(tmp_path: Path) -> None:
     assert found[1] < found[0] - 0.1
 
 
+def test_noise_makes_q_read_what_can_be_seen(tmp_path: Path) -> None:
+    images, _ = shapes(600)
+    lost = []
+    for noise in (0.0, 0.2):
+        changes = {"recognition_noise": noise, "consolidation": {"steps": 150}, "schedule": {"steps": 60}}
+        config = small_preset(changes)
+        run = RunFolder.create(tmp_path / str(noise), config, "shapes")
+        loop.train(config, images, run, device=CPU, console=QUIET)
+        networks = build_networks(config, size=16, channels=3)
+        networks.load_state_dict(read_checkpoint(run.last_checkpoint).part("networks"))
+        networks.eval()
+        rng = torch.Generator().manual_seed(9)
+        latent = sample_latents(config.latent, 1000, rng)
+        with torch.no_grad():
+            clear = networks.drawing(latent.vector())
+            noisy = (clear + 0.1 * torch.randn(clear.shape, generator=rng)).clamp(0, 1)
+            of_clear, of_noisy = (code_nll(networks.recognise(p), latent)[1:].sum() for p in (clear, noisy))
+        lost.append((of_noisy - of_clear).item())
+    assert lost[1] < 0.5 * lost[0]
+
+
 class StopAfter:
     """Stands for a signal that comes during step number ``count``."""
 

@@ -252,6 +252,18 @@ def test_q_may_have_a_view_of_its_own(small: Callable[..., TrainConfig]) -> None
     assert torch.equal(own[1], both[1]), "the same changes are drawn for the same view"
 
 
+def test_noise_on_what_q_reads_is_not_seen_by_d(small: Callable[..., TrainConfig]) -> None:
+    def losses(noise: float) -> tuple[Tensor, Tensor]:
+        updates, rng = make(small({"networks": {"recognition": "separate"}, "recognition_noise": noise}))
+        latent = sample_latents(small().latent, 32, rng)
+        adversarial, nll, _ = updates.g_step(updates.networks.generator(latent.vector()), latent)
+        return adversarial, nll
+
+    clear, noisy = losses(0.0), losses(0.5)
+    assert torch.equal(noisy[0], clear[0])
+    assert not torch.equal(noisy[1], clear[1])
+
+
 def test_a_conditional_d_is_told_both_categories(small: Callable[..., TrainConfig], real: Tensor) -> None:
     told = {"networks": {"recognition": "separate", "conditional": True}}
     config = small({**told, "posterior": mnist_preset()["posterior"]})
