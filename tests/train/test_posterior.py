@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from infogan_tool.train.networks import Networks
+
 QUIET = Console(quiet=True)
 CPU = torch.device("cpu")
 
@@ -319,16 +321,21 @@ def test_checkpoint_that_lacks_a_tensor_is_refused(
         loop.train(small_preset(), images, run, device=CPU, console=QUIET, resume=checkpoint)
 
 
+def trained(config: TrainConfig, images: Tensor, path: Path) -> Networks:
+    """Train on colour pictures of 16 x 16 and return the networks as they are exported."""
+    run = RunFolder.create(path, config, "shapes")
+    loop.train(config, images, run, device=CPU, console=QUIET)
+    networks = build_networks(config, size=16, channels=3)
+    networks.load_state_dict(read_checkpoint(run.last_checkpoint).part("networks"))
+    return networks.eval()
+
+
 def test_consolidation_makes_q_read_what_is_drawn(tmp_path: Path) -> None:
     images, _ = shapes(600)
     found = []
     for steps in (1, 150):
         config = small_preset({"schedule": {"steps": 60}, "consolidation": {"steps": steps}})
-        run = RunFolder.create(tmp_path / str(steps), config, "shapes")
-        loop.train(config, images, run, device=CPU, console=QUIET)
-        networks = build_networks(config, size=16, channels=3)
-        networks.load_state_dict(read_checkpoint(run.last_checkpoint).part("networks"))
-        networks.eval()
+        networks = trained(config, images, tmp_path / str(steps))
         latent = sample_latents(config.latent, 1000, torch.Generator().manual_seed(9))
         with torch.no_grad():
             nll = code_nll(networks.recognise(networks.drawing(latent.vector())), latent)
@@ -342,11 +349,7 @@ def test_noise_makes_q_read_what_can_be_seen(tmp_path: Path) -> None:
     for noise in (0.0, 0.2):
         changes = {"recognition_noise": noise, "consolidation": {"steps": 150}, "schedule": {"steps": 60}}
         config = small_preset(changes)
-        run = RunFolder.create(tmp_path / str(noise), config, "shapes")
-        loop.train(config, images, run, device=CPU, console=QUIET)
-        networks = build_networks(config, size=16, channels=3)
-        networks.load_state_dict(read_checkpoint(run.last_checkpoint).part("networks"))
-        networks.eval()
+        networks = trained(config, images, tmp_path / str(noise))
         rng = torch.Generator().manual_seed(9)
         latent = sample_latents(config.latent, 1000, rng)
         with torch.no_grad():
