@@ -34,6 +34,10 @@ def evaluate(
     samples: SamplesOption = 10_000,
     seed: SampleSeedOption = 0,
     device: DeviceOption = "auto",
+    save: Annotated[
+        bool,
+        typer.Option("--save", help="Keep the figures in the bundle's card, for info and explore."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure what a bundle can do, on the exported graphs.
@@ -51,9 +55,12 @@ def evaluate(
 
     from rich.console import Console
 
+    from infogan_tool.export.evaluation.saving import refuse_unsavable, save_report
     from infogan_tool.export.evaluation.target import evaluate as evaluate_target
     from infogan_tool.runtime.files import printable
 
+    if save:
+        refuse_unsavable(target)
     console = Console(stderr=True, highlight=False, markup=False)
     with console.status("starting") as status:
         report = evaluate_target(
@@ -64,6 +71,8 @@ def evaluate(
             device=device,
             progress=lambda line: status.update(printable(line)),
         )
+    if save and target is not None:
+        save_report(report, target)
     if as_json:
         output.emit(json.dumps(report.to_dict(), indent=2, allow_nan=False))
         return

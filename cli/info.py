@@ -19,6 +19,7 @@ __all__ = ["info"]
 _KEY_WIDTH: Final = 11
 _MAX_DEPTH: Final = 6
 _CONFIG_KEY: Final = "config"
+_LIMITS_KEY: Final = "limits"
 
 
 def info(
@@ -58,7 +59,8 @@ def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
     yield "precision", metadata.precision
     for name, graph in metadata.graphs.items():
         yield "file", f"{name}, {graph.bytes:,} bytes, sha256 {graph.sha256[:16]}..."
-    yield from _figures("card", metadata.card)
+    yield from _figures("card", {key: value for key, value in metadata.card.items() if key != _LIMITS_KEY})
+    yield from _sentences(_LIMITS_KEY, metadata.card.get(_LIMITS_KEY))
     yield from _figures("drift", metadata.drift)
     yield from _figures("parity", metadata.parity)
     training = {key: value for key, value in metadata.training.items() if key != _CONFIG_KEY}
@@ -84,6 +86,13 @@ def _figures(title: str, table: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Return an open table line by line, nested names joined by dots, with its title on the first."""
     for key, value in _flat(table, "", 0):
         yield title, f"{key} {value}"
+        title = ""
+
+
+def _sentences(title: str, found: object) -> Iterator[tuple[str, str]]:
+    """Return what an open table has as a list of sentences, each on a line of its own."""
+    for sentence in found if isinstance(found, list) else ():
+        yield title, str(sentence)
         title = ""
 
 

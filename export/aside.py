@@ -25,10 +25,11 @@ from infogan_tool.runtime.locks import only_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from infogan_tool.runtime.contract import BundleMetadata
 
-__all__ = ["refuse_taken", "write_metadata", "written_aside"]
+__all__ = ["bundle_lock", "refuse_taken", "write_metadata", "written_aside"]
 
 
 def refuse_taken(out: Path, *, force: bool, mark: str = METADATA_FILE, kind: str = "a bundle") -> None:
@@ -69,7 +70,7 @@ def written_aside(
     missing = [folder for folder in target.parents if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with only_writer(target.with_name(f".{target.name}.lock"), str(out)) as alone:
+        with bundle_lock(out) as alone:
             if alone:
                 _tidy(target)
                 refuse_taken(out, force=force, mark=mark, kind=kind)
@@ -82,6 +83,12 @@ def written_aside(
             with suppress(OSError):  # it was not made, or is no longer empty
                 folder.rmdir()
         raise
+
+
+def bundle_lock(out: Path) -> AbstractContextManager[bool]:
+    """Keep other writers off ``out``; see :func:`infogan_tool.runtime.locks.only_writer`."""
+    target = Path(os.path.abspath(out))  # noqa: PTH100 - as in written_aside
+    return only_writer(target.with_name(f".{target.name}.lock"), str(out))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from infogan_tool.export.aside import refuse_taken, write_metadata, written_asid
 from infogan_tool.export.card import RealPictures, describe_codes, load_real_pictures
 from infogan_tool.export.familiarity.fitting import fit_familiarity
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
+from infogan_tool.export.limits import with_limits
 from infogan_tool.export.onnx_graph import OPSET, to_onnx
 from infogan_tool.export.parity import BATCHES, TOLERANCE, Difference, check_parity
 from infogan_tool.export.recipes import layout_note, recipe_of
@@ -180,7 +181,8 @@ def _write(
     write_metadata(folder, metadata)
     if pictures:
         metadata, label_note = describe_codes(folder, metadata, pictures)
-        write_metadata(folder, metadata)
+    metadata = replace(metadata, card=with_limits(metadata))
+    write_metadata(folder, metadata)
     laid_out = (
         layout_note(pictures.train.images[:, 0].numpy(), networks.image.preparation) if pictures else ""
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import onnx
 
 from infogan_tool.export.aside import write_metadata, written_aside
+from infogan_tool.export.limits import with_limits
 from infogan_tool.export.precision_drift import Drift, measure_drift
 from infogan_tool.export.precision_graphs import to_fp16, to_int8
 from infogan_tool.runtime.bundle import load_bundle
@@ -150,11 +151,12 @@ def _latents(bundle: Bundle) -> list[dict[str, npt.NDArray[Any]]]:
 
 def _with_figures(metadata: BundleMetadata, before: BundleMetadata, drift: Drift) -> BundleMetadata:
     """Put the measured figures in, and take out those that are of the graphs in float32."""
-    card = dict(metadata.card)
+    card = {key: figures for key, figures in metadata.card.items() if key != "evaluation"}
     found = drift.figures.get("accuracy")
     if "accuracy" in card:
         kept = {key: card["accuracy"][key] for key in ("code", "data") if key in card["accuracy"]}
         counts = {drift.figures["split"]: found[metadata.precision]} if found else {}
         card["accuracy"] = kept | counts | {f"{drift.figures['split']}_count": drift.figures["images"]}
     figures = {"of": before.bundle_id, **drift.figures}
-    return replace(metadata, card=card, drift=figures, parity={})
+    metadata = replace(metadata, card=card, drift=figures, parity={})
+    return replace(metadata, card=with_limits(metadata))

@@ -32,6 +32,7 @@ function facts(info) {
   } else if (isNumber(accuracy?.train)) {
     rows.push(["Accuracy", `${exact(accuracy.train)} on training pictures`]);
   }
+  rows.push(...measured(info));
   info.codes.categorical.forEach((code, i) => {
     rows.push([code, `${latent.categorical[i]} categories: ${inOrder(info, i).map((c) => categoryName(info, i, c)).join(", ")}`]);
   });
@@ -55,27 +56,24 @@ function styleFacts(info, code, index) {
   return `${name} (correlation ${measured[0].toFixed(2)} on drawn, ${measured[1].toFixed(2)} on real pictures)`;
 }
 
+/** What the pictures it draws were found to be, where an evaluation was kept.
+ * @param {BundleInfo} info @returns {[string, string][]} */
+function measured(info) {
+  const { generator, round_trip: trip } = info.metadata.card.evaluation ?? {};
+  const right = generator?.purity?.[info.codes.categorical[0]]?.purity;
+  const read = trip?.categorical?.[info.codes.categorical[0]]?.recovered;
+  const said = [
+    isNumber(right) && `${exact(right)} show what their category stands for, to an independent judge`,
+    isNumber(read) && `in ${exact(read)} the category is read back`,
+    isNumber(generator?.distances?.frechet) && `Fréchet distance to real ones ${generator.distances.frechet.toFixed(1)}`,
+  ].filter((text) => typeof text === "string");
+  return said.length ? [["Drawn", said.join("; ")]] : [];
+}
+
 /** @param {BundleInfo} info @returns {string[]} */
 function limits(info) {
-  const { latent, training, familiarity, image } = info.metadata;
-  const data = training.data?.name ?? "its training pictures";
-  const found = [];
-  if (image.preparation) {
-    found.push(`It reads one figure at a time. It finds it in the picture, and centres and scales it as ${data} has it: look at “seen”.`);
-  } else {
-    found.push(`It reads pictures that look like ${data}: one thing, filling most of the frame.`);
-  }
-  if (latent.categorical.length) {
-    found.push(
-      familiarity
-        ? "It says “not sure” where a picture is unlike all it was trained on, or two categories are near; it can be wrong all the same."
-        : "It gives every picture one of its categories, also one that shows something else entirely.",
-    );
-  }
-  found.push("The names of categories and styles were found by measuring afterwards; training never saw them.");
-  found.push("Codes beyond −1 and 1 were not drawn in training: what is drawn there is a guess that often works.");
-  found.push("The pictures that it draws are typical ones, and less varied than real ones.");
-  return found;
+  const said = info.metadata.card.limits;
+  return Array.isArray(said) ? said.filter((text) => typeof text === "string") : [];
 }
 
 /** @param {HTMLElement} body @param {BundleInfo[]} bundles */
@@ -85,8 +83,10 @@ export function fillCard(body, bundles) {
     const title = info.shipped ? `${info.name} (ships with infogan-tool)` : info.name;
     const list = element("dl");
     for (const [name, value] of facts(info)) list.append(element("div", element("dt", name), element("dd", value)));
-    const ends = element("ul", ...limits(info).map((text) => element("li", text)));
-    body.append(element("section", element("h3", title), list, element("h4", "Where it ends"), ends));
+    const section = element("section", element("h3", title), list);
+    const ends = limits(info).map((text) => element("li", text));
+    if (ends.length) section.append(element("h4", "Where it ends"), element("ul", ...ends));
+    body.append(section);
   }
   const how = element(
     "p",

@@ -1,0 +1,77 @@
+"""Where a bundle ends, in sentences for its card: of what it is, and of what was measured of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infogan_tool.export.evaluation.report import Report
+    from infogan_tool.runtime.contract import BundleMetadata
+
+__all__ = ["with_limits"]
+
+
+def with_limits(metadata: BundleMetadata, report: Report | None = None) -> dict[str, Any]:
+    """Return the card of ``metadata`` with its ``limits``, a list of sentences.
+
+    Args:
+        metadata: All else of it; read from a file or not.
+        report: An evaluation of that bundle, for what only measuring tells.
+    """
+    found = [*_of_what_it_is(metadata), *(_of_what_was_measured(report) if report else ())]
+    return {**metadata.card, "limits": found}
+
+
+def _of_what_it_is(metadata: BundleMetadata) -> Iterator[str]:
+    data = _known(metadata.training.get("data"), "name")
+    name = data if isinstance(data, str) else "its training pictures"
+    if metadata.image.preparation is None:
+        yield f"It reads pictures that are laid out like those of {name}; others are only padded and resized."
+    else:
+        yield f"It reads one figure at a time: finds it in a picture, and scales and centres it as in {name}."
+    if metadata.latent.categorical:
+        yield _of_strangers(metadata)
+    yield "Names of categories and styles were found by measuring afterwards; training never saw them."
+    nameless = [code for code in metadata.latent.continuous_names if not metadata.style_names.get(code)]
+    if nameless:
+        yield f"No single attribute says what {_listed(nameless)} {'does' if len(nameless) == 1 else 'do'}."
+    if metadata.latent.continuous:
+        yield "Styles beyond -1 and 1 were not drawn in training: what is drawn there is a guess."
+    if metadata.precision != "fp32":
+        yield f"It computes in {metadata.precision}: its codes are near those of fp32, not the same."
+
+
+def _of_strangers(metadata: BundleMetadata) -> str:
+    has_one = "A picture of another kind has a category too"
+    if metadata.familiarity is None:
+        return f"{has_one}, and is not flagged."
+    flags = _known(metadata.familiarity.figures, "false_flags_test")
+    own = f", as are {100 * flags:.1f} % of the test pictures" if isinstance(flags, float) else ""
+    return f"{has_one}; where it is unlike all that was trained on it is flagged as unfamiliar{own}."
+
+
+def _of_what_was_measured(report: Report) -> Iterator[str]:
+    data = report.data
+    yield f"All figures are of pictures of {data.name}; what is made in another way may be read less well."
+    for code, found in report.encoder.items():
+        rows = found.clustering.categories if found.clustering else ()
+        missed = [(1 - row.recall, row.label) for row in rows if row.recall is not None]
+        if missed and max(missed)[0] > 0:
+            share, label = max(missed)
+            misread = f"{100 * share:.1f} % of its {data.scored_on} pictures"
+            yield f"{code} is least right for {label}: {misread} have another category."
+    if report.generator and report.generator.floor:
+        drawn, real = report.generator.distances.coverage, report.generator.floor.coverage
+        if drawn < real:
+            yield f"What it draws varies less than real pictures: coverage {drawn:.2f}, theirs {real:.2f}."
+
+
+def _known(table: object, key: str) -> object:
+    """Return a value of an open table, which a file may have filled with anything."""
+    return table.get(key) if isinstance(table, dict) else None
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

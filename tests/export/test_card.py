@@ -1,0 +1,148 @@
+"""The card of a bundle: its limits, and the evaluation that is kept in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from evaluation_stubs import BarBundle, real_bars
+
+from infogan_tool.cli.main import main
+from infogan_tool.export.aside import bundle_lock
+from infogan_tool.export.evaluation import target
+from infogan_tool.export.evaluation.judge import JudgeSettings
+from infogan_tool.export.evaluation.measure import measure_bundle
+from infogan_tool.export.evaluation.saving import save_report
+from infogan_tool.export.limits import with_limits
+from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime.contract import Familiarity, read_metadata
+from infogan_tool.runtime.errors import BundleError, InUseError
+from infogan_tool.runtime.image_spec import Preparation
+
+if TYPE_CHECKING:
+    from infogan_tool.export.evaluation.report import Report
+
+TINY: Final = Path(__file__).parent.parent / "fixtures" / "tiny"
+QUICK: Final = JudgeSettings(steps=20, batch_size=50)
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    """An evaluation that says it is of the bundle TINY."""
+    found = measure_bundle(BarBundle("useless"), real_bars(), samples=200, judge=QUICK)
+    return replace(found, bundle_id=read_metadata(TINY).bundle_id)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle that may be written to."""
+    return shutil.copytree(TINY, tmp_path / "bundle")
+
+
+def test_limits_are_of_what_a_bundle_is() -> None:
+    metadata = read_metadata(TINY)
+    said = " ".join(with_limits(metadata)["limits"])
+    assert "laid out like those of mnist" in said
+    assert "is not flagged" in said
+    assert "what c1, c2 and c3 do." in said
+    assert "fp32" not in said
+
+    preparation = Preparation(box=20, centre="mass", ink="light", stroke=2.0)
+    known = Familiarity(threshold=0.5, figures={"false_flags_test": 0.0312})
+    other = replace(
+        metadata,
+        image=replace(metadata.image, preparation=preparation),
+        familiarity=known,
+        style_names={"c1": "slant", "c2": None, "c3": "width"},
+        precision="int8",
+        card={"accuracy": {}, "limits": ["older"]},
+    )
+    card = with_limits(other)
+    said = " ".join(card["limits"])
+    assert card["accuracy"] == {}
+    assert "one figure at a time" in said
+    assert "as are 3.1 % of the test pictures" in said
+    assert "what c2 does." in said
+    assert "computes in int8" in said
+    assert "older" not in said
+
+
+@pytest.mark.parametrize("strange", [None, [], {"name": ["x"]}, {"name": 1}])
+def test_limits_of_metadata_that_anybody_wrote(strange: object) -> None:
+    metadata = replace(
+        read_metadata(TINY),
+        training={"data": strange},
+        familiarity=Familiarity(threshold=0.5, figures={"false_flags_test": "many"}),
+    )
+    said = " ".join(with_limits(metadata)["limits"])
+    assert "its training pictures" in said
+    assert "many" not in said
+
+
+def test_limits_that_were_measured(report: Report) -> None:
+    rows = report.encoder["k1"].clustering
+    assert rows is not None
+    assert report.generator is not None
+    label, share = max(((r.label, 1 - (r.recall or 0)) for r in rows.categories), key=lambda pair: pair[1])
+    said = " ".join(with_limits(read_metadata(TINY), report)["limits"])
+    assert f"k1 is least right for {label}: {100 * share:.1f} % of its test pictures" in said
+    assert f"coverage {report.generator.distances.coverage:.2f}, theirs" in said
+    perfect = measure_bundle(BarBundle("perfect"), real_bars(), samples=200, judge=QUICK)
+    assert "least right" not in " ".join(with_limits(read_metadata(TINY), perfect)["limits"])
+
+
+def test_a_saved_evaluation_is_in_the_card_and_nothing_else_changes(report: Report, bundle: Path) -> None:
+    before = {file.name: file.read_bytes() for file in bundle.iterdir()}
+    save_report(report, bundle)
+    metadata = load_bundle(bundle, device="cpu").metadata
+    kept, whole = metadata.card["evaluation"], report.to_dict()
+    assert kept["encoder"]["k1"]["clustering"]["nmi"] == whole["encoder"]["k1"]["clustering"]["nmi"]
+    assert kept["generator"]["distances"] == whole["generator"]["distances"]
+    assert kept["round_trip"] == whole["round_trip"]
+    assert kept["information"] == whole["information"]
+    assert "confusion" not in json.dumps(kept)
+    assert any("least right" in text for text in metadata.card["limits"])
+    assert metadata == replace(read_metadata(TINY), card=metadata.card)
+    after = {file.name: file.read_bytes() for file in bundle.iterdir()}
+    assert {name for name in before | after if before.get(name) != after.get(name)} == {"metadata.json"}
+
+
+def test_another_bundle_and_another_writer_are_refused(report: Report, bundle: Path) -> None:
+    before = (bundle / "metadata.json").read_bytes()
+    with pytest.raises(BundleError, match="evaluate it again"):
+        save_report(replace(report, bundle_id="1" * 32), bundle)
+    with bundle_lock(bundle), pytest.raises(InUseError):
+        save_report(report, bundle)
+    assert (bundle / "metadata.json").read_bytes() == before
+
+
+def test_the_command_saves_and_info_shows(
+    report: Report, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(target, "evaluate", lambda *_, **__: report)
+    assert main(["evaluate", str(bundle)]) == 0
+    assert "evaluation" not in read_metadata(bundle).card
+    assert main(["evaluate", str(bundle), "--save", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["info", str(bundle)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("evaluation.generator.distances.frechet" in line for line in lines)
+    limits = read_metadata(bundle).card["limits"]
+    first = lines.index(f"{'limits':<11} {limits[0]}")
+    assert [line.strip() for line in lines[first + 1 : first + len(limits)]] == limits[1:]
+
+
+@pytest.mark.parametrize("given", [[], ["."], ["nothing"]])
+def test_what_has_no_card_is_refused_before_the_work(
+    given: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(target, "evaluate", lambda *_, **__: pytest.fail("it was measured"))
+    assert main(["evaluate", *given, "--save"]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "--save needs the folder of a bundle" in error
