@@ -6,7 +6,8 @@ RUN and OTHER are finished runs of preset `mnist`, of two seeds. The game begins
 RUN found, with any keys of the config changed, and consolidation follows. Every few epochs 10,000 pictures
 are drawn and a line is printed: processor seconds so far (on a GPU seconds), Frechet distances of generated
 to real training pictures in the features of RUN's found encoder and of OTHER's, which the game has nothing
-to do with, and the share of pictures in which RUN's encoder reads the category that they were drawn for.
+to do with, the share of pictures in which RUN's encoder reads the category that they were drawn for, and
+how the styles that Q reads in them, rounded to 8 bits as files hold them, correlate with those drawn for.
 No label is read.
 """
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from infogan_tool.export.evaluation.distances import frechet_distance
@@ -60,18 +62,35 @@ class Measure:
             own, other = (features(encoder, images) for encoder in self.encoders)
             logits = self.encoders[0].logits
             assert logits is not None
-            read = logits(own[:, :, None, None]).flatten(1).argmax(dim=1)
+            categories = logits(own[:, :, None, None]).flatten(1).argmax(dim=1)
         distances = [
             frechet_distance(a.numpy(), b.cpu().numpy()) for a, b in zip(self.real, (own, other), strict=True)
         ]
-        recovered = (read == latent.categories[:, 0]).float().mean().item()
-        return f"distance {distances[0]:.2f}, other's {distances[1]:.2f}, recovered {recovered:.4f}"
+        recovered = (categories == latent.categories[:, 0]).float().mean().item()
+        means = style_means(session, (images * 255).round() / 255).numpy()
+        pairs = zip(means.T, latent.styles.cpu().numpy().T, strict=True)
+        styles = ", ".join(f"{np.corrcoef(read, drawn)[0, 1]:.4f}" for read, drawn in pairs)
+        return (
+            f"distance {distances[0]:.2f}, other's {distances[1]:.2f}, recovered {recovered:.4f}, r {styles}"
+        )
 
 
 @torch.no_grad()
 def features(encoder: QBranch, images: Tensor) -> Tensor:
     """Return an encoder's features ``(N, F)`` of pictures."""
     return torch.cat([encoder.layers(part).flatten(1) for part in images.split(CHUNK)])
+
+
+@torch.no_grad()
+def style_means(session: Session, images: Tensor) -> Tensor:
+    """Return the styles ``(N, K)`` that Q reads by its running statistics; it goes on as it was."""
+    branches = session.networks.branches
+    modes = [branch.training for branch in branches]
+    session.networks.q.eval()
+    means = torch.cat([session.networks.recognise(part).mean for part in images.split(CHUNK)])
+    for branch, mode in zip(branches, modes, strict=True):
+        branch.train(mode)
+    return means.cpu()
 
 
 def found_encoder(run: Path, images: Tensor) -> QBranch:

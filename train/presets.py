@@ -133,6 +133,7 @@ def mnist() -> dict[str, Any]:
             "optimizer": {"d_lr": 2.2e-3, "g_lr": 3.4e-3, "g_average_decay": 0.998, "decay_from": 0.1},
             "augment": {"affine": 0.0},
             "recognition_view": {"affine": 0.3, "elastic": 0.0, "stroke": 0.0},
+            "recognition_noise": 0.03,
             "precision": "auto",
             "posterior": {
                 "batch_size": 512,
@@ -153,7 +154,7 @@ def mnist() -> dict[str, Any]:
                     "second_view": {**weak, "affine": 0.3},
                 },
             },
-            "consolidation": {"steps": 1000, "learning_rate": 1e-3},
+            "consolidation": {"steps": 2000, "learning_rate": 3e-3},
             "schedule": {"batch_size": 128, "epochs": 16},
         },
     )
@@ -236,6 +237,7 @@ def cvae() -> dict[str, Any]:
             "objective": {"game": "variational", "lambda_categorical_end": None},
             "optimizer": {"g_lr": 1e-3, "g_average_decay": 0.0, "decay_from": 1.0},
             "recognition_view": None,
+            "recognition_noise": 0.0,
             "consolidation": None,
             "schedule": {"epochs": 10},
         },

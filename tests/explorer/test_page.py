@@ -282,7 +282,7 @@ def test_the_model_card_tells_accuracy_and_limits(page: Page) -> None:
     card = page.get_by_role("dialog").inner_text()
     accuracy = load_bundle(device="cpu").metadata.card["accuracy"]["test"]
     assert f"{100 * accuracy:.2f} %" in card
-    for word in ("mnist", "60,000", "Where it ends", "slant"):
+    for word in ("mnist", "60,000", "Where it ends", "slant", "Fréchet distance", "least right for"):
         assert word in card
     page.keyboard.press("Escape")
     assert page.get_by_role("dialog").count() == 0
