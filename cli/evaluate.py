@@ -71,11 +71,11 @@ def evaluate(
             device=device,
             progress=lambda line: status.update(printable(line)),
         )
-    if save and target is not None:
-        save_report(report, target)
     if as_json:
         output.emit(json.dumps(report.to_dict(), indent=2, allow_nan=False))
-        return
-    from infogan_tool.cli.evaluation_text import show_report
+    else:
+        from infogan_tool.cli.evaluation_text import show_report
 
-    output.emit(show_report(report))
+        output.emit(show_report(report))
+    if save and target is not None:  # last: where it cannot be written, the report is not lost
+        save_report(report, target)

@@ -136,6 +136,17 @@ def test_the_command_saves_and_info_shows(
     assert [line.strip() for line in lines[first + 1 : first + len(limits)]] == limits[1:]
 
 
+def test_a_report_that_cannot_be_saved_is_not_lost(
+    report: Report, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(target, "evaluate", lambda *_, **__: replace(report, bundle_id="1" * 32))
+    assert main(["evaluate", str(bundle), "--save", "--json"]) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["samples"] == 200
+    assert "was replaced while it was measured" in printed.err
+    assert len(printed.err.splitlines()) == 1
+
+
 @pytest.mark.parametrize("given", [[], ["."], ["nothing"]])
 def test_what_has_no_card_is_refused_before_the_work(
     given: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
