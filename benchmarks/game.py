@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
+from infogan_tool.export.evaluation.correlation import pearson
 from infogan_tool.export.evaluation.distances import frechet_distance
 from infogan_tool.runtime.device import default_threads
 from infogan_tool.train.adversarial import AdversarialStage
@@ -69,7 +69,7 @@ class Measure:
         recovered = (categories == latent.categories[:, 0]).float().mean().item()
         means = style_means(session, (images * 255).round() / 255).numpy()
         pairs = zip(means.T, latent.styles.cpu().numpy().T, strict=True)
-        styles = ", ".join(f"{np.corrcoef(read, drawn)[0, 1]:.4f}" for read, drawn in pairs)
+        styles = ", ".join(f"{pearson(read, drawn):.4f}" for read, drawn in pairs)
         return (
             f"distance {distances[0]:.2f}, other's {distances[1]:.2f}, recovered {recovered:.4f}, r {styles}"
         )

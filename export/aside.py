@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.contract import BundleMetadata
 
-__all__ = ["bundle_lock", "refuse_taken", "write_metadata", "written_aside"]
+__all__ = ["only_writer_of", "refuse_taken", "write_metadata", "written_aside"]
 
 
 def refuse_taken(out: Path, *, force: bool, mark: str = METADATA_FILE, kind: str = "a bundle") -> None:
@@ -66,11 +66,11 @@ def written_aside(
         OSError: It cannot be written.
     """
     refuse_taken(out, force=force, mark=mark, kind=kind)
-    target = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a link, which is to be replaced
+    target = _in_full(out)
     missing = [folder for folder in target.parents if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with bundle_lock(out) as alone:
+        with only_writer_of(out) as alone:
             if alone:
                 _tidy(target)
                 refuse_taken(out, force=force, mark=mark, kind=kind)
@@ -85,10 +85,14 @@ def written_aside(
         raise
 
 
-def bundle_lock(out: Path) -> AbstractContextManager[bool]:
-    """Keep other writers off ``out``; see :func:`infogan_tool.runtime.locks.only_writer`."""
-    target = Path(os.path.abspath(out))  # noqa: PTH100 - as in written_aside
+def only_writer_of(out: Path) -> AbstractContextManager[bool]:
+    """Keep other writers off the folder ``out``; see :func:`infogan_tool.runtime.locks.only_writer`."""
+    target = _in_full(out)
     return only_writer(target.with_name(f".{target.name}.lock"), str(out))
+
+
+def _in_full(out: Path) -> Path:
+    return Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a link, which is to be replaced
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
 from infogan_tool.export.limits import with_limits
 from infogan_tool.export.onnx_graph import OPSET, to_onnx
 from infogan_tool.export.parity import BATCHES, TOLERANCE, Difference, check_parity
-from infogan_tool.export.recipes import layout_note, recipe_of
+from infogan_tool.export.recipes import data_name, layout_note, recipe_of
 from infogan_tool.runtime.contract import (
     ENCODER_FILE,
     GENERATOR_FILE,
@@ -100,7 +100,7 @@ def export_run(
     load_networks(networks, checkpoint)
     training = _training_record(config, checkpoint, info)
     image = networks.image
-    recipe = choice.recipe(image) if choice else recipe_of(_data_name(training), image)
+    recipe = choice.recipe(image) if choice else recipe_of(data_name(training), image)
     networks.image = replace(image, preparation=recipe)
     return export_networks(networks, out, force=force, training=training, data=config.data)
 
@@ -187,12 +187,6 @@ def _write(
         layout_note(pictures.train.images[:, 0].numpy(), networks.image.preparation) if pictures else ""
     )
     return metadata, differences, (label_note, laid_out)
-
-
-def _data_name(training: dict[str, Any]) -> str | None:
-    data = training.get("data")
-    name = data.get("name") if isinstance(data, dict) else None
-    return name if isinstance(name, str) else None
 
 
 def _real_pictures(data: DataConfig | None, image: ImageSpec) -> tuple[RealPictures | None, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from infogan_tool.export.recipes import data_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -25,8 +27,7 @@ def with_limits(metadata: BundleMetadata, report: Report | None = None) -> dict[
 
 
 def _of_what_it_is(metadata: BundleMetadata) -> Iterator[str]:
-    data = _known(metadata.training.get("data"), "name")
-    name = data if isinstance(data, str) else "its training pictures"
+    name = data_name(metadata.training) or "its training pictures"
     if metadata.image.preparation is None:
         yield f"It reads pictures that are laid out like those of {name}; others are only padded and resized."
     else:
@@ -47,7 +48,7 @@ def _of_strangers(metadata: BundleMetadata) -> str:
     has_one = "A picture of another kind has a category too"
     if metadata.familiarity is None:
         return f"{has_one}, and is not flagged."
-    flags = _known(metadata.familiarity.figures, "false_flags_test")
+    flags = metadata.familiarity.figures.get("false_flags_test")
     own = f", as are {100 * flags:.1f} % of the test pictures" if isinstance(flags, float) else ""
     return f"{has_one}; where it is unlike all that was trained on it is flagged as unfamiliar{own}."
 
@@ -66,11 +67,6 @@ def _of_what_was_measured(report: Report) -> Iterator[str]:
         drawn, real = report.generator.distances.coverage, report.generator.floor.coverage
         if drawn < real:
             yield f"What it draws varies less than real pictures: coverage {drawn:.2f}, theirs {real:.2f}."
-
-
-def _known(table: object, key: str) -> object:
-    """Return a value of an open table, which a file may have filled with anything."""
-    return table.get(key) if isinstance(table, dict) else None
 
 
 def _listed(names: list[str]) -> str:

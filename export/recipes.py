@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.contract import ImageSpec
 
-__all__ = ["Kind", "RecipeChoice", "layout_note", "recipe_of"]
+__all__ = ["Kind", "RecipeChoice", "data_name", "layout_note", "recipe_of"]
 
 Kind = Literal["centred-foreground", "plain"]
 
@@ -30,6 +30,13 @@ _LIKE_MNIST: Final = ("mnist", "qmnist")
 _LOOKED_AT: Final = 2_000
 _ENOUGH: Final = 0.9
 """Of the training pictures that should be laid out by the recipe, or else the user is told."""
+
+
+def data_name(training: dict[str, Any]) -> str | None:
+    """Return the name of the data set in a bundle's training record, which may be of anybody's making."""
+    data = training.get("data")
+    name = data.get("name") if isinstance(data, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def recipe_of(data: str | None, image: ImageSpec) -> Preparation | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from infogan_tool.export.aside import bundle_lock, write_metadata
+from infogan_tool.export.aside import only_writer_of, write_metadata
 from infogan_tool.export.limits import with_limits
 from infogan_tool.runtime.contract import METADATA_FILE, read_metadata
 from infogan_tool.runtime.errors import BundleError, UsageError
@@ -45,7 +45,7 @@ def save_report(report: Report, path: Path) -> None:
         InUseError: Another process writes there.
         OSError: The metadata cannot be written; they are as they were.
     """
-    with bundle_lock(path):
+    with only_writer_of(path):
         metadata = read_metadata(path)
         if metadata.bundle_id != report.bundle_id:
             raise BundleError(f"{path} was replaced while it was measured: evaluate it again")

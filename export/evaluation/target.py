@@ -15,6 +15,7 @@ from infogan_tool.export.evaluation.measure import (
     RealPictures,
     measure_bundle,
 )
+from infogan_tool.export.recipes import data_name
 from infogan_tool.runtime.bundle import load_bundle
 from infogan_tool.runtime.contract import METADATA_FILE
 from infogan_tool.runtime.errors import RunError, UsageError
@@ -98,9 +99,8 @@ def unknown_data(bundle: Bundle) -> str:
 
 
 def _data_name(bundle: Bundle) -> str | None:
-    data = bundle.metadata.training.get("data")
-    name = data.get("name") if isinstance(data, dict) else None
-    return printable(name) if isinstance(name, str) else None
+    name = data_name(bundle.metadata.training)
+    return None if name is None else printable(name)
 
 
 @contextmanager

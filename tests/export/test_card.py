@@ -12,7 +12,7 @@ import pytest
 from evaluation_stubs import BarBundle, real_bars
 
 from infogan_tool.cli.main import main
-from infogan_tool.export.aside import bundle_lock
+from infogan_tool.export.aside import only_writer_of
 from infogan_tool.export.evaluation import target
 from infogan_tool.export.evaluation.judge import JudgeSettings
 from infogan_tool.export.evaluation.measure import measure_bundle
@@ -115,7 +115,7 @@ def test_another_bundle_and_another_writer_are_refused(report: Report, bundle: P
     before = (bundle / "metadata.json").read_bytes()
     with pytest.raises(BundleError, match="evaluate it again"):
         save_report(replace(report, bundle_id="1" * 32), bundle)
-    with bundle_lock(bundle), pytest.raises(InUseError):
+    with only_writer_of(bundle), pytest.raises(InUseError):
         save_report(report, bundle)
     assert (bundle / "metadata.json").read_bytes() == before
 
