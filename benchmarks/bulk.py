@@ -2,12 +2,12 @@
 
     python benchmarks/bulk.py [--count 70000] [--rounds 3] [--threads 2] [--folder /some/empty/folder]
 
-The pictures are the shipped MNIST, as PNG files in a folder and as one IDX file; the bundles are `mnist`
+The images are the shipped MNIST, as PNG files in a folder and as one IDX file; the bundles are `mnist`
 (in fp32) and `mnist-int8`. In each round, one after the other: Pillow decoding all files in processes and
 in threads; and of each bundle the encoder alone on arrays in memory, `encode FOLDER --out FILE.jsonl` and
 `encode IDX --out FILE.jsonl`. The commands are timed whole, interpreter start and file writing included,
 with bytecode compiled as an installation has it. Memory is the peak of the encoding process, at a quarter
-of the pictures and at all. Prints Markdown, with machine and versions.
+of the images and at all. Prints Markdown, with machine and versions.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ import numpy as np
 from PIL import Image
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bundle import CHUNK
-from infogan_tool.runtime.idx import open_idx
+from infogan_tool.runtime.bundle.bundle import CHUNK
+from infogan_tool.runtime.images.idx import open_idx
 
 COMMAND = """
 import re, sys
@@ -48,7 +48,7 @@ PER_FOLDER = 1000
 
 
 def mnist(count: int) -> np.ndarray:
-    """Return the first ``count`` pictures of training and test set together, uint8 (N, 28, 28)."""
+    """Return the first ``count`` images of training and test set together, uint8 (N, 28, 28)."""
     parts = []
     for name in ("train", "t10k"):
         path = resources.files("infogan_tool.train.data") / "mnist" / f"{name}-images-idx3-ubyte.gz"
@@ -58,20 +58,20 @@ def mnist(count: int) -> np.ndarray:
         parts.append(part)
     together = np.concatenate(parts)
     if count > len(together):
-        raise SystemExit(f"there are {len(together):,} pictures")
+        raise SystemExit(f"there are {len(together):,} images")
     return together[:count]
 
 
-def write_inputs(pictures: np.ndarray, folder: Path) -> list[Path]:
+def write_inputs(images: np.ndarray, folder: Path) -> list[Path]:
     """Write ``png/`` and ``idx`` into ``folder``; return the PNG files."""
-    sizes = b"".join(length.to_bytes(4, "big") for length in pictures.shape)
-    (folder / "idx").write_bytes(bytes((0, 0, 8, 3)) + sizes + pictures.tobytes())
+    sizes = b"".join(length.to_bytes(4, "big") for length in images.shape)
+    (folder / "idx").write_bytes(bytes((0, 0, 8, 3)) + sizes + images.tobytes())
     paths = []
-    for number, picture in enumerate(pictures):
+    for number, image in enumerate(images):
         below = folder / "png" / f"{number // PER_FOLDER:03d}"
         below.mkdir(parents=True, exist_ok=True)
         paths.append(below / f"{number:05d}.png")
-        Image.fromarray(picture).save(paths[-1])
+        Image.fromarray(image).save(paths[-1])
     return paths
 
 
@@ -79,13 +79,13 @@ def decode(paths: list[str]) -> int:
     """Decode files with Pillow and nothing else."""
     total = 0
     for path in paths:
-        with Image.open(path) as picture:
-            total += np.asarray(picture.convert("L")).size
+        with Image.open(path) as image:
+            total += np.asarray(image.convert("L")).size
     return total
 
 
 def time_decoding(pool: Executor, paths: list[Path]) -> float:
-    """Return pictures a second; the pool is warm."""
+    """Return images a second; the pool is warm."""
     names = [str(path) for path in paths]
     tasks = [names[start : start + TASK] for start in range(0, len(names), TASK)]
     list(pool.map(decode, tasks[:8]))
@@ -97,18 +97,18 @@ def time_decoding(pool: Executor, paths: list[Path]) -> float:
     return len(paths) / seconds
 
 
-def time_encoder(pictures: np.ndarray, threads: int, name: str) -> float:
-    """Return pictures a second through an open encoder, in batches as the command uses them."""
+def time_encoder(images: np.ndarray, threads: int, name: str) -> float:
+    """Return images a second through an open encoder, in batches as the command uses them."""
     bundle = load_bundle(name, device="cpu", threads=threads)
-    bundle.encode(pictures[: 4 * CHUNK])
+    bundle.encode(images[: 4 * CHUNK])
     start = time.perf_counter()
-    for first in range(0, len(pictures), CHUNK):
-        bundle.encode(pictures[first : first + CHUNK])
-    return len(pictures) / (time.perf_counter() - start)
+    for first in range(0, len(images), CHUNK):
+        bundle.encode(images[first : first + CHUNK])
+    return len(images) / (time.perf_counter() - start)
 
 
 def time_command(source: Path, out: Path, count: int, threads: int, name: str) -> tuple[float, float]:
-    """Return pictures a second of a whole command, and its peak memory in MB."""
+    """Return images a second of a whole command, and its peak memory in MB."""
     command = [sys.executable, "-c", COMMAND, "encode", str(source), "--out", str(out), "--force"]
     command += ["--device", "cpu", "--threads", str(threads), "--no-progress", "--bundle", name]
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")}
@@ -155,14 +155,14 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        pictures = mnist(options.count)
-        paths = write_inputs(pictures, folder)
+        images = mnist(options.count)
+        paths = write_inputs(images, folder)
         rates: dict[str, list[float]] = {}
         memory: dict[str, float] = {}
         # First, so that bytecode and the system's cache of files are as in any run but the first.
-        quarter = write_quarter(pictures, folder)
+        quarter = write_quarter(images, folder)
         for kind, source in quarter.items():
-            count, target = len(pictures) // 4, folder / "q.jsonl"
+            count, target = len(images) // 4, folder / "q.jsonl"
             for bundle in BUNDLES:
                 peak = time_command(source, target, count, options.threads, bundle)[1]
                 memory[f"{bundle}: encode {kind}, a quarter"] = peak
@@ -176,10 +176,10 @@ def main() -> None:
                     "decoding alone, threads": time_decoding(threads, paths),
                 }
                 for bundle in BUNDLES:
-                    measured[f"{bundle}: encoder alone"] = time_encoder(pictures, options.threads, bundle)
+                    measured[f"{bundle}: encoder alone"] = time_encoder(images, options.threads, bundle)
                     for kind in ("png", "idx"):
                         rate, peak = time_command(
-                            folder / kind, folder / "out.jsonl", len(pictures), options.threads, bundle
+                            folder / kind, folder / "out.jsonl", len(images), options.threads, bundle
                         )
                         what = f"{bundle}: encode {kind}"
                         measured[what] = rate
@@ -189,18 +189,18 @@ def main() -> None:
     report(rates, memory, options)
 
 
-def write_quarter(pictures: np.ndarray, folder: Path) -> dict[str, Path]:
-    """Write a quarter of the pictures likewise; return the places."""
+def write_quarter(images: np.ndarray, folder: Path) -> dict[str, Path]:
+    """Write a quarter of the images likewise; return the places."""
     place = folder / "quarter"
     place.mkdir()
-    write_inputs(pictures[: len(pictures) // 4], place)
+    write_inputs(images[: len(images) // 4], place)
     return {"png": place / "png", "idx": place / "idx"}
 
 
 def report(rates: dict[str, list[float]], memory: dict[str, float], options: argparse.Namespace) -> None:
     """Print the tables."""
-    print(f"\n{versions()}; {options.count:,} pictures, {options.rounds} rounds, {options.threads} threads\n")
-    print("| what | pictures a second, median | least | greatest |\n|---|---|---|---|")
+    print(f"\n{versions()}; {options.count:,} images, {options.rounds} rounds, {options.threads} threads\n")
+    print("| what | images a second, median | least | greatest |\n|---|---|---|---|")
     for what, found in rates.items():
         print(f"| {what} | {statistics.median(found):,.0f} | {min(found):,.0f} | {max(found):,.0f} |")
     print("\n| ratio, each round | median | rounds |\n|---|---|---|")

@@ -2,7 +2,7 @@
 
     python benchmarks/cold_start.py [--rounds 15] [--json FILE]
 
-Whole processes, one after the other in turn, with bytecode compiled: `encode` of one picture against
+Whole processes, one after the other in turn, with bytecode compiled: `encode` of one image against
 `python -c "import onnxruntime"`, `--help` and `--version` against `python -c "import typer"`. The figure to
 go by is the ratio of the medians. It measures the interpreter that it is run with, so run it with that of an
 ordinary installation: an editable one pays for its import hook in every process, the contestants' too.
@@ -20,9 +20,9 @@ from pathlib import Path
 
 from side_by_side import alternate, arguments, environment, median, report, run_process
 
-PICTURE = Path(__file__).parent.parent / "examples" / "one.png"
+IMAGE = Path(__file__).parent.parent / "examples" / "one.png"
 RACES = (
-    (("encode", str(PICTURE)), "import onnxruntime", 1.6),
+    (("encode", str(IMAGE)), "import onnxruntime", 1.6),
     (("--help",), "import typer", 1.5),
     (("--version",), "import typer", 1.5),
 )

@@ -4,7 +4,7 @@
 
 Both are trained by the command line in a process of their own, one after the other, on every core; `paper` is
 stopped (it saves) when it has had as long as the default run took. Then both are exported, which measures the
-encoder on the real test pictures. Prints one Markdown table, with machine and versions.
+encoder on the real test images. Prints one Markdown table, with machine and versions.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def timed_training(arguments: list[str], limit: float | None) -> tuple[float, fl
 
 
 def accuracy(run: Path, bundle: Path) -> float:
-    """Export a run; return its encoder's accuracy on the real test pictures."""
+    """Export a run; return its encoder's accuracy on the real test images."""
     command = [*TOOL, "export", str(run), "--out", str(bundle)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
     figures = json.loads((bundle / "metadata.json").read_text())
@@ -76,7 +76,7 @@ def main() -> None:
     names = ", ".join(f"{name} {version(name)}" for name in ("torch", "onnxruntime-gpu", "numpy"))
     machine = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores"
     print(f"\n{machine}; Python {platform.python_version()}, {names}\n")
-    print("| preset | minutes | peak memory, GB | steps | accuracy on the test pictures |")
+    print("| preset | minutes | peak memory, GB | steps | accuracy on the test images |")
     print("|---|---|---|---|---|")
     for preset, seconds, memory, steps, score in rows:
         print(f"| {preset} | {seconds / 60:.1f} | {memory:.2f} | {steps} | {score:.4f} |")

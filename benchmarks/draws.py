@@ -2,7 +2,8 @@
 
     python benchmarks/draws.py [BUNDLE ...] [--rounds 10]
 
-Draws 10,000 pictures a round, seeds 1000, 1001, ..., and prints the shares in which `evaluate`'s judge sees
+Draws 10,000 images a round, seeds 1000, 1001, ..., and prints the shares in which `evaluate`'s classifier
+sees
 the digit of the drawn category, and in which the bundle's own encoder reads that category. Of 100,000 draws a
 share of 99.9 % has a standard error of 0.01 points; of 10,000 it has 0.03. For one categorical code.
 """
@@ -14,20 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from infogan_tool.export.evaluation.judge import JudgeSettings
-from infogan_tool.export.evaluation.judge_cache import default_folder, find_judge
+from infogan_tool.export.evaluation.classifier import ClassifierSettings
+from infogan_tool.export.evaluation.classifier_cache import default_folder, find_classifier
 from infogan_tool.export.evaluation.measure import pixels
+from infogan_tool.export.evaluation.metrics.label_matching import match_labels
 from infogan_tool.export.evaluation.target import load_real
-from infogan_tool.export.labels import match_labels
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.images import to_uint8
+from infogan_tool.runtime.images.files import to_uint8
 
 DRAWS = 10_000
 FIRST_SEED = 1000
 
 
 def main() -> None:
-    """Draw, judge and print a line for each bundle."""
+    """Draw, classifier and print a line for each bundle."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -39,7 +40,7 @@ def main() -> None:
         bundle = load_bundle(path, device="cpu")
         (size,) = bundle.latent.categorical
         real = load_real(options.data, bundle.image)
-        judge = find_judge(real.train, real.test, JudgeSettings(), folder=default_folder())
+        classifier = find_classifier(real.train, real.test, ClassifierSettings(), folder=default_folder())
         found = bundle.encode(pixels(real.train)).categories[:, 0]
         assert real.train.labels is not None
         label_of = np.array(match_labels(found, real.train.labels.numpy(), size).label_of)
@@ -47,7 +48,7 @@ def main() -> None:
         for seed in range(FIRST_SEED, FIRST_SEED + options.rounds):
             latents = bundle.sample(DRAWS, seed)
             images = bundle.generate(latents)
-            classes, _ = judge.look(to_uint8(images, bundle.image))
+            classes, _ = classifier.look(to_uint8(images, bundle.image))
             wanted = latents.categories[:, 0]
             judged += int((classes == label_of[wanted]).sum())
             read += int((bundle.encode(images).categories[:, 0] == wanted).sum())

@@ -3,10 +3,10 @@
     python benchmarks/game.py RUN OTHER [--config change.toml] [--seed 100] [--every 2] [--device cuda]
 
 RUN and OTHER are finished runs of preset `mnist`, of two seeds. The game begins anew with the encoder that
-RUN found, with any keys of the config changed, and consolidation follows. Every few epochs 10,000 pictures
+RUN found, with any keys of the config changed, and consolidation follows. Every few epochs 10,000 images
 are drawn and a line is printed: processor seconds so far (on a GPU seconds), Frechet distances of generated
-to real training pictures in the features of RUN's found encoder and of OTHER's, which the game has nothing
-to do with, the share of pictures in which RUN's encoder reads the category that they were drawn for, and
+to real training images in the features of RUN's found encoder and of OTHER's, which the game has nothing
+to do with, the share of images in which RUN's encoder reads the category that they were drawn for, and
 how the styles that Q reads in them, rounded to 8 bits as files hold them, correlate with those drawn for.
 No label is read.
 """
@@ -21,25 +21,25 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from infogan_tool.export.evaluation.correlation import pearson
-from infogan_tool.export.evaluation.distances import frechet_distance
-from infogan_tool.runtime.device import default_threads
-from infogan_tool.train.adversarial import AdversarialStage
-from infogan_tool.train.checkpoint import load_networks, read_checkpoint
-from infogan_tool.train.config import lay_over, read_config_file, validate_config
-from infogan_tool.train.consolidation import ConsolidationStage
+from infogan_tool.export.evaluation.metrics.correlation import pearson
+from infogan_tool.export.evaluation.metrics.distances import frechet_distance
+from infogan_tool.runtime.inference.device import default_threads
+from infogan_tool.train.config.schema import deep_merge, read_config_file, validate_config
 from infogan_tool.train.data import load_images
-from infogan_tool.train.latents import sample_latents
-from infogan_tool.train.layout import lay_out
-from infogan_tool.train.networks import build_networks
-from infogan_tool.train.run import RunFolder
-from infogan_tool.train.stage import Session, use_precision
+from infogan_tool.train.engine.memory_format import to_memory_format
+from infogan_tool.train.engine.stage import Session, use_precision
+from infogan_tool.train.infogan.adversarial import AdversarialStage
+from infogan_tool.train.infogan.consolidation import ConsolidationStage
+from infogan_tool.train.infogan.latents import sample_latents
+from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.run.checkpoint import load_networks, read_checkpoint
+from infogan_tool.train.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from infogan_tool.train.config import TrainConfig
-    from infogan_tool.train.recognition import QBranch
+    from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.infogan.q_network import QBranch
 
 SAMPLES = 10_000
 CHUNK = 1000
@@ -47,7 +47,7 @@ CHUNK = 1000
 
 @dataclass(frozen=True)
 class Measure:
-    """Two found encoders, and what they see of the same real pictures."""
+    """Two found encoders, and what they see of the same real images."""
 
     encoders: tuple[QBranch, ...]
     real: tuple[Tensor, Tensor]
@@ -77,7 +77,7 @@ class Measure:
 
 @torch.no_grad()
 def features(encoder: QBranch, images: Tensor) -> Tensor:
-    """Return an encoder's features ``(N, F)`` of pictures."""
+    """Return an encoder's features ``(N, F)`` of images."""
     return torch.cat([encoder.layers(part).flatten(1) for part in images.split(CHUNK)])
 
 
@@ -87,7 +87,7 @@ def style_means(session: Session, images: Tensor) -> Tensor:
     branches = session.networks.branches
     modes = [branch.training for branch in branches]
     session.networks.q.eval()
-    means = torch.cat([session.networks.recognise(part).mean for part in images.split(CHUNK)])
+    means = torch.cat([session.networks.infer(part).mean for part in images.split(CHUNK)])
     for branch, mode in zip(branches, modes, strict=True):
         branch.train(mode)
     return means.cpu()
@@ -103,7 +103,7 @@ def found_encoder(run: Path, images: Tensor) -> QBranch:
 
 def changed(config: TrainConfig, file: Path | None, seed: int) -> TrainConfig:
     """Return a run's config with a file's keys and another seed."""
-    values = lay_over(config.to_dict(), read_config_file(file) if file else {})
+    values = deep_merge(config.to_dict(), read_config_file(file) if file else {})
     return validate_config({**values, "seed": seed})
 
 
@@ -130,14 +130,14 @@ def main() -> None:
     encoders = tuple(found_encoder(run, images).to(device) for run in (options.run, options.other))
     networks.branches[0].load_state_dict(encoders[0].state_dict())
     on_gpu = device.type == "cuda"
-    networks = lay_out(networks.to(device))
+    networks = to_memory_format(networks.to(device))
     session = Session(config=config, networks=networks, images=images.to(device), captures=on_gpu)
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(7))[: 2 * SAMPLES]
-    halves = [session.pictures(half.to(device)) for half in chosen.split(SAMPLES)]
+    halves = [session.float_images(half.to(device)) for half in chosen.split(SAMPLES)]
     real, others = ([features(encoder, half).cpu() for encoder in encoders] for half in halves)
     measure = Measure(encoders, (real[0], real[1]))
     floor = [frechet_distance(a.numpy(), b.numpy()) for a, b in zip(real, others, strict=True)]
-    print(f"real pictures among themselves: distance {floor[0]:.2f}, other's {floor[1]:.2f}")
+    print(f"real images among themselves: distance {floor[0]:.2f}, other's {floor[1]:.2f}")
 
     clock = time.perf_counter if on_gpu else time.process_time
     start = clock()

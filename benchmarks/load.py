@@ -2,7 +2,7 @@
 
     python benchmarks/load.py --seconds 20
 
-Each worker encodes the same batch, of 1 or of 64 pictures, over and over, and its answers are held against
+Each worker encodes the same batch, of 1 or of 64 images, over and over, and its answers are held against
 those of a single thread, to the bit. The command ends with 1 if an answer differs, or if a worker has not
 come back in time, as in a deadlock.
 """
@@ -58,8 +58,8 @@ def measured(seconds: float) -> list[dict[str, object]]:
     return rows
 
 
-def pictures(bundle: Bundle) -> np.ndarray:
-    """Return the pictures that every worker encodes."""
+def images(bundle: Bundle) -> np.ndarray:
+    """Return the images that every worker encodes."""
     shape = (max(_BATCHES), bundle.image.size, bundle.image.size, bundle.image.channels)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
@@ -72,18 +72,18 @@ def answers(bundle: Bundle, images: np.ndarray) -> bytes:
 
 
 def _work(bundle: Bundle, batch: int, expected: bytes, seconds: float) -> tuple[int, bool]:
-    """Return how many pictures were encoded, and whether all answers were as expected."""
-    images, done, same = pictures(bundle)[:batch], 0, True
+    """Return how many images were encoded, and whether all answers were as expected."""
+    given, done, same = images(bundle)[:batch], 0, True
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        same &= answers(bundle, images) == expected
+        same &= answers(bundle, given) == expected
         done += batch
     return done, same
 
 
 def _threads(count: int, batch: int, seconds: float) -> dict[str, object]:
     bundle = load_bundle(device="cpu", threads=1)
-    expected = answers(load_bundle(device="cpu", threads=1), pictures(bundle)[:batch])
+    expected = answers(load_bundle(device="cpu", threads=1), images(bundle)[:batch])
     found: list[tuple[int, bool]] = []
     workers = [
         threading.Thread(target=lambda: found.append(_work(bundle, batch, expected, seconds)), daemon=True)
@@ -106,7 +106,7 @@ def _processes(count: int, batch: int, seconds: float) -> dict[str, object]:
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()
     bundle = load_bundle(device="cpu", threads=1)
-    expected = answers(bundle, pictures(bundle)[:batch])
+    expected = answers(bundle, images(bundle)[:batch])
     workers = [
         context.Process(target=_child, args=(batch, expected, seconds, queue), daemon=True)
         for _ in range(count)
@@ -123,7 +123,7 @@ def _processes(count: int, batch: int, seconds: float) -> dict[str, object]:
 
 def _row(found: list[tuple[int, bool]], count: int, seconds: float) -> dict[str, object]:
     return {
-        "pictures/s": round(sum(done for done, _ in found) / seconds),
+        "images/s": round(sum(done for done, _ in found) / seconds),
         "same": all(same for _, same in found),
         "came back": len(found) == count,
     }

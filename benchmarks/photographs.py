@@ -1,4 +1,4 @@
-"""Small pictures of strokes, rendered as if drawn on paper and taken with a phone."""
+"""Small images of strokes, rendered as if drawn on paper and taken with a phone."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def photograph(strokes: npt.NDArray[np.uint8], rng: np.random.Generator) -> byte
     scene = paper * (1 - coverage) + ink * coverage
     scene = scene * (1 + _grain(height, width, rng))[..., None]
     scene = scene * _light(height, width, rng)[..., None]
-    picture = _eight_bits(scene).filter(ImageFilter.GaussianBlur(float(rng.uniform(0, 2.5))))
-    noisy = np.asarray(picture, np.float64) + rng.normal(0, rng.uniform(0, 5), scene.shape)
+    image = _eight_bits(scene).filter(ImageFilter.GaussianBlur(float(rng.uniform(0, 2.5))))
+    noisy = np.asarray(image, np.float64) + rng.normal(0, rng.uniform(0, 5), scene.shape)
     file = io.BytesIO()
     _eight_bits(noisy).save(file, format="JPEG", quality=int(rng.integers(40, 91)))
     return file.getvalue()
@@ -48,7 +48,7 @@ def _laid(strokes: npt.NDArray[np.uint8], height: int, width: int, rng: np.rando
     figure = figure.rotate(float(rng.uniform(-_ANGLE, _ANGLE)), Image.Resampling.BICUBIC)
     frame = Image.new("L", (width, height), 0)
     frame.paste(figure, (int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))))
-    # A pen's edge is sharp however far the small picture was enlarged.
+    # A pen's edge is sharp however far the small image was enlarged.
     return np.clip((np.asarray(frame, np.float64) / 255 - 0.5) * 2.5 + 0.5, 0, 1)
 
 

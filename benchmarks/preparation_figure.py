@@ -1,9 +1,9 @@
-"""Draw docs/images/preparation.png: pictures as people have them, and below each what the encoder is given.
+"""Draw docs/images/preprocessing.png: images as people have them, and below each what the encoder is given.
 
-python benchmarks/preparation_figure.py docs/images/preparation.png [BUNDLE]
+python benchmarks/preparation_figure.py docs/images/preprocessing.png [BUNDLE]
 """
 
-# ruff: noqa: E501 - a stroke is a line, and so is a picture
+# ruff: noqa: E501 - a stroke is a line, and so is an image
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from photographs import photograph
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from infogan_tool.runtime import load_bundle, load_picture
+from infogan_tool.runtime import load_bundle, load_image
 from infogan_tool.train.data import load_test_images
 
 TILE = 140
@@ -68,10 +68,10 @@ def _curve(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in curve]
 
 
-def phone(picture: Image.Image, seed: int) -> bytes:
+def phone(image: Image.Image, seed: int) -> bytes:
     """Light a drawing unevenly, with a shadow across, add grain, blur and JPEG."""
     rng = np.random.default_rng(seed)
-    scene = np.asarray(picture.convert("RGB"), np.float64)
+    scene = np.asarray(image.convert("RGB"), np.float64)
     down, right = np.mgrid[0 : 1 : scene.shape[0] * 1j, 0 : 1 : scene.shape[1] * 1j]
     light = 1 - 0.35 * right - 0.1 * down
     light *= 1 - 0.3 / (1 + np.exp(-(down + 0.5 * right - 0.85) / 0.02))
@@ -82,22 +82,22 @@ def phone(picture: Image.Image, seed: int) -> bytes:
     return file.getvalue()
 
 
-def png(picture: Image.Image) -> bytes:
+def png(image: Image.Image) -> bytes:
     """Return a PNG file's content."""
     file = io.BytesIO()
-    picture.save(file, format="PNG")
+    image.save(file, format="PNG")
     return file.getvalue()
 
 
-def ruled(picture: Image.Image) -> Image.Image:
+def ruled(image: Image.Image) -> Image.Image:
     """Rule a page with pale blue lines."""
-    draw = ImageDraw.Draw(picture)
-    for y in range(30, picture.height, 45):
-        draw.line([(0, y), (picture.width, y)], fill=(190, 205, 235), width=2)
-    return picture
+    draw = ImageDraw.Draw(image)
+    for y in range(30, image.height, 45):
+        draw.line([(0, y), (image.width, y)], fill=(190, 205, 235), width=2)
+    return image
 
 
-def pictures() -> list[tuple[str, bytes]]:
+def images() -> list[tuple[str, bytes]]:
     """Return what people have, with captions."""
     white, black = (255, 255, 255), (0, 0, 0)
     page = {"size": (800, 600), "ground": (238, 234, 224)}
@@ -166,7 +166,7 @@ def pictures() -> list[tuple[str, bytes]]:
 def main() -> None:
     """Write the figure."""
     image = load_bundle(sys.argv[2] if len(sys.argv) > 2 else None, device="cpu").image  # noqa: PLR2004
-    shown = pictures()
+    shown = images()
     columns = (len(shown) + 1) // 2
     height = CAPTION + 2 * (TILE + GAP) + GAP
     sheet = Image.new("RGB", (columns * (TILE + GAP) + GAP, 2 * height), (255, 255, 255))
@@ -176,7 +176,7 @@ def main() -> None:
         draw.text((left, top + 8), caption, fill=(0, 0, 0), font=face)
         with Image.open(io.BytesIO(content)) as opened:
             before = _shown(opened)
-        seen = np.rint(load_picture(content, image)[0] * 255).astype(np.uint8)
+        seen = np.rint(load_image(content, image)[0] * 255).astype(np.uint8)
         sheet.paste((205, 205, 205), (left, top + CAPTION, left + TILE, top + CAPTION + TILE))
         sheet.paste(before, (left + (TILE - before.width) // 2, top + CAPTION + (TILE - before.height) // 2))
         sheet.paste(
@@ -186,17 +186,17 @@ def main() -> None:
     sheet.save(Path(sys.argv[1]), optimize=True)
 
 
-def _shown(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    if picture.mode == "RGBA":
-        checks = (np.indices((picture.height, picture.width)) // 20).sum(0) % 2 * 50 + 200
+def _shown(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode == "RGBA":
+        checks = (np.indices((image.height, image.width)) // 20).sum(0) % 2 * 50 + 200
         ground = Image.fromarray(checks.astype(np.uint8)).convert("RGBA")
-        picture = Image.alpha_composite(ground, picture)
-    scale = TILE / max(picture.size)
-    size = (round(picture.width * scale), round(picture.height * scale))
+        image = Image.alpha_composite(ground, image)
+    scale = TILE / max(image.size)
+    size = (round(image.width * scale), round(image.height * scale))
     how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
-    return picture.convert("RGB").resize(size, how)
+    return image.convert("RGB").resize(size, how)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Reading pictures that are not MNIST's own, and saying so where a picture is no digit.
+"""Reading images that are not MNIST's own, and saying so where an image is no digit.
 
     python benchmarks/reading.py [--bundle BUNDLE] [--count 10000]
 
-Everything goes the way of ``infogan-tool encode``: the content of a picture file, :func:`load_picture`, the
+Everything goes the way of ``infogan-tool encode``: the content of an image file, :func:`load_image`, the
 encoder. Prints Markdown tables: how digits are read, how many are misread of each font, and the share of each
 group of non-digits that is flagged as not familiar.
 """
@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_digits
 from strangers import strangers
 
-from infogan_tool.runtime import load_bundle, load_picture
+from infogan_tool.runtime import load_bundle, load_image
 from infogan_tool.train.data import load_test_images
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     bundle = load_bundle(options.bundle, device="cpu")
     fonts = find_fonts(HANDWRITING), find_fonts(PRINT)
-    print("| pictures | number | accuracy | mean confidence | ECE | flagged |")
+    print("| images | number | accuracy | mean confidence | ECE | flagged |")
     print("|---|---|---|---|---|---|")
     _digits(bundle, options.count, fonts[0])
     print("\n| not digits | number | flagged |")
@@ -59,9 +59,9 @@ def _digits(bundle: Bundle, count: int, fonts: dict[str, Path]) -> None:
     assert test is not None
     assert test.labels is not None
     spread = slice(None, None, max(1, len(test) // count))
-    pictures, labels = test.images[spread, 0][:count].numpy(), test.labels[spread][:count].numpy()
-    _row(bundle, "MNIST's test digits", map(_png, pictures), labels)
-    photographs = [photograph(p, np.random.default_rng([SEED, i])) for i, p in enumerate(pictures)]
+    images, labels = test.images[spread, 0][:count].numpy(), test.labels[spread][:count].numpy()
+    _row(bundle, "MNIST's test digits", map(_png, images), labels)
+    photographs = [photograph(p, np.random.default_rng([SEED, i])) for i, p in enumerate(images)]
     _row(bundle, "the same as photographs", photographs, labels)
     _row(bundle, "the same photographs, `--raw`", photographs, labels, raw=True)
     other = load_digits()
@@ -97,7 +97,7 @@ def _others(bundle: Bundle, fonts: list[Path]) -> None:
 def _row(
     bundle: Bundle, name: str, files: Iterable[bytes], labels: npt.NDArray[np.int64], *, raw: bool = False
 ) -> npt.NDArray[np.bool_]:
-    """Print a row of the table and return which pictures were read right."""
+    """Print a row of the table and return which images were read right."""
     posterior = _encoded(bundle, files, raw=raw)
     names = np.array(bundle.metadata.labels["k1"], object)
     right = names[posterior.categories[:, 0]] == np.array([str(label) for label in labels], object)
@@ -115,7 +115,7 @@ def _row(
 
 
 def _encoded(bundle: Bundle, files: Iterable[bytes], *, raw: bool = False) -> Posterior:
-    return bundle.encode(np.stack([load_picture(file, bundle.image, raw=raw) for file in files]))
+    return bundle.encode(np.stack([load_image(file, bundle.image, raw=raw) for file in files]))
 
 
 def _flagged(posterior: Posterior) -> float:
@@ -133,9 +133,9 @@ def _percent(share: float, digits: int = 1) -> str:
     return "-" if np.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
-def _png(picture: npt.NDArray[np.uint8]) -> bytes:
+def _png(image: npt.NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, format="PNG")
+    Image.fromarray(image).save(file, format="PNG")
     return file.getvalue()
 
 

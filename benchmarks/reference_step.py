@@ -1,6 +1,6 @@
 """The training step as course slides and most notebooks write it, for benchmarks/train.py to compare with.
 
-A DataLoader whose transform makes a tensor of one picture at a time, everything in float32 and eager, D's
+A DataLoader whose transform makes a tensor of one image at a time, everything in float32 and eager, D's
 gradients computed in G's update too, and each loss read with ``.item()`` in each step. The networks, the
 batch and the data are those of our own training.
 """
@@ -15,21 +15,21 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.functional import to_tensor
 
-from infogan_tool.train.latents import sample_latents
+from infogan_tool.train.infogan.latents import sample_latents
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from infogan_tool.train.config import TrainConfig
-    from infogan_tool.train.latents import LatentBatch
-    from infogan_tool.train.networks import Networks
+    from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.infogan.latents import LatentBatch
+    from infogan_tool.train.infogan.networks import Networks
 
 __all__ = ["ReferenceTraining"]
 
 
-class _Pictures(Dataset["Tensor"]):
-    """Pictures ``(N, H, W)`` uint8, each changed on its own when it is asked for."""
+class _Images(Dataset["Tensor"]):
+    """Images ``(N, H, W)`` uint8, each changed on its own when it is asked for."""
 
     def __init__(self, images: np.ndarray) -> None:
         self._images = images
@@ -43,14 +43,14 @@ class _Pictures(Dataset["Tensor"]):
 
 
 class ReferenceTraining:
-    """D on real and on generated pictures, then G and Q.
+    """D on real and on generated images, then G and Q.
 
     Args:
-        config: Of preset `paper` or like it: sigmoid pictures, one categorical code, Q on D's trunk.
+        config: Of preset `paper` or like it: sigmoid images, one categorical code, Q on D's trunk.
         networks: On ``device``.
         images: ``(N, H, W)`` uint8.
         device: Where it computes.
-        workers: Processes that load pictures; 0: the training's own.
+        workers: Processes that load images; 0: the training's own.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ReferenceTraining:
         self._d_optimizer = torch.optim.Adam(d, rates.d_lr, betas)
         self._g_optimizer = torch.optim.Adam(g, rates.g_lr, betas)
         self._loader = DataLoader(
-            _Pictures(images), config.schedule.batch_size, shuffle=True, drop_last=True, num_workers=workers
+            _Images(images), config.schedule.batch_size, shuffle=True, drop_last=True, num_workers=workers
         )
         self._batches = iter(self._loader)
 
@@ -102,7 +102,7 @@ class ReferenceTraining:
         }
 
     def _information(self, latent: LatentBatch, networks: Networks, features: Tensor, fake: Tensor) -> Tensor:
-        posterior, weights = networks.recognise(fake, features), self._config.objective
+        posterior, weights = networks.infer(fake, features), self._config.objective
         category = F.cross_entropy(posterior.logits, latent.categories[:, 0])
         styles = F.gaussian_nll_loss(posterior.mean, latent.styles, posterior.log_var.exp())
         return weights.lambda_categorical * category + weights.lambda_continuous * styles

@@ -29,15 +29,15 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from side_by_side import arguments, environment, report
 
-from infogan_tool.train.adversarial import AdversarialStage
-from infogan_tool.train.config import lay_over, validate_config
+from infogan_tool.train.config.presets import PRESETS
+from infogan_tool.train.config.schema import deep_merge, validate_config
 from infogan_tool.train.data import load_images
-from infogan_tool.train.distributed import ALONE, Team
-from infogan_tool.train.networks import build_networks
-from infogan_tool.train.normalising import normalise_together
-from infogan_tool.train.presets import PRESETS
-from infogan_tool.train.stage import Session
-from infogan_tool.train.torchrun import joined
+from infogan_tool.train.distributed.process_group import ALONE, Team
+from infogan_tool.train.distributed.sync_batchnorm import normalise_together
+from infogan_tool.train.distributed.torchrun import joined
+from infogan_tool.train.engine.stage import Session
+from infogan_tool.train.infogan.adversarial import AdversarialStage
+from infogan_tool.train.infogan.networks import build_networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ def make_stage(name: str, batch: int, team: Team = ALONE, device: str = "cpu") -
         "precision": "fp32",
         "schedule": {"batch_size": batch},
     }
-    config = validate_config(lay_over(PRESETS[name](), changes))
+    config = validate_config(deep_merge(PRESETS[name](), changes))
     images = load_images("mnist").images[:2000].to(device)
     torch.manual_seed(0)
     networks = build_networks(config, size=28, channels=1).to(device)
@@ -183,14 +183,14 @@ def predictions(
             computing = line[0] + line[1] * math.ceil(batch / devices)
             said = talking(messages, devices, batch / options.batch, *link)
             rate = batch / (computing + said)
-            steps = options.pictures // batch
+            steps = options.images // batch
             yield {
                 "scaling": way,
                 "devices": devices,
                 "batch": batch,
                 "compute ms": computing * 1e3,
                 "talk ms": said * 1e3,
-                "pictures/s": round(rate),
+                "images/s": round(rate),
                 "times one device": rate / (options.batch / alone),
                 "of ideal %": round(100 * rate / (options.batch / alone) / devices),
                 "steps an epoch": steps,
@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="of all processes; default: the preset's")
     parser.add_argument("--bandwidth", type=float, default=25.0, help="of each link, GB/s (default 25)")
     parser.add_argument("--latency", type=float, default=10.0, help="of a hop, microseconds (default 10)")
-    parser.add_argument("--pictures", type=int, default=60_000, help="of the data set (default 60000)")
+    parser.add_argument("--images", type=int, default=60_000, help="of the data set (default 60000)")
     parser.add_argument("--device", default="cpu", help="whose step the predictions are for (default cpu)")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

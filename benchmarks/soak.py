@@ -1,8 +1,8 @@
-"""Encode very many pictures in one process, and watch its memory and open files.
+"""Encode very many images in one process, and watch its memory and open files.
 
     python benchmarks/soak.py --encodes 1000000 --csv soak.csv --plot soak.svg
 
-Each encode is one picture through ``Bundle.encode``; every hundredth is read from its file before. After the
+Each encode is one image through ``Bundle.encode``; every hundredth is read from its file before. After the
 warm-up (a tenth of the run) memory and open files must stay as they are: the command ends with 1 if memory
 grows by more than 2 % and 8 MB, or any file stays open.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from soaking import add_outputs, curve, frame, is_flat, memory_mb, open_files, tell
 
-from infogan_tool.runtime import load_bundle, read_picture
+from infogan_tool.runtime import load_bundle, read_image
 
 _SAMPLES = 200
 DIGITS = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.png"))
@@ -52,16 +52,16 @@ def main() -> int:
 def soak(encodes: int, threads: int) -> list[Sample]:
     """Encode, and return what was held two hundred times on the way."""
     bundle = load_bundle(device="cpu", threads=threads)
-    pictures = [read_picture(path, bundle.image)[None] for path in DIGITS]
-    expected = [bundle.encode(picture).style_mean.tobytes() for picture in pictures]
+    images = [read_image(path, bundle.image)[None] for path in DIGITS]
+    expected = [bundle.encode(image).style_mean.tobytes() for image in images]
     samples, every, began = [], max(1, encodes // _SAMPLES), time.perf_counter()
     for number in range(1, encodes + 1):
-        which = number % len(pictures)
-        picture = pictures[which]
+        which = number % len(images)
+        image = images[which]
         if number % 100 == 0:
-            picture = read_picture(DIGITS[which], bundle.image)[None]
-        if bundle.encode(picture).style_mean.tobytes() != expected[which]:
-            raise SystemExit(f"encode {number} differs from the first of the same picture")
+            image = read_image(DIGITS[which], bundle.image)[None]
+        if bundle.encode(image).style_mean.tobytes() != expected[which]:
+            raise SystemExit(f"encode {number} differs from the first of the same image")
         if number % every == 0:
             samples.append(Sample(number, round(time.perf_counter() - began, 2), memory_mb(), open_files()))
     return samples

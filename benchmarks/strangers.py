@@ -1,7 +1,7 @@
-"""Pictures that are no digits: what an honest encoder of digits should say that it does not know.
+"""Images that are no digits: what an honest encoder of digits should say that it does not know.
 
 Every group is drawn from its own seed. Photographs, faces, textures and printed pages are crops of the
-pictures that scikit-image and scikit-learn carry in their wheels; letters are set in the fonts of
+images that scikit-image and scikit-learn carry in their wheels; letters are set in the fonts of
 ``fonts.py``.
 """
 
@@ -40,7 +40,7 @@ _PAGES = ("page.png", "text.png")
 
 
 def strangers(count: int, seed: int, fonts: list[Path]) -> dict[str, list[bytes]]:
-    """Return ``count`` picture files of each group, by its name."""
+    """Return ``count`` image files of each group, by its name."""
     found = {}
     for number, (name, draw) in enumerate(GROUPS.items()):
         rng = np.random.default_rng([seed, number])
@@ -48,9 +48,9 @@ def strangers(count: int, seed: int, fonts: list[Path]) -> dict[str, list[bytes]
     return found
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(image: Image.Image) -> bytes:
     file = io.BytesIO()
-    picture.save(file, format="PNG")
+    image.save(file, format="PNG")
     return file.getvalue()
 
 
@@ -109,15 +109,15 @@ def _word(rng: np.random.Generator, fonts: list[Path]) -> Image.Image:
     return _written(str(rng.choice(_WORDS)), fonts[rng.integers(len(fonts))], 60)
 
 
-# --- crops of pictures ---------------------------------------------------------------------------------
+# --- crops of images ---------------------------------------------------------------------------------
 
 
 def _crop(names: tuple[str, ...], rng: np.random.Generator, least: float) -> Image.Image:
-    picture = _stored(names[rng.integers(len(names))])
-    side = int(rng.uniform(least, 1) * min(picture.size))
-    left = int(rng.integers(0, picture.width - side + 1))
-    top = int(rng.integers(0, picture.height - side + 1))
-    return picture.crop((left, top, left + side, top + side))
+    image = _stored(names[rng.integers(len(names))])
+    side = int(rng.uniform(least, 1) * min(image.size))
+    left = int(rng.integers(0, image.width - side + 1))
+    top = int(rng.integers(0, image.height - side + 1))
+    return image.crop((left, top, left + side, top + side))
 
 
 def _stored(name: str) -> Image.Image:
@@ -126,8 +126,8 @@ def _stored(name: str) -> Image.Image:
 
     folders = (Path(skimage.__file__).parent / "data", Path(sklearn.__file__).parent / "datasets" / "images")
     path = next(folder / name for folder in folders if (folder / name).exists())
-    with Image.open(path) as picture:
-        return picture.convert("RGB" if picture.mode not in ("L", "1") else "L")
+    with Image.open(path) as image:
+        return image.convert("RGB" if image.mode not in ("L", "1") else "L")
 
 
 def _photograph(rng: np.random.Generator, _: list[Path]) -> Image.Image:

@@ -1,4 +1,4 @@
-"""How many pictures a second the graphs of a bundle encode and draw, next to torch with the same weights.
+"""How many images a second the graphs of a bundle encode and draw, next to torch with the same weights.
 
     python benchmarks/throughput.py [--bundle DIR] [--threads 1 2] [--batch 256] [--json FILE]
     python benchmarks/throughput.py --device cuda [--bundle DIR] [--threads 2] [--batch 256] [--json FILE]
@@ -30,10 +30,10 @@ from side_by_side import arguments, environment, median, report, take_turns
 from torch_twin import EncoderTwin, generator_twin
 
 from infogan_tool.export.ship import ship
-from infogan_tool.runtime.bundle import find_bundle, load_bundle
-from infogan_tool.runtime.contract import ENCODER_FILE, GENERATOR_FILE, generator_inputs
+from infogan_tool.runtime.bundle.bundle import find_bundle, load_bundle
+from infogan_tool.runtime.bundle.metadata import ENCODER_FILE, GENERATOR_FILE, generator_inputs
 from infogan_tool.runtime.errors import DeviceError
-from infogan_tool.runtime.session import CUDA_PROVIDER, GraphSession
+from infogan_tool.runtime.inference.session import CUDA_PROVIDER, GraphSession
 
 if TYPE_CHECKING:
     import argparse
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from infogan_tool.runtime.bundle import Bundle
-    from infogan_tool.runtime.device import Device
+    from infogan_tool.runtime.bundle.bundle import Bundle
+    from infogan_tool.runtime.inference.device import Device
 
 REACH = {("encoder", "fp32"): 1.3, ("encoder", "int8"): 2.5, ("generator", "fp32"): 2.0}
 TORCH = ("torch eager", "torch.compile")
@@ -205,7 +205,7 @@ def table(
                 "graph": part,
                 "threads": threads,
                 "contestant": name,
-                "pictures a second": round(batch / median(times)),
+                "images a second": round(batch / median(times)),
                 "ratio": best / median(times),
                 "of the fastest": fastest / min(times),
                 "reach": f">= {reach}" if reach else "",

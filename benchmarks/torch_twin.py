@@ -14,7 +14,7 @@ from onnx.numpy_helper import to_array
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infogan_tool.export.packed_conv import unpack_convs
+from infogan_tool.export.rewrite.packed_convolution import unpack_convs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["EncoderTwin", "generator_twin"]
 
 _TAPS = ((3, 1), (2, 0))
-"""See infogan_tool.export.packed_deconv."""
+"""See infogan_tool.export.rewrite.subpixel_deconvolution."""
 
 
 class EncoderTwin(nn.Module):

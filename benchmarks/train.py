@@ -7,7 +7,7 @@ Each contestant is a process of its own that waits while another has its turn: s
 and threads. The first round does not count. A figure is the median over all rounds of a turn's mean; `ratio`
 is to the reference (reference_step.py), by the medians and by the fastest turns: on a busy machine the latter
 says more. The arithmetic is that of convolutions and their gradients, as torch counts it. `memory` is the
-peak of the process beyond what it held before its networks and pictures. `plain` is ours with convolutions
+peak of the process beyond what it held before its networks and images. `plain` is ours with convolutions
 over whole maps computed as such, with weights in the order of their dimensions, and with memory that goes
 back to the system, as in the reference. bf16 takes part where the CPU has it.
 
@@ -28,21 +28,21 @@ from side_by_side import alternate, arguments, environment, median, report
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from infogan_tool.runtime.device import default_threads
-from infogan_tool.train import start
-from infogan_tool.train.adversarial import AdversarialStage
-from infogan_tool.train.layout import lay_out
-from infogan_tool.train.networks import build_networks
-from infogan_tool.train.products import MapToVector, VectorToMap
-from infogan_tool.train.stage import Session, use_precision
-from infogan_tool.train.start import plan_training
+from infogan_tool.runtime.inference.device import default_threads
+from infogan_tool.train.engine.memory_format import to_memory_format
+from infogan_tool.train.engine.stage import Session, use_precision
+from infogan_tool.train.infogan.adversarial import AdversarialStage
+from infogan_tool.train.infogan.layers import MapToVector, VectorToMap
+from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.run import launch
+from infogan_tool.train.run.launch import plan_training
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-    from infogan_tool.train.start import Plan
+    from infogan_tool.train.run.launch import Plan
 
 REFERENCE = "reference, fp32"
 EPOCHS = 100
@@ -103,7 +103,7 @@ def contestants_on(device: str) -> list[Contestant]:
     reference = Contestant(REFERENCE, "fp32", ours=False)
     if device == "cpu":
         # Where bf16 is emulated it takes a multiple of the time.
-        kinds = dict.fromkeys(("fp32", start.fast_precision(torch.device("cpu"))))
+        kinds = dict.fromkeys(("fp32", launch.fast_precision(torch.device("cpu"))))
         return [
             reference,
             *(
@@ -134,7 +134,7 @@ def take_part(pipe: Connection, contestant: Contestant, options: argparse.Namesp
     """Do steps when asked, until told to end; then tell what else was seen."""
     before = peak_mb()
     if contestant.plain or not contestant.ours:
-        start.keep_freed_memory = lambda: None
+        launch.keep_freed_memory = lambda: None
     if contestant.plain:
         MapToVector.forward, VectorToMap.forward = nn.Conv2d.forward, nn.ConvTranspose2d.forward
     training = Ours(contestant, options) if contestant.ours else Reference(options)
@@ -164,7 +164,7 @@ class Ours:
         self._stage = AdversarialStage(
             Session(
                 config=plan.config,
-                networks=networks if contestant.plain else lay_out(networks),
+                networks=networks if contestant.plain else to_memory_format(networks),
                 images=plan.images.images.to(plan.device),
                 captures=contestant.captured,
             )
@@ -227,11 +227,11 @@ def row_of(
     row = {
         "step": contestant.name,
         "ms": 1000 * median(mine),
-        "pictures/s": round(options.batch / median(mine)),
+        "images/s": round(options.batch / median(mine)),
         "ratio": median(theirs) / median(mine),
         "of fastest": min(theirs) / min(mine),
         "reach": f">= {REACH[contestant.precision]}" if has_reach else "",
-        "MFLOP a picture": round(flop / options.batch / 1e6),
+        "MFLOP an image": round(flop / options.batch / 1e6),
         "GFLOP/s": round(flop / median(mine) / 1e9),
         "memory, MB": round(told[contestant.name]["memory"]),
     }

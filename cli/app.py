@@ -8,19 +8,19 @@ from typing import Annotated, Final
 import typer
 
 from infogan_tool.cli import failures, output
-from infogan_tool.cli.direct import version_line
-from infogan_tool.cli.doctor import doctor
-from infogan_tool.cli.encode import encode
-from infogan_tool.cli.evaluate import evaluate
-from infogan_tool.cli.explore import explore
-from infogan_tool.cli.export import export
-from infogan_tool.cli.generate import generate
-from infogan_tool.cli.info import info
-from infogan_tool.cli.report import report
+from infogan_tool.cli.commands.doctor import doctor
+from infogan_tool.cli.commands.evaluate import evaluate
+from infogan_tool.cli.commands.explore import explore
+from infogan_tool.cli.commands.export import export
+from infogan_tool.cli.commands.generate import generate
+from infogan_tool.cli.commands.info import info
+from infogan_tool.cli.commands.report import report
+from infogan_tool.cli.commands.sweep import sweep
+from infogan_tool.cli.commands.train import train
+from infogan_tool.cli.commands.traverse import traverse
+from infogan_tool.cli.encode.command import encode
+from infogan_tool.cli.fast_path import version_line
 from infogan_tool.cli.root_help import RootHelp
-from infogan_tool.cli.sweep import sweep
-from infogan_tool.cli.train import train
-from infogan_tool.cli.traverse import traverse
 
 __all__ = ["app", "run"]
 
@@ -69,7 +69,7 @@ def _root(
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """Train an InfoGAN, export it to ONNX, and read pictures through it without torch."""
+    """Train an InfoGAN, export it to ONNX, and read images through it without torch."""
     if context.invoked_subcommand is None:
         output.emit(context.get_help())
         raise typer.Exit(failures.USAGE)

@@ -8,14 +8,14 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from infogan_tool.runtime.files import printable
+from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
-    from infogan_tool.export.evaluation.report import Distances, EncoderReport, GeneratorReport, Report
+    from infogan_tool.export.evaluation.results import Distances, EncoderReport, GeneratorReport, Report
 
 __all__ = ["show_report"]
 
@@ -40,7 +40,7 @@ def show_report(report: Report) -> str:
 def _parts(report: Report) -> Iterator[RenderableType]:
     data = report.data
     yield _line(
-        f"bundle {report.bundle_id[:12]} on {data.name}: {data.scored_count:,} {data.scored_on} pictures, "
+        f"bundle {report.bundle_id[:12]} on {data.name}: {data.scored_count:,} {data.scored_on} images, "
         f"{report.samples:,} generated with seed {report.seed}"
     )
     for code, found in report.encoder.items():
@@ -53,11 +53,11 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         yield _line(f"\n{data.name} has no labels, so there is no accuracy, calibration, purity or distance.")
 
 
-# --- real pictures -----------------------------------------------------------------------------------------
+# --- real images -----------------------------------------------------------------------------------------
 
 
 def _encoder(code: str, found: EncoderReport, report: Report) -> Iterator[RenderableType]:
-    yield _heading(f"{code} on real pictures")
+    yield _heading(f"{code} on real images")
     sure = found.confidence
     if found.clustering and found.calibration:
         scores, calibration = found.clustering, found.calibration
@@ -69,21 +69,21 @@ def _encoder(code: str, found: EncoderReport, report: Report) -> Iterator[Render
             )
         yield _line(f"calibration error {calibration.ece:.4f}{after}")
     yield _line(
-        f"confidence {sure.mean:.3f} on average; below 0.5 for {_percent(sure.below_half)} of pictures, "
+        f"confidence {sure.mean:.3f} on average; below 0.5 for {_percent(sure.below_half)} of images, "
         f"below 0.9 for {_percent(sure.below_nine_tenths)}"
     )
     if found.clustering:
         yield Text()
         yield _categories(code, found, report)
         if len(found.clustering.categories) <= _MAX_CONFUSION:
-            yield _line("\npictures by label and category")
+            yield _line("\nimages by label and category")
             yield _confusion(found, report.data.label_names or ())
 
 
 def _categories(code: str, found: EncoderReport, report: Report) -> Table:
     assert found.clustering is not None
     drawn = report.generator.purity[code].categories if report.generator else ()
-    table = _table(code, "label", "pictures", "purity", "recall", *(("drawn as", "purity") if drawn else ()))
+    table = _table(code, "label", "images", "purity", "recall", *(("drawn as", "purity") if drawn else ()))
     for row in found.clustering.categories:
         shares = _percent(row.purity), _percent(row.recall)
         cells: list[str | Text] = [f"#{row.category}", _name(row.label), f"{row.count:,}", *shares]
@@ -101,11 +101,11 @@ def _confusion(found: EncoderReport, names: Sequence[str]) -> Table:
     return table
 
 
-# --- generated pictures ------------------------------------------------------------------------------------
+# --- generated images ------------------------------------------------------------------------------------
 
 
 def _codes(report: Report) -> Iterator[RenderableType]:
-    yield _heading("Codes read back from generated pictures")
+    yield _heading("Codes read back from generated images")
     table = _table("code", "L_I nats", "H(c) nats", "recovered", "r", "|error|", "bias", "std", "in std")
     for code, found in report.information.codes.items():
         cells = [code, f"{found.lower_bound_nats:.3f}", f"{found.entropy_nats:.3f}"]
@@ -123,23 +123,23 @@ def _codes(report: Report) -> Iterator[RenderableType]:
 
 
 def _generator(report: Report, found: GeneratorReport) -> Iterator[RenderableType]:
-    yield _heading("Generated pictures as an independent judge sees them")
+    yield _heading("Generated images as an independent classifier sees them")
     for code, purity in found.purity.items():
         agrees = purity.agrees_with_encoder
         also = "" if agrees is None else f"; {_percent(agrees)} show the label of their category"
         yield _line(
             f"{code}: {_percent(purity.purity)} show the class of their category "
-            f"(different classes: {purity.classes_drawn}){also}"
+            f"(different classes: {purity.classes_generated}){also}"
         )
-    table = _table("against real pictures", "Frechet", "kernel", "density", "coverage")
+    table = _table("against real images", "Frechet", "kernel", "density", "coverage")
     table.add_row(f"{found.generated_count:,} generated", *_distances(found.distances))
-    if found.floor:
-        table.add_row(f"{found.floor_count:,} training pictures", *_distances(found.floor))
+    if found.real_vs_real:
+        table.add_row(f"{found.real_vs_real_count:,} training images", *_distances(found.real_vs_real))
     yield table
-    if report.judge:
+    if report.classifier:
         yield _line(
-            f"{found.real_count:,} real pictures; the judge gets {_percent(report.judge.test_accuracy)} of "
-            f"{report.judge.test_count:,} unseen ones right"
+            f"{found.real_count:,} real images; the classifier gets "
+            f"{_percent(report.classifier.test_accuracy)} of {report.classifier.test_count:,} unseen ones right"
         )
 
 
@@ -156,7 +156,7 @@ def _styles(report: Report) -> Iterator[RenderableType]:
     styles = report.styles
     if not styles.codes:
         return
-    yield _heading("Styles: correlation with attributes of drawn and of real pictures")
+    yield _heading("Styles: correlation with attributes of drawn and of real images")
     codes = list(styles.codes)
     for start in range(0, len(codes), _MAX_STYLES):
         some = codes[start : start + _MAX_STYLES]
@@ -172,7 +172,7 @@ def _styles(report: Report) -> Iterator[RenderableType]:
         if row.real:
             mean, beyond = _signed(row.real.mean).plain, _percent(row.real.beyond)
             yield _line(
-                f"{code} of {styles.real_images:,} real pictures: mean {mean} and standard deviation "
+                f"{code} of {styles.real_images:,} real images: mean {mean} and standard deviation "
                 f"{row.real.std:.2f} (prior: 0 and 0.58), {beyond} beyond -1 and 1"
             )
     yield _line("; ".join(f"{c}: {row.name or 'no attribute dominates'}" for c, row in styles.codes.items()))

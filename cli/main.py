@@ -1,7 +1,7 @@
 """The ``infogan-tool`` command: where it starts, and how it ends.
 
-The commonest command lines are told by :mod:`infogan_tool.cli.direct`, without the packages that parse and
-format a command line, which take longer to import than a picture takes to encode; all else is Typer's.
+The commonest command lines are told by :mod:`infogan_tool.cli.fast_path`, without the packages that parse and
+format a command line, which take longer to import than an image takes to encode; all else is Typer's.
 """
 
 import gc
@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Final, NoReturn
 
-from infogan_tool.cli import direct, failures, output
+from infogan_tool.cli import failures, fast_path, output
 
 __all__ = ["entry", "main"]
 
@@ -42,21 +42,21 @@ def entry() -> NoReturn:
     """Be the ``infogan-tool`` command: run the process's command line, and end with its exit code."""
     code = main()
     # All files are closed and the streams written out. Taking apart what onnxruntime and numpy have built
-    # takes a fifth of the time of a single picture. And gloo's threads outlive their process group: Python's
+    # takes a fifth of the time of a single image. And gloo's threads outlive their process group: Python's
     # ending sometimes aborts on them. Where a thread of Python still works, that ending waits for it.
-    if (direct.recognise(sys.argv[1:]) or _was_in_team()) and threading.active_count() == 1:
+    if (fast_path.match(sys.argv[1:]) or _was_in_team()) and threading.active_count() == 1:
         os._exit(code)
     sys.exit(code)
 
 
 def _was_in_team() -> bool:
     """Return whether this process has been one of torchrun's."""
-    torchrun = sys.modules.get("infogan_tool.train.torchrun")
+    torchrun = sys.modules.get("infogan_tool.train.distributed.torchrun")
     return torchrun is not None and bool(torchrun.joined_others())
 
 
 def _run(arguments: list[str]) -> int:
-    command = direct.recognise(arguments)
+    command = fast_path.match(arguments)
     if command is not None:
         return command()
     from infogan_tool.cli import app

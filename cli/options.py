@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from infogan_tool.runtime.device import Device
+from infogan_tool.runtime.inference.device import Device
 
 __all__ = [
     "BundleOption",
     "DeviceOption",
     "ForceOption",
+    "ImageScaleOption",
     "JsonOption",
-    "PictureScaleOption",
     "SampleSeedOption",
     "SamplesOption",
 ]
@@ -42,16 +42,16 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace an output th
 
 SampleSeedOption = Annotated[
     int,
-    typer.Option("--seed", min=0, metavar="N", help="Picture i of a seed is the same at any count."),
+    typer.Option("--seed", min=0, metavar="N", help="Image i of a seed is the same at any count."),
 ]
 
 SamplesOption = Annotated[
     int,
-    # With fewer, the distances to real pictures say nothing.
-    typer.Option("--samples", min=100, metavar="N", help="Generated pictures."),
+    # With fewer, the distances to real images say nothing.
+    typer.Option("--samples", min=100, metavar="N", help="Generated images."),
 ]
 
-PictureScaleOption = Annotated[
+ImageScaleOption = Annotated[
     int | None,
     typer.Option(
         "--scale", min=1, max=64, metavar="N", help="Enlarge each pixel N times.", show_default=False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from infogan_tool.runtime.errors import OutputExistsError, UsageError
-from infogan_tool.runtime.files import printable
+from infogan_tool.runtime.storage.atomic import printable
 
 __all__ = [
     "check_target",
@@ -84,7 +84,7 @@ def json_line(value: Any) -> str:  # noqa: ANN401 - anything JSON-ready
 
 
 def plural(count: int, noun: str) -> str:
-    """Return ``1 picture`` or ``2 pictures``."""
+    """Return ``1 image`` or ``2 images``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 

@@ -62,7 +62,7 @@ class Progress(AbstractContextManager["Progress"]):
         """Return the state in words."""
         rate = (self._done - self._first) / max(now - self._start, 1e-9)
         of = f" of {self._total:,}" if self._total is not None else ""
-        words = [f"{self._done:,}{of} pictures", f"{rate:,.0f} a second"]
+        words = [f"{self._done:,}{of} images", f"{rate:,.0f} a second"]
         if self._total is not None and rate > 0:
             words.append(f"{_duration((self._total - self._done) / rate)} left")
         return ", ".join(words)

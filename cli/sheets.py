@@ -1,4 +1,4 @@
-"""Sheets of pictures, as ``generate`` and ``traverse`` write them."""
+"""Sheets of images, as ``generate`` and ``traverse`` write them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["SHEET_SCALE", "check_sheet", "write_sheet"]
 
 SHEET_SCALE: Final = 2
-"""How much a sheet's pictures are enlarged unless told otherwise."""
+"""How much a sheet's images are enlarged unless told otherwise."""
 
 _MAX_PIXELS: Final = 100_000_000
 
@@ -23,7 +23,7 @@ def check_sheet(bundle: "Bundle", count: int, scale: int | None) -> None:
         UsageError: It would have more than 100 million pixels.
     """
     if count * (bundle.image.size * (scale or SHEET_SCALE)) ** 2 > _MAX_PIXELS:
-        raise UsageError(f"{count:,} pictures are too many for one sheet of at most {_MAX_PIXELS:,} pixels")
+        raise UsageError(f"{count:,} images are too many for one sheet of at most {_MAX_PIXELS:,} pixels")
 
 
 def write_sheet(bundle: "Bundle", latents: "Latents", columns: int, out: Path, scale: int | None) -> None:

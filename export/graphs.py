@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infogan_tool.export.familiarity.head import Taps
-from infogan_tool.export.inference_form import inference_form
-from infogan_tool.runtime.contract import (
+from infogan_tool.export.ood.head import Taps
+from infogan_tool.export.rewrite.inference_form import inference_form
+from infogan_tool.runtime.bundle.metadata import (
     encoder_inputs,
     encoder_outputs,
     generator_inputs,
@@ -21,9 +21,9 @@ from infogan_tool.runtime.contract import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from infogan_tool.export.familiarity.head import DistanceHead
-    from infogan_tool.train.networks import Networks
-    from infogan_tool.train.recognition import QBranch
+    from infogan_tool.export.ood.head import DistanceHead
+    from infogan_tool.train.infogan.networks import Networks
+    from infogan_tool.train.infogan.q_network import QBranch
 
 __all__ = ["EncoderGraph", "GeneratorGraph", "random_inputs"]
 
@@ -58,7 +58,7 @@ class EncoderGraph(nn.Module):
 
     Args:
         networks: What was trained.
-        head: Says how far a picture is from the training pictures; None: the graph does not say.
+        head: Says how far an image is from the training images; None: the graph does not say.
     """
 
     def __init__(self, networks: Networks, head: DistanceHead | None = None) -> None:
@@ -135,7 +135,7 @@ def _join(parts: Iterable[Tensor | None]) -> Tensor | None:
 
 
 def random_inputs(graph: GeneratorGraph | EncoderGraph, count: int, seed: int) -> tuple[Tensor, ...]:
-    """Return ``count`` valid inputs of a graph: codes inside their ranges, pictures of uniform pixels."""
+    """Return ``count`` valid inputs of a graph: codes inside their ranges, images of uniform pixels."""
     rng = torch.Generator().manual_seed(seed)
     inputs: list[Tensor] = []
     for name, shape in graph.input_shapes.items():

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from infogan_tool.export.familiarity.head import Taps
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph, random_inputs
+from infogan_tool.export.ood.head import Taps
 from infogan_tool.runtime.errors import ParityError
-from infogan_tool.runtime.session import GraphSession
-from infogan_tool.train.latents import LatentBatch, sample_latents
+from infogan_tool.runtime.inference.session import GraphSession
+from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from infogan_tool.train.networks import Networks
+    from infogan_tool.train.infogan.networks import Networks
 
 __all__ = ["BATCHES", "TOLERANCE", "TOLERANCES", "Difference", "check_parity", "reference_outputs"]
 
@@ -77,14 +77,14 @@ class Difference:
 def check_parity(
     networks: Networks,
     graphs: Mapping[str, tuple[GeneratorGraph | EncoderGraph, bytes]],
-    pictures: Tensor | None = None,
+    images: Tensor | None = None,
 ) -> list[Difference]:
     """Compare each graph's file with the networks as trained, before any rewriting.
 
     Args:
         networks: In evaluation mode, on the CPU.
         graphs: File name to the graph (which knows its inputs and outputs) and its ONNX file's content.
-        pictures: Real pictures for the encoder ``(N, C, H, W)`` in its range; of all others the distance is
+        images: Real images for the encoder ``(N, C, H, W)`` in its range; of all others the distance is
             likely 1, which would prove little.
 
     Returns:
@@ -96,7 +96,7 @@ def check_parity(
     differences = [
         d
         for name, (graph, content) in graphs.items()
-        for d in _compare(networks, name, graph, content, pictures)
+        for d in _compare(networks, name, graph, content, images)
     ]
     failed = [d for d in differences if not d.passed]
     if failed:
@@ -112,7 +112,7 @@ def _compare(
     name: str,
     graph: GeneratorGraph | EncoderGraph,
     content: bytes,
-    pictures: Tensor | None,
+    images: Tensor | None,
 ) -> list[Difference]:
     session = GraphSession(content, device="cpu")
     if list(session.outputs) != list(graph.output_shapes):
@@ -121,7 +121,7 @@ def _compare(
     differences = []
     rounding: dict[str, float] = {}
     for batch in BATCHES:
-        inputs = _inputs(networks, graph, batch, pictures)
+        inputs = _inputs(networks, graph, batch, images)
         expected = reference_outputs(networks, graph, inputs)
         feeds = {key: tensor.numpy() for key, tensor in zip(graph.input_shapes, inputs, strict=True)}
         for tensor, got in session.run(feeds).items():
@@ -136,7 +136,7 @@ def _compare(
                 if allowed < value <= _MOST:
                     # Of many inputs: a few may happen to be rounded well.
                     rounding = rounding or _rounding(
-                        networks, graph, _inputs(networks, graph, max(BATCHES), pictures)
+                        networks, graph, _inputs(networks, graph, max(BATCHES), images)
                     )
                     allowed = max(allowed, min(_MOST, _ROUNDED * rounding[tensor]))
             differences.append(
@@ -146,11 +146,11 @@ def _compare(
 
 
 def _inputs(
-    networks: Networks, graph: GeneratorGraph | EncoderGraph, batch: int, pictures: Tensor | None
+    networks: Networks, graph: GeneratorGraph | EncoderGraph, batch: int, images: Tensor | None
 ) -> tuple[Tensor, ...]:
     inputs = random_inputs(graph, batch, _SEED + batch)
     if isinstance(graph, EncoderGraph):
-        return (_mixed(networks, inputs[0], pictures, _SEED + batch),)
+        return (_mixed(networks, inputs[0], images, _SEED + batch),)
     return inputs
 
 
@@ -169,16 +169,16 @@ def _rounding(
 
 
 @torch.inference_mode()
-def _mixed(networks: Networks, noise: Tensor, pictures: Tensor | None, seed: int) -> Tensor:
-    """Put pictures that G draws, and real ones if given, in the place of most of noise ``(N, C, H, W)``.
+def _mixed(networks: Networks, noise: Tensor, input_images: Tensor | None, seed: int) -> Tensor:
+    """Put input_images that G draws, and real ones if given, in the place of most of noise ``(N, C, H, W)``.
 
     On noise a good encoder saturates, and equal certainties prove little; the others are what it knows.
     """
     latent = sample_latents(networks.latent, len(noise), torch.Generator().manual_seed(seed))
     images: Tensor = networks.drawing(latent.vector())
     images[1::2] = noise[1::2]
-    if pictures is not None:
-        images[3::4] = pictures[: len(images[3::4])]
+    if input_images is not None:
+        images[3::4] = input_images[: len(images[3::4])]
     return images
 
 
@@ -199,7 +199,7 @@ def _network_outputs(
 ) -> dict[str, Tensor]:
     given = dict(zip(graph.input_shapes, inputs, strict=True))
     if isinstance(graph, EncoderGraph):
-        posterior = networks.recognise(given["images"])
+        posterior = networks.infer(given["images"])
         codes = [torch.softmax(posterior.logits[:, part], dim=1) for part in networks.latent.logit_slices]
         return {
             "probabilities": torch.cat(codes, dim=1) if codes else posterior.logits,

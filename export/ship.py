@@ -8,28 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infogan_tool.export.aside import refuse_taken
-from infogan_tool.export.bundle import export_run
+from infogan_tool.export.atomic_folder import refuse_taken
 from infogan_tool.export.evaluation.target import opened, unknown_data
-from infogan_tool.export.precision import reduce_precision
+from infogan_tool.export.quantization.reduce import reduce_precision
+from infogan_tool.export.run_to_bundle import export_run
 from infogan_tool.export.triton import refuse_repository, write_repository
-from infogan_tool.runtime.bundle import load_bundle
-from infogan_tool.runtime.contract import METADATA_FILE
+from infogan_tool.runtime.bundle.bundle import load_bundle
+from infogan_tool.runtime.bundle.metadata import METADATA_FILE
 from infogan_tool.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infogan_tool.export.bundle import ExportOutcome
-    from infogan_tool.export.precision import PrecisionOutcome
-    from infogan_tool.export.recipes import RecipeChoice
-    from infogan_tool.runtime.contract import Precision
+    from infogan_tool.export.preprocessing_options import PreprocessingOptions
+    from infogan_tool.export.quantization.reduce import PrecisionOutcome
+    from infogan_tool.export.run_to_bundle import ExportOutcome
+    from infogan_tool.runtime.bundle.metadata import Precision
 
-__all__ = ["Shipped", "ship"]
+__all__ = ["Exported", "ship"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shipped:
+class Exported:
     """What was written."""
 
     exported: ExportOutcome | None = None
@@ -47,10 +47,10 @@ def ship(
     triton: Path | None = None,
     precision: Precision = "fp32",
     data: str | None = None,
-    choice: RecipeChoice | None = None,
+    choice: PreprocessingOptions | None = None,
     force: bool = False,
     progress: Callable[[str], None] = lambda _: None,
-) -> Shipped:
+) -> Exported:
     """Export a run or a bundle.
 
     Args:
@@ -58,16 +58,16 @@ def ship(
         out: The bundle to write; None where only a model repository is wanted.
         triton: The model repository to write; None where none is wanted.
         precision: Of the graphs.
-        data: Real pictures to measure a reduced precision with, as ``train --data`` names them; None is what
+        data: Real images to measure a reduced precision with, as ``train --data`` names them; None is what
             the model was trained on, where that is a built-in data set or the run still says where it is.
-        choice: How a run's bundle is to prepare pictures from elsewhere; None is by the data set.
+        choice: How a run's bundle is to prepare images from elsewhere; None is by the data set.
         force: Replace outputs that are there.
         progress: Called with a line for people as the work goes on.
 
     Raises:
-        UsageError: Nothing is to be written, the pictures are not known, or the choice is not possible.
-        InfoganError, OSError: As :func:`~infogan_tool.export.bundle.export_run`,
-            :func:`~infogan_tool.export.precision.reduce_precision` and
+        UsageError: Nothing is to be written, the images are not known, or the choice is not possible.
+        InfoganError, OSError: As :func:`~infogan_tool.export.run_to_bundle.export_run`,
+            :func:`~infogan_tool.export.quantization.reduce.reduce_precision` and
             :func:`~infogan_tool.export.triton.write_repository`.
     """
     is_bundle = (source / METADATA_FILE).exists()
@@ -76,7 +76,7 @@ def ship(
     if out is not None and precision == "fp32" and is_bundle:
         raise UsageError(f"{source} is a bundle in fp32 already: --out goes with --precision fp16 or int8")
     if choice is not None and is_bundle:
-        raise UsageError(f"{source} is a bundle and keeps its preparation: --preparation is for a run")
+        raise UsageError(f"{source} is a bundle and keeps its preprocessing: --preprocessing is for a run")
     if out is not None:
         refuse_taken(out, force=force)
     if triton is not None:
@@ -85,18 +85,18 @@ def ship(
         progress("exporting and comparing with torch")
         exported = export_run(source, out, force=force, choice=choice)
         repository = triton and write_repository(load_bundle(out, device="cpu"), triton, force=force)
-        return Shipped(exported=exported, repository=repository)
+        return Exported(exported=exported, repository=repository)
     with ExitStack() as stack:
         bundle, trained_on = stack.enter_context(opened(source, "cpu", progress, choice=choice))
         reduced = None
         if precision != "fp32":
-            pictures = data or trained_on
-            if pictures is None:
-                raise UsageError(f"{unknown_data(bundle)}: say where pictures are with --data")
+            images = data or trained_on
+            if images is None:
+                raise UsageError(f"{unknown_data(bundle)}: say where images are with --data")
             target = out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "bundle"
             reduced = reduce_precision(
-                bundle, target, precision=precision, source=pictures, force=force, progress=progress
+                bundle, target, precision=precision, source=images, force=force, progress=progress
             )
             bundle = load_bundle(target, device="cpu")
         repository = triton and write_repository(bundle, triton, force=force)
-        return Shipped(reduced=reduced, repository=repository)
+        return Exported(reduced=reduced, repository=repository)

@@ -13,9 +13,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Final
 
-from infogan_tool.export.aside import refuse_taken, written_aside
-from infogan_tool.runtime.bundle import CHUNK
-from infogan_tool.runtime.contract import (
+from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken
+from infogan_tool.runtime.bundle.bundle import CHUNK
+from infogan_tool.runtime.bundle.metadata import (
     ENCODER_FILE,
     GENERATOR_FILE,
     encoder_inputs,
@@ -23,13 +23,13 @@ from infogan_tool.runtime.contract import (
     generator_inputs,
     generator_outputs,
 )
-from infogan_tool.runtime.files import write_aside
+from infogan_tool.runtime.storage.atomic import write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from infogan_tool.runtime.bundle import Bundle
-    from infogan_tool.runtime.contract import BundleMetadata
+    from infogan_tool.runtime.bundle.bundle import Bundle
+    from infogan_tool.runtime.bundle.metadata import BundleMetadata
 
 __all__ = ["CONFIG_FILE", "MODEL_FILES", "model_names", "refuse_repository", "write_repository"]
 
@@ -68,14 +68,14 @@ def write_repository(bundle: Bundle, out: Path, *, force: bool = False) -> Path:
         OSError: It cannot be written.
     """
     refuse_repository(out, force=force)
-    with written_aside(out, force=force, mark=_MARK, kind=_KIND) as folder:
+    with atomic_folder(out, force=force, mark=_MARK, kind=_KIND) as folder:
         for part, name in model_names(bundle.metadata).items():
             model = folder / name
             (model / "1").mkdir(parents=True)
-            write_aside(model / "1" / "model.onnx", (bundle.path / MODEL_FILES[part]).read_bytes())
-            write_aside(model / CONFIG_FILE, _config(bundle.metadata, part, name))
+            write_atomic(model / "1" / "model.onnx", (bundle.path / MODEL_FILES[part]).read_bytes())
+            write_atomic(model / CONFIG_FILE, _config(bundle.metadata, part, name))
             if part == "encoder" and bundle.latent.categorical:
-                write_aside(model / _LABELS_FILE, "".join(f"{line}\n" for line in _labels(bundle.metadata)))
+                write_atomic(model / _LABELS_FILE, "".join(f"{line}\n" for line in _labels(bundle.metadata)))
     return out
 
 
@@ -93,7 +93,7 @@ def _config(metadata: BundleMetadata, part: str, name: str) -> str:
         inputs, outputs = generator_inputs(metadata.latent), generator_outputs(metadata.image)
     else:
         inputs = encoder_inputs(metadata.image)
-        outputs = encoder_outputs(metadata.latent, distance=metadata.familiarity is not None)
+        outputs = encoder_outputs(metadata.latent, distance=metadata.ood is not None)
     lines = [
         f'name: "{name}"',
         'backend: "onnxruntime"',

@@ -4,7 +4,7 @@
 >>> bundle = load_bundle()  # the bundle that ships
 >>> images = bundle.generate(bundle.sample(16, seed=0))  # (16, 1, 28, 28) float32
 >>> posterior = bundle.encode(images)
->>> posterior.categories[:, 0]  # the category that Q recovers from each picture
+>>> posterior.categories[:, 0]  # the category that Q recovers from each image
 >>> to_uint8(images, bundle.image)  # (16, 28, 28, 1) uint8
 
 The names are resolved when they are first used, so that importing one module never imports onnxruntime.
@@ -16,26 +16,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from infogan_tool.runtime.bundle import Bundle, Posterior, load_bundle
-    from infogan_tool.runtime.contract import (
+    from infogan_tool.runtime.bundle.bundle import Bundle, Posterior, load_bundle
+    from infogan_tool.runtime.bundle.metadata import (
         BundleMetadata,
-        Familiarity,
         ImageSpec,
-        Preparation,
+        OodSpec,
+        Preprocessing,
         read_metadata,
     )
-    from infogan_tool.runtime.device import Device
     from infogan_tool.runtime.errors import (
         BundleError,
         DeviceError,
+        ImageError,
         InfoganError,
         LatentError,
-        PictureError,
     )
-    from infogan_tool.runtime.images import as_png, load_picture, read_picture, save_png
-    from infogan_tool.runtime.latent import LatentSpec
-    from infogan_tool.runtime.pixels import sheet, to_uint8
-    from infogan_tool.runtime.sampling import Latents, Traversal
+    from infogan_tool.runtime.images.arrays import sheet, to_uint8
+    from infogan_tool.runtime.images.files import as_png, load_image, read_image, save_png
+    from infogan_tool.runtime.inference.device import Device
+    from infogan_tool.runtime.latents.sampling import Latents, Traversal
+    from infogan_tool.runtime.latents.spec import LatentSpec
 
 __all__ = [
     "Bundle",
@@ -43,35 +43,35 @@ __all__ = [
     "BundleMetadata",
     "Device",
     "DeviceError",
-    "Familiarity",
+    "ImageError",
     "ImageSpec",
     "InfoganError",
     "LatentError",
     "LatentSpec",
     "Latents",
-    "PictureError",
+    "OodSpec",
     "Posterior",
-    "Preparation",
+    "Preprocessing",
     "Traversal",
     "as_png",
     "load_bundle",
-    "load_picture",
+    "load_image",
+    "read_image",
     "read_metadata",
-    "read_picture",
     "save_png",
     "sheet",
     "to_uint8",
 ]
 
 _HOMES: Final = {
-    "bundle": ("Bundle", "Posterior", "load_bundle"),
-    "contract": ("BundleMetadata", "Familiarity", "ImageSpec", "Preparation", "read_metadata"),
-    "device": ("Device",),
-    "errors": ("BundleError", "DeviceError", "InfoganError", "LatentError", "PictureError"),
-    "images": ("as_png", "load_picture", "read_picture", "save_png"),
-    "latent": ("LatentSpec",),
-    "pixels": ("sheet", "to_uint8"),
-    "sampling": ("Latents", "Traversal"),
+    "bundle.bundle": ("Bundle", "Posterior", "load_bundle"),
+    "bundle.metadata": ("BundleMetadata", "OodSpec", "ImageSpec", "Preprocessing", "read_metadata"),
+    "errors": ("BundleError", "DeviceError", "InfoganError", "LatentError", "ImageError"),
+    "images.arrays": ("sheet", "to_uint8"),
+    "images.files": ("as_png", "load_image", "read_image", "save_png"),
+    "inference.device": ("Device",),
+    "latents.sampling": ("Latents", "Traversal"),
+    "latents.spec": ("LatentSpec",),
 }
 
 

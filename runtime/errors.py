@@ -7,7 +7,7 @@ line ends with. Each is also the builtin a Python caller would expect.
     ├── UsageError (ValueError)             2  options that do not fit together
     │   └── ConfigError                     2  a key or value of a training config
     ├── LatentError (ValueError)            2  a code name or value that the latent spec does not have
-    ├── PictureError (ValueError)           1  a picture that cannot be read
+    ├── ImageError (ValueError)           1  an image that cannot be read
     ├── BundleError (ValueError)            1  a bundle that is incomplete, mixed or of another schema
     ├── DeviceError (RuntimeError)          1  a device that was asked for and is not there
     ├── DataError (ValueError)              1  a data set that cannot be used
@@ -38,6 +38,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DeviceError",
+    "ImageError",
     "InUseError",
     "InfoganError",
     "LatentError",
@@ -47,7 +48,6 @@ __all__ = [
     "OutputExistsError",
     "ParityError",
     "PeerLostError",
-    "PictureError",
     "PrecisionError",
     "RunError",
     "ToldElsewhereError",
@@ -80,8 +80,8 @@ class LatentError(InfoganError, ValueError):
     exit_code = 2
 
 
-class PictureError(InfoganError, ValueError):
-    """A picture that cannot be read or does not fit the bundle."""
+class ImageError(InfoganError, ValueError):
+    """An image that cannot be read or does not fit the bundle."""
 
 
 class BundleError(InfoganError, ValueError):

@@ -14,8 +14,8 @@ from unittest.mock import patch
 
 from rich.console import Console
 
-from infogan_tool.export.bundle import export_run
-from infogan_tool.train.start import plan_training, start_training
+from infogan_tool.export.run_to_bundle import export_run
+from infogan_tool.train.run.launch import plan_training, start_training
 
 FIXTURES: dict[str, dict[str, Any]] = {
     "tiny": {  # several codes of each kind, normal noise, colour
@@ -23,7 +23,7 @@ FIXTURES: dict[str, dict[str, Any]] = {
         "data": {"size": 16, "channels": 3},
         "networks": {"base_width": 4, "full_width": 16, "q_width": 8},
     },
-    "continuous": {  # no category, no noise, pictures from -1 to 1
+    "continuous": {  # no category, no noise, images from -1 to 1
         "latent": {"noise": 0, "categorical": [], "continuous": 2},
         "data": {"size": 8, "channels": 1},
         "networks": {"base_width": 4, "full_width": 16, "q_width": 8, "output": "tanh"},
@@ -46,7 +46,7 @@ def main() -> None:
             )
             run, _ = start_training(plan, out=Path(scratch) / "run", console=console)
             # Bundles that do not say what they know: the one that ships does.
-            with patch("infogan_tool.export.bundle.fit_familiarity", return_value=None):
+            with patch("infogan_tool.export.run_to_bundle.fit_ood", return_value=None):
                 export_run(run.path, folder / name, force=True)
 
 

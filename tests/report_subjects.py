@@ -65,7 +65,7 @@ def scalars_at(step: int) -> dict[str, float]:
 
 
 def sheet_of(level: int, *, spec_rows: int = 3, columns: int = 10, channels: int = 1) -> np.ndarray:
-    """A sample sheet as a run writes it: picture (r, c) is even, ``level + 10 r + c``; real ones are 200."""
+    """A sample sheet as a run writes it: image (r, c) is even, ``level + 10 r + c``; real ones are 200."""
     drawn = np.array([level + 10 * r + c for r in range(spec_rows) for c in range(columns)], np.uint8)
     left = np.broadcast_to(drawn[:, None, None, None], (len(drawn), SIDE, SIDE, channels)).copy()
     right = np.full((spec_rows * 5, SIDE, SIDE, channels), 200, np.uint8)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from infogan_tool import __version__
-from infogan_tool.cli.explorer.answers import most_pictures
-from infogan_tool.runtime.bundle import SHIPPED_BUNDLE
+from infogan_tool.cli.explorer.api import most_images
+from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ PAGE_FILES: Final = (
     "numbers.js",
     "pad.js",
     "paper.js",
-    "pictures.js",
+    "images.js",
     "prepare.js",
     "resample.js",
     "theme.js",
@@ -93,7 +93,7 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
         "name": bundle.path.resolve().name,
         "shipped": shipped,
         "noises": _noises(bundle),
-        "most_pictures": most_pictures(bundle),
+        "most_images": most_images(bundle),
         "codes": {
             "categorical": list(bundle.latent.categorical_names),
             "continuous": list(bundle.latent.continuous_names),

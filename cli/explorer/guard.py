@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 
 from infogan_tool.cli.explorer.description import content_policy
-from infogan_tool.runtime.files import printable
+from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infogan_tool.cli.explorer.answers import draw, read
+from infogan_tool.cli.explorer.api import draw, read
 from infogan_tool.cli.explorer.connections import connection_class
 from infogan_tool.cli.explorer.description import PAGE, PAGE_FILES, describe, noise_bytes
 from infogan_tool.cli.explorer.guard import Guard, Limits

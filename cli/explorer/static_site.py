@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infogan_tool.cli.explorer.description import PAGE, PAGE_FILES, content_policy, describe, noise_bytes
-from infogan_tool.export.aside import refuse_taken, written_aside
-from infogan_tool.runtime.contract import GRAPH_FILES, METADATA_FILE
+from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken
+from infogan_tool.runtime.bundle.metadata import GRAPH_FILES, METADATA_FILE
 from infogan_tool.runtime.errors import MissingToolError
-from infogan_tool.runtime.files import printable
+from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ _NPM_SECONDS: Final = 300
 _NOTICE: Final = """\
 ort/ is {package}, (c) Microsoft Corporation, MIT licence.
 The page is part of infogan-tool, MIT licence.
-examples.png holds ten pictures of the MNIST test set, CC BY-SA 3.0.
+examples.png holds ten images of the MNIST test set, CC BY-SA 3.0.
 """
 
 
@@ -62,7 +62,7 @@ def write_site(bundles: Sequence[Bundle], out: Path, *, force: bool) -> None:
     """
     kind = {"mark": _MARK, "kind": "an explorer page"}
     refuse_taken(out, force=force, **kind)
-    with written_aside(out, force=force, **kind) as folder:
+    with atomic_folder(out, force=force, **kind) as folder:
         _add_ort(folder / "ort")
         for name in PAGE_FILES:
             shutil.copyfile(PAGE / name, folder / name)

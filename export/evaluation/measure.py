@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from infogan_tool.export.evaluation.calibration import (
+from infogan_tool.export.evaluation.classifier import ClassifierSettings
+from infogan_tool.export.evaluation.classifier_cache import find_classifier
+from infogan_tool.export.evaluation.metrics.calibration import (
     best_temperature,
     category_of_label,
     expected_calibration_error,
     share_below,
     temper,
 )
-from infogan_tool.export.evaluation.clustering import score_categories
-from infogan_tool.export.evaluation.coverage import NEIGHBOURS, density_and_coverage
-from infogan_tool.export.evaluation.distances import frechet_distance, kernel_distance
-from infogan_tool.export.evaluation.information import (
+from infogan_tool.export.evaluation.metrics.clustering import score_categories
+from infogan_tool.export.evaluation.metrics.coverage import NEIGHBOURS, density_and_coverage
+from infogan_tool.export.evaluation.metrics.distances import frechet_distance, kernel_distance
+from infogan_tool.export.evaluation.metrics.information import (
     categorical_log_likelihood,
     gaussian_log_likelihood,
     information_bound,
 )
-from infogan_tool.export.evaluation.judge import JudgeSettings
-from infogan_tool.export.evaluation.judge_cache import find_judge
-from infogan_tool.export.evaluation.purity import generator_purity
-from infogan_tool.export.evaluation.report import (
+from infogan_tool.export.evaluation.metrics.label_matching import match_labels
+from infogan_tool.export.evaluation.metrics.purity import generator_purity
+from infogan_tool.export.evaluation.metrics.round_trip import categorical_recovery, continuous_recovery
+from infogan_tool.export.evaluation.results import (
     REPORT_SCHEMA,
     Calibration,
     Confidence,
@@ -37,10 +39,8 @@ from infogan_tool.export.evaluation.report import (
     Report,
     RoundTripReport,
 )
-from infogan_tool.export.evaluation.round_trip import categorical_recovery, continuous_recovery
 from infogan_tool.export.evaluation.styles import name_styles
-from infogan_tool.export.labels import match_labels
-from infogan_tool.runtime.pixels import to_uint8
+from infogan_tool.runtime.images.arrays import to_uint8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,40 +48,40 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from infogan_tool.export.evaluation.judge import Judge
-    from infogan_tool.export.labels import LabelMatch
-    from infogan_tool.runtime.bundle import Bundle, Posterior
-    from infogan_tool.runtime.latent import LatentSpec
-    from infogan_tool.runtime.sampling import Latents
+    from infogan_tool.export.evaluation.classifier import EvaluationClassifier
+    from infogan_tool.export.evaluation.metrics.label_matching import LabelMatch
+    from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
+    from infogan_tool.runtime.latents.sampling import Latents
+    from infogan_tool.runtime.latents.spec import LatentSpec
     from infogan_tool.train.data import ImageSet
 
-__all__ = ["DEFAULT_SAMPLES", "LEAST_SAMPLES", "RealPictures", "measure_bundle"]
+__all__ = ["DEFAULT_SAMPLES", "LEAST_SAMPLES", "RealImages", "measure_bundle"]
 
 DEFAULT_SAMPLES: Final = 10_000
 LEAST_SAMPLES: Final = 100
-"""With fewer generated pictures the distances say nothing."""
+"""With fewer generated images the distances say nothing."""
 _HALF: Final = 0.5
 _NINE_TENTHS: Final = 0.9
 _LEAST_CLASSES: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class RealPictures:
-    """The real pictures of an evaluation, at the bundle's size and channels."""
+class RealImages:
+    """The real images of an evaluation, at the bundle's size and channels."""
 
     train: ImageSet
-    """Categories are matched to labels on these, and the judge learns from them."""
+    """Categories are matched to labels on these, and the classifier learns from them."""
     test: ImageSet | None
     """Scores are of these; of ``train`` where there are none."""
 
     @property
     def scored(self) -> ImageSet:
-        """The pictures that scores are of."""
+        """The images that scores are of."""
         return self.test or self.train
 
     @property
     def label_names(self) -> tuple[str, ...] | None:
-        """Name of each label; None where training or scored pictures have none."""
+        """Name of each label; None where training or scored images have none."""
         labels = [part.labels for part in (self.train, self.scored)]
         if labels[0] is None or labels[1] is None:
             return None
@@ -101,43 +101,47 @@ class RealPictures:
 
 def measure_bundle(
     bundle: Bundle,
-    real: RealPictures,
+    real: RealImages,
     *,
     samples: int = DEFAULT_SAMPLES,
     seed: int = 0,
-    judge: JudgeSettings | None = None,
-    judge_folder: Path | None = None,
+    classifier: ClassifierSettings | None = None,
+    classifier_folder: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Measure everything that the bundle and the pictures allow.
+    """Measure everything that the bundle and the images allow.
 
     Args:
         bundle: What was exported.
-        real: Pictures of the bundle's size and channels.
-        samples: Generated pictures; at least 100.
-        seed: Of their latents, and of the choice where there are more real pictures than ``samples``.
-        judge: How to train the judge.
-        judge_folder: Where judges are kept; None keeps none.
+        real: Images of the bundle's size and channels.
+        samples: Generated images; at least 100.
+        seed: Of their latents, and of the choice where there are more real images than ``samples``.
+        classifier: How to train the classifier.
+        classifier_folder: Where classifiers are kept; None keeps none.
         progress: Called with a line for people as the work goes on.
     """
-    progress("encoding real pictures")
+    progress("encoding real images")
     posterior = bundle.encode(pixels(real.scored))
     matches = _match(bundle, real)
     encoder = _encoder(bundle.latent, real, posterior, matches)
-    progress(f"generating {samples:,} pictures")
+    progress(f"generating {samples:,} images")
     latents = bundle.sample(samples, seed)
-    drawn = to_uint8(bundle.generate(latents), bundle.image)  # as a picture file holds them
+    drawn = to_uint8(bundle.generate(latents), bundle.image)  # as an image file holds them
     read_back = bundle.encode(drawn)
     progress("measuring styles")
     styles = name_styles(bundle, pixels(real.scored), seed=seed)
     found, generator = None, None
     names = real.label_names
     if names is not None and len(names) >= _LEAST_CLASSES:
-        progress("preparing the judge")
-        found = find_judge(
-            real.train, real.test, judge or JudgeSettings(), folder=judge_folder, progress=progress
+        progress("preprocessing the classifier")
+        found = find_classifier(
+            real.train,
+            real.test,
+            classifier or ClassifierSettings(),
+            folder=classifier_folder,
+            progress=progress,
         )
-        progress("comparing generated and real pictures")
+        progress("comparing generated and real images")
         generator = _generator(bundle.latent, found, real, latents, drawn, matches=matches, seed=seed)
     return Report(
         schema_version=REPORT_SCHEMA,
@@ -149,29 +153,29 @@ def measure_bundle(
         information=_information(bundle.latent, latents, read_back),
         round_trip=_round_trip(bundle.latent, latents, read_back),
         styles=styles,
-        judge=found.record if found else None,
+        classifier=found.record if found else None,
         generator=generator,
     )
 
 
 def pixels(images: ImageSet) -> NDArray[np.uint8]:
-    """Return the pictures as the runtime takes them, uint8 ``(N, H, W, C)``."""
+    """Return the images as the runtime takes them, uint8 ``(N, H, W, C)``."""
     hwc: NDArray[np.uint8] = images.images.permute(0, 2, 3, 1).numpy()
     return hwc
 
 
-# --- real pictures through the encoder -------------------------------------------------------------------
+# --- real images through the encoder -------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Match:
-    """One categorical code, matched to labels on training pictures."""
+    """One categorical code, matched to labels on training images."""
 
     labels: LabelMatch
     temperature: float | None
 
 
-def _match(bundle: Bundle, real: RealPictures) -> dict[str, _Match]:
+def _match(bundle: Bundle, real: RealImages) -> dict[str, _Match]:
     latent, names = bundle.latent, real.label_names
     if names is None or not latent.categorical:
         return {}
@@ -188,7 +192,7 @@ def _match(bundle: Bundle, real: RealPictures) -> dict[str, _Match]:
 
 
 def _encoder(
-    latent: LatentSpec, real: RealPictures, posterior: Posterior, matches: Mapping[str, _Match]
+    latent: LatentSpec, real: RealImages, posterior: Posterior, matches: Mapping[str, _Match]
 ) -> dict[str, EncoderReport]:
     found = {}
     for column, code in enumerate(latent.categorical_names):
@@ -225,7 +229,7 @@ def _calibration(
     )
 
 
-# --- generated pictures through the encoder ----------------------------------------------------------------
+# --- generated images through the encoder ----------------------------------------------------------------
 
 
 def _information(latent: LatentSpec, latents: Latents, posterior: Posterior) -> InformationReport:
@@ -260,13 +264,13 @@ def _round_trip(latent: LatentSpec, latents: Latents, posterior: Posterior) -> R
     return RoundTripReport(categorical=categorical, continuous=continuous)
 
 
-# --- generated pictures through the judge ------------------------------------------------------------------
+# --- generated images through the classifier --------------------------------------------------------------
 
 
 def _generator(
     latent: LatentSpec,
-    judge: Judge,
-    real: RealPictures,
+    classifier: EvaluationClassifier,
+    real: RealImages,
     latents: Latents,
     drawn: NDArray[np.uint8],
     *,
@@ -274,17 +278,17 @@ def _generator(
     seed: int,
 ) -> GeneratorReport | None:
     names = real.label_names
-    assert names is not None, "there is no judge without labels"
+    assert names is not None, "there is no classifier without labels"
     rng = np.random.default_rng(seed)
     count = len(drawn)
     if len(real.scored) <= NEIGHBOURS:
         return None
-    classes, features = judge.look(drawn)
-    _, real_features = judge.look(_choose(pixels(real.scored), count, rng))
-    floor, floor_features = None, features[:0]
+    classes, features = classifier.look(drawn)
+    _, real_features = classifier.look(_choose(pixels(real.scored), count, rng))
+    real_vs_real, floor_features = None, features[:0]
     if real.test is not None and len(real.train) >= _LEAST_CLASSES:
-        _, floor_features = judge.look(_choose(pixels(real.train), count, rng))
-        floor = _distances(real_features, floor_features)
+        _, floor_features = classifier.look(_choose(pixels(real.train), count, rng))
+        real_vs_real = _distances(real_features, floor_features)
     purity = {
         code: generator_purity(
             latents.categories[:, column],
@@ -298,10 +302,10 @@ def _generator(
     return GeneratorReport(
         purity=purity,
         distances=_distances(real_features, features),
-        floor=floor,
+        real_vs_real=real_vs_real,
         generated_count=count,
         real_count=len(real_features),
-        floor_count=len(floor_features),
+        real_vs_real_count=len(floor_features),
     )
 
 

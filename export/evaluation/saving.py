@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from infogan_tool.export.aside import only_writer_of, write_metadata
-from infogan_tool.export.limits import with_limits
-from infogan_tool.runtime.contract import METADATA_FILE, read_metadata
+from infogan_tool.export.atomic_folder import only_writer_of, write_metadata
+from infogan_tool.export.limitations import with_limitations
+from infogan_tool.runtime.bundle.metadata import METADATA_FILE, read_metadata
 from infogan_tool.runtime.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from infogan_tool.export.evaluation.report import Report
+    from infogan_tool.export.evaluation.results import Report
 
 __all__ = ["refuse_unsavable", "save_report"]
 
@@ -49,7 +49,7 @@ def save_report(report: Report, path: Path) -> None:
         metadata = read_metadata(path)
         if metadata.bundle_id != report.bundle_id:
             raise BundleError(f"{path} was replaced while it was measured: evaluate it again")
-        card = with_limits(metadata, report) | {"evaluation": _figures(report.to_dict())}
+        card = with_limitations(metadata, report) | {"evaluation": _figures(report.to_dict())}
         write_metadata(path, replace(metadata, card=card))
 
 

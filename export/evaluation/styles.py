@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from infogan_tool.export.evaluation.attributes import ATTRIBUTES, measure_attributes
-from infogan_tool.export.evaluation.correlation import pearson, spearman, within_groups
-from infogan_tool.export.evaluation.naming import NAMES, name_code
+from infogan_tool.export.evaluation.metrics.attributes import ATTRIBUTES, measure_attributes
+from infogan_tool.export.evaluation.metrics.correlation import pearson, spearman, within_groups
+from infogan_tool.export.evaluation.metrics.naming import NAMES, name_code
 from infogan_tool.export.evaluation.traversals import category_groups, traverse_code
-from infogan_tool.runtime.latent import CONTINUOUS_HIGH, CONTINUOUS_LOW
-from infogan_tool.runtime.pixels import to_uint8
+from infogan_tool.runtime.images.arrays import to_uint8
+from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from infogan_tool.runtime.bundle import Bundle
+    from infogan_tool.runtime.bundle.bundle import Bundle
 
 __all__ = ["AttributeRow", "RealValues", "StyleRow", "StyleTable", "name_styles"]
 
@@ -30,7 +30,7 @@ _Table = dict[str, _Pair]
 REPEATS: Final = 20
 STEPS: Final = 11
 MAX_REAL: Final = 5000
-"""Real pictures that are measured; of more, so many are chosen at random."""
+"""Real images that are measured; of more, so many are chosen at random."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,23 +38,23 @@ class AttributeRow:
     """One code against one attribute; each figure is a mean of correlations within categories."""
 
     generated_r: float | None
-    """Pearson, value of the code and attribute of the generated picture; positive: the code raises it. None
-    where no category has ten pictures that are not empty."""
+    """Pearson, value of the code and attribute of the generated image; positive: the code raises it. None
+    where no category has ten images that are not empty."""
     generated_rank: float | None
     """Spearman of the same."""
     real_r: float | None
-    """Pearson, encoder's mean and attribute of the real picture; None likewise,
-    and without real pictures."""
+    """Pearson, encoder's mean and attribute of the real image; None likewise,
+    and without real images."""
     real_rank: float | None
     """Spearman of the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RealValues:
-    """The values of one code that the encoder finds in real pictures (its means).
+    """The values of one code that the encoder finds in real images (its means).
 
     Over a prior of -1 to 1 they would have mean 0, standard deviation 0.577, and none beyond. Others say that
-    what G draws does not vary as real pictures do, or that Q reads the code from what only G's pictures have.
+    what G draws does not vary as real images do, or that Q reads the code from what only G's images have.
     """
 
     mean: float
@@ -62,12 +62,12 @@ class RealValues:
     std: float
     """Standard deviation."""
     beyond: float
-    """Share of pictures whose value is outside the prior."""
+    """Share of images whose value is outside the prior."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StyleRow:
-    """What one continuous code follows, and how far it goes on real pictures."""
+    """What one continuous code follows, and how far it goes on real images."""
 
     attribute: str | None
     """The attribute that dominates it, or None."""
@@ -76,7 +76,7 @@ class StyleRow:
     attributes: Mapping[str, AttributeRow]
     """Every attribute."""
     real: RealValues | None
-    """Its values in real pictures; None without them."""
+    """Its values in real images; None without them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,9 +84,9 @@ class StyleTable:
     """What all continuous codes follow."""
 
     generated_images: int
-    """Generated pictures for each code."""
+    """Generated images for each code."""
     real_images: int
-    """Real pictures."""
+    """Real images."""
     codes: Mapping[str, StyleRow]
     """By continuous code."""
 
@@ -96,7 +96,7 @@ class StyleTable:
         return {code: row.name for code, row in self.codes.items()}
 
     def to_card(self) -> dict[str, Any]:
-        """Return what a card keeps: for each code and attribute, r on generated and on real pictures."""
+        """Return what a card keeps: for each code and attribute, r on generated and on real images."""
 
         def short(value: float | None) -> float | None:
             return None if value is None else round(value, 3)
@@ -120,16 +120,16 @@ def name_styles(
     steps: int = STEPS,
     max_real: int = MAX_REAL,
 ) -> StyleTable:
-    """Measure each continuous code against every attribute, on generated traversals and on real pictures.
+    """Measure each continuous code against every attribute, on generated traversals and on real images.
 
     Args:
         bundle: What was exported.
-        images: Real pictures of the bundle's size, uint8 ``(N, H, W, C)``; they need no labels. Without them
+        images: Real images of the bundle's size, uint8 ``(N, H, W, C)``; they need no labels. Without them
             no code gets a name.
-        seed: Of the traversals' latents and of the choice of real pictures.
+        seed: Of the traversals' latents and of the choice of real images.
         repeats: Traversals for each combination of categories.
         steps: Values of the code in a traversal.
-        max_real: Real pictures that are measured at most.
+        max_real: Real images that are measured at most.
     """
     codes = bundle.latent.continuous_names
     if not codes:

@@ -1,4 +1,4 @@
-"""From what the command line names to a report: open or export, load the pictures, measure."""
+"""From what the command line names to a report: open or export, load the images, measure."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infogan_tool.export.bundle import export_run
-from infogan_tool.export.evaluation.judge_cache import default_folder
+from infogan_tool.export.evaluation.classifier_cache import default_folder
 from infogan_tool.export.evaluation.measure import (
     DEFAULT_SAMPLES,
     LEAST_SAMPLES,
-    RealPictures,
+    RealImages,
     measure_bundle,
 )
-from infogan_tool.export.recipes import data_name
-from infogan_tool.runtime.bundle import load_bundle
-from infogan_tool.runtime.contract import METADATA_FILE
+from infogan_tool.export.preprocessing_options import data_name
+from infogan_tool.export.run_to_bundle import export_run
+from infogan_tool.runtime.bundle.bundle import load_bundle
+from infogan_tool.runtime.bundle.metadata import METADATA_FILE
 from infogan_tool.runtime.errors import RunError, UsageError
-from infogan_tool.runtime.files import printable
+from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data import BUILTIN_NAMES, load_images, load_test_images
-from infogan_tool.train.run import RunFolder
+from infogan_tool.train.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from infogan_tool.export.evaluation.judge import JudgeSettings
-    from infogan_tool.export.evaluation.report import Report
-    from infogan_tool.export.recipes import RecipeChoice
-    from infogan_tool.runtime.bundle import Bundle
-    from infogan_tool.runtime.contract import ImageSpec
-    from infogan_tool.runtime.device import Device
+    from infogan_tool.export.evaluation.classifier import ClassifierSettings
+    from infogan_tool.export.evaluation.results import Report
+    from infogan_tool.export.preprocessing_options import PreprocessingOptions
+    from infogan_tool.runtime.bundle.bundle import Bundle
+    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.runtime.inference.device import Device
 
 __all__ = ["evaluate", "load_real", "opened", "unknown_data"]
 
@@ -43,20 +43,20 @@ def evaluate(
     samples: int = DEFAULT_SAMPLES,
     seed: int = 0,
     device: Device = "auto",
-    judge: JudgeSettings | None = None,
+    classifier: ClassifierSettings | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Measure a bundle, or a run that is exported to a temporary bundle first.
 
     Args:
         path: A bundle, or a run folder; None is the bundle that ships.
-        data: Real pictures, as ``train --data`` names them; None is what the model was trained on, where that
+        data: Real images, as ``train --data`` names them; None is what the model was trained on, where that
             is a
             built-in data set or the run still says where it is.
-        samples: Generated pictures.
+        samples: Generated images.
         seed: Of their latents.
         device: For the graphs.
-        judge: How to train the judge.
+        classifier: How to train the classifier.
         progress: Called with a line for people as the work goes on.
 
     Raises:
@@ -68,7 +68,7 @@ def evaluate(
     with opened(path, device, progress) as (bundle, trained_on):
         source = data or trained_on
         if source is None:
-            raise UsageError(f"{unknown_data(bundle)}: say where pictures are with --data")
+            raise UsageError(f"{unknown_data(bundle)}: say where images are with --data")
         progress(f"loading {source}")
         real = load_real(source, bundle.image)
         return measure_bundle(
@@ -76,25 +76,25 @@ def evaluate(
             real,
             samples=samples,
             seed=seed,
-            judge=judge,
-            judge_folder=default_folder(),
+            classifier=classifier,
+            classifier_folder=default_folder(),
             progress=progress,
         )
 
 
-def load_real(source: str, image: ImageSpec) -> RealPictures:
-    """Load training and test pictures at a bundle's size and channels; see :mod:`infogan_tool.train.data`."""
+def load_real(source: str, image: ImageSpec) -> RealImages:
+    """Load training and test images at a bundle's size and channels; see :mod:`infogan_tool.train.data`."""
     size, channels = image.size, image.channels
-    return RealPictures(
+    return RealImages(
         train=load_images(source, size=size, channels=channels),
         test=load_test_images(source, size=size, channels=channels),
     )
 
 
 def unknown_data(bundle: Bundle) -> str:
-    """Return the beginning of a message: what is known of pictures that cannot be found."""
+    """Return the beginning of a message: what is known of images that cannot be found."""
     name = _data_name(bundle)
-    what = f"'{name}', which is not a built-in data set" if name else "pictures that it does not name"
+    what = f"'{name}', which is not a built-in data set" if name else "images that it does not name"
     return f"the bundle was trained on {what}"
 
 
@@ -109,7 +109,7 @@ def opened(
     device: Device,
     progress: Callable[[str], None],
     *,
-    choice: RecipeChoice | None = None,
+    choice: PreprocessingOptions | None = None,
 ) -> Iterator[tuple[Bundle, str | None]]:
     """Open a bundle or a run; yields the bundle and the source of what it was trained on, where known."""
     if path is not None and not (path / METADATA_FILE).exists() and (path / "config.json").exists():

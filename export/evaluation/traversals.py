@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from infogan_tool.runtime.latent import CONTINUOUS_HIGH, CONTINUOUS_LOW
-from infogan_tool.runtime.sampling import Latents, sample
+from infogan_tool.runtime.latents.sampling import Latents, sample
+from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from infogan_tool.runtime.latent import LatentSpec
+    from infogan_tool.runtime.latents.spec import LatentSpec
 
 __all__ = ["MAX_GROUPS", "CodeTraversals", "category_groups", "traverse_code"]
 

@@ -49,7 +49,7 @@ _HREF: Final = "{http://www.w3.org/1999/xlink}href"
 _URL: Final = re.compile(r"url\(#([^)]+)\)")
 _DPI: Final = 160
 _MAX_SIDE: Final = 96
-"""A picture with a longer side is shown smaller."""
+"""An image with a longer side is shown smaller."""
 
 _STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
@@ -124,18 +124,18 @@ def draw(paint: Callable[[Axes], None], *, width: float, height: float, name: st
     return Drawn(svg=_for_page(vector.getvalue(), name), png=raster.getvalue(), width=width * 96)
 
 
-def mosaic(pictures: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-    """Lay pictures ``(rows, columns, H, W, C)`` out with transparent gaps between them.
+def mosaic(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """Lay images ``(rows, columns, H, W, C)`` out with transparent gaps between them.
 
     Returns:
         RGBA ``(H', W', 4)``, and the width of the gaps in pixels.
     """
-    rows, columns, height, width = pictures.shape[:4]
+    rows, columns, height, width = images.shape[:4]
     step = -(-max(height, width) // _MAX_SIDE)
     if step > 1:  # means of blocks
-        pictures = pictures[:, :, : height // step * step, : width // step * step]
-        blocks = pictures.reshape(rows, columns, height // step, step, width // step, step, -1)
-        pictures = blocks.mean(axis=(3, 5)).round().astype(np.uint8)
+        images = images[:, :, : height // step * step, : width // step * step]
+        blocks = images.reshape(rows, columns, height // step, step, width // step, step, -1)
+        images = blocks.mean(axis=(3, 5)).round().astype(np.uint8)
         height, width = height // step, width // step
     gap = max(1, width // 14)
     paper = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
@@ -145,7 +145,7 @@ def mosaic(pictures: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
                 slice(row * (height + gap), row * (height + gap) + height),
                 slice(column * (width + gap), column * (width + gap) + width),
             )
-            paper[place][..., :3] = pictures[row, column]  # one channel fills three
+            paper[place][..., :3] = images[row, column]  # one channel fills three
             paper[place][..., 3] = 255
     return paper, gap
 

@@ -1,4 +1,4 @@
-"""Figures of measurements: confusion, codes read back, what styles follow, what moves the picture."""
+"""Figures of measurements: confusion, codes read back, what styles follow, what moves the image."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from infogan_tool.export.evaluation.clustering import Clustering
+    from infogan_tool.export.evaluation.metrics.clustering import Clustering
     from infogan_tool.export.report.canvas import Drawn
-    from infogan_tool.export.report.subject import Model, Recovery, Subject
+    from infogan_tool.export.report.entry import Model, Recovery, Subject
 
 __all__ = ["attributes", "comparison", "confusion", "effects", "recovery"]
 
@@ -34,7 +34,7 @@ _MAX_STYLES: Final = 6
 
 
 def confusion(subject: Subject, code: str, found: Clustering, labels: Sequence[str], name: str) -> Panel:
-    """Draw the share of each label's real pictures that are in each category, the columns in label order."""
+    """Draw the share of each label's real images that are in each category, the columns in label order."""
     counts = np.array(found.confusion, np.float64)
     place = {label: i for i, label in enumerate(labels)}
     label_of = [row.label for row in found.categories]
@@ -56,14 +56,14 @@ def confusion(subject: Subject, code: str, found: Clustering, labels: Sequence[s
         height=min(1.1 + 0.3 * len(rows), 6.5),
     )
     alt = (
-        f"Confusion of {code} on real pictures: accuracy {found.accuracy:.4f}, NMI {found.nmi:.3f}; "
-        "cells are the percentage of a label's pictures in a category."
+        f"Confusion of {code} on real images: accuracy {found.accuracy:.4f}, NMI {found.nmi:.3f}; "
+        "cells are the percentage of a label's images in a category."
     )
     return Panel(key=f"confusion-{code}", subject=subject.name, drawn=drawn, alt=alt)
 
 
 def recovery(subject: Subject, code: str, found: Recovery, name: str) -> Panel:
-    """Draw a continuous code against what the encoder reads from the picture drawn with it."""
+    """Draw a continuous code against what the encoder reads from the image drawn with it."""
 
     def paint(axes: Axes) -> None:
         axes.axline((0, 0), slope=1, color=SOFT, linewidth=0.8, linestyle=":")
@@ -80,14 +80,14 @@ def recovery(subject: Subject, code: str, found: Recovery, name: str) -> Panel:
 
     drawn = draw(paint, width=2.9, height=2.7, name=name)
     alt = (
-        f"{code} drawn against {code} read back from {len(found.drawn)} pictures: "
+        f"{code} drawn against {code} read back from {len(found.drawn)} images: "
         f"r = {found.figures.pearson_r:.3f}, mean error {found.figures.mean_abs_error:.3f}."
     )
     return Panel(key=f"recovery-{code}", subject=subject.name, drawn=drawn, alt=alt)
 
 
 def attributes(subject: Subject, model: Model, name: str) -> Panel | None:
-    """Draw the correlation of each style with each attribute, on drawn and on real pictures."""
+    """Draw the correlation of each style with each attribute, on drawn and on real images."""
     styles = model.evaluation.styles if model.evaluation else None
     if styles is None or not styles.codes:
         return None
@@ -157,7 +157,7 @@ def effects(subject: Subject, model: Model, name: str, *, furthest: float) -> Pa
 
 
 def comparison(subjects: Sequence[Subject], name: str) -> Panel | None:
-    """Draw how sharp and how right the pictures of several subjects are; None where that is not known."""
+    """Draw how sharp and how right the images of several subjects are; None where that is not known."""
     known = [(s.name, s.model.relative_sharpness, s.model.correctness) for s in subjects if s.model]
     if len(known) < 2 or not any(v is not None for _, *values in known for v in values):  # noqa: PLR2004
         return None
@@ -185,7 +185,7 @@ def comparison(subjects: Sequence[Subject], name: str) -> Panel | None:
     told = "; ".join(
         f"{whose}: sharpness {_number(sharp)}, correctness {_number(right)}" for whose, sharp, right in known
     )
-    return Panel(key="comparison", subject=None, drawn=drawn, alt=f"Where real pictures have 1: {told}.")
+    return Panel(key="comparison", subject=None, drawn=drawn, alt=f"Where real images have 1: {told}.")
 
 
 def _number(value: float | None) -> str:

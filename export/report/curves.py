@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from infogan_tool.export.report.canvas import Drawn
-    from infogan_tool.export.report.journal import StageHistory
-    from infogan_tool.export.report.subject import Subject
+    from infogan_tool.export.report.entry import Subject
+    from infogan_tool.export.report.metrics_log import StageHistory
 
 __all__ = ["information", "losses", "other_stages", "probabilities"]
 
@@ -93,7 +93,7 @@ def other_stages(subject: Subject, name: str) -> Panel | None:
 
 
 def probabilities(subject: Subject, name: str) -> Panel | None:
-    """Draw D's mean probability of real and of generated pictures."""
+    """Draw D's mean probability of real and of generated images."""
     stage = subject.history.drawing()
     found = stage.scalars if stage else {}
     shown = {label: found[key] for key, label in _PROBABILITIES.items() if key in found}

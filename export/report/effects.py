@@ -1,16 +1,16 @@
-"""How much each code moves the picture, and whether it moves it alike whatever the noise is.
+"""How much each code moves the image, and whether it moves it alike whatever the noise is.
 
-A code is moved from one end of its prior to the other while all else is held, in many pictures. With d_i the
-change of picture i:
+A code is moved from one end of its prior to the other while all else is held, in many images. With d_i the
+change of image i:
 
-*Strength* is the root of the mean of d_i squared over pictures and pixels, as a share of the range from black
+*Strength* is the root of the mean of d_i squared over images and pixels, as a share of the range from black
 to white. Beside it stands the strength of single *noise dimensions*, moved between the ends of a uniform
-prior of the same variance: a code that training has not tied to the picture is one more of these.
+prior of the same variance: a code that training has not tied to the image is one more of these.
 
-*Consistency* is the mean inner product of the changes of two different pictures of the same categories,
+*Consistency* is the mean inner product of the changes of two different images of the same categories,
 divided by the mean of d_i squared: the energy-weighted cosine between changes. 1: the same change whatever
-the noise; 0: changes that have nothing in common. Pairs of different pictures only, so that chance gives 0 at
-any number of pictures.
+the noise; 0: changes that have nothing in common. Pairs of different images only, so that chance gives 0 at
+any number of images.
 
 For a categorical code both are means over pairs of its categories.
 """
@@ -23,26 +23,26 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from infogan_tool.export.report.choosing import evenly
-from infogan_tool.runtime.latent import CONTINUOUS_HIGH, CONTINUOUS_LOW
-from infogan_tool.runtime.sampling import Latents, sample
+from infogan_tool.export.report.subsample import evenly
+from infogan_tool.runtime.latents.sampling import Latents, sample
+from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from infogan_tool.runtime.bundle import Bundle
-    from infogan_tool.runtime.latent import LatentSpec
+    from infogan_tool.runtime.bundle.bundle import Bundle
+    from infogan_tool.runtime.latents.spec import LatentSpec
 
 __all__ = ["Effect", "Effects", "alignment", "measure_effects"]
 
-_PICTURES: Final = 240
-"""Pairs of pictures for each code, about."""
+_IMAGES: Final = 240
+"""Pairs of images for each code, about."""
 _LEAST_REPEATS: Final = 8
 _MAX_GROUPS: Final = 20
 _MAX_CATEGORIES: Final = 12
-_CATEGORY_PICTURES: Final = 24
+_CATEGORY_IMAGES: Final = 24
 _MAX_NOISE: Final = 16
 """Noise dimensions that are measured; of more, so many are chosen evenly."""
 _NOISE_END: Final = {"uniform": 1.0, "normal": math.sqrt(3)}
@@ -61,7 +61,7 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effects:
-    """What moves a generator's pictures."""
+    """What moves a generator's images."""
 
     codes: Mapping[str, Effect]
     """By code."""
@@ -76,7 +76,7 @@ class Effects:
         return float(np.mean([effect.strength for effect in self.noise])) if self.noise else None
 
     def times_noise(self, code: str) -> float | None:
-        """Return how many times as far a code moves the picture as a mean noise dimension does."""
+        """Return how many times as far a code moves the image as a mean noise dimension does."""
         noise = self.noise_strength
         return self.codes[code].strength / noise if noise else None
 
@@ -106,8 +106,8 @@ def alignment(changes: NDArray[np.floating], groups: NDArray[np.int64]) -> float
     """Return the consistency of changes.
 
     Args:
-        changes: ``(N, P)``, one row for each picture.
-        groups: ``(N,)``: only pictures of the same group are compared; groups of one are left out.
+        changes: ``(N, P)``, one row for each image.
+        groups: ``(N,)``: only images of the same group are compared; groups of one are left out.
 
     Returns:
         The mean inner product of two different changes of a group over the mean squared length; None where
@@ -125,7 +125,7 @@ def alignment(changes: NDArray[np.floating], groups: NDArray[np.int64]) -> float
 
 
 def _between(bundle: Bundle, low: Latents, high: Latents, groups: NDArray[np.int64]) -> Effect:
-    changes = _pictures(bundle, high) - _pictures(bundle, low)
+    changes = _images(bundle, high) - _images(bundle, low)
     return Effect(
         strength=float(np.sqrt(np.mean(changes**2, dtype=np.float64))), consistency=alignment(changes, groups)
     )
@@ -133,10 +133,10 @@ def _between(bundle: Bundle, low: Latents, high: Latents, groups: NDArray[np.int
 
 def _categorical(bundle: Bundle, code: str, seed: int) -> Effect:
     spec = bundle.latent
-    column, count = spec.categorical_index(code), _CATEGORY_PICTURES
+    column, count = spec.categorical_index(code), _CATEGORY_IMAGES
     chosen = evenly(spec.categorical[column], _MAX_CATEGORIES)
     base = sample(spec, count, seed)
-    drawn = [_pictures(bundle, _with_category(base, column, category)) for category in chosen]
+    drawn = [_images(bundle, _with_category(base, column, category)) for category in chosen]
     pairs = [(a, b) for a in range(len(chosen)) for b in range(a)]
     changes = [drawn[a] - drawn[b] for a, b in pairs]
     energy = [float((change.astype(np.float64) ** 2).sum()) for change in changes]
@@ -152,7 +152,7 @@ def _grounds(spec: LatentSpec, seed: int) -> tuple[Latents, NDArray[np.int64]]:
     """Return latents from the prior in groups of the same categories, and the group ``(N,)`` of each."""
     total = math.prod(spec.categorical)
     chosen = [i * (total - 1) // max(min(total, _MAX_GROUPS) - 1, 1) for i in range(min(total, _MAX_GROUPS))]
-    repeats = max(_LEAST_REPEATS, -(-_PICTURES // len(chosen)))
+    repeats = max(_LEAST_REPEATS, -(-_IMAGES // len(chosen)))
     drawn = sample(spec, len(chosen) * repeats, seed)
     categories = drawn.categories.copy()
     for group, number in enumerate(chosen):
@@ -180,8 +180,8 @@ def _with_category(base: Latents, column: int, category: int) -> Latents:
     return replace(base, categories=categories)
 
 
-def _pictures(bundle: Bundle, latents: Latents) -> NDArray[np.float32]:
-    """Return pictures ``(N, P)`` from 0 (black) to 1."""
+def _images(bundle: Bundle, latents: Latents) -> NDArray[np.float32]:
+    """Return images ``(N, P)`` from 0 (black) to 1."""
     low, high = bundle.image.low, bundle.image.high
     drawn = bundle.generate(latents)
     flat: NDArray[np.float32] = ((drawn - np.float32(low)) / np.float32(high - low)).reshape(len(drawn), -1)

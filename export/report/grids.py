@@ -1,4 +1,4 @@
-"""Figures made of pictures: traversals, the evolution of fixed latents, generated beside real ones."""
+"""Figures made of images: traversals, the evolution of fixed latents, generated beside real ones."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from infogan_tool.export.report.canvas import SERIES, draw, mosaic
-from infogan_tool.export.report.film import even_epochs
 from infogan_tool.export.report.panels import Panel, short
+from infogan_tool.export.report.samples import even_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from infogan_tool.export.report.canvas import Drawn
-    from infogan_tool.export.report.subject import Grid, Model, Subject
+    from infogan_tool.export.report.entry import Grid, Model, Subject
 
 __all__ = ["evolution", "generated", "real", "traversal"]
 
 _WIDTH: Final = 4.6
 _ROOM: Final = 0.95
-"""Inches beside the pictures, for what the rows are called."""
+"""Inches beside the images, for what the rows are called."""
 _LABELS: Final = 0.38
 """Inches below them."""
 _PRIOR: Final = 1.0
@@ -31,7 +31,7 @@ _SIDE: Final = 10
 
 
 def traversal(subject: Subject, grid: Grid, name: str) -> Panel:
-    """Draw the pictures of a code that varies along the columns."""
+    """Draw the images of a code that varies along the columns."""
     model = subject.model
     assert model is not None, "a grid is drawn by a model"
     metadata = model.metadata
@@ -52,10 +52,10 @@ def traversal(subject: Subject, grid: Grid, name: str) -> Panel:
         if grid.code in metadata.latent.continuous_names and len(columns) > 1:
             _mark_prior(axes, grid.values, size)
 
-    drawn = _picture_table(
-        grid.pictures, name, rows=rows, columns=columns, labels=(short(what, 40), short(below, 60)), also=mark
+    drawn = _image_table(
+        grid.images, name, rows=rows, columns=columns, labels=(short(what, 40), short(below, 60)), also=mark
     )
-    alt = f"Pictures with {grid.code} from {columns[0]} to {columns[-1]} along the columns; rows are {what}"
+    alt = f"Images with {grid.code} from {columns[0]} to {columns[-1]} along the columns; rows are {what}"
     named = f": {', '.join(rows)}" if grid.row_code else ""
     return Panel(key=f"traversal-{grid.code}", subject=subject.name, drawn=drawn, alt=f"{alt}{named}.")
 
@@ -66,26 +66,26 @@ def evolution(subject: Subject, name: str, epochs: Sequence[float] | None = None
     if film is None or film.layout is None:
         return None
     frames = even_epochs(film, epochs)
-    pictures = np.stack([frame.cut(film.layout) for frame in frames])
+    images = np.stack([frame.cut(film.layout) for frame in frames])
     rows = [
         f"{round(frame.epoch, 1):g}" if frame.epoch is not None else f"{frame.step:,}" for frame in frames
     ]
     unit = "epoch" if frames[0].epoch is not None else "step"
     shown = film.layout.shown
-    drawn = _picture_table(pictures, name, rows=rows, columns=[""] * pictures.shape[1], labels=(unit, shown))
-    alt = f"The same {pictures.shape[1]} latents ({shown}) drawn at {unit} {', '.join(rows)}, a row for each."
+    drawn = _image_table(images, name, rows=rows, columns=[""] * images.shape[1], labels=(unit, shown))
+    alt = f"The same {images.shape[1]} latents ({shown}) drawn at {unit} {', '.join(rows)}, a row for each."
     return Panel(key="evolution", subject=subject.name, drawn=drawn, alt=alt)
 
 
 def generated(subject: Subject, model: Model, name: str) -> Panel:
-    """Draw pictures of random latents."""
+    """Draw images of random latents."""
     drawn = _block(model.drawn, name)
-    alt = f"{len(model.drawn)} generated pictures of random latents."
+    alt = f"{len(model.drawn)} generated images of random latents."
     return Panel(key="generated", subject=subject.name, drawn=drawn, alt=alt)
 
 
 def real(subject: Subject, model: Model, name: str) -> Panel | None:
-    """Draw real pictures likewise."""
+    """Draw real images likewise."""
     if model.real is None or not len(model.real):
         return None
     drawn = _block(model.real, name)
@@ -93,19 +93,19 @@ def real(subject: Subject, model: Model, name: str) -> Panel | None:
         key="real",
         subject=subject.name,
         drawn=drawn,
-        alt=f"{len(model.real)} real pictures, chosen at random.",
+        alt=f"{len(model.real)} real images, chosen at random.",
     )
 
 
-def _block(pictures: NDArray[np.uint8], name: str) -> Drawn:
-    columns = min(_SIDE, len(pictures))
-    rows = len(pictures) // columns
-    table = pictures[: rows * columns].reshape(rows, columns, *pictures.shape[1:])
-    return _picture_table(table, name, rows=[], columns=[], labels=("", ""))
+def _block(images: NDArray[np.uint8], name: str) -> Drawn:
+    columns = min(_SIDE, len(images))
+    rows = len(images) // columns
+    table = images[: rows * columns].reshape(rows, columns, *images.shape[1:])
+    return _image_table(table, name, rows=[], columns=[], labels=("", ""))
 
 
-def _picture_table(
-    pictures: NDArray[np.uint8],
+def _image_table(
+    images: NDArray[np.uint8],
     name: str,
     *,
     rows: Sequence[str],
@@ -113,9 +113,9 @@ def _picture_table(
     labels: tuple[str, str],
     also: Callable[[Axes, float], None] | None = None,
 ) -> Drawn:
-    """Draw ``(rows, columns, S, S, C)``; ``also`` is given the axes and a picture's pitch in pixels."""
-    paper, gap = mosaic(pictures)
-    count_down, count_across = pictures.shape[:2]
+    """Draw ``(rows, columns, S, S, C)``; ``also`` is given the axes and an image's pitch in pixels."""
+    paper, gap = mosaic(images)
+    count_down, count_across = images.shape[:2]
     left, below = (_ROOM if rows else 0.1), (_LABELS if columns else 0.1)
     wide = min(_WIDTH - left, 0.42 * count_across + 0.2)
     width = wide + left

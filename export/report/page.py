@@ -7,14 +7,14 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from infogan_tool import __version__
+from infogan_tool.export.report.captions import WORDS
 from infogan_tool.export.report.tables import at_a_glance, categories, escaped, facts, settings, timing
-from infogan_tool.export.report.words import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from infogan_tool.export.report.entry import Subject
     from infogan_tool.export.report.panels import Panel, Row, Section
-    from infogan_tool.export.report.subject import Subject
 
 __all__ = ["page"]
 
@@ -64,10 +64,10 @@ def _introduction(subjects: Sequence[Subject]) -> str:
     evaluation = next((s.model.evaluation for s in subjects if s.model and s.model.evaluation), None)
     told = "What was learnt, drawn and measured on the exported graphs"
     if evaluation is None:
-        return f"{told}, without real pictures to compare with."
+        return f"{told}, without real images to compare with."
     data = evaluation.data
     return (
-        f"{told}: {data.scored_count:,} real {escaped(data.scored_on)} pictures of {escaped(data.name)}, "
+        f"{told}: {data.scored_count:,} real {escaped(data.scored_on)} images of {escaped(data.name)}, "
         f"{evaluation.samples:,} generated ones, seed {evaluation.seed}."
     )
 
@@ -108,7 +108,7 @@ def _row(row: Row, *, alone: bool) -> str:
 def _panel(panel: Panel, *, alone: bool) -> str:
     words = [] if alone or panel.subject is None else [escaped(panel.subject)]
     if panel.key == "real":
-        words = ["real pictures"]
+        words = ["real images"]
     elif panel.key == "generated" and alone:
         words = ["generated"]
     caption = f"<figcaption>{words[0]}</figcaption>" if words else ""
@@ -122,7 +122,7 @@ def _film(name: str, content: bytes) -> str:
     kind = "gif" if content[:3] == b"GIF" else "webp"
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     told = (
-        f"The sample sheets of {escaped(name)} one after the other: generated pictures of fixed latents "
+        f"The sample sheets of {escaped(name)} one after the other: generated images of fixed latents "
         "on the left, real ones on the right."
     )
     # Folded: what moves by itself must be possible to stop, and the page has no script.

@@ -6,14 +6,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from infogan_tool.export.report import charts, curves, grids
+from infogan_tool.export.report.captions import TITLES, WORDS
 from infogan_tool.export.report.panels import Row, Section
-from infogan_tool.export.report.words import TITLES, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from infogan_tool.export.report.entry import Model, Subject
     from infogan_tool.export.report.panels import Panel
-    from infogan_tool.export.report.subject import Model, Subject
 
 __all__ = ["sections_of"]
 
@@ -37,7 +37,7 @@ class _Drawer:
         rows = {
             "training": self._training(),
             "evolution": self._evolution(),
-            "pictures": self._pictures(),
+            "images": self._images(),
             "codes": self._codes(),
             "effects": self._effects(),
             "reading": self._reading(),
@@ -55,7 +55,7 @@ class _Drawer:
         panels = [grids.evolution(subject, next(self._names), self._epochs) for subject in self._subjects]
         yield from _row("evolution", panels)
 
-    def _pictures(self) -> Iterator[Row]:
+    def _images(self) -> Iterator[Row]:
         shown: list[Panel | None] = []
         seen: set[bytes] = set()
         for subject, model in self._models:

@@ -1,4 +1,4 @@
-"""How sharp pictures are: a blurred picture has little fine structure for the contrast that it has."""
+"""How sharp images are: a blurred image has little fine structure for the contrast that it has."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _LUMA: Final = (0.299, 0.587, 0.114)
 
 
 def sharpness(images: NDArray[np.uint8]) -> float | None:
-    """Return the energy of the pictures' Laplacian over their variance, of all pictures together.
+    """Return the energy of the images' Laplacian over their variance, of all images together.
 
     The Laplacian of a pixel is four times its luma less those of its four neighbours. Dividing by the
     variance makes it the same for thick and thin, bright and faint drawings alike as far as edges go; blur
-    lowers it, grain raises it. Use it as a ratio to what real pictures have.
+    lowers it, grain raises it. Use it as a ratio to what real images have.
 
     Args:
         images: uint8 ``(N, H, W, C)``, C 1 or 3.
 
     Returns:
-        At least 0; None where there is no picture of three pixels each way, or nothing but even ones.
+        At least 0; None where there is no image of three pixels each way, or nothing but even ones.
     """
     if not len(images) or min(images.shape[1:3]) < 3:  # noqa: PLR2004 - a pixel with neighbours
         return None

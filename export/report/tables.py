@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any, Final
 
-from infogan_tool.runtime.files import printable
+from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from infogan_tool.export.report.subject import Model, Subject
+    from infogan_tool.export.report.entry import Model, Subject
 
 __all__ = ["at_a_glance", "categories", "escaped", "facts", "settings", "timing"]
 
@@ -36,17 +36,20 @@ def at_a_glance(subjects: Sequence[Subject]) -> str:
         ("Preset", [escaped(s.preset) if s.preset else _DASH for s in subjects]),
         ("Training", [_trained(s) for s in subjects]),
         ("Encoder", None),
-        ("Accuracy on real pictures", [_accuracy(s) for s in subjects]),
+        ("Accuracy on real images", [_accuracy(s) for s in subjects]),
         ("L<sub>I</sub> of H(c), nats", [_bound(s) for s in subjects]),
         ("Generator", None),
-        ("Correctness, by the judge", [_share(s.model.correctness if s.model else None) for s in subjects]),
+        (
+            "Correctness, by the classifier",
+            [_share(s.model.correctness if s.model else None) for s in subjects],
+        ),
         ("Classes drawn", [_classes(s) for s in subjects]),
         ("Sharpness, real = 1", [_plain(s.model.relative_sharpness if s.model else None) for s in subjects]),
         ("Frechet distance (real among themselves)", [_frechet(s) for s in subjects]),
         ("Coverage", [_coverage(s) for s in subjects]),
     ]
     codes = list(dict.fromkeys(code for s in subjects if s.model for code in s.model.effects.codes))
-    rows += [("Codes: how far they move the picture, how consistently, how well they are read back", None)]
+    rows += [("Codes: how far they move the image, how consistently, how well they are read back", None)]
     rows += [(code, [_code(s, code) for s in subjects]) for code in codes]
     kept = _with_content(rows)
     body = "".join(
@@ -82,7 +85,7 @@ def settings(subject: Subject) -> str:
 
 
 def categories(subject: Subject, model: Model, code: str) -> str:
-    """Return which category looks like what: its name, and what the judge sees in it."""
+    """Return which category looks like what: its name, and what the classifier sees in it."""
     generator = model.evaluation.generator if model.evaluation else None
     seen = generator.purity[code].categories if generator and code in generator.purity else ()
     size = model.metadata.latent.categorical[model.metadata.latent.categorical_index(code)]
@@ -99,8 +102,8 @@ def categories(subject: Subject, model: Model, code: str) -> str:
         rows.append(f'<tr><th scope="row">#{index}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>')
     if not seen and not any(name is not None for name in model.metadata.labels.get(code, ())):
         return ""
-    head = "<th scope='col'>on real pictures</th>" + (
-        "<th scope='col'>drawn, by the judge</th>" if seen else ""
+    head = "<th scope='col'>on real images</th>" + (
+        "<th scope='col'>drawn, by the classifier</th>" if seen else ""
     )
     table = (
         f"<table><thead><tr><th scope='col'>{escaped(code)}</th>{head}</tr></thead>"
@@ -130,7 +133,7 @@ def timing(subjects: Sequence[Subject]) -> str:
         f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
         for name, stage, cells in rows
     )
-    heads = ("run", "stage", "steps", "pictures/s", "ms a step", "time")
+    heads = ("run", "stage", "steps", "images/s", "ms a step", "time")
     head = "".join(f'<th scope="col">{word}</th>' for word in heads)
     return _scrolled(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", "Timing")
 
@@ -181,14 +184,14 @@ def _classes(subject: Subject) -> str:
     if generator is None or not generator.purity:
         return _DASH
     best = max(generator.purity.values(), key=lambda found: found.purity)
-    return f"{best.classes_drawn} by {len(best.categories)} categories"
+    return f"{best.classes_generated} by {len(best.categories)} categories"
 
 
 def _frechet(subject: Subject) -> str:
     generator = subject.model.evaluation.generator if subject.model and subject.model.evaluation else None
     if generator is None:
         return _DASH
-    floor = f" ({generator.floor.frechet:.1f})" if generator.floor else ""
+    floor = f" ({generator.real_vs_real.frechet:.1f})" if generator.real_vs_real else ""
     return f"{generator.distances.frechet:.1f}{floor}"
 
 

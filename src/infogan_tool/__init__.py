@@ -10,4 +10,4 @@
     The ``infogan-tool`` command.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

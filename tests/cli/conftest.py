@@ -1,4 +1,4 @@
-"""Pictures on disk for the commands to read."""
+"""Images on disk for the commands to read."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def _without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> list[Path]:
-    """Return five readable pictures of different sizes and modes."""
+def images(tmp_path: Path) -> list[Path]:
+    """Return five readable images of different sizes and modes."""
     rng = np.random.default_rng(0)
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     paths = []
     for index, (mode, size) in enumerate([("L", 28), ("RGB", 16), ("RGBA", 40), ("1", 9), ("P", 64)]):
@@ -37,7 +37,7 @@ def pictures(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def digits() -> np.ndarray:
-    """Return pictures as the bundle that ships draws them, uint8 (600, 28, 28)."""
+    """Return images as the bundle that ships draws them, uint8 (600, 28, 28)."""
     bundle = load_bundle(device="cpu")
     images = bundle.generate(bundle.sample(COUNT, seed=1))
     low, high = bundle.image.low, bundle.image.high
@@ -46,7 +46,7 @@ def digits() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def folder(digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with these pictures in six others; nothing may be written into it."""
+    """Return a folder with these images in six others; nothing may be written into it."""
     path = tmp_path_factory.mktemp("digits")
     for number, digit in enumerate(digits):
         below = path / f"{number // 100}"

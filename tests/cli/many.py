@@ -24,8 +24,8 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 
 def pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture)
+    with Image.open(path) as image:
+        return np.asarray(image)
 
 
 def codes(records: list[dict[str, Any]]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What is recognised without Typer does, to the byte, what Typer would have made of it."""
+"""What is matched without Typer does, to the byte, what Typer would have made of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infogan_tool import __version__
-from infogan_tool.cli import direct, encoding
-from infogan_tool.cli.encode import encode
+from infogan_tool.cli import fast_path
+from infogan_tool.cli.encode import run
+from infogan_tool.cli.encode.command import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ PLAIN = [
     "encode {p} --out {folder}.txt",
     "encode {p} --resume",
 ]
-"""Command lines that are recognised, as templates."""
+"""Command lines that are matched, as templates."""
 LEFT = [
     "",
     "encode",
@@ -76,12 +77,12 @@ LEFT = [
 
 
 @pytest.fixture
-def fill(pictures: list[Path], tiny: Path, continuous: Path, tmp_path: Path) -> Callable[[str], list[str]]:
+def fill(images: list[Path], tiny: Path, continuous: Path, tmp_path: Path) -> Callable[[str], list[str]]:
     """Return a function that puts paths into a template and splits it into arguments."""
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
-    names = {"p": pictures[0], "q": pictures[1], "tiny": tiny, "continuous": continuous, "broken": broken}
-    names |= {"folder": pictures[0].parent, "new": tmp_path / "new"}
+    names = {"p": images[0], "q": images[1], "tiny": tiny, "continuous": continuous, "broken": broken}
+    names |= {"folder": images[0].parent, "new": tmp_path / "new"}
     return lambda template: [word.format(**names) for word in template.split()]
 
 
@@ -94,9 +95,9 @@ def test_the_same_as_by_typer(
     tmp_path: Path,
 ) -> None:
     arguments = fill(template)
-    assert direct.recognise(arguments) is not None
+    assert fast_path.match(arguments) is not None
     directly = cli(*arguments), written(tmp_path)
-    monkeypatch.setattr(direct, "recognise", lambda _: None)
+    monkeypatch.setattr(fast_path, "match", lambda _: None)
     assert directly == (cli(*arguments), written(tmp_path))
     assert ("{new}" in template) == bool(directly[1])
 
@@ -111,7 +112,7 @@ def written(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("template", LEFT)
 def test_what_is_left_to_typer(template: str, fill: Callable[[str], list[str]]) -> None:
-    assert direct.recognise(fill(template)) is None
+    assert fast_path.match(fill(template)) is None
 
 
 def test_every_way_of_ending_is_among_them(fill: Callable[[str], list[str]], cli: Callable[..., Any]) -> None:
@@ -120,7 +121,7 @@ def test_every_way_of_ending_is_among_them(fill: Callable[[str], list[str]], cli
 
 def test_the_defaults_are_the_commands_own() -> None:
     defaults = encode.__kwdefaults__
-    options = encoding.EncodeOptions()
+    options = run.EncodeOptions()
     assert {name: getattr(options, name) for name in defaults} == defaults
 
 

@@ -18,7 +18,7 @@ def test_a_working_installation(cli: Callable[..., Any], tiny: Path) -> None:
     done = cli("doctor", "--bundle", tiny)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"infogan-tool {__version__}, python ")
-    assert "pictures drawn and read back" in done.out
+    assert "images drawn and read back" in done.out
     assert done.out.splitlines()[-1].split() == ["ok", "everything", "works"]
     assert cli("doctor").code == 0
 

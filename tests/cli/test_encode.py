@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from infogan_tool.cli.table import CodesTable
-from infogan_tool.runtime import LatentSpec, load_bundle, load_picture
+from infogan_tool.cli.encode.table import CodesTable
+from infogan_tool.runtime import LatentSpec, load_bundle, load_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,13 +24,13 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_json_is_what_the_library_says(cli: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:
-    done = cli("encode", *pictures, "--bundle", tiny, "--device", "cpu", "--json")
+def test_json_is_what_the_library_says(cli: Callable[..., Any], images: list[Path], tiny: Path) -> None:
+    done = cli("encode", *images, "--bundle", tiny, "--device", "cpu", "--json")
     assert (done.code, done.err) == (0, "")
     records = lines(done.out)
     bundle = load_bundle(tiny, device="cpu", one_shot=True)
-    posterior = bundle.encode(np.stack([load_picture(path, bundle.image) for path in pictures]))
-    assert [record["path"] for record in records] == [str(path) for path in pictures]
+    posterior = bundle.encode(np.stack([load_image(path, bundle.image) for path in images]))
+    assert [record["path"] for record in records] == [str(path) for path in images]
     for row, record in enumerate(records):
         assert list(record) == ["path", "categories", "styles", "bundle", "provider"]
         assert record["bundle"] == bundle.metadata.bundle_id
@@ -51,12 +51,12 @@ def test_json_is_what_the_library_says(cli: Callable[..., Any], pictures: list[P
 
 
 def test_a_bundle_without_categories_and_the_one_that_ships(
-    cli: Callable[..., Any], pictures: list[Path], continuous: Path
+    cli: Callable[..., Any], images: list[Path], continuous: Path
 ) -> None:
-    (record,) = lines(cli("encode", pictures[0], "-b", continuous, "--json").out)
+    (record,) = lines(cli("encode", images[0], "-b", continuous, "--json").out)
     assert record["categories"] == []
     assert [s["code"] for s in record["styles"]] == ["c1", "c2"]
-    (record,) = lines(cli("encode", pictures[0], "--json").out)
+    (record,) = lines(cli("encode", images[0], "--json").out)
     assert len(record["categories"][0]["probabilities"]) == 10
 
 
@@ -82,40 +82,40 @@ def test_real_digits(cli: Callable[..., Any]) -> None:
 
 
 def test_names_and_labels_are_carried(
-    cli: Callable[..., Any], pictures: list[Path], tiny: Path, tmp_path: Path
+    cli: Callable[..., Any], images: list[Path], tiny: Path, tmp_path: Path
 ) -> None:
     bundle = shutil.copytree(tiny, tmp_path / "bundle")
     data = json.loads((bundle / "metadata.json").read_text())
     data["labels"] = {"k2": ["round", "straight", None]}
     data["style_names"] = {"c2": "slant"}
     (bundle / "metadata.json").write_text(json.dumps(data))
-    (record,) = lines(cli("encode", pictures[0], "-b", bundle, "--json").out)
+    (record,) = lines(cli("encode", images[0], "-b", bundle, "--json").out)
     index = record["categories"][1]["index"]
     assert record["categories"][0]["label"] is None
     assert record["categories"][1]["label"] == ["round", "straight", None][index]
     assert [s["name"] for s in record["styles"]] == [None, "slant", None]
-    table = cli("encode", pictures[0], "-b", bundle).out.splitlines()
+    table = cli("encode", images[0], "-b", bundle).out.splitlines()
     assert "c2 slant" in table[0]
     assert " #" in table[1]
 
 
 def test_bad_files_are_told_and_the_others_done(
-    cli: Callable[..., Any], pictures: list[Path], tiny: Path, tmp_path: Path
+    cli: Callable[..., Any], images: list[Path], tiny: Path, tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad\n\x1b[31m.png"
-    bad.write_bytes(b"no picture")
+    bad.write_bytes(b"no image")
     empty = tmp_path / "empty"
     empty.mkdir()
-    done = cli("encode", pictures[0], bad, empty, pictures[1], tmp_path / "no.png", "-b", tiny, "--json")
+    done = cli("encode", images[0], bad, empty, images[1], tmp_path / "no.png", "-b", tiny, "--json")
     assert done.code == 3
-    assert [record["path"] for record in lines(done.out)] == [str(pictures[0]), str(pictures[1])]
+    assert [record["path"] for record in lines(done.out)] == [str(images[0]), str(images[1])]
     told = done.err.splitlines()
     assert len(told) == 4
     assert told[0].startswith("error: ")
-    assert "bad\\n\\x1b[31m.png: not a picture" in told[0]
-    assert told[1].startswith(f"error: {empty}: the folder holds no picture")
+    assert "bad\\n\\x1b[31m.png: not an image" in told[0]
+    assert told[1].startswith(f"error: {empty}: the folder holds no image")
     assert told[2] == f"error: {tmp_path / 'no.png'}: No such file or directory"
-    assert told[3] == "3 of 5 pictures failed"
+    assert told[3] == "3 of 5 images failed"
 
 
 def test_nothing_readable_is_failure(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
@@ -132,23 +132,23 @@ def test_nothing_readable_is_failure(cli: Callable[..., Any], tiny: Path, tmp_pa
 
 
 def test_out_writes_aside_and_refuses_to_replace(
-    cli: Callable[..., Any], pictures: list[Path], tiny: Path, tmp_path: Path
+    cli: Callable[..., Any], images: list[Path], tiny: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "codes.jsonl"
-    done = cli("encode", *pictures, "-b", tiny, "--out", out)
+    done = cli("encode", *images, "-b", tiny, "--out", out)
     assert (done.code, done.out) == (0, "")
-    assert done.err == f"wrote the codes of 5 pictures to {out}\n"
+    assert done.err == f"wrote the codes of 5 images to {out}\n"
     first = out.read_text()
-    assert first == cli("encode", *pictures, "-b", tiny, "--json").out
-    done = cli("encode", pictures[0], "-b", tiny, "--out", out)
+    assert first == cli("encode", *images, "-b", tiny, "--json").out
+    done = cli("encode", images[0], "-b", tiny, "--out", out)
     assert done.code == 1
     assert done.err == f"error: {out} is already there: use --force to replace it, or name another\n"
     assert out.read_text() == first
-    assert cli("encode", pictures[0], "no.png", "-b", tiny, "--out", out, "--force").code == 3
+    assert cli("encode", images[0], "no.png", "-b", tiny, "--out", out, "--force").code == 3
     assert len(lines(out.read_text())) == 1
     assert cli("encode", "no.png", "-b", tiny, "--out", out, "--force").code == 1
     assert len(lines(out.read_text())) == 1  # a failure leaves what was there
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["codes.jsonl", "pictures"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["codes.jsonl", "images"]
 
 
 @pytest.mark.parametrize("out", ["", ".", "no/codes.jsonl"])
@@ -162,25 +162,23 @@ def test_out_that_cannot_be_is_refused_first(
     assert len(done.err.splitlines()) == 1
 
 
-def test_more_pictures_than_a_chunk_in_order(
-    cli: Callable[..., Any], pictures: list[Path], tiny: Path
-) -> None:
-    given = [pictures[i % 5] for i in range(150)]
+def test_more_images_than_a_chunk_in_order(cli: Callable[..., Any], images: list[Path], tiny: Path) -> None:
+    given = [images[i % 5] for i in range(150)]
     given[70] = given[0].parent / "no.png"
     done = cli("encode", *given, "-b", tiny, "--json")
     assert done.code == 3
     records = lines(done.out)
     assert [r["path"] for r in records] == [str(p) for p in given if p.name != "no.png"]
-    # A picture's codes do not depend on its place.
+    # An image's codes do not depend on its place.
     assert all(r["styles"] == records[i % 5]["styles"] for i, r in enumerate(records[:70]))
 
 
-def test_table(cli: Callable[..., Any], pictures: list[Path], tiny: Path, continuous: Path) -> None:
-    done = cli("encode", *pictures, "-b", tiny)
+def test_table(cli: Callable[..., Any], images: list[Path], tiny: Path, continuous: Path) -> None:
+    done = cli("encode", *images, "-b", tiny)
     assert (done.code, done.err) == (0, "")
     head, *rows = done.out.splitlines()
     assert head.split() == [
-        "picture",
+        "image",
         "k1",
         "confidence",
         "second",
@@ -194,8 +192,8 @@ def test_table(cli: Callable[..., Any], pictures: list[Path], tiny: Path, contin
         "c3",
     ]
     assert len(rows) == 5
-    (record,) = lines(cli("encode", pictures[0], "-b", tiny, "--json").out)
-    assert rows[0].startswith(str(pictures[0]))
+    (record,) = lines(cli("encode", images[0], "-b", tiny, "--json").out)
+    assert rows[0].startswith(str(images[0]))
     category, style = record["categories"][0], record["styles"][0]
     name = category["label"] or f"#{category['index']}"
     for word in (name, f"{100 * category['confidence']:.1f} %", f"{style['mean']:+.2f} ± {style['std']:.2f}"):
@@ -204,7 +202,7 @@ def test_table(cli: Callable[..., Any], pictures: list[Path], tiny: Path, contin
     assert f"{100 * second:.1f} %" in rows[0]
     place = head.index("c1")
     assert all(row[place] in "+-" for row in rows)  # the columns line up
-    assert cli("encode", pictures[0], "-b", continuous).out.splitlines()[0].split() == ["picture", "c1", "c2"]
+    assert cli("encode", images[0], "-b", continuous).out.splitlines()[0].split() == ["image", "c1", "c2"]
 
 
 def test_table_fits_a_terminal_and_is_whole_in_a_pipe(
@@ -243,13 +241,13 @@ def test_many_categorical_codes_leave_out_the_second_best() -> None:
     ]
     shown = CodesTable(metadata, ["a"]).line({"path": "a", "categories": categories, "styles": []})
     head, row = shown.splitlines()
-    assert head.split() == ["picture", "k1", "confidence", "k2", "confidence", "k3", "confidence"]
+    assert head.split() == ["image", "k1", "confidence", "k2", "confidence", "k3", "confidence"]
     assert row.split() == ["a", *["#1", "75.0", "%"] * 3]
 
 
-def test_escapes_of_names_and_labels(cli: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:
-    odd = pictures[0].with_name("[red]a\x1b[2J\tb.png")
-    shutil.copy(pictures[0], odd)
+def test_escapes_of_names_and_labels(cli: Callable[..., Any], images: list[Path], tiny: Path) -> None:
+    odd = images[0].with_name("[red]a\x1b[2J\tb.png")
+    shutil.copy(images[0], odd)
     table = cli("encode", odd, "-b", tiny).out
     assert "[red]a\\x1b[2J\\tb.png" in table
     assert "\x1b" not in table
@@ -258,29 +256,31 @@ def test_escapes_of_names_and_labels(cli: Callable[..., Any], pictures: list[Pat
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")
-def test_a_name_that_is_not_unicode(spawn: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:
-    odd = os.fsencode(pictures[0].parent) + b"/\xff\xfe.png"
-    shutil.copy(pictures[0], odd)
+def test_a_name_that_is_not_unicode(spawn: Callable[..., Any], images: list[Path], tiny: Path) -> None:
+    odd = os.fsencode(images[0].parent) + b"/\xff\xfe.png"
+    shutil.copy(images[0], odd)
     done = spawn("encode", os.fsdecode(odd), "-b", tiny, "--json")
     assert (done.code, done.err) == (0, "")
     assert os.fsencode(json.loads(done.out)["path"]) == odd
     assert "\\udcff\\udcfe.png" in spawn("encode", os.fsdecode(odd), "-b", tiny).out
 
 
-def test_devices(cli: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:
-    done = cli("encode", pictures[0], "-b", tiny, "--device", "cuda", "--json")
+def test_devices(cli: Callable[..., Any], images: list[Path], tiny: Path) -> None:
+    done = cli("encode", images[0], "-b", tiny, "--device", "cuda", "--json")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error: device cuda cannot be used: no NVIDIA GPU is visible")
     assert len(done.err.splitlines()) == 1
-    done = cli("encode", pictures[0], "-b", tiny, "--device", "auto", "--json")
+    done = cli("encode", images[0], "-b", tiny, "--device", "auto", "--json")
     assert (done.code, done.err) == (0, "")
 
 
 def test_a_fallback_is_told_on_standard_error(
-    cli: Callable[..., Any], pictures: list[Path], tiny: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Callable[..., Any], images: list[Path], tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infogan_tool.runtime.session.gpu_present", lambda: True)  # one that does not work
-    done = cli("encode", pictures[0], "-b", tiny, "--json")
+    monkeypatch.setattr(
+        "infogan_tool.runtime.inference.session.gpu_present", lambda: True
+    )  # one that does not work
+    done = cli("encode", images[0], "-b", tiny, "--json")
     assert done.code == 0
     assert done.err.startswith("a GPU is there but was not used: ")
     assert len(done.err.splitlines()) == len(lines(done.out)) == 1

@@ -1,4 +1,4 @@
-"""Encode by the thousand: every kind of input, bad pictures among good ones, and names that mean harm."""
+"""Encode by the thousand: every kind of input, bad images among good ones, and names that mean harm."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def expected(folder: Path) -> list[dict[str, Any]]:
-    """Return what the first of the folder's pictures are when they are encoded as a handful."""
+    """Return what the first of the folder's images are when they are encoded as a handful."""
     names = sorted(str(path) for path in folder.rglob("*.png"))[:60]
     return lines(piped("encode", *names, "--json").stdout.decode())
 
 
-def test_a_folder_is_what_its_pictures_are(
+def test_a_folder_is_what_its_images_are(
     cli: Callable[..., Any], folder: Path, expected: list[dict[str, Any]]
 ) -> None:
     done = cli("encode", folder, "--json")
@@ -74,7 +74,7 @@ def test_every_kind_of_input_gives_the_same_codes(
         assert [r["path"] for r in found] == [f"{path}#{i}" for i in range(COUNT)]
 
 
-def test_a_picture_on_standard_input() -> None:
+def test_an_image_on_standard_input() -> None:
     content = (EXAMPLES / "three.png").read_bytes()
     (record,) = lines(piped("encode", "-", "--json", stdin=content).stdout.decode())
     (named,) = lines(piped("encode", EXAMPLES / "three.png", "--json").stdout.decode())
@@ -85,12 +85,12 @@ def test_a_picture_on_standard_input() -> None:
 def test_nothing_on_standard_input_is_failure() -> None:
     done = piped("encode", "-", "--json", stdin=b"")
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr == b"error: the inputs name no picture\n"
+    assert done.stderr == b"error: the inputs name no image\n"
 
 
-def test_bad_pictures_among_many(cli: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
+def test_bad_images_among_many(cli: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
     mixed = shutil.copytree(folder, tmp_path / "mixed")
-    (mixed / "0" / "0007.png").write_bytes(b"no picture")
+    (mixed / "0" / "0007.png").write_bytes(b"no image")
     (mixed / "3" / "0300.png").unlink()
     (mixed / "3" / "0300.png").symlink_to("gone")
     os.mkfifo(mixed / "4" / "pipe.png")
@@ -98,10 +98,10 @@ def test_bad_pictures_among_many(cli: Callable[..., Any], folder: Path, tmp_path
     done = cli("encode", mixed, "--out", out, "--errors", errors)
     assert done.code == 3
     told = done.err.splitlines()
-    assert told[0].startswith(f"error: {mixed}/0/0007.png: not a picture")
+    assert told[0].startswith(f"error: {mixed}/0/0007.png: not an image")
     assert told[1] == f"error: {mixed}/3/0300.png: No such file or directory"
     assert told[2] == f"error: {mixed}/4/pipe.png is not a regular file"
-    assert told[3:] == [f"wrote the codes of 598 pictures to {out}", "3 of 601 pictures failed"]
+    assert told[3:] == [f"wrote the codes of 598 images to {out}", "3 of 601 images failed"]
     listed = lines(errors.read_text())
     assert [f"error: {line['error']}" for line in listed] == told[:3]
     assert [line["path"] for line in listed] == [
@@ -142,7 +142,7 @@ def test_names_that_mean_harm(cli: Callable[..., Any], folder: Path, tmp_path: P
         assert (tmp_path / f"{extra}.csv").read_bytes().decode().count("\\udcff\\udcfe.png") == 1
 
 
-def test_raw_leaves_the_picture_as_it_is(cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_raw_leaves_the_image_as_it_is(cli: Callable[..., Any], tmp_path: Path) -> None:
     dark = 255 - pixels(EXAMPLES / "three.png")
     Image.fromarray(dark).save(tmp_path / "dark.png")
     assert cli("encode", tmp_path / "dark.png", "--raw", "--show-input", tmp_path / "raw.png").code == 0

@@ -24,7 +24,7 @@ def test_csv_and_jsonl_files_are_what_is_printed(
         out = tmp_path / f"codes{suffix}"
         done = cli("encode", folder, "--out", out)
         assert (done.code, done.out) == (0, "")
-        assert done.err == f"wrote the codes of 600 pictures to {out}\n"
+        assert done.err == f"wrote the codes of 600 images to {out}\n"
         assert out.read_text() == cli("encode", folder, *option).out
         # The same for a handful, which go another way.
         few = sorted(folder.rglob("*.png"))[:5]
@@ -49,7 +49,7 @@ def test_parquet_file(cli: Callable[..., Any], folder: Path, tmp_path: Path) -> 
             assert row["k1_confidence"] == pytest.approx(category["confidence"], abs=1e-6)
             found = [row[f"k1_p{i}"] for i in range(10)]
             assert found == pytest.approx(category["probabilities"], abs=1e-6)
-            # A few pictures go another way than many, which rounds the sixth decimal otherwise: docs/bulk.md.
+            # A few images go another way than many, which rounds the sixth decimal otherwise: docs/bulk.md.
             assert row["c1"] == pytest.approx(record["styles"][0]["mean"], abs=3e-6)
             assert row["c2_std"] == pytest.approx(record["styles"][1]["std"], abs=1e-6)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["5.parquet", "600.parquet"]
@@ -120,7 +120,7 @@ def test_errors_of_what_is_printed_are_a_file_too(
     cli: Callable[..., Any], folder: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no image")
     errors = tmp_path / "errors.jsonl"
     done = cli("encode", broken, folder, broken, "--json", "--errors", errors)
     assert done.code == 3
@@ -140,7 +140,7 @@ def test_a_sheet_of_inputs_ends_somewhere_and_says_so(
     shown = tmp_path / "seen.png"
     done = cli("encode", folder, folder, "--json", "--raw", "--show-input", shown)
     assert done.code == 0
-    assert done.err == f"{shown} shows the first 1,024 pictures; a folder gets them all\n"
+    assert done.err == f"{shown} shows the first 1,024 images; a folder gets them all\n"
     assert pixels(shown).shape == (32 * 30 + 2, 32 * 30 + 2)
 
 
@@ -190,4 +190,4 @@ def test_memory_does_not_grow_with_the_number(tmp_path: Path) -> None:
         code, peak = done.stderr.split()
         assert code == b"0"
         peaks.append(int(peak) / 1024)
-    assert peaks[1] - peaks[0] < 8  # MB; the records alone would be 5 MB, the pictures 1 MB, the floats 5 MB
+    assert peaks[1] - peaks[0] < 8  # MB; the records alone would be 5 MB, the images 1 MB, the floats 5 MB

@@ -41,7 +41,7 @@ def test_interrupted_leaves_what_is_done(folder: Path, tmp_path: Path) -> None:
             run.stdin.close()
     assert run.returncode == 130
     assert re.fullmatch(
-        rf"[\d,]+ pictures are done and kept in {part}: the same command with --resume goes on", told[0]
+        rf"[\d,]+ images are done and kept in {part}: the same command with --resume goes on", told[0]
     )
     assert told[1] == "interrupted"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["codes.jsonl.part", "codes.jsonl.part.journal"]
@@ -68,9 +68,9 @@ def test_progress_in_words() -> None:
     progress.update(30_000)
     assert _until(lambda: progress._total) == 70_000
     words = progress.line(progress._start + 10)
-    assert words == "30,000 of 70,000 pictures, 2,000 a second, 20 s left"
+    assert words == "30,000 of 70,000 images, 2,000 a second, 20 s left"
     progress._total = None
-    assert progress.line(progress._start + 10) == "30,000 pictures, 2,000 a second"
+    assert progress.line(progress._start + 10) == "30,000 images, 2,000 a second"
     progress._total = 20_000_000
     assert progress.line(progress._start + 10).endswith("2 h 46 min left")
 
@@ -92,7 +92,7 @@ def test_a_count_that_fails_is_no_error() -> None:
     progress = Progress(fail, done=0, wanted=True, bar=False)
     progress._start -= 10
     progress.update(10)
-    assert progress.line(progress._start + 10).startswith("10 pictures, 1 a second")
+    assert progress.line(progress._start + 10).startswith("10 images, 1 a second")
 
 
 def _until(found: Callable[[], Any]) -> Any:  # noqa: ANN401
@@ -126,7 +126,7 @@ def test_a_bar_on_a_terminal_leaves_standard_output_alone(folder: Path, tmp_path
     os.close(leader)
     assert run.returncode == 3
     assert len(lines((tmp_path / "out").read_text())) % COUNT == 0
-    assert re.search(rb"[\d,]+ pictures, [\d,]+ a second", shown)
+    assert re.search(rb"[\d,]+ images, [\d,]+ a second", shown)
     assert b"error: no.png: No such file" in shown
 
 

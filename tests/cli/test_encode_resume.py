@@ -20,14 +20,14 @@ TINY = Path(__file__).parents[1] / "fixtures" / "continuous"
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Return arguments that come to 11,000 pictures: files, some bad, and two kinds of containers."""
+    """Return arguments that come to 11,000 images: files, some bad, and two kinds of containers."""
     folder = tmp_path_factory.mktemp("inputs")
     rng = np.random.default_rng(0)
     for number in range(1_000):
         path = folder / "files" / f"{number:04d}.png"
         path.parent.mkdir(exist_ok=True)
         if number % 100 == 17:
-            path.write_bytes(b"no picture")
+            path.write_bytes(b"no image")
         else:
             Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(path, compress_level=0)
     np.save(folder / "a.npy", rng.integers(0, 256, (COUNT, 12, 12), np.uint8))
@@ -58,7 +58,7 @@ def whole(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[s
         out.parent.mkdir()
         code, told = finish(run(inputs, out))
         assert code == 3
-        assert told[-2:] == [f"wrote the codes of 10,990 pictures to {out}", "10 of 11,000 pictures failed"]
+        assert told[-2:] == [f"wrote the codes of 10,990 images to {out}", "10 of 11,000 images failed"]
         found[suffix] = out.read_bytes()
     found[".err"] = out.with_suffix(".err").read_bytes()
     return found
@@ -87,7 +87,7 @@ def test_killed_again_and_again(
     code, told = finish(run(inputs, out, "--resume"))
     assert code == 3
     assert told[0].startswith("going on after ")
-    assert told[-2:] == [f"wrote the codes of 10,990 pictures to {out}", "10 of 11,000 pictures failed"]
+    assert told[-2:] == [f"wrote the codes of 10,990 images to {out}", "10 of 11,000 images failed"]
     assert out.read_bytes() == whole[suffix]
     assert out.with_suffix(".err").read_bytes() == whole[".err"]
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([out.name, "codes.err"])

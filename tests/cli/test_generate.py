@@ -25,7 +25,7 @@ def test_a_sheet(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
     done = cli("generate", "-b", tiny, "--count", 7, "--seed", 3, "--out", out)
     assert (done.code, done.out) == (0, "")
-    assert done.err == f"wrote 7 pictures of seed 3 to {out}\n"
+    assert done.err == f"wrote 7 images of seed 3 to {out}\n"
     bundle = load_bundle(tiny, device="cpu")
     images = to_uint8(bundle.generate(bundle.sample(7, 3)), bundle.image)
     np.testing.assert_array_equal(pixels(out), sheet(images, 3, scale=2))
@@ -56,7 +56,7 @@ def test_a_folder(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
         assert [s["value"] for s in record["styles"]] == [round(float(v), 6) for v in latents.styles[row]]
 
 
-def test_the_count_changes_no_picture(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+def test_the_count_changes_no_image(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     for count in (1, 2, 300):
         assert cli("generate", "-b", tiny, "-n", count, "--out", tmp_path / str(count)).code == 0
     for name in ("00000.png", "00001.png"):

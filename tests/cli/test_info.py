@@ -23,7 +23,7 @@ def test_text(cli: Callable[..., Any], tiny: Path, continuous: Path) -> None:
     shown = dict(line.split(maxsplit=1) for line in done.out.splitlines() if not line.startswith(" "))
     metadata = json.loads((tiny / "metadata.json").read_text())
     assert shown["id"] == metadata["bundle_id"]
-    assert shown["pictures"] == "16 x 16, colour, float32 from 0 to 1"
+    assert shown["images"] == "16 x 16, colour, float32 from 0 to 1"
     assert shown["noise"] == "5 dimensions, normal, mean 0, std 1"
     assert shown["k1"].startswith("4 categories")
     assert shown["k2"].startswith("3 categories")
@@ -35,7 +35,7 @@ def test_text(cli: Callable[..., Any], tiny: Path, continuous: Path) -> None:
     shown = dict(
         line.split(maxsplit=1) for line in cli("info", continuous).out.splitlines() if line[0] != " "
     )
-    assert shown["pictures"] == "8 x 8, grey, float32 from -1 to 1"
+    assert shown["images"] == "8 x 8, grey, float32 from -1 to 1"
     assert "noise" not in shown
     assert cli("info").code == 0
 

@@ -17,7 +17,7 @@ from infogan_tool import __version__
 from infogan_tool.cli import failures
 from infogan_tool.cli import main as main_module
 from infogan_tool.cli.main import main
-from infogan_tool.runtime.errors import BundleError, ConfigError, OutputExistsError, PictureError
+from infogan_tool.runtime.errors import BundleError, ConfigError, ImageError, OutputExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ def test_usage_errors_are_one_line(arguments: list[str], message: str, cli: Call
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
-        (PictureError("x: y"), 1, "error: x: y"),
+        (ImageError("x: y"), 1, "error: x: y"),
         (BundleError("two\nlines\x1b"), 1, "error: two\\nlines\\x1b"),
         (ConfigError("k"), 2, "error: k"),
         (
@@ -123,7 +123,7 @@ def test_every_error_is_one_line_and_a_code(
 def test_an_unexpected_error_in_a_command(
     monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("infogan_tool.runtime.bundle.read_metadata", lambda _: {}["boom"])
+    monkeypatch.setattr("infogan_tool.runtime.bundle.bundle.read_metadata", lambda _: {}["boom"])
     done = cli("info")
     assert done.code == 1
     assert done.err == "internal error: KeyError: 'boom' (INFOGAN_TOOL_TRACEBACK=1 shows the traceback)\n"
@@ -170,9 +170,9 @@ raise SystemExit(main({command!r}))
 @POSIX
 @pytest.mark.parametrize("options", [("--json",), ()], ids=["json", "table"])
 def test_a_reader_that_goes_away_ends_it_quietly(
-    options: tuple[str, ...], start: Callable[..., Any], pictures: list[Path], tiny: Path
+    options: tuple[str, ...], start: Callable[..., Any], images: list[Path], tiny: Path
 ) -> None:
-    with start("encode", *(pictures * 100), "-b", tiny, *options) as process:
+    with start("encode", *(images * 100), "-b", tiny, *options) as process:
         process.stdout.read(10)
         process.stdout.close()
         told = process.stderr.read()
@@ -202,9 +202,9 @@ def test_a_closed_standard_error_is_no_traceback(spawn: Callable[..., Any], tiny
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_is_one_line(
-    unbuffered: str, spawn: Callable[..., Any], pictures: list[Path], tiny: Path
+    unbuffered: str, spawn: Callable[..., Any], images: list[Path], tiny: Path
 ) -> None:
-    for arguments in (("encode", *pictures, "-b", tiny, "--json"), ("info", tiny), ("--version",)):
+    for arguments in (("encode", *images, "-b", tiny, "--json"), ("info", tiny), ("--version",)):
         with Path("/dev/full").open("wb") as full:
             done = spawn(*arguments, stdout=full, PYTHONUNBUFFERED=unbuffered)
         assert done.code == 1
@@ -213,10 +213,10 @@ def test_a_full_disk_is_one_line(
 
 @POSIX
 def test_interrupted_bulk_run_keeps_what_is_done_and_says_how_to_go_on(
-    start: Callable[..., Any], spawn: Callable[..., Any], pictures: list[Path], tiny: Path, tmp_path: Path
+    start: Callable[..., Any], spawn: Callable[..., Any], images: list[Path], tiny: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "codes.jsonl"
-    arguments = ("encode", *(pictures * 4000), "-b", tiny, "--out", out)
+    arguments = ("encode", *(images * 4000), "-b", tiny, "--out", out)
     with start(*arguments) as process:
         deadline = time.monotonic() + 30
         # The part grows before what is in it counts as done; the journal says when it does.
@@ -228,17 +228,17 @@ def test_interrupted_bulk_run_keeps_what_is_done_and_says_how_to_go_on(
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     kept, *_, last = told.decode().splitlines()
-    assert "pictures are done and kept in" in kept
+    assert "images are done and kept in" in kept
     assert "--resume" in kept
     assert last == "interrupted"
     assert not out.exists()
     assert spawn(*arguments, "--resume").code == 0
-    assert len(out.read_text().splitlines()) == 4000 * len(pictures)
-    assert {p.name for p in tmp_path.iterdir()} == {"pictures", "codes.jsonl"}
+    assert len(out.read_text().splitlines()) == 4000 * len(images)
+    assert {p.name for p in tmp_path.iterdir()} == {"images", "codes.jsonl"}
 
 
-def test_an_ascii_terminal_is_no_failure(spawn: Callable[..., Any], pictures: list[Path], tiny: Path) -> None:
-    done = spawn("encode", pictures[0], "-b", tiny, PYTHONIOENCODING="ascii")
+def test_an_ascii_terminal_is_no_failure(spawn: Callable[..., Any], images: list[Path], tiny: Path) -> None:
+    done = spawn("encode", images[0], "-b", tiny, PYTHONIOENCODING="ascii")
     assert (done.code, done.err) == (0, "")
     assert "\\xb1" in done.out
 

@@ -34,13 +34,13 @@ STORE = 200 << 20
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> list[str]:
-    """Return arguments that come to 60,510 pictures, five of them bad."""
+    """Return arguments that come to 60,510 images, five of them bad."""
     rng = np.random.default_rng(0)
     (tmp_path / "files").mkdir()
     for number in range(510):
         path = tmp_path / "files" / f"{number:03d}.png"
         if number % 100 == 17:
-            path.write_bytes(b"no picture")
+            path.write_bytes(b"no image")
         else:
             Image.fromarray(rng.integers(0, 256, (9, 9), np.uint8)).save(path)
     np.save(tmp_path / "many.npy", rng.integers(0, 256, (COUNT, 12, 12), np.uint8))
@@ -90,7 +90,7 @@ def test_a_killed_worker_changes_nothing(inputs: list[str]) -> None:
     assert found == expected
     lines = told.decode().splitlines()
     assert len(lines) == 6
-    assert err.splitlines()[-1] == lines[-1] == "5 of 60,510 pictures failed"
+    assert err.splitlines()[-1] == lines[-1] == "5 of 60,510 images failed"
     assert [line for line in err.splitlines() if line.startswith("error: ")] == lines[:5]
     assert len({json.loads(line)["path"] for line in found.splitlines()}) == COUNT + 505
     assert not encoders_below(run.pid)
@@ -112,7 +112,7 @@ def test_a_killed_node_changes_nothing(inputs: list[str], cluster: Cluster) -> N
         err = run.stderr.read().decode()
     assert run.returncode == 3, err
     assert found == expected
-    assert err.splitlines()[-1] == "5 of 60,510 pictures failed"
+    assert err.splitlines()[-1] == "5 of 60,510 images failed"
 
 
 def encoders_below(pid: int) -> set[int]:

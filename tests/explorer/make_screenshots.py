@@ -1,4 +1,4 @@
-"""Take the explorer's pictures anew: python tests/explorer/make_screenshots.py (needs chromium)."""
+"""Take the explorer's images anew: python tests/explorer/make_screenshots.py (needs chromium)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture of a digit as strokes of a pen: its skeleton, followed from end to end."""
+"""An image of a digit as strokes of a pen: its skeleton, followed from end to end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Point = tuple[float, float]
 
 
 def strokes(path: Path, size: int) -> list[list[Point]]:
-    """Return strokes in a square of ``size`` pixels that retrace the digit in a picture."""
+    """Return strokes in a square of ``size`` pixels that retrace the digit in an image."""
     large = Image.open(path).convert("L").resize((112, 112), Image.Resampling.BICUBIC)
     skeleton = _thinned(np.asarray(large) > 110)
     scale = size / 112

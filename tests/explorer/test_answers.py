@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from infogan_tool.cli.explorer.answers import draw, most_pictures, read, row_width
+from infogan_tool.cli.explorer.api import draw, most_images, read, row_width
 from infogan_tool.cli.explorer.description import describe, noise_bytes
-from infogan_tool.runtime import Latents, load_bundle, load_picture, to_uint8
-from infogan_tool.runtime.errors import LatentError, PictureError
+from infogan_tool.runtime import Latents, load_bundle, load_image, to_uint8
+from infogan_tool.runtime.errors import ImageError, LatentError
 
 SEVEN = Path(__file__).resolve().parents[2] / "examples" / "seven.png"
 
@@ -30,9 +30,9 @@ def test_codes_are_drawn_as_the_runtime_draws_them(name: str, tiny: Path, contin
     np.testing.assert_array_equal(found, to_uint8(bundle.generate(latents), bundle.image))
 
 
-def test_a_picture_is_read_as_the_runtime_reads_it() -> None:
+def test_an_image_is_read_as_the_runtime_reads_it() -> None:
     bundle = load_bundle(device="cpu")
-    image = load_picture(SEVEN, bundle.image)[None]
+    image = load_image(SEVEN, bundle.image)[None]
     expected = bundle.encode(image)
     found = read(bundle, SEVEN.read_bytes(), raw=False)
     assert found["probabilities"] == [expected.probabilities[0][0].tolist()]
@@ -67,14 +67,14 @@ def test_what_was_seen_is_read_again_as_it_is(tiny: Path) -> None:
 )
 def test_codes_that_cannot_be_are_refused(tiny: Path, body: bytes) -> None:
     bundle = load_bundle(tiny, device="cpu")
-    assert (row_width(bundle), most_pictures(bundle)) == (10, 256)
+    assert (row_width(bundle), most_images(bundle)) == (10, 256)
     with pytest.raises(LatentError):
         draw(bundle, body)
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing", b"\x89PNG\r\n\x1a\n", SEVEN.read_bytes()[:200]])
-def test_files_that_are_no_pictures_are_refused(content: bytes) -> None:
-    with pytest.raises(PictureError):
+def test_files_that_are_no_images_are_refused(content: bytes) -> None:
+    with pytest.raises(ImageError):
         read(load_bundle(device="cpu"), content, raw=False)
 
 

@@ -23,8 +23,8 @@ from infogan_tool.cli.explorer.description import PAGE_FILES
 from infogan_tool.cli.explorer.guard import BODY_TYPE
 from infogan_tool.cli.explorer.server import listen
 from infogan_tool.cli.explorer.static_site import ORT_PACKAGE
-from infogan_tool.runtime.bundle import SHIPPED_BUNDLE
-from infogan_tool.runtime.contract import GRAPH_FILES
+from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.metadata import GRAPH_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,7 +198,7 @@ def test_memory_is_flat_under_a_soak(explorer: Explorer, request: pytest.Fixture
     rng = np.random.default_rng(0)
     connection = http.client.HTTPConnection(explorer.address.split("/")[2], timeout=20)
     request.addfinalizer(connection.close)
-    picture = (Path(__file__).resolve().parents[2] / "examples/three.png").read_bytes()
+    image = (Path(__file__).resolve().parents[2] / "examples/three.png").read_bytes()
 
     def soak(until: float) -> int:
         asked, start = 0, time.monotonic()
@@ -206,7 +206,7 @@ def test_memory_is_flat_under_a_soak(explorer: Explorer, request: pytest.Fixture
             time.sleep(max(0, start + asked / 60 - time.monotonic()))
             rows = rng.uniform(-1, 1, (int(rng.choice([1, 1, 1, 14, 95])), 65)).astype("<f4")
             rows[:, 62] = rng.integers(0, 10, len(rows))
-            for path, body in (("draw", rows.tobytes()), ("read", picture)):
+            for path, body in (("draw", rows.tobytes()), ("read", image)):
                 connection.request("POST", f"/bundles/0/{path}", body, {"content-type": BODY_TYPE})
                 response = connection.getresponse()
                 response.read()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 ROWS = bytes(40)
-"""One picture of the tiny bundle."""
+"""One image of the tiny bundle."""
 
 
 @contextmanager

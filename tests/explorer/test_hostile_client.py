@@ -155,7 +155,7 @@ def test_other_methods(tiny: Path, method: str) -> None:
         assert answer(port, request.encode()).split()[1] == b"405"
 
 
-def test_bodies_that_are_no_pictures(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_bodies_that_are_no_images(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
     random.seed(0)
     bodies = [
         b"[" * 1_000_000,

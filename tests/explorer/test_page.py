@@ -16,7 +16,7 @@ from PIL import Image
 from strokes import draw
 from turning import TURN_FOR_SECONDS, processor_seconds
 
-from infogan_tool.runtime import load_bundle, load_picture
+from infogan_tool.runtime import load_bundle, load_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def address(request: pytest.FixtureRequest) -> str:
 
 
 def settle(page: Page) -> None:
-    """Wait until the pictures that a page begins with have all been drawn, which is after it can be used."""
+    """Wait until the images that a page begins with have all been drawn, which is after it can be used."""
     deadline, shown = time.monotonic() + 20, ""
     while time.monotonic() < deadline:
         before, shown = shown, pixels(page, "map") + pixels(page, "strip") + pixels(page)
@@ -108,7 +108,7 @@ def handed(path: Path) -> list[str]:
     return [path.name, base64.b64encode(path.read_bytes()).decode()]
 
 
-def pixels(page: Page, part: str = "picture") -> str:
+def pixels(page: Page, part: str = "image") -> str:
     """Return what a canvas shows."""
     return str(page.evaluate("(part) => document.querySelector(`[data-part=${part}]`).toDataURL()", part))
 
@@ -144,20 +144,20 @@ def test_the_codes_are_those_of_the_runtime(page: Page) -> None:
     bundle = load_bundle(device="cpu")
     page.set_input_files("#file", DIGITS["5"])
     answer(page, "5")
-    expected = bundle.encode(load_picture(DIGITS["5"], bundle.image)[None])
+    expected = bundle.encode(load_image(DIGITS["5"], bundle.image)[None])
     shown = page.locator(".style output").all_inner_texts()
     values = [float(text.replace(MINUS, "-")) for text in shown]
     assert values == pytest.approx(expected.style_mean[0], abs=0.006)
 
 
-def test_a_slider_changes_the_picture(page: Page) -> None:
+def test_a_slider_changes_the_image(page: Page) -> None:
     before, steps, behind = pixels(page), pixels(page, "strip"), pixels(page, "map")
     slider = page.get_by_role("slider", name=re.compile(", c1$"))
     slider.focus()
     for _ in range(40):
         page.keyboard.press("ArrowRight")
     page.wait_for_function(
-        "(before) => document.querySelector('[data-part=picture]').toDataURL() !== before", arg=before
+        "(before) => document.querySelector('[data-part=image]').toDataURL() !== before", arg=before
     )
     assert (pixels(page, "strip"), pixels(page, "map")) == (steps, behind)  # these do not depend on c1
 
@@ -210,10 +210,10 @@ def test_files_can_be_saved(page: Page, tmp_path: Path) -> None:
         download.value.save_as(path)
         return path
 
-    with Image.open(saved("save-png")) as picture:
-        assert picture.size == (280, 280)
-    with Image.open(saved("save-hand")) as picture:
-        assert picture.width > 9 * picture.height
+    with Image.open(saved("save-png")) as image:
+        assert image.size == (280, 280)
+    with Image.open(saved("save-hand")) as image:
+        assert image.width > 9 * image.height
     with Image.open(saved("save-gif")) as walk:
         assert (walk.format, walk.size, getattr(walk, "n_frames", 1)) == ("GIF", (224, 224), 96)
         frames = []
@@ -266,7 +266,7 @@ def test_an_answer_that_comes_late_does_not_turn_the_codes_back(page: Page) -> N
             };
         }"""
     )
-    page.click("#ink", position={"x": 20, "y": 20})  # a speck: another picture, so it is read again
+    page.click("#ink", position={"x": 20, "y": 20})  # a speck: another image, so it is read again
     page.wait_for_function("() => window.deliver")
     page.get_by_role("button", name="2 in this style").click()
     page.evaluate("() => window.deliver()")  # and whatever was to be read after it
@@ -321,10 +321,10 @@ def test_every_control_is_reached_by_the_keyboard(page: Page) -> None:
 
 
 def test_what_cannot_be_read_is_told(page: Page, tmp_path: Path) -> None:
-    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "text.png").write_text("not an image")
     page.set_input_files("#file", tmp_path / "text.png")
     page.wait_for_selector("#problem:not([hidden])")
-    assert re.search(r"not a picture|does not know", page.locator("#problem").inner_text())
+    assert re.search(r"not an image|does not know", page.locator("#problem").inner_text())
     page.set_input_files("#file", DIGITS["0"])
     answer(page, "0")
     page.wait_for_selector("#problem", state="hidden")

@@ -22,7 +22,7 @@ LOOKS = [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a page about a run that has curves and sheets, and two bundles, one with hostile names."""
-    from infogan_tool.export.report.writing import write_report  # noqa: PLC0415 - only where a browser is
+    from infogan_tool.export.report.write import write_report  # noqa: PLC0415 - only where a browser is
 
     folder = tmp_path_factory.mktemp("report")
     run = write_run(folder / "run", epochs=12)
@@ -81,8 +81,8 @@ def test_figures_are_seen(page: Page) -> None:
         assert box["height"] > 40
     sizes = page.evaluate(
         "() => Promise.all([...document.querySelectorAll('image')].map(async (one) => {"
-        "  const picture = new Image(); picture.src = one.href.baseVal; await picture.decode();"
-        "  return picture.naturalWidth; }))"
+        "  const image = new Image(); image.src = one.href.baseVal; await image.decode();"
+        "  return image.naturalWidth; }))"
     )
     assert len(sizes) > 5
     assert min(sizes) > 20

@@ -8,8 +8,8 @@ from pathlib import Path
 
 TURN_FOR_SECONDS = """async (seconds) => {
   const slider = document.querySelector(".track input");
-  const picture = document.querySelector("[data-part=picture]");
-  const pixels = () => picture.toDataURL();
+  const image = document.querySelector("[data-part=image]");
+  const pixels = () => image.toDataURL();
   let [drawn, frames, last] = [0, 0, pixels()];
   document.addEventListener("drawn", () => {
     const now = pixels();

@@ -10,12 +10,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from infogan_tool.export.familiarity import fitting
-from infogan_tool.train.config import lay_over, validate_config
+from infogan_tool.export.ood import fitting
+from infogan_tool.train.config.presets import paper
+from infogan_tool.train.config.schema import deep_merge, validate_config
 from infogan_tool.train.data import load_images, load_test_images
-from infogan_tool.train.networks import Networks, build_networks
-from infogan_tool.train.presets import paper
-from infogan_tool.train.start import plan_training, start_training
+from infogan_tool.train.infogan.networks import Networks, build_networks
+from infogan_tool.train.run.launch import plan_training, start_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,22 +29,22 @@ def make_networks() -> Callable[..., Networks]:
     """A function that builds small networks whose weights and statistics are far from their start values."""
 
     def make(changes: dict[str, Any] | None = None, *, size: int = 16, channels: int = 1) -> Networks:
-        config = validate_config(lay_over(lay_over(paper(), SMALL), changes or {}))
+        config = validate_config(deep_merge(deep_merge(paper(), SMALL), changes or {}))
         networks = build_networks(config, size=size, channels=channels)
         rng = torch.Generator().manual_seed(5)
         with torch.no_grad():
             for parameter in networks.parameters():
                 parameter.add_(torch.randn(parameter.shape, generator=rng) * 0.1)
             for _ in range(20):
-                networks.recognise(networks.generator(torch.randn(32, config.latent.dim, generator=rng)))
+                networks.infer(networks.generator(torch.randn(32, config.latent.dim, generator=rng)))
         return networks.eval()
 
     return make
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quick_familiarity() -> Iterator[None]:
-    """Fit what an export says of strange pictures on fewer pictures than users do."""
+def _quick_ood() -> Iterator[None]:
+    """Fit what an export says of strange images on fewer images than users do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "_FITTED", 2000)
         patch.setattr(fitting, "_HELD_OUT", 1000)
@@ -73,8 +73,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         assert data is not None
         assert data.labels is not None
-        pictures, labels = data.images[:count, 0].numpy(), data.labels[:count].numpy().astype("uint8")
-        for kind, values in (("images-idx3", pictures), ("labels-idx1", labels)):
+        images, labels = data.images[:count, 0].numpy(), data.labels[:count].numpy().astype("uint8")
+        for kind, values in (("images-idx3", images), ("labels-idx1", labels)):
             head = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
             (folder / f"{prefix}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + values.tobytes(), 1))
     return folder

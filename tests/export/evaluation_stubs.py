@@ -1,4 +1,4 @@
-"""Bars as pictures, and bundles of numpy alone that are perfect, useless or degenerate by construction."""
+"""Bars as images, and bundles of numpy alone that are perfect, useless or degenerate by construction."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from infogan_tool.export.evaluation.measure import RealPictures
-from infogan_tool.runtime.bundle import Posterior
-from infogan_tool.runtime.contract import ImageSpec
-from infogan_tool.runtime.latent import LatentSpec
-from infogan_tool.runtime.pixels import to_uint8
-from infogan_tool.runtime.sampling import Latents, sample
+from infogan_tool.export.evaluation.measure import RealImages
+from infogan_tool.runtime.bundle.bundle import Posterior
+from infogan_tool.runtime.bundle.metadata import ImageSpec
+from infogan_tool.runtime.images.arrays import to_uint8
+from infogan_tool.runtime.latents.sampling import Latents, sample
+from infogan_tool.runtime.latents.spec import LatentSpec
 from infogan_tool.train.data import ImageSet
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ def bars(
     return inside.reshape(-1, size, FINE, size, FINE).mean(axis=(2, 4), dtype=np.float32)
 
 
-def as_bytes(pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    return np.rint(pictures * 255).astype(np.uint8)[..., None]
+def as_bytes(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    return np.rint(images * 255).astype(np.uint8)[..., None]
 
 
 class BarBundle:
     """Two categories (tall and short bars), c1 slant, c2 stroke width; c3 does nothing.
 
-    ``perfect``: the encoder reads all that can be read. ``useless``: pictures are noise and the encoder knows
-    nothing. ``degenerate``: pictures are black and the encoder is sure of category 0 and of 0. ``hidden``: as
-    perfect, and c3 is in a corner, too faint for a picture file, and the encoder knows.
+    ``perfect``: the encoder reads all that can be read. ``useless``: images are noise and the encoder knows
+    nothing. ``degenerate``: images are black and the encoder is sure of category 0 and of 0. ``hidden``: as
+    perfect, and c3 is in a corner, too faint for an image file, and the encoder knows.
     """
 
     latent = LatentSpec(noise=2, noise_prior="uniform", categorical=(2,), continuous=3)
@@ -79,7 +79,7 @@ class BarBundle:
         return drawn[:, None]
 
     def encode(self, images: npt.NDArray[Any]) -> Posterior:
-        from infogan_tool.export.evaluation.attributes import measure_attributes  # noqa: PLC0415
+        from infogan_tool.export.evaluation.metrics.attributes import measure_attributes  # noqa: PLC0415
 
         corner = images[:, 0, 0].reshape(-1) / 255 if images.dtype == np.uint8 else images[:, 0, 0, 0]
         if images.dtype != np.uint8:
@@ -107,19 +107,19 @@ class BarBundle:
         )
 
 
-def bar_pictures(n: int, seed: int, *, labels: bool = True) -> ImageSet:
-    """Real pictures of the perfect bundle's kind; the label is 1 for tall bars."""
+def bar_images(n: int, seed: int, *, labels: bool = True) -> ImageSet:
+    """Real input_images of the perfect bundle's kind; the label is 1 for tall bars."""
     latents = sample(BarBundle.latent, n, seed)
-    pictures = to_uint8(BarBundle("perfect").generate(latents), BarBundle.image).transpose(0, 3, 1, 2)
+    input_images = to_uint8(BarBundle("perfect").generate(latents), BarBundle.image).transpose(0, 3, 1, 2)
     return ImageSet(
-        images=torch.from_numpy(np.ascontiguousarray(pictures)),
+        images=torch.from_numpy(np.ascontiguousarray(input_images)),
         labels=torch.from_numpy(1 - latents.categories[:, 0]) if labels else None,
         label_names=("short", "tall") if labels else None,
         name="bars",
     )
 
 
-def real_bars(*, labels: bool = True, test: bool = True) -> RealPictures:
-    return RealPictures(
-        train=bar_pictures(300, 1, labels=labels), test=bar_pictures(200, 2, labels=labels) if test else None
+def real_bars(*, labels: bool = True, test: bool = True) -> RealImages:
+    return RealImages(
+        train=bar_images(300, 1, labels=labels), test=bar_images(200, 2, labels=labels) if test else None
     )

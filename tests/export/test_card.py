@@ -12,28 +12,28 @@ import pytest
 from evaluation_stubs import BarBundle, real_bars
 
 from infogan_tool.cli.main import main
-from infogan_tool.export.aside import only_writer_of
+from infogan_tool.export.atomic_folder import only_writer_of
 from infogan_tool.export.evaluation import target
-from infogan_tool.export.evaluation.judge import JudgeSettings
+from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.evaluation.measure import measure_bundle
 from infogan_tool.export.evaluation.saving import save_report
-from infogan_tool.export.limits import with_limits
+from infogan_tool.export.limitations import with_limitations
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.contract import Familiarity, read_metadata
+from infogan_tool.runtime.bundle.metadata import OodSpec, read_metadata
 from infogan_tool.runtime.errors import BundleError, InUseError
-from infogan_tool.runtime.image_spec import Preparation
+from infogan_tool.runtime.images.spec import Preprocessing
 
 if TYPE_CHECKING:
-    from infogan_tool.export.evaluation.report import Report
+    from infogan_tool.export.evaluation.results import Report
 
 TINY: Final = Path(__file__).parent.parent / "fixtures" / "tiny"
-QUICK: Final = JudgeSettings(steps=20, batch_size=50)
+QUICK: Final = ClassifierSettings(steps=20, batch_size=50)
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
     """An evaluation that says it is of the bundle TINY."""
-    found = measure_bundle(BarBundle("useless"), real_bars(), samples=200, judge=QUICK)
+    found = measure_bundle(BarBundle("useless"), real_bars(), samples=200, classifier=QUICK)
     return replace(found, bundle_id=read_metadata(TINY).bundle_id)
 
 
@@ -45,27 +45,27 @@ def bundle(tmp_path: Path) -> Path:
 
 def test_limits_are_of_what_a_bundle_is() -> None:
     metadata = read_metadata(TINY)
-    said = " ".join(with_limits(metadata)["limits"])
+    said = " ".join(with_limitations(metadata)["limitations"])
     assert "laid out like those of mnist" in said
     assert "is not flagged" in said
     assert "what c1, c2 and c3 do." in said
     assert "fp32" not in said
 
-    preparation = Preparation(box=20, centre="mass", ink="light", stroke=2.0)
-    known = Familiarity(threshold=0.5, figures={"false_flags_test": 0.0312})
+    preprocessing = Preprocessing(box=20, centre="mass", ink="light", stroke=2.0)
+    known = OodSpec(threshold=0.5, metrics={"false_flags_test": 0.0312})
     other = replace(
         metadata,
-        image=replace(metadata.image, preparation=preparation),
-        familiarity=known,
+        image=replace(metadata.image, preprocessing=preprocessing),
+        ood=known,
         style_names={"c1": "slant", "c2": None, "c3": "width"},
         precision="int8",
-        card={"accuracy": {}, "limits": ["older"]},
+        card={"accuracy": {}, "limitations": ["older"]},
     )
-    card = with_limits(other)
-    said = " ".join(card["limits"])
+    card = with_limitations(other)
+    said = " ".join(card["limitations"])
     assert card["accuracy"] == {}
     assert "one figure at a time" in said
-    assert "as are 3.1 % of the test pictures" in said
+    assert "as are 3.1 % of the test images" in said
     assert "what c2 does." in said
     assert "computes in int8" in said
     assert "older" not in said
@@ -76,10 +76,10 @@ def test_limits_of_metadata_that_anybody_wrote(strange: object) -> None:
     metadata = replace(
         read_metadata(TINY),
         training={"data": strange},
-        familiarity=Familiarity(threshold=0.5, figures={"false_flags_test": "many"}),
+        ood=OodSpec(threshold=0.5, metrics={"false_flags_test": "many"}),
     )
-    said = " ".join(with_limits(metadata)["limits"])
-    assert "its training pictures" in said
+    said = " ".join(with_limitations(metadata)["limitations"])
+    assert "its training images" in said
     assert "many" not in said
 
 
@@ -88,11 +88,11 @@ def test_limits_that_were_measured(report: Report) -> None:
     assert rows is not None
     assert report.generator is not None
     label, share = max(((r.label, 1 - (r.recall or 0)) for r in rows.categories), key=lambda pair: pair[1])
-    said = " ".join(with_limits(read_metadata(TINY), report)["limits"])
-    assert f"k1 is least right for {label}: {100 * share:.1f} % of its test pictures" in said
+    said = " ".join(with_limitations(read_metadata(TINY), report)["limitations"])
+    assert f"k1 is least right for {label}: {100 * share:.1f} % of its test images" in said
     assert f"coverage {report.generator.distances.coverage:.2f}, theirs" in said
-    perfect = measure_bundle(BarBundle("perfect"), real_bars(), samples=200, judge=QUICK)
-    assert "least right" not in " ".join(with_limits(read_metadata(TINY), perfect)["limits"])
+    perfect = measure_bundle(BarBundle("perfect"), real_bars(), samples=200, classifier=QUICK)
+    assert "least right" not in " ".join(with_limitations(read_metadata(TINY), perfect)["limitations"])
 
 
 def test_a_saved_evaluation_is_in_the_card_and_nothing_else_changes(report: Report, bundle: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_saved_evaluation_is_in_the_card_and_nothing_else_changes(report: Repo
     assert kept["round_trip"] == whole["round_trip"]
     assert kept["information"] == whole["information"]
     assert "confusion" not in json.dumps(kept)
-    assert any("least right" in text for text in metadata.card["limits"])
+    assert any("least right" in text for text in metadata.card["limitations"])
     assert metadata == replace(read_metadata(TINY), card=metadata.card)
     after = {file.name: file.read_bytes() for file in bundle.iterdir()}
     assert {name for name in before | after if before.get(name) != after.get(name)} == {"metadata.json"}
@@ -131,7 +131,7 @@ def test_the_command_saves_and_info_shows(
     assert main(["info", str(bundle)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any("evaluation.generator.distances.frechet" in line for line in lines)
-    limits = read_metadata(bundle).card["limits"]
+    limits = read_metadata(bundle).card["limitations"]
     first = lines.index(f"{'limits':<11} {limits[0]}")
     assert [line.strip() for line in lines[first + 1 : first + len(limits)]] == limits[1:]
 

@@ -1,4 +1,4 @@
-"""Attributes of pictures that were drawn with known ones."""
+"""Attributes of images that were drawn with known ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from evaluation_stubs import as_bytes, bars
 
-from infogan_tool.export.evaluation.attributes import ATTRIBUTES, ink, measure_attributes
-from infogan_tool.export.evaluation.correlation import within_groups
-from infogan_tool.export.evaluation.naming import INDEPENDENT
+from infogan_tool.export.evaluation.metrics.attributes import ATTRIBUTES, ink, measure_attributes
+from infogan_tool.export.evaluation.metrics.correlation import within_groups
+from infogan_tool.export.evaluation.metrics.naming import INDEPENDENT
 from infogan_tool.train.data import load_test_images
 
 
@@ -62,11 +62,11 @@ def test_centre_is_right_and_up() -> None:
     assert found["centre_y"][0] == pytest.approx(5)
 
 
-def test_empty_pictures_have_no_shape_and_no_warning() -> None:
-    pictures = np.zeros((3, 16, 16, 1), np.uint8)
-    pictures[1] += 200  # all of one grey: no ink either
-    pictures[2, 8, 8] = 10  # too faint to be ink
-    found = measure_attributes(pictures)
+def test_empty_images_have_no_shape_and_no_warning() -> None:
+    images = np.zeros((3, 16, 16, 1), np.uint8)
+    images[1] += 200  # all of one grey: no ink either
+    images[2, 8, 8] = 10  # too faint to be ink
+    found = measure_attributes(images)
     assert set(found) == set(ATTRIBUTES)
     for name in ATTRIBUTES:
         if name in ("area", "intensity"):
@@ -75,17 +75,17 @@ def test_empty_pictures_have_no_shape_and_no_warning() -> None:
             assert np.isnan(found[name]).all(), name
 
 
-def test_a_single_pixel_and_a_full_picture_are_finite() -> None:
-    pictures = np.zeros((2, 16, 16, 1), np.uint8)
-    pictures[0, 3, 4] = 255
-    pictures[1, 1:-1, 1:-1] = 255
-    found = measure_attributes(pictures)
+def test_a_single_pixel_and_a_full_image_are_finite() -> None:
+    images = np.zeros((2, 16, 16, 1), np.uint8)
+    images[0, 3, 4] = 255
+    images[1, 1:-1, 1:-1] = 255
+    found = measure_attributes(images)
     for name in ATTRIBUTES:
         assert np.isfinite(found[name]).all(), name
     assert found["slant"][0] == pytest.approx(0, abs=1e-6)
 
 
-def test_no_pictures() -> None:
+def test_no_images() -> None:
     found = measure_attributes(np.empty((0, 16, 16, 1), np.uint8))
     assert all(len(values) == 0 for values in found.values())
 
@@ -108,7 +108,7 @@ def test_colour_is_weighed_by_luma() -> None:
         np.testing.assert_allclose(same[name], values, atol=1e-3, err_msg=name)
 
 
-def test_a_picture_does_not_depend_on_those_measured_with_it() -> None:
+def test_an_image_does_not_depend_on_those_measured_with_it() -> None:
     drawn = as_bytes(bars([0, 20, -30, 5], [2, 3, 4, 5], 12))
     together = measure_attributes(drawn)
     for row in range(4):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from infogan_tool.export.evaluation.calibration import (
+from infogan_tool.export.evaluation.metrics.calibration import (
     best_temperature,
     category_of_label,
     expected_calibration_error,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from infogan_tool.export.evaluation.clustering import CategoryRow, confusion_table, score_categories
+from infogan_tool.export.evaluation.metrics.clustering import CategoryRow, confusion_table, score_categories
 
 NAMES = tuple("0123456789")
 TRUTH = np.repeat(np.arange(10), 100)
@@ -46,13 +46,13 @@ def test_one_category_for_all() -> None:
     assert found.categories[0] == CategoryRow(category=0, label=None, count=0, purity=None, recall=None)
 
 
-def test_a_label_that_no_picture_scored_has_gets_no_recall() -> None:
+def test_a_label_that_no_image_scored_has_gets_no_recall() -> None:
     found = score_categories(np.zeros(5, int), np.zeros(5, int), label_of=(0, 1), label_names=("a", "b"))
     assert found.categories[1].recall is None
     assert found.confusion == ((5, 0), (0, 0))
 
 
-def test_matching_is_not_found_again_on_the_pictures_scored() -> None:
+def test_matching_is_not_found_again_on_the_images_scored() -> None:
     found = score_categories((TRUTH + 1) % 10, TRUTH, label_of=range(10), label_names=NAMES)
     assert found.accuracy == 0
     assert found.nmi == pytest.approx(1)

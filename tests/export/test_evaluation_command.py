@@ -16,18 +16,18 @@ from evaluation_stubs import BarBundle, real_bars
 from infogan_tool.cli.evaluation_text import show_report
 from infogan_tool.cli.main import main
 from infogan_tool.export.evaluation import target
-from infogan_tool.export.evaluation.clustering import score_categories
-from infogan_tool.export.evaluation.judge import JudgeSettings
-from infogan_tool.export.evaluation.measure import RealPictures, measure_bundle
+from infogan_tool.export.evaluation.classifier import ClassifierSettings
+from infogan_tool.export.evaluation.measure import RealImages, measure_bundle
+from infogan_tool.export.evaluation.metrics.clustering import score_categories
 from infogan_tool.runtime.errors import BundleError, RunError, UsageError
-from infogan_tool.train.presets import resolve_config
+from infogan_tool.train.config.presets import resolve_config
 
 if TYPE_CHECKING:
-    from infogan_tool.export.evaluation.report import Report
+    from infogan_tool.export.evaluation.results import Report
 
 TINY = Path(__file__).parent.parent / "fixtures" / "tiny"
 CONTINUOUS = TINY.parent / "continuous"
-QUICK = JudgeSettings(steps=5, batch_size=50)
+QUICK = ClassifierSettings(steps=5, batch_size=50)
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +40,8 @@ def _quiet_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    settings = JudgeSettings(steps=20, batch_size=50)
-    return measure_bundle(BarBundle("perfect"), real_bars(), samples=200, judge=settings)
+    settings = ClassifierSettings(steps=20, batch_size=50)
+    return measure_bundle(BarBundle("perfect"), real_bars(), samples=200, classifier=settings)
 
 
 # --- what is measured --------------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ def report() -> Report:
 def test_real_bundle_of_several_codes(digits: Path) -> None:
     said: list[str] = []
     found = target.evaluate(
-        TINY, data=str(digits), samples=150, seed=3, device="cpu", judge=QUICK, progress=said.append
+        TINY, data=str(digits), samples=150, seed=3, device="cpu", classifier=QUICK, progress=said.append
     ).to_dict()
     json.dumps(found, allow_nan=False)
     assert found["data"]["name"] == "digits"
@@ -64,13 +64,15 @@ def test_real_bundle_of_several_codes(digits: Path) -> None:
     assert set(found["round_trip"]["continuous"]["c1"]["pearson_r_by_category"]) == {"k1", "k2"}
     assert found["styles"]["generated_images"] == 4 * 3 * 20 * 11
     assert found["generator"]["generated_count"] == 150
-    assert found["judge"]["classes"] == 10
+    assert found["classifier"]["classes"] == 10
     assert said[0].startswith("loading")
-    assert any("judge" in line for line in said)
+    assert any("classifier" in line for line in said)
 
 
 def test_bundle_without_categories(digits: Path) -> None:
-    found = target.evaluate(CONTINUOUS, data=str(digits), samples=100, device="cpu", judge=QUICK).to_dict()
+    found = target.evaluate(
+        CONTINUOUS, data=str(digits), samples=100, device="cpu", classifier=QUICK
+    ).to_dict()
     assert "encoder" not in found
     assert "purity" not in found["generator"]
     assert list(found["information"]["codes"]) == ["c1", "c2"]
@@ -84,7 +86,7 @@ def test_run_is_exported_and_its_own_data_are_used(tmp_path: Path, monkeypatch: 
     (run / "config.json").write_text(json.dumps(config.to_dict()))
     opened: list[Any] = []
 
-    def load(source: str, image: object) -> RealPictures:
+    def load(source: str, image: object) -> RealImages:
         opened.append((source, image))
         return real_bars()
 
@@ -115,8 +117,8 @@ def test_bundle_says_what_it_was_trained_on(monkeypatch: pytest.MonkeyPatch) -> 
 def test_bundle_of_other_data_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     for training, shown in (
         ({"data": {"name": "my\x1bset"}}, r"'my\\x1bset', which is not a built-in data set"),
-        ({}, "pictures that it does not name"),
-        ({"data": []}, "pictures that it does not name"),
+        ({}, "images that it does not name"),
+        ({"data": []}, "images that it does not name"),
     ):
         bundle = BarBundle("perfect")
         bundle.metadata = type(bundle.metadata)(training=training)
@@ -164,15 +166,15 @@ def test_tables_fit_80_columns_and_show_the_figures(report: Report) -> None:
     assert max(len(line) for line in lines) <= 80
     text = "\n".join(lines)
     for part in (
-        "k1 on real pictures",
+        "k1 on real images",
         "accuracy 1.0000   NMI 1.0000   ARI 1.0000",
         "#0  tall",
         "c1: slant; c2: stroke width; c3: no attribute dominates",
-        "c1 of 200 real pictures: mean",
+        "c1 of 200 real images: mean",
         f"{report.information.codes['c1'].lower_bound_nats:.3f}",
         f"{report.generator.distances.frechet:.2f}" if report.generator else "",
-        "training pictures",
-        f"{100 * report.judge.test_accuracy:.2f} %" if report.judge else "",
+        "training images",
+        f"{100 * report.classifier.test_accuracy:.2f} %" if report.classifier else "",
     ):
         assert part in text, part
 
@@ -182,7 +184,7 @@ def test_tables_without_labels_say_so() -> None:
     text = show_report(found)
     assert "bars has no labels" in text
     assert "accuracy 1" not in text
-    assert "judge" not in text
+    assert "classifier" not in text
 
 
 @pytest.mark.parametrize(
@@ -224,14 +226,14 @@ def test_tables_of_many_categories_styles_and_long_labels_still_fit(report: Repo
         encoder={"k1": encoder},
         data=replace(report.data, label_names=names),
         generator=None,
-        judge=None,
+        classifier=None,
         styles=replace(report.styles, codes={f"c{i}": row for i in range(1, 8)}),
     )
     lines = show_report(many).split("\n")
     assert max(len(line) for line in lines) <= 80
     text = "\n".join(lines)
     assert "\x1b" not in text
-    assert "pictures by label and category" not in text
+    assert "images by label and category" not in text
     assert "#13  a label tha…" in text
     assert all(f"c{i} drawn" in text for i in range(1, 8)), "no heading is cut"
     assert "stroke width" in text

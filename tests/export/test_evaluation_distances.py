@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from infogan_tool.export.evaluation.coverage import density_and_coverage
-from infogan_tool.export.evaluation.distances import frechet_distance, kernel_distance
+from infogan_tool.export.evaluation.metrics.coverage import density_and_coverage
+from infogan_tool.export.evaluation.metrics.distances import frechet_distance, kernel_distance
 
 RNG = np.random.default_rng(0)
 WIDE = RNG.standard_normal((12, 12)) / 3
@@ -38,7 +38,7 @@ def test_another_place() -> None:
     assert density_and_coverage(REAL, FAR) == (0, 0)
 
 
-def test_collapse_to_one_real_picture() -> None:
+def test_collapse_to_one_real_image() -> None:
     assert frechet_distance(REAL, POINT) > 1
     assert kernel_distance(REAL, POINT) > 0.05
     _, coverage = density_and_coverage(REAL, POINT)
@@ -74,7 +74,7 @@ def test_kernel_is_that_of_the_formula() -> None:
 def test_density_and_coverage_are_those_of_the_formula() -> None:
     real, fake = REAL[:60].astype(float), SAME[:40].astype(float)
     within = np.linalg.norm(real[:, None] - real[None], axis=2)
-    radius = np.sort(within, axis=1)[:, 3]  # the nearest is the picture itself
+    radius = np.sort(within, axis=1)[:, 3]  # the nearest is the image itself
     inside = np.linalg.norm(real[:, None] - fake[None], axis=2) < radius[:, None]
     found = density_and_coverage(real, fake, neighbours=3)
     assert found == pytest.approx((inside.sum() / (3 * 40), inside.any(axis=1).mean()))

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from infogan_tool.export.evaluation.information import (
+from infogan_tool.export.evaluation.metrics.information import (
     categorical_log_likelihood,
     gaussian_log_likelihood,
     information_bound,
 )
-from infogan_tool.export.evaluation.round_trip import categorical_recovery, continuous_recovery
+from infogan_tool.export.evaluation.metrics.round_trip import categorical_recovery, continuous_recovery
 
 RNG = np.random.default_rng(0)
 DRAWN = RNG.integers(0, 10, 5000)

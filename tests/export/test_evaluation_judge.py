@@ -1,4 +1,4 @@
-"""The judge: learns, repeats itself, is kept, and leaves random states alone."""
+"""The classifier: learns, repeats itself, is kept, and leaves random states alone."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from evaluation_stubs import bar_pictures
+from evaluation_stubs import bar_images
 
-from infogan_tool.export.evaluation import judge_cache
-from infogan_tool.export.evaluation.judge import FEATURES, JUDGE_VERSION, JudgeSettings, train_judge
-from infogan_tool.export.evaluation.judge_cache import default_folder, find_judge
+from infogan_tool.export.evaluation import classifier_cache
+from infogan_tool.export.evaluation.classifier import (
+    CLASSIFIER_VERSION,
+    FEATURES,
+    ClassifierSettings,
+    train_classifier,
+)
+from infogan_tool.export.evaluation.classifier_cache import default_folder, find_classifier
 from infogan_tool.export.evaluation.measure import pixels
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETTINGS = JudgeSettings(steps=60, batch_size=50)
-TRAIN, TEST = bar_pictures(300, 1), bar_pictures(200, 2)
+SETTINGS = ClassifierSettings(steps=60, batch_size=50)
+TRAIN, TEST = bar_images(300, 1), bar_images(200, 2)
 
 
 @pytest.fixture(autouse=True)
@@ -27,94 +32,98 @@ def _one_thread() -> None:
 
 
 def test_it_learns_and_says_how_well() -> None:
-    judge = train_judge(TRAIN, TEST, SETTINGS)
-    classes, features = judge.look(pixels(TEST))
-    assert judge.record.test_accuracy == (classes == TEST.labels.numpy()).mean() > 0.95
-    assert (judge.record.classes, judge.record.test_count) == (2, 200)
-    assert (judge.record.version, judge.record.seed, judge.record.steps) == (JUDGE_VERSION, 0, 60)
-    assert features.shape == (200, FEATURES) == (200, judge.record.features)
+    classifier = train_classifier(TRAIN, TEST, SETTINGS)
+    classes, features = classifier.look(pixels(TEST))
+    assert classifier.record.test_accuracy == (classes == TEST.labels.numpy()).mean() > 0.95
+    assert (classifier.record.classes, classifier.record.test_count) == (2, 200)
+    assert (classifier.record.version, classifier.record.seed, classifier.record.steps) == (
+        CLASSIFIER_VERSION,
+        0,
+        60,
+    )
+    assert features.shape == (200, FEATURES) == (200, classifier.record.features)
     assert features.min() == 0, "after the rectifier"
 
 
 def test_same_seed_same_judge_and_global_random_state_untouched() -> None:
     torch.manual_seed(7)
     before = torch.get_rng_state()
-    first, second = (train_judge(TRAIN, TEST, SETTINGS) for _ in range(2))
+    first, second = (train_classifier(TRAIN, TEST, SETTINGS) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
     for name, tensor in first.network.state_dict().items():
         assert torch.equal(tensor, second.network.state_dict()[name]), name
-    other = train_judge(TRAIN, TEST, JudgeSettings(steps=60, batch_size=50, seed=1))
+    other = train_classifier(TRAIN, TEST, ClassifierSettings(steps=60, batch_size=50, seed=1))
     assert not torch.equal(other.network.head.weight, first.network.head.weight)
 
 
 def test_the_number_of_threads_makes_no_other_judge() -> None:
-    judges = []
+    classifiers = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        judges.append(train_judge(TRAIN, TEST, JudgeSettings(steps=10, batch_size=50)))
+        classifiers.append(train_classifier(TRAIN, TEST, ClassifierSettings(steps=10, batch_size=50)))
         assert torch.get_num_threads() == threads
-    first, second = (judge.network.state_dict() for judge in judges)
+    first, second = (classifier.network.state_dict() for classifier in classifiers)
     for name, tensor in first.items():
         assert torch.equal(tensor, second[name]), name
 
 
-def test_without_test_pictures_a_tenth_is_held_out() -> None:
-    judge = train_judge(TRAIN, None, SETTINGS)
-    assert judge.record.test_count == 30
-    assert judge.record.test_accuracy > 0.9
+def test_without_test_images_a_tenth_is_held_out() -> None:
+    classifier = train_classifier(TRAIN, None, SETTINGS)
+    assert classifier.record.test_count == 30
+    assert classifier.record.test_accuracy > 0.9
 
 
-def test_a_judge_sees_a_picture_alone_as_among_others() -> None:
-    judge = train_judge(TRAIN, TEST, JudgeSettings(steps=2, batch_size=20))
+def test_a_judge_sees_an_image_alone_as_among_others() -> None:
+    classifier = train_classifier(TRAIN, TEST, ClassifierSettings(steps=2, batch_size=20))
     images = pixels(TEST)
-    _, features = judge.look(images)
-    np.testing.assert_allclose(judge.look(images[5:6])[1][0], features[5], atol=1e-4)
-    assert judge.look(images[:0])[1].shape == (0, FEATURES)
+    _, features = classifier.look(images)
+    np.testing.assert_allclose(classifier.look(images[5:6])[1][0], features[5], atol=1e-4)
+    assert classifier.look(images[:0])[1].shape == (0, FEATURES)
 
 
 def test_it_is_kept_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "judges"
-    first = find_judge(TRAIN, TEST, SETTINGS, folder=folder)
+    folder = tmp_path / "classifiers"
+    first = find_classifier(TRAIN, TEST, SETTINGS, folder=folder)
     (file,) = folder.iterdir()
-    monkeypatch.setattr(judge_cache, "train_judge", lambda *_: pytest.fail("trained again"))
-    again = find_judge(TRAIN, TEST, SETTINGS, folder=folder)
+    monkeypatch.setattr(classifier_cache, "train_classifier", lambda *_: pytest.fail("trained again"))
+    again = find_classifier(TRAIN, TEST, SETTINGS, folder=folder)
     assert again.record == first.record
     np.testing.assert_array_equal(again.look(pixels(TEST))[1], first.look(pixels(TEST))[1])
     monkeypatch.undo()
     for train, test, settings in (
-        (bar_pictures(300, 9), TEST, SETTINGS),
-        (TRAIN, bar_pictures(200, 9), SETTINGS),
-        (TRAIN, TEST, JudgeSettings(steps=59, batch_size=50)),
-        (TRAIN, TEST, JudgeSettings(steps=60, batch_size=50, seed=1)),
+        (bar_images(300, 9), TEST, SETTINGS),
+        (TRAIN, bar_images(200, 9), SETTINGS),
+        (TRAIN, TEST, ClassifierSettings(steps=59, batch_size=50)),
+        (TRAIN, TEST, ClassifierSettings(steps=60, batch_size=50, seed=1)),
     ):
-        find_judge(train, test, settings, folder=folder)
+        find_classifier(train, test, settings, folder=folder)
     assert len(list(folder.iterdir())) == 5
     assert file.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"not a judge", b"\x08\0\0\0\0\0\0\0{}      "])
+@pytest.mark.parametrize("content", [b"", b"not a classifier", b"\x08\0\0\0\0\0\0\0{}      "])
 def test_a_damaged_file_is_replaced(content: bytes, tmp_path: Path) -> None:
-    quick = JudgeSettings(steps=2, batch_size=20)
-    find_judge(TRAIN, TEST, quick, folder=tmp_path)
+    quick = ClassifierSettings(steps=2, batch_size=20)
+    find_classifier(TRAIN, TEST, quick, folder=tmp_path)
     (file,) = tmp_path.iterdir()
     file.write_bytes(content)
-    find_judge(TRAIN, TEST, quick, folder=tmp_path)
+    find_classifier(TRAIN, TEST, quick, folder=tmp_path)
     assert len(file.read_bytes()) > 10_000
 
 
 def test_a_folder_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    quick = JudgeSettings(steps=2, batch_size=20)
-    assert find_judge(TRAIN, TEST, quick, folder=tmp_path / "file" / "judges").record.classes == 2
-    assert find_judge(TRAIN, TEST, quick, folder=None).record.classes == 2
+    quick = ClassifierSettings(steps=2, batch_size=20)
+    assert find_classifier(TRAIN, TEST, quick, folder=tmp_path / "file" / "classifiers").record.classes == 2
+    assert find_classifier(TRAIN, TEST, quick, folder=None).record.classes == 2
 
 
 def test_default_folder_is_beside_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFOGAN_TOOL_DATA", str(tmp_path))
-    assert default_folder() == tmp_path / "judges"
+    assert default_folder() == tmp_path / "classifiers"
 
 
 def test_progress_is_told() -> None:
     said: list[str] = []
-    train_judge(TRAIN, TEST, JudgeSettings(steps=3, batch_size=20), said.append)
-    assert said == ["training the judge: step 0 of 3"]
+    train_classifier(TRAIN, TEST, ClassifierSettings(steps=3, batch_size=20), said.append)
+    assert said == ["training the classifier: step 0 of 3"]

@@ -1,11 +1,11 @@
-"""What a judge sees in generated pictures: pure, mixed and collapsed generators."""
+"""What a classifier sees in generated images: pure, mixed and collapsed generators."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from infogan_tool.export.evaluation.purity import DrawnCategory, generator_purity
+from infogan_tool.export.evaluation.metrics.purity import DrawnCategory, generator_purity
 
 NAMES = tuple("abcde")
 DRAWN = np.repeat(np.arange(5), 200)
@@ -17,7 +17,7 @@ def test_pure_and_permuted() -> None:
         DRAWN, order[DRAWN], num_categories=5, class_names=NAMES, label_of=order.tolist()
     )
     assert found.purity == 1
-    assert found.classes_drawn == 5
+    assert found.classes_generated == 5
     assert found.agrees_with_encoder == 1
     assert found.categories[2] == DrawnCategory(category=2, label="e", count=200, purity=1.0)
 
@@ -34,7 +34,7 @@ def test_collapsed_is_pure_but_draws_one_class() -> None:
         DRAWN, np.full(len(DRAWN), 1), num_categories=6, class_names=NAMES, label_of=[0, 1, 2, 3, 4, None]
     )
     assert found.purity == 1
-    assert found.classes_drawn == 1
+    assert found.classes_generated == 1
     assert found.agrees_with_encoder == pytest.approx(0.2)
     assert found.categories[5] == DrawnCategory(category=5, label=None, count=0, purity=None)
 

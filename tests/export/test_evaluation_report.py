@@ -11,10 +11,10 @@ import pytest
 import torch
 from evaluation_stubs import BarBundle, real_bars
 
-from infogan_tool.export.evaluation.judge import JudgeSettings
+from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.evaluation.measure import measure_bundle
 
-QUICK = JudgeSettings(steps=60, batch_size=50)
+QUICK = ClassifierSettings(steps=60, batch_size=50)
 LOG2 = math.log(2)
 
 
@@ -24,12 +24,17 @@ Measured = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     """Return a function that measures a bundle of bars."""
-    folder = tmp_path_factory.mktemp("judges")
+    folder = tmp_path_factory.mktemp("classifiers")
     torch.set_num_threads(1)
 
     def measure(kind: str, **real: bool) -> dict[str, Any]:
         return measure_bundle(
-            BarBundle(kind), real_bars(**real), samples=300, seed=5, judge=QUICK, judge_folder=folder
+            BarBundle(kind),
+            real_bars(**real),
+            samples=300,
+            seed=5,
+            classifier=QUICK,
+            classifier_folder=folder,
         ).to_dict()
 
     return measure
@@ -78,21 +83,21 @@ def test_perfect_information_and_round_trip(perfect: dict[str, Any]) -> None:
     assert trip["continuous"]["c3"]["pearson_r"] == 0
 
 
-def test_perfect_generator_is_as_near_as_real_pictures(perfect: dict[str, Any], measured: Measured) -> None:
-    assert perfect["judge"]["test_accuracy"] > 0.95
+def test_perfect_generator_is_as_near_as_real_images(perfect: dict[str, Any], measured: Measured) -> None:
+    assert perfect["classifier"]["test_accuracy"] > 0.95
     found = perfect["generator"]
     purity = found["purity"]["k1"]
     assert purity["purity"] > 0.95
     assert purity["agrees_with_encoder"] == purity["purity"]
-    assert purity["classes_drawn"] == 2
+    assert purity["classes_generated"] == 2
     assert [row["label"] for row in purity["categories"]] == ["tall", "short"]
-    assert found["distances"]["frechet"] < 3 * found["floor"]["frechet"]
+    assert found["distances"]["frechet"] < 3 * found["real_vs_real"]["frechet"]
     assert found["distances"]["coverage"] > 0.9
     assert found["distances"]["density"] == pytest.approx(1, abs=0.2)
     assert abs(found["distances"]["kernel"]) < 0.1 * abs(
         measured("useless")["generator"]["distances"]["kernel"]
     )
-    assert (found["generated_count"], found["real_count"], found["floor_count"]) == (300, 200, 300)
+    assert (found["generated_count"], found["real_count"], found["real_vs_real_count"]) == (300, 200, 300)
 
 
 def test_perfect_styles(perfect: dict[str, Any]) -> None:
@@ -118,12 +123,12 @@ def test_degenerate_bundle_gives_finite_figures(measured: Measured) -> None:
     found = measured("degenerate")
     json.dumps(found, allow_nan=False)
     assert found["encoder"]["k1"]["clustering"]["ari"] == 0
-    assert found["generator"]["purity"]["k1"]["classes_drawn"] == 1
+    assert found["generator"]["purity"]["k1"]["classes_generated"] == 1
     assert found["generator"]["distances"]["coverage"] < 0.05
     assert found["round_trip"]["continuous"]["c1"]["pearson_r"] == 0
 
 
-def test_what_a_picture_file_does_not_hold_is_not_read_back(measured: Measured) -> None:
+def test_what_an_image_file_does_not_hold_is_not_read_back(measured: Measured) -> None:
     bundle = BarBundle("hidden")
     latents = bundle.sample(300, 5)
     read = bundle.encode(bundle.generate(latents)).style_mean[:, 2]
@@ -133,7 +138,7 @@ def test_what_a_picture_file_does_not_hold_is_not_read_back(measured: Measured) 
 
 def test_without_labels_rows_are_absent(measured: Measured) -> None:
     found = measured("perfect", labels=False)
-    assert "judge" not in found
+    assert "classifier" not in found
     assert "generator" not in found
     assert set(found["encoder"]["k1"]) == {"confidence"}
     assert "label_names" not in found["data"]
@@ -141,12 +146,12 @@ def test_without_labels_rows_are_absent(measured: Measured) -> None:
     assert found["information"]["codes"]["k1"]["lower_bound_nats"] > 0.69
 
 
-def test_without_test_pictures_training_pictures_are_scored_and_there_is_no_floor(measured: Measured) -> None:
+def test_without_test_images_training_images_are_scored_and_there_is_no_floor(measured: Measured) -> None:
     found = measured("perfect", test=False)
     assert (found["data"]["scored_on"], found["data"]["scored_count"]) == ("train", 300)
-    assert found["judge"]["test_count"] == 30
-    assert "floor" not in found["generator"]
-    assert found["generator"]["floor_count"] == 0
+    assert found["classifier"]["test_count"] == 30
+    assert "real_vs_real" not in found["generator"]
+    assert found["generator"]["real_vs_real_count"] == 0
 
 
 def test_same_seed_same_report(perfect: dict[str, Any], measured: Measured) -> None:

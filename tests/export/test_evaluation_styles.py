@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluation_stubs import BarBundle, bar_pictures
+from evaluation_stubs import BarBundle, bar_images
 
-from infogan_tool.export.evaluation.attributes import ATTRIBUTES, measure_attributes
-from infogan_tool.export.evaluation.correlation import pearson, spearman, within_groups
 from infogan_tool.export.evaluation.measure import pixels
-from infogan_tool.export.evaluation.naming import DERIVED, INDEPENDENT, NAMES, name_code
+from infogan_tool.export.evaluation.metrics.attributes import ATTRIBUTES, measure_attributes
+from infogan_tool.export.evaluation.metrics.correlation import pearson, spearman, within_groups
+from infogan_tool.export.evaluation.metrics.naming import DERIVED, INDEPENDENT, NAMES, name_code
 from infogan_tool.export.evaluation.styles import name_styles
 from infogan_tool.export.evaluation.traversals import MAX_GROUPS, category_groups, traverse_code
 from infogan_tool.runtime.errors import LatentError
-from infogan_tool.runtime.latent import LatentSpec
+from infogan_tool.runtime.latents.spec import LatentSpec
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal(600)
@@ -41,7 +41,7 @@ def test_what_differs_between_groups_does_not_count() -> None:
     assert pearson(X + between, noise + between) > 0.9
 
 
-def test_groups_weigh_by_their_pictures_and_small_ones_are_left_out() -> None:
+def test_groups_weigh_by_their_images_and_small_ones_are_left_out() -> None:
     groups = np.repeat([0, 1, 2], [300, 291, 9])
     y = np.where(groups == 1, -X, X)
     assert within_groups(X, y, groups) == pytest.approx((300 - 291) / 591)
@@ -104,7 +104,7 @@ def test_dominant_and_confirmed_gets_the_name() -> None:
     ("found", "real"),
     [
         ({"slant": 0.69}, {"slant": 0.9}),  # too weak on traversals
-        ({"slant": 0.95}, {"slant": 0.49}),  # too weak on real pictures
+        ({"slant": 0.95}, {"slant": 0.49}),  # too weak on real images
         ({"slant": 0.95}, {"slant": -0.9}),  # the other way round there
         ({"slant": 0.95, "width": -0.86}, {"slant": 0.9}),  # not alone
         ({}, {}),
@@ -128,7 +128,7 @@ def test_size_is_called_ink_area_where_no_independent_attribute_dominates() -> N
 
 
 def test_perfect_bundle_is_named() -> None:
-    found = name_styles(BarBundle("perfect"), pixels(bar_pictures(400, 3)), repeats=10, steps=9)
+    found = name_styles(BarBundle("perfect"), pixels(bar_images(400, 3)), repeats=10, steps=9)
     assert found.names == {"c1": "slant", "c2": "stroke width", "c3": None}
     assert found.generated_images == 2 * 10 * 9
     assert found.real_images == 400
@@ -152,31 +152,31 @@ def test_perfect_bundle_is_named() -> None:
 
 @pytest.mark.parametrize("kind", ["useless", "degenerate"])
 def test_other_bundles_have_no_names(kind: str) -> None:
-    found = name_styles(BarBundle(kind), pixels(bar_pictures(100, 3)), repeats=4, steps=5)
+    found = name_styles(BarBundle(kind), pixels(bar_images(100, 3)), repeats=4, steps=5)
     assert set(found.names.values()) == {None}
     if kind == "degenerate":
         for row in found.codes["c1"].attributes.items():
             figures = row[1].generated_r, row[1].generated_rank, row[1].real_r, row[1].real_rank
-            # What is always 0 follows nothing; what an empty picture does not have cannot be compared.
+            # What is always 0 follows nothing; what an empty image does not have cannot be compared.
             drawn = 0 if row[0] in ("area", "intensity") else None
             assert figures == (drawn, drawn, 0, 0), row[0]
 
 
-def test_too_few_real_pictures_are_no_zero() -> None:
-    found = name_styles(BarBundle("perfect"), pixels(bar_pictures(8, 3)), repeats=4, steps=5)
+def test_too_few_real_images_are_no_zero() -> None:
+    found = name_styles(BarBundle("perfect"), pixels(bar_images(8, 3)), repeats=4, steps=5)
     assert found.codes["c1"].attributes["slant"].real_r is None
     assert found.names["c1"] is None
 
 
-def test_without_real_pictures_nothing_is_named() -> None:
+def test_without_real_images_nothing_is_named() -> None:
     found = name_styles(BarBundle("perfect"), None, repeats=4, steps=5)
     assert set(found.names.values()) == {None}
     assert found.codes["c1"].attributes["slant"].real_r is None
     assert found.to_card()["correlation"]["c1"]["slant"][1] is None
 
 
-def test_of_many_real_pictures_some_are_measured_by_seed() -> None:
-    images = pixels(bar_pictures(100, 3))
+def test_of_many_real_images_some_are_measured_by_seed() -> None:
+    images = pixels(bar_images(100, 3))
     one, again, other = (
         name_styles(BarBundle("perfect"), images, seed=seed, repeats=2, steps=3, max_real=40)
         for seed in (1, 1, 2)
@@ -186,14 +186,14 @@ def test_of_many_real_pictures_some_are_measured_by_seed() -> None:
     assert one.codes["c1"].attributes["width"].real_r != other.codes["c1"].attributes["width"].real_r
 
 
-def test_styles_that_real_pictures_do_not_have_are_told() -> None:
-    every = pixels(bar_pictures(200, 3))
+def test_styles_that_real_images_do_not_have_are_told() -> None:
+    every = pixels(bar_images(200, 3))
     leaning = every[measure_attributes(every)["slant"] > 0]
     found = name_styles(BarBundle("perfect"), leaning, repeats=4, steps=5).codes["c1"].real
     assert found.mean == pytest.approx(0.5, abs=0.1)
     assert found.std == pytest.approx(0.5 * 3**-0.5, abs=0.05)
 
 
-def test_without_real_pictures_there_are_no_values_of_them() -> None:
+def test_without_real_images_there_are_no_values_of_them() -> None:
     found = name_styles(BarBundle("perfect"), None, repeats=4, steps=5)
     assert [row.real for row in found.codes.values()] == [None, None, None]

@@ -12,21 +12,21 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from infogan_tool.export import bundle as export_bundle
-from infogan_tool.export.bundle import export_networks, export_run
-from infogan_tool.runtime import Preparation, load_bundle
-from infogan_tool.runtime.contract import read_metadata
+from infogan_tool.export import run_to_bundle as export_bundle
+from infogan_tool.export.run_to_bundle import export_networks, export_run
+from infogan_tool.runtime import Preprocessing, load_bundle
+from infogan_tool.runtime.bundle.metadata import read_metadata
 from infogan_tool.runtime.errors import BundleError, OutputExistsError, RunError
-from infogan_tool.train.config import config_digest
+from infogan_tool.train.config.schema import config_digest
 from infogan_tool.train.data import load_test_images
-from infogan_tool.train.run import RunFolder
-from infogan_tool.train.start import plan_training, start_training
+from infogan_tool.train.run.folder import RunFolder
+from infogan_tool.train.run.launch import plan_training, start_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from infogan_tool.train.networks import Networks
+    from infogan_tool.train.infogan.networks import Networks
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -77,17 +77,17 @@ def test_labels_and_accuracy_are_those_of_the_exported_encoder(bundle_path: Path
 
 def test_the_bundle_says_what_it_does_not_know(bundle_path: Path) -> None:
     bundle = load_bundle(bundle_path, device="cpu")
-    assert bundle.metadata.familiarity is not None
-    # Not 0: the pictures that it was compared on are not all as strange as can be.
+    assert bundle.metadata.ood is not None
+    # Not 0: the images that it was compared on are not all as strange as can be.
     assert 0 < bundle.metadata.parity["max_abs_difference"]["q_encoder.onnx:distance"] <= 1e-5
-    assert bundle.image.preparation == Preparation(box=20, centre="mass", ink="light", stroke=2.0)
+    assert bundle.image.preprocessing == Preprocessing(box=20, centre="mass", ink="light", stroke=2.0)
     test = load_test_images("mnist")
     assert test is not None
     posterior = bundle.encode(test.images.permute(0, 2, 3, 1).numpy())
     assert posterior.familiar is not None
     assert posterior.distance is not None
     assert ((posterior.distance >= 0) & (posterior.distance <= 1)).all()
-    said = bundle.metadata.familiarity.figures["false_flags_test"]
+    said = bundle.metadata.ood.metrics["false_flags_test"]
     assert said == pytest.approx(1 - posterior.familiar.mean(), abs=1e-4)
     assert 0 < said < 0.04
     blank = bundle.encode(np.full((1, 28, 28), 255, np.uint8))
@@ -160,7 +160,7 @@ def test_checkpoint_of_another_config_is_refused(run_path: Path, tmp_path: Path)
     assert not (tmp_path / "b").exists()
 
 
-def test_picture_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
+def test_image_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
     secret = tmp_path / "private name" / "shapes"
     secret.mkdir(parents=True)
     rng = np.random.default_rng(0)

@@ -9,24 +9,24 @@ import numpy as np
 import pytest
 import torch
 
-from infogan_tool.export.bundle import export_networks
-from infogan_tool.export.familiarity.fitting import fit_familiarity
-from infogan_tool.export.familiarity.head import Taps
-from infogan_tool.export.familiarity.layout import lay_out_all
-from infogan_tool.export.familiarity.strangers import make_strangers
-from infogan_tool.export.recipes import recipe_of
-from infogan_tool.runtime import ImageSpec, Preparation, load_bundle
-from infogan_tool.runtime.laid_out import is_laid_out
-from infogan_tool.train.config_tables import DataConfig
+from infogan_tool.export.ood.fitting import fit_ood
+from infogan_tool.export.ood.head import Taps
+from infogan_tool.export.ood.preprocessing import apply_preprocessing_batch
+from infogan_tool.export.ood.synthetic_outliers import make_synthetic_outliers
+from infogan_tool.export.preprocessing_options import preprocessing_for
+from infogan_tool.export.run_to_bundle import export_networks
+from infogan_tool.runtime import ImageSpec, Preprocessing, load_bundle
+from infogan_tool.runtime.preprocessing.matches import matches_preprocessing
+from infogan_tool.train.config.tables import DataConfig
 from infogan_tool.train.data import load_images, load_test_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from infogan_tool.train.networks import Networks
+    from infogan_tool.train.infogan.networks import Networks
 
-RECIPE = Preparation(box=20, centre="mass", ink="light", stroke=2.0)
+PREPROCESSING = Preprocessing(box=20, centre="mass", ink="light", stroke=2.0)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def digits() -> torch.Tensor:
     return load_images("mnist").images[:4000]
 
 
-SEPARATE = {"networks": {"recognition": "separate", "q_features": 24}}
+SEPARATE = {"networks": {"q": "separate", "q_features": 24}}
 CONTINUOUS = {"latent": {"categorical": [], "continuous": 2}}
 
 
@@ -48,15 +48,15 @@ def test_digits_pass_and_noise_does_not(
     changes: dict[str, object], least: float, make_networks: Callable[..., Networks], digits: torch.Tensor
 ) -> None:
     networks = make_networks(changes, size=28)
-    fitted = fit_familiarity(networks, digits, RECIPE)
+    fitted = fit_ood(networks, digits, PREPROCESSING)
     assert fitted is not None
-    head, familiarity = fitted
+    head, ood = fitted
     taps, rng = Taps(networks), np.random.default_rng(0)
 
     def flagged(images: np.ndarray) -> float:
         given = torch.from_numpy(images.astype(np.float32) / 255)[:, None]
         with torch.no_grad():
-            return float((head(*taps.read(given)) > familiarity.threshold).float().mean())
+            return float((head(*taps.read(given)) > ood.threshold).float().mean())
 
     test = load_test_images("mnist")
     assert test is not None
@@ -64,75 +64,75 @@ def test_digits_pass_and_noise_does_not(
     assert flagged(rng.integers(0, 256, (200, 28, 28))) > least
     assert flagged(np.full((1, 28, 28), 255)) == 1
     assert flagged(test.images[:1000, 0].numpy()[:, ::-1, ::-1].transpose(0, 2, 1)) > 0.08
-    assert familiarity.figures["fitted_on"] == 2000
+    assert ood.metrics["fitted_on"] == 2000
 
 
-def test_the_same_pictures_give_the_same_distance(
+def test_the_same_images_give_the_same_distance(
     make_networks: Callable[..., Networks], digits: torch.Tensor
 ) -> None:
     networks = make_networks(size=28)
     weights = []
     for _ in range(2):
         torch.rand(7)  # what was drawn before does not matter
-        fitted = fit_familiarity(networks, digits, RECIPE)
+        fitted = fit_ood(networks, digits, PREPROCESSING)
         assert fitted is not None
         weights.append(fitted[0].state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_few_pictures_are_not_enough(make_networks: Callable[..., Networks], digits: torch.Tensor) -> None:
-    assert fit_familiarity(make_networks(size=28), digits[:499], RECIPE) is None
+def test_few_images_are_not_enough(make_networks: Callable[..., Networks], digits: torch.Tensor) -> None:
+    assert fit_ood(make_networks(size=28), digits[:499], PREPROCESSING) is None
 
 
-def test_without_the_pictures_there_is_no_distance(
+def test_without_the_images_there_is_no_distance(
     make_networks: Callable[..., Networks], tmp_path: Path
 ) -> None:
     gone = DataConfig(source=str(tmp_path / "gone"), size=16, channels=1)
     outcome = export_networks(make_networks(), tmp_path / "b", training={}, data=gone)
-    assert outcome.metadata.familiarity is None
+    assert outcome.metadata.ood is None
     assert "codes have no names" in outcome.label_note
     assert load_bundle(tmp_path / "b", device="cpu").encode(np.zeros((1, 16, 16), np.uint8)).familiar is None
 
 
 def test_recipes_follow_the_data() -> None:
     image = ImageSpec(size=28, channels=1, low=0, high=1)
-    assert recipe_of("mnist", image) == RECIPE
-    double = recipe_of("mnist", ImageSpec(size=56, channels=1, low=0, high=1))
-    assert double == Preparation(box=40, centre="mass", ink="light", stroke=4.0)
-    assert recipe_of("mnist", ImageSpec(size=28, channels=3, low=0, high=1)) is None
-    assert recipe_of("my pictures", image) is None
-    assert recipe_of(None, image) is None
+    assert preprocessing_for("mnist", image) == PREPROCESSING
+    double = preprocessing_for("mnist", ImageSpec(size=56, channels=1, low=0, high=1))
+    assert double == Preprocessing(box=40, centre="mass", ink="light", stroke=4.0)
+    assert preprocessing_for("mnist", ImageSpec(size=28, channels=3, low=0, high=1)) is None
+    assert preprocessing_for("my images", image) is None
+    assert preprocessing_for(None, image) is None
 
 
-# --- pictures that are made up -----------------------------------------------------------------------------
+# --- images that are made up -----------------------------------------------------------------------------
 
 
 def test_many_are_laid_out_as_one_is(digits: torch.Tensor) -> None:
     figures = digits[:200].float() / 255
-    laid, there = lay_out_all(figures, RECIPE)
+    laid, there = apply_preprocessing_batch(figures, PREPROCESSING)
     assert there.all()
     torch.testing.assert_close(laid, figures, atol=1e-5, rtol=0)  # they are laid out already
     moved = torch.nn.functional.interpolate(figures[..., 3:25, 3:25], size=28, mode="bilinear").clamp(0, 1)
-    back, there = lay_out_all(moved.roll((2, -3), (2, 3)), RECIPE)
+    back, there = apply_preprocessing_batch(moved.roll((2, -3), (2, 3)), PREPROCESSING)
     values = (back * 255).round().to(torch.uint8)[:, 0].numpy()
-    assert np.mean([is_laid_out(picture, RECIPE) for picture in values]) > 0.9
-    assert not lay_out_all(torch.zeros(1, 1, 28, 28), RECIPE)[1].any()
-    boxed = dataclasses.replace(RECIPE, box=16, centre="box")
-    values = (lay_out_all(moved, boxed)[0] * 255).round().to(torch.uint8)[:, 0].numpy()
-    assert np.mean([is_laid_out(picture, boxed) for picture in values]) > 0.9
-    assert np.mean([is_laid_out(picture, RECIPE) for picture in values]) < 0.1
+    assert np.mean([matches_preprocessing(image, PREPROCESSING) for image in values]) > 0.9
+    assert not apply_preprocessing_batch(torch.zeros(1, 1, 28, 28), PREPROCESSING)[1].any()
+    boxed = dataclasses.replace(PREPROCESSING, box=16, centre="box")
+    values = (apply_preprocessing_batch(moved, boxed)[0] * 255).round().to(torch.uint8)[:, 0].numpy()
+    assert np.mean([matches_preprocessing(image, boxed) for image in values]) > 0.9
+    assert np.mean([matches_preprocessing(image, PREPROCESSING) for image in values]) < 0.1
 
 
-def test_strangers_are_made_of_the_pictures_and_differ_from_them(digits: torch.Tensor) -> None:
+def test_strangers_are_made_of_the_images_and_differ_from_them(digits: torch.Tensor) -> None:
     figures = digits[:300].float() / 255
-    made = make_strangers(figures, 600, torch.Generator().manual_seed(0))
-    again = make_strangers(figures, 600, torch.Generator().manual_seed(0))
+    made = make_synthetic_outliers(figures, 600, torch.Generator().manual_seed(0))
+    again = make_synthetic_outliers(figures, 600, torch.Generator().manual_seed(0))
     assert made.shape == (600, 1, 28, 28)
     assert torch.equal(made, again)
     assert 0 <= made.min() <= made.max() <= 1
-    own = {picture.numpy().tobytes() for picture in figures}
-    assert sum(picture.numpy().tobytes() in own for picture in made) < 30
-    colour = make_strangers(torch.rand(8, 3, 10, 10), 40, torch.Generator().manual_seed(0))
+    own = {image.numpy().tobytes() for image in figures}
+    assert sum(image.numpy().tobytes() in own for image in made) < 30
+    colour = make_synthetic_outliers(torch.rand(8, 3, 10, 10), 40, torch.Generator().manual_seed(0))
     assert colour.shape == (40, 3, 10, 10)
-    odd = make_strangers(torch.rand(8, 1, 13, 13), 40, torch.Generator().manual_seed(0))
+    odd = make_synthetic_outliers(torch.rand(8, 1, 13, 13), 40, torch.Generator().manual_seed(0))
     assert odd.shape == (40, 1, 13, 13)

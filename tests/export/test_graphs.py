@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph, random_inputs
-from infogan_tool.export.onnx_graph import OPSET, to_onnx
+from infogan_tool.export.onnx_file import OPSET, to_onnx
 from infogan_tool.export.parity import BATCHES, TOLERANCE, check_parity, reference_outputs
-from infogan_tool.runtime.contract import (
+from infogan_tool.runtime.bundle.metadata import (
     ENCODER_FILE,
     GENERATOR_FILE,
     encoder_outputs,
@@ -24,16 +24,16 @@ from infogan_tool.runtime.errors import ParityError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from infogan_tool.train.networks import Networks
+    from infogan_tool.train.infogan.networks import Networks
 
 CASES: dict[str, tuple[dict[str, Any], int, int]] = {
     "paper": ({}, 28, 1),
     "no category": ({"latent": {"categorical": []}}, 16, 1),
     "no style, colour": ({"latent": {"continuous": 0, "categorical": [4, 3]}}, 32, 3),
     "no noise, tanh": ({"latent": {"noise": 0}, "networks": {"output": "tanh"}}, 16, 1),
-    "separate Q": ({"networks": {"recognition": "separate"}, "latent": {"categorical": [4, 3]}}, 28, 1),
+    "separate Q": ({"networks": {"q": "separate"}, "latent": {"categorical": [4, 3]}}, 28, 1),
     "separate Q, one branch": (
-        {"networks": {"recognition": "separate"}, "latent": {"continuous": 0}},
+        {"networks": {"q": "separate"}, "latent": {"continuous": 0}},
         16,
         1,
     ),
@@ -76,7 +76,7 @@ def _shapes(values: Iterable[onnx.ValueInfoProto]) -> dict[str, tuple[int | str,
     return {v.name: tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim) for v in values}
 
 
-def test_generator_of_the_encoder_and_back_use_the_same_pictures(
+def test_generator_of_the_encoder_and_back_use_the_same_images(
     make_networks: Callable[..., Networks],
 ) -> None:
     networks = make_networks()
@@ -160,11 +160,11 @@ def test_wrong_output_name_and_nan_are_caught(make_networks: Callable[..., Netwo
     graph = GeneratorGraph(networks)
     content = to_onnx(graph, bundle_id="b", metadata_json="{}")
     renamed = onnx.load_from_string(content)
-    renamed.graph.output[0].name = "pictures"
-    renamed.graph.node[-1].output[0] = "pictures"
+    renamed.graph.output[0].name = "images"
+    renamed.graph.node[-1].output[0] = "images"
     with pytest.raises(ParityError) as error:
         check_parity(networks, {GENERATOR_FILE: (graph, renamed.SerializeToString())})
-    assert "outputs are pictures, not images" in error.value.details[0]
+    assert "outputs are images, not images" in error.value.details[0]
     poisoned = onnx.load_from_string(content)
     bias = next(t for t in poisoned.graph.initializer if t.name.endswith(".bias"))
     values = np.full_like(onnx.numpy_helper.to_array(bias), np.nan)
@@ -180,6 +180,6 @@ def test_reference_is_the_networks_as_trained(make_networks: Callable[..., Netwo
     inputs = random_inputs(graph, 4, seed=3)
     expected = reference_outputs(networks, graph, inputs)
     with torch.inference_mode():
-        posterior = networks.recognise(inputs[0])
+        posterior = networks.infer(inputs[0])
     torch.testing.assert_close(expected["style_std"], torch.exp(posterior.log_var / 2))
     torch.testing.assert_close(expected["probabilities"], torch.softmax(posterior.logits, dim=1))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from infogan_tool.export.inference_form import inference_form
+from infogan_tool.export.rewrite.inference_form import inference_form
 
 CASES = {
     "full-map convolution": ([nn.Conv2d(3, 8, 7), nn.BatchNorm2d(8), nn.ReLU()], (3, 7, 7)),

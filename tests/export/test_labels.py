@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from infogan_tool.export.labels import accuracy, match_labels
+from infogan_tool.export.evaluation.metrics.label_matching import accuracy, match_labels
 
 TRUTH = np.repeat(np.arange(10), 100)
 

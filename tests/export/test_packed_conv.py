@@ -12,16 +12,16 @@ import torch
 from onnx.numpy_helper import to_array
 from torch import nn
 
-from infogan_tool.export.bundle import export_networks
-from infogan_tool.export.packed_conv import pack_convs, unpack_convs
-from infogan_tool.runtime.contract import ENCODER_FILE
-from infogan_tool.runtime.session import GraphSession
+from infogan_tool.export.rewrite.packed_convolution import pack_convs, unpack_convs
+from infogan_tool.export.run_to_bundle import export_networks
+from infogan_tool.runtime.bundle.metadata import ENCODER_FILE
+from infogan_tool.runtime.inference.session import GraphSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from infogan_tool.train.networks import Networks
+    from infogan_tool.train.infogan.networks import Networks
 
 
 def graph_of(layers: nn.Module, shape: tuple[int, ...]) -> onnx.ModelProto:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from infogan_tool.export.inference_form import inference_form
-from infogan_tool.export.packed_deconv import PackedDeconvs, is_packable
+from infogan_tool.export.rewrite.inference_form import inference_form
+from infogan_tool.export.rewrite.subpixel_deconvolution import PackedDeconvs, is_packable
 
 
 def deconv(inputs: int, outputs: int, **settings: object) -> nn.ConvTranspose2d:

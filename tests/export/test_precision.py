@@ -13,15 +13,21 @@ import onnx
 import pytest
 from onnx.numpy_helper import from_array, to_array
 
-from infogan_tool.export import precision_graphs
-from infogan_tool.export.packed_conv import unpack_convs
-from infogan_tool.export.precision import reduce_precision
-from infogan_tool.export.precision_drift import MOST_LOST, Drift
-from infogan_tool.export.precision_graphs import to_int8
+from infogan_tool.export.quantization import graphs
+from infogan_tool.export.quantization.drift import MOST_LOST, Drift
+from infogan_tool.export.quantization.graphs import to_int8
+from infogan_tool.export.quantization.reduce import reduce_precision
+from infogan_tool.export.rewrite.packed_convolution import unpack_convs
 from infogan_tool.export.ship import ship
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bundle import SHIPPED_BUNDLE
-from infogan_tool.runtime.contract import ENCODER_FILE, GRAPH_FILES, PROP_METADATA, GraphFile, read_metadata
+from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.metadata import (
+    ENCODER_FILE,
+    GRAPH_FILES,
+    PROP_METADATA,
+    GraphFile,
+    read_metadata,
+)
 from infogan_tool.runtime.errors import BundleError, OutputExistsError, PrecisionError, UsageError
 from infogan_tool.train.data import load_images, load_test_images
 
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from infogan_tool.runtime.bundle import Bundle
+    from infogan_tool.runtime.bundle.bundle import Bundle
 
 
 TRAIN, TEST = 4000, 2000
@@ -143,7 +149,7 @@ def test_layers_that_integers_are_worth_it_for(reduced: dict[str, Path]) -> None
         if node.op_type in ("Conv", "Gemm")
     ]
     weights = {tensor.name: to_array(tensor) for tensor in model.graph.initializer}
-    # In each branch: the convolution that sees the picture, and the heads, stay in floats.
+    # In each branch: the convolution that sees the image, and the heads, stay in floats.
     assert of_weights.count(("Conv", "DequantizeLinear")) == of_weights.count(("Conv", "a float weight")) == 2
     assert of_weights.count(("Gemm", "DequantizeLinear")) == 2
     integers = [value for value in weights.values() if value.dtype == np.int8 and value.size > 1000]
@@ -158,9 +164,7 @@ def test_the_same_input_gives_the_same_bytes(reduced: dict[str, Path], digits: P
         assert (tmp_path / "again" / file).read_bytes() == (reduced["fp16"] / file).read_bytes()
 
 
-def test_what_is_the_same_for_every_picture_is_taken_out(
-    digits: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_the_same_for_every_image_is_taken_out(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = load_bundle(device="cpu")
     images = (read_test_images(digits)[:, None] / 255).astype(np.float32)
     batches = [{"images": images[start : start + 250]} for start in range(0, 1000, 250)]
@@ -172,12 +176,12 @@ def test_what_is_the_same_for_every_picture_is_taken_out(
         return float(np.abs((session(images[1000:]) - wanted).mean(axis=0)).max())
 
     corrected = offset()
-    monkeypatch.setattr(precision_graphs, "correct_biases", lambda *_: None)
+    monkeypatch.setattr(graphs, "correct_biases", lambda *_: None)
     assert corrected < 0.5 * offset()
 
 
 def precision_session(content: bytes) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
-    from infogan_tool.runtime.session import GraphSession  # noqa: PLC0415
+    from infogan_tool.runtime.inference.session import GraphSession  # noqa: PLC0415
 
     session = GraphSession(content, device="cpu")
     return lambda images: session.run({"images": images})["style_mean"]
@@ -239,9 +243,7 @@ def test_a_tenth_of_a_point_is_allowed() -> None:
         if allowed:
             drift.refuse_loss("fp16")
         else:
-            with pytest.raises(
-                PrecisionError, match=r"loses 0\.11 points of its accuracy on 10,000 pictures"
-            ):
+            with pytest.raises(PrecisionError, match=r"loses 0\.11 points of its accuracy on 10,000 images"):
                 drift.refuse_loss("fp16")
 
 
@@ -267,7 +269,7 @@ def test_calls_that_make_no_sense(reduced: dict[str, Path], digits: Path, tiny: 
     data = json.loads((unknown / "metadata.json").read_text())
     data["training"]["data"] = {"name": "scans"}
     (unknown / "metadata.json").write_text(json.dumps(data))
-    with pytest.raises(UsageError, match=r"'scans'.*say where pictures are with --data"):
+    with pytest.raises(UsageError, match=r"'scans'.*say where images are with --data"):
         ship(unknown, out=out, precision="fp16")
     out.mkdir()
     (out / "mine.txt").touch()
@@ -283,7 +285,7 @@ def test_the_command(digits: Path, tmp_path: Path, cli: Callable[..., Any]) -> N
     done = cli("export", SHIPPED_BUNDLE, "--precision", "fp16", "--out", out, "--data", digits)
     assert done.code == 0, done.err
     assert f"wrote {out}" in done.err
-    for word in ("fp16 against fp32", "probabilities", "style_mean", "2,000 test pictures", "accuracy"):
+    for word in ("fp16 against fp32", "probabilities", "style_mean", "2,000 test images", "accuracy"):
         assert word in " ".join(done.out.split())
     shown = cli("info", out)
     assert "precision   fp16" in shown.out

@@ -1,4 +1,4 @@
-"""``export --preparation``: a user who trained on a folder says how its pictures are laid out."""
+"""``export --preprocessing``: a user who trained on a folder says how its images are laid out."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from PIL import Image, ImageDraw
 from rich.console import Console
 
 from infogan_tool.cli.main import main
-from infogan_tool.export.recipes import RecipeChoice, layout_note
+from infogan_tool.export.preprocessing_options import PreprocessingOptions, layout_note
 from infogan_tool.export.ship import ship
-from infogan_tool.runtime import ImageSpec, Preparation, read_metadata
+from infogan_tool.runtime import ImageSpec, Preprocessing, read_metadata
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.data import load_test_images
-from infogan_tool.train.start import plan_training, start_training
+from infogan_tool.train.run.launch import plan_training, start_training
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,11 +33,11 @@ def digits() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def letters_run(digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of some steps on a folder of 300 pictures, bright on black in a box of 20."""
+    """A run of some steps on a folder of 300 images, bright on black in a box of 20."""
     folder = tmp_path_factory.mktemp("folder")
     (folder / "letters").mkdir()
-    for number, picture in enumerate(digits):
-        Image.fromarray(picture).save(folder / "letters" / f"{number:03d}.png")
+    for number, image in enumerate(digits):
+        Image.fromarray(image).save(folder / "letters" / f"{number:03d}.png")
     flags: dict[str, Any] = {**SMALL, "data": {"source": str(folder / "letters")}}
     plan = plan_training(preset="paper", config_file=None, flags=flags, device="cpu")
     start_training(plan, out=folder / "run", console=Console(quiet=True))
@@ -45,10 +45,10 @@ def letters_run(digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def off_centre_scan() -> Image.Image:
-    """A dark figure on light paper, in the upper left of a picture that is not square."""
-    picture = Image.new("L", (300, 200), 235)
-    ImageDraw.Draw(picture).line([(40, 30), (80, 30), (50, 100)], fill=40, width=9)
-    return picture
+    """A dark figure on light paper, in the upper left of an image that is not square."""
+    image = Image.new("L", (300, 200), 235)
+    ImageDraw.Draw(image).line([(40, 30), (80, 30), (50, 100)], fill=40, width=9)
+    return image
 
 
 def seen_through(bundle: Path, folder: Path) -> np.ndarray:
@@ -57,18 +57,20 @@ def seen_through(bundle: Path, folder: Path) -> np.ndarray:
     seen = folder / "seen.png"
     options = ["-b", str(bundle), "--device", "cpu", "--force", "--json", "--show-input", str(seen)]
     assert main(["encode", str(folder / "scan.png"), *options]) == 0
-    with Image.open(seen) as picture:
-        return np.asarray(picture, np.float64)
+    with Image.open(seen) as image:
+        return np.asarray(image, np.float64)
 
 
 def test_a_scan_is_brought_to_what_the_folder_is_like(
     letters_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "bundle"
-    options = ["--preparation", "centred-foreground", "--box", "20", "--ink", "light"]
+    options = ["--preprocessing", "centred-foreground", "--box", "20", "--ink", "light"]
     assert main(["export", str(letters_run), "--out", str(out), *options]) == 0
-    assert "laid out" not in capsys.readouterr().err, "the training pictures are as the options say"
-    assert read_metadata(out).image.preparation == Preparation(box=20, centre="mass", ink="light", stroke=0)
+    assert "laid out" not in capsys.readouterr().err, "the training images are as the options say"
+    assert read_metadata(out).image.preprocessing == Preprocessing(
+        box=20, centre="mass", ink="light", stroke=0
+    )
     seen = seen_through(out, tmp_path)
     assert seen.shape == (28, 28)
     assert seen[[0, -1]].max() == seen[:, [0, -1]].max() == 0, "light on black, with a border"
@@ -78,42 +80,49 @@ def test_a_scan_is_brought_to_what_the_folder_is_like(
     assert abs(max(np.ptp(rows), np.ptp(columns)) + 1 - 20) <= 1
 
 
-def test_training_pictures_of_another_layout_are_told(
+def test_training_images_of_another_layout_are_told(
     letters_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "bundle"
-    options = ["--preparation", "centred-foreground", "--box", "12", "--ink", "dark", "--centre", "box"]
+    options = ["--preprocessing", "centred-foreground", "--box", "12", "--ink", "dark", "--centre", "box"]
     assert main(["export", str(letters_run), "--out", str(out), *options, "--stroke", "1.5"]) == 0
-    assert read_metadata(out).image.preparation == Preparation(box=12, centre="box", ink="dark", stroke=1.5)
+    assert read_metadata(out).image.preprocessing == Preprocessing(
+        box=12, centre="box", ink="dark", stroke=1.5
+    )
     notes = [line for line in capsys.readouterr().err.splitlines() if "laid out" in line]
-    told = "0 % of the training pictures are laid out by this recipe; at the median their figures are"
+    told = "0 % of the training images are laid out by this preprocessing; at the median their figures are"
     assert notes == [f"note: {told} 20 pixels long, with light ink"]
 
 
 def test_a_known_data_set_can_be_left_plain_in_any_precision(run_path: Path, tmp_path: Path) -> None:
-    ship(run_path, out=tmp_path / "fp16", precision="fp16", choice=RecipeChoice(preparation="plain"))
+    ship(
+        run_path, out=tmp_path / "fp16", precision="fp16", choice=PreprocessingOptions(preprocessing="plain")
+    )
     metadata = read_metadata(tmp_path / "fp16")
-    assert (metadata.precision, metadata.image.preparation) == ("fp16", None)
+    assert (metadata.precision, metadata.image.preprocessing) == ("fp16", None)
 
 
 def test_a_bundle_keeps_its_preparation(tiny: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is a bundle and keeps its preparation"):
-        ship(tiny, out=tmp_path / "b", precision="fp16", choice=RecipeChoice(preparation="plain"))
+    with pytest.raises(UsageError, match="is a bundle and keeps its preprocessing"):
+        ship(tiny, out=tmp_path / "b", precision="fp16", choice=PreprocessingOptions(preprocessing="plain"))
     assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--box", "20"], "--box, --ink, --centre and --stroke go with --preparation centred-foreground"),
-        (["--stroke", "2"], "go with --preparation centred-foreground"),
-        (["--preparation", "plain", "--ink", "light"], "--preparation plain takes no --box"),
-        (["--preparation", "centred-foreground", "--box", "20"], "needs --box PIXELS and --ink"),
-        (["--preparation", "centred-foreground", "--ink", "light"], "needs --box PIXELS and --ink"),
-        (["--preparation", "centred-foreground", "--ink", "light", "--box", "29"], "--box 29: from 1 to 28"),
-        (["--preparation", "centred-foreground", "--ink", "light", "--box", "0"], "--box 0: from 1 to 28"),
-        (["--preparation", "centred-foreground", "--ink", "grey", "--box", "20"], "'grey' is not one of"),
-        (["--preparation", "centred_foreground"], "is not one of 'centred-foreground', 'plain'"),
+        (["--box", "20"], "--box, --ink, --centre and --stroke go with --preprocessing centred-foreground"),
+        (["--stroke", "2"], "go with --preprocessing centred-foreground"),
+        (["--preprocessing", "plain", "--ink", "light"], "--preprocessing plain takes no --box"),
+        (["--preprocessing", "centred-foreground", "--box", "20"], "needs --box PIXELS and --ink"),
+        (["--preprocessing", "centred-foreground", "--ink", "light"], "needs --box PIXELS and --ink"),
+        (
+            ["--preprocessing", "centred-foreground", "--ink", "light", "--box", "29"],
+            "--box 29: from 1 to 28",
+        ),
+        (["--preprocessing", "centred-foreground", "--ink", "light", "--box", "0"], "--box 0: from 1 to 28"),
+        (["--preprocessing", "centred-foreground", "--ink", "grey", "--box", "20"], "'grey' is not one of"),
+        (["--preprocessing", "centred_foreground"], "is not one of 'centred-foreground', 'plain'"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_nothing_is_written(
@@ -131,22 +140,29 @@ def test_what_does_not_fit_is_one_line_and_nothing_is_written(
 @pytest.mark.parametrize("stroke", [-1.0, 10.5, float("nan"), float("inf")])
 def test_a_stroke_that_the_metadata_could_not_hold(stroke: float) -> None:
     with pytest.raises(UsageError, match=r"--stroke .*: from 0 to 10, half the box"):
-        RecipeChoice(preparation="centred-foreground", box=20, ink="light", stroke=stroke).recipe(GREY)
+        PreprocessingOptions(preprocessing="centred-foreground", box=20, ink="light", stroke=stroke).resolve(
+            GREY
+        )
 
 
 def test_colour_has_no_preparation() -> None:
     colour = ImageSpec(size=28, channels=3, low=0, high=1)
     with pytest.raises(UsageError, match="--channels 1"):
-        RecipeChoice(preparation="centred-foreground", box=20, ink="light").recipe(colour)
-    assert RecipeChoice(preparation="plain").recipe(colour) is None
+        PreprocessingOptions(preprocessing="centred-foreground", box=20, ink="light").resolve(colour)
+    assert PreprocessingOptions(preprocessing="plain").resolve(colour) is None
 
 
-def test_the_note_on_pictures_of_all_kinds(digits: np.ndarray) -> None:
-    recipe = Preparation(box=20, centre="mass", ink="light", stroke=0)
+def test_the_note_on_images_of_all_kinds(digits: np.ndarray) -> None:
+    preprocessing = Preprocessing(box=20, centre="mass", ink="light", stroke=0)
     inverted = 255 - digits
-    assert layout_note(digits, None) == layout_note(digits, recipe) == layout_note(digits[:0], recipe) == ""
-    assert layout_note(inverted, Preparation(box=20, centre="mass", ink="dark", stroke=0)) == ""
-    assert layout_note(inverted, recipe).endswith("20 pixels long, with dark ink")
+    assert (
+        layout_note(digits, None)
+        == layout_note(digits, preprocessing)
+        == layout_note(digits[:0], preprocessing)
+        == ""
+    )
+    assert layout_note(inverted, Preprocessing(box=20, centre="mass", ink="dark", stroke=0)) == ""
+    assert layout_note(inverted, preprocessing).endswith("20 pixels long, with dark ink")
     half = np.concatenate([digits[:150], np.roll(digits[:150], 4, 2)])
-    assert layout_note(half, recipe).startswith("50 % of the training pictures")
-    assert "0 pixels long, with light ink" in layout_note(np.zeros((5, 28, 28), np.uint8), recipe)
+    assert layout_note(half, preprocessing).startswith("50 % of the training images")
+    assert "0 pixels long, with light ink" in layout_note(np.zeros((5, 28, 28), np.uint8), preprocessing)

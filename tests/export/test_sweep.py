@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from infogan_tool.export.sweep import SeedScore, Sweep, _command, parse_seeds, run_sweep, usable_gpus
+from infogan_tool.export.evaluation.seeds import (
+    SeedScore,
+    Sweep,
+    _command,
+    parse_seeds,
+    run_sweep,
+    usable_gpus,
+)
 from infogan_tool.runtime.errors import RunError, UsageError
 
 if TYPE_CHECKING:

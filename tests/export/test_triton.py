@@ -14,9 +14,9 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 from infogan_tool.export.ship import ship
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
 from infogan_tool.runtime.errors import OutputExistsError
-from infogan_tool.runtime.session import GraphSession
+from infogan_tool.runtime.inference.session import GraphSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable

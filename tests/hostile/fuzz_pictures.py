@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of reading and preparing: ``python tests/hostile/fuzz_pictures.py --seconds 60``.
+"""Coverage-guided fuzzing of reading and preprocessing: ``python tests/hostile/fuzz_images.py --seconds 60``.
 
 Atheris (libFuzzer) changes files so that new branches of the runtime's and Pillow's Python code are reached.
-What is neither a picture nor a PictureError, takes longer than a minute or 2 GB ends it, with the file
+What is neither an image nor a ImageError, takes longer than a minute or 2 GB ends it, with the file
 kept as ``crash-*``. Needs the group ``fuzz`` (``pip install --group fuzz``); ``--corpus DIR`` keeps what was
 found.
 """
@@ -27,18 +27,18 @@ with atheris.instrument_imports(include=["infogan_tool.runtime", "PIL"], exclude
         WebPImagePlugin,
     )
 
-    from infogan_tool.runtime.errors import PictureError
-    from infogan_tool.runtime.images import read_picture
+    from infogan_tool.runtime.errors import ImageError
+    from infogan_tool.runtime.images.files import read_image
 
-from hostile_pictures import COLOUR, PREPARED, seeds
+from hostile_images import COLOUR, PREPROCESSED, seeds
 
 
 def one(content: bytes) -> None:
     """Read one file in both ways."""
-    for spec in (PREPARED, COLOUR):
+    for spec in (PREPROCESSED, COLOUR):
         try:
-            values = read_picture(content, spec)
-        except PictureError as error:
+            values = read_image(content, spec)
+        except ImageError as error:
             if not str(error).isprintable():
                 raise
             continue

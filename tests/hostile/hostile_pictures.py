@@ -1,4 +1,4 @@
-"""Pictures of every format that is read, and what becomes of them in bad hands; all of it from seeds."""
+"""Images of every format that is read, and what becomes of them in bad hands; all of it from seeds."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image, ImageCms
 
-from infogan_tool.runtime.image_spec import ImageSpec, Preparation
+from infogan_tool.runtime.images.spec import ImageSpec, Preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["COLOUR", "MUTATIONS", "PREPARED", "chunk", "mutated", "seeds"]
+__all__ = ["COLOUR", "MUTATIONS", "PREPROCESSED", "chunk", "mutated", "seeds"]
 
-PREPARED: Final = ImageSpec(
+PREPROCESSED: Final = ImageSpec(
     size=28,
     channels=1,
     low=0,
     high=1,
-    preparation=Preparation(box=20, centre="mass", ink="light", stroke=2.0),
+    preprocessing=Preprocessing(box=20, centre="mass", ink="light", stroke=2.0),
 )
 COLOUR: Final = ImageSpec(size=16, channels=3, low=0, high=1)
-"""The two ways that pictures are read in: with a figure looked for, and as they are."""
+"""The two ways that images are read in: with a figure looked for, and as they are."""
 
 _SIZE: Final = (40, 32)
 _EDGES: Final = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000)
@@ -43,12 +43,12 @@ MUTATIONS: Final = ("bits", "bytes", "cut", "splice", "length", "repeat", "remov
 def seeds() -> Mapping[str, bytes]:
     """Return small good files by name, ``format/variant``: what Pillow writes of what is read."""
     found: dict[str, bytes] = {}
-    modes = {mode: _picture(mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F")}
+    modes = {mode: _image(mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F")}
     frames = [modes["P"].rotate(angle) for angle in (90, 180, 270)]
     exif, icc = _exif(), _profile()
 
-    def add(kind: str, name: str, picture: Image.Image, **options: object) -> None:
-        found[f"{kind.lower()}/{name}"] = _saved(picture, kind, options)
+    def add(kind: str, name: str, image: Image.Image, **options: object) -> None:
+        found[f"{kind.lower()}/{name}"] = _saved(image, kind, options)
 
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
         add("PNG", mode, modes[mode])
@@ -118,7 +118,7 @@ def _by_hand() -> dict[str, bytes]:
     }
 
 
-def _picture(mode: str) -> Image.Image:
+def _image(mode: str) -> Image.Image:
     width, height = _SIZE
     rows, columns = np.indices((height, width))
     levels = ((rows * 5 + columns * 3) % 256).astype(np.uint8)
@@ -127,9 +127,9 @@ def _picture(mode: str) -> Image.Image:
         return Image.fromarray(levels.astype(np.uint16) * 257)
     if mode in ("I", "F"):
         return Image.fromarray(levels).convert(mode)
-    picture = Image.fromarray(np.stack([levels, levels[::-1], 255 - levels, levels.T.repeat(2)[: levels.size]
+    image = Image.fromarray(np.stack([levels, levels[::-1], 255 - levels, levels.T.repeat(2)[: levels.size]
                                         .reshape(levels.shape)], axis=-1))  # fmt: skip
-    return picture if mode == "RGBA" else picture.convert(mode)
+    return image if mode == "RGBA" else image.convert(mode)
 
 
 def _exif() -> Image.Exif:
@@ -145,9 +145,9 @@ def _profile() -> bytes:
     return bytes(profile)
 
 
-def _saved(picture: Image.Image, kind: str, options: Mapping[str, object]) -> bytes:
+def _saved(image: Image.Image, kind: str, options: Mapping[str, object]) -> bytes:
     content = io.BytesIO()
-    picture.save(content, kind, **options)  # type: ignore[arg-type]
+    image.save(content, kind, **options)  # type: ignore[arg-type]
     return content.getvalue()
 
 

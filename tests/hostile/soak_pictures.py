@@ -1,6 +1,6 @@
-"""Read very many spoiled pictures: ``python tests/hostile/soak_pictures.py --count 20000``.
+"""Read very many spoiled images: ``python tests/hostile/soak_images.py --count 20000``.
 
-Each mutation is read as a short run reads it (its time limited) and must be a picture or one printable line.
+Each mutation is read as a short run reads it (its time limited) and must be an image or one printable line.
 The command ends with 1 at the first that is neither, takes longer than ten seconds, or is spoken of on
 standard error, and says its number: ``mutated(number, seed)`` makes it again.
 """
@@ -17,11 +17,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from hostile_pictures import COLOUR, mutated, seeds
+from hostile_images import COLOUR, mutated, seeds
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bulk.deadline import read_in_time
-from infogan_tool.runtime.errors import PictureError
+from infogan_tool.runtime.bulk.decode.deadline import read_in_time
+from infogan_tool.runtime.errors import ImageError
 
 LONGEST = 10.0
 WARM = 2000
@@ -65,7 +65,7 @@ def soak(count: int, seed: int, errors: int) -> dict[str, object]:
             try:
                 read_in_time(str(path) if number % 2 else content, specs[number // 2 % 2], raw=False)
                 read[kind] += 1
-            except PictureError as error:
+            except ImageError as error:
                 refused[kind] += 1
                 if not str(error).isprintable():
                     return {"failed": told, "why": f"a message that is not printable: {error!r}"}
@@ -80,7 +80,7 @@ def soak(count: int, seed: int, errors: int) -> dict[str, object]:
     return {
         "mutations": count,
         "of files": len(seeds()),
-        "still a picture": sum(read.values()),
+        "still an image": sum(read.values()),
         "refused in one line": sum(refused.values()),
         "by format (read, refused)": {kind: (read[kind], refused[kind]) for kind in sorted(read | refused)},
         "slowest, ms": round(slowest * 1000, 1),

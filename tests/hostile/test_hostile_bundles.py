@@ -18,7 +18,7 @@ from onnx_writer import block, model, node, number, tensor, value_info
 from spoilt_bundles import edit
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
 from infogan_tool.runtime.errors import BundleError
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def encoder(folder: Path, *, op: bytes | None = None, weight: bytes | None = Non
     """Return a graph with the right names and sizes, unless told otherwise."""
     props = {
         "infogan.bundle_id": json.loads((folder / "metadata.json").read_text())["bundle_id"],
-        "infogan.schema_version": "1",
+        "infogan.schema_version": "2",
     }
     widths = {"probabilities": 7, "style_mean": 3, "style_std": 3}
     return model(

@@ -16,9 +16,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from infogan_tool.runtime.errors import ConfigError, RunError  # noqa: E402 - only where torch is
-from infogan_tool.train.checkpoint import read_checkpoint  # noqa: E402
-from infogan_tool.train.config import lay_over, read_config_file, validate_config  # noqa: E402
-from infogan_tool.train.presets import PRESETS  # noqa: E402
+from infogan_tool.train.config.presets import PRESETS  # noqa: E402
+from infogan_tool.train.config.schema import deep_merge, read_config_file, validate_config  # noqa: E402
+from infogan_tool.train.run.checkpoint import read_checkpoint  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def refused(folder: Path, text: str | bytes, suffix: str = ".toml") -> str:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     began = time.monotonic()
     with pytest.raises(ConfigError) as caught:
-        validate_config(lay_over(PRESETS["paper"](), read_config_file(path)))
+        validate_config(deep_merge(PRESETS["paper"](), read_config_file(path)))
     assert time.monotonic() - began < 30
     message = str(caught.value)
     assert len(message) < 3000
@@ -143,7 +143,8 @@ def test_damaged_checkpoints(content: bytes, tmp_path: Path) -> None:
 def test_a_pipe_in_place_of_a_checkpoint(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "last.safetensors")
     code = (
-        "import sys; from pathlib import Path; from infogan_tool.train.checkpoint import read_checkpoint\n"
+        "import sys; from pathlib import Path\n"
+        "from infogan_tool.train.run.checkpoint import read_checkpoint\n"
         "try: read_checkpoint(Path(sys.argv[1]))\n"
         "except ValueError as error: print(error)"
     )
@@ -161,6 +162,10 @@ def test_nothing_unpickles_what_it_is_given() -> None:
             found = [word for word in ("pickle.load", "torch.load", "allow_pickle=True") if word in text]
             if found:
                 users[str(path.relative_to(ROOT))] = found
-    own = {"runtime/bulk/pool.py", "runtime/bulk/worker.py", "runtime/bulk/ray_engine.py"}
+    own = {
+        "runtime/bulk/decode/process_pool.py",
+        "runtime/bulk/decode/worker.py",
+        "runtime/bulk/encode/ray_engine.py",
+    }
     assert users.keys() <= own
     assert set().union(*users.values()) <= {"pickle.load"}

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hostile_pictures import mutated, seeds
+from hostile_images import mutated, seeds
 
-from infogan_tool.runtime.bulk.walk import walk
+from infogan_tool.runtime.bulk.inputs.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

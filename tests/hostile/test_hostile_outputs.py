@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infogan_tool.runtime.bulk.resumable import Resumable, journal_path, part_path
+from infogan_tool.runtime.bulk.output.resumable import Resumable, journal_path, part_path
 from infogan_tool.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def test_a_part_that_is_a_link_is_not_gone_on_with(place: Path) -> None:
 # --- folders -----------------------------------------------------------------------------------------------
 
 
-def test_generate_leaves_no_older_pictures_behind(place: Path, cli: Callable[..., Result]) -> None:
+def test_generate_leaves_no_older_images_behind(place: Path, cli: Callable[..., Result]) -> None:
     assert cli("generate", "--count", "5", "--out", "d").code == 0
     Path("d/notes.txt").write_text(KEPT)
     Path("d/99999.png").write_text(KEPT)  # named like ours, and in no list

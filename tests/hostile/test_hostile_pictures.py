@@ -1,4 +1,4 @@
-"""Pictures that were made to do harm: each is a picture or one line, soon, in little memory, and silently."""
+"""Images that were made to do harm: each is an image or one line, soon, in little memory, and silently."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hostile_pictures import COLOUR, PREPARED, chunk, mutated, seeds
+from hostile_images import COLOUR, PREPROCESSED, chunk, mutated, seeds
 from PIL import Image
 
-from infogan_tool.runtime.errors import PictureError
-from infogan_tool.runtime.images import read_picture
-from infogan_tool.runtime.picture_files import FORMATS, MAX_BYTES, MAX_PIXELS
+from infogan_tool.runtime.errors import ImageError
+from infogan_tool.runtime.images.files import read_image
+from infogan_tool.runtime.images.formats import FORMATS, MAX_BYTES, MAX_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from infogan_tool.runtime.image_spec import ImageSpec
+    from infogan_tool.runtime.images.spec import ImageSpec
 
-SPECS = (PREPARED, COLOUR)
+SPECS = (PREPROCESSED, COLOUR)
 QUICK = 700
-"""Mutations in the default tests; soak_pictures.py goes through any number."""
+"""Mutations in the default tests; soak_images.py goes through any number."""
 REFUSED_SEEDS = {"tiff/zstd", "tiff/lzma"}
 
 
-def outcome(content: bytes | Path, spec: ImageSpec = PREPARED) -> str:
-    """Return why a picture is refused, as one printable line; empty if it is read."""
+def outcome(content: bytes | Path, spec: ImageSpec = PREPROCESSED) -> str:
+    """Return why an image is refused, as one printable line; empty if it is read."""
     try:
-        values = read_picture(content, spec)
-    except PictureError as error:
+        values = read_image(content, spec)
+    except ImageError as error:
         told = str(error)
     else:
         assert (values.dtype, values.shape) == (np.uint8, (spec.size, spec.size, spec.channels))
@@ -79,16 +79,16 @@ def test_all_else_that_pillow_writes_is_refused_and_its_reader_not_even_loaded(t
             others.append((kind, content.getvalue()))
     told = {kind: outcome(content) for kind, content in others}
     # A DIB is a BMP without its first bytes, and so on: what is no known format by its first bytes is none.
-    assert {kind for kind, reason in told.items() if "not a picture of a known format" not in reason} == set()
+    assert {kind for kind, reason in told.items() if "not an image of a known format" not in reason} == set()
     assert {"ICO", "JPEG2000", "TGA", "PDF", "AVIF", "DDS", "PCX"} <= told.keys()
     for index, (_, content) in enumerate(others):
         (tmp_path / f"{index}.png").write_bytes(content)
     (tmp_path / "mpo.jpg").write_bytes(seeds()["mpo/two"])
     (tmp_path / "good.tif").write_bytes(seeds()["tiff/jpeg"])
     code = (
-        "import sys, pathlib; from infogan_tool.runtime import read_picture, load_bundle\n"
+        "import sys, pathlib; from infogan_tool.runtime import read_image, load_bundle\n"
         "for path in pathlib.Path(sys.argv[1]).iterdir():\n"
-        "    try: read_picture(path, load_bundle().image)\n"
+        "    try: read_image(path, load_bundle().image)\n"
         "    except ValueError: pass\n"
         "print(*sorted(n for n in sys.modules if n.startswith('PIL.') and n.endswith('ImagePlugin')))"
     )
@@ -111,7 +111,7 @@ def test_packings_of_tiff_that_are_not_read_are_told() -> None:
 # --- spoiled files -----------------------------------------------------------------------------------------
 
 
-def test_mutations_are_pictures_or_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_mutations_are_images_or_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.png"
     read = slowest = 0.0
     for number in range(QUICK):
@@ -134,7 +134,7 @@ def test_mutations_are_pictures_or_one_line(tmp_path: Path, capfd: pytest.Captur
 def test_the_corpus_is_the_same_in_every_process() -> None:
     # By its number a failure of the soak is found again.
     code = (
-        "import sys; sys.path.append(sys.argv[1]); import hashlib; from hostile_pictures import mutated\n"
+        "import sys; sys.path.append(sys.argv[1]); import hashlib; from hostile_images import mutated\n"
         "print(hashlib.sha256(b''.join(mutated(n)[1] for n in range(300))).hexdigest())"
     )
     time.sleep(1.1)  # nor does it depend on when
@@ -237,7 +237,7 @@ def test_thin_and_wide(size: tuple[int, int]) -> None:
             assert outcome(content.getvalue(), spec) == ""
 
 
-def test_a_file_larger_than_any_picture_is_refused_unread(tmp_path: Path) -> None:
+def test_a_file_larger_than_any_image_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "x.webp"
     with path.open("wb") as file:
         file.write(seeds()["webp/lossy"])
@@ -333,12 +333,12 @@ def test_memory_is_bounded_and_nothing_hangs(tmp_path: Path) -> None:
         (tmp_path / f"{index:03d}.png").write_bytes(content)
     code = (
         "import resource, sys, pathlib, time\n"
-        "from infogan_tool.runtime import read_picture, load_bundle\n"
+        "from infogan_tool.runtime import read_image, load_bundle\n"
         "spec = load_bundle().image\n"
         "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
         "for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
         "    began = time.perf_counter()\n"
-        "    try: read_picture(path, spec)\n"
+        "    try: read_image(path, spec)\n"
         "    except ValueError as error: assert 'enough memory' not in str(error), error\n"
         "    taken = time.perf_counter() - began\n"
         "    assert taken < 20, (path, taken)\n"

@@ -70,9 +70,9 @@ def test_four_processes_at_once(tmp_path: Path) -> None:
     [
         ["benchmarks/load.py", "--seconds", "5"],
         ["benchmarks/soak.py", "--encodes", "20000", "--plot", "soak.svg", "--csv", "soak.csv"],
-        ["tests/hostile/soak_pictures.py", "--count", "20000"],
+        ["tests/hostile/soak_images.py", "--count", "20000"],
     ],
-    ids=["load", "encodes", "pictures"],
+    ids=["load", "encodes", "images"],
 )
 def test_the_soak_commands(command: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     script, *options = command
@@ -84,7 +84,7 @@ def test_the_soak_commands(command: list[str], tmp_path: Path, capfd: pytest.Cap
 @pytest.mark.slow
 def test_fuzzing_guided_by_coverage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("atheris")  # it has wheels for few Pythons and systems
-    command = [sys.executable, ROOT / "tests/hostile/fuzz_pictures.py", "--seconds", "60"]
+    command = [sys.executable, ROOT / "tests/hostile/fuzz_images.py", "--seconds", "60"]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=280)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(("crash", "timeout", "oom"))]
     assert "Done " in capfd.readouterr().err

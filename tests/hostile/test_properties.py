@@ -11,22 +11,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infogan_tool.runtime.contract import (
+from infogan_tool.runtime.bundle.metadata import (
     GRAPH_FILES,
     BundleMetadata,
-    Familiarity,
     GraphFile,
     ImageSpec,
-    Preparation,
+    OodSpec,
+    Preprocessing,
     encoder_outputs,
     generator_inputs,
     read_metadata,
 )
 from infogan_tool.runtime.errors import BundleError, LatentError
-from infogan_tool.runtime.images import read_picture
-from infogan_tool.runtime.latent import LatentSpec
-from infogan_tool.runtime.pixels import to_float, to_uint8
-from infogan_tool.runtime.sampling import sample, traversal
+from infogan_tool.runtime.images.arrays import to_float, to_uint8
+from infogan_tool.runtime.images.files import read_image
+from infogan_tool.runtime.latents.sampling import sample, traversal
+from infogan_tool.runtime.latents.spec import LatentSpec
 
 MANY = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 SLOWER = settings(
@@ -172,7 +172,7 @@ def metadatas(draw: st.DrawFn) -> BundleMetadata:
     size, channels = draw(st.integers(1, 4096)), draw(st.sampled_from([1, 3]))
     low = draw(st.floats(-1000, 1000, width=32))
     box = draw(st.integers(1, size))
-    preparation = Preparation(
+    preprocessing = Preprocessing(
         box=box,
         centre=draw(st.sampled_from(["mass", "box"])),
         ink=draw(st.sampled_from(["light", "dark"])),
@@ -180,7 +180,7 @@ def metadatas(draw: st.DrawFn) -> BundleMetadata:
     )
     precision = draw(st.sampled_from(["fp32", "fp16", "int8"]))
     return BundleMetadata(
-        schema_version=1,
+        schema_version=2,
         bundle_id=draw(word),
         tool_version=draw(word),
         latent=latent,
@@ -189,7 +189,7 @@ def metadatas(draw: st.DrawFn) -> BundleMetadata:
             channels=channels,
             low=low,
             high=low + draw(st.floats(0.1, 1000)),
-            preparation=preparation if channels == 1 and draw(st.booleans()) else None,
+            preprocessing=preprocessing if channels == 1 and draw(st.booleans()) else None,
         ),
         opset=draw(st.integers(1, 10_000)),
         graphs={
@@ -205,7 +205,7 @@ def metadatas(draw: st.DrawFn) -> BundleMetadata:
         style_names={code: draw(st.none() | word) for code in latent.continuous_names},
         parity=draw(figures),
         card=draw(figures),
-        familiarity=draw(st.none() | st.builds(Familiarity, threshold=st.floats(-1e6, 1e6), figures=figures)),
+        ood=draw(st.none() | st.builds(OodSpec, threshold=st.floats(-1e6, 1e6), metrics=figures)),
         precision=precision,
         drift=draw(figures) if precision != "fp32" else {},
     )
@@ -247,7 +247,7 @@ def test_metadata_with_something_else_in_them_are_read_or_refused(
     json.dumps(found.to_dict())
 
 
-# --- pictures ----------------------------------------------------------------------------------------------
+# --- images ----------------------------------------------------------------------------------------------
 
 
 @MANY
@@ -260,14 +260,14 @@ def test_levels_survive_going_to_floats_and_back(size: int, channels: int, low: 
 
 @SLOWER
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(4, 40), st.binary(min_size=1, max_size=64))
-def test_any_picture_is_brought_to_size(width: int, height: int, size: int, values: bytes) -> None:
+def test_any_image_is_brought_to_size(width: int, height: int, size: int, values: bytes) -> None:
     content = f"P5 {width} {height} 255\n".encode() + (values * (width * height))[: width * height]
-    recipe = Preparation(box=max(1, size * 2 // 3), centre="mass", ink="light", stroke=1.5)
-    for preparation in (None, recipe):
-        spec = ImageSpec(size=size, channels=1, low=0, high=1, preparation=preparation)
-        found = read_picture(content, spec)
+    centred = Preprocessing(box=max(1, size * 2 // 3), centre="mass", ink="light", stroke=1.5)
+    for preprocessing in (None, centred):
+        spec = ImageSpec(size=size, channels=1, low=0, high=1, preprocessing=preprocessing)
+        found = read_image(content, spec)
         assert (found.dtype, found.shape) == (np.uint8, (size, size, 1))
-        # What has been prepared is prepared.
+        # What has been preprocessed is preprocessed.
         again = f"P5 {size} {size} 255\n".encode() + found.tobytes()
-        if preparation is None:
-            np.testing.assert_array_equal(read_picture(again, spec), found)
+        if preprocessing is None:
+            np.testing.assert_array_equal(read_image(again, spec), found)

@@ -1,4 +1,4 @@
-"""A picture that takes too long is one failed picture, in a process of its own and in that of a short run."""
+"""An image that takes too long is one failed image, in a process of its own and in that of a short run."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bulk import deadline
-from infogan_tool.runtime.bulk.chunks import BlobChunk, FileChunk
-from infogan_tool.runtime.bulk.deadline import read_in_time
-from infogan_tool.runtime.bulk.decoding import decode
-from infogan_tool.runtime.bulk.pool import DecodePool
-from infogan_tool.runtime.errors import PictureError
-from infogan_tool.runtime.images import read_picture
+from infogan_tool.runtime.bulk.decode import deadline
+from infogan_tool.runtime.bulk.decode.deadline import read_in_time
+from infogan_tool.runtime.bulk.decode.decoding import decode
+from infogan_tool.runtime.bulk.decode.process_pool import DecodePool
+from infogan_tool.runtime.bulk.inputs.chunks import BlobChunk, FileChunk
+from infogan_tool.runtime.errors import ImageError
+from infogan_tool.runtime.images.files import read_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,19 +46,19 @@ def test_in_a_process_of_its_own(names: list[str]) -> None:
         assert found.failures == {2: f"{names[2]}: reading it takes longer than 0.5 seconds"}
         others = [name for name in names if name != names[2]]
         assert np.array_equal(found.images, decode(others, others, SPEC, raw=False).images)
-        # The process is there again, and what waits between two pictures is not counted.
+        # The process is there again, and what waits between two images is not counted.
         time.sleep(0.7)
         again = pool.submit(BlobChunk(["a"], [(names[0]).encode()])).result()
-        assert "a: not a picture" in again.failures[0]
+        assert "a: not an image" in again.failures[0]
     finally:
         pool.close()
 
 
 def test_in_the_process_of_a_short_run(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PictureError, match=r"2\.png: reading it takes longer than 0\.1 seconds"):
+    with pytest.raises(ImageError, match=r"2\.png: reading it takes longer than 0\.1 seconds"):
         read_in_time(names[2], SPEC, raw=False, seconds=0.1)
-    assert np.array_equal(read_in_time(names[0], SPEC, raw=False), read_picture(names[0], SPEC))
-    with pytest.raises(PictureError, match="No such file"):
+    assert np.array_equal(read_in_time(names[0], SPEC, raw=False), read_image(names[0], SPEC))
+    with pytest.raises(ImageError, match="No such file"):
         read_in_time("no.png", SPEC, raw=True)
     left = [thread for thread in threading.enumerate() if thread.daemon]
     for thread in left:

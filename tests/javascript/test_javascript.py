@@ -70,11 +70,11 @@ def assert_same_codes(found: dict[str, Any], bundle: Bundle, pixels: np.ndarray[
 
 
 @pytest.mark.parametrize("digit", ["zero", "three", "seven", "nine"])
-def test_a_digit_and_the_picture_drawn_from_it(digit: str, installed: Path, tmp_path: Path) -> None:
+def test_a_digit_and_the_image_drawn_from_it(digit: str, installed: Path, tmp_path: Path) -> None:
     bundle = load_bundle(device="cpu")
-    picture, drawn = ROOT / "examples" / f"{digit}.png", tmp_path / "drawn.png"
-    pixels = np.asarray(Image.open(picture))
-    found = read(installed, SHIPPED, picture, drawn)
+    image, drawn = ROOT / "examples" / f"{digit}.png", tmp_path / "drawn.png"
+    pixels = np.asarray(Image.open(image))
+    found = read(installed, SHIPPED, image, drawn)
     assert_same_codes(found, bundle, pixels)
     latents = bundle.sample(
         1,
@@ -99,7 +99,7 @@ def test_other_codes_and_colours(name: str, installed: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["shipped", "tiny", "continuous"])
-def test_generated_pictures(name: str, installed: Path) -> None:
+def test_generated_images(name: str, installed: Path) -> None:
     folder = SHIPPED if name == "shipped" else ROOT / "tests" / "fixtures" / name
     bundle = load_bundle(folder, device="cpu")
     latents = bundle.sample(3, seed=1)

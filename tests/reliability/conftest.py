@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from infogan_tool.cli.main import main
-from infogan_tool.train.checkpoint import read_checkpoint
 from infogan_tool.train.data import load_images
+from infogan_tool.train.run.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 GAME = """
 preset = "paper"
-data = { source = "PICTURES" }
+data = { source = "IMAGES" }
 networks = { base_width = 2, full_width = 8, q_width = 8 }
 schedule = { batch_size = 50, epochs = 2, log_every = 7, sample_every = 2, keep_every = 2 }
 """
@@ -32,7 +32,7 @@ schedule = { batch_size = 50, epochs = 2, log_every = 7, sample_every = 2, keep_
 STAGES = """
 preset = "mnist"
 precision = "fp32"
-data = { source = "PICTURES" }
+data = { source = "IMAGES" }
 networks = { base_width = 2, full_width = 8, q_width = 8, q_features = 16 }
 consolidation = { steps = 4 }
 schedule = { batch_size = 50, epochs = 1, log_every = 4 }
@@ -59,9 +59,9 @@ def digits() -> torch.Tensor:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory, digits: torch.Tensor) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory, digits: torch.Tensor) -> Path:
     """A data folder of these digits."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     labels = np.arange(300, dtype=np.uint8) % 10
     for name, array in (
         ("train-images-idx3-ubyte", digits[:, 0].numpy()),
@@ -73,18 +73,18 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, digits: torch.Tensor) -> 
 
 
 @pytest.fixture(scope="session")
-def game(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+def game(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
     """A config of one stage."""
     file = tmp_path_factory.mktemp("config") / "game.toml"
-    file.write_text(GAME.replace("PICTURES", str(pictures)))
+    file.write_text(GAME.replace("IMAGES", str(images)))
     return file
 
 
 @pytest.fixture(scope="session")
-def stages(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+def stages(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
     """A config of all stages of preset ``mnist``."""
     file = tmp_path_factory.mktemp("config") / "stages.toml"
-    file.write_text(STAGES.replace("PICTURES", str(pictures)))
+    file.write_text(STAGES.replace("IMAGES", str(images)))
     return file
 
 
@@ -112,7 +112,7 @@ def crashes(
     folder = tmp_path_factory.mktemp("crashes")
     run = folder / "0" / "work" / "run"  # what the first job leaves: it has been killed and resumed
     jobs = {
-        "game": ("train", game, "all"),
+        "method": ("train", game, "all"),
         "stages": ("train", stages, "renames"),
         "random": ("random", game, "5,1"),
         "exchange": ("export", run, "exchange"),

@@ -36,11 +36,11 @@ import torch
 from faults import Faults
 
 from infogan_tool.cli.main import main
-from infogan_tool.export import aside, exchange, ship
-from infogan_tool.export import bundle as export_bundle
-from infogan_tool.train import start
+from infogan_tool.export import atomic_folder, exchange, ship
+from infogan_tool.export import run_to_bundle as export_bundle
+from infogan_tool.train.run import launch
 
-LOADED = (ship, start)
+LOADED = (ship, launch)
 """Imported before the forks, for speed."""
 JOB = [0]
 """Number of the job in hand."""
@@ -174,8 +174,8 @@ def whole_training(folder: Path, config: str) -> tuple[Path, Path, list[str], li
 
 def crash_exports(folder: Path, source: str, how: str) -> None:
     """Kill an export before each change of a file, look at what is there, and export again."""
-    aside.exchange = exchange.exchange if how == "exchange" else lambda *_: False
-    for name in ("to_onnx", "check_parity", "fit_familiarity", "describe_codes", "load_real_pictures"):
+    atomic_folder.exchange = exchange.exchange if how == "exchange" else lambda *_: False
+    for name in ("to_onnx", "check_parity", "fit_ood", "describe_codes", "load_real_images"):
         remember(name)
     work = folder / "work"
     target = work / "bundle"

@@ -11,19 +11,19 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from infogan_tool.runtime.errors import DataError, ToldElsewhereError
-from infogan_tool.train.config import lay_over, validate_config
+from infogan_tool.train.config.presets import paper
+from infogan_tool.train.config.schema import deep_merge, validate_config
 from infogan_tool.train.data import load_images
-from infogan_tool.train.distributed import mixed_seed
-from infogan_tool.train.loop import train
-from infogan_tool.train.normalising import TeamNorm, normalise_together
-from infogan_tool.train.presets import paper
-from infogan_tool.train.run import RunFolder
+from infogan_tool.train.distributed.process_group import mixed_seed
+from infogan_tool.train.distributed.sync_batchnorm import TeamNorm, normalise_together
+from infogan_tool.train.run.folder import RunFolder
+from infogan_tool.train.run.loop import train
 
 if TYPE_CHECKING:
-    from infogan_tool.train.distributed import Team
+    from infogan_tool.train.distributed.process_group import Team
 
 COUNT = 7
-"""Pictures of a batch; no team of 2 or 3 shares them evenly."""
+"""Images of a batch; no team of 2 or 3 shares them evenly."""
 
 
 def normalising(team: Team) -> dict[str, float]:
@@ -37,9 +37,9 @@ def normalising(team: Team) -> dict[str, float]:
         weights = torch.randn(COUNT, 180, generator=torch.Generator().manual_seed(2))
         rows = team.rows(COUNT)
         both = (images.clone().requires_grad_(), images[rows].clone().requires_grad_())
-        for network, pictures in zip((alone, shared), both, strict=True):
+        for network, input_images in zip((alone, shared), both, strict=True):
             with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-                out = network(pictures).float()
+                out = network(input_images).float()
             (whole,) = (out,) if network is alone else team.gathered(COUNT, out)
             torch.autograd.backward((whole * weights).square().sum())
             if network is shared:
@@ -49,10 +49,10 @@ def normalising(team: Team) -> dict[str, float]:
         pairs = {name: (ours[name], theirs[name]) for name in theirs}
         for (name, mine), other in zip(shared.named_parameters(), alone.parameters(), strict=True):
             pairs[f"gradient of {name}"] = _gradient(mine), _gradient(other)
-        pairs["gradient of pictures"] = _gradient(both[1]), _gradient(both[0])[rows]
+        pairs["gradient of input_images"] = _gradient(both[1]), _gradient(both[0])[rows]
         pairs["out"] = both[3], both[2][rows]
-        for network, pictures in ((alone, images), (shared, images[rows])):
-            update_bn([pictures, pictures.square()], network)
+        for network, input_images in ((alone, images), (shared, images[rows])):
+            update_bn([input_images, input_images.square()], network)
         ours, theirs = shared.state_dict(), alone.state_dict()
         pairs |= {f"taken anew: {name}": (ours[name], theirs[name]) for name in theirs if "running" in name}
         alone.eval(), shared.eval()
@@ -108,9 +108,9 @@ def _ends(team: Team) -> list[str]:
     return ends
 
 
-def other_pictures(team: Team) -> str:
-    """Train on pictures of which one process has others."""
-    config = validate_config(lay_over(paper(), {"data": {"size": 28, "channels": 1}}))
+def other_images(team: Team) -> str:
+    """Train on images of which one process has others."""
+    config = validate_config(deep_merge(paper(), {"data": {"size": 28, "channels": 1}}))
     images = load_images("mnist").images[:200].clone()
     images[3, 0, 14, 14] += team.rank
     quiet = Console(quiet=True)

@@ -9,7 +9,7 @@ A job is a JSON line on standard input, and how each process ended a JSON line o
 ``arguments``  of ``infogan-tool``; or
 ``check``      name of a function of team_checks.py, whose answer each process prints as JSON
 ``fault``      optional: ``rank``, ``stage``, ``step`` and what happens there to that process, before that
-               step: ``kill`` or the name of a signal that it sends to itself, ``nan`` in its pictures,
+               step: ``kill`` or the name of a signal that it sends to itself, ``nan`` in its images,
                ``lose``: it removes ``folder``
 ``variables``  more of the environment; null takes one away
 ``kept``       whether they meet at a store that is kept from job to job, as torchrun keeps its own
@@ -35,13 +35,14 @@ import torch._dynamo
 from torch.distributed import TCPStore
 
 from infogan_tool.cli.main import main
-from infogan_tool.train import loop, start, torchrun
-from infogan_tool.train.stage import Session, Stage
+from infogan_tool.train.distributed import torchrun
+from infogan_tool.train.engine.stage import Session, Stage
+from infogan_tool.train.run import launch, loop
 
-loop.lay_out = lambda networks: networks
+loop.apply_preprocessing = lambda networks: networks
 """How far one and many processes may be apart was set for weights in the order of their dimensions, as most
 machines have them; channels last rounds otherwise (tests/train/test_layout.py)."""
-LOADED = (start, torchrun, torch._dynamo)
+LOADED = (launch, torchrun, torch._dynamo)
 """Imported before the forks, for speed; the last of them by the first step of any optimizer otherwise."""
 
 
@@ -71,17 +72,17 @@ def kept_store() -> int:
 def install(fault: dict[str, Any]) -> None:
     """Have the fault happen in this process."""
     (kind,) = [stage for stage in vars(loop).values() if getattr(stage, "name", None) == fault["stage"]]
-    step, pictures = kind.step, Session.pictures
+    step, images = kind.step, Session.images
 
     def spoiled(session: Session, index: torch.Tensor) -> torch.Tensor:
-        found = pictures(session, index)
+        found = images(session, index)
         found[0, 0, 14, 14] = float("nan")
         return found
 
     def faulty(stage: Stage, index: int) -> None:
         if index == fault["step"]:
             if fault["what"] == "nan":
-                Session.pictures = spoiled  # type: ignore[method-assign]
+                Session.images = spoiled  # type: ignore[method-assign]
             elif fault["what"] == "lose":
                 shutil.rmtree(fault["folder"])
             else:

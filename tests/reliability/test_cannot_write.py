@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infogan_tool.train.checkpoint import read_checkpoint
-from infogan_tool.train.meters import Meters
+from infogan_tool.train.engine.meters import Meters
+from infogan_tool.train.run.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from infogan_tool.export import aside
-from infogan_tool.export.aside import written_aside
+from infogan_tool.export import atomic_folder as module
+from infogan_tool.export.atomic_folder import atomic_folder
 from infogan_tool.export.exchange import exchange
 from infogan_tool.runtime.errors import OutputExistsError
 
@@ -54,7 +54,7 @@ def test_old_bundle_of_a_killed_writer_is_put_back(tmp_path: Path) -> None:
     bundle(tmp_path / ".b.0123abcd.old", "old")
     bundle(tmp_path / ".b.0123abcd.partial", "half")
     bundle(tmp_path / ".b.not-ours.partial", "somebody's")
-    with pytest.raises(OutputExistsError, match="--force"), written_aside(tmp_path / "b", force=False):
+    with pytest.raises(OutputExistsError, match="--force"), atomic_folder(tmp_path / "b", force=False):
         pass
     assert (tmp_path / "b/metadata.json").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == [".b.not-ours.partial", "b"]
@@ -64,10 +64,10 @@ def test_failing_second_rename_puts_the_old_bundle_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = bundle(tmp_path / "b", "old")
-    monkeypatch.setattr(aside, "exchange", lambda *_: False)
-    with pytest.raises(FileNotFoundError), written_aside(out, force=True) as folder:  # noqa: PT012
+    monkeypatch.setattr(module, "exchange", lambda *_: False)
+    with pytest.raises(FileNotFoundError), atomic_folder(out, force=True) as folder:  # noqa: PT012
         shutil.rmtree(folder)
-        monkeypatch.setattr(aside, "sync_folder", lambda _: None)
+        monkeypatch.setattr(module, "sync_folder", lambda _: None)
     assert (out / "metadata.json").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
@@ -75,7 +75,7 @@ def test_failing_second_rename_puts_the_old_bundle_back(
 def test_link_to_a_bundle_is_replaced_and_the_bundle_stays(tmp_path: Path) -> None:
     real = bundle(tmp_path / "real", "real")
     (tmp_path / "link").symlink_to(real)
-    with written_aside(tmp_path / "link", force=True) as folder:
+    with atomic_folder(tmp_path / "link", force=True) as folder:
         (folder / "metadata.json").write_text("new")
     assert not (tmp_path / "link").is_symlink()
     assert (tmp_path / "link/metadata.json").read_text() == "new"
@@ -84,7 +84,7 @@ def test_link_to_a_bundle_is_replaced_and_the_bundle_stays(tmp_path: Path) -> No
 
 
 def test_failure_leaves_no_folder_that_was_made_for_it(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no"), written_aside(tmp_path / "a/b/c", force=False):
+    with pytest.raises(ValueError, match="no"), atomic_folder(tmp_path / "a/b/c", force=False):
         raise ValueError("no")
     assert not list(tmp_path.iterdir())
 
@@ -92,6 +92,6 @@ def test_failure_leaves_no_folder_that_was_made_for_it(tmp_path: Path) -> None:
 def test_working_folder_can_be_the_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    with written_aside(Path(), force=True) as folder:
+    with atomic_folder(Path(), force=True) as folder:
         (folder / "metadata.json").write_text("new")
     assert (tmp_path / "here/metadata.json").read_text() == "new"

@@ -1,4 +1,4 @@
-"""NaN and infinity in pictures, weights and gradients: stopped before the update, and told which."""
+"""NaN and infinity in images, weights and gradients: stopped before the update, and told which."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from infogan_tool.runtime.errors import NonFiniteError
-from infogan_tool.train import loop
-from infogan_tool.train.adversarial import AdversarialStage
-from infogan_tool.train.checkpoint import CheckpointHeader, write_checkpoint
-from infogan_tool.train.consolidation import ConsolidationStage
-from infogan_tool.train.networks import build_networks
-from infogan_tool.train.posterior.grouping import GROUPS
-from infogan_tool.train.posterior.neighbours import NeighboursStage
-from infogan_tool.train.posterior.pretext import PretextStage
-from infogan_tool.train.posterior.refinement import RefinementStage
-from infogan_tool.train.presets import resolve_config
-from infogan_tool.train.stage import Session, Stage
+from infogan_tool.train.clustering.contrastive import ContrastiveStage
+from infogan_tool.train.clustering.grouping import GROUPS
+from infogan_tool.train.clustering.neighbours import NeighboursStage
+from infogan_tool.train.clustering.refinement import RefinementStage
+from infogan_tool.train.config.presets import resolve_config
+from infogan_tool.train.engine.stage import Session, Stage
+from infogan_tool.train.infogan.adversarial import AdversarialStage
+from infogan_tool.train.infogan.consolidation import ConsolidationStage
+from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.run import loop
+from infogan_tool.train.run.checkpoint import CheckpointHeader, write_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ def refused(stage: Stage, message: str, index: int = 1) -> None:
 
 
 LOSSES = {
-    PretextStage: "not finite: Loss/pretext = ",
+    ContrastiveStage: "not finite: Loss/pretext = ",
     RefinementStage: "not finite: -MI/views = ",
     AdversarialStage: "not finite: Loss/D/adv = ",
     ConsolidationStage: "not finite: Loss/Q = ",
@@ -78,17 +78,17 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("value", VALUES)
-@pytest.mark.parametrize("kind", [PretextStage, RefinementStage, AdversarialStage])
-def test_pictures(kind: type[Stage], value: float, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage, whole = kind(session), Session.pictures
+@pytest.mark.parametrize("kind", [ContrastiveStage, RefinementStage, AdversarialStage])
+def test_images(kind: type[Stage], value: float, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, whole = kind(session), Session.images
     stage.step(0)
 
     def spoiled(session: Session, index: Tensor) -> Tensor:
-        pictures = whole(session, index)
-        pictures[3, 0, 14, 14] = value
-        return pictures
+        images = whole(session, index)
+        images[3, 0, 14, 14] = value
+        return images
 
-    monkeypatch.setattr(Session, "pictures", spoiled)
+    monkeypatch.setattr(Session, "images", spoiled)
     refused(stage, LOSSES[kind])
 
 

@@ -48,7 +48,7 @@ def change(
         ({"stage_step": 5}, {}, "the earlier stages cannot be made longer or shorter"),
         ({"step": -1}, {}, "has a damaged header"),
         ({"meter_count": "7"}, {}, "has a damaged header"),
-        ({"data_digest": "x"}, {}, "is of a run on other pictures"),
+        ({"data_digest": "x"}, {}, "is of a run on other images"),
         ({"more": 1}, {}, "cannot be read as a checkpoint"),
         ({}, {"meters/sums": None}, "does not fit the run's config: 'sums'"),
         ({}, {"rng/stage": torch.zeros(3, dtype=torch.uint8)}, "does not fit the run's config"),

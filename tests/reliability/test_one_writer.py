@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infogan_tool.export.aside import written_aside
-from infogan_tool.runtime import locks
+from infogan_tool.export.atomic_folder import atomic_folder
 from infogan_tool.runtime.errors import InUseError
-from infogan_tool.runtime.locks import only_writer
-from infogan_tool.train.run import RunFolder
+from infogan_tool.runtime.storage import locks
+from infogan_tool.runtime.storage.locks import only_writer
+from infogan_tool.train.run.folder import RunFolder
 
 if TYPE_CHECKING:
     import subprocess
@@ -68,7 +68,7 @@ def test_second_export_is_refused_and_the_first_is_unharmed(
     cli: Callable[..., Result], finished_run: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "bundle"
-    with written_aside(out, force=False) as folder:
+    with atomic_folder(out, force=False) as folder:
         (folder / "metadata.json").write_text("the first")
         done = cli("export", finished_run, "--out", out, "--force")
         assert (done.code, len(done.err.splitlines())) == (1, 1)
@@ -79,7 +79,7 @@ def test_second_export_is_refused_and_the_first_is_unharmed(
 
 def test_folder_that_came_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     out = tmp_path / "bundle"
-    with pytest.raises(FileExistsError), written_aside(out, force=False) as folder:  # noqa: PT012
+    with pytest.raises(FileExistsError), atomic_folder(out, force=False) as folder:  # noqa: PT012
         (folder / "metadata.json").write_text("ours")
         out.mkdir()
         (out / "metadata.json").write_text("theirs")
@@ -102,7 +102,7 @@ def test_without_locks_work_goes_on_and_nothing_is_tidied(
     assert other.exists()
     theirs = tmp_path / ".bundle.0123abcd.partial"
     theirs.mkdir()
-    with written_aside(tmp_path / "bundle", force=False) as folder:
+    with atomic_folder(tmp_path / "bundle", force=False) as folder:
         (folder / "metadata.json").write_text("x")
     assert theirs.exists()
 

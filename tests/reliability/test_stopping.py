@@ -15,12 +15,12 @@ from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from infogan_tool.train import loop, monitor
-from infogan_tool.train.checkpoint import read_checkpoint
-from infogan_tool.train.meters import Meters
-from infogan_tool.train.monitor import ProgressDisplay
-from infogan_tool.train.presets import resolve_config
-from infogan_tool.train.run import RunFolder
+from infogan_tool.train.config.presets import resolve_config
+from infogan_tool.train.engine.meters import Meters
+from infogan_tool.train.run import loop, monitor
+from infogan_tool.train.run.checkpoint import read_checkpoint
+from infogan_tool.train.run.folder import RunFolder
+from infogan_tool.train.run.monitor import ProgressDisplay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +172,7 @@ def test_run_without_a_checkpoint_begins_anew(
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
 
 
-def test_run_begun_on_other_pictures_does_not_begin_anew(
+def test_run_begun_on_other_images_does_not_begin_anew(
     cli: Callable[..., Result], game: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -185,7 +185,7 @@ def test_run_begun_on_other_pictures_does_not_begin_anew(
     done = cli("train", "--resume", run, *CPU)
     assert (done.code, done.err) == (
         1,
-        f"error: {run} was begun on other pictures: give the same --data as at the start\n",
+        f"error: {run} was begun on other images: give the same --data as at the start\n",
     )
     assert (run / "metrics.jsonl").read_text() == metrics
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import HERE, assert_same_checkpoints, trace
 
-from infogan_tool.train.checkpoint import read_checkpoint
+from infogan_tool.train.run.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ def test_writer_that_cannot_write_tells_it_alone(ranks: Ranks, game: Path, tmp_p
     ("arguments", "end"),
     [
         (["--preset", "papr"], (2, "did you mean 'paper'")),
-        (["--batch-size", "2"], (2, "a batch of 2 pictures cannot be shared by 3 processes: --batch-size 3")),
+        (["--batch-size", "2"], (2, "a batch of 2 images cannot be shared by 3 processes: --batch-size 3")),
         (["--data", "mnits"], (1, "did you mean 'mnist'")),
         (["--resume", "nothing"], (1, "not a folder")),
     ],

@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import assert_same_checkpoints, trace
 
-from infogan_tool.train.checkpoint import read_checkpoint
+from infogan_tool.train.run.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,9 +166,9 @@ def test_what_processes_tell_each_other(ranks: Ranks) -> None:
         assert each["any"] == [False, True]
 
 
-def test_other_pictures_in_one_process_are_refused(ranks: Ranks) -> None:
-    ends = ranks(2, check="other_pictures")
+def test_other_images_in_one_process_are_refused(ranks: Ranks) -> None:
+    ends = ranks(2, check="other_images")
     assert [json.loads(end.out) for end in ends] == [
         "silent, 1",
-        "not all processes have the same pictures: every machine needs the same --data",
+        "not all processes have the same images: every machine needs the same --data",
     ]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infogan_tool.runtime import animation
-from infogan_tool.runtime.animation import captioned, save_animation
-from infogan_tool.runtime.errors import PictureError
+from infogan_tool.runtime.errors import ImageError
+from infogan_tool.runtime.images import animation
+from infogan_tool.runtime.images.animation import captioned, save_animation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,19 +66,19 @@ def test_caption_stands_above_and_the_bar_grows() -> None:
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, frames: list[np.ndarray], message: str) -> None:
-    with pytest.raises(PictureError, match=message):
+    with pytest.raises(ImageError, match=message):
         save_animation(tmp_path / "a.gif", frames, 100)
     assert not list(tmp_path.iterdir())
 
 
 def test_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(animation, "MAX_TOTAL_PIXELS", 3 * 600 - 1)
-    with pytest.raises(PictureError, match="3 frames of 30 x 20 pixels"):
+    with pytest.raises(ImageError, match="3 frames of 30 x 20 pixels"):
         save_animation(tmp_path / "a.gif", GREY, 100)
 
 
 def test_other_endings_and_durations(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=r"a \.gif or \.webp file"):
+    with pytest.raises(ImageError, match=r"a \.gif or \.webp file"):
         save_animation(tmp_path / "a.png", GREY, 100)
-    with pytest.raises(PictureError, match="need as many durations"):
+    with pytest.raises(ImageError, match="need as many durations"):
         save_animation(tmp_path / "a.gif", GREY, [100])

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from infogan_tool.runtime import bundle as bundles
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.buckets import BUCKETS, bucket_of
-from infogan_tool.runtime.bulk.inputs import Inputs
-from infogan_tool.runtime.bulk.pipeline import encode_chunks
-from infogan_tool.runtime.bundle import SHIPPED_BUNDLE
-from infogan_tool.runtime.contract import GENERATOR_FILE
+from infogan_tool.runtime.bulk.encode.pipeline import encode_chunks
+from infogan_tool.runtime.bulk.inputs.sources import Inputs
+from infogan_tool.runtime.bundle import bundle as bundles
+from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.metadata import GENERATOR_FILE
 from infogan_tool.runtime.errors import BundleError
-from infogan_tool.runtime.session import GraphSession
+from infogan_tool.runtime.inference.buckets import BUCKETS, bucket_of
+from infogan_tool.runtime.inference.session import GraphSession
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,7 @@ def test_the_bucket_of_a_batch(count: int, size: int) -> None:
     assert bucket_of(count) == size
 
 
-def test_codes_and_pictures_are_those_of_the_plain_path_to_the_bit(
+def test_codes_and_images_are_those_of_the_plain_path_to_the_bit(
     bucketed: Bundle, images: npt.NDArray[np.float32]
 ) -> None:
     plain = load_bundle(device="cpu", threads=1)
@@ -158,7 +158,7 @@ def test_a_cpu_pays_nothing_for_it() -> None:
 import sys, numpy as np
 from infogan_tool.runtime import load_bundle
 load_bundle(device="cpu", one_shot=True).encode(np.zeros((1, 28, 28), np.uint8))
-sys.exit("infogan_tool.runtime.buckets" in sys.modules)
+sys.exit("infogan_tool.runtime.inference.buckets" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

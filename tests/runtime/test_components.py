@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from infogan_tool.runtime.components import label_components
+from infogan_tool.runtime.preprocessing.components import label_components
 
 
 def flooded(mask: np.ndarray) -> np.ndarray:

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from infogan_tool.runtime import environment
-from infogan_tool.runtime.environment import (
+from infogan_tool.runtime.inference import environment
+from infogan_tool.runtime.inference.environment import (
     ONNXRUNTIME_PACKAGES,
     expected_onnxruntime,
     installed,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from infogan_tool.runtime.figure import cut_out
-from infogan_tool.runtime.paper import Ink
+from infogan_tool.runtime.preprocessing.background import Ink
+from infogan_tool.runtime.preprocessing.foreground import cut_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable

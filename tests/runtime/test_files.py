@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infogan_tool.runtime.errors import OutputExistsError
-from infogan_tool.runtime.files import open_aside, open_regular, printable, read_limited, write_aside
+from infogan_tool.runtime.storage.atomic import (
+    atomic_open,
+    open_regular,
+    printable,
+    read_limited,
+    write_atomic,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,12 +21,12 @@ if TYPE_CHECKING:
 
 def test_a_reader_sees_the_old_file_or_the_new(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
-    write_aside(path, "old")
-    with open_aside(path, "w", encoding="utf-8") as file:
+    write_atomic(path, "old")
+    with atomic_open(path, "w", encoding="utf-8") as file:
         file.write("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
-    write_aside(path, b"\x00bytes")
+    write_atomic(path, b"\x00bytes")
     assert path.read_bytes() == b"\x00bytes"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -28,8 +34,8 @@ def test_a_reader_sees_the_old_file_or_the_new(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_what_raises_leaves_nothing(error: type[BaseException], tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
-    write_aside(path, "old")
-    with pytest.raises(error), open_aside(path) as file:  # noqa: PT012 - the block is what is tested
+    write_atomic(path, "old")
+    with pytest.raises(error), atomic_open(path) as file:  # noqa: PT012 - the block is what is tested
         file.write(b"half")
         raise error
     assert path.read_text() == "old"
@@ -39,9 +45,9 @@ def test_what_raises_leaves_nothing(error: type[BaseException], tmp_path: Path) 
 def test_errors_name_the_target_not_the_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "no" / "x.txt"
     with pytest.raises(FileNotFoundError) as caught:
-        write_aside(path, "x")
+        write_atomic(path, "x")
     assert caught.value.filename == str(path)
-    with pytest.raises(OSError, match="No space") as full, open_aside(tmp_path / "y"):
+    with pytest.raises(OSError, match="No space") as full, atomic_open(tmp_path / "y"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert full.value.filename == str(tmp_path / "y")
 
@@ -51,7 +57,7 @@ def test_devices_pipes_and_folders_are_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "d", tmp_path / "pipe", "/dev/null"):
         with pytest.raises(OutputExistsError, match="it is not a file"):
-            write_aside(path, "x")
+            write_atomic(path, "x")
 
 
 def test_open_regular_and_read_limited(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from onnx_writer import block, model, node, number, tensor, tensor_attribute, value_info
 
-from infogan_tool.runtime.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
 from infogan_tool.runtime.errors import BundleError
-from infogan_tool.runtime.graph_scan import scan_graph
-from infogan_tool.runtime.session import GraphSession
+from infogan_tool.runtime.inference.graph_scan import scan_graph
+from infogan_tool.runtime.inference.session import GraphSession
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ONES = struct.pack("<2f", 1, 1)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infogan_tool.runtime import images as module
-from infogan_tool.runtime.contract import ImageSpec
-from infogan_tool.runtime.errors import OutputExistsError, PictureError
-from infogan_tool.runtime.images import fit, read_picture, save_png
+from infogan_tool.runtime.bundle.metadata import ImageSpec
+from infogan_tool.runtime.errors import ImageError, OutputExistsError
+from infogan_tool.runtime.images import files as module
+from infogan_tool.runtime.images.files import fit, read_image, save_png
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +24,8 @@ GREY = ImageSpec(size=28, channels=1, low=0, high=1)
 COLOUR = ImageSpec(size=16, channels=3, low=-1, high=1)
 
 
-def picture(mode: str = "L", size: tuple[int, int] = (28, 28)) -> Image.Image:
-    """Return a smooth picture, dark at the top left, light at the bottom right."""
+def image(mode: str = "L", size: tuple[int, int] = (28, 28)) -> Image.Image:
+    """Return a smooth image, dark at the top left, light at the bottom right."""
     down, right = np.mgrid[0 : size[1], 0 : size[0]]
     ramp = (down / size[1] + right / size[0]) / 2 * 255
     return Image.fromarray(ramp.astype(np.uint8)).convert(mode)
@@ -40,30 +40,30 @@ def saved(path: Path, image: Image.Image, **options: object) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["png", "gif", "bmp", "tif", "webp", "pgm"])
-def test_a_grey_picture_of_the_right_size_keeps_its_values(kind: str, tmp_path: Path) -> None:
+def test_a_grey_image_of_the_right_size_keeps_its_values(kind: str, tmp_path: Path) -> None:
     digit = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
     options = {"lossless": True} if kind == "webp" else {}
     path = saved(tmp_path / f"digit.{kind}", Image.fromarray(digit), **options)
-    np.testing.assert_array_equal(read_picture(path, GREY)[..., 0], digit)
+    np.testing.assert_array_equal(read_image(path, GREY)[..., 0], digit)
 
 
 @pytest.mark.parametrize("kind", ["png", "bmp", "tif", "ppm"])
-def test_a_colour_picture_of_the_right_size_keeps_its_values(kind: str, tmp_path: Path) -> None:
+def test_a_colour_image_of_the_right_size_keeps_its_values(kind: str, tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     path = saved(tmp_path / f"x.{kind}", Image.fromarray(values))
-    np.testing.assert_array_equal(read_picture(path, COLOUR), values)
+    np.testing.assert_array_equal(read_image(path, COLOUR), values)
 
 
 def test_jpeg_and_a_wrong_ending(tmp_path: Path) -> None:
-    path = saved(tmp_path / "x.png", picture(), format="JPEG", quality=95)
-    assert np.abs(read_picture(path, GREY)[..., 0].astype(int) - np.asarray(picture())).max() < 12
+    path = saved(tmp_path / "x.png", image(), format="JPEG", quality=95)
+    assert np.abs(read_image(path, GREY)[..., 0].astype(int) - np.asarray(image())).max() < 12
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F"])
 @pytest.mark.parametrize("spec", [GREY, COLOUR], ids=["grey", "colour"])
-def test_every_mode_gives_the_same_picture(mode: str, spec: ImageSpec) -> None:
-    plain = fit(picture("L", (56, 56)), spec).astype(int)
-    shown = fit(picture(mode, (56, 56)), spec)
+def test_every_mode_gives_the_same_image(mode: str, spec: ImageSpec) -> None:
+    plain = fit(image("L", (56, 56)), spec).astype(int)
+    shown = fit(image(mode, (56, 56)), spec)
     assert shown.dtype == np.uint8
     assert shown.shape == (spec.size, spec.size, spec.channels)
     if mode == "I":  # full intensity is 65,535 there
@@ -77,7 +77,7 @@ def test_16_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
     expected = np.rint(values / 257)
     for name in ("x.png", "x.tif", "x.pgm"):
         path = saved(tmp_path / name, Image.fromarray(values))
-        np.testing.assert_array_equal(read_picture(path, GREY)[..., 0], expected)
+        np.testing.assert_array_equal(read_image(path, GREY)[..., 0], expected)
     big_endian = Image.frombytes("I;16B", (28, 28), values.astype(">u2").tobytes())
     np.testing.assert_array_equal(fit(big_endian, GREY)[..., 0], expected)
 
@@ -94,7 +94,7 @@ def test_scale_of_wide_pixels(full: int, kind: str) -> None:
 
 @pytest.mark.parametrize("values", [[-1, 1], [0, 1e6], [0, np.nan], [0, np.inf]])
 def test_float_pixels_without_a_known_scale_are_refused(values: list[float]) -> None:
-    with pytest.raises(PictureError, match="a scale that is not known"):
+    with pytest.raises(ImageError, match="a scale that is not known"):
         fit(Image.fromarray(np.array([values], np.float32)), GREY)
 
 
@@ -113,12 +113,12 @@ def test_transparent_palette_and_colour_key(tmp_path: Path) -> None:
     image.putpalette([0, 0, 0, 200, 100, 50])
     image.paste(0, (0, 0, 14, 28))
     path = saved(tmp_path / "x.gif", image, transparency=1)
-    shown = read_picture(path, GREY)[..., 0]
+    shown = read_image(path, GREY)[..., 0]
     assert (shown[:, :14] == 0).all()
     assert (shown[:, 14:] == 255).all()
     key = saved(tmp_path / "x.png", Image.fromarray(np.array([[0, 90], [90, 0]], np.uint8)), transparency=90)
     small = ImageSpec(size=2, channels=1, low=0, high=1)
-    assert read_picture(key, small)[..., 0].tolist() == [[0, 255], [255, 0]]
+    assert read_image(key, small)[..., 0].tolist() == [[0, 255], [255, 0]]
 
 
 def test_opaque_alpha_changes_nothing() -> None:
@@ -132,7 +132,7 @@ def test_first_frame_of_an_animation(tmp_path: Path) -> None:
     for name in ("x.gif", "x.png", "x.webp", "x.tif"):
         options = {"lossless": True} if name == "x.webp" else {}
         path = saved(tmp_path / name, frames[0], save_all=True, append_images=frames[1:], **options)
-        assert (read_picture(path, GREY) == 10).all()
+        assert (read_image(path, GREY) == 10).all()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -142,7 +142,7 @@ def test_exif_orientation(orientation: int, kind: str, tmp_path: Path) -> None:
     upright[:14, :14] = 80
     upright[:14, 14:] = 160
     upright[14:, :14] = 240
-    # How a camera that is turned stores the picture: the transposition that the orientation undoes.
+    # How a camera that is turned stores the image: the transposition that the orientation undoes.
     turn = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}.get(orientation)
     stored = Image.fromarray(upright)
     stored = stored if turn is None else stored.transpose(Image.Transpose(turn))
@@ -150,14 +150,14 @@ def test_exif_orientation(orientation: int, kind: str, tmp_path: Path) -> None:
     exif[0x0112] = orientation
     options = {"lossless": True} if kind == "webp" else {"quality": 95} if kind == "jpg" else {}
     path = saved(tmp_path / f"x.{kind}", stored, exif=exif, **options)
-    shown = read_picture(path, GREY)[..., 0].astype(int)
+    shown = read_image(path, GREY)[..., 0].astype(int)
     corners = [shown[3, 3], shown[3, 24], shown[24, 3], shown[24, 24]]
     np.testing.assert_allclose(corners, [80, 160, 240, 0], atol=4)
 
 
-def test_broken_exif_does_not_spoil_the_picture(tmp_path: Path) -> None:
-    path = saved(tmp_path / "x.jpg", picture(), exif=b"Exif\x00\x00MM\x00\x2a\xff\xff\xff\xffgarbage")
-    assert read_picture(path, GREY).shape == (28, 28, 1)
+def test_broken_exif_does_not_spoil_the_image(tmp_path: Path) -> None:
+    path = saved(tmp_path / "x.jpg", image(), exif=b"Exif\x00\x00MM\x00\x2a\xff\xff\xff\xffgarbage")
+    assert read_image(path, GREY).shape == (28, 28, 1)
 
 
 # --- bringing it to size -----------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_broken_exif_does_not_spoil_the_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (28, 28), (27, 29), (640, 480), (1, 2000), (2000, 1)])
 def test_any_size_fits(size: tuple[int, int]) -> None:
     for spec in (GREY, COLOUR):
-        assert fit(picture("L", size), spec).shape == (spec.size, spec.size, spec.channels)
+        assert fit(image("L", size), spec).shape == (spec.size, spec.size, spec.channels)
 
 
 def test_aspect_is_kept_and_padding_is_the_border() -> None:
@@ -189,18 +189,18 @@ def test_reduction_is_antialiased() -> None:
 
 
 def test_fit_leaves_its_argument_alone() -> None:
-    image = picture("RGBA", (40, 30))
-    before = image.tobytes()
-    fit(image, GREY)
-    assert (image.tobytes(), image.mode, image.size) == (before, "RGBA", (40, 30))
+    given = image("RGBA", (40, 30))
+    before = given.tobytes()
+    fit(given, GREY)
+    assert (given.tobytes(), given.mode, given.size) == (before, "RGBA", (40, 30))
 
 
 # --- what is refused ---------------------------------------------------------------------------------------
 
 
 def refusal(path: Path | str, spec: ImageSpec = GREY) -> str:
-    with pytest.raises(PictureError) as caught:
-        read_picture(path, spec)
+    with pytest.raises(ImageError) as caught:
+        read_image(path, spec)
     message = str(caught.value)
     assert "\n" not in message
     assert len(message) < 500
@@ -217,7 +217,7 @@ def test_missing_folder_pipe_and_device(tmp_path: Path) -> None:
         assert refusal("/dev/zero") == "/dev/zero is not a regular file"
 
 
-def test_not_a_picture(tmp_path: Path) -> None:
+def test_not_an_image(tmp_path: Path) -> None:
     for content in (
         b"hello",
         b"<svg/>",
@@ -231,7 +231,7 @@ def test_not_a_picture(tmp_path: Path) -> None:
         path = tmp_path / "x.png"
         path.write_bytes(content)
         assert refusal(path) == (
-            f"{path}: not a picture of a known format (PNG, JPEG, GIF, BMP, TIFF, WEBP, PPM)"
+            f"{path}: not an image of a known format (PNG, JPEG, GIF, BMP, TIFF, WEBP, PPM)"
         )
     path.write_bytes(b"")
     assert refusal(path) == f"{path}: an empty file"
@@ -253,8 +253,8 @@ def test_cut_short_and_mutated_files_are_one_line_each(kind: str, tmp_path: Path
                 content[place] = rng.integers(0, 256)
         path.write_bytes(content)
         try:
-            assert read_picture(path, GREY).shape == (28, 28, 1)
-        except PictureError as error:
+            assert read_image(path, GREY).shape == (28, 28, 1)
+        except ImageError as error:
             refused += 1
             message = str(error)
             assert message.startswith(str(path))
@@ -278,14 +278,14 @@ def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
 def test_a_name_with_control_characters_is_escaped(tmp_path: Path) -> None:
     path = tmp_path / "a\x1b[31m\n.png"
     path.write_bytes(b"x")
-    assert "a\\x1b[31m\\n.png: not a picture" in refusal(path)
+    assert "a\\x1b[31m\\n.png: not an image" in refusal(path)
     assert "a\\x1b[31m\\nb: No such file" in refusal(tmp_path / "a\x1b[31m\nb")
 
 
 def test_only_named_formats_are_opened(tmp_path: Path) -> None:
     for kind in ("tga", "ico", "pcx", "sgi", "eps"):
-        path = saved(tmp_path / f"x.{kind}", picture("RGB", (32, 32)))
-        assert "not a picture of a known format" in refusal(path)
+        path = saved(tmp_path / f"x.{kind}", image("RGB", (32, 32)))
+        assert "not an image of a known format" in refusal(path)
 
 
 def test_no_warning_leaks_and_filters_come_back(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_no_warning_leaks_and_filters_come_back(tmp_path: Path) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         before = list(warnings.filters)
-        threads = [threading.Thread(target=read_picture, args=(path, GREY)) for _ in range(8)]
+        threads = [threading.Thread(target=read_image, args=(path, GREY)) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -329,7 +329,7 @@ def test_save_png_round_trip(shape: tuple[int, ...], tmp_path: Path) -> None:
     ],
 )
 def test_save_png_refusals(values: np.ndarray, tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="a PNG needs"):
+    with pytest.raises(ImageError, match="a PNG needs"):
         save_png(tmp_path / "x.png", values)
     assert not list(tmp_path.iterdir())
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infogan_tool.runtime.errors import LatentError
-from infogan_tool.runtime.latent import CONTINUOUS_HIGH, CONTINUOUS_LOW, LatentSpec
+from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW, LatentSpec
 
 TWO = LatentSpec(noise=5, noise_prior="normal", categorical=(4, 3), continuous=3)
 VALID = {"noise": 5, "noise_prior": "normal", "categorical": [4, 3], "continuous": 3}

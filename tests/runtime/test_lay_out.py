@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from infogan_tool.runtime.image_spec import ImageSpec, Preparation
-from infogan_tool.runtime.preparation import lay_out, stroke_width
+from infogan_tool.runtime.images.spec import ImageSpec, Preprocessing
+from infogan_tool.runtime.preprocessing.centred_foreground import apply_preprocessing, stroke_width
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Grey = npt.NDArray[np.uint8]
 
-RECIPE = Preparation(box=20, centre="mass", ink="light", stroke=0.0)
+PREPROCESSING = Preprocessing(box=20, centre="mass", ink="light", stroke=0.0)
 
 
 def page(*blocks: tuple[int, int, int, int], size: tuple[int, int] = (300, 300)) -> Image.Image:
@@ -34,9 +34,9 @@ def pen(points: list[tuple[int, int]], width: int, size: tuple[int, int] = (400,
     return drawn
 
 
-def laid_out(picture: Image.Image, size: int = 28, **changes: object) -> Grey:
-    recipe = dataclasses.replace(RECIPE, **changes)  # type: ignore[arg-type]
-    found = lay_out(picture, ImageSpec(size=size, channels=1, low=0, high=1), recipe)
+def laid_out(image: Image.Image, size: int = 28, **changes: object) -> Grey:
+    preprocessing = dataclasses.replace(PREPROCESSING, **changes)  # type: ignore[arg-type]
+    found = apply_preprocessing(image, ImageSpec(size=size, channels=1, low=0, high=1), preprocessing)
     assert found is not None
     assert (found.shape, found.dtype) == ((size, size), np.uint8)
     return found
@@ -81,7 +81,7 @@ def test_the_longer_side_fills_the_box_and_the_aspect_stays(
 
 
 @pytest.mark.parametrize(("box", "size"), [(20, 28), (12, 28), (28, 28), (50, 64), (5, 9)])
-def test_box_and_picture_are_the_recipes(box: int, size: int) -> None:
+def test_box_and_image_are_the_recipes(box: int, size: int) -> None:
     values = laid_out(page((40, 40, 120, 90)), size, box=box, centre="box")
     top, left, height, width = extent(values)
     assert (height, width) == (box, round(box * 0.75))
@@ -111,8 +111,8 @@ def test_a_strip_of_one_row_is_no_error() -> None:
     strip = np.full((1, 2000), 255, np.uint8)
     strip[:, 900:1100] = 0
     spec = ImageSpec(size=28, channels=1, low=0, high=1)
-    for picture in (strip, strip.T):
-        assert lay_out(Image.fromarray(picture), spec, RECIPE) is not None
+    for image in (strip, strip.T):
+        assert apply_preprocessing(Image.fromarray(image), spec, PREPROCESSING) is not None
 
 
 # --- ink ---------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_width_of_a_stroke_is_twice_the_area_by_the_outline() -> None:
     block[5:9, 10:50] = 0.5
     assert stroke_width(block) == pytest.approx(2 * 4 * 40 / (2 * (4 + 40) * np.pi / 4))
     assert stroke_width(block.T) == stroke_width(block)
-    assert stroke_width(block[5:9, 10:50]) == stroke_width(block), "the edge of the picture is outline too"
+    assert stroke_width(block[5:9, 10:50]) == stroke_width(block), "the edge of the image is outline too"
     assert stroke_width(0.99 * block) == 0, "half of the ink's strength is the outline"
     assert stroke_width(disc(40)) == pytest.approx(40, rel=0.03), "of a disc it is the radius"
     slanted = np.asarray(pen([(50, 60), (350, 250)], 12)) < 128
@@ -195,30 +195,33 @@ ELL = ((40, 40, 200, 20), (220, 60, 20, 120))
 def test_centre_of_mass_lies_in_the_middle(
     blocks: tuple[tuple[int, int, int, int], ...], turned: int, size: int
 ) -> None:
-    picture = page(*blocks).rotate(90 * turned)
-    values = laid_out(picture, size).astype(float)
+    image = page(*blocks).rotate(90 * turned)
+    values = laid_out(image, size).astype(float)
     for mass in (values.sum(0), values.sum(1)):
         assert mass @ np.arange(size) / mass.sum() == pytest.approx(size / 2, abs=0.51)
-    boxed = extent(laid_out(picture, size, centre="box"))
-    assert extent(laid_out(picture, size)) != boxed, "the two centres differ"
+    boxed = extent(laid_out(image, size, centre="box"))
+    assert extent(laid_out(image, size)) != boxed, "the two centres differ"
     assert abs(2 * boxed[0] + boxed[2] - size) <= 1
     assert abs(2 * boxed[1] + boxed[3] - size) <= 1
 
 
 @pytest.mark.parametrize("turned", range(4))
 def test_what_hangs_over_is_cut(turned: int) -> None:
-    picture = page(*ELL).rotate(90 * turned)
+    image = page(*ELL).rotate(90 * turned)
     for size in (24, 20):
-        wide = laid_out(picture, size + 28, box=20)
-        np.testing.assert_array_equal(laid_out(picture, size, box=20), wide[14:-14, 14:-14])
-    assert laid_out(picture, 20).sum() < laid_out(picture, 28).sum(), "something was cut"
+        wide = laid_out(image, size + 28, box=20)
+        np.testing.assert_array_equal(laid_out(image, size, box=20), wide[14:-14, 14:-14])
+    assert laid_out(image, 20).sum() < laid_out(image, 28).sum(), "something was cut"
 
 
 def test_a_page_without_a_figure_has_no_layout() -> None:
     spec = ImageSpec(size=28, channels=1, low=0, high=1)
-    assert lay_out(page(), spec, RECIPE) is None
+    assert apply_preprocessing(page(), spec, PREPROCESSING) is None
     rng = np.random.default_rng(0)
-    assert lay_out(Image.fromarray(rng.integers(0, 256, (200, 200), np.uint8)), spec, RECIPE) is None
+    assert (
+        apply_preprocessing(Image.fromarray(rng.integers(0, 256, (200, 200), np.uint8)), spec, PREPROCESSING)
+        is None
+    )
 
 
 def test_where_the_likelier_ink_is_no_figure_the_other_is_tried() -> None:

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infogan_tool.runtime.paper import _between_classes, find_inks
+from infogan_tool.runtime.preprocessing.background import _between_classes, find_inks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
 
-    from infogan_tool.runtime.paper import Ink
+    from infogan_tool.runtime.preprocessing.background import Ink
 
     Floats = npt.NDArray[np.float64]
     Light = Callable[[Floats, Floats], Floats]
@@ -177,7 +177,7 @@ def test_grain_is_no_ink_and_hides_none_that_is_well_beyond_it(
     assert all(np.count_nonzero(ink.strong) <= 0.002 * drawn.size for ink in nothing)
 
 
-def test_specks_of_one_pixel_are_grain_in_a_large_picture_and_ink_in_a_small_one() -> None:
+def test_specks_of_one_pixel_are_grain_in_a_large_image_and_ink_in_a_small_one() -> None:
     for size, count in (((300, 280), 0), ((240, 250), 25)):
         drawn = strokes(size)
         page = np.where(drawn, 100, 200)

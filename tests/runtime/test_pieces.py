@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bundle import find_bundle
-from infogan_tool.runtime.errors import PictureError
-from infogan_tool.runtime.pieces import PIECE, Crew, cut
+from infogan_tool.runtime.bundle.bundle import find_bundle
+from infogan_tool.runtime.errors import ImageError
+from infogan_tool.runtime.inference.shards import PIECE, ShardPool, cut
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,18 +45,18 @@ def test_all_hands_are_used_and_each_piece_is_done_once() -> None:
             meeting.wait()  # passes only if four threads are here at once
         done.append(piece.start)
 
-    Crew(4).each(work, pieces)
+    ShardPool(4).each(work, pieces)
     assert sorted(done) == [piece.start for piece in pieces]
 
 
 def test_one_hand_is_the_callers() -> None:
     seen = []
-    Crew(1).each(lambda _: seen.append(threading.current_thread()), cut(1000, 1))
+    ShardPool(1).each(lambda _: seen.append(threading.current_thread()), cut(1000, 1))
     assert set(seen) == {threading.current_thread()}
 
 
 def test_the_first_piece_that_fails_is_told_whatever_the_threads_do() -> None:
-    crew, later, pieces = Crew(3), threading.Event(), cut(1000, 3)
+    crew, later, pieces = ShardPool(3), threading.Event(), cut(1000, 3)
 
     def work(piece: slice) -> None:
         if piece == pieces[1]:
@@ -73,7 +73,7 @@ def test_the_first_piece_that_fails_is_told_whatever_the_threads_do() -> None:
 
 
 def test_a_crew_is_shared_by_callers() -> None:
-    crew, sums = Crew(2), [0] * 8
+    crew, sums = ShardPool(2), [0] * 8
 
     def caller(number: int) -> None:
         rows = np.zeros(3000)
@@ -112,11 +112,11 @@ def test_results_do_not_depend_on_threads_or_pieces(name: str) -> None:
             assert np.array_equal(part.probabilities[0], whole.probabilities[0][rows])
 
 
-def test_a_bad_picture_in_a_large_batch_is_told_by_its_piece(tiny: Path) -> None:
+def test_a_bad_image_in_a_large_batch_is_told_by_its_piece(tiny: Path) -> None:
     bundle = load_bundle(tiny, device="cpu", threads=2)
     images = bundle.generate(bundle.sample(500))
     images[130], images[400] = 7, 9
-    with pytest.raises(PictureError, match="to 7"):
+    with pytest.raises(ImageError, match="to 7"):
         bundle.encode(images)
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from infogan_tool.runtime.contract import ImageSpec
-from infogan_tool.runtime.errors import PictureError
-from infogan_tool.runtime.pixels import sheet, to_float, to_uint8
+from infogan_tool.runtime.bundle.metadata import ImageSpec
+from infogan_tool.runtime.errors import ImageError
+from infogan_tool.runtime.images.arrays import sheet, to_float, to_uint8
 
 GREY = ImageSpec(size=8, channels=1, low=-1, high=1)
 COLOUR = ImageSpec(size=4, channels=3, low=0, high=1)
@@ -60,13 +60,13 @@ def test_rounding_is_to_the_nearest_level() -> None:
 )
 def test_no_layout_or_type_is_guessed(images: np.ndarray) -> None:
     with pytest.raises(
-        PictureError, match=r"uint8 \(N, 8, 8\) or uint8 \(N, 8, 8, 1\) or float32 \(N, 1, 8, 8\)"
+        ImageError, match=r"uint8 \(N, 8, 8\) or uint8 \(N, 8, 8, 1\) or float32 \(N, 1, 8, 8\)"
     ):
         to_float(images, GREY)
 
 
 def test_two_dimensional_images_need_one_channel() -> None:
-    with pytest.raises(PictureError, match=r"must be uint8 \(N, 4, 4, 3\) or float32 \(N, 3, 4, 4\)"):
+    with pytest.raises(ImageError, match=r"must be uint8 \(N, 4, 4, 3\) or float32 \(N, 3, 4, 4\)"):
         to_float(np.zeros((2, 4, 4), np.uint8), COLOUR)
 
 
@@ -74,9 +74,9 @@ def test_two_dimensional_images_need_one_channel() -> None:
 def test_floats_out_of_range_are_refused(value: float) -> None:
     images = np.zeros((2, 1, 8, 8), np.float32)
     images[1, 0, 3, 3] = value
-    with pytest.raises(PictureError, match="must be finite and from -1 to 1"):
+    with pytest.raises(ImageError, match="must be finite and from -1 to 1"):
         to_float(images, GREY)
-    with pytest.raises(PictureError, match="must be finite and from -1 to 1"):
+    with pytest.raises(ImageError, match="must be finite and from -1 to 1"):
         to_uint8(images, GREY)
 
 
@@ -86,7 +86,7 @@ def test_rounding_errors_at_the_ends_are_allowed() -> None:
 
 
 def test_to_uint8_takes_floats_only() -> None:
-    with pytest.raises(PictureError, match="float32"):
+    with pytest.raises(ImageError, match="float32"):
         to_uint8(np.zeros((2, 8, 8), np.uint8), GREY)  # type: ignore[arg-type]
 
 
@@ -120,5 +120,5 @@ def test_sheet_keeps_orientation_and_narrows_to_what_there_is() -> None:
     ],
 )
 def test_sheet_refusals(images: np.ndarray, changes: dict[str, int]) -> None:
-    with pytest.raises(PictureError, match="sheet"):
+    with pytest.raises(ImageError, match="sheet"):
         sheet(images, **{"columns": 1, **changes})

@@ -14,13 +14,13 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.images import read_picture
-from infogan_tool.runtime.plain_png import PLAIN_BYTES, read_plain_png, read_plain_pngs
+from infogan_tool.runtime.images.files import read_image
+from infogan_tool.runtime.images.plain_png import PLAIN_BYTES, read_plain_png, read_plain_pngs
 
 SIZE = 28
 
 
-def picture(seed: int) -> np.ndarray:
+def image(seed: int) -> np.ndarray:
     """Smooth and noisy parts, so that an encoder chooses among all filters."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:SIZE, :SIZE]
@@ -50,7 +50,7 @@ def by_hand(rows: bytes, *, parts: int = 1) -> bytes:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_plain_files_are_read_to_the_bit(seed: int) -> None:
-    values = picture(seed)
+    values = image(seed)
     found = read_plain_png(png(values, compress_level=seed % 10), SIZE)
     assert found is not None
     assert (found == values).all()
@@ -67,7 +67,7 @@ def test_every_filter_is_pillows(kind: int) -> None:
 
 
 def test_anything_else_is_left_to_pillow() -> None:
-    values = picture(0)
+    values = image(0)
     text = PngImagePlugin.PngInfo()
     text.add_text("a", "b")
     others = [
@@ -85,7 +85,7 @@ def test_anything_else_is_left_to_pillow() -> None:
 
 
 def test_damaged_files_are_never_read_wrong() -> None:
-    values, rng, read = picture(1), random.Random(0), 0
+    values, rng, read = image(1), random.Random(0), 0
     content = png(values)
     for _ in range(3000):
         damaged = bytearray(content)
@@ -109,18 +109,18 @@ def test_bad_content_in_good_chunks_is_left_to_pillow(rows: bytes) -> None:
     assert read_plain_png(by_hand(rows), SIZE) is None
 
 
-def test_too_much_content_ends_with_the_picture() -> None:
+def test_too_much_content_ends_with_the_image() -> None:
     content = by_hand(bytes(40 * 2**20))
     assert len(content) > PLAIN_BYTES
     found = read_plain_png(content, SIZE)
     assert found is None or not found.any()
 
 
-def test_read_picture_says_the_same_either_way() -> None:
+def test_read_image_says_the_same_either_way() -> None:
     spec = load_bundle().image
     for seed in range(5):
-        values = picture(seed)
-        assert (read_picture(png(values), spec) == read_picture(png(values, pnginfo=_note()), spec)).all()
+        values = image(seed)
+        assert (read_image(png(values), spec) == read_image(png(values, pnginfo=_note()), spec)).all()
 
 
 def _note() -> PngImagePlugin.PngInfo:
@@ -132,9 +132,9 @@ def _note() -> PngImagePlugin.PngInfo:
 def test_many_at_once_are_each_as_alone() -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("a", "b")
-    contents: list[bytes | None] = [png(picture(seed)) for seed in range(30)]
+    contents: list[bytes | None] = [png(image(seed)) for seed in range(30)]
     contents[3] = None
-    contents[4] = png(picture(4), pnginfo=text)
+    contents[4] = png(image(4), pnginfo=text)
     contents[9] = by_hand(b"\x09" + bytes(29 * SIZE))[:-1]
     unknown = np.zeros((SIZE, SIZE + 1), np.uint8)
     unknown[7, 0] = 5

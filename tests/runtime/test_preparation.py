@@ -1,4 +1,4 @@
-"""Pictures as people have them, brought to what an encoder of digits was trained on."""
+"""Images as people have them, brought to what an encoder of digits was trained on."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from infogan_tool.runtime import picture_files
-from infogan_tool.runtime.errors import BundleError, PictureError
-from infogan_tool.runtime.image_spec import ImageSpec, Preparation
-from infogan_tool.runtime.images import as_png, fit, load_picture, read_picture
-from infogan_tool.runtime.preparation import stroke_width
+from infogan_tool.runtime.errors import BundleError, ImageError
+from infogan_tool.runtime.images import formats
+from infogan_tool.runtime.images.files import as_png, fit, load_image, read_image
+from infogan_tool.runtime.images.spec import ImageSpec, Preprocessing
+from infogan_tool.runtime.preprocessing.centred_foreground import stroke_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
 
-RECIPE = Preparation(box=20, centre="mass", ink="light", stroke=2.0)
-SPEC = ImageSpec(size=28, channels=1, low=0, high=1, preparation=RECIPE)
+PREPROCESSING = Preprocessing(box=20, centre="mass", ink="light", stroke=2.0)
+SPEC = ImageSpec(size=28, channels=1, low=0, high=1, preprocessing=PREPROCESSING)
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.png"))
 SEVEN = next(path for path in EXAMPLES if path.stem == "seven")
 FIVE = next(path for path in EXAMPLES if path.stem == "five")
@@ -48,9 +48,9 @@ def on_page(digit: npt.NDArray[np.uint8], size: tuple[int, int] = (400, 300), si
     return page
 
 
-def alike(prepared: npt.NDArray[np.uint8], digit: npt.NDArray[np.uint8]) -> float:
-    """Return the correlation of two pictures' pixels."""
-    return float(np.corrcoef(prepared.ravel(), digit.ravel())[0, 1])
+def alike(preprocessed: npt.NDArray[np.uint8], digit: npt.NDArray[np.uint8]) -> float:
+    """Return the correlation of two images' pixels."""
+    return float(np.corrcoef(preprocessed.ravel(), digit.ravel())[0, 1])
 
 
 # --- left alone --------------------------------------------------------------------------------------------
@@ -59,23 +59,23 @@ def alike(prepared: npt.NDArray[np.uint8], digit: npt.NDArray[np.uint8]) -> floa
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_what_is_laid_out_already_keeps_every_bit(path: Path) -> None:
     assert len(EXAMPLES) == 10
-    np.testing.assert_array_equal(read_picture(path, SPEC)[..., 0], native(path))
-    np.testing.assert_array_equal(load_picture(path, SPEC)[0], native(path) / np.float32(255))
+    np.testing.assert_array_equal(read_image(path, SPEC)[..., 0], native(path))
+    np.testing.assert_array_equal(load_image(path, SPEC)[0], native(path) / np.float32(255))
 
 
-def test_raw_and_plain_pictures_are_padded_and_resized_only() -> None:
+def test_raw_and_plain_images_are_padded_and_resized_only() -> None:
     page = on_page(native())
     plain = fit(page, SPEC)
-    np.testing.assert_array_equal(read_picture(content(page), SPEC, raw=True), plain)
-    bare = dataclasses.replace(SPEC, preparation=None)
-    np.testing.assert_array_equal(read_picture(content(page), bare), plain)
-    assert alike(read_picture(content(page), SPEC), plain) < 0.5
+    np.testing.assert_array_equal(read_image(content(page), SPEC, raw=True), plain)
+    bare = dataclasses.replace(SPEC, preprocessing=None)
+    np.testing.assert_array_equal(read_image(content(page), bare), plain)
+    assert alike(read_image(content(page), SPEC), plain) < 0.5
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_blank_page_stays_blank(level: int) -> None:
     page = Image.new("L", (200, 120), level)
-    assert np.ptp(read_picture(content(page), SPEC)) == 0
+    assert np.ptp(read_image(content(page), SPEC)) == 0
 
 
 def test_where_there_is_no_figure_on_a_ground_nothing_is_made_up() -> None:
@@ -85,8 +85,8 @@ def test_where_there_is_no_figure_on_a_ground_nothing_is_made_up() -> None:
     scene = Image.fromarray(rng.integers(0, 256, (7, 7), np.uint8)).resize(
         (200, 200), Image.Resampling.BICUBIC
     )
-    for picture in (noise, grain, scene):
-        np.testing.assert_array_equal(read_picture(content(picture), SPEC), fit(picture, SPEC))
+    for image in (noise, grain, scene):
+        np.testing.assert_array_equal(read_image(content(image), SPEC), fit(image, SPEC))
 
 
 # --- found -------------------------------------------------------------------------------------------------
@@ -190,18 +190,16 @@ KINDS = (
 @pytest.mark.parametrize("path", [SEVEN, FIVE], ids=lambda path: path.stem)
 def test_a_digit_comes_out_as_it_was(make: Callable[[npt.NDArray[np.uint8]], bytes], path: Path) -> None:
     digit = native(path)
-    prepared = read_picture(make(digit), SPEC)[..., 0]
-    assert alike(prepared, digit) > 0.8
-    assert alike(read_picture(make(digit), SPEC, raw=True)[..., 0], digit) < 0.75, (
-        "the test asks for something"
-    )
+    preprocessed = read_image(make(digit), SPEC)[..., 0]
+    assert alike(preprocessed, digit) > 0.8
+    assert alike(read_image(make(digit), SPEC, raw=True)[..., 0], digit) < 0.75, "the test asks for something"
 
 
 def test_a_thin_pen_is_thickened_to_the_recipes_stroke() -> None:
     page = Image.new("L", (600, 800), 245)
     ImageDraw.Draw(page).line([(200, 150), (420, 160), (300, 420)], fill=30, width=3)
-    thin = dataclasses.replace(SPEC, preparation=dataclasses.replace(RECIPE, stroke=0.0))
-    widths = [stroke_width(read_picture(content(page), s)[..., 0] / np.float32(255)) for s in (thin, SPEC)]
+    thin = dataclasses.replace(SPEC, preprocessing=dataclasses.replace(PREPROCESSING, stroke=0.0))
+    widths = [stroke_width(read_image(content(page), s)[..., 0] / np.float32(255)) for s in (thin, SPEC)]
     assert widths[0] < 1.3
     assert 1.5 < widths[1] < 2.5
 
@@ -214,7 +212,7 @@ def test_a_part_that_does_not_touch_belongs_and_dust_does_not() -> None:
     ImageDraw.Draw(whole).line([(130, 80), (190, 78)], fill=0, width=12)
     dusty = page.copy()
     ImageDraw.Draw(dusty).ellipse((250, 250, 256, 256), fill=0)
-    without, with_bar, with_dust = (read_picture(content(p), SPEC) for p in (page, whole, dusty))
+    without, with_bar, with_dust = (read_image(content(p), SPEC) for p in (page, whole, dusty))
     assert alike(with_bar, without) < 0.8
     assert np.abs(with_dust.astype(int) - without).max() <= 3
 
@@ -225,55 +223,57 @@ def test_two_figures_are_not_one_of_them() -> None:
         page.paste(
             Image.fromarray(255 - native(path)).resize((200, 200), Image.Resampling.BICUBIC), (left, 30)
         )
-    prepared = read_picture(content(page), SPEC)[..., 0]
-    assert alike(prepared, native(SEVEN)) < 0.6
-    assert alike(prepared, native(FIVE)) < 0.6
-    inked = np.flatnonzero((prepared > 60).any(axis=0))
+    preprocessed = read_image(content(page), SPEC)[..., 0]
+    assert alike(preprocessed, native(SEVEN)) < 0.6
+    assert alike(preprocessed, native(FIVE)) < 0.6
+    inked = np.flatnonzero((preprocessed > 60).any(axis=0))
     assert inked[-1] - inked[0] + 1 == 20, "both lie side by side in the box"
 
 
-def test_tiny_pictures_are_read_too() -> None:
+def test_tiny_images_are_read_too() -> None:
     small = Image.fromarray(native()).resize((9, 9), Image.Resampling.BOX)
-    assert alike(read_picture(content(small), SPEC)[..., 0], native()) > 0.7
+    assert alike(read_image(content(small), SPEC)[..., 0], native()) > 0.7
     for size in ((1, 1), (1, 9), (2, 300)):
-        assert read_picture(content(Image.new("L", size, 99)), SPEC).shape == (28, 28, 1)
+        assert read_image(content(Image.new("L", size, 99)), SPEC).shape == (28, 28, 1)
 
 
-# --- by the recipe -----------------------------------------------------------------------------------------
+# --- by the preprocessing ---------------------------------------------------------------------------------
 
 
 def test_the_recipe_decides() -> None:
     page = content(on_page(native()))
-    light = read_picture(page, SPEC)[..., 0]
-    dark = dataclasses.replace(SPEC, preparation=dataclasses.replace(RECIPE, ink="dark"))
-    np.testing.assert_array_equal(read_picture(page, dark)[..., 0], 255 - light)
+    light = read_image(page, SPEC)[..., 0]
+    dark = dataclasses.replace(SPEC, preprocessing=dataclasses.replace(PREPROCESSING, ink="dark"))
+    np.testing.assert_array_equal(read_image(page, dark)[..., 0], 255 - light)
     np.testing.assert_array_equal(
-        read_picture(content(Image.fromarray(255 - light)), dark)[..., 0],
+        read_image(content(Image.fromarray(255 - light)), dark)[..., 0],
         255 - light,
         "it is laid out already",
     )
-    boxed = dataclasses.replace(RECIPE, box=12, centre="box")
-    inked = read_picture(page, dataclasses.replace(SPEC, preparation=boxed))[..., 0] > 40
+    boxed = dataclasses.replace(PREPROCESSING, box=12, centre="box")
+    inked = read_image(page, dataclasses.replace(SPEC, preprocessing=boxed))[..., 0] > 40
     rows, columns = np.flatnonzero(inked.any(1)), np.flatnonzero(inked.any(0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 == 12
     assert abs(rows[0] + rows[-1] + 1 - 28) <= 1
     assert abs(columns[0] + columns[-1] + 1 - 28) <= 1
-    larger = ImageSpec(size=40, channels=1, low=-1, high=1, preparation=dataclasses.replace(RECIPE, box=30))
-    picture = load_picture(page, larger)
-    assert (picture.dtype, picture.shape) == (np.float32, (1, 40, 40))
-    assert (picture.min(), picture.max()) == (-1, 1)
+    larger = ImageSpec(
+        size=40, channels=1, low=-1, high=1, preprocessing=dataclasses.replace(PREPROCESSING, box=30)
+    )
+    image = load_image(page, larger)
+    assert (image.dtype, image.shape) == (np.float32, (1, 40, 40))
+    assert (image.min(), image.max()) == (-1, 1)
 
 
 def test_the_recipe_in_the_metadata() -> None:
     said = SPEC.to_dict()
-    assert said["preparation"] == {
+    assert said["preprocessing"] == {
         "kind": "centred_foreground", "box": 20, "centre": "mass", "ink": "light", "stroke": 2.0
     }  # fmt: skip
     assert ImageSpec.from_dict(said) == SPEC
-    del said["preparation"]
-    assert ImageSpec.from_dict(said).preparation is None
-    assert "preparation" not in ImageSpec.from_dict(said).to_dict()
-    assert ImageSpec.from_dict(said | {"preparation": {"kind": "plain"}}).preparation is None
+    del said["preprocessing"]
+    assert ImageSpec.from_dict(said).preprocessing is None
+    assert "preprocessing" not in ImageSpec.from_dict(said).to_dict()
+    assert ImageSpec.from_dict(said | {"preprocessing": {"kind": "plain"}}).preprocessing is None
 
 
 @pytest.mark.parametrize(
@@ -281,28 +281,28 @@ def test_the_recipe_in_the_metadata() -> None:
     [
         (
             {"kind": "run_this"},
-            "'image.preparation.kind' is 'run_this', not one of plain, centred_foreground",
+            "'image.preprocessing.kind' is 'run_this', not one of plain, centred_foreground",
         ),
-        ({"kind": 3}, "'image.preparation.kind' must be a short printable text"),
-        ({"box": 0}, "'image.preparation.box' must be a whole number from 1 to 28"),
-        ({"box": 29}, "'image.preparation.box' must be a whole number from 1 to 28"),
-        ({"box": 20.5}, "'image.preparation.box' must be a whole number from 1 to 28"),
-        ({"centre": "\x1b[2J"}, "'image.preparation.centre' must be a short printable text"),
-        ({"ink": "red"}, "'image.preparation.ink' is 'red', not one of light, dark"),
-        ({"stroke": -1}, "'image.preparation.stroke' must be a number from 0 to 10"),
-        ({"stroke": float("nan")}, "'image.preparation.stroke' must be a number from 0 to 10"),
-        ({"stroke": 10**9}, "'image.preparation.stroke' must be a number from 0 to 10"),
+        ({"kind": 3}, "'image.preprocessing.kind' must be a short printable text"),
+        ({"box": 0}, "'image.preprocessing.box' must be a whole number from 1 to 28"),
+        ({"box": 29}, "'image.preprocessing.box' must be a whole number from 1 to 28"),
+        ({"box": 20.5}, "'image.preprocessing.box' must be a whole number from 1 to 28"),
+        ({"centre": "\x1b[2J"}, "'image.preprocessing.centre' must be a short printable text"),
+        ({"ink": "red"}, "'image.preprocessing.ink' is 'red', not one of light, dark"),
+        ({"stroke": -1}, "'image.preprocessing.stroke' must be a number from 0 to 10"),
+        ({"stroke": float("nan")}, "'image.preprocessing.stroke' must be a number from 0 to 10"),
+        ({"stroke": 10**9}, "'image.preprocessing.stroke' must be a number from 0 to 10"),
     ],
 )
 def test_a_recipe_from_a_stranger_is_refused(change: dict[str, Any], message: str) -> None:
     said = SPEC.to_dict()
     with pytest.raises(BundleError, match=message.replace(".", r"\.")):
-        ImageSpec.from_dict(said | {"preparation": said["preparation"] | change})
-    with pytest.raises(BundleError, match=r"lacks 'image\.preparation\.box'"):
-        ImageSpec.from_dict(said | {"preparation": {"kind": "centred_foreground"}})
-    with pytest.raises(BundleError, match=r"'image\.preparation' must be a table"):
-        ImageSpec.from_dict(said | {"preparation": "mnist"})
-    with pytest.raises(BundleError, match="only grey pictures can have a preparation"):
+        ImageSpec.from_dict(said | {"preprocessing": said["preprocessing"] | change})
+    with pytest.raises(BundleError, match=r"lacks 'image\.preprocessing\.box'"):
+        ImageSpec.from_dict(said | {"preprocessing": {"kind": "centred_foreground"}})
+    with pytest.raises(BundleError, match=r"'image\.preprocessing' must be a table"):
+        ImageSpec.from_dict(said | {"preprocessing": "mnist"})
+    with pytest.raises(BundleError, match="only grey images can have a preprocessing"):
         ImageSpec.from_dict(said | {"channels": 3})
 
 
@@ -310,33 +310,33 @@ def test_a_recipe_from_a_stranger_is_refused(change: dict[str, Any], message: st
 
 
 def test_paths_bytes_and_open_files_are_one() -> None:
-    expected = load_picture(SEVEN, SPEC)
+    expected = load_image(SEVEN, SPEC)
     with SEVEN.open("rb") as file:
         sources = (str(SEVEN), SEVEN.read_bytes(), io.BytesIO(SEVEN.read_bytes()), file)
         for source in sources:
-            np.testing.assert_array_equal(load_picture(source, SPEC), expected)
+            np.testing.assert_array_equal(load_image(source, SPEC), expected)
         assert not file.closed
 
 
-def test_sources_that_are_no_pictures_are_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_sources_that_are_no_images_are_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for source, message in (
-        (b"", "the picture: an empty file"),
-        (b"hello", "the picture: not a picture of a known format"),
-        (io.BytesIO(SEVEN.read_bytes()[:40]), "the picture: damaged"),
+        (b"", "the image: an empty file"),
+        (b"hello", "the image: not an image of a known format"),
+        (io.BytesIO(SEVEN.read_bytes()[:40]), "the image: damaged"),
     ):
-        with pytest.raises(PictureError, match=message):
-            load_picture(source, SPEC)
+        with pytest.raises(ImageError, match=message):
+            load_image(source, SPEC)
     (tmp_path / "x.png").write_bytes(b"hello")
-    with (tmp_path / "x.png").open("rb") as file, pytest.raises(PictureError, match=r"x\.png: not a picture"):
-        load_picture(file, SPEC)
-    monkeypatch.setattr(picture_files, "MAX_BYTES", 100)
-    with pytest.raises(PictureError, match="the picture: more than 100 bytes"):
-        load_picture(io.BytesIO(bytes(101)), SPEC)
+    with (tmp_path / "x.png").open("rb") as file, pytest.raises(ImageError, match=r"x\.png: not an image"):
+        load_image(file, SPEC)
+    monkeypatch.setattr(formats, "MAX_BYTES", 100)
+    with pytest.raises(ImageError, match="the image: more than 100 bytes"):
+        load_image(io.BytesIO(bytes(101)), SPEC)
 
 
 def test_what_the_network_saw_as_a_png() -> None:
-    spec = ImageSpec(size=28, channels=1, low=-1, high=1, preparation=RECIPE)
-    with Image.open(io.BytesIO(as_png(load_picture(SEVEN, spec), spec))) as image:
+    spec = ImageSpec(size=28, channels=1, low=-1, high=1, preprocessing=PREPROCESSING)
+    with Image.open(io.BytesIO(as_png(load_image(SEVEN, spec), spec))) as image:
         assert (image.format, image.mode) == ("PNG", "L")
         np.testing.assert_array_equal(np.asarray(image), native())
     colour = ImageSpec(size=8, channels=3, low=0, high=1)

@@ -16,10 +16,10 @@ from onnx_writer import INT64, int_attribute, model, node, tensor, value_info
 from spoilt_bundles import edit
 
 from infogan_tool.runtime import load_bundle, to_uint8
-from infogan_tool.runtime.bundle import CHUNK, SHIPPED_BUNDLE, Bundle
-from infogan_tool.runtime.contract import PROP_BUNDLE_ID, PROP_SCHEMA_VERSION
-from infogan_tool.runtime.errors import BundleError, DeviceError, LatentError, PictureError
-from infogan_tool.runtime.selfcheck import self_check
+from infogan_tool.runtime.bundle.bundle import CHUNK, SHIPPED_BUNDLE, Bundle
+from infogan_tool.runtime.bundle.metadata import PROP_BUNDLE_ID, PROP_SCHEMA_VERSION
+from infogan_tool.runtime.bundle.self_check import self_check
+from infogan_tool.runtime.errors import BundleError, DeviceError, ImageError, LatentError
 
 TINY = Path(__file__).parent.parent / "fixtures" / "tiny"
 CONTINUOUS = Path(__file__).parent.parent / "fixtures" / "continuous"
@@ -53,7 +53,7 @@ def test_there_and_back(path: Path | None) -> None:
 
 
 @ALL
-def test_codes_and_noise_reach_the_picture(path: Path | None) -> None:
+def test_codes_and_noise_reach_the_image(path: Path | None) -> None:
     bundle = load_bundle(path, device="cpu")
     for code in bundle.latent.code_names:
         plan = bundle.traverse(code, low=-1, high=1, steps=3)
@@ -64,7 +64,7 @@ def test_codes_and_noise_reach_the_picture(path: Path | None) -> None:
 
 
 @ALL
-def test_uint8_and_float_are_the_same_pictures(path: Path | None) -> None:
+def test_uint8_and_float_are_the_same_images(path: Path | None) -> None:
     bundle = load_bundle(path, device="cpu")
     levels = to_uint8(bundle.generate(bundle.sample(6)), bundle.image)
     image = bundle.image
@@ -87,7 +87,7 @@ def test_nothing_in_gives_nothing_out(path: Path | None) -> None:
 
 @ALL
 @ONE_SHOT
-def test_a_picture_does_not_depend_on_what_is_drawn_with_it(path: Path | None, one_shot: bool) -> None:
+def test_an_image_does_not_depend_on_what_is_drawn_with_it(path: Path | None, one_shot: bool) -> None:
     """To the bit, at any batch size, start and number of threads."""
     many = CHUNK + 3  # the last chunk is short
     bundle = load_bundle(path, device="cpu", threads=1, one_shot=one_shot)
@@ -134,8 +134,8 @@ def test_threads_share_a_bundle() -> None:
 
 def test_self_check() -> None:
     bundle = load_bundle(TINY, device="cpu")
-    check = self_check(bundle, pictures=50)
-    assert (check.pictures, check.provider) == (50, "CPUExecutionProvider")
+    check = self_check(bundle, images=50)
+    assert (check.images, check.provider) == (50, "CPUExecutionProvider")
     assert set(check.agreement) == {"k1", "k2"}
     assert set(check.correlation) == {"c1", "c2", "c3"}
     assert all(0 <= part <= 1 for part in check.agreement.values())
@@ -194,7 +194,7 @@ def test_missing_parts(copy: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_schema_names_the_tool_that_wrote_it(copy: Path) -> None:
     edit(copy, lambda data: data.update(schema_version=99, tool_version="7.1"))
-    assert "bundle schema 99 is not known (this version reads 1)" in refusal(copy)
+    assert "bundle schema 99 is not known (this version reads 2)" in refusal(copy)
     assert "7.1" in refusal(copy)
 
 
@@ -275,7 +275,7 @@ def fake_generator(
         inputs,
         [value_info(name, images)],
         initializers=weights,
-        props={PROP_BUNDLE_ID: bundle_id, PROP_SCHEMA_VERSION: "1"} | (props or {}),
+        props={PROP_BUNDLE_ID: bundle_id, PROP_SCHEMA_VERSION: "2"} | (props or {}),
     )
     replace_graph(folder, "generator.onnx", content)
 
@@ -297,14 +297,14 @@ def test_the_fake_generator_keeps_the_contract(copy: Path) -> None:
             {"props": {PROP_BUNDLE_ID: "other"}},
             "is of bundle other and metadata.json of .*are mixed; export again",
         ),
-        ({"props": {PROP_SCHEMA_VERSION: "2"}}, "has schema 2 and metadata.json 1"),
+        ({"props": {PROP_SCHEMA_VERSION: "3"}}, "has schema 3 and metadata.json 2"),
         ({"images": (1, 3, 16, 16)}, r"output images is float32 .*says float32 \(N, 3, 16, 16\), any N"),
         (
             {"images": ("batch", 3, 16, 17)},
             r"output images is float32 .*says float32 \(N, 3, 16, 16\), any N",
         ),
         ({"noise": ("batch", "width")}, r"input noise is float32 .*says float32 \(N, 5\), any N"),
-        ({"name": "pictures"}, "outputs are pictures; the contract says images"),
+        ({"name": "pixels"}, "outputs are pixels; the contract says images"),
     ],
 )
 def test_a_graph_that_breaks_the_contract(copy: Path, changes: dict[str, Any], message: str) -> None:
@@ -327,7 +327,7 @@ def test_a_graph_with_other_types_is_refused(copy: Path) -> None:
         [value_info("probabilities", ("batch", 3, 16, 16))],
         props={
             PROP_BUNDLE_ID: json.loads((copy / "metadata.json").read_text())["bundle_id"],
-            PROP_SCHEMA_VERSION: "1",
+            PROP_SCHEMA_VERSION: "2",
         },
     )
     replace_graph(copy, "q_encoder.onnx", content)
@@ -356,9 +356,9 @@ def test_swapped_graphs_are_refused(copy: Path) -> None:
 
 def test_wrong_arguments() -> None:
     bundle = load_bundle(TINY, device="cpu")
-    with pytest.raises(PictureError, match=r"must be uint8 \(N, 16, 16, 3\) or float32 \(N, 3, 16, 16\)"):
+    with pytest.raises(ImageError, match=r"must be uint8 \(N, 16, 16, 3\) or float32 \(N, 3, 16, 16\)"):
         bundle.encode(np.zeros((1, 28, 28), np.uint8))
-    with pytest.raises(PictureError, match="finite and from 0 to 1"):
+    with pytest.raises(ImageError, match="finite and from 0 to 1"):
         bundle.encode(np.full((1, 3, 16, 16), 255, np.float32))
     foreign = load_bundle(CONTINUOUS, device="cpu").sample(1)
     with pytest.raises(LatentError, match="the latent spec has 5 noise"):
@@ -366,7 +366,7 @@ def test_wrong_arguments() -> None:
 
 
 def test_a_device_that_is_not_there() -> None:
-    from infogan_tool.runtime.device import gpu_present  # noqa: PLC0415 - asked only here
+    from infogan_tool.runtime.inference.device import gpu_present  # noqa: PLC0415 - asked only here
 
     if gpu_present():
         assert load_bundle(TINY, device="cuda").provider == "CUDAExecutionProvider"

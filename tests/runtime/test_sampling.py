@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from infogan_tool.runtime.errors import LatentError
-from infogan_tool.runtime.latent import LatentSpec
-from infogan_tool.runtime.sampling import Latents, sample, traversal
+from infogan_tool.runtime.latents.sampling import Latents, sample, traversal
+from infogan_tool.runtime.latents.spec import LatentSpec
 
 SPEC = LatentSpec(noise=5, noise_prior="normal", categorical=(4, 3), continuous=3)
 UNIFORM = LatentSpec(noise=7, noise_prior="uniform", categorical=(10,), continuous=0)

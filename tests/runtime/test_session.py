@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from onnx_writer import INT64, model, node, tensor, value_info
 
-from infogan_tool.runtime import device, session
 from infogan_tool.runtime.errors import BundleError, DeviceError
-from infogan_tool.runtime.session import CPU_PROVIDER, GraphSession, TensorInfo
+from infogan_tool.runtime.inference import device, session
+from infogan_tool.runtime.inference.session import CPU_PROVIDER, GraphSession, TensorInfo
 
 if TYPE_CHECKING:
     from pathlib import Path

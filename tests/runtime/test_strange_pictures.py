@@ -1,4 +1,4 @@
-"""Whether a picture is of the kind that the bundle knows: an optional output, and its threshold."""
+"""Whether an image is of the kind that the bundle knows: an optional output, and its threshold."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from onnx_writer import INT64, int_attribute, model, node, tensor, value_info
 
-from infogan_tool.runtime import load_bundle, load_picture
-from infogan_tool.runtime.contract import (
+from infogan_tool.runtime import load_bundle, load_image
+from infogan_tool.runtime.bundle.metadata import (
     PROP_BUNDLE_ID,
     PROP_SCHEMA_VERSION,
     BundleMetadata,
-    Familiarity,
+    OodSpec,
     encoder_outputs,
 )
 from infogan_tool.runtime.errors import BundleError
@@ -32,8 +32,8 @@ TINY = ROOT / "tests" / "fixtures" / "tiny"
 EXAMPLES = sorted((ROOT / "examples").glob("*.png"))
 
 
-def telling(folder: Path, outputs: Mapping[str, int], familiarity: dict[str, Any] | None) -> Path:
-    """Copy the tiny bundle, its encoder replaced by one whose distance is the mean of a picture's values."""
+def telling(folder: Path, outputs: Mapping[str, int], ood: dict[str, Any] | None) -> Path:
+    """Copy the tiny bundle, its encoder replaced by one whose distance is the mean of an image's values."""
     shutil.copytree(TINY, folder)
     data = json.loads((TINY / "metadata.json").read_text())
     biases = {
@@ -65,12 +65,12 @@ def telling(folder: Path, outputs: Mapping[str, int], familiarity: dict[str, Any
         [value_info("images", ("batch", 3, 16, 16))],
         [value_info(name, ("batch", width)) for name, width in outputs.items()],
         initializers=weights,
-        props={PROP_BUNDLE_ID: data["bundle_id"], PROP_SCHEMA_VERSION: "1"},
+        props={PROP_BUNDLE_ID: data["bundle_id"], PROP_SCHEMA_VERSION: "2"},
     )
     (folder / "q_encoder.onnx").write_bytes(content)
     data["graphs"]["q_encoder.onnx"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    data.pop("familiarity", None)
-    data |= {"familiarity": familiarity} if familiarity is not None else {}
+    data.pop("ood", None)
+    data |= {"ood": ood} if ood is not None else {}
     (folder / "metadata.json").write_text(json.dumps(data))
     return folder
 
@@ -80,7 +80,7 @@ WITH = {**WITHOUT, "distance": 1}
 
 
 def test_the_threshold_is_the_metadatas(tmp_path: Path) -> None:
-    bundle = load_bundle(telling(tmp_path / "b", WITH, {"threshold": 0.5, "figures": {}}), device="cpu")
+    bundle = load_bundle(telling(tmp_path / "b", WITH, {"threshold": 0.5, "metrics": {}}), device="cpu")
     levels = np.array([0, 100, 127, 128, 255], np.uint8)
     posterior = bundle.encode(np.broadcast_to(levels[:, None, None, None], (5, 16, 16, 3)))
     assert posterior.distance is not None
@@ -102,7 +102,7 @@ def test_a_bundle_that_declares_nothing_says_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_graph_and_metadata_must_agree(tmp_path: Path, *, declared: bool) -> None:
-    said = {"threshold": 0.5, "figures": {}} if declared else None
+    said = {"threshold": 0.5, "metrics": {}} if declared else None
     bundle = load_bundle(telling(tmp_path / "b", WITHOUT if declared else WITH, said), device="cpu")
     with pytest.raises(BundleError, match=r"outputs are .*; the contract says"):
         bundle.encode(np.zeros((2, 16, 16, 3), np.uint8))
@@ -110,27 +110,27 @@ def test_graph_and_metadata_must_agree(tmp_path: Path, *, declared: bool) -> Non
 
 def test_the_table_in_the_metadata() -> None:
     data = json.loads((TINY / "metadata.json").read_text())
-    data.pop("familiarity", None)
-    assert BundleMetadata.from_dict(data).familiarity is None
-    said = data | {"familiarity": {"threshold": 0.5, "figures": {"fitted_on": 7}}}
+    data.pop("ood", None)
+    assert BundleMetadata.from_dict(data).ood is None
+    said = data | {"ood": {"threshold": 0.5, "metrics": {"fitted_on": 7}}}
     metadata = BundleMetadata.from_dict(copy.deepcopy(said))
-    assert metadata.familiarity == Familiarity(threshold=0.5, figures={"fitted_on": 7})
-    assert metadata.to_dict()["familiarity"] == said["familiarity"]
+    assert metadata.ood == OodSpec(threshold=0.5, metrics={"fitted_on": 7})
+    assert metadata.to_dict()["ood"] == said["ood"]
     assert list(encoder_outputs(metadata.latent, distance=True)) == list(WITH)
-    good: dict[str, Any] = {"threshold": 0.5, "figures": {}}
+    good: dict[str, Any] = {"threshold": 0.5, "metrics": {}}
     changes = ({"threshold": w} for w in ("0.5", True, float("nan"), 1e30, None))
-    for wrong in ({}, [], "yes", {"threshold": 0.5}, good | {"figures": []}, *(good | c for c in changes)):
-        with pytest.raises(BundleError, match="familiarity"):
-            BundleMetadata.from_dict(data | {"familiarity": wrong})
+    for wrong in ({}, [], "yes", {"threshold": 0.5}, good | {"metrics": []}, *(good | c for c in changes)):
+        with pytest.raises(BundleError, match="ood"):
+            BundleMetadata.from_dict(data | {"ood": wrong})
 
 
 def test_the_bundle_that_ships_knows_digits() -> None:
     bundle = load_bundle(device="cpu")
     assert len(EXAMPLES) == 10
-    digits = bundle.encode(np.stack([load_picture(path, bundle.image) for path in EXAMPLES]))
+    digits = bundle.encode(np.stack([load_image(path, bundle.image) for path in EXAMPLES]))
     noise = bundle.encode(np.random.default_rng(0).integers(0, 256, (50, 28, 28), np.uint8))
     blank = bundle.encode(np.stack([np.full((28, 28), level, np.uint8) for level in (0, 128, 255)]))
-    if bundle.metadata.familiarity is None:
+    if bundle.metadata.ood is None:
         assert digits.familiar is noise.familiar is blank.familiar is None
         return
     assert digits.familiar is not None

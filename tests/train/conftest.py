@@ -1,4 +1,4 @@
-"""Small configs on real MNIST pictures."""
+"""Small configs on real MNIST images."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from infogan_tool.train.config import lay_over, validate_config
+from infogan_tool.train.config.presets import paper
+from infogan_tool.train.config.schema import deep_merge, validate_config
 from infogan_tool.train.data import load_images
-from infogan_tool.train.presets import paper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config.schema import TrainConfig
 
 
 SMALL = """
@@ -65,7 +65,7 @@ def small() -> Callable[..., TrainConfig]:
             "networks": {"base_width": 4, "full_width": 16, "q_width": 8},
             "schedule": {"batch_size": 50, "epochs": 2, "log_every": 7},
         }
-        return validate_config(lay_over(lay_over(paper(), small), changes or {}))
+        return validate_config(deep_merge(deep_merge(paper(), small), changes or {}))
 
     return make
 

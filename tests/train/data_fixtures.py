@@ -29,23 +29,23 @@ def write_idx(path: Path, array: npt.NDArray[Any]) -> Path:
     return path
 
 
-def random_pictures(*shape: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+def random_images(*shape: int, seed: int = 0) -> npt.NDArray[np.uint8]:
     """Return a uint8 array of noise."""
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def write_picture(path: Path, array: npt.NDArray[Any], **options: int) -> Path:
-    """Write one uint8 picture (H, W) or (H, W, C)."""
+def write_image(path: Path, array: npt.NDArray[Any], **options: int) -> Path:
+    """Write one uint8 image (H, W) or (H, W, C)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(array).save(path, **options)
     return path
 
 
-def write_flat(folder: Path, pictures: Iterable[npt.NDArray[Any]], end: str = ".png") -> None:
-    for index, picture in enumerate(pictures):
-        write_picture(folder / f"p{index}{end}", picture)
+def write_flat(folder: Path, images: Iterable[npt.NDArray[Any]], end: str = ".png") -> None:
+    for index, image in enumerate(images):
+        write_image(folder / f"p{index}{end}", image)
 
 
-def write_classes(folder: Path, names: list[str], pictures: Iterable[npt.NDArray[Any]]) -> None:
-    for index, picture in enumerate(pictures):
-        write_picture(folder / names[index % len(names)] / f"p{index}.png", picture)
+def write_classes(folder: Path, names: list[str], images: Iterable[npt.NDArray[Any]]) -> None:
+    for index, image in enumerate(images):
+        write_image(folder / names[index % len(names)] / f"p{index}.png", image)

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from infogan_tool.runtime.errors import UsageError
-from infogan_tool.train.networks import build_networks
-from infogan_tool.train.presets import resolve_config
+from infogan_tool.train.config.presets import resolve_config
+from infogan_tool.train.infogan.networks import build_networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config.schema import TrainConfig
 
 SIZES = {"infogan": (8, 28, 64), "dcgan": (8, 24, 28, 32, 64), "upsample": (8, 12, 28, 32), "mlp": (9, 28)}
 
@@ -23,17 +23,17 @@ SIZES = {"infogan": (8, 28, 64), "dcgan": (8, 24, 28, 32, 64), "upsample": (8, 1
 @pytest.mark.parametrize(
     ("architecture", "size"), [(name, size) for name, sizes in SIZES.items() for size in sizes]
 )
-@pytest.mark.parametrize("recognition", ["shared", "separate"])
+@pytest.mark.parametrize("q", ["shared", "separate"])
 def test_every_architecture_has_the_same_shapes(
-    small: Callable[..., TrainConfig], architecture: str, size: int, recognition: str
+    small: Callable[..., TrainConfig], architecture: str, size: int, q: str
 ) -> None:
-    config = small({"networks": {"architecture": architecture, "recognition": recognition}})
+    config = small({"networks": {"architecture": architecture, "q": q}})
     networks = build_networks(config, size=size, channels=3)
     images = networks.generator(torch.randn(3, config.latent.dim))
     assert images.shape == (3, 3, size, size)
     assert 0 <= images.min().item() < images.max().item() <= 1
     assert networks.discriminate(images).shape == (3,)
-    posterior = networks.recognise(images)
+    posterior = networks.infer(images)
     assert posterior.logits.shape == (3, 10)
     assert posterior.mean.shape == posterior.log_var.shape == (3, 2)
 
@@ -103,7 +103,7 @@ def test_upsample_has_no_transposed_convolution_but_the_first_layer() -> None:
     assert set(norms) == {1e-5}
 
 
-def test_no_batch_norm_between_the_picture_and_d(small: Callable[..., TrainConfig]) -> None:
+def test_no_batch_norm_between_the_image_and_d(small: Callable[..., TrainConfig]) -> None:
     for architecture in SIZES:
         trunk = build_networks(small({"networks": {"architecture": architecture}}), size=28, channels=1).trunk
         assert not isinstance(trunk.layers[1], nn.BatchNorm2d)
@@ -113,6 +113,6 @@ def test_no_batch_norm_between_the_picture_and_d(small: Callable[..., TrainConfi
 
 def test_a_fixed_variance_is_the_same_everywhere(small: Callable[..., TrainConfig]) -> None:
     networks = build_networks(small({"objective": {"fixed_variance": 0.5}}), size=28, channels=1)
-    log_var = networks.recognise(torch.rand(4, 1, 28, 28)).log_var
+    log_var = networks.infer(torch.rand(4, 1, 28, 28)).log_var
     torch.testing.assert_close(log_var.exp(), torch.full((4, 2), 0.5))
     assert networks.branches[0].log_var is None

@@ -1,12 +1,12 @@
-"""Random views: off, bounded, differentiable, one for each picture."""
+"""Random views: off, bounded, differentiable, one for each image."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from infogan_tool.train.augment import add_noise, random_view
-from infogan_tool.train.config_tables import ViewConfig
+from infogan_tool.train.config.tables import ViewConfig
+from infogan_tool.train.infogan.augment import add_noise, random_view
 
 KINDS = {
     "affine": ViewConfig(affine=1, elastic=0, stroke=0),
@@ -20,14 +20,14 @@ def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def test_nothing_is_the_picture_itself() -> None:
+def test_nothing_is_the_image_itself() -> None:
     images = torch.rand(4, 3, 16, 16)
     off = ViewConfig(affine=0, elastic=0, stroke=0)
     assert random_view(images, off, rng()) is images
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_changes_pictures_within_their_range(name: str) -> None:
+def test_changes_images_within_their_range(name: str) -> None:
     images = torch.rand(8, 3, 20, 20, generator=rng()) * 2 - 1
     changed = random_view(images, KINDS[name], rng())
     assert changed.shape == images.shape
@@ -46,7 +46,7 @@ def test_gradients_run_through(name: str) -> None:
     assert (images.grad.flatten(1).abs().sum(1) > 0).all()
 
 
-def test_noise_is_of_another_amount_in_each_picture_and_the_same_in_a_part() -> None:
+def test_noise_is_of_another_amount_in_each_image_and_the_same_in_a_part() -> None:
     images = torch.zeros(500, 1, 20, 20)
     assert add_noise(images, 0.0, rng(), count=500, rows=slice(0, 500)) is images
     noisy = add_noise(images, 0.2, rng(), count=500, rows=slice(0, 500))

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from infogan_tool.train.adversarial import AdversarialStage
-from infogan_tool.train.networks import build_networks
-from infogan_tool.train.presets import resolve_config
-from infogan_tool.train.stage import Session, use_precision
+from infogan_tool.train.config.presets import resolve_config
+from infogan_tool.train.engine.stage import Session, use_precision
+from infogan_tool.train.infogan.adversarial import AdversarialStage
+from infogan_tool.train.infogan.networks import build_networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config.schema import TrainConfig
 
 STEPS = 12
 

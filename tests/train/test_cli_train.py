@@ -14,7 +14,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from infogan_tool.train.checkpoint import read_checkpoint
+from infogan_tool.train.run.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_train_resume_and_export(cli: Callable[..., Result], config: Path, tmp_p
     done = cli("export", run, "--out", bundle)
     assert done.code == 0, done.err
     assert "q_encoder.onnx" in done.out
-    assert "test pictures" in done.out
+    assert "test images" in done.out
     done = cli("export", run, "--out", bundle)
     assert done.code == 1
     assert "--force" in done.err

@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
-from infogan_tool.runtime.latent import LatentSpec
-from infogan_tool.train.config_tables import ObjectiveConfig
-from infogan_tool.train.losses import code_weights, entropy_vector, probability_of_real
-from infogan_tool.train.presets import paper
+from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.train.config.presets import paper
+from infogan_tool.train.config.tables import ObjectiveConfig
+from infogan_tool.train.infogan.objective import code_weights, entropy_vector, probability_of_real
 
 SPEC = LatentSpec(noise=2, noise_prior="uniform", categorical=(4, 3), continuous=3)
 

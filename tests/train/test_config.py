@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infogan_tool.runtime.errors import ConfigError, UsageError
-from infogan_tool.runtime.latent import LatentSpec
-from infogan_tool.train.config import config_digest, validate_config
-from infogan_tool.train.presets import DEFAULT_PRESET, PRESETS, resolve_config
-from infogan_tool.train.run import RunFolder
+from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.train.config.presets import DEFAULT_PRESET, PRESETS, resolve_config
+from infogan_tool.train.config.schema import config_digest, validate_config
+from infogan_tool.train.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,28 +72,28 @@ def test_flags_win_over_file_over_preset(tmp_path: Path) -> None:
         ({"seed": -1}, "seed"),
         ({"schedule": 3}, "schedule"),
         (
-            {"preset": "mnist", "networks": {"recognition": "shared"}},
-            r"needs networks\.recognition = 'separate'",
+            {"preset": "mnist", "networks": {"q": "shared"}},
+            r"needs networks\.q = 'separate'",
         ),
         (
             {
-                "posterior": None,
-                "networks": {"recognition": "shared", "conditional": False},
-                "recognition_view": {"affine": 0.3, "elastic": 0, "stroke": 0},
+                "clustering": None,
+                "networks": {"q": "shared", "conditional": False},
+                "q_view": {"affine": 0.3, "elastic": 0, "stroke": 0},
             },
-            r"recognition_view needs networks\.recognition = 'separate'",
+            r"q_view needs networks\.q = 'separate'",
         ),
         (
             {
-                "posterior": None,
-                "networks": {"recognition": "shared", "conditional": False},
-                "recognition_view": None,
-                "recognition_noise": 0.1,
+                "clustering": None,
+                "networks": {"q": "shared", "conditional": False},
+                "q_view": None,
+                "q_noise": 0.1,
             },
-            r"recognition_noise needs networks\.recognition = 'separate'",
+            r"q_noise needs networks\.q = 'separate'",
         ),
-        ({"recognition_noise": -1}, "recognition_noise"),
-        ({"posterior": None, "networks": {"conditional": True}}, r"conditional needs a posterior"),
+        ({"q_noise": -1}, "q_noise"),
+        ({"clustering": None, "networks": {"conditional": True}}, r"conditional needs a posterior"),
         ({"preset": "mnist", "latent": {"categorical": [10], "continuous": 0}}, "nothing to learn where k1"),
     ],
 )
@@ -161,7 +161,7 @@ def test_a_run_of_the_version_before_the_new_keys_is_read_as_it_was(tmp_path: Pa
     stored = json.loads((run.path / "config.json").read_text())
     for table, keys in {
         "networks": ("architecture", "dropout"),
-        "objective": ("game", "adversarial_loss", "updates", "fixed_variance"),
+        "objective": ("method", "adversarial_loss", "information_update", "fixed_variance"),
     }.items():
         for key in keys:
             del stored[table][key]

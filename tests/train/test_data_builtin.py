@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from data_fixtures import idx_bytes, random_pictures, write_idx, write_picture
+from data_fixtures import idx_bytes, random_images, write_idx, write_image
 from torchvision import datasets
 
 from infogan_tool.runtime.errors import DataError, MissingExtraError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.data import ImageSet
 
-TRAIN, TEST = random_pictures(6, 28, 28), random_pictures(3, 28, 28, seed=1)
+TRAIN, TEST = random_images(6, 28, 28), random_images(3, 28, 28, seed=1)
 TRAIN_LABELS, TEST_LABELS = np.array([9, 0, 1, 2, 2, 3]), np.array([4, 5, 6])
 
 
@@ -47,16 +47,18 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(urllib.request, "_opener", None)
 
 
-def lay_out(raw: Path, train_images: str, train_labels: str, test_images: str, test_labels: str) -> None:
+def apply_preprocessing(
+    raw: Path, train_images: str, train_labels: str, test_images: str, test_labels: str
+) -> None:
     write_idx(raw / train_images, TRAIN)
     write_idx(raw / train_labels, TRAIN_LABELS)
     write_idx(raw / test_images, TEST)
     write_idx(raw / test_labels, TEST_LABELS)
 
 
-def lay_out_like_mnist(raw: Path) -> None:
+def preprocess_like_mnist(raw: Path) -> None:
     parts = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-    lay_out(raw, *(f"{part}-ubyte" for part in parts))
+    apply_preprocessing(raw, *(f"{part}-ubyte" for part in parts))
 
 
 # --- files on the disk ---------------------------------------------------------------------------------
@@ -68,7 +70,7 @@ def lay_out_like_mnist(raw: Path) -> None:
     ("name", "folder", "nine"), [("fashion-mnist", "FashionMNIST", "Ankle boot"), ("kmnist", "KMNIST", "wo")]
 )
 def test_sets_like_mnist(tmp_path: Path, name: str, folder: str, nine: str, download: bool) -> None:
-    lay_out_like_mnist(tmp_path / folder / "raw")
+    preprocess_like_mnist(tmp_path / folder / "raw")
     train = load_images(name, root=tmp_path, download=download)
     assert np.array_equal(train.images[:, 0], TRAIN)
     assert train.images.is_contiguous()
@@ -81,9 +83,9 @@ def test_sets_like_mnist(tmp_path: Path, name: str, folder: str, nine: str, down
 
 
 def test_qmnist(tmp_path: Path, offline: None) -> None:
-    for part, pictures, labels in (("train", TRAIN, TRAIN_LABELS), ("test", TEST, TEST_LABELS)):
+    for part, images, labels in (("train", TRAIN, TRAIN_LABELS), ("test", TEST, TEST_LABELS)):
         raw = tmp_path / "QMNIST" / "raw"
-        write_idx(raw / f"qmnist-{part}-images-idx3-ubyte", pictures)
+        write_idx(raw / f"qmnist-{part}-images-idx3-ubyte", images)
         facts = np.zeros((len(labels), 8), ">i4")
         facts[:, 0], facts[:, 1:] = labels, 77
         header = bytes((0, 0, 12, 2)) + len(labels).to_bytes(4, "big") + (8).to_bytes(4, "big")
@@ -96,8 +98,8 @@ def test_qmnist(tmp_path: Path, offline: None) -> None:
 
 def test_emnist_digits_are_upright(tmp_path: Path, offline: None) -> None:
     raw = tmp_path / "EMNIST" / "raw"
-    for part, pictures, labels in (("train", TRAIN, TRAIN_LABELS), ("test", TEST, TEST_LABELS)):
-        write_idx(raw / f"emnist-digits-{part}-images-idx3-ubyte", pictures.transpose(0, 2, 1))
+    for part, images, labels in (("train", TRAIN, TRAIN_LABELS), ("test", TEST, TEST_LABELS)):
+        write_idx(raw / f"emnist-digits-{part}-images-idx3-ubyte", images.transpose(0, 2, 1))
         write_idx(raw / f"emnist-digits-{part}-labels-idx1-ubyte", labels)
     train = load_images("emnist", root=tmp_path)
     assert np.array_equal(train.images[:, 0], TRAIN)
@@ -120,7 +122,7 @@ def test_damaged_files_are_named_with_the_remedy(
     tmp_path: Path, damage: Callable[[bytes], bytes], offline: None
 ) -> None:
     raw = tmp_path / "FashionMNIST" / "raw"
-    lay_out_like_mnist(raw)
+    preprocess_like_mnist(raw)
     path = raw / "train-images-idx3-ubyte"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError, match="fashion-mnist") as caught:
@@ -128,11 +130,11 @@ def test_damaged_files_are_named_with_the_remedy(
     assert "\n" not in str(caught.value)
 
 
-def test_labels_that_do_not_count_the_pictures(tmp_path: Path, offline: None) -> None:
+def test_labels_that_do_not_count_the_images(tmp_path: Path, offline: None) -> None:
     raw = tmp_path / "KMNIST" / "raw"
-    lay_out_like_mnist(raw)
+    preprocess_like_mnist(raw)
     write_idx(raw / "train-labels-idx1-ubyte", TEST_LABELS)
-    with pytest.raises(DataError, match="kmnist: 6 pictures need as many int64 labels"):
+    with pytest.raises(DataError, match="kmnist: 6 images need as many int64 labels"):
         load_images("kmnist", root=tmp_path)
 
 
@@ -186,7 +188,7 @@ def test_without_torchvision_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
 def test_default_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFOGAN_TOOL_DATA", str(tmp_path / "own"))
     assert default_root() == tmp_path / "own"
-    lay_out_like_mnist(tmp_path / "own" / "KMNIST" / "raw")
+    preprocess_like_mnist(tmp_path / "own" / "KMNIST" / "raw")
     assert len(load_images("kmnist", download=False)) == 6
     monkeypatch.delenv("INFOGAN_TOOL_DATA")
     if sys.platform == "linux":
@@ -216,15 +218,17 @@ def md5_of(path: Path) -> str:
 def test_svhn(tmp_path: Path) -> None:
     scipy_io = pytest.importorskip("scipy.io")
 
-    pictures = random_pictures(5, 32, 32, 3)
+    input_images = random_images(5, 32, 32, 3)
     path = tmp_path / "train_32x32.mat"
-    scipy_io.savemat(path, {"X": pictures.transpose(1, 2, 3, 0), "y": np.array([[10], [1], [2], [9], [10]])})
+    scipy_io.savemat(
+        path, {"X": input_images.transpose(1, 2, 3, 0), "y": np.array([[10], [1], [2], [9], [10]])}
+    )
 
     class SmallSVHN(datasets.SVHN):
         split_list = {"train": ["", path.name, md5_of(path)]}  # noqa: RUF012 - as in the base class
 
     images = from_torchvision("svhn", SmallSVHN(tmp_path), size=None, channels=None)
-    assert np.array_equal(images.images, pictures.transpose(0, 3, 1, 2))
+    assert np.array_equal(images.images, input_images.transpose(0, 3, 1, 2))
     assert images.images.is_contiguous()
     assert images.labels.tolist() == [0, 1, 2, 9, 0]
     assert images.label_names == tuple("0123456789")
@@ -232,11 +236,11 @@ def test_svhn(tmp_path: Path) -> None:
 
 
 def test_cifar10(tmp_path: Path) -> None:
-    pictures = random_pictures(4, 3, 32, 32)
+    input_images = random_images(4, 3, 32, 32)
     names = [f"class {index}" for index in range(10)]
     files = {
-        "data_batch_1": {"data": pictures[:2].reshape(2, -1), "labels": [3, 9]},
-        "data_batch_2": {"data": pictures[2:].reshape(2, -1), "labels": [0, 1]},
+        "data_batch_1": {"data": input_images[:2].reshape(2, -1), "labels": [3, 9]},
+        "data_batch_2": {"data": input_images[2:].reshape(2, -1), "labels": [0, 1]},
         "batches.meta": {"label_names": names},
     }
     folder = tmp_path / "cifar-10-batches-py"
@@ -254,16 +258,16 @@ def test_cifar10(tmp_path: Path) -> None:
         }
 
     images = from_torchvision("cifar10", SmallCIFAR10(tmp_path), size=None, channels=None)
-    assert np.array_equal(images.images, pictures)
+    assert np.array_equal(images.images, input_images)
     assert images.labels.tolist() == [3, 9, 0, 1]
     assert images.label_names == tuple(names)
 
 
-def small_celeba(root: Path, pictures: Iterable[npt.NDArray[Any]]) -> type[datasets.CelebA]:
+def small_celeba(root: Path, images: Iterable[npt.NDArray[Any]]) -> type[datasets.CelebA]:
     folder = root / "celeba"
-    for index, picture in enumerate(pictures):
-        write_picture(folder / "img_align_celeba" / f"{index:06}.jpg", picture, quality=95)
-    files = [f"{index:06}.jpg" for index in range(len(pictures))]
+    for index, image in enumerate(images):
+        write_image(folder / "img_align_celeba" / f"{index:06}.jpg", image, quality=95)
+    files = [f"{index:06}.jpg" for index in range(len(images))]
     tables = {
         "list_eval_partition.txt": [f"{file} {2 * (index % 2)}" for index, file in enumerate(files)],
         "identity_CelebA.txt": [f"{file} 1" for file in files],
@@ -298,8 +302,8 @@ def test_celeba_is_the_centre_square_without_bars(tmp_path: Path) -> None:
     assert test.images.shape == (2, 1, 32, 32)
 
 
-def test_celeba_picture_that_is_damaged_is_named(tmp_path: Path) -> None:
+def test_celeba_image_that_is_damaged_is_named(tmp_path: Path) -> None:
     celeba = small_celeba(tmp_path, [np.zeros((218, 178, 3), np.uint8)] * 4)
-    (tmp_path / "celeba" / "img_align_celeba" / "000002.jpg").write_bytes(b"no picture")
+    (tmp_path / "celeba" / "img_align_celeba" / "000002.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"000002\.jpg"):
         from_torchvision("celeba", celeba(tmp_path), size=32, channels=None)

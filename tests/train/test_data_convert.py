@@ -1,16 +1,16 @@
-"""Arrays are brought to a size exactly as picture files are, and an image set refuses what cannot be."""
+"""Arrays are brought to a size exactly as image files are, and an image set refuses what cannot be."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from data_fixtures import random_pictures
+from data_fixtures import random_images
 from PIL import Image
 
-from infogan_tool.runtime.contract import ImageSpec
+from infogan_tool.runtime.bundle.metadata import ImageSpec
 from infogan_tool.runtime.errors import DataError
-from infogan_tool.runtime.images import fit
+from infogan_tool.runtime.images.files import fit
 from infogan_tool.train.data import ImageSet
 from infogan_tool.train.data.convert import convert_images
 from infogan_tool.train.data.imageset import check_fits
@@ -23,27 +23,27 @@ from infogan_tool.train.data.imageset import check_fits
 def test_arrays_and_files_are_brought_to_the_same(
     shape: tuple[int, int], have: int, channels: int, size: int
 ) -> None:
-    pictures = random_pictures(3, *shape, have)
+    images = random_images(3, *shape, have)
     converted = convert_images(
-        torch.from_numpy(pictures).permute(0, 3, 1, 2), size=size, channels=channels, name="test"
+        torch.from_numpy(images).permute(0, 3, 1, 2), size=size, channels=channels, name="test"
     )
     assert converted.shape == (3, channels, size, size)
     assert converted.is_contiguous()
     spec = ImageSpec(size=size, channels=channels, low=0.0, high=1.0)
-    for picture, result in zip(pictures, converted, strict=True):
-        expected = fit(Image.fromarray(picture if have == 3 else picture[:, :, 0]), spec)
+    for image, result in zip(images, converted, strict=True):
+        expected = fit(Image.fromarray(image if have == 3 else image[:, :, 0]), spec)
         difference = expected.transpose(2, 0, 1).astype(int) - result.numpy()
         assert np.abs(difference).max() <= 2
 
 
-def test_pictures_that_need_no_change_are_not_copied() -> None:
-    images = torch.from_numpy(random_pictures(4, 1, 8, 8))
+def test_images_that_need_no_change_are_not_copied() -> None:
+    images = torch.from_numpy(random_images(4, 1, 8, 8))
     assert convert_images(images, size=8, channels=None, name="test") is images
     assert convert_images(images, size=None, channels=1, name="test") is images
 
 
 def test_chunks_leave_no_seam() -> None:
-    images = torch.from_numpy(random_pictures(50, 3, 600, 600))  # more than one chunk of 32 MiB
+    images = torch.from_numpy(random_images(50, 3, 600, 600))  # more than one chunk of 32 MiB
     whole = convert_images(images, size=60, channels=1, name="test")
     for index in (0, 29, 30, 31, 49):
         one = convert_images(images[index : index + 1], size=60, channels=1, name="test")
@@ -69,7 +69,7 @@ def test_image_set() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": torch.zeros(4, 1, 8, 8)}, "set: pictures must be one contiguous uint8 block"),
+        ({"images": torch.zeros(4, 1, 8, 8)}, "set: images must be one contiguous uint8 block"),
         ({"images": torch.zeros(4, 8, 8, dtype=torch.uint8)}, "one contiguous uint8 block"),
         ({"images": torch.zeros(4, 1, 8, 9, dtype=torch.uint8)[..., :8]}, "one contiguous uint8 block"),
         (
@@ -80,9 +80,9 @@ def test_image_set() -> None:
             {"images": torch.zeros(4, 2, 8, 8, dtype=torch.uint8)},
             "with 1 or 3 channels, not 8 x 8 x 2",
         ),
-        ({"images": torch.zeros(0, 1, 8, 8, dtype=torch.uint8)}, "there is no picture"),
-        ({"labels": torch.zeros(3, dtype=torch.int64)}, "4 pictures need as many int64 labels"),
-        ({"labels": torch.zeros(4)}, "4 pictures need as many int64 labels"),
+        ({"images": torch.zeros(0, 1, 8, 8, dtype=torch.uint8)}, "there is no image"),
+        ({"labels": torch.zeros(3, dtype=torch.int64)}, "4 images need as many int64 labels"),
+        ({"labels": torch.zeros(4)}, "4 images need as many int64 labels"),
         ({"labels": torch.tensor([0, 1, 2, 0])}, "a label has no name"),
         ({"labels": torch.tensor([0, -1, 1, 0]), "label_names": None}, "a label has no name"),
     ],
@@ -93,6 +93,6 @@ def test_image_set_refuses(changes: dict[str, object], message: str) -> None:
 
 
 def test_more_than_the_memory_is_refused() -> None:
-    with pytest.raises(DataError, match=r"set: its pictures need 1,000,000\.0 GB, .* \(--size makes"):
+    with pytest.raises(DataError, match=r"set: its images need 1,000,000\.0 GB, .* \(--size makes"):
         check_fits(10**15, "set")
     check_fits(10**6, "set")

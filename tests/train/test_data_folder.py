@@ -1,4 +1,4 @@
-"""Folders of pictures: which are understood, in which order, and how they are brought to one size."""
+"""Folders of images: which are understood, in which order, and how they are brought to one size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from data_fixtures import random_pictures, write_classes, write_flat, write_idx, write_picture
+from data_fixtures import random_images, write_classes, write_flat, write_idx, write_image
 from PIL import Image
 
 from infogan_tool.runtime.errors import DataError, UsageError
@@ -16,8 +16,8 @@ from infogan_tool.train.data import load_images, load_test_images
 if TYPE_CHECKING:
     from pathlib import Path
 
-GREY = random_pictures(6, 8, 8)
-COLOUR = random_pictures(6, 8, 8, 3)
+GREY = random_images(6, 8, 8)
+COLOUR = random_images(6, 8, 8, 3)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_lossless_formats(folder: Path, end: str) -> None:
 
 @pytest.mark.parametrize("end", [".jpg", ".jpeg", ".gif", ".pgm"])
 def test_other_formats(folder: Path, end: str) -> None:
-    write_picture(folder / f"p{end}", np.full((8, 8), 100, np.uint8))
+    write_image(folder / f"p{end}", np.full((8, 8), 100, np.uint8))
     images = load_images(str(folder), channels=1).images  # the one grey of a GIF is a palette of one colour
     assert images.shape == (1, 1, 8, 8)
     assert images.unique().tolist() == [100]
@@ -68,10 +68,10 @@ def test_classes(folder: Path) -> None:
     assert np.array_equal(images.images[:, 0], GREY[[1, 3, 5, 0, 2, 4]])
 
 
-def test_classes_have_their_pictures_at_any_depth(folder: Path) -> None:
-    write_picture(folder / "a" / "x" / "y" / "1.png", GREY[1])
-    write_picture(folder / "a" / "0.png", GREY[0])
-    write_picture(folder / "b" / "2.png", GREY[2])
+def test_classes_have_their_images_at_any_depth(folder: Path) -> None:
+    write_image(folder / "a" / "x" / "y" / "1.png", GREY[1])
+    write_image(folder / "a" / "0.png", GREY[0])
+    write_image(folder / "b" / "2.png", GREY[2])
     images = load_images(str(folder))
     assert images.labels.tolist() == [0, 0, 1]
     assert np.array_equal(images.images[:, 0], GREY[:3])
@@ -80,7 +80,7 @@ def test_classes_have_their_pictures_at_any_depth(folder: Path) -> None:
 def test_train_and_test_share_their_labels(folder: Path) -> None:
     write_classes(folder / "train", ["cat", "dog"], GREY[:4])
     write_classes(folder / "test", ["dog", "eel"], GREY[4:])
-    write_picture(folder / "val" / "cat" / "1.png", GREY[0])
+    write_image(folder / "val" / "cat" / "1.png", GREY[0])
     train, test = load_images(str(folder)), load_test_images(str(folder))
     assert train.label_names == test.label_names == ("cat", "dog", "eel")
     assert train.labels.tolist() == [0, 0, 1, 1]
@@ -108,7 +108,7 @@ def test_what_is_passed_over(folder: Path) -> None:
     (folder / "README.txt").write_text("x")
     (folder / "a" / ".hidden.png").write_bytes(b"x")
     (folder / "empty").mkdir()
-    write_picture(folder / ".cache" / "p.png", GREY[0])
+    write_image(folder / ".cache" / "p.png", GREY[0])
     images = load_images(str(folder))
     assert len(images) == 6
     assert images.label_names == ("a", "b")
@@ -128,24 +128,24 @@ def test_links_to_elsewhere_are_followed(folder: Path, tmp_path: Path) -> None:
 def test_order_is_that_of_the_names(folder: Path) -> None:
     names = ["10.png", "2.png", "B.png", "a.png", "é.png"]
     for index in (3, 0, 4, 1, 2):
-        write_picture(folder / names[index], GREY[index])
+        write_image(folder / names[index], GREY[index])
     assert np.array_equal(load_images(str(folder)).images[:, 0], GREY[:5])
 
 
-def test_many_pictures_keep_their_order(folder: Path) -> None:
-    pictures = random_pictures(300, 4, 4)
-    for index, picture in enumerate(pictures):
-        write_picture(folder / f"{index:03}.png", picture)
-    assert np.array_equal(load_images(str(folder)).images[:, 0], pictures)
+def test_many_images_keep_their_order(folder: Path) -> None:
+    images = random_images(300, 4, 4)
+    for index, image in enumerate(images):
+        write_image(folder / f"{index:03}.png", image)
+    assert np.array_equal(load_images(str(folder)).images[:, 0], images)
 
 
 def test_a_name_with_control_characters_is_shown_harmless(tmp_path: Path) -> None:
     folder = tmp_path / "a\x1b[31m\nb"
-    write_picture(folder / "c\x07" / "p.png", GREY[0])
+    write_image(folder / "c\x07" / "p.png", GREY[0])
     images = load_images(str(folder))
     assert images.name == r"a\x1b[31m\nb"
     assert images.label_names == (r"c\x07",)
-    (folder / "c\x07" / "p.png").write_bytes(b"no picture")
+    (folder / "c\x07" / "p.png").write_bytes(b"no image")
     with pytest.raises(DataError) as caught:
         load_images(str(folder))
     assert str(caught.value).isprintable()
@@ -168,9 +168,9 @@ def test_a_home_folder_is_expanded(folder: Path, tmp_path: Path, monkeypatch: py
 
 
 def test_size_and_channels_bring_all_to_one(folder: Path) -> None:
-    write_picture(folder / "a.png", random_pictures(5, 9))
-    write_picture(folder / "b.png", random_pictures(30, 20, 3))
-    write_picture(folder / "c.png", random_pictures(8, 8, 4))
+    write_image(folder / "a.png", random_images(5, 9))
+    write_image(folder / "b.png", random_images(30, 20, 3))
+    write_image(folder / "c.png", random_images(8, 8, 4))
     for channels in (1, 3):
         images = load_images(str(folder), size=12, channels=channels)
         assert images.images.shape == (3, channels, 12, 12)
@@ -190,7 +190,7 @@ def test_channels_alone_keep_the_size(folder: Path) -> None:
 
 def test_files_and_arrays_are_brought_to_size_alike(folder: Path, tmp_path: Path) -> None:
     ramp = np.linspace(0, 255, 28 * 28).reshape(28, 28).astype(np.uint8)
-    write_picture(folder / "p.png", ramp)
+    write_image(folder / "p.png", ramp)
     write_idx(tmp_path / "idx" / "train-images-idx3-ubyte", ramp[None])
     for size in (14, 32, 64):
         from_file = load_images(str(folder), size=size).images.int()
@@ -200,14 +200,14 @@ def test_files_and_arrays_are_brought_to_size_alike(folder: Path, tmp_path: Path
 
 def test_different_sizes_are_refused_without_size(folder: Path) -> None:
     write_flat(folder, GREY)
-    write_picture(folder / "p4.png", random_pictures(9, 9))
+    write_image(folder / "p4.png", random_images(9, 9))
     with pytest.raises(DataError, match=r"p4.png is 9 x 9, .*p0.png is 8 x 8: say which .* \(--size\)$"):
         load_images(str(folder))
 
 
-def test_pictures_that_are_not_square_are_refused_without_size(folder: Path) -> None:
+def test_images_that_are_not_square_are_refused_without_size(folder: Path) -> None:
     write_flat(folder, GREY)
-    write_picture(folder / "p4.png", random_pictures(9, 7))
+    write_image(folder / "p4.png", random_images(9, 7))
     with pytest.raises(DataError, match=r"p4.png is 7 x 9, not square: --size pads and resizes"):
         load_images(str(folder))
     assert load_images(str(folder), size=8).size == 8
@@ -215,8 +215,8 @@ def test_pictures_that_are_not_square_are_refused_without_size(folder: Path) -> 
 
 def test_mixed_channels_are_refused_without_channels(folder: Path) -> None:
     write_flat(folder, GREY)
-    write_picture(folder / "p2.png", COLOUR[0])
-    write_picture(folder / "p3.png", COLOUR[1])
+    write_image(folder / "p2.png", COLOUR[0])
+    write_image(folder / "p3.png", COLOUR[1])
     with pytest.raises(
         DataError, match=r"p2.png is colour, .*p0.png is grey: .*--channels 1 or --channels 3\)$"
     ):

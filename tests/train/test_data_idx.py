@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from data_fixtures import idx_bytes, random_pictures, write_idx
+from data_fixtures import idx_bytes, random_images, write_idx
 
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.train.data import ImageSet, load_images, load_test_images
 from infogan_tool.train.data.builtin import _MNIST_MD5, load_mnist
-from infogan_tool.train.data.idx import read_images, read_labels
+from infogan_tool.train.data.idx import read_idx_images, read_labels
 
 MNIST = Path(str(resources.files("infogan_tool.train.data") / "mnist"))
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -78,7 +78,7 @@ def test_mnist_with_a_file_missing_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
-def test_mnist_needs_little_more_memory_than_its_pictures(mnist: ImageSet) -> None:
+def test_mnist_needs_little_more_memory_than_its_images(mnist: ImageSet) -> None:
     def memory(field: str) -> int:
         return int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 
@@ -92,7 +92,7 @@ def test_mnist_at_another_size_and_in_colour(mnist: ImageSet) -> None:
     big = load_test_images("mnist", size=32, channels=3)
     assert big.images.shape == (10_000, 3, 32, 32)
     assert torch.equal(big.images[:, 0], big.images[:, 2])
-    assert big.images.float().mean() == pytest.approx(33.79, abs=0.3)  # of the 28 x 28 pictures
+    assert big.images.float().mean() == pytest.approx(33.79, abs=0.3)  # of the 28 x 28 images
 
 
 # --- folders -------------------------------------------------------------------------------------------
@@ -100,22 +100,22 @@ def test_mnist_at_another_size_and_in_colour(mnist: ImageSet) -> None:
 
 @pytest.fixture
 def digits(tmp_path: Path) -> Path:
-    """A folder of IDX files with five training and three test pictures."""
+    """A folder of IDX files with five training and three test images."""
     folder = tmp_path / "digits"
-    write_idx(folder / IMAGES, random_pictures(5, 8, 8))
+    write_idx(folder / IMAGES, random_images(5, 8, 8))
     write_idx(folder / LABELS, np.array([3, 1, 0, 9, 3]))
-    write_idx(folder / "t10k-images-idx3-ubyte.gz", random_pictures(3, 8, 8, seed=1))
+    write_idx(folder / "t10k-images-idx3-ubyte.gz", random_images(3, 8, 8, seed=1))
     write_idx(folder / "t10k-labels-idx1-ubyte.gz", np.array([1, 1, 2]))
     return folder
 
 
 def test_idx_folder(digits: Path) -> None:
     train, test = load_images(str(digits)), load_test_images(str(digits))
-    assert np.array_equal(train.images[:, 0], random_pictures(5, 8, 8))
+    assert np.array_equal(train.images[:, 0], random_images(5, 8, 8))
     assert train.labels.tolist() == [3, 1, 0, 9, 3]
     assert train.name == "digits"
     assert train.label_names is None
-    assert np.array_equal(test.images[:, 0], random_pictures(3, 8, 8, seed=1))
+    assert np.array_equal(test.images[:, 0], random_images(3, 8, 8, seed=1))
     assert test.labels.tolist() == [1, 1, 2]
 
 
@@ -129,36 +129,36 @@ def test_idx_folder_of_links_is_the_same_mnist(tmp_path: Path, mnist: ImageSet) 
 
 
 def test_idx_folder_without_labels_or_test(tmp_path: Path) -> None:
-    write_idx(tmp_path / IMAGES, random_pictures(5, 8, 8))
+    write_idx(tmp_path / IMAGES, random_images(5, 8, 8))
     assert load_images(str(tmp_path)).labels is None
     assert load_test_images(str(tmp_path)) is None
 
 
 @pytest.mark.parametrize("end", ["", ".gz"])
 def test_idx_dotted_spelling(tmp_path: Path, end: str) -> None:
-    write_idx(tmp_path / f"train-images.idx3-ubyte{end}", random_pictures(2, 4, 4))
+    write_idx(tmp_path / f"train-images.idx3-ubyte{end}", random_images(2, 4, 4))
     write_idx(tmp_path / f"train-labels.idx1-ubyte{end}", np.array([0, 1]))
     assert load_images(str(tmp_path)).labels.tolist() == [0, 1]
 
 
 def test_idx_gzip_is_known_by_content_not_by_name(tmp_path: Path) -> None:
-    (tmp_path / IMAGES).write_bytes(gzip.compress(idx_bytes(random_pictures(2, 4, 4))))
+    (tmp_path / IMAGES).write_bytes(gzip.compress(idx_bytes(random_images(2, 4, 4))))
     assert len(load_images(str(tmp_path))) == 2
 
 
 def test_idx_gzip_of_several_members(tmp_path: Path) -> None:
-    content = idx_bytes(random_pictures(2, 4, 4))
+    content = idx_bytes(random_images(2, 4, 4))
     (tmp_path / IMAGES).write_bytes(gzip.compress(content[:20]) + gzip.compress(content[20:]))
-    assert np.array_equal(load_images(str(tmp_path)).images[:, 0], random_pictures(2, 4, 4))
+    assert np.array_equal(load_images(str(tmp_path)).images[:, 0], random_images(2, 4, 4))
 
 
 def test_idx_plain_file_goes_before_its_own_gzip(digits: Path) -> None:
-    write_idx(digits / f"{IMAGES}.gz", random_pictures(2, 8, 8))
+    write_idx(digits / f"{IMAGES}.gz", random_images(2, 8, 8))
     assert len(load_images(str(digits))) == 5
 
 
 def test_idx_two_spellings_are_refused(digits: Path) -> None:
-    write_idx(digits / "train-images.idx3-ubyte", random_pictures(2, 8, 8))
+    write_idx(digits / "train-images.idx3-ubyte", random_images(2, 8, 8))
     with pytest.raises(DataError, match=f"digits holds both {IMAGES} and train-images.idx3-ubyte: keep one$"):
         load_images(str(digits))
 
@@ -176,19 +176,19 @@ def test_idx_size_and_channels(digits: Path) -> None:
 
 
 def test_idx_not_square(tmp_path: Path) -> None:
-    write_idx(tmp_path / IMAGES, random_pictures(2, 4, 6) | 128)
-    with pytest.raises(DataError, match=f"{IMAGES}: pictures are 4 x 6, not square \\(--size"):
+    write_idx(tmp_path / IMAGES, random_images(2, 4, 6) | 128)
+    with pytest.raises(DataError, match=f"{IMAGES}: images are 4 x 6, not square \\(--size"):
         load_images(str(tmp_path))
     squared = load_images(str(tmp_path), size=6).images[:, 0]
-    pictures = random_pictures(2, 4, 6) | 128
-    assert np.array_equal(squared[:, 1:5], pictures), "a row is added above and one below"
-    border = np.concatenate((pictures[0, 0], pictures[0, -1], pictures[0, :, 0], pictures[0, :, -1]))
+    images = random_images(2, 4, 6) | 128
+    assert np.array_equal(squared[:, 1:5], images), "a row is added above and one below"
+    border = np.concatenate((images[0, 0], images[0, -1], images[0, :, 0], images[0, :, -1]))
     assert squared[0, [0, 5]].unique().tolist() == [round(np.median(border))]
 
 
 # --- refusals ------------------------------------------------------------------------------------------
 
-GOOD = idx_bytes(random_pictures(4, 8, 8))
+GOOD = idx_bytes(random_images(4, 8, 8))
 
 
 def claim(*sizes: int, magic: bytes = b"\x00\x00\x08\x03") -> bytes:
@@ -201,9 +201,9 @@ def claim(*sizes: int, magic: bytes = b"\x00\x00\x08\x03") -> bytes:
         (b"", "is empty"),
         (
             b"\x89PNG\r\n\x1a\n" + GOOD,
-            "wrong magic number 89504e47, pictures in IDX format begin with 00000803",
+            "wrong magic number 89504e47, images in IDX format begin with 00000803",
         ),
-        (idx_bytes(np.zeros(9)), "wrong magic number 00000801, pictures in IDX format begin with 00000803"),
+        (idx_bytes(np.zeros(9)), "wrong magic number 00000801, images in IDX format begin with 00000803"),
         (claim(4, 8, 8, magic=bytes((0, 0, 13, 3))), "wrong magic number 00000d03"),
         (GOOD[:3], "wrong magic number 000008,"),
         (GOOD[:15], "is truncated: it ends within its header"),
@@ -217,7 +217,7 @@ def claim(*sizes: int, magic: bytes = b"\x00\x00\x08\x03") -> bytes:
         ),
         (
             claim(1, 2**32 - 1, 2**32 - 1),
-            "pictures of 1 x 4,294,967,295 x 4,294,967,295 are larger than 4096",
+            "images of 1 x 4,294,967,295 x 4,294,967,295 are larger than 4096",
         ),
         (gzip.compress(claim(10**6, 1000, 1000)), "bytes, which 3. compressed bytes cannot hold"),
         (gzip.compress(GOOD[:-1]), "is truncated: 255 of 256 bytes are there"),
@@ -247,8 +247,8 @@ def test_idx_too_much_for_the_memory_is_refused_unread(tmp_path: Path) -> None:
             file.truncate(16 + 2 * 10**12)
         except OSError:
             pytest.skip("this file system has no file of 2 TB")
-    with pytest.raises(DataError, match=r"its pictures need 2,000\.0 GB, this machine has"):
-        read_images(path)
+    with pytest.raises(DataError, match=r"its images need 2,000\.0 GB, this machine has"):
+        read_idx_images(path)
 
 
 def gzip_of_zeros(path: Path, header: bytes, num_zeros: int) -> None:
@@ -279,9 +279,9 @@ def test_idx_gzip_bomb_costs_nothing(tmp_path: Path, sizes: tuple[int, ...], mes
     assert int(peak.search(Path("/proc/self/status").read_text())[1]) - before < 20_000
 
 
-def test_idx_labels_that_do_not_count_the_pictures(digits: Path) -> None:
+def test_idx_labels_that_do_not_count_the_images(digits: Path) -> None:
     write_idx(digits / LABELS, np.zeros(4))
-    with pytest.raises(DataError, match=f"{LABELS} has 4 labels for 5 pictures$"):
+    with pytest.raises(DataError, match=f"{LABELS} has 4 labels for 5 images$"):
         load_images(str(digits))
 
 
@@ -318,9 +318,7 @@ def test_idx_dangling_link_and_folder(digits: Path) -> None:
         load_images(str(digits))
 
 
-def test_idx_and_pictures_in_one_folder_are_refused(digits: Path) -> None:
+def test_idx_and_images_in_one_folder_are_refused(digits: Path) -> None:
     (digits / "preview.png").write_bytes(b"")
-    with pytest.raises(
-        DataError, match=r"digits holds IDX files and pictures \(preview.png\): keep one kind$"
-    ):
+    with pytest.raises(DataError, match=r"digits holds IDX files and images \(preview.png\): keep one kind$"):
         load_images(str(digits))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from data_fixtures import random_pictures, write_classes, write_flat, write_idx, write_picture
+from data_fixtures import random_images, write_classes, write_flat, write_idx, write_image
 from PIL import Image
 
 from infogan_tool.runtime.errors import DataError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-GREY = random_pictures(6, 8, 8)
+GREY = random_images(6, 8, 8)
 
 
 @pytest.fixture
@@ -35,19 +35,19 @@ def refused(source: str, message: str) -> None:
 
 def test_empty_folder(folder: Path) -> None:
     folder.mkdir()
-    refused(folder, "shapes holds no pictures: --data takes a folder of pictures, of one sub-folder")
+    refused(folder, "shapes holds no images: --data takes a folder of images, of one sub-folder")
 
 
-def test_folder_without_pictures(folder: Path) -> None:
+def test_folder_without_images(folder: Path) -> None:
     (folder / "a").mkdir(parents=True)
     (folder / "a" / "notes.txt").write_text("x")
-    refused(folder, "shapes holds no pictures")
+    refused(folder, "shapes holds no images")
 
 
 def test_empty_test_folder_is_refused(folder: Path) -> None:
     write_flat(folder / "train", GREY)
     (folder / "test").mkdir()
-    with pytest.raises(DataError, match="shapes/test holds no pictures"):
+    with pytest.raises(DataError, match="shapes/test holds no images"):
         load_test_images(str(folder))
 
 
@@ -62,22 +62,22 @@ def test_test_without_train(folder: Path) -> None:
     refused(folder, "shapes has a folder test but no folder train$")
 
 
-def test_pictures_beside_folders(folder: Path) -> None:
+def test_images_beside_folders(folder: Path) -> None:
     write_classes(folder, ["a", "b"], GREY)
-    write_picture(folder / "p.png", GREY[0])
-    refused(folder, r"shapes holds pictures \(p.png\) and folders of pictures \(a\): keep one kind$")
+    write_image(folder / "p.png", GREY[0])
+    refused(folder, r"shapes holds images \(p.png\) and folders of images \(a\): keep one kind$")
 
 
 @pytest.mark.parametrize("stranger", ["p.png", "extra/p.png"])
-def test_pictures_beside_train(folder: Path, stranger: str) -> None:
+def test_images_beside_train(folder: Path, stranger: str) -> None:
     write_flat(folder / "train", GREY)
-    write_picture(folder / stranger, GREY[0])
-    refused(folder, rf"shapes holds a folder train and pictures beside it \({stranger}\): keep one kind$")
+    write_image(folder / stranger, GREY[0])
+    refused(folder, rf"shapes holds a folder train and images beside it \({stranger}\): keep one kind$")
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(40)])
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + bytes(40)])
 @pytest.mark.parametrize("size", [None, 8])
-def test_unreadable_picture_is_named(folder: Path, content: bytes, size: int | None) -> None:
+def test_unreadable_image_is_named(folder: Path, content: bytes, size: int | None) -> None:
     write_flat(folder, GREY)
     (folder / "p3.png").write_bytes(content)
     with pytest.raises(DataError, match=r"p3\.png") as caught:
@@ -85,17 +85,17 @@ def test_unreadable_picture_is_named(folder: Path, content: bytes, size: int | N
     assert "\n" not in str(caught.value)
 
 
-def test_truncated_picture_is_named(folder: Path) -> None:
-    write_flat(folder, random_pictures(4, 64, 64))
+def test_truncated_image_is_named(folder: Path) -> None:
+    write_flat(folder, random_images(4, 64, 64))
     path = folder / "p2.png"
     path.write_bytes(path.read_bytes()[:-1000])
     refused(folder, r"p2\.png")
 
 
-def test_the_first_of_several_bad_pictures_is_named(folder: Path) -> None:
+def test_the_first_of_several_bad_images_is_named(folder: Path) -> None:
     write_flat(folder, np.repeat(GREY, 30, axis=0))
     for index in (171, 30, 99):
-        (folder / f"p{index}.png").write_bytes(b"no picture")
+        (folder / f"p{index}.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"p171\.png"):  # the order is that of the names
         load_images(str(folder), size=8, channels=1)
 
@@ -113,7 +113,7 @@ def png_claiming(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("side", [5_000, 12_000, 100_000])
 @pytest.mark.parametrize("options", [{}, {"size": 8, "channels": 1}])
-def test_picture_that_claims_too_many_pixels(folder: Path, side: int, options: dict[str, int]) -> None:
+def test_image_that_claims_too_many_pixels(folder: Path, side: int, options: dict[str, int]) -> None:
     folder.mkdir()
     (folder / "p.png").write_bytes(png_claiming(side, side))
     with pytest.raises(DataError, match=r"p\.png"):
@@ -123,20 +123,20 @@ def test_picture_that_claims_too_many_pixels(folder: Path, side: int, options: d
 def test_other_formats_are_not_tried(folder: Path) -> None:
     folder.mkdir()
     Image.fromarray(GREY[0]).save(folder / "p.png", format="PCX")
-    refused(folder, r"p\.png is not a picture of a known format \(PNG, JPEG, GIF, BMP, TIFF, WEBP, PPM\)$")
+    refused(folder, r"p\.png is not an image of a known format \(PNG, JPEG, GIF, BMP, TIFF, WEBP, PPM\)$")
 
 
 @pytest.mark.parametrize("place", ["p.png", "a/p.png"])
 def test_pipe_is_refused_unopened(folder: Path, place: str) -> None:
     (folder / place).parent.mkdir(parents=True)
     os.mkfifo(folder / place)
-    refused(folder, r"p\.png is named as a picture but is not a regular file$")
+    refused(folder, r"p\.png is named as an image but is not a regular file$")
 
 
 def test_dangling_link(folder: Path) -> None:
     write_flat(folder, GREY)
     (folder / "p9.png").symlink_to("gone.png")
-    refused(folder, r"p9\.png is named as a picture but is not a regular file$")
+    refused(folder, r"p9\.png is named as an image but is not a regular file$")
 
 
 def test_circular_link(folder: Path) -> None:
@@ -146,9 +146,7 @@ def test_circular_link(folder: Path) -> None:
 
 
 def test_file_in_place_of_a_folder(tmp_path: Path) -> None:
-    refused(
-        write_picture(tmp_path / "p.png", GREY[0]), r"p.png is not a folder: --data takes a built-in name"
-    )
+    refused(write_image(tmp_path / "p.png", GREY[0]), r"p.png is not a folder: --data takes a built-in name")
 
 
 @pytest.fixture
@@ -180,7 +178,7 @@ def test_permission_denied_on_a_folder(folder: Path, closed: str, denied: Callab
     refused("shapes", f"^{closed} cannot be read: Permission denied$")
 
 
-def test_permission_denied_on_a_picture(folder: Path, denied: Callable[[Path], None]) -> None:
+def test_permission_denied_on_an_image(folder: Path, denied: Callable[[Path], None]) -> None:
     write_flat(folder, GREY)
     denied(folder / "p1.png")
     refused("shapes", r"^shapes/p1\.png cannot be read: Permission denied$")

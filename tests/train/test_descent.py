@@ -10,15 +10,15 @@ import torch
 from torch import nn
 
 from infogan_tool.runtime.errors import NonFiniteError
-from infogan_tool.train.adversarial import AdversarialStage
-from infogan_tool.train.descent import Descent
-from infogan_tool.train.networks import build_networks
-from infogan_tool.train.stage import Session
+from infogan_tool.train.engine.optimizer_step import Descent
+from infogan_tool.train.engine.stage import Session
+from infogan_tool.train.infogan.adversarial import AdversarialStage
+from infogan_tool.train.infogan.networks import build_networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config.schema import TrainConfig
 
 CPU = torch.device("cpu")
 

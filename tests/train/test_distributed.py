@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from infogan_tool.runtime.errors import UsageError
-from infogan_tool.runtime.latent import LatentSpec
-from infogan_tool.train.augment import draw_changes
-from infogan_tool.train.config_tables import ViewConfig
-from infogan_tool.train.distributed import ALONE, Team
-from infogan_tool.train.latents import sample_latents
-from infogan_tool.train.normalising import normalise_together
-from infogan_tool.train.torchrun import Place, read_place, restarts
+from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.train.config.tables import ViewConfig
+from infogan_tool.train.distributed.process_group import ALONE, Team
+from infogan_tool.train.distributed.sync_batchnorm import normalise_together
+from infogan_tool.train.distributed.torchrun import Place, read_place, restarts
+from infogan_tool.train.infogan.augment import draw_changes
+from infogan_tool.train.infogan.latents import sample_latents
 
 PLACE = {
     "RANK": "3",
@@ -47,7 +47,7 @@ def test_rows_are_the_whole_batch_and_nearly_as_many_for_each(count: int, size: 
         ViewConfig(affine=0, elastic=0, stroke=0),
     ],
 )
-def test_part_of_the_pictures_changes_as_in_the_whole(view: ViewConfig) -> None:
+def test_part_of_the_images_changes_as_in_the_whole(view: ViewConfig) -> None:
     images = torch.rand(11, 1, 20, 20, generator=torch.Generator().manual_seed(0))
     changes = draw_changes(11, view, torch.Generator().manual_seed(1))
     whole = changes.apply(images)
@@ -128,7 +128,7 @@ def test_a_process_of_several_does_not_wait_for_gloo_to_be_taken_apart() -> None
     program = """
 import atexit, sys
 from infogan_tool.cli.main import entry
-from infogan_tool.train import torchrun
+from infogan_tool.train.distributed import torchrun
 atexit.register(print, "taken apart")
 torchrun._joined.extend([None] * int(sys.argv.pop(1)))
 entry()

@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infogan_tool.train.presets import PRESETS
+from infogan_tool.train.config.presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-OTHERS_PICTURES = ("svhn", "celeba", "faces", "chairs")
-"""Presets whose pictures are not at hand everywhere."""
+OTHERS_IMAGES = ("svhn", "celeba", "faces", "chairs")
+"""Presets whose images are not at hand everywhere."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset_as_it_is(name: str, photographs: Path, tmp_path: Path, spawn: Callable[..., Any]) -> None:
-    data = ("--data", photographs) if name in OTHERS_PICTURES else ()
+    data = ("--data", photographs) if name in OTHERS_IMAGES else ()
     steps = ("train", "--preset", name, "--steps", "200", *data, "--out", tmp_path / "run")
     for arguments in (
         steps,
@@ -34,10 +34,10 @@ def test_preset_as_it_is(name: str, photographs: Path, tmp_path: Path, spawn: Ca
         assert done.code == 0, done.err
     made = sorted((tmp_path / "made").glob("*.png"))
     assert len(made) == 16
-    pictures = []
+    images = []
     for path in made:
-        with Image.open(path) as picture:
-            pictures.append(np.asarray(picture, dtype=np.float64))
+        with Image.open(path) as image:
+            images.append(np.asarray(image, dtype=np.float64))
     # A generator averaged over a thousand steps has hardly left its beginning after 200 of them.
-    averaged = json.loads((tmp_path / "run/config.json").read_text())["optimizer"]["g_average_decay"] > 0
-    assert np.std(pictures, axis=0).mean() > (0 if averaged else 1), "sixteen latents drew the same picture"
+    averaged = json.loads((tmp_path / "run/config.json").read_text())["optimizer"]["ema_decay"] > 0
+    assert np.std(images, axis=0).mean() > (0 if averaged else 1), "sixteen latents drew the same image"

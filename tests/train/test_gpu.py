@@ -9,9 +9,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from infogan_tool.train.checkpoint import read_checkpoint
-from infogan_tool.train.manner import Manner
-from infogan_tool.train.start import plan_training, start_training
+from infogan_tool.train.run.checkpoint import read_checkpoint
+from infogan_tool.train.run.launch import plan_training, start_training
+from infogan_tool.train.run.options import Manner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 SHORT: dict[str, Any] = {
-    "posterior": {"pretext": {"epochs": 0.2}, "refinement": {"epochs": 0.2}},
+    "clustering": {"contrastive": {"epochs": 0.2}, "refinement": {"epochs": 0.2}},
     "consolidation": {"steps": 20},
     "schedule": {"steps": 60},
 }

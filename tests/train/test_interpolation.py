@@ -1,10 +1,10 @@
-"""Pictures read off between their pixels."""
+"""Images read off between their pixels."""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from infogan_tool.train.interpolation import OrderedSampling, sample
+from infogan_tool.train.infogan.interpolation import OrderedSampling, sample
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infogan_tool.runtime.latent import LatentSpec
-from infogan_tool.runtime.sampling import sample
-from infogan_tool.train.latents import sample_latents
+from infogan_tool.runtime.latents.sampling import sample
+from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.train.infogan.latents import sample_latents
 
 SPECS = st.builds(
     LatentSpec,

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from infogan_tool.runtime.latent import LatentSpec
-from infogan_tool.train.latents import sample_latents
+from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.train.infogan.latents import sample_latents
 
 SPECS = [
     LatentSpec(noise=62, noise_prior="uniform", categorical=(10,), continuous=2),

@@ -9,12 +9,12 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from infogan_tool.train import loop
-from infogan_tool.train.checkpoint import read_checkpoint
-from infogan_tool.train.layout import lay_out, lay_out_as
-from infogan_tool.train.networks import Networks, build_networks
-from infogan_tool.train.products import MapToVector, VectorToMap
-from infogan_tool.train.run import RunFolder
+from infogan_tool.train.engine.memory_format import like_memory_format, to_memory_format
+from infogan_tool.train.infogan.layers import MapToVector, VectorToMap
+from infogan_tool.train.infogan.networks import Networks, build_networks
+from infogan_tool.train.run import loop
+from infogan_tool.train.run.checkpoint import read_checkpoint
+from infogan_tool.train.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config.schema import TrainConfig
 
 PRODUCTS = (MapToVector, VectorToMap)
 
@@ -50,7 +50,7 @@ def through(layers: nn.Sequential, inputs: Tensor) -> Iterator[Tensor]:
 def laid_out(config: TrainConfig) -> tuple[Networks, Networks]:
     """Return the same networks as they are built and as they are laid out."""
     plain, other = (build_networks(config, size=28, channels=1) for _ in range(2))
-    return plain, lay_out(other)
+    return plain, to_memory_format(other)
 
 
 def test_convolutions_and_nothing_else_are_laid_out_with_avx2(
@@ -90,7 +90,7 @@ def test_values_and_gradients_are_the_same(
     outputs = []
     for networks in (plain, other):
         images = networks.generator(latent)
-        posterior = networks.recognise(images)
+        posterior = networks.infer(images)
         scores = networks.discriminate(images)
         (scores.sum() + posterior.logits.square().sum() + posterior.mean.square().sum()).backward()
         outputs.append([images, posterior.logits, posterior.mean, scores])
@@ -105,7 +105,7 @@ def test_values_and_gradients_are_the_same(
 def test_a_tensor_is_laid_out_as_its_parameter() -> None:
     parameter = torch.zeros(4, 3, 2, 2).contiguous(memory_format=torch.channels_last)
     tensor = torch.randn(4, 3, 2, 2)
-    found = lay_out_as(tensor, parameter)
+    found = like_memory_format(tensor, parameter)
     assert found.stride() == parameter.stride()
     assert found.equal(tensor)
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Categorical, Normal, Uniform
 
-from infogan_tool.runtime.latent import LatentSpec
-from infogan_tool.train.latents import sample_latents
-from infogan_tool.train.losses import (
+from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.train.infogan.latents import sample_latents
+from infogan_tool.train.infogan.objective import (
     code_nll,
     discriminator_loss,
     entropy_vector,
@@ -18,7 +18,7 @@ from infogan_tool.train.losses import (
     generator_loss,
     probability_of_real,
 )
-from infogan_tool.train.recognition import QPosterior
+from infogan_tool.train.infogan.q_network import QPosterior
 
 SPEC = LatentSpec(noise=2, noise_prior="uniform", categorical=(4, 3), continuous=3)
 
@@ -58,7 +58,7 @@ def test_least_squares_and_hinge_by_hand() -> None:
 
 
 @pytest.mark.parametrize("kind", ["bce", "least_squares", "hinge"])
-def test_d_and_g_pull_generated_pictures_apart(kind: str) -> None:
+def test_d_and_g_pull_generated_images_apart(kind: str) -> None:
     fake = torch.zeros(3, requires_grad=True)
     (for_d,) = torch.autograd.grad(discriminator_loss(kind, torch.ones(3), fake), fake)
     (for_g,) = torch.autograd.grad(generator_loss(kind, fake), fake)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from infogan_tool.train.posterior.matching import DeformableMatcher, _gradients
+from infogan_tool.train.clustering.deformation import DeformableMatcher, _gradients
 
 
 def digits(count: int, channels: int, size: int) -> torch.Tensor:
@@ -72,16 +72,16 @@ def test_gradients_are_sobels_and_fill_their_range(channels: int, level: int) ->
 
 
 @pytest.mark.parametrize(("size", "left"), [(28, 28), (55, 55), (56, 28), (64, 32), (128, 32)])
-def test_large_pictures_are_halved(size: int, left: int) -> None:
+def test_large_images_are_halved(size: int, left: int) -> None:
     images = digits(2, 1, size)
     assert _gradients(images).shape == (2, 2, left, left)
     if left == size // 2:
-        pictures = torch.nn.functional.avg_pool2d(images.float(), 2).round().to(torch.uint8)
+        input_images = torch.nn.functional.avg_pool2d(images.float(), 2).round().to(torch.uint8)
         # but for the rounding to whole values, halving first is the same
-        assert (_gradients(images) - _gradients(pictures)).abs().max() <= 1
+        assert (_gradients(images) - _gradients(input_images)).abs().max() <= 1
 
 
-def test_more_pictures_than_a_chunk() -> None:
+def test_more_images_than_a_chunk() -> None:
     images = digits(1003, 1, 4)
     assert _gradients(images).shape == (1003, 2, 4, 4)
     assert _gradients(images)[1001].equal(_gradients(images[1001:1002])[0])

@@ -21,7 +21,7 @@ for _ in range(10):
     tensor + tensor
 print(faults() - start)
 """
-CALL = "from infogan_tool.train.memory import keep_freed_memory; keep_freed_memory()"
+CALL = "from infogan_tool.train.engine.cpu_memory import keep_freed_memory; keep_freed_memory()"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from infogan_tool.runtime.errors import UsageError
-from infogan_tool.train.networks import build_networks
-from infogan_tool.train.presets import mnist as mnist_preset
-from infogan_tool.train.presets import resolve_config
+from infogan_tool.train.config.presets import mnist as mnist_preset
+from infogan_tool.train.config.presets import resolve_config
+from infogan_tool.train.infogan.networks import build_networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config.schema import TrainConfig
 
 
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (16, 3), (20, 1), (28, 1), (32, 3), (64, 1), (64, 3)])
@@ -28,7 +28,7 @@ def test_same_networks_serve_every_size(small: Callable[..., TrainConfig], size:
     assert images.min().item() >= 0
     assert images.max().item() <= 1
     assert networks.discriminate(images).shape == (3,)
-    posterior = networks.recognise(images)
+    posterior = networks.infer(images)
     assert posterior.logits.shape == (3, 10)
     assert posterior.mean.shape == posterior.log_var.shape == (3, 2)
 
@@ -94,7 +94,7 @@ def test_log_variance_stays_inside_its_bounds(small: Callable[..., TrainConfig])
     assert networks.branches[0].log_var is not None
     for bias, bound in ((-1e4, -3.0), (1e4, 1.0)):
         nn.init.constant_(networks.branches[0].log_var.bias, bias)
-        log_var = networks.recognise(torch.rand(4, 1, 28, 28)).log_var
+        log_var = networks.infer(torch.rand(4, 1, 28, 28)).log_var
         torch.testing.assert_close(log_var, torch.full((4, 2), bound))
 
 
@@ -102,14 +102,14 @@ def test_log_variance_stays_inside_its_bounds(small: Callable[..., TrainConfig])
 def test_absent_parts_of_the_latent(small: Callable[..., TrainConfig], latent: dict[str, object]) -> None:
     config = small({"latent": latent})
     networks = build_networks(config, size=28, channels=1)
-    posterior = networks.recognise(networks.generator(torch.zeros(2, config.latent.dim)))
+    posterior = networks.infer(networks.generator(torch.zeros(2, config.latent.dim)))
     assert posterior.logits.shape == (2, config.latent.num_logits)
     assert posterior.mean.shape == (2, config.latent.continuous)
 
 
-def test_a_conditional_d_adds_the_category_to_the_picture(small: Callable[..., TrainConfig]) -> None:
-    networks_of = {"recognition": "separate", "conditional": True}
-    config = small({"networks": networks_of, "posterior": mnist_preset()["posterior"]})
+def test_a_conditional_d_adds_the_category_to_the_image(small: Callable[..., TrainConfig]) -> None:
+    networks_of = {"q": "separate", "conditional": True}
+    config = small({"networks": networks_of, "clustering": mnist_preset()["clustering"]})
     networks = build_networks(config, size=16, channels=1)
     images, kinds = torch.rand(5, 1, 16, 16), torch.tensor([0, 3, 9, 3, 1])
     networks.eval()
@@ -122,7 +122,7 @@ def test_a_conditional_d_adds_the_category_to_the_picture(small: Callable[..., T
 
 
 def test_average_of_g_forgets_its_first_weights(small: Callable[..., TrainConfig]) -> None:
-    networks = build_networks(small({"optimizer": {"g_average_decay": 0.999}}), size=28, channels=1)
+    networks = build_networks(small({"optimizer": {"ema_decay": 0.999}}), size=28, channels=1)
     assert networks.averaged is not None
     mine, theirs = (net.layers[0].weight for net in (networks.averaged, networks.generator))
     first = mine.clone()

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from infogan_tool.train.posterior.partition import (
+from infogan_tool.train.clustering.partition import (
     Partition,
     group_information,
     merge_clusters,
@@ -110,8 +110,8 @@ def test_rare_shape_goes_as_a_block_to_where_its_links_lead() -> None:
     assert (groups[rare] == of_one).mean() > 0.9
 
 
-def test_popular_pictures_do_not_make_groups() -> None:
-    # Half of all links lead to a few pictures of each block, as neighbours in many dimensions do.
+def test_popular_images_do_not_make_groups() -> None:
+    # Half of all links lead to a few images of each block, as neighbours in many dimensions do.
     near, block = blocks([300, 200, 250, 250], crossing=0.15)
     rng = np.random.default_rng(2)
     popular = np.stack([np.flatnonzero(block == b)[:8] for b in range(4)])
@@ -123,11 +123,11 @@ def test_popular_pictures_do_not_make_groups() -> None:
     assert table.max(axis=1).sum() >= 960
 
 
-def test_embedding_tells_blocks_apart_however_many_links_their_pictures_have() -> None:
+def test_embedding_tells_blocks_apart_however_many_links_their_images_have() -> None:
     near, block = blocks([60, 60, 60], crossing=0.03)
     to_two = (
         np.random.default_rng(1).random((60, 5)) < 0.8
-    )  # four of five links of a block lead to two pictures
+    )  # four of five links of a block lead to two images
     near[:60] = np.where(to_two, np.arange(5) % 2, near[:60])
     embedding = Partition(near, 3, directions=3, clusters=9)._embedding
     np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1)
@@ -136,7 +136,7 @@ def test_embedding_tells_blocks_apart_however_many_links_their_pictures_have() -
     assert np.quantile(np.abs(alike[~same]), 0.99) < 0.4
 
 
-def test_a_picture_follows_most_of_its_neighbours_and_stays_at_a_tie() -> None:
+def test_an_image_follows_most_of_its_neighbours_and_stays_at_a_tie() -> None:
     # A ring: each is the neighbour of the next two; links lead two ahead and two back.
     ring = np.arange(20)
     partition = Partition(np.stack([(ring + 1) % 20, (ring + 2) % 20], axis=1), 2, directions=4, clusters=4)
@@ -146,11 +146,11 @@ def test_a_picture_follows_most_of_its_neighbours_and_stays_at_a_tie() -> None:
         stray = groups.copy()
         stray[4] = 1 - stray[4]
         assert partition._vote(stray).tolist() == groups.tolist()
-    in_turn = ring % 2  # half of each picture's links lead to either group
+    in_turn = ring % 2  # half of each image's links lead to either group
     assert partition._vote(in_turn).tolist() == in_turn.tolist()
 
 
-def test_every_picture_ends_where_most_of_its_links_lead() -> None:
+def test_every_image_ends_where_most_of_its_links_lead() -> None:
     near, _ = blocks([120, 80, 100], crossing=0.4, seed=4)
     groups, information = Partition(near, 3, directions=6, clusters=15).find(1)
     graph = neighbour_graph(near).toarray()
@@ -161,7 +161,7 @@ def test_every_picture_ends_where_most_of_its_links_lead() -> None:
     assert information == pytest.approx(group_information(member.T @ graph @ member))
 
 
-def test_few_pictures_and_many_groups_still_give_a_cut() -> None:
+def test_few_images_and_many_groups_still_give_a_cut() -> None:
     near, _ = blocks([6, 6], crossing=0.1)
     groups, _ = Partition(near, 4, directions=40, clusters=250).find(0)
     assert groups.shape == (12,)

@@ -1,4 +1,4 @@
-"""Finding categories without labels: each term, each stage, and pictures that are no digits."""
+"""Finding categories without labels: each term, each stage, and images that are no digits."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import torch
 from rich.console import Console
 from torch.nn import functional as F
 
-from infogan_tool.export.labels import match_labels
+from infogan_tool.export.evaluation.metrics.label_matching import match_labels
 from infogan_tool.runtime.errors import RunError
-from infogan_tool.train import loop
-from infogan_tool.train.checkpoint import read_checkpoint
-from infogan_tool.train.config import TrainConfig, lay_over, validate_config
-from infogan_tool.train.consolidation import ConsolidationStage
-from infogan_tool.train.latents import sample_latents
-from infogan_tool.train.losses import code_nll
-from infogan_tool.train.meters import Meters
-from infogan_tool.train.networks import build_networks
-from infogan_tool.train.posterior.grouping import GROUPS, GroupingStage
-from infogan_tool.train.posterior.matching import DeformableMatcher
-from infogan_tool.train.posterior.neighbours import NEIGHBOURS, NeighboursStage, principal_directions
-from infogan_tool.train.posterior.pretext import contrastive_loss
-from infogan_tool.train.posterior.refinement import view_information
-from infogan_tool.train.presets import mnist as mnist_preset
-from infogan_tool.train.run import RunFolder
-from infogan_tool.train.stage import Session
+from infogan_tool.train.clustering.contrastive import contrastive_loss
+from infogan_tool.train.clustering.deformation import DeformableMatcher
+from infogan_tool.train.clustering.grouping import GROUPS, GroupingStage
+from infogan_tool.train.clustering.neighbours import NEIGHBOURS, NeighboursStage, principal_directions
+from infogan_tool.train.clustering.refinement import view_information
+from infogan_tool.train.config.presets import mnist as mnist_preset
+from infogan_tool.train.config.schema import TrainConfig, deep_merge, validate_config
+from infogan_tool.train.engine.meters import Meters
+from infogan_tool.train.engine.stage import Session
+from infogan_tool.train.infogan.consolidation import ConsolidationStage
+from infogan_tool.train.infogan.latents import sample_latents
+from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.infogan.objective import code_nll
+from infogan_tool.train.run import loop
+from infogan_tool.train.run.checkpoint import read_checkpoint
+from infogan_tool.train.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from infogan_tool.train.networks import Networks
+    from infogan_tool.train.infogan.networks import Networks
 
 QUIET = Console(quiet=True)
 CPU = torch.device("cpu")
@@ -49,9 +49,9 @@ def small_preset(changes: dict[str, Any] | None = None) -> TrainConfig:
         "data": {"size": 16, "channels": 3},
         "networks": {"base_width": 8, "full_width": 32, "q_width": 16, "q_features": 32},
         "precision": "fp32",
-        "posterior": {
+        "clustering": {
             "batch_size": 50,
-            "pretext": {"epochs": 6},
+            "contrastive": {"epochs": 6},
             "neighbours": {"dimensions": 16, "candidates": 20},
             "grouping": {"directions": 12, "tries": 2},
             "refinement": {"epochs": 8},
@@ -59,15 +59,15 @@ def small_preset(changes: dict[str, Any] | None = None) -> TrainConfig:
         "consolidation": {"steps": 9},
         "schedule": {"batch_size": 50, "steps": 4, "log_every": 5},
     }
-    return validate_config(lay_over(lay_over(mnist_preset(), small), changes or {}))
+    return validate_config(deep_merge(deep_merge(mnist_preset(), small), changes or {}))
 
 
 def shapes(count: int) -> tuple[Tensor, Tensor]:
-    """Colour pictures of bars, discs and crosses, uint8 (count, 3, 16, 16), and which is which."""
+    """Colour images of bars, discs and crosses, uint8 (count, 3, 16, 16), and which is which."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:16, :16]
-    pictures, kinds = np.zeros((count, 3, 16, 16), np.uint8), rng.integers(0, 3, count)
-    for picture, kind in zip(pictures, kinds, strict=True):
+    images, kinds = np.zeros((count, 3, 16, 16), np.uint8), rng.integers(0, 3, count)
+    for image, kind in zip(images, kinds, strict=True):
         cx, cy = rng.uniform(6, 9, 2)
         dx, dy = np.abs(x - cx), np.abs(y - cy)
         inside = [  # how far inside the shape a pixel is; edges are soft, as in a photograph
@@ -76,8 +76,8 @@ def shapes(count: int) -> tuple[Tensor, Tensor]:
             np.minimum(1.5 - np.abs(dx - dy), 5.5 - dx),
         ][kind]
         # One colour: what differs is the shape.
-        picture[:] = np.array([240, 200, 90])[:, None, None] * (inside + 0.5).clip(0, 1)
-    return torch.from_numpy(pictures), torch.from_numpy(kinds)
+        image[:] = np.array([240, 200, 90])[:, None, None] * (inside + 0.5).clip(0, 1)
+    return torch.from_numpy(images), torch.from_numpy(kinds)
 
 
 def test_contrastive_loss_is_the_formula_written_out() -> None:
@@ -176,7 +176,7 @@ def test_deformation_costs_do_not_overflow_at_the_greatest_contrast() -> None:
     assert matcher.costs(torch.tensor([0]), torch.tensor([[1]])).item() == expected > 0
 
 
-def test_neighbours_are_the_best_explained_of_the_nearest_and_never_the_picture_itself() -> None:
+def test_neighbours_are_the_best_explained_of_the_nearest_and_never_the_image_itself() -> None:
     images, _ = shapes(60)
     config = small_preset()
     session = Session(config=config, networks=build_networks(config, size=16, channels=3), images=images)
@@ -188,7 +188,7 @@ def test_neighbours_are_the_best_explained_of_the_nearest_and_never_the_picture_
     assert not (near == torch.arange(60)[:, None]).any()
     encoder = session.networks.branches[0].layers.eval()
     with torch.no_grad():
-        features = principal_directions(encoder(session.pictures(torch.arange(60))).flatten(1), 16)
+        features = principal_directions(encoder(session.float_images(torch.arange(60))).flatten(1), 16)
     candidates = (features @ features.T).fill_diagonal_(-9).topk(20).indices
     costs = DeformableMatcher(images, 2, 60, 20).costs(torch.arange(60), candidates)
     found = DeformableMatcher(images, 2, 60, 5).costs(torch.arange(60), near)
@@ -206,14 +206,14 @@ def test_categories_of_colour_shapes_are_found_without_labels(tmp_path: Path) ->
     networks.load_state_dict(state)
     networks.eval()
     with torch.no_grad():
-        logits = networks.recognise(images.float() / 255).logits
+        logits = networks.infer(images.float() / 255).logits
     match = match_labels(logits.argmax(1).numpy(), kinds.numpy(), 3)
     assert match.accuracy > 0.95, match
 
 
 def test_best_cut_of_all_tries_stays() -> None:
     images, kinds = shapes(600)
-    config = small_preset({"posterior": {"grouping": {"tries": 4}}})
+    config = small_preset({"clustering": {"grouping": {"tries": 4}}})
     session = Session(config=config, networks=build_networks(config, size=16, channels=3), images=images)
     rng = torch.Generator().manual_seed(0)
     same = torch.stack(
@@ -322,7 +322,7 @@ def test_checkpoint_that_lacks_a_tensor_is_refused(
 
 
 def trained(config: TrainConfig, images: Tensor, path: Path) -> Networks:
-    """Train on colour pictures of 16 x 16 and return the networks as they are exported."""
+    """Train on colour images of 16 x 16 and return the networks as they are exported."""
     run = RunFolder.create(path, config, "shapes")
     loop.train(config, images, run, device=CPU, console=QUIET)
     networks = build_networks(config, size=16, channels=3)
@@ -338,7 +338,7 @@ def test_consolidation_makes_q_read_what_is_drawn(tmp_path: Path) -> None:
         networks = trained(config, images, tmp_path / str(steps))
         latent = sample_latents(config.latent, 1000, torch.Generator().manual_seed(9))
         with torch.no_grad():
-            nll = code_nll(networks.recognise(networks.drawing(latent.vector())), latent)
+            nll = code_nll(networks.infer(networks.drawing(latent.vector())), latent)
         found.append(nll[1:].sum().item())
     assert found[1] < found[0] - 0.1
 
@@ -347,7 +347,7 @@ def test_noise_makes_q_read_what_can_be_seen(tmp_path: Path) -> None:
     images, _ = shapes(600)
     lost = []
     for noise in (0.0, 0.2):
-        changes = {"recognition_noise": noise, "consolidation": {"steps": 150}, "schedule": {"steps": 60}}
+        changes = {"q_noise": noise, "consolidation": {"steps": 150}, "schedule": {"steps": 60}}
         config = small_preset(changes)
         networks = trained(config, images, tmp_path / str(noise))
         rng = torch.Generator().manual_seed(9)
@@ -355,7 +355,7 @@ def test_noise_makes_q_read_what_can_be_seen(tmp_path: Path) -> None:
         with torch.no_grad():
             clear = networks.drawing(latent.vector())
             noisy = (clear + 0.1 * torch.randn(clear.shape, generator=rng)).clamp(0, 1)
-            of_clear, of_noisy = (code_nll(networks.recognise(p), latent)[1:].sum() for p in (clear, noisy))
+            of_clear, of_noisy = (code_nll(networks.infer(p), latent)[1:].sum() for p in (clear, noisy))
         lost.append((of_noisy - of_clear).item())
     assert lost[1] < 0.5 * lost[0]
 

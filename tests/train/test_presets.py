@@ -1,4 +1,4 @@
-"""Every preset, small, through the same commands: train on real pictures, go on, export, draw, encode."""
+"""Every preset, small, through the same commands: train on real images, go on, export, draw, encode."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from infogan_tool.cli.app import app
-from infogan_tool.cli.train import _PRESET_HELP
-from infogan_tool.export.familiarity import fitting
-from infogan_tool.train.config import lay_over
-from infogan_tool.train.presets import DEFAULT_PRESET, PRESETS, resolve_config
+from infogan_tool.cli.commands.train import _PRESET_HELP
+from infogan_tool.export.ood import fitting
+from infogan_tool.train.config.presets import DEFAULT_PRESET, PRESETS, resolve_config
+from infogan_tool.train.config.schema import deep_merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {
 }
 POSTERIOR: dict[str, Any] = {
     "batch_size": 64,
-    "pretext": {"epochs": 0.2},
+    "contrastive": {"epochs": 0.2},
     "neighbours": {"candidates": 8, "dimensions": 8},
     "grouping": {"clusters": 20, "directions": 8, "tries": 1},
     "refinement": {"epochs": 0.2},
@@ -34,9 +34,9 @@ POSTERIOR: dict[str, Any] = {
 
 
 def small_config(name: str, path: Path) -> Path:
-    values = lay_over(SMALL, {"posterior": POSTERIOR}) if PRESETS[name]()["posterior"] else SMALL
+    values = deep_merge(SMALL, {"clustering": POSTERIOR}) if PRESETS[name]()["clustering"] else SMALL
     if PRESETS[name]()["consolidation"]:
-        values = lay_over(values, {"consolidation": {"steps": 3}})
+        values = deep_merge(values, {"consolidation": {"steps": 3}})
     path.write_text(json.dumps(values))
     return path
 
@@ -70,9 +70,9 @@ def test_preset_trains_resumes_exports_draws_and_encodes(
     assert cli("generate", "-b", bundle, "-n", "3", "--out", tmp_path / "made").code == 0
     drawn = sorted((tmp_path / "made").glob("*.png"))
     for path in drawn:
-        with Image.open(path) as picture:
-            assert picture.size == (image["size"], image["size"])
-            assert len(picture.getbands()) == image["channels"]
+        with Image.open(path) as input_image:
+            assert input_image.size == (image["size"], image["size"])
+            assert len(input_image.getbands()) == image["channels"]
     done = cli("encode", *drawn, "-b", bundle, "--json")
     assert done.code == 0, done.err
     rows = [json.loads(line) for line in done.out.splitlines()]
@@ -96,7 +96,7 @@ def test_preset_says_its_own_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["faces", "chairs"])
-def test_preset_without_pictures_says_so(name: str, cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_preset_without_images_says_so(name: str, cli: Callable[..., Any], tmp_path: Path) -> None:
     done = cli("train", "--preset", name, "--out", tmp_path / "run")
     assert done.code == 1
     assert "--data takes a folder of your own" in done.err

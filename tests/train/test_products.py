@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from infogan_tool.train.products import MapToVector, VectorToMap
+from infogan_tool.train.infogan.layers import MapToVector, VectorToMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable

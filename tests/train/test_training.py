@@ -15,10 +15,10 @@ from rich.console import Console
 from safetensors.torch import save_file
 
 from infogan_tool.runtime.errors import DataError, NonFiniteError, OutputExistsError, RunError
-from infogan_tool.train import loop
-from infogan_tool.train.checkpoint import read_checkpoint
-from infogan_tool.train.meters import Meters
-from infogan_tool.train.run import RunFolder
+from infogan_tool.train.engine.meters import Meters
+from infogan_tool.train.run import loop
+from infogan_tool.train.run.checkpoint import read_checkpoint
+from infogan_tool.train.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config.schema import TrainConfig
 
 QUIET = Console(quiet=True)
 CPU = torch.device("cpu")
@@ -155,13 +155,13 @@ def test_non_finite_run_keeps_its_last_good_checkpoint(
     assert run.last_checkpoint.read_bytes() == before
 
 
-def test_other_pictures_are_refused_on_resume(
+def test_other_images_are_refused_on_resume(
     small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
 ) -> None:
     run = begin(small({"schedule": {"epochs": 1}}), images, tmp_path / "run")
     changed = images.clone()
     changed[5, 0, 3, 3] += 1
-    with pytest.raises(RunError, match="on other pictures"):
+    with pytest.raises(RunError, match="on other images"):
         loop.train(
             small(), changed, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint)
         )
@@ -176,9 +176,7 @@ def test_other_networks_are_refused_on_resume(
         loop.train(other, images, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint))
 
 
-def test_fewer_pictures_than_a_batch(
-    small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path
-) -> None:
+def test_fewer_images_than_a_batch(small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "run", small(), "mnist")
     with pytest.raises(DataError, match="--batch-size 49 or less"):
         loop.train(small(), images[:49], run, device=CPU, console=QUIET)

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import NonFiniteError
-from infogan_tool.train.descent import Descent
-from infogan_tool.train.latents import sample_latents
-from infogan_tool.train.networks import build_networks
-from infogan_tool.train.presets import mnist as mnist_preset
-from infogan_tool.train.updates import Updates, metric_names
+from infogan_tool.train.config.presets import mnist as mnist_preset
+from infogan_tool.train.engine.optimizer_step import Descent
+from infogan_tool.train.infogan.latents import sample_latents
+from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.infogan.step import Updates, metric_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config.schema import TrainConfig
 
 PARTS = ("generator", "trunk", "d_head", "q")
 
@@ -120,9 +120,7 @@ def test_l_i_reaches_the_trunk_in_d_step_of_that_scheme_alone(
     assert not torch.equal(moved["trunk", 0.0], moved["trunk", 1.0])
 
 
-def test_running_statistics_are_those_of_real_pictures(
-    small: Callable[..., TrainConfig], real: Tensor
-) -> None:
+def test_running_statistics_are_those_of_real_images(small: Callable[..., TrainConfig], real: Tensor) -> None:
     updates, rng = make(small())
     latent = sample_latents(small().latent, 32, rng)
     networks = updates.networks
@@ -151,7 +149,7 @@ def test_step_returns_a_scalar_per_name(small: Callable[..., TrainConfig], real:
 
 
 @pytest.mark.parametrize("scheme", ["head", "trunk", "apart"])
-def test_learns_the_codes_of_its_own_pictures(
+def test_learns_the_codes_of_its_own_images(
     small: Callable[..., TrainConfig], mnist: Tensor, scheme: str
 ) -> None:
     config = small(
@@ -175,7 +173,7 @@ def test_learns_the_codes_of_its_own_pictures(
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_bad_picture_stops_before_d_moves(
+def test_bad_image_stops_before_d_moves(
     small: Callable[..., TrainConfig], real: Tensor, poison: float
 ) -> None:
     updates, rng = make(small())
@@ -208,8 +206,8 @@ def test_bad_gradient_alone_stops_too(small: Callable[..., TrainConfig], real: T
 
 
 def test_rates_fall_in_a_straight_line_from_where_the_config_says(small: Callable[..., TrainConfig]) -> None:
-    rates = {"d_lr": 4e-4, "g_lr": 1e-3, "decay_from": 0.5}
-    updates, _ = make(small({"optimizer": rates, "objective": {"updates": "apart"}}))
+    rates = {"d_lr": 4e-4, "g_lr": 1e-3, "lr_decay_start": 0.5}
+    updates, _ = make(small({"optimizer": rates, "objective": {"information_update": "separate_step"}}))
 
     def paced(place: float) -> dict[str, float]:
         updates.pace(place)
@@ -236,7 +234,7 @@ def test_lambda_goes_where_the_config_says(small: Callable[..., TrainConfig]) ->
 
 
 def test_q_may_have_a_view_of_its_own(small: Callable[..., TrainConfig]) -> None:
-    apart = {"networks": {"recognition": "separate"}}
+    apart = {"networks": {"q": "separate"}}
     shifted = {"affine": 1.0, "elastic": 0.0, "stroke": 0.0}
 
     def losses(changes: dict[str, object]) -> tuple[Tensor, Tensor]:
@@ -245,8 +243,8 @@ def test_q_may_have_a_view_of_its_own(small: Callable[..., TrainConfig]) -> None
         adversarial, nll, _ = updates.g_step(updates.networks.generator(latent.vector()), latent)
         return adversarial, nll
 
-    plain, own, both = losses({}), losses({"recognition_view": shifted}), losses({"augment": shifted})
-    assert torch.equal(own[0], plain[0]), "D sees the pictures as they are"
+    plain, own, both = losses({}), losses({"q_view": shifted}), losses({"augment": shifted})
+    assert torch.equal(own[0], plain[0]), "D sees the images as they are"
     assert not torch.equal(own[1], plain[1]), "Q does not"
     assert not torch.equal(both[0], plain[0])
     assert torch.equal(own[1], both[1]), "the same changes are drawn for the same view"
@@ -254,7 +252,7 @@ def test_q_may_have_a_view_of_its_own(small: Callable[..., TrainConfig]) -> None
 
 def test_noise_on_what_q_reads_is_not_seen_by_d(small: Callable[..., TrainConfig]) -> None:
     def losses(noise: float) -> tuple[Tensor, Tensor]:
-        updates, rng = make(small({"networks": {"recognition": "separate"}, "recognition_noise": noise}))
+        updates, rng = make(small({"networks": {"q": "separate"}, "q_noise": noise}))
         latent = sample_latents(small().latent, 32, rng)
         adversarial, nll, _ = updates.g_step(updates.networks.generator(latent.vector()), latent)
         return adversarial, nll
@@ -265,8 +263,8 @@ def test_noise_on_what_q_reads_is_not_seen_by_d(small: Callable[..., TrainConfig
 
 
 def test_a_conditional_d_is_told_both_categories(small: Callable[..., TrainConfig], real: Tensor) -> None:
-    told = {"networks": {"recognition": "separate", "conditional": True}}
-    config = small({**told, "posterior": mnist_preset()["posterior"]})
+    told = {"networks": {"q": "separate", "conditional": True}}
+    config = small({**told, "clustering": mnist_preset()["clustering"]})
     for found in (0, 3):
         updates, rng = make(config)
         latent = sample_latents(config.latent, 32, rng)
@@ -275,7 +273,7 @@ def test_a_conditional_d_is_told_both_categories(small: Callable[..., TrainConfi
         after = updates.networks.d_head.logit.weight.detach()
         moved = {i for i in range(11) if not torch.equal(after[i], before[i])}
         drawn = {1 + int(category) for category in latent.categories[:, 0]}
-        assert moved == {0, 1 + found} | drawn, "those of pictures that D saw, and what all share"
+        assert moved == {0, 1 + found} | drawn, "those of images that D saw, and what all share"
     updates, rng = make(config)
     latent = sample_latents(config.latent, 32, rng)
     fake = updates.networks.generator(latent.vector())

@@ -9,16 +9,16 @@ import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from infogan_tool.runtime.errors import ConfigError, NonFiniteError
-from infogan_tool.train.config import lay_over, validate_config
-from infogan_tool.train.networks import build_networks
-from infogan_tool.train.presets import cvae
-from infogan_tool.train.stage import Session
-from infogan_tool.train.variational import VariationalStage, bernoulli_nll, gaussian_kl
+from infogan_tool.train.config.presets import cvae
+from infogan_tool.train.config.schema import deep_merge, validate_config
+from infogan_tool.train.engine.stage import Session
+from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.infogan.vae import VariationalStage, bernoulli_nll, gaussian_kl
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from infogan_tool.train.config import TrainConfig
+    from infogan_tool.train.config.schema import TrainConfig
 
 SMALL = {
     "data": {"size": 28, "channels": 1},
@@ -30,7 +30,7 @@ SMALL = {
 
 
 def make_config(changes: dict[str, Any] | None = None) -> TrainConfig:
-    return validate_config(lay_over(lay_over(cvae(), SMALL), changes or {}))
+    return validate_config(deep_merge(deep_merge(cvae(), SMALL), changes or {}))
 
 
 def make_stage(images: Tensor, changes: dict[str, Any] | None = None) -> VariationalStage:
@@ -103,9 +103,9 @@ def test_bad_weight_stops_before_anything_moves(mnist: Tensor, poison: float) ->
     [
         ({"latent": {"categorical": []}}, "one categorical code and a posterior"),
         ({"latent": {"categorical": [10, 3]}}, "one categorical code and a posterior"),
-        ({"posterior": None}, "one categorical code and a posterior"),
+        ({"clustering": None}, "one categorical code and a posterior"),
         ({"latent": {"noise_prior": "uniform"}}, "noise_prior = 'normal'"),
-        ({"objective": {"updates": "trunk"}}, "needs networks.recognition = 'shared'"),
+        ({"objective": {"information_update": "shared"}}, "needs networks.q = 'shared'"),
     ],
 )
 def test_configs_that_cannot_be(changes: dict[str, Any], message: str) -> None:

@@ -1,4 +1,4 @@
-"""Data sets for training: built-in names, IDX files and folders of pictures, all as one uint8 block."""
+"""Data sets for training: built-in names, IDX files and folders of images, all as one uint8 block."""
 
 from infogan_tool.train.data.builtin import BUILTIN_NAMES, default_root
 from infogan_tool.train.data.imageset import ImageSet

@@ -1,7 +1,7 @@
 """Data sets known by name.
 
 ============= ==================================================== ==================== ================
-name          what                                                 pictures             train / test
+name          what                                                 images             train / test
 ============= ==================================================== ==================== ================
 mnist         handwritten digits (part of this package)            28 x 28, grey        60,000 / 10,000
 fashion-mnist articles of clothing                                 28 x 28, grey        60,000 / 10,000
@@ -26,7 +26,7 @@ from typing import Final, Literal
 
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.train.data.convert import convert_images
-from infogan_tool.train.data.idx import read_images, read_labels
+from infogan_tool.train.data.idx import read_idx_images, read_labels
 from infogan_tool.train.data.imageset import ImageSet
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES, load_torchvision
 
@@ -105,7 +105,7 @@ def load_mnist(
     """
     prefix = "train" if split == "train" else "t10k"
     images_name, labels_name = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
-    images = read_images(folder / f"{images_name}.gz", md5=_MNIST_MD5[images_name])
+    images = read_idx_images(folder / f"{images_name}.gz", md5=_MNIST_MD5[images_name])
     labels = read_labels(folder / f"{labels_name}.gz", len(images), md5=_MNIST_MD5[labels_name])
     return ImageSet(
         images=convert_images(images, size=size, channels=channels, name="mnist"),

@@ -1,6 +1,6 @@
-"""Bring a block of pictures to another size or number of channels, without a float copy of it.
+"""Bring a block of images to another size or number of channels, without a float copy of it.
 
-Pictures from files go through infogan_tool.runtime.images.fit; this does the same to arrays, but for
+Images from files go through infogan_tool.runtime.images.files.fit; this does the same to arrays, but for
 rounding: resize with an antialiased bicubic filter, weigh red, green and blue as ITU-R BT.601, and pad to a
 square with the median colour of the border.
 """
@@ -28,7 +28,7 @@ _LUMA: Final = (19595, 38470, 7471)
 def convert_images(
     images: torch.Tensor, *, size: int | None, channels: int | None, name: str
 ) -> torch.Tensor:
-    """Return the pictures with ``size`` and ``channels``.
+    """Return the images with ``size`` and ``channels``.
 
     Args:
         images: uint8 ``(N, C, H, W)``, C 1 or 3; need not be contiguous.
@@ -40,11 +40,11 @@ def convert_images(
         uint8 ``(N, channels, size, size)``, contiguous; ``images`` itself where nothing changes.
 
     Raises:
-        DataError: Pictures are not square and ``size`` is ``None``, or the result does not fit the memory.
+        DataError: Images are not square and ``size`` is ``None``, or the result does not fit the memory.
     """
     count, have_channels, height, width = images.shape
     if size is None and height != width:
-        raise DataError(f"{name}: pictures are {height} x {width}, not square (--size pads and resizes them)")
+        raise DataError(f"{name}: images are {height} x {width}, not square (--size pads and resizes them)")
     size = size or height
     channels = channels or have_channels
     if (channels, size, size) == (have_channels, height, width):

@@ -5,12 +5,12 @@ What a folder may hold, one kind at a time:
 1. IDX files, named as MNIST's: ``train-images-idx3-ubyte`` (and ``train-labels-idx1-ubyte``, ``t10k-...``).
 2. ``train`` (or ``training``) and, if wanted, ``test`` (or ``testing``): two folders, each of kind 3 or 4.
    ``val``, ``valid`` and ``validation`` beside them are left alone. Capitals do not matter.
-3. One sub-folder for each class, its pictures at any depth below; the folder's name is the class's name.
-4. Pictures and nothing else: there are no labels.
+3. One sub-folder for each class, its images at any depth below; the folder's name is the class's name.
+4. Images and nothing else: there are no labels.
 
 A folder that holds two kinds at once is refused: nothing is guessed. Hidden files, files that are not named
-as pictures, and sub-folders without a picture are passed over. The order is that of the names, so it is the
-same on every machine. Symbolic links are followed; a picture that is not a regular file is refused unopened.
+as images, and sub-folders without an image are passed over. The order is that of the names, so it is the
+same on every machine. Symbolic links are followed; an image that is not a regular file is refused unopened.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Final, Literal
 import torch
 
 from infogan_tool.runtime.errors import DataError
-from infogan_tool.runtime.files import printable
+from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.convert import convert_images
-from infogan_tool.train.data.idx import find_part, holds_idx, read_images, read_labels
+from infogan_tool.train.data.idx import find_part, holds_idx, read_idx_images, read_labels
+from infogan_tool.train.data.image_files import SUFFIXES, native_format, read_image_files
 from infogan_tool.train.data.imageset import ImageSet
-from infogan_tool.train.data.pictures import SUFFIXES, native_format, read_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["FOLDER_KINDS", "load_folder"]
 
 FOLDER_KINDS: Final = (
-    "a folder of pictures, of one sub-folder of pictures for each class, of train/ and test/ with such "
-    "pictures, or of IDX files named as MNIST's (train-images-idx3-ubyte)"
+    "a folder of images, of one sub-folder of images for each class, of train/ and test/ with such "
+    "images, or of IDX files named as MNIST's (train-images-idx3-ubyte)"
 )
 """The folders that are understood, for messages."""
 
@@ -48,7 +48,7 @@ _NAME_LENGTH: Final = 100
 def load_folder(
     folder: Path, *, split: Literal["train", "test"], size: int | None, channels: int | None
 ) -> ImageSet | None:
-    """Load the pictures of a folder; the module says which folders are understood.
+    """Load the images of a folder; the module says which folders are understood.
 
     Args:
         folder: An existing folder.
@@ -57,7 +57,7 @@ def load_folder(
         channels: 1 or 3; ``None`` takes them as they are.
 
     Returns:
-        The pictures; ``None`` if the folder has no test part and ``split`` is ``"test"``.
+        The images; ``None`` if the folder has no test part and ``split`` is ``"test"``.
 
     Raises:
         DataError: The folder or a file in it cannot be used; the message names the file.
@@ -76,7 +76,7 @@ def load_folder(
     name = _own_name(folder)
     size, channels = native_format(listing.paths, size, channels)
     return ImageSet(
-        images=read_pictures(listing.paths, size=size, channels=channels, name=name),
+        images=read_image_files(listing.paths, size=size, channels=channels, name=name),
         labels=None if listing.class_names is None else torch.tensor(listing.labels, dtype=torch.int64),
         label_names=listing.class_names,
         name=name,
@@ -84,17 +84,17 @@ def load_folder(
 
 
 def _load_idx(folder: Path, split: str, size: int | None, channels: int | None) -> ImageSet | None:
-    stranger = next(_pictures_below(folder), None)
+    stranger = next(_images_below(folder), None)
     if stranger is not None:
         raise DataError(
-            f"{printable(folder)} holds IDX files and pictures ({printable(stranger.name)}): keep one kind"
+            f"{printable(folder)} holds IDX files and images ({printable(stranger.name)}): keep one kind"
         )
     path = find_part(folder, split, "images")
     if path is None and split == "test":
         return None
     if path is None:
         raise DataError(f"{printable(folder)} has t10k files but no train-images-idx3-ubyte")
-    images = read_images(path)
+    images = read_idx_images(path)
     labels_path = find_part(folder, split, "labels")
     name = _own_name(folder)
     return ImageSet(
@@ -110,7 +110,7 @@ def _load_idx(folder: Path, split: str, size: int | None, channels: int | None) 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Listing:
-    """Pictures in order, and the class of each."""
+    """Images in order, and the class of each."""
 
     paths: list[Path]
     labels: list[int]
@@ -120,24 +120,24 @@ class _Listing:
 def _list_split(folder: Path, split: str) -> _Listing | None:
     parts = _find_splits(folder)
     if not parts:
-        return _list_pictures(folder, None) if split == "train" else None
+        return _list_images(folder, None) if split == "train" else None
     if "train" not in parts:
         raise DataError(f"{printable(folder)} has a folder {parts['test'].name} but no folder train")
     used = [part.name for part in parts.values()]
     for entry in _entries(folder):
         if entry.name in used or entry.name.lower() in _UNREAD:
             continue
-        stranger = next(_pictures_at(entry), None)
+        stranger = next(_images_at(entry), None)
         if stranger is not None:
             raise DataError(
-                f"{printable(folder)} holds a folder {parts['train'].name} and pictures beside it "
+                f"{printable(folder)} holds a folder {parts['train'].name} and images beside it "
                 f"({printable(stranger.relative_to(folder))}): keep one kind"
             )
     if split not in parts:
         return None
     # The classes of both parts together: a label means the same in train and in test.
     classes = sorted({name for part in parts.values() for name in _class_folders(part)})
-    return _list_pictures(parts[split], classes)
+    return _list_images(parts[split], classes)
 
 
 def _find_splits(folder: Path) -> dict[str, Path]:
@@ -152,13 +152,13 @@ def _find_splits(folder: Path) -> dict[str, Path]:
     return parts
 
 
-def _list_pictures(folder: Path, classes: list[str] | None) -> _Listing:
+def _list_images(folder: Path, classes: list[str] | None) -> _Listing:
     """List a folder of kind 3 or 4; ``classes`` are all there are, ``None`` if this folder has them all."""
-    flat = [Path(entry.path) for entry in _entries(folder) if _is_picture(entry)]
+    flat = [Path(entry.path) for entry in _entries(folder) if _is_image(entry)]
     own = _class_folders(folder)
     if flat and own:
         raise DataError(
-            f"{printable(folder)} holds pictures ({printable(flat[0].name)}) and folders of pictures "
+            f"{printable(folder)} holds images ({printable(flat[0].name)}) and folders of images "
             f"({printable(own[0])}): keep one kind"
         )
     if flat:
@@ -166,37 +166,37 @@ def _list_pictures(folder: Path, classes: list[str] | None) -> _Listing:
     paths, labels = [], []
     for label, name in enumerate(classes or own):
         if name in own:
-            below = list(_pictures_below(folder / name))
+            below = list(_images_below(folder / name))
             paths += below
             labels += [label] * len(below)
     if not paths:
-        raise DataError(f"{printable(folder)} holds no pictures: --data takes {FOLDER_KINDS}")
+        raise DataError(f"{printable(folder)} holds no images: --data takes {FOLDER_KINDS}")
     return _Listing(
         paths=paths, labels=labels, class_names=tuple(_shown_name(name) for name in classes or own)
     )
 
 
 def _class_folders(folder: Path) -> list[str]:
-    """Names of the sub-folders that have a picture, sorted."""
+    """Names of the sub-folders that have an image, sorted."""
     folders = [entry for entry in _entries(folder) if entry.is_dir()]
-    return [entry.name for entry in folders if next(_pictures_below(Path(entry.path)), None)]
+    return [entry.name for entry in folders if next(_images_below(Path(entry.path)), None)]
 
 
-def _pictures_at(entry: os.DirEntry[str], above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+def _images_at(entry: os.DirEntry[str], above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
     if entry.is_dir():
-        yield from _pictures_below(Path(entry.path), above)
-    elif _is_picture(entry):
+        yield from _images_below(Path(entry.path), above)
+    elif _is_image(entry):
         yield Path(entry.path)
 
 
-def _pictures_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """Every picture at any depth, in the order of the names; ``above`` guards against circular links."""
+def _images_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Every image at any depth, in the order of the names; ``above`` guards against circular links."""
     status = folder.stat()
     here = (status.st_dev, status.st_ino)
     if here in above:
         raise DataError(f"{printable(folder)} is a link to a folder that it is in itself")
     for entry in _entries(folder):
-        yield from _pictures_at(entry, above | {here})
+        yield from _images_at(entry, above | {here})
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -205,11 +205,11 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
 
 
-def _is_picture(entry: os.DirEntry[str]) -> bool:
+def _is_image(entry: os.DirEntry[str]) -> bool:
     if entry.is_dir() or not entry.name.lower().endswith(SUFFIXES):
         return False
     if not entry.is_file():
-        raise DataError(f"{printable(entry.path)} is named as a picture but is not a regular file")
+        raise DataError(f"{printable(entry.path)} is named as an image but is not a regular file")
     return True
 
 

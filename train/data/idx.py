@@ -1,4 +1,6 @@
-"""Data sets in the IDX format of MNIST, as torch takes them; `infogan_tool.runtime.idx` reads the files."""
+"""Data sets in the IDX format of MNIST, as torch takes them; `infogan_tool.runtime.images.idx` reads
+the files.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from infogan_tool.runtime.errors import DataError
-from infogan_tool.runtime.files import printable
-from infogan_tool.runtime.idx import open_idx
+from infogan_tool.runtime.images.idx import open_idx
+from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.imageset import check_fits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["find_part", "holds_idx", "read_images", "read_labels"]
+__all__ = ["find_part", "holds_idx", "read_idx_images", "read_labels"]
 
 _PARTS: Final = {
     ("train", "images"): "train-images{}idx3-ubyte",
@@ -50,7 +52,7 @@ def find_part(folder: Path, split: str, part: str) -> Path | None:
 
 
 def holds_idx(folder: Path) -> bool:
-    """Say whether ``folder`` has pictures in IDX format, of either split.
+    """Say whether ``folder`` has images in IDX format, of either split.
 
     Raises:
         DataError: A file is there in two spellings.
@@ -59,8 +61,8 @@ def holds_idx(folder: Path) -> bool:
     return any(find_part(folder, split, "images") is not None for split in ("train", "test"))
 
 
-def read_images(path: Path, *, md5: str | None = None) -> torch.Tensor:
-    """Read pictures.
+def read_idx_images(path: Path, *, md5: str | None = None) -> torch.Tensor:
+    """Read images.
 
     Args:
         path: An IDX file of three dimensions, plain or gzipped.
@@ -76,7 +78,7 @@ def read_images(path: Path, *, md5: str | None = None) -> torch.Tensor:
 
 
 def read_labels(path: Path, count: int, *, md5: str | None = None) -> torch.Tensor:
-    """Read the labels of ``count`` pictures: int64 ``(count,)``, each from 0 to 255.
+    """Read the labels of ``count`` images: int64 ``(count,)``, each from 0 to 255.
 
     Args:
         path: An IDX file of one dimension, plain or gzipped.
@@ -84,7 +86,7 @@ def read_labels(path: Path, count: int, *, md5: str | None = None) -> torch.Tens
         md5: MD5 that the uncompressed content must have, in hexadecimal.
 
     Raises:
-        DataError: As :func:`read_images`, or there are more or fewer labels than pictures.
+        DataError: As :func:`read_idx_images`, or there are more or fewer labels than images.
     """
     return _read(path, 1, md5, count=count).long()
 
@@ -92,7 +94,7 @@ def read_labels(path: Path, count: int, *, md5: str | None = None) -> torch.Tens
 def _read(path: Path, ndim: int, md5: str | None, count: int | None = None) -> torch.Tensor:
     with open_idx(path, ndim) as stream:
         if count is not None and stream.shape[0] != count:
-            raise DataError(f"{stream.shown} has {stream.shape[0]:,} labels for {count:,} pictures")
+            raise DataError(f"{stream.shown} has {stream.shape[0]:,} labels for {count:,} images")
         check_fits(stream.check_claim(), stream.shown)
         content = torch.empty(stream.shape, dtype=torch.uint8)
         stream.fill(content.view(-1).numpy().data)

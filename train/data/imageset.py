@@ -1,4 +1,4 @@
-"""A data set as the training loop takes it: one block of uint8 pictures, held whole."""
+"""A data set as the training loop takes it: one block of uint8 images, held whole."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from infogan_tool.runtime.errors import DataError, UsageError
 __all__ = ["MAX_SIZE", "ImageSet", "check_fits", "check_wanted"]
 
 MAX_SIZE: Final = 4096
-"""Greatest height and width of a picture in a data set."""
+"""Greatest height and width of an image in a data set."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ImageSet:
-    """Pictures of one size, with their labels where the source has some.
+    """Images of one size, with their labels where the source has some.
 
     Raises:
         DataError: The parts do not fit together.
     """
 
     images: torch.Tensor
-    """Pictures, uint8 ``(N, C, H, W)`` from 0 to 255, contiguous, on the CPU; C is 1 or 3, H equals W, N is
+    """Images, uint8 ``(N, C, H, W)`` from 0 to 255, contiguous, on the CPU; C is 1 or 3, H equals W, N is
     at least 1."""
     labels: torch.Tensor | None
-    """Class of each picture, int64 ``(N,)`` from 0. For reporting only: no training step may read it."""
+    """Class of each image, int64 ``(N,)`` from 0. For reporting only: no training step may read it."""
     label_names: tuple[str, ...] | None
     """Name of each class, by label; ``None`` where the source has no names."""
     name: str
@@ -38,30 +38,30 @@ class ImageSet:
         """Refuse what the training loop could not take."""
         images, labels = self.images, self.labels
         if images.dtype != torch.uint8 or images.ndim != 4 or not images.is_contiguous():  # noqa: PLR2004 - NCHW
-            raise DataError(f"{self.name}: pictures must be one contiguous uint8 block (N, C, H, W)")
+            raise DataError(f"{self.name}: images must be one contiguous uint8 block (N, C, H, W)")
         count, channels, height, width = images.shape
         if count == 0:
-            raise DataError(f"{self.name}: there is no picture")
+            raise DataError(f"{self.name}: there is no image")
         if channels not in (1, 3) or height != width:
             raise DataError(
-                f"{self.name}: pictures must be square with 1 or 3 channels, not "
+                f"{self.name}: images must be square with 1 or 3 channels, not "
                 f"{height} x {width} x {channels}"
             )
         if labels is None:
             return
         if labels.dtype != torch.int64 or labels.shape != (count,):
-            raise DataError(f"{self.name}: {count:,} pictures need as many int64 labels")
+            raise DataError(f"{self.name}: {count:,} images need as many int64 labels")
         names = self.label_names
         if int(labels.min()) < 0 or (names is not None and int(labels.max()) >= len(names)):
             raise DataError(f"{self.name}: a label has no name")
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self.images)
 
     @property
     def size(self) -> int:
-        """Height and width of every picture."""
+        """Height and width of every image."""
         return int(self.images.shape[-1])
 
     @property
@@ -86,7 +86,7 @@ def check_fits(num_bytes: int, name: str) -> None:
     """Refuse a data set that this machine's memory cannot hold, before any of it is allocated.
 
     Args:
-        num_bytes: Bytes of all pictures together.
+        num_bytes: Bytes of all images together.
         name: What to call the data set in the message.
 
     Raises:
@@ -98,6 +98,6 @@ def check_fits(num_bytes: int, name: str) -> None:
         return
     if num_bytes > 0.9 * memory:
         raise DataError(
-            f"{name}: its pictures need {num_bytes / 1e9:,.1f} GB, this machine has {memory / 1e9:,.1f} GB "
-            "of memory (--size makes pictures smaller)"
+            f"{name}: its images need {num_bytes / 1e9:,.1f} GB, this machine has {memory / 1e9:,.1f} GB "
+            "of memory (--size makes images smaller)"
         )

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from infogan_tool.runtime.errors import DataError, MissingExtraError
-from infogan_tool.runtime.files import printable
+from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.convert import convert_images
+from infogan_tool.train.data.image_files import read_image_files
 from infogan_tool.train.data.imageset import ImageSet
-from infogan_tool.train.data.pictures import read_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,9 +48,9 @@ class _Source:
     folder: str
     """Where its files go, below the root."""
     train_files: tuple[str, ...]
-    """What to put there by hand for the training pictures; torchvision unpacks it."""
+    """What to put there by hand for the training images; torchvision unpacks it."""
     test_files: tuple[str, ...] = ()
-    """The same for the test pictures, where it differs."""
+    """The same for the test images, where it differs."""
     unpacked: tuple[str, ...] = ()
     """Files that are there once the data set has been unpacked; ``*`` stands for train or test."""
     split_option: bool = False
@@ -58,9 +58,9 @@ class _Source:
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the class."""
     layout: Literal["NHW", "NHWC", "NCHW", "files"] = "NHW"
-    """Axes of the array that the class holds; ``"files"`` if it holds names of pictures."""
+    """Axes of the array that the class holds; ``"files"`` if it holds names of images."""
     transposed: bool = False
-    """Whether rows and columns of the pictures have changed places."""
+    """Whether rows and columns of the images have changed places."""
     label_names: tuple[str, ...] | None = _DIGITS
     """Names of the classes; ``None`` asks the torchvision class."""
 
@@ -206,7 +206,7 @@ def _quiet() -> Iterator[None]:
 def from_torchvision(
     name: str, dataset: VisionDataset, *, size: int | None, channels: int | None
 ) -> ImageSet:
-    """Take the pictures and labels of an open torchvision data set.
+    """Take the images and labels of an open torchvision data set.
 
     Args:
         name: One of :data:`TORCHVISION_NAMES`.
@@ -222,7 +222,7 @@ def from_torchvision(
         return _from_celeba(name, dataset, size=size, channels=channels)
     images = torch.as_tensor(dataset.data)
     if images.dtype != torch.uint8 or images.ndim != len(source.layout):
-        raise DataError(f"{name}: its pictures are no bytes of axes {source.layout}: the files are damaged")
+        raise DataError(f"{name}: its images are no bytes of axes {source.layout}: the files are damaged")
     if source.layout == "NHW":
         images = images.unsqueeze(1)
     elif source.layout == "NHWC":
@@ -240,14 +240,14 @@ def from_torchvision(
 def _labels(dataset: VisionDataset) -> torch.Tensor:
     labels = dataset.targets if hasattr(dataset, "targets") else dataset.labels
     labels = torch.as_tensor(np.asarray(labels)).long()
-    # qmnist has eight facts of each picture; the first is the digit.
+    # qmnist has eight facts of each image; the first is the digit.
     return labels[:, 0].contiguous() if labels.ndim > 1 else labels
 
 
 def _from_celeba(name: str, dataset: VisionDataset, *, size: int | None, channels: int | None) -> ImageSet:
     folder = Path(dataset.root) / dataset.base_folder / "img_align_celeba"
     size = size or _CELEBA_WIDTH
-    images = read_pictures(
+    images = read_image_files(
         [folder / file for file in dataset.filename],
         size=size,
         channels=channels or 3,

@@ -170,12 +170,12 @@ export async function browserBackend(bundles) {
         start += size;
         return [...found.probabilities.slice(start - size, start)];
       });
-      const { familiarity } = metadata;
+      const { ood } = metadata;
       return {
         probabilities,
         mean: [...(found.style_mean ?? [])],
         std: [...(found.style_std ?? [])],
-        familiar: familiarity ? found.distance[0] <= familiarity.threshold : null,
+        familiar: ood ? found.distance[0] <= ood.threshold : null,
         seen,
       };
     },

@@ -72,7 +72,7 @@ function measured(info) {
 
 /** @param {BundleInfo} info @returns {string[]} */
 function limits(info) {
-  const said = info.metadata.card.limits;
+  const said = info.metadata.card.limitations;
   return Array.isArray(said) ? said.filter((text) => typeof text === "string") : [];
 }
 

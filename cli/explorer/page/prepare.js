@@ -6,7 +6,7 @@ import { findInks, toGrey } from "./paper.js";
 import { BICUBIC, BOX, HAMMING, luminance, resize } from "./resample.js";
 
 /** @typedef {import("./types.js").ImageSpec} ImageSpec */
-/** @typedef {import("./types.js").Preparation} Preparation */
+/** @typedef {import("./types.js").Preprocessing} Preprocessing */
 /** @typedef {import("./paper.js").Grey} Grey */
 /** @typedef {import("./resample.js").Plane} Plane */
 /** Bytes of grey, of red, green and blue, or of these and opacity, pixel by pixel.
@@ -24,7 +24,7 @@ const THRESHOLD = 0.5;
  * @param {Pixels} pixels @param {ImageSpec} image */
 export function prepare(pixels, image) {
   const planes = split(pixels);
-  const recipe = image.preparation;
+  const recipe = image.preprocessing;
   if (!recipe) return fit(planes, image);
   const channels = opaque(planes);
   if (pixels.width === image.size && pixels.height === image.size) {
@@ -65,7 +65,7 @@ function opaque(planes) {
   }));
 }
 
-// --- without a preparation -------------------------------------------------------------------------------
+// --- without a preprocessing -------------------------------------------------------------------------------
 
 /** Pad to a square and resize.
  * @param {Plane[]} planes @param {ImageSpec} image */
@@ -121,9 +121,9 @@ function border({ width, height, data }) {
   return found;
 }
 
-// --- by a preparation ------------------------------------------------------------------------------------
+// --- by a preprocessing ------------------------------------------------------------------------------------
 
-/** @param {Uint8Array} values @param {number} size @param {Preparation} recipe */
+/** @param {Uint8Array} values @param {number} size @param {Preprocessing} recipe */
 function isLaidOut(values, size, recipe) {
   const light = recipe.ink === "dark" ? values.map((value) => 255 - value) : values;
   const seen = light.map((value) => Number(value >= SEEN));
@@ -140,7 +140,7 @@ function isLaidOut(values, size, recipe) {
   );
 }
 
-/** @param {Plane[]} channels @param {ImageSpec} image @param {Preparation} recipe */
+/** @param {Plane[]} channels @param {ImageSpec} image @param {Preprocessing} recipe */
 function layOut(channels, { size }, recipe) {
   const longer = Math.max(channels[0].width, channels[0].height);
   let work = channels;
@@ -166,7 +166,7 @@ function firstFigure(channels) {
   return null;
 }
 
-/** @param {Grey} figure @param {Preparation} recipe */
+/** @param {Grey} figure @param {Preprocessing} recipe */
 function toBox(figure, recipe) {
   let given = figure;
   if (recipe.stroke) {
@@ -248,7 +248,7 @@ function extent({ width, data }) {
 }
 
 /** Row and column of the centre.
- * @param {Grey} figure @param {Preparation} recipe */
+ * @param {Grey} figure @param {Preprocessing} recipe */
 function centre(figure, recipe) {
   if (recipe.centre === "box") {
     const box = extent(figure);
@@ -263,7 +263,7 @@ function centre(figure, recipe) {
   return [down / Math.max(total, 1e-9), right / Math.max(total, 1e-9)];
 }
 
-/** @param {Float32Array} canvas @param {number} size @param {Grey} figure @param {Preparation} recipe */
+/** @param {Float32Array} canvas @param {number} size @param {Grey} figure @param {Preprocessing} recipe */
 function place(canvas, size, figure, recipe) {
   const [down, right] = centre(figure, recipe);
   const [top, left] = [rint(size / 2 - down), rint(size / 2 - right)];

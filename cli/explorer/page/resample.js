@@ -1,4 +1,4 @@
-/** What Pillow does to an image, step by step and with its rounding, so that a picture is prepared here as there. */
+/** What Pillow does to an image, step by step and with its rounding, so that a picture is preprocessed here as there. */
 
 /** One plane of bytes or floats.
  * @typedef {{width: number, height: number, data: Uint8Array | Float32Array}} Plane */

@@ -5,11 +5,11 @@ export interface ImageSpec {
   channels: number;
   low: number;
   high: number;
-  preparation?: Preparation;
+  preprocessing?: Preprocessing;
 }
 
 /** How a figure is laid out; a bundle without one pads and resizes. */
-export interface Preparation {
+export interface Preprocessing {
   kind: string;
   box: number;
   centre: "mass" | "box";
@@ -28,7 +28,7 @@ export interface Metadata {
   style_names: Record<string, string | null>;
   graphs: Record<string, { sha256: string; bytes: number }>;
   versions: Record<string, string>;
-  familiarity?: { threshold: number };
+  ood?: { threshold: number };
   card: Record<string, any>;
   parity: Record<string, any>;
   training: Record<string, any>;

@@ -1,4 +1,4 @@
-"""``report`` as a command, and on a run that was trained and pictures that are real."""
+"""``report`` as a command, and on a run that was trained and images that are real."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from report_subjects import Tags, write_bundle, write_run
 
 from infogan_tool.cli.main import main
-from infogan_tool.export.evaluation.judge import JudgeSettings
-from infogan_tool.export.report import writing
-from infogan_tool.export.report.writing import write_report
+from infogan_tool.export.evaluation.classifier import ClassifierSettings
+from infogan_tool.export.report import write as write_module
+from infogan_tool.export.report.write import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +34,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_trained_run_beside_a_bundle_with_real_pictures(
-    run_path: Path, digits: Path, tmp_path: Path
-) -> None:
+def test_a_trained_run_beside_a_bundle_with_real_images(run_path: Path, digits: Path, tmp_path: Path) -> None:
     out, figures = tmp_path / "page.html", tmp_path / "figures"
     subjects = write_report(
         [run_path, TINY],
@@ -45,7 +43,7 @@ def test_a_trained_run_beside_a_bundle_with_real_pictures(
         data=str(digits),
         samples=120,
         device="cpu",
-        judge=JudgeSettings(steps=5, batch_size=50),
+        classifier=ClassifierSettings(steps=5, batch_size=50),
     )
     run, bundle = subjects
     assert [subject.kind for subject in subjects] == ["run", "bundle"]
@@ -63,8 +61,8 @@ def test_a_trained_run_beside_a_bundle_with_real_pictures(
     page = out.read_text(encoding="utf-8")
     text = Tags(page).text
     for word in (
-        "Accuracy on real pictures",
-        "200 real test pictures of digits, 120 generated",
+        "Accuracy on real images",
+        "200 real test images of digits, 120 generated",
         "adversarial",
     ):
         assert word in text, word
@@ -85,7 +83,7 @@ def test_command_makes_one_call(
         calls.append((paths, out, options))
         return []
 
-    monkeypatch.setattr(writing, "write_report", write)
+    monkeypatch.setattr(write_module, "write_report", write)
     page, figures = tmp_path / "r.html", tmp_path / "f"
     given = ["--data", "kmnist", "--samples", 500, "--seed", 4, "--device", "cpu", "--epochs", "0,2.5"]
     done = cli("report", "a", "b", "--out", page, "--figures", figures, *given, "--force")
@@ -107,7 +105,7 @@ def test_notes_are_told(cli: Callable[..., Any], tmp_path: Path) -> None:
     lines = done.err.splitlines()
     assert lines[0] == "run: 1 lines of metrics.jsonl could not be read"
     assert lines[1].startswith("run: nothing can be drawn with the run")
-    assert lines[2].startswith("bundle: the bundle was trained on pictures that it does not name")
+    assert lines[2].startswith("bundle: the bundle was trained on images that it does not name")
     assert lines[3] == f"wrote {tmp_path / 'r.html'}"
     assert len(lines) == 4
 

@@ -1,4 +1,4 @@
-"""How far and how consistently codes move a picture, on generators whose answer is known."""
+"""How far and how consistently codes move an image, on generators whose answer is known."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from infogan_tool.export.report.effects import alignment, measure_effects
 from infogan_tool.export.report.sharpness import sharpness
-from infogan_tool.runtime.contract import ImageSpec
-from infogan_tool.runtime.latent import LatentSpec
+from infogan_tool.runtime.bundle.metadata import ImageSpec
+from infogan_tool.runtime.latents.spec import LatentSpec
 
 if TYPE_CHECKING:
-    from infogan_tool.runtime.sampling import Latents
+    from infogan_tool.runtime.latents.sampling import Latents
 
 SIZE = 8
 RNG = np.random.default_rng(0)
@@ -100,7 +100,7 @@ def test_alignment() -> None:
     assert alignment(np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([0, 0, 1, 1])) == pytest.approx(1.0)
 
 
-def test_chance_has_consistency_0_at_any_number_of_pictures() -> None:
+def test_chance_has_consistency_0_at_any_number_of_images() -> None:
     changes = np.random.default_rng(1).standard_normal((200, 400))
     for repeats in (2, 10, 100):
         groups = np.arange(200) // repeats
@@ -129,16 +129,16 @@ def test_many_categories_of_several_codes_are_thinned_out() -> None:
 def test_blur_lowers_sharpness_and_contrast_does_not_matter() -> None:
     rng = np.random.default_rng(2)
     sharp = (rng.random((20, 24, 24, 1)) > 0.7).repeat(3, axis=1).repeat(3, axis=2)[:, :24, :24]
-    pictures = (200 * sharp).astype(np.uint8)
-    padded = np.pad(pictures.astype(float), ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    images = (200 * sharp).astype(np.uint8)
+    padded = np.pad(images.astype(float), ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     blurred = sum(padded[:, i : i + 24, j : j + 24] for i in range(3) for j in range(3)) / 9
-    whole, soft = sharpness(pictures), sharpness(blurred.round().astype(np.uint8))
+    whole, soft = sharpness(images), sharpness(blurred.round().astype(np.uint8))
     assert whole is not None
     assert soft is not None
     assert soft < 0.3 * whole
-    assert sharpness(pictures // 2) == pytest.approx(whole, rel=1e-3)
-    assert sharpness(np.repeat(pictures, 3, axis=3)) == pytest.approx(whole, rel=1e-3)
-    grain = pictures.astype(int) + rng.integers(-30, 31, pictures.shape)
+    assert sharpness(images // 2) == pytest.approx(whole, rel=1e-3)
+    assert sharpness(np.repeat(images, 3, axis=3)) == pytest.approx(whole, rel=1e-3)
+    grain = images.astype(int) + rng.integers(-30, 31, images.shape)
     assert (sharpness(grain.clip(0, 255).astype(np.uint8)) or 0) > whole
 
 

@@ -1,4 +1,4 @@
-"""Sample sheets: where their pictures are, which of them are shown, and the animation."""
+"""Sample sheets: where their images are, which of them are shown, and the animation."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from report_subjects import CONFIG, SIDE, sheet_of, write_run
 
-from infogan_tool.export.bundle import export_run
-from infogan_tool.export.report import film as film_module
-from infogan_tool.export.report.film import Film, Frame, as_animation, even_epochs, read_film, sheet_layout
-from infogan_tool.export.report.journal import read_history
+from infogan_tool.export.report import samples as film_module
+from infogan_tool.export.report.metrics_log import read_history
+from infogan_tool.export.report.samples import Film, Frame, as_animation, even_epochs, read_film, sheet_layout
+from infogan_tool.export.run_to_bundle import export_run
 from infogan_tool.runtime import load_bundle, save_png, to_uint8
-from infogan_tool.runtime.latent import LatentSpec
+from infogan_tool.runtime.latents.spec import LatentSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,10 +36,10 @@ def frames_at(*epochs: float) -> Film:
     return Film(frames=frames, layout=None, unread=0)
 
 
-# --- where the pictures are --------------------------------------------------------------------------------
+# --- where the images are --------------------------------------------------------------------------------
 
 
-def test_pictures_are_cut_out_to_the_pixel(tmp_path: Path) -> None:
+def test_images_are_cut_out_to_the_pixel(tmp_path: Path) -> None:
     film = film_of(write_run(tmp_path / "run"))
     assert [frame.when for frame in film.frames] == [f"epoch {i}" for i in range(5)]
     assert film.layout is not None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from report_subjects import metrics_line
 
-from infogan_tool.export.report.journal import MAX_POINTS, read_history
+from infogan_tool.export.report.metrics_log import MAX_POINTS, read_history
 from infogan_tool.runtime.errors import RunError
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def written(path: Path, *lines: object) -> Path:
 
 def test_stages_with_known_values(tmp_path: Path) -> None:
     first = [
-        {"step": step, "stage": "pretext", "stage_step": step, "Loss/pretext": 5.0 - step} for step in (1, 2)
+        {"step": step, "stage": "contrastive", "stage_step": step, "Loss/pretext": 5.0 - step}
+        for step in (1, 2)
     ]
     second = [
         metrics_line(step, per_epoch=40, **{"Loss/D/adv": step / 10})
@@ -34,7 +35,7 @@ def test_stages_with_known_values(tmp_path: Path) -> None:
     assert history.unread == 0
     pretext, game = history.stages
     assert (pretext.name, pretext.first_step, pretext.steps, pretext.steps_per_epoch) == (
-        "pretext",
+        "contrastive",
         0,
         2,
         1.0,

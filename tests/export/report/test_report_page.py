@@ -12,16 +12,16 @@ import pytest
 from PIL import Image
 from report_subjects import CONFIG, HOSTILE, Tags, metrics_line, write_bundle, write_run
 
-from infogan_tool.export.report import curves, tables, writing
+from infogan_tool.export.report import curves, tables, write
 from infogan_tool.export.report.canvas import mosaic
-from infogan_tool.export.report.gathering import Gatherer, names_of
-from infogan_tool.export.report.modelling import _chosen_codes
-from infogan_tool.export.report.writing import write_report
+from infogan_tool.export.report.collect import Gatherer, names_of
+from infogan_tool.export.report.render import _chosen_codes
+from infogan_tool.export.report.write import write_report
 from infogan_tool.runtime.errors import ConfigError, OutputExistsError, RunError, UsageError
-from infogan_tool.runtime.latent import LatentSpec
+from infogan_tool.runtime.latents.spec import LatentSpec
 
 if TYPE_CHECKING:
-    from infogan_tool.export.report.subject import Subject
+    from infogan_tool.export.report.entry import Subject
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 OPTIONS: dict[str, Any] = {"device": "cpu", "samples": 100}
@@ -144,7 +144,7 @@ def test_a_run_that_broke_off_has_its_curves(tmp_path: Path) -> None:
 def test_a_run_without_sheets_has_no_evolution(tmp_path: Path) -> None:
     write_report([write_run(tmp_path / "run", sheets=False)], tmp_path / "page.html", **OPTIONS)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "From noise to pictures" not in headings(page)
+    assert "From noise to images" not in headings(page)
     assert "Losses of D, G and Q" in headings(page)
 
 
@@ -180,14 +180,14 @@ def test_of_many_codes_some_of_either_kind_are_shown(
     ]  # fmt: skip
 
 
-def test_large_pictures_are_made_smaller_by_means_of_blocks() -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 3, 200, 151, 3), np.uint8)
-    laid, gap = mosaic(pictures)
+def test_large_images_are_made_smaller_by_means_of_blocks() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 200, 151, 3), np.uint8)
+    laid, gap = mosaic(images)
     assert laid.shape == (2 * 66 + gap, 3 * 50 + 2 * gap, 4)
-    picture = laid[66 + gap :, 50 + gap : 100 + gap]
-    assert (picture[..., 3] == 255).all()
-    expected = pictures[1, 1, 30:33, 60:63].mean((0, 1)).round()
-    np.testing.assert_array_equal(picture[10, 20, :3], expected)
+    image = laid[66 + gap :, 50 + gap : 100 + gap]
+    assert (image[..., 3] == 255).all()
+    expected = images[1, 1, 30:33, 60:63].mean((0, 1)).round()
+    np.testing.assert_array_equal(image[10, 20, :3], expected)
     assert not laid[66 : 66 + gap, :, 3].any()
 
 
@@ -248,7 +248,7 @@ def test_other_stages_have_a_figure_of_their_own_and_their_time(tmp_path: Path) 
     before = [
         {"step": start + step, "stage": stage, "stage_step": step, f"Loss/{stage}": 5.0 - step / 8}
         | {"Timing/sec_per_step": 30.0, "Timing/images_per_sec": 4.0}
-        for start, stage in ((0, "pretext"), (20, "refinement"))
+        for start, stage in ((0, "contrastive"), (20, "refinement"))
         for step in range(1, 21)
     ]
     after = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -358,7 +358,7 @@ def test_a_failure_leaves_nothing(
             raise OSError(28, "No space left on device", str(path))
         path.write_bytes(content if isinstance(content, bytes) else str(content).encode())
 
-    monkeypatch.setattr(writing, "write_aside", full)
+    monkeypatch.setattr(write, "write_atomic", full)
     with pytest.raises(OSError, match="No space"):
         write_report([bundles[1]], tmp_path / "page.html", figures=tmp_path / "figures", **OPTIONS)
     left = [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")]

@@ -1,4 +1,4 @@
-"""Pictures inside .npy, .npz and IDX files: every layout and type, and everything that must be refused."""
+"""Images inside .npy, .npz and IDX files: every layout and type, and everything that must be refused."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import numpy.typing as npt
 import pytest
 
 from infogan_tool.runtime import ImageSpec
-from infogan_tool.runtime.bulk.chunks import Failed
-from infogan_tool.runtime.bulk.decoding import decode
-from infogan_tool.runtime.bulk.inputs import Inputs
+from infogan_tool.runtime.bulk.decode.decoding import decode
+from infogan_tool.runtime.bulk.inputs.chunks import Failed
+from infogan_tool.runtime.bulk.inputs.sources import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 GREY = ImageSpec(size=8, channels=1, low=0.0, high=1.0)
 COLOUR = ImageSpec(size=8, channels=3, low=0.0, high=1.0)
-PICTURES = np.random.default_rng(0).integers(0, 256, (300, 8, 8), np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (300, 8, 8), np.uint8)
 
 
 def idx_bytes(array: npt.NDArray[Any]) -> bytes:
@@ -33,7 +33,7 @@ def idx_bytes(array: npt.NDArray[Any]) -> bytes:
 
 
 def read(path: Path, spec: ImageSpec = GREY, column: str | None = None) -> tuple[Any, list[str], list[str]]:
-    """Return the pictures of a container as the pipeline would see them, their names, and what failed."""
+    """Return the images of a container as the pipeline would see them, their names, and what failed."""
     inputs = Inputs([str(path)], spec, column=column)
     images, names, errors = [], [], []
     for chunk in inputs.chunks():
@@ -56,16 +56,16 @@ def saved(path: Path, array: npt.NDArray[Any]) -> Path:
 
 @pytest.mark.parametrize("layout", ["NHW", "NHWC", "NCHW"])
 def test_npy_layouts(tmp_path: Path, layout: str) -> None:
-    array = {"NHW": PICTURES, "NHWC": PICTURES[..., None], "NCHW": PICTURES[:, None]}[layout]
+    array = {"NHW": IMAGES, "NHWC": IMAGES[..., None], "NCHW": IMAGES[:, None]}[layout]
     images, names, errors = read(saved(tmp_path / "a.npy", array))
     assert errors == []
-    assert np.array_equal(images[..., 0], PICTURES)
+    assert np.array_equal(images[..., 0], IMAGES)
     assert names == [f"#{i}" for i in range(300)]
 
 
-def test_npy_of_one_picture(tmp_path: Path) -> None:
-    images, names, _ = read(saved(tmp_path / "a.npy", PICTURES[0]))
-    assert np.array_equal(images[0, ..., 0], PICTURES[0])
+def test_npy_of_one_image(tmp_path: Path) -> None:
+    images, names, _ = read(saved(tmp_path / "a.npy", IMAGES[0]))
+    assert np.array_equal(images[0, ..., 0], IMAGES[0])
     assert names == ["#0"]
     colour = np.random.default_rng(1).integers(0, 256, (8, 8, 3), np.uint8)
     assert np.array_equal(read(saved(tmp_path / "c.npy", colour), COLOUR)[0][0], colour)
@@ -83,26 +83,26 @@ def test_npy_in_colour_in_fortran_order_and_with_alpha(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "array",
     [
-        PICTURES / 255,
-        (PICTURES / 255).astype(np.float32),
-        PICTURES.astype(np.float16),
-        PICTURES / 127.5 - 1,
-        PICTURES.astype(np.uint16) * 257,
-        PICTURES.astype(">f8") / 255,
+        IMAGES / 255,
+        (IMAGES / 255).astype(np.float32),
+        IMAGES.astype(np.float16),
+        IMAGES / 127.5 - 1,
+        IMAGES.astype(np.uint16) * 257,
+        IMAGES.astype(">f8") / 255,
     ],
     ids=["0-1", "float32", "0-255", "-1-1", "uint16", "big endian"],
 )
 def test_npy_scales(tmp_path: Path, array: npt.NDArray[Any]) -> None:
-    assert np.array_equal(read(saved(tmp_path / "a.npy", array))[0][..., 0], PICTURES)
+    assert np.array_equal(read(saved(tmp_path / "a.npy", array))[0][..., 0], IMAGES)
 
 
 def test_npy_of_bits(tmp_path: Path) -> None:
-    images, *_ = read(saved(tmp_path / "a.npy", PICTURES > 127))
-    assert np.array_equal(images[..., 0], np.where(PICTURES > 127, 255, 0))
+    images, *_ = read(saved(tmp_path / "a.npy", IMAGES > 127))
+    assert np.array_equal(images[..., 0], np.where(IMAGES > 127, 255, 0))
 
 
-def test_a_picture_without_numbers_is_one_failed_picture(tmp_path: Path) -> None:
-    array = PICTURES / 255
+def test_an_image_without_numbers_is_one_failed_image(tmp_path: Path) -> None:
+    array = IMAGES / 255
     array[7, 3, 3] = np.nan
     images, names, errors = read(saved(tmp_path / "a.npy", array))
     assert len(images) == len(names) == 299
@@ -156,7 +156,7 @@ def test_objects_are_never_loaded(tmp_path: Path) -> None:
 
 
 def test_damaged_arrays(tmp_path: Path) -> None:
-    content = saved(tmp_path / "a.npy", PICTURES).read_bytes()
+    content = saved(tmp_path / "a.npy", IMAGES).read_bytes()
     for cut, message in ((100, ""), (-1, "truncated: 19,200 bytes are announced, 19,199 are there")):
         (tmp_path / "a.npy").write_bytes(content[:cut])
         (error,) = read(tmp_path / "a.npy")[2]
@@ -168,35 +168,35 @@ def test_damaged_arrays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_npz_reads_the_arrays_of_pictures(tmp_path: Path, save: Callable[..., None]) -> None:
+def test_npz_reads_the_arrays_of_images(tmp_path: Path, save: Callable[..., None]) -> None:
     save(
         tmp_path / "a.npz",
-        x_train=PICTURES,
+        x_train=IMAGES,
         y_train=np.arange(300),
-        x_test=PICTURES[:3] / 255,
-        flat=PICTURES[0],
+        x_test=IMAGES[:3] / 255,
+        flat=IMAGES[0],
     )
     images, names, _ = read(tmp_path / "a.npz")
     assert names == [f"#x_train/{i}" for i in range(300)] + [f"#x_test/{i}" for i in range(3)]
-    assert np.array_equal(images[..., 0], np.concatenate((PICTURES, PICTURES[:3])))
+    assert np.array_equal(images[..., 0], np.concatenate((IMAGES, IMAGES[:3])))
     assert read(tmp_path / "a.npz", column="x_test")[1] == [f"#x_test/{i}" for i in range(3)]
     assert read(tmp_path / "a.npz", column="flat")[1] == ["#flat/0"]
     (error,) = read(tmp_path / "a.npz", column="z")[2]
     assert "there is no array z (there are: x_train, y_train, x_test, flat)" in error
 
 
-def test_npz_without_pictures_is_one_line(tmp_path: Path) -> None:
+def test_npz_without_images_is_one_line(tmp_path: Path) -> None:
     np.savez(
-        tmp_path / "a.npz", labels=np.arange(9), names=np.array(["a"]), turned=np.asfortranarray(PICTURES[0])
+        tmp_path / "a.npz", labels=np.arange(9), names=np.array(["a"]), turned=np.asfortranarray(IMAGES[0])
     )
     (error,) = read(tmp_path / "a.npz")[2]
-    assert error.startswith(f"{tmp_path}/a.npz: no array of pictures in it")
+    assert error.startswith(f"{tmp_path}/a.npz: no array of images in it")
 
 
-def test_pictures_that_no_memory_holds_are_refused_by_their_header(tmp_path: Path) -> None:
+def test_images_that_no_memory_holds_are_refused_by_their_header(tmp_path: Path) -> None:
     for shape, message in (
-        ((1, 9_000, 9_000), "pictures of 9,000 x 9,000 have more than"),
-        ((1, 8_000, 8_000, 3), "pictures of 8000 x 8000 x 3 are too large"),
+        ((1, 9_000, 9_000), "images of 9,000 x 9,000 have more than"),
+        ((1, 8_000, 8_000, 3), "images of 8000 x 8000 x 3 are too large"),
     ):
         content = io.BytesIO()
         header = {"descr": "<f8", "fortran_order": False, "shape": shape}
@@ -209,11 +209,11 @@ def test_pictures_that_no_memory_holds_are_refused_by_their_header(tmp_path: Pat
 
 def test_npz_that_ends_early_gives_what_is_there(tmp_path: Path) -> None:
     content = io.BytesIO()
-    np.save(content, PICTURES)
+    np.save(content, IMAGES)
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("x.npy", content.getvalue()[:-1])
     images, _, (error,) = read(tmp_path / "a.npz")
-    assert np.array_equal(images[..., 0], PICTURES[:256])
+    assert np.array_equal(images[..., 0], IMAGES[:256])
     assert error == f"{tmp_path}/a.npz: truncated: it ends within its array"
     (tmp_path / "b.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-30])
     (error,) = read(tmp_path / "b.npz")[2]
@@ -246,34 +246,34 @@ def test_a_bomb_costs_little_memory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_idx(tmp_path: Path, packed: bool) -> None:
-    content = idx_bytes(PICTURES)
+    content = idx_bytes(IMAGES)
     path = tmp_path / "images-idx3-ubyte"
     path.write_bytes(gzip.compress(content) if packed else content)
     images, names, errors = read(path)
-    assert np.array_equal(images[..., 0], PICTURES)
+    assert np.array_equal(images[..., 0], IMAGES)
     assert names == [f"#{i}" for i in range(300)]
     assert errors == []
 
 
 def test_idx_refusals(tmp_path: Path) -> None:
     path = tmp_path / "a-ubyte"
-    content = idx_bytes(PICTURES)
+    content = idx_bytes(IMAGES)
     path.write_bytes(idx_bytes(np.zeros(9, np.uint8)))
-    assert "wrong magic number 00000801, pictures in IDX format begin with" in read(path)[2][0]
+    assert "wrong magic number 00000801, images in IDX format begin with" in read(path)[2][0]
     path.write_bytes(content[:-1])
     assert "is truncated" in read(path)[2][0]
     path.write_bytes(gzip.compress(content)[:-9])  # found out at the end: what came before is there
     images, _, (error,) = read(path)
-    assert np.array_equal(images[..., 0], PICTURES[:256])
+    assert np.array_equal(images[..., 0], IMAGES[:256])
     assert "the gzip file is truncated or damaged" in error
 
 
 def test_chunks_are_the_same_when_pickled(tmp_path: Path) -> None:
     import pickle  # noqa: PLC0415
 
-    for chunk in Inputs([str(saved(tmp_path / "a.npy", PICTURES))], GREY).chunks():
+    for chunk in Inputs([str(saved(tmp_path / "a.npy", IMAGES))], GREY).chunks():
         content = pickle.dumps(chunk)
-        assert len(content) < 1000  # a place, not the pictures
+        assert len(content) < 1000  # a place, not the images
         again = pickle.loads(content)
         assert list(again.names) == list(chunk.names)
         assert list(again.sources()) == list(chunk.sources())

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from infogan_tool.runtime.bulk.decimals import decimals, joined, lines, texts
+from infogan_tool.runtime.bulk.output.decimals import decimals, joined, lines, texts
 
 
 def written(values: np.ndarray) -> list[str]:

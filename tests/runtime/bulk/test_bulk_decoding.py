@@ -1,4 +1,4 @@
-"""A chunk is decoded as its pictures one by one, whatever is among them."""
+"""A chunk is decoded as its images one by one, whatever is among them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infogan_tool.runtime.bulk.chunks import Failed
-from infogan_tool.runtime.bulk.decoding import decode, decode_each, find_plain
-from infogan_tool.runtime.errors import PictureError
-from infogan_tool.runtime.image_spec import ImageSpec, Preparation
-from infogan_tool.runtime.images import read_picture
+from infogan_tool.runtime.bulk.decode.decoding import decode, decode_each, find_plain
+from infogan_tool.runtime.bulk.inputs.chunks import Failed
+from infogan_tool.runtime.errors import ImageError
+from infogan_tool.runtime.images.files import read_image
+from infogan_tool.runtime.images.spec import ImageSpec, Preprocessing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,10 +33,10 @@ def drawn(seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("raw", [False, True])
-@pytest.mark.parametrize("prepared", [False, True])
-def test_many_at_once_are_each_as_alone(tmp_path: Path, *, raw: bool, prepared: bool) -> None:
-    recipe = Preparation(box=20, centre="mass", ink="light", stroke=0.0)
-    spec = replace(SPEC, preparation=recipe if prepared else None)
+@pytest.mark.parametrize("preprocessed", [False, True])
+def test_many_at_once_are_each_as_alone(tmp_path: Path, *, raw: bool, preprocessed: bool) -> None:
+    preprocessing = Preprocessing(box=20, centre="mass", ink="light", stroke=0.0)
+    spec = replace(SPEC, preprocessing=preprocessing if preprocessed else None)
     sources: list[str | bytes | Failed] = []
     for seed in range(12):
         path = tmp_path / f"{seed}.png"
@@ -46,7 +46,7 @@ def test_many_at_once_are_each_as_alone(tmp_path: Path, *, raw: bool, prepared: 
     Image.fromarray(drawn(3)).resize((90, 70)).save(big, "JPEG")
     small = io.BytesIO()
     Image.fromarray(drawn(4)).save(small, "PNG")
-    (tmp_path / "no.png").write_bytes(b"no picture")
+    (tmp_path / "no.png").write_bytes(b"no image")
     sources[5:5] = [big.getvalue(), str(tmp_path / "no.png"), small.getvalue(), Failed("x", "x: gone")]
     sources += [str(tmp_path / "missing.png"), str(tmp_path)]
     names = [f"n{index}" for index in range(len(sources))]
@@ -55,28 +55,28 @@ def test_many_at_once_are_each_as_alone(tmp_path: Path, *, raw: bool, prepared: 
     for index, source in enumerate(sources):
         try:
             assert not isinstance(source, Failed)
-            expected.append(read_picture(source, spec, raw=raw))
-        except (PictureError, AssertionError):
+            expected.append(read_image(source, spec, raw=raw))
+        except (ImageError, AssertionError):
             assert index in found.failures
     assert sorted(found.failures) == [6, 8, 16, 17]
     assert (found.images == np.stack(expected)).all()
 
 
 def test_what_is_left_is_done_elsewhere_with_the_same_result(tmp_path: Path) -> None:
-    recipe = Preparation(box=20, centre="mass", ink="light", stroke=0.0)
-    spec = replace(SPEC, preparation=recipe)
+    preprocessing = Preprocessing(box=20, centre="mass", ink="light", stroke=0.0)
+    spec = replace(SPEC, preprocessing=preprocessing)
     sources: list[str | bytes | Failed] = []
     for seed in range(20):
         path = tmp_path / f"{seed}.png"
         Image.fromarray(drawn(seed)).save(path)
         sources.append(str(path))
     sources[3] = Failed("x", "x: gone")
-    sources[8:8] = [b"no picture"]
+    sources[8:8] = [b"no image"]
     names = [f"n{index}" for index in range(len(sources))]
     plain = find_plain(sources, spec, raw=False)
     kinds = {place: type(source) for place, source in plain.left.items()}
     off = [place for place, kind in kinds.items() if kind is np.ndarray]
-    # Those off their place are inflated already, and only wait to be prepared.
+    # Those off their place are inflated already, and only wait to be preprocessed.
     assert off == [1, 5, 7, 10, 12, 14, 16, 18, 20]
     assert [place for place in kinds if place not in off] == [3, 8]
     others = decode_each([names[place] for place in plain.left], plain.left.values(), spec, raw=False)
@@ -88,7 +88,7 @@ def test_what_is_left_is_done_elsewhere_with_the_same_result(tmp_path: Path) -> 
 
 
 def test_nothing_is_inflated_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = replace(SPEC, preparation=Preparation(box=20, centre="mass", ink="light", stroke=0.0))
+    spec = replace(SPEC, preprocessing=Preprocessing(box=20, centre="mass", ink="light", stroke=0.0))
     contents: list[bytes] = []
     for seed in range(20):
         file = io.BytesIO()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bulk.formats import CsvFormat, JsonFormat, error_line, records
+from infogan_tool.runtime.bulk.output.formats import CsvFormat, JsonFormat, error_line, records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def encoded(path: Path) -> tuple[Bundle, Posterior]:
     return bundle, bundle.encode(bundle.generate(bundle.sample(len(HOSTILE), seed=3)))
 
 
-def with_familiarity(posterior: Posterior) -> Posterior:
+def with_ood(posterior: Posterior) -> Posterior:
     distance = np.linspace(0, 2, len(HOSTILE)).astype(np.float32)
     return dataclasses.replace(posterior, distance=distance, familiar=distance <= 1)
 
@@ -81,9 +81,7 @@ def test_json_lines_are_what_json_dumps_writes(
 ) -> None:
     bundle, posterior = encoded(request.getfixturevalue(which) if which else None)
     posterior = (
-        with_familiarity(posterior)
-        if declared
-        else dataclasses.replace(posterior, distance=None, familiar=None)
+        with_ood(posterior) if declared else dataclasses.replace(posterior, distance=None, familiar=None)
     )
     expected = [one_by_one(bundle, posterior, row, name) for row, name in enumerate(HOSTILE)]
     block = JsonFormat(bundle).block(HOSTILE, posterior)

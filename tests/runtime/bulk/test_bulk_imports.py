@@ -1,4 +1,4 @@
-"""What the parts for many pictures bring into a process, proved in a fresh one."""
+"""What the parts for many images bring into a process, proved in a fresh one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def modules_after(code: str) -> set[str]:
 def test_no_module_imports_an_extra_or_onnxruntime() -> None:
     code = """
 import pkgutil, infogan_tool.runtime.bulk as bulk
-for module in pkgutil.iter_modules(bulk.__path__):
-    __import__(f"infogan_tool.runtime.bulk.{module.name}")
+for module in pkgutil.walk_packages(bulk.__path__, "infogan_tool.runtime.bulk."):
+    __import__(module.name)
 """
     found = {name.partition(".")[0] for name in modules_after(code)}
     assert not found & {"pyarrow", "ray", "pandas", "torch", "onnxruntime", "typer", "rich"}
@@ -25,12 +25,12 @@ for module in pkgutil.iter_modules(bulk.__path__):
 def test_a_handful_of_files_pays_for_nothing_more() -> None:
     code = """
 import contextlib, io
-from infogan_tool.runtime.images import save_png
+from infogan_tool.runtime.images.files import save_png
 import numpy as np, tempfile, pathlib
 with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / "a.png"
     save_png(path, np.zeros((28, 28), np.uint8))
-    from infogan_tool.cli.encoding import encode_paths
+    from infogan_tool.cli.encode.run import encode_paths
     with contextlib.redirect_stdout(io.StringIO()):
         assert encode_paths([str(path)]) == 0
 """
@@ -39,4 +39,15 @@ with tempfile.TemporaryDirectory() as folder:
         for name in modules_after(code)
         if name.startswith("infogan_tool.runtime.bulk.")
     }
-    assert bulk == {"chunks", "deadline", "decimals", "decoding", "encoded", "formats"}
+    assert bulk == {
+        "decode",
+        "encode",
+        "inputs",
+        "output",
+        "chunks",
+        "deadline",
+        "decimals",
+        "decoding",
+        "encoded",
+        "formats",
+    }

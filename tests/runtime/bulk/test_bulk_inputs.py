@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bulk.chunks import CHUNK_PICTURES, Failed
-from infogan_tool.runtime.bulk.inputs import Inputs
-from infogan_tool.runtime.bulk.stdin_list import read_stdin
-from infogan_tool.runtime.bulk.walk import match
+from infogan_tool.runtime.bulk.inputs.chunks import CHUNK_IMAGES, Failed
+from infogan_tool.runtime.bulk.inputs.sources import Inputs
+from infogan_tool.runtime.bulk.inputs.stdin_list import read_stdin
+from infogan_tool.runtime.bulk.inputs.walk import match
 from infogan_tool.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "t"
 
 
-def test_folders_are_walked_in_order_and_what_is_no_picture_passed_over(tree: Path) -> None:
+def test_folders_are_walked_in_order_and_what_is_no_image_passed_over(tree: Path) -> None:
     assert listed("t") == ["t/a.JPG", "t/b.png", "t/sub/c.tiff", "t/sub/d.png"]
     assert Inputs(["t", "t/b.png"], SPEC).count() == 5
 
@@ -54,7 +54,7 @@ def test_a_circle_of_links_is_walked_once(tree: Path) -> None:
     assert listed("t/**/*.png") == ["t/b.png", "t/sub/d.png"]
 
 
-def test_a_folder_without_pictures_and_a_missing_file_fail(tree: Path) -> None:
+def test_a_folder_without_images_and_a_missing_file_fail(tree: Path) -> None:
     (tree / "empty").mkdir()
     assert listed("t/empty", "t/none", "t/none.png") == ["!t/empty", "!t/none", "t/none.png"]
 
@@ -69,7 +69,7 @@ def test_a_closed_folder_is_one_failed_input(tree: Path) -> None:
 def test_pipes_and_devices_do_not_block(tree: Path) -> None:
     os.mkfifo(tree / "pipe")
     os.mkfifo(tree / "pipe.png")
-    # A pipe that is named as a picture is refused when it is decoded; test_encode_bulk_inputs.py shows that.
+    # A pipe that is named as an image is refused when it is decoded; test_encode_bulk_inputs.py shows that.
     assert listed("t/pipe", "/dev/zero", "t/pipe.png") == ["!t/pipe", "!/dev/zero", "t/pipe.png"]
 
 
@@ -90,7 +90,7 @@ def test_pipes_and_devices_do_not_block(tree: Path) -> None:
     ],
 )
 def test_patterns(tree: Path, pattern: str, names: list[str]) -> None:
-    # A file that the pattern names more closely than "*" is taken, and turns out to be no picture.
+    # A file that the pattern names more closely than "*" is taken, and turns out to be no image.
     found = listed(pattern)
     assert [name for name in found if name != "t/notes.txt"] == [n for n in names if n != "!t/notes.txt"]
     assert ("t/notes.txt" in found) == ("!t/notes.txt" in names)
@@ -106,9 +106,9 @@ def test_a_file_whose_name_is_a_pattern_is_that_file(tree: Path) -> None:
 
 
 def test_many_files_are_cut_into_chunks(tree: Path) -> None:
-    names = [f"{i}.png" for i in range(2 * CHUNK_PICTURES + 3)]
+    names = [f"{i}.png" for i in range(2 * CHUNK_IMAGES + 3)]
     sizes = [len(chunk.names) for chunk in Inputs(names, SPEC).chunks()]
-    assert sizes == [CHUNK_PICTURES, CHUNK_PICTURES, 3]
+    assert sizes == [CHUNK_IMAGES, CHUNK_IMAGES, 3]
     assert listed(*names) == names
 
 
@@ -148,14 +148,14 @@ def test_a_line_that_never_ends_is_no_name() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
-def test_a_picture_is_told_from_a_list(kind: str) -> None:
+def test_an_image_is_told_from_a_list(kind: str) -> None:
     content = io.BytesIO()
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(content, kind)
     assert read_stdin(io.BytesIO(content.getvalue())) == content.getvalue()
     assert listed("-", stdin=content.getvalue()) == ["-"]
 
 
-def test_names_that_begin_like_pictures_are_names() -> None:
+def test_names_that_begin_like_images_are_names() -> None:
     for name in ("P5 copy.png", "BIG.png", "GIFs/a.png", "P5.png"):
         assert listed("-", stdin=f"{name}\n".encode()) == [name]
 

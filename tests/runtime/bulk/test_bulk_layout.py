@@ -1,4 +1,4 @@
-"""Asked of many pictures at once, the same as asked of each."""
+"""Asked of many images at once, the same as asked of each."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from infogan_tool.runtime import ImageSpec
-from infogan_tool.runtime.bulk.arrays import RowsChunk
-from infogan_tool.runtime.bulk.layout import _used, rows_laid_out
-from infogan_tool.runtime.image_spec import Preparation
-from infogan_tool.runtime.laid_out import is_laid_out
+from infogan_tool.runtime.bulk.inputs.arrays import RowsChunk
+from infogan_tool.runtime.images.spec import Preprocessing
+from infogan_tool.runtime.preprocessing.matches import matches_preprocessing
+from infogan_tool.runtime.preprocessing.matches_rows import _used, rows_match_preprocessing
 
 
-def pictures() -> np.ndarray:
+def images() -> np.ndarray:
     """Return boxes of all sizes, places and shades on black, noise, and nothing."""
     rng = np.random.default_rng(0)
     made = np.zeros((600, 28, 28), np.uint8)
@@ -33,18 +33,18 @@ def pictures() -> np.ndarray:
 @pytest.mark.parametrize("centre", ["mass", "box"])
 @pytest.mark.parametrize("ink", ["light", "dark"])
 def test_the_same_as_one_by_one(centre: str, ink: str) -> None:
-    recipe = Preparation(box=20, centre=centre, ink=ink, stroke=2.0)
-    given = pictures() if ink == "light" else 255 - pictures()
-    expected = [is_laid_out(picture, recipe) for picture in given]
-    assert rows_laid_out(given, recipe).tolist() == expected
+    preprocessing = Preprocessing(box=20, centre=centre, ink=ink, stroke=2.0)
+    given = images() if ink == "light" else 255 - images()
+    expected = [matches_preprocessing(image, preprocessing) for image in given]
+    assert rows_match_preprocessing(given, preprocessing).tolist() == expected
     assert 50 < sum(expected) < 550
 
 
 def test_an_array_is_ready_only_if_all_of_it_is() -> None:
-    recipe = Preparation(box=20, centre="mass", ink="light", stroke=2.0)
-    given = pictures()
-    good = given[rows_laid_out(given, recipe)][..., None]
-    spec = ImageSpec(size=28, channels=1, low=0.0, high=1.0, preparation=recipe)
+    preprocessing = Preprocessing(box=20, centre="mass", ink="light", stroke=2.0)
+    given = images()
+    good = given[rows_match_preprocessing(given, preprocessing)][..., None]
+    spec = ImageSpec(size=28, channels=1, low=0.0, high=1.0, preprocessing=preprocessing)
 
     def ready(rows: np.ndarray, *, raw: bool = False) -> object:
         return RowsChunk(["x"] * len(rows), rows, np.zeros(len(rows), bool), b"").ready(spec, raw=raw)

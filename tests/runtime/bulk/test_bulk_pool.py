@@ -1,4 +1,4 @@
-"""Decoding in processes: the same arrays, and a process that dies takes one picture with it."""
+"""Decoding in processes: the same arrays, and a process that dies takes one image with it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import pytest
 from PIL import Image
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bulk.chunks import BlobChunk, FileChunk
-from infogan_tool.runtime.bulk.decoding import decode
-from infogan_tool.runtime.bulk.formats import JsonFormat
-from infogan_tool.runtime.bulk.inputs import Inputs
-from infogan_tool.runtime.bulk.pipeline import encode_chunks
-from infogan_tool.runtime.bulk.pool import DecodePool
+from infogan_tool.runtime.bulk.decode.decoding import decode
+from infogan_tool.runtime.bulk.decode.process_pool import DecodePool
+from infogan_tool.runtime.bulk.encode.pipeline import encode_chunks
+from infogan_tool.runtime.bulk.inputs.chunks import BlobChunk, FileChunk
+from infogan_tool.runtime.bulk.inputs.sources import Inputs
+from infogan_tool.runtime.bulk.output.formats import JsonFormat
 from infogan_tool.runtime.errors import InfoganError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infogan_tool.runtime.bulk.chunks import Chunk
+    from infogan_tool.runtime.bulk.inputs.chunks import Chunk
 
 SPEC = load_bundle().image
 
@@ -37,7 +37,7 @@ def names(tmp_path: Path) -> list[str]:
     paths = [tmp_path / f"{i}.png" for i in range(20)]
     for path in paths:
         Image.fromarray(rng.integers(0, 256, (28, 28), np.uint8)).save(path)
-    (tmp_path / "4.png").write_bytes(b"no picture")
+    (tmp_path / "4.png").write_bytes(b"no image")
     return [str(path) for path in paths]
 
 
@@ -57,7 +57,7 @@ def test_the_same_as_in_this_process(names: list[str], pool: DecodePool) -> None
     assert list(found.failures) == [4]
 
 
-def test_a_picture_that_kills_its_process_is_one_failed_picture(names: list[str], pool: DecodePool) -> None:
+def test_an_image_that_kills_its_process_is_one_failed_image(names: list[str], pool: DecodePool) -> None:
     content = [Path(name).read_bytes() for name in names]
     chunk = BlobChunk(names, [*content[:9], _Deadly(content[9] + b"so that it is not plain"), *content[10:]])
     found = pool.submit(chunk).result()
@@ -70,7 +70,7 @@ def test_a_picture_that_kills_its_process_is_one_failed_picture(names: list[str]
 
 
 class _Deadly(bytes):
-    """A picture whose arrival kills the process that unpickles it, as a decoder's crash would."""
+    """An image whose arrival kills the process that unpickles it, as a decoder's crash would."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_die_elsewhere, (os.getpid(),))
@@ -160,6 +160,6 @@ def _children(pid: int) -> set[int]:
             command = (status.parent / "cmdline").read_bytes()
         except OSError:
             continue
-        if int(fields[1]) == pid and fields[0] != "Z" and b"bulk.worker" in command:
+        if int(fields[1]) == pid and fields[0] != "Z" and b"decode.worker" in command:
             found.add(int(status.parent.name))
     return found

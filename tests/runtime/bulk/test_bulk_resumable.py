@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infogan_tool.runtime.bulk.chunks import FileChunk
-from infogan_tool.runtime.bulk.resumable import Resumable, journal_path, part_path
+from infogan_tool.runtime.bulk.inputs.chunks import FileChunk
+from infogan_tool.runtime.bulk.output.resumable import Resumable, journal_path, part_path
 from infogan_tool.runtime.errors import OutputExistsError, UsageError
 
 if TYPE_CHECKING:

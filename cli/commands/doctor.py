@@ -1,0 +1,145 @@
+"""``infogan-tool doctor``: does it work here, and what is missing."""
+
+import platform
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from infogan_tool import __version__
+from infogan_tool.cli import output
+from infogan_tool.cli.extras import TRAIN_MODULES
+from infogan_tool.cli.failures import FAILED
+from infogan_tool.cli.options import BundleOption, JsonOption
+from infogan_tool.runtime.errors import InfoganError
+from infogan_tool.runtime.storage.atomic import printable
+
+__all__ = ["doctor"]
+
+_KEY_WIDTH: Final = 12
+
+
+def doctor(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
+    """Check versions, onnxruntime, GPU and extras, and a bundle by really running it.
+
+    Exit code 1 if something is wrong; each problem comes with what mends it.
+    """
+    problems: list[dict[str, Any]] = []
+    report: dict[str, Any] = {
+        "infogan_tool": __version__,
+        "python": platform.python_version(),
+        "platform": f"{sys.platform} {platform.machine()}",
+        **_libraries(),
+        "onnxruntime": _onnxruntime(problems),
+        "gpu": _gpu(),
+        "train_extra": {"missing": [name for name in TRAIN_MODULES if find_spec(name) is None]},
+        "bundle": _bundle(bundle, problems),
+    }
+    report |= {"problems": problems, "ok": not problems}
+    if as_json:
+        output.emit(output.json_line(report))
+    else:
+        _show(report)
+    if problems:
+        raise typer.Exit(FAILED)
+
+
+def _libraries() -> dict[str, str]:
+    from infogan_tool.runtime.inference.environment import installed
+
+    return installed(("numpy", "pillow", "typer", "rich"))
+
+
+def _onnxruntime(problems: list[dict[str, Any]]) -> dict[str, Any]:
+    from infogan_tool.runtime.inference.environment import ONNXRUNTIME_PACKAGES, installed, onnxruntime_cure
+    from infogan_tool.runtime.inference.session import available_providers, onnxruntime_version
+
+    packages = installed(ONNXRUNTIME_PACKAGES)
+    cure = onnxruntime_cure(packages)
+    found: dict[str, Any] = {"packages": packages, "version": None, "built_for": []}
+    if len(packages) > 1:
+        problem = f"{' and '.join(packages)} are installed together and overwrite each other's files"
+        problems.append({"problem": problem, "cure": cure})
+    try:
+        found |= {"version": onnxruntime_version(), "built_for": available_providers()}
+    except InfoganError as error:
+        problems.append({"problem": str(error), "cure": cure})
+    return found
+
+
+def _gpu() -> dict[str, Any]:
+    from infogan_tool.runtime.inference.device import gpu_names, gpu_present
+
+    return {"visible": gpu_present(), "names": gpu_names()}
+
+
+def _bundle(path: Path | None, problems: list[dict[str, Any]]) -> dict[str, Any]:
+    from infogan_tool.runtime import load_bundle
+    from infogan_tool.runtime.bundle.self_check import self_check
+    from infogan_tool.runtime.inference.device import gpu_present
+
+    found: dict[str, Any] = {"path": None if path is None else str(path), "runs": {}}
+    try:
+        opened = load_bundle(path)
+    except InfoganError as error:
+        problems.append({"problem": str(error), "cure": []})
+        return found
+    found |= {"path": str(opened.path), "id": opened.metadata.bundle_id}
+    for device in ("cpu", "cuda") if gpu_present() else ("cpu",):
+        try:
+            check = self_check(load_bundle(path, device=device))
+        except InfoganError as error:
+            found["runs"][device] = None
+            problems.append({"problem": f"on {device}: {error}", "cure": []})
+            continue
+        found["runs"][device] = {
+            "provider": check.provider,
+            "images": check.images,
+            "agreement": {code: round(part, 4) for code, part in check.agreement.items()},
+            "correlation": {code: round(value, 4) for code, value in check.correlation.items()},
+            "seconds": round(check.seconds, 4),
+        }
+    return found
+
+
+def _show(report: dict[str, Any]) -> None:
+    def line(key: str, value: object) -> None:
+        output.emit(f"{key:<{_KEY_WIDTH}} {printable(value)}".rstrip())
+
+    line("infogan-tool", f"{report['infogan_tool']}, python {report['python']} on {report['platform']}")
+    line(
+        "libraries",
+        ", ".join(f"{n} {report[n]}" for n in ("numpy", "pillow", "typer", "rich") if n in report),
+    )
+    ort = report["onnxruntime"]
+    packages = ", ".join(f"{name} {version}" for name, version in ort["packages"].items())
+    line("onnxruntime", f"{ort['version']} from {packages or 'no package'}")
+    built_for = ", ".join(name.removesuffix("ExecutionProvider") for name in ort["built_for"])
+    runs = report["bundle"]["runs"]
+    works = ", ".join(run["provider"].removesuffix("ExecutionProvider") for run in runs.values() if run)
+    line("providers", f"built for {built_for or 'none'}; {works or 'none'} works here")
+    names = ", ".join(report["gpu"]["names"]) or "yes"
+    line("GPU", names if report["gpu"]["visible"] else "none is visible; the CPU is used")
+    missing = ", ".join(report["train_extra"]["missing"])
+    extra = (
+        f"not installed ({missing} missing): pip install 'infogan-tool[train]'" if missing else "installed"
+    )
+    line("train extra", extra)
+    line("bundle", report["bundle"]["path"] or "the one that ships")
+    for device, run in runs.items():
+        line(f"  on {device}", _run_line(run) if run else "does not run")
+    for problem in report["problems"]:
+        line("problem", problem["problem"])
+        for command in problem["cure"]:
+            line("  mend with", command)
+    if report["ok"]:
+        line("ok", "everything works")
+
+
+def _run_line(run: dict[str, Any]) -> str:
+    figures = [f"{code} recovered in {100 * part:.1f} %" for code, part in run["agreement"].items()]
+    figures += [f"{code} correlation {value:.2f}" for code, value in run["correlation"].items()]
+    took = f"{run['images']} images drawn and read back in {1000 * run['seconds']:.0f} ms"
+    return f"{took}: {', '.join(figures)}"

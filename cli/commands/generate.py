@@ -1,0 +1,149 @@
+"""``infogan-tool generate``: codes to images."""
+
+import math
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from infogan_tool.cli import output
+from infogan_tool.cli.codes import codes_of, parse_categories, parse_styles
+from infogan_tool.cli.options import (
+    BundleOption,
+    DeviceOption,
+    ForceOption,
+    ImageScaleOption,
+    SampleSeedOption,
+)
+from infogan_tool.cli.sheets import check_sheet, write_sheet
+from infogan_tool.runtime.errors import OutputExistsError, UsageError
+
+if TYPE_CHECKING:
+    from infogan_tool.runtime import Bundle
+
+__all__ = ["generate"]
+
+_CODES_FILE: Final = "codes.jsonl"
+_LISTED: Final = re.compile(rb'\{"file": "(\d{5,18}\.png)"')
+"""How a line of the list begins."""
+_OTHER_IMAGES: Final = (".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+
+
+def generate(
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FILE.png|DIR", help="A sheet of all, or a folder with a PNG of each."
+        ),
+    ],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, metavar="N", help="Number of images.")] = 64,
+    seed: SampleSeedOption = 0,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="K=INDEX", help="Hold a categorical code: k1=7, or by its label k1=label:7. Repeatable."
+        ),
+    ] = None,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(metavar="C=VALUE", help="Hold a continuous code: c1=0.5. Repeatable."),
+    ] = None,
+    bundle: BundleOption = None,
+    device: DeviceOption = "auto",
+    scale: ImageScaleOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Draw images from a bundle's generator.
+
+    FILE.png gets all images on one sheet.
+    DIR gets one PNG for each, and codes.jsonl with the codes of each.
+
+    Examples:
+      infogan-tool generate --out sheet.png
+
+      infogan-tool generate --category k1=label:7 --style c1=0.5 --out sevens
+    """
+    as_sheet = out.suffix.lower() == ".png"
+    if as_sheet:
+        output.check_target(out, force=force)
+    else:
+        _check_folder(out, force=force)
+    from infogan_tool.runtime import load_bundle
+
+    opened = load_bundle(bundle, device=device)
+    held: dict[str, Any] = {
+        "categories": parse_categories(category or [], opened.metadata),
+        "styles": parse_styles(style or []),
+    }
+    if as_sheet:
+        check_sheet(opened, count, scale)
+        latents = opened.sample(count, seed, **held)
+        write_sheet(opened, latents, math.ceil(math.sqrt(count)), out, scale)
+        output.note(f"wrote {output.plural(count, 'image')} of seed {seed} to {out}")
+    else:
+        opened.sample(0, seed, **held)  # refuses a code that is not there before a folder is made
+        out.mkdir(parents=True, exist_ok=True)
+        _remove_listed(out)
+        _write_folder(opened, out, count=count, seed=seed, held=held, scale=scale or 1)
+        output.note(f"wrote {output.plural(count, 'image')} of seed {seed} and {_CODES_FILE} to {out}")
+    if opened.fallback:
+        output.note(opened.fallback)
+
+
+def _check_folder(out: Path, *, force: bool) -> None:
+    if out.suffix.lower() in _OTHER_IMAGES:
+        raise UsageError(f"--out {out}: a sheet is a .png file; anything without such an ending is a folder")
+    if os.path.lexists(out) and not out.is_dir():
+        raise OutputExistsError(out, "it is not a folder; name another")
+    if out.is_dir() and any(out.iterdir()) and not force:
+        raise OutputExistsError(out, "use --force to write into it, or name another")
+
+
+def _remove_listed(out: Path) -> None:
+    """Remove the images that an earlier list names, and before them the list: with one a folder is whole.
+
+    What no list names is not known to be ours, and stays.
+    """
+    from infogan_tool.runtime.storage.atomic import open_regular
+
+    try:
+        with open_regular(out / _CODES_FILE) as codes:
+            found = [_LISTED.match(line) for line in iter(lambda: codes.readline(1 << 16), b"")]
+    except FileNotFoundError:
+        return
+    except ValueError as error:
+        raise OutputExistsError(out / _CODES_FILE, "it is not a file, so it is not replaced") from error
+    (out / _CODES_FILE).unlink()
+    for match in found:
+        if match:
+            (out / match[1].decode()).unlink(missing_ok=True)
+
+
+def _write_folder(
+    bundle: "Bundle", out: Path, *, count: int, seed: int, held: dict[str, Any], scale: int
+) -> None:
+    from infogan_tool.runtime import save_png, to_uint8
+    from infogan_tool.runtime.bundle.bundle import CHUNK
+    from infogan_tool.runtime.storage.atomic import atomic_open
+
+    digits = max(5, len(str(count - 1)))
+    # The list is written last: a folder with a list is whole.
+    with atomic_open(out / _CODES_FILE, "w", encoding="utf-8", newline="\n") as codes:
+        for start in range(0, count, CHUNK):
+            latents = bundle.sample(min(CHUNK, count - start), seed, start=start, **held)
+            images = to_uint8(bundle.generate(latents), bundle.image)
+            for row, image in enumerate(images):
+                name = f"{start + row:0{digits}d}.png"
+                save_png(out / name, image.repeat(scale, axis=0).repeat(scale, axis=1))
+                record = {
+                    "file": name,
+                    "seed": seed,
+                    "image": start + row,
+                    **codes_of(latents, row, bundle.metadata),
+                    "bundle": bundle.metadata.bundle_id,
+                    "provider": bundle.provider,
+                }
+                print(output.json_line(record), file=codes)

@@ -1,0 +1,222 @@
+"""``infogan-tool train``."""
+
+import json
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from infogan_tool.cli.extras import require_train_extra
+from infogan_tool.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from infogan_tool.train.distributed.process_group import Team
+    from infogan_tool.train.run.loop import TrainOutcome
+    from infogan_tool.train.run.options import Manner
+
+__all__ = ["train"]
+
+_PRESET_HELP = (
+    "A named config (docs/systems.md): mnist (default), compact, paper, gan, lab, upsample, mlp, cvae, svhn, "
+    "celeba, faces or chairs."
+)
+_DATA_HELP = (
+    "mnist (ships with the package), fashion-mnist, kmnist, qmnist, emnist, svhn, cifar10, celeba, "
+    "or a folder of IDX files or of images."
+)
+
+
+def train(
+    *,
+    preset: Annotated[
+        str | None,
+        typer.Option(help=_PRESET_HELP, metavar="NAME"),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML or JSON file with any part of a config, over the preset.", metavar="FILE"),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help=_DATA_HELP, metavar="NAME|FOLDER")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Bring images to this height and width.", min=8, metavar="PIXELS")
+    ] = None,
+    channels: Annotated[int | None, typer.Option(help="1 (grey) or 3 (colour).", min=1, max=3)] = None,
+    categorical: Annotated[
+        list[int] | None,
+        typer.Option(help="Categories of a categorical code; repeat for more codes; 0: no such code.", min=0),
+    ] = None,
+    continuous: Annotated[int | None, typer.Option(help="Number of continuous codes.", min=0)] = None,
+    noise: Annotated[int | None, typer.Option(help="Number of noise dimensions.", min=0)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of steps, in place of epochs.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Real images per step.", min=2)] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "tf32", "bf16"] | None,
+        typer.Option(help="Of forward and backward passes; auto: bf16 where the device is faster in it."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.", min=0)] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads. Default: every core it may use.", min=1)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Run folder to make; default: the next number under runs/.", metavar="RUN"),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this run from its last checkpoint.", metavar="RUN")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the scalars for TensorBoard too.")
+    ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Look at some steps of each stage, and say where time goes.")
+    ] = False,
+    capture: Annotated[
+        bool, typer.Option("--capture/--no-capture", help="On a GPU: the game's step as one CUDA graph.")
+    ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved config as JSON; write nothing.")
+    ] = False,
+) -> None:
+    """Train an InfoGAN on images, without labels.
+
+    The config is the preset, with the file's keys laid over it, and the options over both.
+
+    Examples:
+      infogan-tool train --out run
+
+      infogan-tool train --preset paper --epochs 1 --out run
+
+      infogan-tool train --data ./images --size 32 --categorical 5
+
+      infogan-tool train --resume run --epochs 60
+    """
+    from infogan_tool.train.run.options import Manner
+
+    if epochs and steps:
+        raise UsageError("--epochs and --steps say the same thing twice: give one")
+    schedule = {"epochs": epochs, "steps": steps, "batch_size": batch_size}
+    flags = _given(
+        seed=seed,
+        precision=precision,
+        data=_given(source=data, size=size, channels=channels),
+        latent=_given(
+            categorical=[k for k in categorical if k] if categorical else None,
+            continuous=continuous,
+            noise=noise,
+        ),
+        # Whoever says --epochs does not want the number of steps that a file or an earlier call gave.
+        schedule=_given(**schedule) | ({"steps": None} if epochs else {}),
+    )
+    manner = Manner(tensorboard=tensorboard, profile=profile, capture=capture)
+    if resume is None:
+        require_train_extra("train")
+        _start(
+            preset,
+            config,
+            flags,
+            device=device,
+            threads=threads,
+            out=out,
+            manner=manner,
+            dry_run=dry_run,
+        )
+        return
+    length = flags.pop("schedule", {})
+    if flags or preset or config or out or dry_run or batch_size:
+        raise UsageError(
+            "--resume takes the run's own config: "
+            "only --epochs, --steps, --device, --threads, --tensorboard, --profile and --capture go with it"
+        )
+    require_train_extra("train")
+    _resume(resume, length, device=device, threads=threads, manner=manner)
+
+
+def _start(
+    preset: str | None,
+    config: Path | None,
+    flags: dict[str, Any],
+    *,
+    device: str,
+    threads: int | None,
+    out: Path | None,
+    manner: "Manner",
+    dry_run: bool,
+) -> None:
+    from rich.console import Console
+
+    from infogan_tool.train.distributed.torchrun import restarts
+    from infogan_tool.train.run.launch import plan_training, start_training
+
+    with _team(device, threads) as team:
+        with team.together():
+            if out is None and restarts(os.environ):
+                raise UsageError(
+                    "torchrun is to restart this training: give --out, by which it is found again"
+                )
+        plan = plan_training(
+            preset=preset, config_file=config, flags=flags, device=device, threads=threads, team=team
+        )
+        if dry_run:
+            if team.leads:
+                print(json.dumps(plan.to_dict(), indent=2))
+            return
+        console = Console(stderr=True, quiet=not team.leads)
+        run, outcome = start_training(plan, out=out, console=console, manner=manner)
+        _say_what_next(team, str(run), outcome)
+
+
+def _resume(
+    path: Path, schedule: dict[str, Any], *, device: str, threads: int | None, manner: "Manner"
+) -> None:
+    from rich.console import Console
+
+    from infogan_tool.train.run.launch import resume_training
+
+    with _team(device, threads) as team:
+        run, outcome = resume_training(
+            path,
+            schedule=schedule,
+            device=device,
+            threads=threads,
+            console=Console(stderr=True, quiet=not team.leads),
+            manner=manner,
+            team=team,
+        )
+        _say_what_next(team, str(run), outcome)
+
+
+@contextmanager
+def _team(device: str, threads: int | None) -> "Iterator[Team]":
+    """Be one of torchrun's processes while the block runs; what another one tells is not told twice."""
+    from infogan_tool.runtime.errors import ToldElsewhereError
+    from infogan_tool.train.distributed.torchrun import joined
+
+    try:
+        with joined(device, threads) as team:
+            yield team
+    except ToldElsewhereError as error:
+        raise typer.Exit(error.exit_code) from error
+
+
+def _say_what_next(team: "Team", run: str, outcome: "TrainOutcome") -> None:
+    team.ending()
+    quoted, step = shlex.quote(run), outcome.step
+    if team.leads and outcome.interrupted:
+        typer.echo(f"stopped at step {step} of {outcome.total_steps} and saved", err=True)
+        typer.echo(f"to go on: infogan-tool train --resume {quoted}", err=True)
+    elif team.leads:
+        typer.echo(f"done: {step} steps; next: infogan-tool export {quoted} --out BUNDLE", err=True)
+    team.wait()
+    if outcome.interrupted:
+        raise typer.Exit(130)
+
+
+def _given(**values: object) -> dict[str, Any]:
+    """Return the values that were given: neither None nor an empty table."""
+    return {name: value for name, value in values.items() if value is not None and value != {}}

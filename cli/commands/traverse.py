@@ -1,0 +1,136 @@
+"""``infogan-tool traverse``: what one code does, on one sheet or as an animation."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from infogan_tool.cli import output
+from infogan_tool.cli.animation import ANIMATION_STEPS, check_animation, write_animation
+from infogan_tool.cli.options import (
+    BundleOption,
+    DeviceOption,
+    ForceOption,
+    ImageScaleOption,
+    SampleSeedOption,
+)
+from infogan_tool.cli.sheets import check_sheet, write_sheet
+from infogan_tool.runtime.errors import LatentError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from infogan_tool.runtime import BundleMetadata, Traversal
+
+__all__ = ["traverse"]
+
+_LOW: Final = -2.0
+_HIGH: Final = 2.0
+_STEPS: Final = 10
+
+
+def traverse(
+    *,
+    code: Annotated[
+        str, typer.Option("--code", "-c", metavar="CODE", help="The code that varies: c1, k1, ...")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE.png", help="The sheet.", show_default=False),
+    ] = None,
+    animate: Annotated[
+        Path | None,
+        typer.Option("--animate", metavar="FILE", help="An animation: .gif or .webp.", show_default=False),
+    ] = None,
+    low: Annotated[
+        float | None,
+        typer.Option(
+            "--from", help=f"First value of a continuous code (default {_LOW:g}).", show_default=False
+        ),
+    ] = None,
+    high: Annotated[
+        float | None,
+        typer.Option(
+            "--to", help=f"Last value of a continuous code (default {_HIGH:g}).", show_default=False
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            min=1,
+            max=1000,
+            help=f"Columns of a continuous code (default {_STEPS}; {ANIMATION_STEPS} for an animation).",
+            show_default=False,
+        ),
+    ] = None,
+    seed: SampleSeedOption = 0,
+    bundle: BundleOption = None,
+    device: DeviceOption = "auto",
+    scale: ImageScaleOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Vary one code along the columns of a sheet, and hold the rest.
+
+    A continuous code (c1, c2, ...): a row for each category, one noise for all.
+    A categorical code (k1, ...): a column for each category, a row for each noise.
+    Training draws continuous codes from -1 to 1.
+
+    Examples:
+      infogan-tool traverse --code c1 --out c1.png
+
+      infogan-tool traverse --code c1 --animate c1.gif
+    """
+    _check_targets(out, animate, steps, force=force)
+    from infogan_tool.runtime import load_bundle
+
+    opened = load_bundle(bundle, device=device)
+    if code not in opened.latent.code_names:
+        raise LatentError(f"there is no code '{code}'{did_you_mean(code, opened.latent.code_names)}")
+    if code in opened.latent.categorical_names and (low, high, steps) != (None, None, None):
+        raise UsageError(f"--from, --to and --steps are for continuous codes; {code} shows all categories")
+
+    def laid_out(default_steps: int) -> "Traversal":
+        return opened.traverse(
+            code,
+            seed=seed,
+            low=_LOW if low is None else low,
+            high=_HIGH if high is None else high,
+            steps=steps or default_steps,
+        )
+
+    sheet = laid_out(_STEPS) if out is not None else None
+    if sheet is not None:
+        check_sheet(opened, len(sheet.latents), scale)
+    if animate is not None:
+        frames = write_animation(opened, laid_out(ANIMATION_STEPS), animate, scale)
+        output.note(f"wrote {animate}: {frames}")
+    if sheet is not None and out is not None:
+        write_sheet(opened, sheet.latents, sheet.columns, out, scale)
+        output.note(f"wrote {out}: {_describe(sheet, opened.metadata)}")
+    if opened.fallback:
+        output.note(opened.fallback)
+
+
+def _check_targets(out: Path | None, animate: Path | None, steps: int | None, *, force: bool) -> None:
+    if out is None and animate is None:
+        raise UsageError(
+            "name what to write: a sheet with --out FILE.png, an animation with --animate FILE.gif"
+        )
+    if out is not None:
+        if out.suffix.lower() != ".png":
+            raise UsageError(f"--out {out}: a sheet is a .png file")
+        output.check_target(out, force=force)
+    if animate is not None:
+        check_animation(animate, steps, force=force)
+
+
+def _describe(plan: "Traversal", metadata: "BundleMetadata") -> str:
+    def categories(code: str, count: int) -> str:
+        return ", ".join(metadata.label(code, index) or f"#{index}" for index in range(count))
+
+    if plan.code in metadata.latent.categorical_names:
+        columns = f"columns are {plan.code} = {categories(plan.code, plan.columns)}"
+    else:
+        columns = f"columns are {plan.code} from {plan.values[0]:g} to {plan.values[-1]:g}"
+    if plan.row_code:
+        return f"{columns}; rows are {plan.row_code} = {categories(plan.row_code, plan.rows)}"
+    return f"{columns}; {output.plural(plan.rows, 'row')} of different noise" if plan.rows > 1 else columns

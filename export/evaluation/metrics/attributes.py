@@ -1,0 +1,101 @@
+"""What can be measured on an image without knowing what it shows.
+
+*Ink* is the absolute difference of a pixel's luma (ITU-R BT.601) from the median luma of the image's
+border, divided by 255: 0 to 1, whether images are light on dark or dark on light. x grows to the right and
+y *upwards*; the middle of the image is (0, 0), and lengths are in pixels. An image whose greatest ink is
+below 1/16 is empty: its area and intensity are 0, and its other attributes are not a number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt, zoom
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["ATTRIBUTES", "ink", "measure_attributes"]
+
+ATTRIBUTES: Final = {
+    "slant": "atan(cov(x, y) / var(y)) of the ink, degrees; positive leans to the right, like /",
+    "stroke_width": "4 x mean distance of the inked pixels from the edge, pixels",
+    "width": "sum over columns of the column's greatest ink / the image's, pixels",
+    "height": "sum over rows of the row's greatest ink / the image's, pixels",
+    "centre_x": "mean x of the ink, pixels to the right of the middle",
+    "centre_y": "mean y of the ink, pixels above the middle",
+    "aspect": "width / height",
+    "area": "pixels with at least half of the image's greatest ink",
+    "intensity": "sum of the ink, in fully inked pixels",
+}
+"""What is measured, and how."""
+
+_LUMA: Final = (0.299, 0.587, 0.114)
+_EMPTY: Final = 1 / 16
+_HALF: Final = 0.5
+_ENLARGED: Final = 2
+"""The edge of a stroke is found on images enlarged this much, linearly, so that width is finer than a
+pixel."""
+_CHUNK: Final = 1000
+
+
+def measure_attributes(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+    """Return the attributes of images ``(N, H, W, C)``, C 1 or 3: float64 ``(N,)`` by name."""
+    parts = [_measure(ink(images[i : i + _CHUNK])) for i in range(0, max(len(images), 1), _CHUNK)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in ATTRIBUTES}
+
+
+def ink(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the ink ``(N, H, W)``, from 0 to 1, of images ``(N, H, W, C)``."""
+    weights = np.array(_LUMA if images.shape[3] == len(_LUMA) else (1.0,), np.float32)
+    luma = images.astype(np.float32) @ weights / np.float32(255)
+    border = np.concatenate([luma[:, 0], luma[:, -1], luma[:, :, 0], luma[:, :, -1]], axis=1)
+    found: NDArray[np.float32] = np.abs(luma - np.median(border, axis=1)[:, None, None]).astype(np.float32)
+    return found
+
+
+def _measure(images: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    greatest = images.max(axis=(1, 2), initial=0).astype(np.float64)
+    empty = greatest < _EMPTY
+    images = np.where(empty[:, None, None], np.float32(0), images)
+    total = images.sum(axis=(1, 2), dtype=np.float64)
+    # An empty image has 0 / 0, which becomes nan below.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shapes = _moments(images, total)
+        shapes["width"] = images.max(axis=1).sum(axis=1) / greatest
+        shapes["height"] = images.max(axis=2).sum(axis=1) / greatest
+        shapes["aspect"] = shapes["width"] / shapes["height"]
+        shapes["stroke_width"] = _stroke_width(images)
+    sizes = {
+        "area": (images >= _HALF * greatest[:, None, None]).sum(axis=(1, 2)) * 1.0,
+        "intensity": total,
+    }
+    values = {name: np.where(empty, np.nan, value) for name, value in shapes.items()}
+    values |= {name: np.where(empty, 0.0, value) for name, value in sizes.items()}
+    return {name: values[name].astype(np.float64) for name in ATTRIBUTES}
+
+
+def _moments(images: NDArray[np.float32], total: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Return centre and slant from the first and second moments of the ink."""
+    _, height, width = images.shape
+    x, y = np.arange(width) - (width - 1) / 2, (height - 1) / 2 - np.arange(height)
+    by_column, by_row = images.sum(axis=1, dtype=np.float64), images.sum(axis=2, dtype=np.float64)
+    centre_x, centre_y = by_column @ x / total, by_row @ y / total
+    var_y = by_row @ y**2 / total - centre_y**2
+    cov = np.einsum("nyx,y,x->n", images, y, x, optimize=True) / total - centre_x * centre_y
+    return {"centre_x": centre_x, "centre_y": centre_y, "slant": np.degrees(np.arctan2(cov, var_y))}
+
+
+def _stroke_width(images: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return four times the mean distance to the edge: exactly w for a long strip of width w."""
+    large = zoom(images, (1, _ENLARGED, _ENLARGED), order=1, grid_mode=True, mode="grid-constant")
+    mask = large >= _HALF * large.max(axis=(1, 2), keepdims=True)
+    mask &= large > 0
+    # One below the other with a margin of background, so that one transform serves them all.
+    mask = np.pad(mask, ((0, 0), (1, 1), (1, 1)))
+    distance = distance_transform_edt(mask.reshape(-1, mask.shape[2])).reshape(mask.shape)
+    # Measured from the middle of a pixel to the middle of the next outside: half a pixel beyond the edge.
+    inside = np.where(mask, distance - _HALF, 0).sum(axis=(1, 2))
+    width: NDArray[np.float64] = 4 * inside / mask.sum(axis=(1, 2)) / _ENLARGED
+    return width

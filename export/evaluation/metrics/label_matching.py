@@ -1,0 +1,59 @@
+"""Names for categories, found after the fact: labels never reach training, and never choose a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["LEAST_PURITY", "LabelMatch", "accuracy", "match_labels"]
+
+LEAST_PURITY: Final = 0.5
+"""A category gets a name only if at least this share of its images has it: else the name would mislead."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelMatch:
+    """The best one-to-one matching of one code's categories to labels."""
+
+    label_of: tuple[int | None, ...]
+    """Label index of each category; None for a category that no label is left for."""
+    purity: tuple[float, ...]
+    """Share of each category's images that have its label; 0 for one without images or label."""
+    accuracy: float
+    """Share of the images whose category's label is their own, on the images it was matched on."""
+
+
+def match_labels(categories: NDArray[np.int64], labels: NDArray[np.int64], num_categories: int) -> LabelMatch:
+    """Match categories to labels one to one so that most images agree (the Hungarian method).
+
+    Args:
+        categories: ``(N,)``, the category found for each image.
+        labels: ``(N,)``, the true label index of each.
+        num_categories: Number of categories of the code.
+    """
+    counts = np.zeros((num_categories, int(labels.max()) + 1), dtype=np.int64)
+    np.add.at(counts, (categories, labels), 1)
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    matched = dict(zip(rows.tolist(), columns.tolist(), strict=True))
+    label_of = tuple(matched.get(k) for k in range(num_categories))
+    purity = tuple(
+        0.0 if label is None else float(row[label] / max(row.sum(), 1))
+        for row, label in zip(counts, label_of, strict=True)
+    )
+    return LabelMatch(label_of=label_of, purity=purity, accuracy=accuracy(categories, labels, label_of))
+
+
+def accuracy(
+    categories: NDArray[np.int64], labels: NDArray[np.int64], label_of: Sequence[int | None]
+) -> float:
+    """Return the share of images ``(N,)`` whose category is matched to their own label."""
+    named = np.array([-1 if label is None else label for label in label_of])
+    return float((named[categories] == labels).mean())

@@ -1,0 +1,120 @@
+"""Images that are not of the training set's kind, made of its own images: no other images are needed.
+
+Halves and quarters of two images, mirrored and turned ones, two on top of each other, a part enlarged, a
+half and its reflection, one with a piece missing. They have the training set's strokes, brightness and layout
+and show other things, so that telling them apart is a matter of what is shown. Transformations that shift the
+distribution are those of Tack, Mo, Jeong and Shin (arXiv:2007.08176), used as the outliers of Hendrycks,
+Mazeika and Dietterich (arXiv:1812.04606). Some turn out as real ones do, a mirrored 8 for one. That costs
+little: the comparison learns how probable it is that an image like this was made up, and the threshold is
+set on real ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+__all__ = ["make_synthetic_outliers"]
+
+
+def make_synthetic_outliers(images: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """Return ``(count, C, S, S)`` made of images ``(N, C, S, S)``, 0 (ground) to 1; not laid out yet."""
+    order = torch.arange(count) % len(_KINDS)
+    made = torch.empty(count, *images.shape[1:])
+    for number, kind in enumerate(_KINDS):
+        rows = torch.nonzero(order == number)[:, 0]
+        one, other = (images[torch.randint(len(images), (len(rows),), generator=rng)] for _ in range(2))
+        made[rows] = kind(one, other, rng)
+    return made
+
+
+def _halves(one: Tensor, other: Tensor, _: torch.Generator) -> Tensor:
+    middle = one.shape[2] // 2
+    return torch.cat([one[:, :, :middle], other[:, :, middle:]], dim=2)
+
+
+def _sides(one: Tensor, other: Tensor, _: torch.Generator) -> Tensor:
+    middle = one.shape[3] // 2
+    return torch.cat([one[..., :middle], other[..., middle:]], dim=3)
+
+
+def _mirrored(one: Tensor, _: Tensor, __: torch.Generator) -> Tensor:
+    return one.flip(3)
+
+
+def _lying(one: Tensor, _: Tensor, rng: torch.Generator) -> Tensor:
+    turned, back = one.rot90(1, (2, 3)), one.rot90(3, (2, 3))
+    return torch.where(_coin(one, rng), turned, back)
+
+
+def _upside_down(one: Tensor, _: Tensor, rng: torch.Generator) -> Tensor:
+    return torch.where(_coin(one, rng), one.flip(2), one.transpose(2, 3))
+
+
+def _overlaid(one: Tensor, other: Tensor, rng: torch.Generator) -> Tensor:
+    reach = max(1, one.shape[3] // 4)
+    down, across = (int(n) for n in torch.randint(-reach, reach + 1, (2,), generator=rng))
+    return torch.maximum(one, other.roll((down, across), (2, 3)))
+
+
+def _part(one: Tensor, _: Tensor, rng: torch.Generator) -> Tensor:
+    count = len(one)
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = 0.4 + 0.25 * torch.rand(count, generator=rng)
+    theta[:, :, 2] = 0.6 * torch.rand(count, 2, generator=rng) - 0.3
+    return F.grid_sample(one, F.affine_grid(theta, list(one.shape), align_corners=False), align_corners=False)
+
+
+def _reflected(one: Tensor, _: Tensor, rng: torch.Generator) -> Tensor:
+    high, wide = one.shape[2] // 2, one.shape[3] // 2
+    upper = torch.cat([one[:, :, :high], one[:, :, :high].flip(2)], dim=2)
+    left = torch.cat([one[..., :wide], one[..., :wide].flip(3)], dim=3)
+    if upper.shape != one.shape or left.shape != one.shape:
+        return one.flip(2)
+    return torch.where(_coin(one, rng), upper, left)
+
+
+def _quarters(one: Tensor, other: Tensor, rng: torch.Generator) -> Tensor:
+    high, wide = one.shape[2] // 2, one.shape[3] // 2
+    made = one.clone()
+    made[..., :high, :wide] = other[..., :high, :wide]
+    made[..., high:, wide:] = other[..., high:, wide:]
+    return torch.where(_coin(one, rng), made, made.flip(3))
+
+
+def _erased(one: Tensor, _: Tensor, rng: torch.Generator) -> Tensor:
+    size = one.shape[3]
+    places = torch.arange(size)
+    keep = torch.ones(len(one), 1, size, size, dtype=torch.bool)
+    spans = []
+    for _axis in range(2):
+        first = torch.randint(size // 5, size * 3 // 5, (len(one), 1), generator=rng)
+        length = torch.randint(size // 4, size // 2, (len(one), 1), generator=rng)
+        spans.append((places >= first) & (places < first + length))
+    keep[:, 0] = ~(spans[0][:, :, None] & spans[1][:, None, :])
+    return one * keep
+
+
+def _coin(images: Tensor, rng: torch.Generator) -> Tensor:
+    return torch.rand(len(images), 1, 1, 1, generator=rng) < 0.5  # noqa: PLR2004
+
+
+_KINDS: tuple[Callable[[Tensor, Tensor, torch.Generator], Tensor], ...] = (
+    _halves,
+    _sides,
+    _mirrored,
+    _lying,
+    _upside_down,
+    _overlaid,
+    _part,
+    _reflected,
+    _quarters,
+    _erased,
+)

@@ -1,0 +1,112 @@
+"""Exact algebra that makes networks faster to run: BatchNorm folded, full-map convolutions as products.
+
+A convolution whose kernel covers the whole map, and a transposed convolution of a 1 x 1 map, are each one
+matrix product. onnxruntime runs a product (Gemm) several times faster than the same thing as Conv or
+ConvTranspose, and Conv faster than ConvTranspose, so that two of the latter in a row are written as Conv
+(``packed_deconv``). torch's and onnxruntime's results still agree to float32 rounding.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from infogan_tool.export.rewrite.subpixel_deconvolution import PackedDeconvs, is_packable
+from infogan_tool.train.infogan.layers import conv_product, deconv_product
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["inference_form"]
+
+_ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh)
+"""What acts on each value alone."""
+
+
+def inference_form(layers: nn.Sequential, example: Tensor) -> nn.Sequential:
+    """Return a copy of ``layers`` that computes the same in evaluation mode by fewer and faster operations.
+
+    Args:
+        layers: Convolutions, transposed convolutions, BatchNorm, dropout, enlargements and activations; in
+            evaluation mode.
+        example: An input ``(N, C, H, W)``; its map size decides which convolutions are matrix products.
+
+    Returns:
+        Layers from ``(N, C, H, W)``, or from ``(N, C)`` where the example's map is 1 x 1, to what ``layers``
+        returns, as ``(N, F)`` where that map is 1 x 1.
+    """
+    modules = [copy.deepcopy(module).eval() for module in layers if not isinstance(module, nn.Dropout2d)]
+    modules = _fold_batch_norm(modules)
+    result: list[nn.Module] = []
+    flat = example.shape[2:] == (1, 1)
+    with torch.no_grad():
+        for module in modules:
+            output = module(example)
+            is_product = isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)) and _is_matrix_product(
+                module, example, output
+            )
+            if isinstance(module, nn.Conv2d) and is_product:
+                result += [*([] if flat else [nn.Flatten()]), _as_linear(*conv_product(module))]
+                flat = True
+            elif isinstance(module, nn.ConvTranspose2d) and is_product:
+                result += [_as_linear(*deconv_product(module))]
+                flat = output.shape[2:] == (1, 1)
+                if not flat:
+                    result.append(nn.Unflatten(1, output.shape[1:]))
+            else:
+                result.append(module)
+            example = output
+        result = _pack_deconvs(_activate_early(result))
+    return nn.Sequential(*result).eval()
+
+
+def _activate_early(modules: list[nn.Module]) -> list[nn.Module]:
+    """Put an activation before the reshaping that it follows: there it is part of the product."""
+    moved: list[nn.Module] = []
+    for module in modules:
+        early = isinstance(module, _ACTIVATIONS) and moved and isinstance(moved[-1], nn.Unflatten)
+        moved.insert(len(moved) - 1 if early else len(moved), module)
+    return moved
+
+
+def _pack_deconvs(modules: list[nn.Module]) -> list[nn.Module]:
+    for start in range(len(modules) - 2):
+        first, activation, second, *rest = modules[start:]
+        if is_packable(first, activation, second):
+            assert isinstance(first, nn.ConvTranspose2d)
+            assert isinstance(second, nn.ConvTranspose2d)
+            after = rest.pop(0) if rest and isinstance(rest[0], _ACTIVATIONS) else None
+            packed = PackedDeconvs(first, activation, second, after)
+            return [*modules[:start], packed, *_pack_deconvs(rest)]
+    return modules
+
+
+def _fold_batch_norm(modules: list[nn.Module]) -> list[nn.Module]:
+    folded: list[nn.Module] = []
+    for module in modules:
+        before = folded[-1] if folded else None
+        if isinstance(module, nn.BatchNorm2d) and isinstance(before, (nn.Conv2d, nn.ConvTranspose2d)):
+            folded[-1] = fuse_conv_bn_eval(before, module, transpose=isinstance(before, nn.ConvTranspose2d))
+        else:
+            folded.append(module)
+    return folded
+
+
+def _is_matrix_product(conv: nn.Conv2d | nn.ConvTranspose2d, example: Tensor, output: Tensor) -> bool:
+    if conv.groups != 1 or set(conv.dilation) != {1} or set(conv.padding) != {0}:
+        return False
+    if isinstance(conv, nn.Conv2d):
+        return tuple(conv.kernel_size) == tuple(example.shape[2:]) and output.shape[2:] == (1, 1)
+    return example.shape[2:] == (1, 1) and set(conv.output_padding) == {0}
+
+
+def _as_linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    outputs, inputs = weight.shape
+    linear = nn.Linear(inputs, outputs)
+    linear.weight.copy_(weight)
+    linear.bias.copy_(torch.zeros(outputs) if bias is None else bias)
+    return linear

@@ -1,0 +1,121 @@
+"""Two transposed convolutions as plain convolutions, exactly.
+
+A transposed convolution that doubles a map (kernel 4, stride 2, padding 1) computes the pixels of even and
+odd rows and columns from different parts of its kernel: four convolutions of 2 x 2, one for each phase. Laid
+out as an image again they would have to be interleaved, which costs what was gained; so the second transposed
+convolution reads the phases as they lie, as channels, and gives a block of 4 x 4 pixels for each place. Only
+its small output is interleaved.
+
+In one dimension, with p the phase of a row and i its place on the first map: row 2 i + p of the first output
+comes from rows i - 1 and i of the input where p = 0, and from i and i + 1 where p = 1; and rows 4 i - 1 to
+4 i + 2 of the second output come from places i - 1 and i of the first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["PackedDeconvs", "is_packable"]
+
+_PHASES: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
+_TAPS: Final = ((3, 1), (2, 0))
+"""For each phase the rows of the kernel that meet its two input rows, in the order of the rows."""
+_BLOCK: Final = 4
+_LEAST_INPUTS: Final = 32
+"""The second product grows fourfold; with fewer channels in for each channel out that outweighs the gain."""
+
+
+def is_packable(first: nn.Module, activation: nn.Module, second: nn.Module) -> bool:
+    """Say whether the three in a row can be, and are worth being, a :class:`PackedDeconvs`."""
+    return (
+        isinstance(first, nn.ConvTranspose2d)
+        and isinstance(activation, (nn.ReLU, nn.LeakyReLU))
+        and isinstance(second, nn.ConvTranspose2d)
+        and _doubles(first)
+        and _doubles(second)
+        and first.in_channels >= _LEAST_INPUTS * second.out_channels
+    )
+
+
+class PackedDeconvs(nn.Module):
+    """``second(activation(first(x)))`` for what :func:`is_packable` takes.
+
+    Maps ``(N, C, H, W)`` to ``(N, O, 4 H, 4 W)``. ``after`` is an activation that follows, applied before the
+    pixels are interleaved, where it can be part of the convolution.
+    """
+
+    def __init__(
+        self,
+        first: nn.ConvTranspose2d,
+        activation: nn.Module,
+        second: nn.ConvTranspose2d,
+        after: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.phases = nn.ModuleList(_phase(first, p, q) for p, q in _PHASES)
+        self.activation = activation
+        self.blocks = _blocks(second)
+        self.after = after or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, C, H, W)`` to ``(N, O, 4 H, 4 W)``."""
+        packed = torch.cat(
+            [
+                self.activation(conv(F.pad(x, (1 - q, q, 1 - p, p))))
+                for conv, (p, q) in zip(self.phases, _PHASES, strict=True)
+            ],
+            dim=1,
+        )
+        # The blocks begin one pixel outside of the image and end three outside of it.
+        pixels: Tensor = F.pixel_shuffle(self.after(self.blocks(packed)), _BLOCK)
+        return pixels[:, :, 1 : 1 + _BLOCK * x.shape[2], 1 : 1 + _BLOCK * x.shape[3]]
+
+
+def _doubles(deconv: nn.ConvTranspose2d) -> bool:
+    settings = (deconv.kernel_size, deconv.stride, deconv.padding, deconv.output_padding, deconv.dilation)
+    return settings == ((4, 4), (2, 2), (1, 1), (0, 0), (1, 1)) and deconv.groups == 1
+
+
+def _phase(deconv: nn.ConvTranspose2d, p: int, q: int) -> nn.Conv2d:
+    """Return the convolution to one phase, of an input that is padded already."""
+    conv = nn.Conv2d(deconv.in_channels, deconv.out_channels, 2)
+    taps = deconv.weight[:, :, _TAPS[p]][:, :, :, _TAPS[q]]
+    conv.weight.copy_(taps.transpose(0, 1))
+    assert conv.bias is not None
+    conv.bias.copy_(_bias(deconv))
+    return conv
+
+
+def _blocks(deconv: nn.ConvTranspose2d) -> nn.Conv2d:
+    """Return the convolution from packed phases ``(4 C, H, W)`` to blocks ``(16 O, H + 1, W + 1)``."""
+    channels, outputs = deconv.in_channels, deconv.out_channels
+    # output channel, row and column in the block, phase of row and column, input channel, rows and columns
+    weight = torch.zeros(outputs, _BLOCK, _BLOCK, 2, 2, channels, 2, 2)
+    taps = [
+        (place, phase, row, kernel_row)
+        for row in range(_BLOCK)
+        for place in (0, 1)
+        for phase in (0, 1)
+        # A transposed convolution puts input row i times kernel row k into row 2 i + k - padding.
+        for kernel_row in (row - 2 * (2 * (place - 1) + phase),)
+        if kernel_row in range(_BLOCK)
+    ]
+    for s, p, u, ky in taps:
+        for t, q, v, kx in taps:
+            weight[:, u, v, p, q, :, s, t] = deconv.weight[:, :, ky, kx].T
+    conv = nn.Conv2d(4 * channels, _BLOCK * _BLOCK * outputs, 2, padding=1)
+    conv.weight.copy_(weight.reshape(conv.weight.shape))
+    assert conv.bias is not None
+    conv.bias.copy_(_bias(deconv).repeat_interleave(_BLOCK * _BLOCK))
+    return conv
+
+
+def _bias(deconv: nn.ConvTranspose2d) -> Tensor:
+    return torch.zeros(deconv.out_channels) if deconv.bias is None else deconv.bias

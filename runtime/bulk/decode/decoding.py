@@ -1,0 +1,190 @@
+"""A chunk's sources to arrays, one after the other; what cannot be read is a line, never a stop."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+from PIL import Image
+
+from infogan_tool.runtime.bulk.inputs.chunks import Failed
+from infogan_tool.runtime.errors import ImageError
+from infogan_tool.runtime.images.files import preprocess, read_image
+from infogan_tool.runtime.images.plain_png import PLAIN_BYTES, read_plain_pngs
+from infogan_tool.runtime.storage.atomic import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import BinaryIO
+
+    import numpy.typing as npt
+
+    from infogan_tool.runtime.bundle.metadata import ImageSpec
+
+    Source = str | bytes | Failed | npt.NDArray[np.uint8]
+    """A path, a file's content, a failure, or the pixels ``(H, W)`` of a grey image to be preprocessed."""
+
+__all__ = ["Decoded", "Plain", "Reader", "decode", "decode_each", "find_plain"]
+
+_MANY: Final = 8
+"""From so many images on it pays to ask of all at once."""
+_FLAGS: Final = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    # A link is for the general reader, which asks what it leads to before it opens it.
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_read = getattr(os, "pread", lambda descriptor, most, _: os.read(descriptor, most))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """The images of a chunk."""
+
+    images: npt.NDArray[np.uint8]
+    """``(M, H, W, C)``: those that could be read, in order."""
+    failures: dict[int, str]
+    """Why each of the others could not, by its place in the chunk."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plain:
+    """What of a chunk was small grey PNG files in no need of preprocessing, and what is left."""
+
+    images: npt.NDArray[np.uint8]
+    """``(M, H, W, C)``: theirs."""
+    places: npt.NDArray[np.intp]
+    """Where in the chunk they are, ascending."""
+    left: dict[int, Source]
+    """The other sources by their place in the chunk, as far as they are read."""
+
+    def with_others(self, others: Decoded) -> Decoded:
+        """Return the whole chunk, given what became of all that was left, in its order."""
+        if not self.left:
+            return Decoded(self.images, {})
+        places = list(self.left)
+        failures = {places[index]: message for index, message in others.failures.items()}
+        if not len(self.images):
+            return Decoded(others.images, failures)
+        read = [place for index, place in enumerate(places) if index not in others.failures]
+        order = np.argsort(np.concatenate([self.places, np.array(read, np.intp)]))
+        return Decoded(np.concatenate([self.images, others.images])[order], failures)
+
+
+class Reader(Protocol):
+    """What reads one image: :func:`read_image`, or the same with a limit to its time."""
+
+    def __call__(self, source: str | BinaryIO, spec: ImageSpec, /, *, raw: bool) -> npt.NDArray[np.uint8]:
+        """Return uint8 ``(H, W, C)``, or raise ImageError."""
+
+
+class _Named(io.BytesIO):
+    """A file in memory that messages call by its record's name."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.name = name
+
+
+def decode(
+    names: Sequence[str],
+    sources: Iterable[Source],
+    spec: ImageSpec,
+    *,
+    raw: bool,
+    read: Reader = read_image,
+) -> Decoded:
+    """Read and prepare the images of a chunk.
+
+    Args:
+        names: How messages call them.
+        sources: One for each name.
+        spec: The bundle's image spec.
+        raw: Pad and resize only.
+        read: What reads one image.
+    """
+    plain = find_plain(list(sources), spec, raw=raw)
+    left = [names[place] for place in plain.left]
+    return plain.with_others(decode_each(left, plain.left.values(), spec, raw=raw, read=read))
+
+
+def decode_each(
+    names: Sequence[str],
+    sources: Iterable[Source],
+    spec: ImageSpec,
+    *,
+    raw: bool,
+    read: Reader = read_image,
+) -> Decoded:
+    """Do what :func:`decode` does, image by image."""
+    images, failures = [], {}
+    for index, (name, source) in enumerate(zip(names, sources, strict=True)):
+        if isinstance(source, Failed):
+            failures[index] = source.message
+            continue
+        try:
+            if isinstance(source, np.ndarray):
+                images.append(preprocess(Image.fromarray(source), spec, raw=raw))
+                continue
+            opened = _Named(source, name) if isinstance(source, bytes) else source
+            images.append(read(opened, spec, raw=raw))
+        except ImageError as error:
+            failures[index] = str(error)
+        except MemoryError:
+            failures[index] = f"{printable(name)}: there is not enough memory for it"
+    channels, height, width = spec.shape
+    stacked = np.stack(images) if images else np.empty((0, height, width, channels), np.uint8)
+    return Decoded(stacked, failures)
+
+
+def find_plain(sources: Sequence[Source], spec: ImageSpec, *, raw: bool) -> Plain:
+    """Read the sources that are small grey PNG files.
+
+    They are read as :func:`read_image` reads them, but what they have in common is done for all at once.
+    Nothing here can crash on a damaged file: it takes Python's own zlib, and Pillow for sound rows only.
+    """
+    nothing = np.empty((0, spec.size, spec.size, spec.channels), np.uint8)
+    if spec.channels != 1 or len(sources) < _MANY:
+        return Plain(nothing, np.empty(0, np.intp), dict(enumerate(sources)))
+    pixels, found = read_plain_pngs(_contents(sources), spec.size)
+    places = np.array(found, np.intp)
+    left = dict(enumerate(sources))
+    for place in found:
+        del left[place]
+    if len(found) and not raw and spec.preprocessing is not None:
+        # Not every bundle has a preprocessing.
+        from infogan_tool.runtime.preprocessing.matches_rows import rows_match_preprocessing  # noqa: PLC0415
+
+        as_they_are = rows_match_preprocessing(pixels, spec.preprocessing)
+        if not as_they_are.all():
+            wanting = np.logical_not(as_they_are)
+            left |= dict(zip(places[wanting].tolist(), pixels[wanting], strict=True))
+            left = dict(sorted(left.items()))
+            pixels, places = pixels[as_they_are], places[as_they_are]
+    return Plain(np.ascontiguousarray(pixels)[..., None], places, left)
+
+
+def _contents(sources: Iterable[Source]) -> Iterator[bytes | None]:
+    """Yield what may be a small PNG file's content; None for what is something else or cannot be read.
+
+    For very many small files each call counts: a pipe, a socket or a terminal has no place to read at, so
+    that nobody need ask what it is.
+    """
+    for source in sources:
+        content = None
+        if isinstance(source, bytes):
+            content = source
+        elif isinstance(source, str) and source.endswith((".png", ".PNG")):
+            try:
+                descriptor = os.open(source, _FLAGS)
+                try:
+                    content = _read(descriptor, PLAIN_BYTES + 1, 0)
+                finally:
+                    os.close(descriptor)
+            except (OSError, ValueError):
+                content = None  # what is wrong is said when it is read in earnest
+        yield content

@@ -1,0 +1,198 @@
+"""Decoding in processes: Pillow holds Python's lock for most of a small image's time.
+
+Small grey PNG files need little of it. Where cores are few, the caller's thread reads them at once: that is
+cheaper than sending them round, and nothing more is started if there is nothing else to read. In a thread of
+their own they would contend with the caller's for Python's lock at every file.
+
+The processes are started by name, not forked, so threads and onnxruntime are no matter. They are outside of
+the terminal's foreground group, so Ctrl-C is this process's business alone. An image that kills its process
+(there have been such images for every decoder), or that is not read in time, is one failed image.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from infogan_tool.runtime.bulk.decode.deadline import SECONDS, EndsInTime, too_slow
+from infogan_tool.runtime.bulk.decode.decoding import Decoded, find_plain
+from infogan_tool.runtime.errors import InfoganError
+from infogan_tool.runtime.storage.atomic import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from infogan_tool.runtime.bulk.decode.decoding import Plain, Source
+    from infogan_tool.runtime.bulk.inputs.chunks import Chunk
+    from infogan_tool.runtime.bundle.metadata import ImageSpec
+
+__all__ = ["DecodePool"]
+
+_FEW: Final = 3
+"""With more processes than this, one thread that reads could not keep as many encoders busy."""
+_BROKEN = (OSError, EOFError, ValueError, pickle.UnpicklingError)
+"""What a pipe raises whose other end, or which itself, is closed."""
+
+
+class DecodePool:
+    """Processes that decode chunks side by side.
+
+    Args:
+        processes: How many; at least 1.
+        spec: The bundle's image spec.
+        raw: Pad and resize only.
+        seconds: What one image may take.
+    """
+
+    def __init__(self, processes: int, spec: ImageSpec, *, raw: bool, seconds: float = SECONDS) -> None:
+        self._spec = spec
+        self._raw = raw
+        self._here = processes <= _FEW
+        self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._all = [_Process(spec, raw=raw, each=self._here, seconds=seconds) for _ in range(processes)]
+        for process in self._all:
+            self._idle.put(process)
+        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="decode")
+
+    def submit(self, chunk: Chunk) -> Future[Decoded]:
+        """Have a chunk decoded; the result raises InfoganError where the processes cannot run at all."""
+        if not self._here:
+            return self._threads.submit(self._decode, chunk)
+        sources = list(chunk.sources())
+        plain = find_plain(sources, self._spec, raw=self._raw)
+        if plain.left:
+            return self._threads.submit(self._decode_left, list(chunk.names), plain)
+        done: Future[Decoded] = Future()
+        done.set_result(Decoded(plain.images, {}))
+        return done
+
+    def close(self) -> None:
+        """End the processes, whatever they are at."""
+        for process in self._all:
+            process.kill(for_good=True)
+        self._threads.shutdown(cancel_futures=True)
+
+    def _decode(self, chunk: Chunk) -> Decoded:
+        return self._elsewhere(list(chunk.names), list(chunk.sources()))
+
+    def _decode_left(self, names: Sequence[str], plain: Plain) -> Decoded:
+        left = [names[place] for place in plain.left]
+        return plain.with_others(self._elsewhere(left, list(plain.left.values())))
+
+    def _elsewhere(self, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
+        process = self._idle.get()
+        try:
+            return process.decode(names, sources)
+        except _DiedError:
+            return _one_by_one(process, names, sources)
+        finally:
+            self._idle.put(process)
+
+
+def _one_by_one(process: _Process, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
+    """Decode a chunk that killed its process, to find out which image did."""
+    images, failures = [], {}
+    for index, (name, source) in enumerate(zip(names, sources, strict=True)):
+        try:
+            decoded = process.decode([name], [source])
+        except _DiedError as error:
+            failures[index] = (
+                too_slow(printable(name), process.seconds)
+                if error.args == (EndsInTime.died_of,)
+                else f"{printable(name)}: damaged: its decoder crashed"
+            )
+            continue
+        failures |= dict.fromkeys([index] if decoded.failures else [], decoded.failures.get(0, ""))
+        images.append(decoded.images)
+    return Decoded(np.concatenate(images) if images else _nothing(process.spec), failures)
+
+
+def _nothing(spec: ImageSpec) -> Any:  # noqa: ANN401 - an array
+    """Return no images."""
+    channels, height, width = spec.shape
+    return np.empty((0, height, width, channels), np.uint8)
+
+
+class _DiedError(Exception):
+    """The process ended without an answer, with this return code."""
+
+
+class _Process:
+    """One process, started when it is first needed, and again after it died."""
+
+    def __init__(self, spec: ImageSpec, *, raw: bool, each: bool, seconds: float) -> None:
+        self.spec = spec
+        self.seconds = seconds
+        self._begin = (spec, raw, each, seconds)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+        self._lock = Lock()
+
+    def decode(self, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
+        """Send a chunk and wait for its arrays.
+
+        Raises:
+            _DiedError: The process died of it.
+            InfoganError: No process can be started.
+        """
+        if self._process is None:
+            self._start()
+        try:
+            decoded: Decoded = self._exchange((names, sources))
+        except _BROKEN as error:
+            raise _DiedError(self.kill()) from error
+        return decoded
+
+    def kill(self, *, for_good: bool = False) -> int | None:
+        """End the process and return its code; ``for_good`` has it never started again."""
+        with self._lock:
+            self._closed |= for_good
+            process, self._process = self._process, None
+        if process is None:
+            return None
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with suppress(OSError, ValueError):  # it may have been in use
+                if pipe is not None:
+                    pipe.close()
+        return process.returncode
+
+    def _start(self) -> None:
+        # The same modules as here; not those of the current folder, which may be a stranger's.
+        code = (
+            f"import sys; sys.path[:] = {sys.path!r}; "
+            "from infogan_tool.runtime.bulk.decode.worker import main; main()"
+        )
+        with self._lock:
+            if self._closed:
+                raise InfoganError("images cannot be decoded: the processes for it are closed")
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter
+                [sys.executable, "-c", code],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                process_group=0 if os.name == "posix" else None,
+            )
+        try:
+            self._exchange(self._begin)
+        except _BROKEN as error:
+            self.kill()
+            raise InfoganError("images cannot be decoded: a process for it does not start") from error
+
+    def _exchange(self, message: object) -> Any:  # noqa: ANN401 - as the message
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            raise EOFError  # closed meanwhile
+        pickle.dump(message, process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
+        process.stdin.flush()
+        return pickle.load(process.stdout)  # noqa: S301 - the program's own process

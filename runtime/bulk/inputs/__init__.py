@@ -1,0 +1,1 @@
+"""Inputs of bulk encoding: files, arrays and Parquet to chunks of images."""

@@ -1,0 +1,309 @@
+"""Images inside .npy, .npz and IDX files.
+
+A plain file is mapped into memory, so a chunk costs nothing before it is used; what is packed is read as a
+stream. Python objects in an array are never loaded.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+
+import numpy as np
+
+from infogan_tool.runtime.bulk.inputs.chunks import CHUNK_BYTES, CHUNK_IMAGES, Failed
+from infogan_tool.runtime.bulk.inputs.value_scaling import Scale, as_file, layout_of, scale_of, to_bytes
+from infogan_tool.runtime.errors import DataError
+from infogan_tool.runtime.images.idx import open_idx
+from infogan_tool.runtime.storage.atomic import open_regular, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from infogan_tool.runtime.bulk.inputs.chunks import Chunk
+    from infogan_tool.runtime.bundle.metadata import ImageSpec
+
+__all__ = [
+    "ArrayChunk",
+    "idx_chunks",
+    "image_arrays",
+    "npy_chunks",
+    "npz_chunks",
+    "read_header",
+    "stamp_of",
+]
+
+_MATRIX: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class MappedArray:
+    """An array on disk, as a header describes it."""
+
+    path: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    fortran: bool = False
+
+
+@lru_cache(maxsize=4)
+def _mapped(array: MappedArray) -> npt.NDArray[Any]:
+    order = "F" if array.fortran else "C"
+    return np.memmap(array.path, array.dtype, "r", array.offset, array.shape, cast("Any", order))
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayChunk:
+    """Some images of an array that is mapped into memory when it is used, in whichever process that is."""
+
+    array: MappedArray
+    prefix: str
+    start: int
+    stop: int
+    axes: str
+    """How the array is laid out; see :func:`infogan_tool.runtime.bulk.inputs.value_scaling.layout_of`."""
+    scale: Scale
+    stamp: bytes
+
+    @property
+    def names(self) -> Sequence[str]:
+        """``file.npy#17`` for image 17, from 0."""
+        return _names(self.prefix, self.start, self.stop)
+
+    def sources(self) -> Iterable[bytes | Failed]:
+        """Yield each image as a file's content."""
+        images, bad = self._bytes()
+        return _as_files(images, bad, self.names)
+
+    def ready(self, spec: ImageSpec, *, raw: bool) -> npt.NDArray[np.uint8] | None:
+        """Return the images if all are of the bundle's size and layout."""
+        images, bad = self._bytes()
+        return None if bad.any() or not _is_ready(images, spec, raw=raw) else images
+
+    def _bytes(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+        rows = _mapped(self.array)
+        if self.axes in ("HW", "HWC"):
+            rows = rows[None]
+        return to_bytes(np.asarray(rows[self.start : self.stop]), self.axes, self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class RowsChunk:
+    """Images that came by a stream: uint8 ``(N, H, W, C)``, and which of them hold no numbers."""
+
+    names: Sequence[str]
+    images: npt.NDArray[np.uint8]
+    bad: npt.NDArray[np.bool_]
+    stamp: bytes
+
+    def sources(self) -> Iterable[bytes | Failed]:
+        """Yield each image as a file's content."""
+        return _as_files(self.images, self.bad, self.names)
+
+    def ready(self, spec: ImageSpec, *, raw: bool) -> npt.NDArray[np.uint8] | None:
+        """Return the images if all are of the bundle's size and layout."""
+        return None if self.bad.any() or not _is_ready(self.images, spec, raw=raw) else self.images
+
+
+def _as_files(
+    images: npt.NDArray[np.uint8], bad: npt.NDArray[np.bool_], names: Sequence[str]
+) -> Iterator[bytes | Failed]:
+    for image, is_bad, name in zip(images, bad, names, strict=True):
+        yield (
+            Failed(name, f"{printable(name)}: it holds values that are no numbers")
+            if is_bad
+            else as_file(image)
+        )
+
+
+def _is_ready(images: npt.NDArray[np.uint8], spec: ImageSpec, *, raw: bool) -> bool:
+    if images.shape[1:] != (spec.size, spec.size, spec.channels):
+        return False
+    preprocessing = getattr(spec, "preprocessing", None)
+    if raw or preprocessing is None:
+        return True
+    from infogan_tool.runtime.preprocessing.matches_rows import rows_match_preprocessing  # noqa: PLC0415 - not every bundle has a preprocessing
+
+    return bool(rows_match_preprocessing(images[..., 0], preprocessing).all())
+
+
+def _names(prefix: str, start: int, stop: int) -> list[str]:
+    return [f"{prefix}{index}" for index in range(start, stop)]
+
+
+def _rows_a_chunk(shape: tuple[int, ...], itemsize: int) -> int:
+    return max(1, min(CHUNK_IMAGES, CHUNK_BYTES // max(1, math.prod(shape[1:]) * itemsize)))
+
+
+def stamp_of(path: str) -> bytes:
+    """Return size and time of a file, by which a resumed run knows it again."""
+    status = os.stat(path)  # noqa: PTH116 - a path as the user wrote it
+    return f"{status.st_size} {status.st_mtime_ns}".encode()
+
+
+# --- plain files -------------------------------------------------------------------------------------------
+
+
+def idx_chunks(path: str) -> Iterator[Chunk]:
+    """Yield the images of an IDX file, plain or gzipped; ``file#17`` is image 17, from 0.
+
+    Raises:
+        DataError: The file cannot be read, is damaged, or holds labels.
+    """
+    with open_idx(path, 3) as stream:
+        stream.check_claim()
+        stamp = stamp_of(path)
+        if not stream.packed:
+            array = MappedArray(path, "|u1", stream.shape, stream.offset)
+            yield from _mapped_chunks(array, f"{path}#", "NHW", Scale(0, 1), stamp)
+            return
+        step = _rows_a_chunk(stream.shape, 1)
+        for start in range(0, stream.shape[0], step):
+            stop = min(start + step, stream.shape[0])
+            rows = np.empty((stop - start, *stream.shape[1:]), np.uint8)
+            stream.fill(rows.reshape(-1).data)
+            yield RowsChunk(
+                _names(f"{path}#", start, stop), rows[..., None], np.zeros(len(rows), bool), stamp
+            )
+        stream.finish()
+
+
+def npy_chunks(path: str) -> Iterator[Chunk]:
+    """Yield the images of a .npy file, which is mapped into memory; ``file.npy#17`` is image 17, from 0.
+
+    Raises:
+        DataError: The file cannot be read, or its array is not one of images.
+    """
+    with _told(path), open_regular(path) as file:
+        shape, fortran, dtype = read_header(file)
+        offset = file.tell()
+        there, needed = os.fstat(file.fileno()).st_size - offset, math.prod(shape) * dtype.itemsize
+        if there < needed:
+            raise ValueError(f"truncated: {needed:,} bytes are announced, {there:,} are there")
+        axes = layout_of(shape)
+        array = MappedArray(path, dtype.str, shape, offset, fortran)
+        mapped = _mapped(array)
+        blocks = (mapped[None],) if axes in ("HW", "HWC") else _blocks(mapped)
+        scale = scale_of(dtype, blocks)
+        stamp = stamp_of(path)
+    yield from _mapped_chunks(array, f"{path}#", axes, scale, stamp)
+
+
+def _blocks(mapped: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    step = _rows_a_chunk(mapped.shape, mapped.itemsize)
+    return (mapped[start : start + step] for start in range(0, len(mapped), step))
+
+
+def _mapped_chunks(
+    array: MappedArray, prefix: str, axes: str, scale: Scale, stamp: bytes
+) -> Iterator[ArrayChunk]:
+    single = axes in ("HW", "HWC")
+    count = 1 if single else array.shape[0]
+    step = 1 if single else _rows_a_chunk(array.shape, np.dtype(array.dtype).itemsize)
+    for start in range(0, count, step):
+        yield ArrayChunk(array, prefix, start, min(start + step, count), axes, scale, stamp)
+
+
+def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, whether it is in Fortran order, and type; the file is then where the content begins."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("the array holds Python objects, which are not loaded")
+    return shape, fortran, dtype
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Name the file in whatever goes wrong."""
+    try:
+        yield
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{printable(path)}: {error.strerror or printable(error)}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        reason = printable(str(error).partition("\n")[0][:200])
+        shown = printable(path)
+        raise DataError(reason if reason.startswith(shown) else f"{shown}: {reason}") from error
+
+
+# --- .npz --------------------------------------------------------------------------------------------------
+
+
+def npz_chunks(path: str, wanted: str | None = None) -> Iterator[Chunk]:
+    """Yield the images of a .npz file as a stream; image 17 of array ``x`` is ``file.npz#x/17``.
+
+    Args:
+        path: The file.
+        wanted: The array to read; None reads all that hold images: those of three or four dimensions,
+            or, if there are none, those of two.
+
+    Raises:
+        DataError: The file cannot be read, or holds no array of images.
+    """
+    with _told(path), open_regular(path) as file, zipfile.ZipFile(file) as archive:
+        stamp = stamp_of(path)
+        for member in image_arrays(archive, wanted):
+            prefix = f"{path}#{member.removesuffix('.npy')}/"
+            scale = None
+            with archive.open(member) as stream:
+                shape, _, dtype = read_header(cast("BinaryIO", stream))
+                axes = layout_of(shape)
+                if dtype.kind == "f":
+                    scale = scale_of(dtype, (rows for _, rows in _streamed(stream, shape, dtype, axes)))
+            with archive.open(member) as stream:
+                read_header(cast("BinaryIO", stream))
+                for start, rows in _streamed(stream, shape, dtype, axes):
+                    images, bad = to_bytes(rows, axes, scale or scale_of(dtype, ()))
+                    yield RowsChunk(_names(prefix, start, start + len(rows)), images, bad, stamp)
+
+
+def image_arrays(archive: zipfile.ZipFile, wanted: str | None) -> list[str]:
+    """Return the members that :func:`npz_chunks` reads; ValueError if there is none."""
+    members = [name for name in archive.namelist() if name.endswith(".npy")]
+    if wanted is not None:
+        if f"{wanted}.npy" not in members:
+            known = ", ".join(printable(name.removesuffix(".npy")) for name in members[:10])
+            raise ValueError(f"there is no array {wanted} (there are: {known})")
+        return [f"{wanted}.npy"]
+    depths = {}
+    for member in members:
+        with archive.open(member) as stream:
+            shape, fortran, dtype = read_header(cast("BinaryIO", stream))
+        if dtype.kind in "buf" and len(shape) >= _MATRIX and not fortran:
+            depths[member] = len(shape)
+    deep = [member for member, depth in depths.items() if depth > _MATRIX]
+    if not depths:
+        raise ValueError("no array of images in it (numbers, two to four dimensions, in C order)")
+    return deep or list(depths)
+
+
+def _streamed(
+    stream: Any,  # noqa: ANN401 - zipfile's reader
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    axes: str,
+) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """Yield the number of the first row, and some rows, of what follows a header."""
+    if axes in ("HW", "HWC"):
+        shape = (1, *shape)
+    step = _rows_a_chunk(shape, dtype.itemsize)
+    if math.prod(shape[1:]) * dtype.itemsize > 1 << 30:
+        raise ValueError(f"images of {' x '.join(map(str, shape[1:]))} are too large")
+    for start in range(0, shape[0], step):
+        count = min(step, shape[0] - start)
+        content = stream.read(count * math.prod(shape[1:]) * dtype.itemsize)
+        if len(content) < count * math.prod(shape[1:]) * dtype.itemsize:
+            raise ValueError("truncated: it ends within its array")
+        yield start, np.frombuffer(content, dtype).reshape(count, *shape[1:])

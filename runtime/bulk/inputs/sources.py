@@ -1,0 +1,212 @@
+"""What a user names, to chunks of images in order: files, folders, patterns, lists, arrays, Parquet."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from infogan_tool.runtime.bulk.inputs.chunks import (
+    CHUNK_BYTES,
+    CHUNK_IMAGES,
+    IMAGE_SUFFIXES,
+    BlobChunk,
+    Failed,
+    FileChunk,
+)
+from infogan_tool.runtime.bulk.inputs.walk import is_pattern, match, walk
+from infogan_tool.runtime.errors import DataError, UsageError
+from infogan_tool.runtime.storage.atomic import open_regular, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from infogan_tool.runtime.bulk.inputs.chunks import Chunk
+    from infogan_tool.runtime.bundle.metadata import ImageSpec
+
+    Container = tuple[str, Callable[[], Iterator[Chunk]]]
+    """A file with many images in it: its path, and what yields them."""
+
+__all__ = ["STDIN", "Inputs"]
+
+STDIN: Final = "-"
+"""The argument that stands for standard input."""
+_HEAD: Final = 8
+
+
+class Inputs:
+    """The inputs of a run, to be gone through once.
+
+    Args:
+        arguments: Files, folders, patterns; ``-`` is standard input.
+        spec: The bundle's image spec, whose size decides how many images are held at once.
+        column: Column of Parquet files, or array of .npz files, that holds the images.
+        stdin: Where ``-`` reads.
+
+    Raises:
+        UsageError: ``-`` is there twice, or an argument is empty.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        spec: ImageSpec,
+        *,
+        column: str | None = None,
+        stdin: BinaryIO | None = None,
+    ) -> None:
+        if list(arguments).count(STDIN) > 1:
+            raise UsageError("standard input (-) can be read once only")
+        if "" in arguments:
+            raise UsageError("an empty name is no image")
+        self._arguments = arguments
+        self._column = column
+        self._stdin = stdin
+        held = spec.channels * spec.size * spec.size
+        self._most = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // held))
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the chunks; listing goes on while the first are encoded.
+
+        Raises:
+            UsageError: Standard input holds what cannot be read from there.
+            MissingExtraError: A Parquet file is among the inputs and pyarrow is not installed.
+        """
+        names: list[str] = []
+        failed: dict[int, Failed] = {}
+        for entry in self._entries():
+            if isinstance(entry, tuple):
+                if names:
+                    yield FileChunk(names, failed)
+                    names, failed = [], {}
+                yield from self._contained(*entry)
+                continue
+            if isinstance(entry, Failed):
+                failed[len(names)] = entry
+                names.append(entry.name)
+            else:
+                names.append(entry)
+            if len(names) == self._most:
+                yield FileChunk(names, failed)
+                names, failed = [], {}
+        if names:
+            yield FileChunk(names, failed)
+
+    def count(self) -> int | None:
+        """Return how many inputs the folders and files come to, by listing again; None if it is not known.
+
+        It is for showing how long a run will take, and may be off where something changes meanwhile.
+        """
+        if STDIN in self._arguments:
+            return None
+        total = 0
+        for argument in self._arguments:
+            if is_pattern(argument):
+                paths = match(argument)
+            elif os.path.isdir(argument):  # noqa: PTH112
+                paths = walk(argument, _is_image)
+            else:
+                paths = iter((argument,))
+            for path in paths:
+                count = 1 if isinstance(path, Failed) or _is_image(path) else self._count_contained(path)
+                if count is None:
+                    return None
+                total += count
+        return total
+
+    def _count_contained(self, path: str) -> int | None:
+        if not isinstance(_container(path, self._column), tuple):
+            return 1
+        from infogan_tool.runtime.bulk.inputs.counting import count_images  # noqa: PLC0415 - arrays only
+
+        return count_images(path, self._column)
+
+    def _entries(self) -> Iterator[str | Failed | Container]:
+        for argument in self._arguments:
+            if argument == STDIN:
+                yield from self._from_stdin()
+            elif is_pattern(argument):
+                found = False
+                for path in match(argument):
+                    found = True
+                    yield self._named(path) if isinstance(path, str) else path
+                if not found:
+                    yield Failed(argument, f"{printable(argument)}: no file matches this pattern")
+            else:
+                yield from self._expanded(argument)
+
+    def _from_stdin(self) -> Iterator[str | Failed | Container]:
+        from infogan_tool.runtime.bulk.inputs.stdin_list import read_stdin  # noqa: PLC0415 - rarely asked for
+
+        if self._stdin is None:
+            raise UsageError("standard input is closed, so - has nothing to read")
+        found = read_stdin(self._stdin)
+        if isinstance(found, bytes):
+            blob = found
+            yield STDIN, lambda: iter((BlobChunk([STDIN], [blob]),))
+            return
+        for path in found:
+            if isinstance(path, Failed):
+                yield path
+            else:
+                yield from self._expanded(path)
+
+    def _expanded(self, path: str) -> Iterator[str | Failed | Container]:
+        """Yield a file, or what is in a folder; no patterns."""
+        if path.lower().endswith(IMAGE_SUFFIXES) and not os.path.isdir(path):  # noqa: PTH112
+            yield path
+            return
+        if not os.path.isdir(path):  # noqa: PTH112
+            yield self._named(path)
+            return
+        found = False
+        for inner in walk(path, _is_image):
+            found = True
+            yield inner
+        if not found:
+            yield Failed(
+                path,
+                f"{printable(path)}: the folder holds no image (.png, .jpg, ...); arrays and Parquet files "
+                "are read when they are named",
+            )
+
+    def _named(self, path: str) -> str | Failed | Container:
+        return path if _is_image(path) else _container(path, self._column)
+
+    @staticmethod
+    def _contained(path: str, chunks: Callable[[], Iterator[Chunk]]) -> Iterator[Chunk]:
+        """Yield a container's chunks; where it is damaged, what could be read and then one failed input."""
+        try:
+            yield from chunks()
+        except DataError as error:
+            yield FileChunk([path], {0: Failed(path, str(error))})
+
+
+def _is_image(path: str) -> bool:
+    return path.lower().endswith(IMAGE_SUFFIXES)
+
+
+def _container(  # noqa: PLR0911 - a table
+    path: str, column: str | None
+) -> str | Failed | Container:
+    """Look into a file that is not named as an image: what reads it, or its path if it is no container."""
+    try:
+        with open_regular(path) as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        return Failed(path, f"{printable(path)}: {error.strerror or error}")
+    except ValueError as error:
+        return Failed(path, printable(error))
+    # Only now, and only for these: an image needs neither.
+    if head.startswith(b"PAR1"):
+        from infogan_tool.runtime.bulk.inputs.parquet import parquet_chunks  # noqa: PLC0415
+
+        return path, lambda: parquet_chunks(path, column)
+    if head.startswith((b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"\0\0\x08")):
+        from infogan_tool.runtime.bulk.inputs.arrays import idx_chunks, npy_chunks, npz_chunks  # noqa: PLC0415
+
+        if head.startswith(b"\x93NUMPY"):
+            return path, lambda: npy_chunks(path)
+        if head.startswith(b"PK"):
+            return path, lambda: npz_chunks(path, column)
+        return path, lambda: idx_chunks(path)
+    return path

@@ -1,0 +1,133 @@
+"""Arrays of numbers of any kind to 8-bit images, and how their axes are told."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from infogan_tool.runtime.images.files import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+__all__ = ["Scale", "as_file", "layout_of", "scale_of", "to_bytes"]
+
+_COLOURS: Final = (3, 4)
+_CHANNELS: Final = (1, 3, 4)
+_TOLERANCE: Final = 1e-3
+_MATRIX, _CUBE, _BATCH = 2, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How a value becomes a level from 0 (black) to 255: ``(value - low) * factor``."""
+
+    low: float
+    factor: float
+
+
+def layout_of(shape: tuple[int, ...]) -> str:
+    """Tell the axes of an array of images by its shape alone.
+
+    Returns:
+        ``"HW"``; ``"HWC"``, one image, where the last of three axes is 3 or 4; ``"NHW"``; ``"NHWC"`` where
+        the last of four axes is 1, 3 or 4; ``"NCHW"`` where the second is.
+
+    Raises:
+        ValueError: It is none of these, or could be two, or has no pixels.
+    """
+    axes = ""
+    if len(shape) == _MATRIX:
+        axes = "HW"
+    elif len(shape) == _CUBE:
+        axes = "HWC" if shape[-1] in _COLOURS else "NHW"
+    elif len(shape) == _BATCH:
+        last, second = shape[-1] in _CHANNELS, shape[1] in _CHANNELS
+        if last and second:
+            raise ValueError(f"shape {shape} can be (N, H, W, C) and (N, C, H, W): say which by transposing")
+        axes = "NHWC" if last else "NCHW" if second else ""
+    if not axes:
+        raise ValueError(f"shape {shape} is none of (H, W), (N, H, W), (N, H, W, C), (N, C, H, W)")
+    if 0 in shape:
+        raise ValueError(f"shape {shape} has no pixels")
+    sizes = dict(zip(axes, shape, strict=True))
+    if sizes["H"] * sizes["W"] > MAX_PIXELS:
+        raise ValueError(f"images of {sizes['H']:,} x {sizes['W']:,} have more than {MAX_PIXELS:,} pixels")
+    return axes
+
+
+def scale_of(dtype: np.dtype[Any], blocks: Iterable[npt.NDArray[Any]]) -> Scale:
+    """Return the scale of an array: by its type, and for floats by its smallest and greatest value.
+
+    Floats are from 0 to 1, 0 to 255, 0 to 65,535 (the first that nothing is above), or -1 to 1 where one is
+    negative.
+
+    Args:
+        dtype: The array's type.
+        blocks: All its values; looked at for floats only.
+
+    Raises:
+        ValueError: The type or the scale is not known.
+    """
+    if dtype.kind == "b":
+        return Scale(0, 255)
+    if dtype.kind == "u" and dtype.itemsize <= 2:  # noqa: PLR2004 - bytes
+        return Scale(0, 1 if dtype.itemsize == 1 else 255 / 65535)
+    if dtype.kind != "f":
+        raise ValueError(f"values of type {dtype} are not read: uint8, uint16, bool or a float")
+    low, high = 0.0, 0.0
+    for block in blocks:  # fmin and fmax pass over NaN, which is a matter of its image alone
+        low = min(low, float(np.fmin.reduce(block, axis=None)))
+        high = max(high, float(np.fmax.reduce(block, axis=None)))
+    if low >= -_TOLERANCE:
+        for full in (1.0, 255.0, 65535.0):
+            if high <= full * (1 + _TOLERANCE):
+                return Scale(0, 255 / full)
+    elif low >= -1 - _TOLERANCE and high <= 1 + _TOLERANCE:
+        return Scale(-1, 127.5)
+    raise ValueError(f"values from {low:g} to {high:g} are of no known scale (0 to 1, 0 to 255, -1 to 1)")
+
+
+def to_bytes(
+    rows: npt.NDArray[Any], axes: str, scale: Scale
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Bring rows of an array to 8 bits.
+
+    Args:
+        rows: ``(N, ...)``, the other axes as ``axes`` says.
+        axes: See :func:`layout_of`; for one image without the N.
+        scale: See :func:`scale_of`.
+
+    Returns:
+        uint8 ``(N, H, W, C)``, and bool ``(N,)``: which images hold a value that is no number.
+    """
+    bad: npt.NDArray[np.bool_] = np.zeros(len(rows), bool)
+    if rows.dtype != np.uint8:
+        levels = np.asarray(rows, np.float32)
+        finite = np.isfinite(levels)
+        if not finite.all():
+            bad = np.logical_not(finite.reshape(len(rows), -1).all(1))
+            levels = np.where(finite, levels, np.float32(0))
+        rows = np.clip(np.rint((levels - np.float32(scale.low)) * np.float32(scale.factor)), 0, 255)
+    images = rows.astype(np.uint8, copy=False)
+    if axes == "NCHW":
+        images = images.transpose(0, 2, 3, 1)
+    return (images[..., None] if axes in ("HW", "NHW") else images), bad
+
+
+def as_file(image: npt.NDArray[np.uint8]) -> bytes:
+    """Return uint8 ``(H, W, 1, 3 or 4)`` as the content of an image file, without loss."""
+    height, width, channels = image.shape
+    if channels in (1, 3):
+        head = f"P{5 if channels == 1 else 6} {width} {height} 255\n"
+        return head.encode() + image.tobytes()
+    from PIL import Image  # noqa: PLC0415 - for what is transparent only
+
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "PNG", compress_level=1)
+    return content.getvalue()

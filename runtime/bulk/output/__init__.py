@@ -1,0 +1,1 @@
+"""Output of codes: JSON lines, CSV and Parquet."""

@@ -1,0 +1,1 @@
+"""The bundle: metadata, files and the opened bundle."""

@@ -1,0 +1,297 @@
+"""The bundle contract: what the exporter writes and the runtime trusts, in one place.
+
+A bundle is a folder of three files that share a bundle id::
+
+    generator.onnx    noise, categories, styles -> images
+    q_encoder.onnx    images -> probabilities, style_mean, style_std
+    metadata.json     this module's BundleMetadata
+
+An input or output of width zero (no noise, no categorical or no continuous code) is left out of its graph.
+docs/bundle.md describes the format for readers in other languages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
+
+from infogan_tool.runtime.errors import BundleError, LatentError
+from infogan_tool.runtime.images.spec import ImageSpec, Preprocessing
+from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.runtime.storage.atomic import read_limited
+from infogan_tool.runtime.storage.json_fields import Fields, checked_text, parse_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "BATCH_AXIS",
+    "ENCODER_FILE",
+    "GENERATOR_FILE",
+    "GRAPH_FILES",
+    "METADATA_FILE",
+    "PROP_BUNDLE_ID",
+    "PROP_METADATA",
+    "PROP_SCHEMA_VERSION",
+    "SCHEMA_VERSION",
+    "BundleMetadata",
+    "GraphFile",
+    "ImageSpec",
+    "OodSpec",
+    "Precision",
+    "Preprocessing",
+    "encoder_inputs",
+    "encoder_outputs",
+    "generator_inputs",
+    "generator_outputs",
+    "read_metadata",
+]
+
+SCHEMA_VERSION: Final = 2
+GENERATOR_FILE: Final = "generator.onnx"
+ENCODER_FILE: Final = "q_encoder.onnx"
+GRAPH_FILES: Final = (GENERATOR_FILE, ENCODER_FILE)
+METADATA_FILE: Final = "metadata.json"
+
+BATCH_AXIS: Final = "batch"
+"""Name of the one dynamic axis, the first of every tensor."""
+
+PROP_BUNDLE_ID: Final = "infogan.bundle_id"
+PROP_SCHEMA_VERSION: Final = "infogan.schema_version"
+PROP_METADATA: Final = "infogan.metadata"
+"""Keys of each graph's metadata_props; the last: latent spec, image, opset, versions, training as JSON."""
+
+Precision = Literal["fp32", "fp16", "int8"]
+"""What the graphs compute in; their inputs and outputs are float32 (and int64) at any precision."""
+
+_MAX_METADATA_BYTES: Final = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GraphFile:
+    """What a graph file must be, to the byte."""
+
+    sha256: str
+    """SHA-256 of the file, in hexadecimal."""
+    bytes: int
+    """Size of the file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OodSpec:
+    """How far from the training images an image may be. The encoder then has an output ``distance``."""
+
+    threshold: float
+    """An image with a greater distance is not of the kind that the bundle knows."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """What the distance is and how the threshold was set; open."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {"threshold": self.threshold, "metrics": self.metrics}
+
+    @classmethod
+    def from_dict(cls, data: object) -> OodSpec:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            BundleError: A value is missing or not possible.
+        """
+        fields = Fields(data, "ood")
+        return cls(threshold=fields.number("threshold"), metrics=fields.table("metrics"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleMetadata:
+    """Everything that a bundle says of itself."""
+
+    schema_version: int
+    """Version of this layout; the runtime reads exactly :data:`SCHEMA_VERSION`."""
+    bundle_id: str
+    """Same in the metadata and in both graphs; derived from weights, spec and config."""
+    tool_version: str
+    """Version of infogan-tool that exported."""
+    latent: LatentSpec
+    """What goes into G and comes out of Q."""
+    image: ImageSpec
+    """What comes out of G and goes into Q."""
+    opset: int
+    """ONNX opset of both graphs."""
+    graphs: dict[str, GraphFile]
+    """Digest and size by file name."""
+    versions: dict[str, str]
+    """Libraries that trained and exported, by name."""
+    training: dict[str, Any]
+    """Preset, data, seed, steps, config digest and the whole resolved config."""
+    labels: dict[str, tuple[str | None, ...]] = field(default_factory=dict)
+    """Name of each category, by categorical code, where labels were there to name them; for people only."""
+    style_names: dict[str, str | None] = field(default_factory=dict)
+    """Name of each continuous code where one attribute dominates it."""
+    parity: dict[str, Any] = field(default_factory=dict)
+    """Greatest difference to torch by tensor, the tolerance and the batch sizes."""
+    card: dict[str, Any] = field(default_factory=dict)
+    """Measured metrics of this model, with what they were measured on."""
+    ood: OodSpec | None = None
+    """When an image is not of the kind that the bundle knows; None where the encoder cannot tell."""
+    precision: Precision = "fp32"
+    """What the graphs compute in."""
+    drift: dict[str, Any] = field(default_factory=dict)
+    """How far a bundle of reduced precision is from the one in float32, measured on real images; open."""
+
+    def label(self, code: str, index: int) -> str | None:
+        """Return the name of category ``index`` of categorical code ``code``, if it has one."""
+        names = self.labels.get(code)
+        return names[index] if names else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values in the order of docs/bundle.md."""
+        return {
+            "schema_version": self.schema_version,
+            "bundle_id": self.bundle_id,
+            "tool_version": self.tool_version,
+            "latent": self.latent.to_dict(),
+            "image": self.image.to_dict(),
+            "opset": self.opset,
+            "graphs": {n: {"sha256": g.sha256, "bytes": g.bytes} for n, g in self.graphs.items()},
+            "versions": self.versions,
+            "labels": {code: list(names) for code, names in self.labels.items()},
+            "style_names": self.style_names,
+            **({"ood": self.ood.to_dict()} if self.ood else {}),
+            "card": self.card,
+            **({} if self.precision == "fp32" else {"precision": self.precision, "drift": self.drift}),
+            "parity": self.parity,
+            "training": self.training,
+        }
+
+    @classmethod
+    def from_dict(cls, data: object) -> BundleMetadata:
+        """Read what :meth:`to_dict` wrote, trusting nothing.
+
+        Raises:
+            BundleError: The schema is another, or a value is missing or not possible.
+        """
+        fields = Fields(data, "")
+        schema = fields.whole("schema_version", 0, 2**31)
+        if schema != SCHEMA_VERSION:
+            raise BundleError(
+                f"bundle schema {schema} is not known (this version reads {SCHEMA_VERSION}): "
+                f"export again, or use the infogan-tool that wrote it ({fields.text('tool_version')})"
+            )
+        try:
+            latent = LatentSpec.from_dict(fields.table("latent"))
+        except LatentError as error:
+            raise BundleError(f"metadata latent: {error}") from error
+        graphs = {
+            name: GraphFile(sha256=item.text("sha256"), bytes=item.whole("bytes", 1, 2**31))
+            for name in GRAPH_FILES
+            for item in [Fields(fields.table("graphs").get(name), f"graphs.{name}")]
+        }
+        return cls(
+            schema_version=schema,
+            bundle_id=fields.text("bundle_id"),
+            tool_version=fields.text("tool_version"),
+            latent=latent,
+            image=ImageSpec.from_dict(fields.table("image")),
+            opset=fields.whole("opset", 1, 10_000),
+            graphs=graphs,
+            versions={str(k): str(v) for k, v in fields.table("versions").items()},
+            training=fields.table("training"),
+            labels=_read_labels(fields.table("labels"), latent),
+            style_names=_read_style_names(fields.table("style_names"), latent),
+            parity=fields.table("parity"),
+            card=fields.table("card"),
+            precision=(
+                cast("Precision", fields.choice("precision", get_args(Precision)))
+                if "precision" in fields
+                else "fp32"
+            ),
+            drift=fields.table("drift") if "drift" in fields else {},
+            ood=(OodSpec.from_dict(fields.table("ood")) if "ood" in fields else None),
+        )
+
+
+def read_metadata(folder: Path) -> BundleMetadata:
+    """Read and check ``folder/metadata.json``.
+
+    Raises:
+        BundleError: It is missing, too large, not JSON, or not a known schema.
+    """
+    path = folder / METADATA_FILE
+    try:
+        content = read_limited(path, _MAX_METADATA_BYTES)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        what = (
+            "has no metadata.json"
+            if folder.is_dir()
+            else "is not a folder"
+            if folder.exists()
+            else "is not there"
+        )
+        raise BundleError(f"{folder} {what}: a bundle is a folder made by infogan-tool export") from error
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BundleError(str(error)) from error
+    try:
+        data = parse_json(content)
+    except ValueError as error:
+        raise BundleError(f"{path} is not JSON: {error}") from error
+    try:
+        return BundleMetadata.from_dict(data)
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+# --- tensors of the two graphs: name -> shape without the batch axis -------------------------------------
+
+
+def generator_inputs(latent: LatentSpec) -> dict[str, tuple[int, ...]]:
+    """Inputs of generator.onnx: ``noise`` and ``styles`` float32, ``categories`` int64 indices."""
+    widths = {"noise": latent.noise, "categories": len(latent.categorical), "styles": latent.continuous}
+    return {name: (width,) for name, width in widths.items() if width}
+
+
+def generator_outputs(image: ImageSpec) -> dict[str, tuple[int, ...]]:
+    """Output of generator.onnx: ``images`` float32."""
+    return {"images": image.shape}
+
+
+def encoder_inputs(image: ImageSpec) -> dict[str, tuple[int, ...]]:
+    """Input of q_encoder.onnx: ``images`` float32, exactly what the generator returns."""
+    return {"images": image.shape}
+
+
+def encoder_outputs(latent: LatentSpec, *, distance: bool = False) -> dict[str, tuple[int, ...]]:
+    """Outputs of q_encoder.onnx: ``probabilities`` of all codes in one row, ``style_mean``, ``style_std``.
+
+    Args:
+        latent: The latent spec.
+        distance: Whether the bundle declares a ood; the graph then has ``distance``, one an image.
+    """
+    widths = {
+        "probabilities": latent.num_logits,
+        "style_mean": latent.continuous,
+        "style_std": latent.continuous,
+        "distance": int(distance),
+    }
+    return {name: (width,) for name, width in widths.items() if width}
+
+
+# --- reading what a stranger may have written ------------------------------------------------------------
+
+
+def _read_labels(table: dict[str, Any], latent: LatentSpec) -> dict[str, tuple[str | None, ...]]:
+    sizes = dict(zip(latent.categorical_names, latent.categorical, strict=True))
+    labels: dict[str, tuple[str | None, ...]] = {}
+    for code, names in table.items():
+        if not isinstance(names, list) or len(names) != sizes.get(code):
+            raise BundleError(f"metadata 'labels.{code}' must list one name for each category of the code")
+        labels[code] = tuple(None if n is None else checked_text(n, f"labels.{code}") for n in names)
+    return labels
+
+
+def _read_style_names(table: dict[str, Any], latent: LatentSpec) -> dict[str, str | None]:
+    for code in table:
+        if code not in latent.continuous_names:
+            raise BundleError(f"metadata 'style_names.{code}': there is no such continuous code")
+    return {c: None if n is None else checked_text(n, f"style_names.{c}") for c, n in table.items()}

@@ -1,0 +1,1 @@
+"""Latents: the specification and sampling."""

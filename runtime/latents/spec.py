@@ -1,0 +1,184 @@
+"""The latent spec: what G is given and what Q recovers, said once.
+
+A latent is one vector, in this order::
+
+    [ noise z | one-hot of k1 | one-hot of k2 | ... | c1 c2 ... ]
+
+Noise is incompressible: G may use it as it likes and Q does not see it. Categorical codes k1, k2, ... and
+continuous codes c1, c2, ... are what the mutual-information term ties to the image (InfoGAN,
+arXiv:1606.03657, section 4). Every dimension, slice, entropy, name and option elsewhere is read from here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast, get_args
+
+from infogan_tool.runtime.errors import LatentError, did_you_mean
+
+__all__ = ["CONTINUOUS_HIGH", "CONTINUOUS_LOW", "LatentSpec", "NoisePrior"]
+
+NoisePrior = Literal["uniform", "normal"]
+
+CONTINUOUS_LOW: Final = -1.0
+"""Lower end of the uniform prior of every continuous code."""
+CONTINUOUS_HIGH: Final = 1.0
+"""Upper end of the uniform prior of every continuous code."""
+
+_MAX_DIM: Final = 65_536
+"""No latent is wider than this; a spec from a stranger's file that says so is refused."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LatentSpec:
+    """An ordered declaration of noise, categorical codes and continuous codes.
+
+    Raises:
+        LatentError: A size is negative, a categorical code has fewer than two categories, there is no code
+            at all, or the latent is absurdly wide.
+    """
+
+    noise: int
+    """Number of noise dimensions; 0 is valid."""
+    noise_prior: NoisePrior
+    """``"uniform"`` on (-1, 1), or ``"normal"`` with mean 0 and standard deviation 1."""
+    categorical: tuple[int, ...]
+    """Number of categories of each categorical code, each drawn uniformly; empty is valid."""
+    continuous: int
+    """Number of continuous codes, each uniform on (-1, 1); 0 is valid."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        numbers = (self.noise, self.continuous, *self.categorical)
+        if any(not isinstance(number, int) or isinstance(number, bool) or number < 0 for number in numbers):
+            raise LatentError("latent sizes are whole numbers of at least 0")
+        if self.noise_prior not in get_args(NoisePrior):
+            hint = did_you_mean(self.noise_prior, get_args(NoisePrior))
+            raise LatentError(f"unknown noise_prior '{self.noise_prior}'{hint}")
+        if any(size < 2 for size in self.categorical):  # noqa: PLR2004 - one category says nothing
+            raise LatentError("a categorical code needs at least 2 categories")
+        if not self.categorical and not self.continuous:
+            raise LatentError("the latent has no code: give at least one categorical or continuous code")
+        if self.dim > _MAX_DIM:
+            raise LatentError(f"the latent is {self.dim:,} wide; at most {_MAX_DIM:,} is allowed")
+
+    # --- dimensions and places -------------------------------------------------------------------------
+
+    @property
+    def dim(self) -> int:
+        """Width of the whole latent."""
+        return self.noise + self.num_logits + self.continuous
+
+    @property
+    def num_logits(self) -> int:
+        """Width of all one-hot codes together, which is also the number of category logits of Q."""
+        return sum(self.categorical)
+
+    @property
+    def noise_slice(self) -> slice:
+        """Where the noise is in a latent."""
+        return slice(0, self.noise)
+
+    @property
+    def logit_slices(self) -> tuple[slice, ...]:
+        """Where each categorical code is in Q's logits (and in its probabilities)."""
+        ends = [sum(self.categorical[: i + 1]) for i in range(len(self.categorical))]
+        return tuple(slice(end - size, end) for end, size in zip(ends, self.categorical, strict=True))
+
+    @property
+    def categorical_slices(self) -> tuple[slice, ...]:
+        """Where the one-hot of each categorical code is in a latent."""
+        return tuple(slice(self.noise + s.start, self.noise + s.stop) for s in self.logit_slices)
+
+    @property
+    def continuous_slice(self) -> slice:
+        """Where the continuous codes are in a latent."""
+        return slice(self.noise + self.num_logits, self.dim)
+
+    # --- names -----------------------------------------------------------------------------------------
+
+    @property
+    def categorical_names(self) -> tuple[str, ...]:
+        """``("k1", "k2", ...)``."""
+        return tuple(f"k{i + 1}" for i in range(len(self.categorical)))
+
+    @property
+    def continuous_names(self) -> tuple[str, ...]:
+        """``("c1", "c2", ...)``."""
+        return tuple(f"c{i + 1}" for i in range(self.continuous))
+
+    @property
+    def code_names(self) -> tuple[str, ...]:
+        """All codes, categorical first."""
+        return self.categorical_names + self.continuous_names
+
+    def categorical_index(self, name: str) -> int:
+        """Return the position of categorical code ``name`` among the categorical codes.
+
+        Raises:
+            LatentError: There is no such categorical code.
+        """
+        return self._index(name, self.categorical_names, "categorical")
+
+    def continuous_index(self, name: str) -> int:
+        """Return the position of continuous code ``name`` among the continuous codes.
+
+        Raises:
+            LatentError: There is no such continuous code.
+        """
+        return self._index(name, self.continuous_names, "continuous")
+
+    @staticmethod
+    def _index(name: str, names: tuple[str, ...], kind: str) -> int:
+        if name not in names:
+            raise LatentError(f"there is no {kind} code '{name}'{did_you_mean(name, names)}")
+        return names.index(name)
+
+    # --- information -----------------------------------------------------------------------------------
+
+    @property
+    def entropies(self) -> dict[str, float]:
+        """Prior entropy H(c) of each code in nats: log k for k categories, log 2 for U(-1, 1)."""
+        width = CONTINUOUS_HIGH - CONTINUOUS_LOW
+        return {
+            **{n: math.log(k) for n, k in zip(self.categorical_names, self.categorical, strict=True)},
+            **dict.fromkeys(self.continuous_names, math.log(width)),
+        }
+
+    # --- as data ---------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as JSON-ready values."""
+        return {
+            "noise": self.noise,
+            "noise_prior": self.noise_prior,
+            "categorical": list(self.categorical),
+            "continuous": self.continuous,
+        }
+
+    @classmethod
+    def from_dict(cls, data: object) -> LatentSpec:
+        """Read what :meth:`to_dict` wrote, or a table of a config file.
+
+        Raises:
+            LatentError: A key is missing or unknown, or a value is not possible.
+        """
+        keys = ("noise", "noise_prior", "categorical", "continuous")
+        if not isinstance(data, dict):
+            raise LatentError(f"a latent spec is a table with the keys {', '.join(keys)}")
+        for key in data:
+            if key not in keys:
+                raise LatentError(f"unknown latent key '{key}'{did_you_mean(str(key), keys)}")
+        for key in keys:
+            if key not in data:
+                raise LatentError(f"the latent spec lacks '{key}'")
+        categorical = data["categorical"]
+        if not isinstance(categorical, (list, tuple)) or len(categorical) > _MAX_DIM:
+            raise LatentError("latent 'categorical' is a list of numbers of categories, such as [10]")
+        return cls(
+            noise=data["noise"],
+            noise_prior=cast("NoisePrior", str(data["noise_prior"])),  # checked in __post_init__
+            categorical=tuple(categorical),
+            continuous=data["continuous"],
+        )

@@ -1,0 +1,1 @@
+"""Preprocessing of photographs, scans and drawings for the encoder."""

@@ -1,0 +1,145 @@
+"""Files are written aside and renamed: a reader sees the old file or the new one, never a part."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
+
+from infogan_tool.runtime.errors import OutputExistsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "atomic_open",
+    "is_leftover",
+    "open_regular",
+    "printable",
+    "read_limited",
+    "remove_leftovers",
+    "sync_folder",
+    "write_atomic",
+]
+
+_READ_FLAGS: Final = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+)
+"""To open what may turn out to be a pipe or a device, which then must not wait."""
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+@contextmanager
+def atomic_open(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[IO[Any]]:  # noqa: ANN401 - open()'s own
+    """Open a temporary file beside ``path`` for writing; on success sync it and rename it to ``path``.
+
+    If the block raises, the temporary file is removed and ``path`` is as it was.
+
+    Args:
+        path: Where the finished file goes; its folder must exist.
+        mode: ``"wb"`` or ``"w"``.
+        **kwargs: Passed to :func:`open`, such as ``encoding``.
+
+    Raises:
+        OutputExistsError: ``path`` is a folder, a device or a pipe, which a rename would replace.
+        OSError: The file cannot be written or renamed.
+    """
+    target = Path(path)
+    if target.exists() and not target.is_file():
+        raise OutputExistsError(path, "it is not a file, so it is not replaced")
+    aside = target.with_name(f".{target.name}.{os.urandom(4).hex()}.partial")
+    try:
+        with aside.open(mode, **kwargs) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(target)
+    except BaseException as error:
+        with suppress(OSError):
+            aside.unlink()
+        # The temporary name means nothing to whoever reads the message, and a full disk names no file.
+        if isinstance(error, OSError) and (error.filename == str(aside) or error.errno in _FULL):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def write_atomic(path: str | Path, content: bytes | str) -> None:
+    """Write ``content`` (text as UTF-8) to ``path`` in one step; see :func:`atomic_open`."""
+    with atomic_open(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+_LEFTOVER: Final = re.compile(r"\..+\.[0-9a-f]{8}\.partial")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed writers left in ``folder``, whose only writer the caller is."""
+    for path in list(folder.iterdir()) if folder.is_dir() else ():
+        if is_leftover(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Return whether a name is that of a temporary file, of a writer that was killed or still writes."""
+    return bool(_LEFTOVER.fullmatch(name))
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in ``folder`` on the disk for certain, where the system can do that."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # some file systems have no such call
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a regular file for reading; a folder, pipe or device is refused, and nothing waits for a writer.
+
+    Raises:
+        ValueError: It is not a regular file.
+        OSError: It is missing or cannot be read.
+    """
+    # Asked before opening, because opening a device can do something; and after, because it may have changed.
+    _refuse_irregular(path, os.stat(path).st_mode)  # noqa: PTH116 - like the open below
+    file = os.fdopen(os.open(path, _READ_FLAGS), "rb")
+    try:
+        _refuse_irregular(path, os.fstat(file.fileno()).st_mode)
+    except ValueError:
+        file.close()
+        raise
+    return file
+
+
+def _refuse_irregular(path: str | Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise ValueError(f"{path} is a folder")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is not a regular file")
+
+
+def read_limited(path: str | Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most ``limit`` bytes.
+
+    Raises:
+        ValueError: The file is larger, or not a regular file.
+        OSError: It cannot be read.
+    """
+    with open_regular(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"{path} is larger than {limit:,} bytes")
+    return content
+
+
+def printable(text: object) -> str:
+    r"""Return ``text`` as one line that cannot steer a terminal: what is not printable reads ``\x1b``."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))

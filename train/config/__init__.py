@@ -1,0 +1,1 @@
+"""The training config: schema, presets and config files."""

@@ -1,0 +1,135 @@
+"""Read many image files into one block: headers first where the size is not given, then all in parallel."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+import torch
+
+from infogan_tool.runtime.bundle.metadata import ImageSpec
+from infogan_tool.runtime.errors import DataError, ImageError
+from infogan_tool.runtime.images.files import read_image
+from infogan_tool.runtime.images.formats import open_header
+from infogan_tool.runtime.inference.device import default_threads
+from infogan_tool.runtime.storage.atomic import open_regular, printable
+from infogan_tool.train.data.imageset import MAX_SIZE, check_fits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["SUFFIXES", "native_format", "read_image_files"]
+
+SUFFIXES: Final = (
+    *(".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"),
+    *(".pbm", ".pgm", ".ppm", ".pnm"),
+)
+"""Endings of the files that are taken for images, in lower case."""
+
+_GREY_MODES: Final = frozenset({"1", "L", "LA", "La", "I", "F"})
+_MAX_THREADS: Final = 16
+_IMAGES_A_TASK: Final = 64
+
+
+def native_format(paths: Sequence[Path], size: int | None, channels: int | None) -> tuple[int, int]:
+    """Find the size and channels that all images have, from their headers.
+
+    Args:
+        paths: At least one image file.
+        size: Returned as it is if it is given.
+        channels: Returned as it is if it is given.
+
+    Returns:
+        Size and channels. An image with a palette counts as colour; transparency does not count.
+
+    Raises:
+        DataError: A header cannot be read, an image is not square, or two images differ.
+    """
+    if size is not None and channels is not None:
+        return size, channels
+    first = paths[0]
+    width, found = 0, 0
+    with warnings.catch_warnings():
+        # Pillow warns of many pixels, which are checked here, and of oddities that do not matter in a header.
+        warnings.simplefilter("ignore")
+        for path in paths:
+            (this_width, this_height), grey = _read_header(path)
+            if size is None:
+                _check_size(path, this_width, this_height, first, width)
+            this_channels = 1 if grey else 3
+            if channels is None and found not in (0, this_channels):
+                colours = {1: "grey", 3: "colour"}
+                raise DataError(
+                    f"{printable(path)} is {colours[this_channels]}, {printable(first)} is {colours[found]}: "
+                    "say which they shall be (--channels 1 or --channels 3)"
+                )
+            width, found = this_width, this_channels
+    return size or width, channels or found
+
+
+def _check_size(path: Path, width: int, height: int, first: Path, expected: int) -> None:
+    shown = f"{printable(path)} is {width} x {height}"
+    if expected and width != expected and width == height:
+        raise DataError(
+            f"{shown}, {printable(first)} is {expected} x {expected}: say which size they shall have (--size)"
+        )
+    if width != height:
+        raise DataError(f"{shown}, not square: --size pads and resizes every image")
+    if width > MAX_SIZE:
+        raise DataError(f"{shown}, more than {MAX_SIZE} pixels a side: --size makes images smaller")
+
+
+def _read_header(path: Path) -> tuple[tuple[int, int], bool]:
+    shown = printable(path)
+    try:
+        with open_regular(path) as file, open_header(file) as image:
+            return image.size, image.mode in _GREY_MODES or image.mode.startswith("I;")
+    except ImageError as error:
+        raise DataError(f"{shown} is {error}") from error
+    except OSError as error:
+        raise DataError(f"{shown} cannot be read: {error.strerror or printable(error)}") from error
+    except Exception as error:  # readers raise whatever a damaged file leads them to
+        raise DataError(f"{shown} cannot be read: {printable(error)}") from error
+
+
+def read_image_files(
+    paths: Sequence[Path], *, size: int, channels: int, name: str, padded_size: int | None = None
+) -> torch.Tensor:
+    """Read images, each brought to ``size`` and ``channels`` by the runtime's own reader.
+
+    Args:
+        paths: Image files; at least one.
+        size: Height and width of the result.
+        channels: 1 or 3.
+        name: What to call the data set in a message.
+        padded_size: If given, every image is brought to this size, of which the centre ``size`` is kept.
+
+    Returns:
+        uint8 ``(N, channels, size, size)`` in the order of ``paths``.
+
+    Raises:
+        DataError: An image cannot be read (the first in order is named), or all do not fit the memory.
+    """
+    check_fits(len(paths) * channels * size * size, name)
+    spec = ImageSpec(size=padded_size or size, channels=channels, low=0.0, high=1.0)
+    result = torch.empty((len(paths), channels, size, size), dtype=torch.uint8)
+    block = result.numpy()
+    edge = (spec.size - size) // 2
+    centre = slice(edge, edge + size)
+
+    def read(start: int) -> None:
+        for index in range(start, min(start + _IMAGES_A_TASK, len(paths))):
+            block[index] = read_image(paths[index], spec, raw=True)[centre, centre].transpose(2, 0, 1)
+
+    # Pillow decodes without holding Python's lock, so threads are enough.
+    pool = ThreadPoolExecutor(min(default_threads(), _MAX_THREADS))
+    try:
+        for _ in pool.map(read, range(0, len(paths), _IMAGES_A_TASK)):
+            pass
+    except ImageError as error:
+        raise DataError(str(error)) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return result

@@ -1,0 +1,1 @@
+"""Training machinery that does not depend on InfoGAN."""

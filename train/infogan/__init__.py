@@ -1,0 +1,1 @@
+"""InfoGAN: objective, networks, latents and update steps."""

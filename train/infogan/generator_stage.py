@@ -1,0 +1,37 @@
+"""What the stages in which the generator learns have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from infogan_tool.train.engine.stage import Stage, whole_batches
+from infogan_tool.train.infogan.sample_sheet import write_sample_sheet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infogan_tool.train.config.schema import TrainConfig
+
+__all__ = ["DrawingStage"]
+
+
+class DrawingStage(Stage):
+    """As long as the schedule says, with sample sheets."""
+
+    draws = True
+
+    @classmethod
+    def count_steps(cls, config: TrainConfig, count: int) -> int:
+        """Return the schedule's steps, or its epochs in steps."""
+        schedule = config.schedule
+        return schedule.steps or schedule.epochs * whole_batches(count, schedule.batch_size)
+
+    @classmethod
+    def batch_size_of(cls, config: TrainConfig) -> int:
+        """Return the schedule's batch size."""
+        return config.schedule.batch_size
+
+    def write_samples(self, path: Path) -> None:
+        """Write the sheet of fixed latents beside real images."""
+        session = self.session
+        write_sample_sheet(path, session.networks, session.images, seed=session.config.seed)

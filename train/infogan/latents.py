@@ -1,0 +1,74 @@
+"""Latents as torch tensors, drawn from the spec's priors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy.typing as npt
+
+    from infogan_tool.runtime.latents.spec import LatentSpec
+
+__all__ = ["LatentBatch", "sample_latents"]
+
+
+@dataclass(frozen=True, slots=True)
+class LatentBatch:
+    """N latents in parts: noise ``(N, Z)``, category indices ``(N, K)`` int64, styles ``(N, C)``."""
+
+    spec: LatentSpec
+    noise: Tensor
+    categories: Tensor
+    styles: Tensor
+
+    def __len__(self) -> int:
+        return len(self.noise)
+
+    def vector(self) -> Tensor:
+        """Return the latents as G takes them: ``(N, dim)``, float32, in the spec's order."""
+        codes = [
+            F.one_hot(self.categories[:, i], size).to(self.noise.dtype)
+            for i, size in enumerate(self.spec.categorical)
+        ]
+        return torch.cat([self.noise, *codes, self.styles], dim=1)
+
+    def rows(self, part: slice) -> LatentBatch:
+        """Return some of the latents."""
+        return LatentBatch(self.spec, self.noise[part], self.categories[part], self.styles[part])
+
+    def to(self, device: torch.device) -> LatentBatch:
+        """Return the latents on ``device``."""
+        return LatentBatch(
+            self.spec, self.noise.to(device), self.categories.to(device), self.styles.to(device)
+        )
+
+    @classmethod
+    def from_numpy(
+        cls, spec: LatentSpec, noise: npt.NDArray[Any], categories: npt.NDArray[Any], styles: npt.NDArray[Any]
+    ) -> LatentBatch:
+        """Take over latents of the runtime, which have the same three parts."""
+        parts = [torch.from_numpy(part) for part in (noise, categories, styles)]
+        return cls(spec, *parts)
+
+
+def sample_latents(spec: LatentSpec, count: int, rng: torch.Generator) -> LatentBatch:
+    """Draw ``count`` latents from the priors on the device of ``rng``."""
+    device = rng.device
+    if spec.noise_prior == "normal":
+        noise = torch.randn(count, spec.noise, generator=rng, device=device)
+    else:
+        noise = torch.rand(count, spec.noise, generator=rng, device=device) * 2 - 1
+    drawn = [torch.randint(size, (count, 1), generator=rng, device=device) for size in spec.categorical]
+    categories = torch.cat(drawn, dim=1) if drawn else torch.zeros(count, 0, dtype=torch.long, device=device)
+    unit = torch.rand(count, spec.continuous, generator=rng, device=device)
+    styles = CONTINUOUS_LOW + (CONTINUOUS_HIGH - CONTINUOUS_LOW) * unit
+    return LatentBatch(spec, noise, categories, styles)

@@ -1,0 +1,58 @@
+"""Sample sheets: one fixed traversal of G, with real images beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+from infogan_tool.runtime.images.files import save_png, sheet, to_uint8
+from infogan_tool.runtime.latents.sampling import traversal
+from infogan_tool.train.infogan.latents import LatentBatch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infogan_tool.train.infogan.networks import Networks
+
+__all__ = ["write_sample_sheet"]
+
+_REAL_COLUMNS: Final = 5
+_WHITE: Final = 255
+_GAP: Final = 8
+
+
+@torch.no_grad()
+def write_sample_sheet(path: Path, networks: Networks, images: torch.Tensor, *, seed: int) -> None:
+    """Write a PNG: G's images on the left, real ones on the right.
+
+    Rows are the categories of the first categorical code and columns the first continuous code from -2 to 2
+    (for other latents see :func:`infogan_tool.runtime.latents.sampling.traversal`), the same latents each
+    time, so
+    that the sheets of a run are an animation of its training. G is in evaluation mode, as it is exported.
+
+    Args:
+        path: Where the PNG goes.
+        networks: In training mode; they are so again afterwards, with nothing changed.
+        images: Real images ``(N, C, H, W)`` uint8; the first ones are shown.
+        seed: Of the fixed noise.
+    """
+    spec = networks.latent
+    code = (spec.continuous_names or spec.categorical_names)[0]
+    plan = traversal(spec, code, seed=seed)
+    latents = plan.latents
+    device = next(networks.parameters()).device
+    batch = LatentBatch.from_numpy(spec, latents.noise, latents.categories, latents.styles).to(device)
+    generator, training = networks.drawing, networks.drawing.training
+    generated = to_uint8(generator.eval()(batch.vector()).cpu().numpy(), networks.image)
+    generator.train(training)
+    columns = _REAL_COLUMNS
+    real = images[: plan.rows * columns].cpu().permute(0, 2, 3, 1).numpy()
+    left, right = sheet(generated, plan.columns), sheet(real, columns)
+    height = max(len(left), len(right))
+    panels = [
+        np.pad(p, ((0, height - len(p)), (0, 0), (0, 0)), constant_values=_WHITE) for p in (left, right)
+    ]
+    line = np.full((height, _GAP, left.shape[2]), _WHITE, np.uint8)
+    save_png(path, np.concatenate([panels[0], line, panels[1]], axis=1))

@@ -1,0 +1,1 @@
+"""A training run: launch, resume, the loop, and what is written to the run folder."""

@@ -1,0 +1,235 @@
+"""Checkpoints: one safetensors file each, tensors with a JSON header, never a pickled object.
+
+A checkpoint holds all that the next step depends on: weights, BatchNorm statistics, the stage's optimizers,
+what earlier stages left, the random states and the sums of the current logging interval. A run cut in two and
+resumed therefore writes the same numbers as an uncut one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from infogan_tool.runtime.errors import NonFiniteError, RunError
+from infogan_tool.runtime.storage.atomic import open_regular, write_atomic
+from infogan_tool.train.engine.memory_format import like_memory_format
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from infogan_tool.train.distributed.process_group import Team
+    from infogan_tool.train.engine.stage import Session, Stage
+
+__all__ = [
+    "CHECKPOINT_SCHEMA",
+    "Checkpoint",
+    "CheckpointHeader",
+    "load_networks",
+    "load_session",
+    "read_checkpoint",
+    "share_checkpoint",
+    "write_checkpoint",
+]
+
+CHECKPOINT_SCHEMA: Final = 1
+_HEADER_KEY: Final = "infogan.checkpoint"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointHeader:
+    """The JSON in a checkpoint's header."""
+
+    schema_version: int
+    """Version of this layout."""
+    stage: str
+    """Name of the stage that it was written in."""
+    stage_step: int
+    """Steps done in that stage."""
+    step: int
+    """Steps done in all."""
+    meter_count: int
+    """Steps in the sums of the current logging interval."""
+    data_digest: str
+    """Digest of the images trained on."""
+    device: str
+    """``cpu`` or ``cuda``: random states are restored on the same kind only."""
+    tool_version: str
+    """Version of infogan-tool that wrote it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """A checkpoint as read from its file."""
+
+    path: Path
+    header: CheckpointHeader
+    tensors: dict[str, Tensor]
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """Return the tensors under ``name/``, without that prefix."""
+        prefix = f"{name}/"
+        return {key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)}
+
+    def restore(self, stage: Stage) -> bool:
+        """Put everything of a stage back; networks and artifacts are :func:`load_session`'s.
+
+        Returns:
+            Whether the random states were restored too; False when the checkpoint comes from another kind of
+            device, whose random numbers differ.
+
+        Raises:
+            RunError: The checkpoint is of another config.
+        """
+        try:
+            return self._restore(stage)
+        except RunError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise RunError(f"{self.path} does not fit the run's config: {reason}") from error
+
+    def _restore(self, stage: Stage) -> bool:
+        for name, optimizer in stage.optimizers().items():
+            _load_optimizer(optimizer, self.part(name), self.path)
+        stage.load_tensors(self.part("stage"))
+        stage.meters.load(self.part("meters")["sums"], self.header.meter_count)
+        if self.header.device != stage.rng.device.type:
+            return False
+        states = self.part("rng")
+        stage.rng.set_state(states["stage"])
+        torch.set_rng_state(states["torch"])
+        if "cuda" in states:
+            torch.cuda.set_rng_state(states["cuda"])
+        return True
+
+
+def write_checkpoint(path: Path, stage: Stage, header: CheckpointHeader) -> None:
+    """Write the state after ``header.step`` steps to ``path``, aside and renamed.
+
+    Raises:
+        NonFiniteError: A weight or a number of an optimizer is not finite; nothing was written.
+        OSError: It cannot be written; what was at ``path`` is still there.
+    """
+    session = stage.session
+    parts: dict[str, dict[str, Tensor]] = {
+        "networks": session.networks.state_dict(),
+        "artifacts": session.artifacts,
+        "stage": stage.tensors(),
+        "meters": {"sums": stage.meters.sums},
+        "rng": {"stage": stage.rng.get_state(), "torch": torch.get_rng_state()},
+    }
+    if session.device.type == "cuda":
+        parts["rng"]["cuda"] = torch.cuda.get_rng_state()
+    for name, optimizer in stage.optimizers().items():
+        states = optimizer.state_dict()["state"].items()
+        parts[name] = {f"{index}/{key}": value for index, state in states for key, value in state.items()}
+    tensors = {
+        f"{part}/{name}": tensor.detach().cpu().contiguous()
+        for part, named in parts.items()
+        for name, tensor in named.items()
+    }
+    _refuse_non_finite(tensors, ("networks", *stage.optimizers()))
+    write_atomic(path, save(tensors, {_HEADER_KEY: json.dumps(asdict(header))}))
+
+
+def _refuse_non_finite(tensors: dict[str, Tensor], parts: tuple[str, ...]) -> None:
+    bad = [
+        name
+        for name, tensor in tensors.items()
+        if name.split("/", 1)[0] in parts and tensor.is_floating_point() and not tensor.isfinite().all()
+    ]
+    if bad:
+        raise NonFiniteError(f"not finite: {bad[0]}" + (f" and {len(bad) - 1} more" if bad[1:] else ""))
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint, trusting nothing.
+
+    Raises:
+        RunError: It is missing, damaged, not ours, or of another schema.
+    """
+    try:
+        open_regular(path).close()  # a pipe in its place would keep the reader waiting
+        with safe_open(path, framework="pt") as file:
+            values: Any = json.loads((file.metadata() or {}).get(_HEADER_KEY, "null"))
+            if not isinstance(values, dict):
+                raise RunError(f"{path} is not a checkpoint of infogan-tool")
+            if values.get("schema_version") != CHECKPOINT_SCHEMA:
+                raise RunError(
+                    f"{path} has checkpoint schema {values.get('schema_version')!r:.20}; this version reads "
+                    f"{CHECKPOINT_SCHEMA}: resume with the infogan-tool that wrote it"
+                )
+            header = CheckpointHeader(**values)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is not there: the run has no checkpoint yet") from error
+    except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(f"{path} cannot be read as a checkpoint: {error}") from error
+    counts = (header.step, header.stage_step, header.meter_count)
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        raise RunError(f"{path} has a damaged header")
+    return Checkpoint(path=path, header=header, tensors=tensors)
+
+
+def share_checkpoint(team: Team, checkpoint: Checkpoint | None) -> Checkpoint | None:
+    """Return the checkpoint of the process that leads, which alone may be able to read the file."""
+    if team.alone:
+        return checkpoint
+    told = team.same({"path": str(checkpoint.path), **asdict(checkpoint.header)} if checkpoint else None)
+    if told is None:
+        return None
+    path = Path(told.pop("path"))
+    tensors = team.share_tensors(checkpoint.tensors if checkpoint else {})
+    return Checkpoint(path=path, header=CheckpointHeader(**told), tensors=tensors)
+
+
+def load_session(session: Session, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's networks and artifacts into a session.
+
+    Raises:
+        RunError: The checkpoint is of another config.
+    """
+    load_networks(session.networks, checkpoint)
+    session.artifacts = {
+        name: tensor.to(session.device) for name, tensor in checkpoint.part("artifacts").items()
+    }
+
+
+def load_networks(networks: nn.Module, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's weights and BatchNorm statistics into networks of the same config.
+
+    Raises:
+        RunError: A tensor is missing, unknown or of another shape.
+    """
+    stored, own = checkpoint.part("networks"), networks.state_dict()
+    wrong = sorted(stored.keys() ^ own.keys())
+    wrong += [name for name in own if name in stored and stored[name].shape != own[name].shape]
+    if wrong:
+        raise RunError(
+            f"{checkpoint.path} does not fit the run's config: {wrong[0]} (and {len(wrong) - 1} more)"
+        )
+    networks.load_state_dict(stored)
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, stored: dict[str, Tensor], path: Path) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for name, tensor in stored.items():
+        index, _, key = name.partition("/")
+        if not index.isdecimal() or int(index) >= len(parameters):
+            raise RunError(f"{path} has an optimizer state for a parameter that is not there: {name}")
+        if tensor.ndim and tensor.shape != parameters[int(index)].shape:
+            raise RunError(f"{path} has an optimizer state of another shape: {name}")
+        state.setdefault(int(index), {})[key] = (
+            like_memory_format(tensor, parameters[int(index)]) if tensor.ndim else tensor
+        )
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
