@@ -139,7 +139,8 @@ def _generator(report: Report, found: GeneratorReport) -> Iterator[RenderableTyp
     if report.classifier:
         yield _line(
             f"{found.real_count:,} real images; the classifier gets "
-            f"{_percent(report.classifier.test_accuracy)} of {report.classifier.test_count:,} unseen ones right"
+            f"{_percent(report.classifier.test_accuracy)} of "
+            f"{report.classifier.test_count:,} unseen ones right"
         )
 
 

@@ -86,9 +86,7 @@ def atomic_folder(
 
 
 def only_writer_of(out: Path) -> AbstractContextManager[bool]:
-    """Keep other writers off the folder ``out``; see
-    :func:`infogan_tool.runtime.storage.locks.only_writer`.
-    """
+    """Keep other processes from writing the folder ``out`` while the block runs."""
     target = _in_full(out)
     return only_writer(target.with_name(f".{target.name}.lock"), str(out))
 

@@ -40,8 +40,7 @@ def data_name(training: dict[str, Any]) -> str | None:
 
 
 def preprocessing_for(data: str | None, image: ImageSpec) -> Preprocessing | None:
-    """Return the preprocessing of a data set's images at the size they were trained on; None where none is
-    known.
+    """Return the preprocessing of a data set's images at the size they were trained on, or None.
 
     Args:
         data: Name of the data set.

@@ -1,6 +1,4 @@
-"""Many images at once laid out as a preprocessing lays out one; torch's twin of
-runtime/preprocessing/centred_foreground.py.
-"""
+"""Preprocessing of a batch of images in torch; runtime/preprocessing does it for one."""
 
 from __future__ import annotations
 

@@ -194,9 +194,7 @@ class Bundle:
         steps: int = 10,
         rows: int = 10,
     ) -> Traversal:
-        """Lay out a sheet that varies one code; see
-        :func:`infogan_tool.runtime.latents.sampling.traversal`.
-        """
+        """Return the latents of a sheet that varies one code."""
         return sampling.traversal(self.latent, code, seed=seed, low=low, high=high, steps=steps, rows=rows)
 
     # --- sessions --------------------------------------------------------------------------------------

@@ -19,8 +19,7 @@ __all__ = ["rows_match_preprocessing"]
 def rows_match_preprocessing(
     images: npt.NDArray[np.uint8], preprocessing: Preprocessing
 ) -> npt.NDArray[np.bool_]:
-    """Say of each image what :func:`infogan_tool.runtime.preprocessing.matches.matches_preprocessing` says
-    of one.
+    """Return for each image whether it matches the preprocessing.
 
     Args:
         images: uint8 ``(N, S, S)``.

@@ -1,6 +1,4 @@
-"""Data sets in the IDX format of MNIST, as torch takes them; `infogan_tool.runtime.images.idx` reads
-the files.
-"""
+"""Data sets in the IDX format of MNIST as tensors."""
 
 from __future__ import annotations
 
