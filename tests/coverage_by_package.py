@@ -1,6 +1,6 @@
 """After `coverage combine`: lines and branches of each package, and every line that is missing.
 
-Ends with 1 where a package reaches less of its lines than docs/reliability.md promises.
+Ends with 1 where a package reaches less of its lines than docs/explanation/reliability.md promises.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 _PRESET_HELP = (
-    "A named config (docs/systems.md): mnist (default), compact, paper, gan, lab, upsample, mlp, cvae, svhn, "
-    "celeba, faces or chairs."
+    "A named config (docs/explanation/systems.md): mnist (default), compact, paper, gan, lab, upsample, mlp, "
+    "cvae, svhn, celeba, faces or chairs."
 )
 _DATA_HELP = (
     "mnist (ships with the package), fashion-mnist, kmnist, qmnist, emnist, svhn, cifar10, celeba, "

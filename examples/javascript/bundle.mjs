@@ -1,5 +1,5 @@
 // A bundle of infogan-tool in JavaScript: metadata.json says what the tensors of the two graphs mean.
-// See docs/bundle.md for the format.
+// See docs/reference/bundle.md for the format.
 
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -56,7 +56,7 @@ class Bundle {
 
   /**
    * Draw pictures.
-   * @param noise, categories, styles a row for each picture, as docs/bundle.md says; those that the bundle has
+   * @param noise, categories, styles a row for each picture, as docs/reference/bundle.md says; those that the bundle has
    * @returns {Float32Array} channels x height x width of one picture after the other, from image.low to image.high
    */
   async generate({ noise, categories, styles }) {

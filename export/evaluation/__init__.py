@@ -6,5 +6,5 @@ each can be tested with a perfect, a useless and a degenerate representation. ``
 ``naming`` are such files. ``classifier`` trains the independent classifier that some of them need,
 ``styles`` puts
 names to continuous codes, ``measure`` asks the bundle and fills the ``report``, and ``target`` opens what the
-command line names. docs/evaluation.md says what each row means.
+command line names. docs/reference/evaluation.md says what each row means.
 """

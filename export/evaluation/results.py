@@ -1,4 +1,4 @@
-"""The report of an evaluation: typed, nested, JSON-ready. docs/evaluation.md describes it row by row.
+"""The report of an evaluation: typed, nested, JSON-ready. docs/reference/evaluation.md lists each row.
 
 What could not be measured is absent from the JSON, not zero: rows that need labels where there are none, rows
 about codes of a kind that the bundle does not have.

@@ -33,7 +33,7 @@ class Drift:
     """What was measured."""
 
     figures: dict[str, Any]
-    """JSON-ready, as docs/shipping.md describes it."""
+    """JSON-ready, as docs/reference/bundle.md describes it."""
     lost: float
     """Accuracy lost, or where no labels are there agreement with float32, as a share; below 0 is gained."""
     by_labels: bool

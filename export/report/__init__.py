@@ -4,5 +4,5 @@
 ``evaluate`` does not; ``gathering`` brings them together with the measurements of ``export.evaluation`` into
 a ``subject`` for each run or bundle. ``curves``, ``grids`` and ``charts`` draw subjects on ``canvas`` into
 ``panels``, ``tables`` and ``page`` write the HTML, and ``writing`` is what the command line calls.
-docs/report.md says how to read each figure.
+docs/guide/report.md says how to read each figure.
 """

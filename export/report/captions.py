@@ -1,4 +1,4 @@
-"""Titles of the figures, and how to read each; line breaks mean nothing. docs/report.md says it at length."""
+"""Titles and short captions of the figures; docs/guide/report.md explains each at length."""
 
 from __future__ import annotations
 

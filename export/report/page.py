@@ -55,7 +55,7 @@ def page(subjects: Sequence[Subject], sections: Sequence[Section], films: Mappin
         f"<header><h1>{title}</h1><p>{_introduction(subjects)}</p></header>\n"
         f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n<main{alone}>\n'
         f"{glance}{body}{time_part}{about}</main>\n"
-        f"<footer>Made by infogan-tool {escaped(__version__)}. docs/report.md says how each figure is "
+        f"<footer>Made by infogan-tool {escaped(__version__)}. docs/guide/report.md says how each figure is "
         "measured.</footer>\n</body>\n</html>\n"
     )
 

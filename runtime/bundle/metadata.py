@@ -7,7 +7,7 @@ A bundle is a folder of three files that share a bundle id::
     metadata.json     this module's BundleMetadata
 
 An input or output of width zero (no noise, no categorical or no continuous code) is left out of its graph.
-docs/bundle.md describes the format for readers in other languages.
+docs/reference/bundle.md describes the format for readers in other languages.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class BundleMetadata:
         return names[index] if names else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values in the order of docs/bundle.md."""
+        """Return JSON-ready values in the order of docs/reference/bundle.md."""
         return {
             "schema_version": self.schema_version,
             "bundle_id": self.bundle_id,

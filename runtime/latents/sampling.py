@@ -2,8 +2,8 @@
 
 Image ``i`` of a seed is the same whatever is drawn around it: each image has its own random stream, Philox
 with the seed as its key and ``i`` as its counter, from which are taken, in this order and always all of them:
-noise, one number for each categorical code, one for each continuous code. docs/bundle.md says it for readers
-in other languages.
+noise, one number for each categorical code, one for each continuous code. docs/reference/bundle.md says it
+for readers in other languages.
 """
 
 from __future__ import annotations

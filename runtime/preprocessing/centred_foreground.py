@@ -1,8 +1,8 @@
 """A photograph, scan or drawing of one figure, brought to what an encoder was trained on.
 
 Kind ``centred_foreground`` of a bundle's ``image.preprocessing``, as MNIST was made: the figure's longer side
-fills a box, its aspect kept, and its centre of mass lies in the middle of the image. docs/reading.md says
-where each step comes from and shows them.
+fills a box, its aspect kept, and its centre of mass lies in the middle of the image.
+docs/explanation/preprocessing.md shows each step and names its source.
 
 1. Colour becomes the grey in which figure and paper differ most, and the paper's brightness, however it is
    lit, a surface; what is darker (or lighter, where the paper is the dark one) is ink (``paper``).

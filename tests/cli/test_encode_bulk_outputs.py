@@ -49,7 +49,7 @@ def test_parquet_file(cli: Callable[..., Any], folder: Path, tmp_path: Path) -> 
             assert row["k1_confidence"] == pytest.approx(category["confidence"], abs=1e-6)
             found = [row[f"k1_p{i}"] for i in range(10)]
             assert found == pytest.approx(category["probabilities"], abs=1e-6)
-            # A few images go another way than many, which rounds the sixth decimal otherwise: docs/bulk.md.
+            # A few images are encoded in-process; the sixth decimal may differ: docs/guide/bulk.md.
             assert row["c1"] == pytest.approx(record["styles"][0]["mean"], abs=3e-6)
             assert row["c2_std"] == pytest.approx(record["styles"][1]["std"], abs=1e-6)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["5.parquet", "600.parquet"]

@@ -15,5 +15,5 @@ Four stages in this order:
     Q's first branch learns the groups, while the mutual information between its categories of two weakly
     changed views is raised (IIC, arXiv:1807.06653), and the weights are averaged over the steps.
 
-docs/recipe.md has the equations, why each stage is there, and what was measured.
+docs/explanation/default-preset.md has the equations, why each stage is there, and what was measured.
 """

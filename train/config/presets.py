@@ -112,7 +112,7 @@ def compact() -> dict[str, Any]:
 
 
 def mnist() -> dict[str, Any]:
-    """Categories first, then the game; minutes on two cores; docs/recipe.md.
+    """Categories first, then the game; minutes on two cores; docs/explanation/default-preset.md.
 
     Q has encoders of its own. The one of the first categorical code is trained on real images without
     labels, and stands still while G learns to draw what it reads, and D is told it; the other learns the

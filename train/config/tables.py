@@ -69,10 +69,10 @@ class NetworkConfig(Table):
 
 
 class ObjectiveConfig(Table):
-    """min over G and Q, max over D of V(D, G) - lambda L_I(G, Q); see docs/objective.md."""
+    """min over G and Q, max over D of V(D, G) - lambda L_I(G, Q); see docs/explanation/objective.md."""
 
     method: Literal["adversarial", "variational"]
-    """``variational``: in D's place, a conditional variational autoencoder (docs/systems.md)."""
+    """``variational``: in D's place, a conditional variational autoencoder (docs/explanation/systems.md)."""
     adversarial_loss: Literal["bce", "least_squares", "hinge"]
     """What D and G play for."""
     information_update: Literal["q_head", "shared", "separate_step"]

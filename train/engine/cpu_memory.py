@@ -16,8 +16,8 @@ def keep_freed_memory() -> None:
     """Have this process keep what tensors on the CPU leave free, for those of the next step.
 
     glibc gives large blocks back to the system at once, and the system clears each page when it is asked for
-    again: on a virtual machine that can take longer than the arithmetic on it (docs/speed.md). With another
-    C library nothing is done.
+    again: on a virtual machine that can take longer than the arithmetic on it (docs/results/speed.md). With
+    another C library nothing is done.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -25,7 +25,7 @@ def to_memory_format(networks: M) -> M:
     """Put weights of convolutions channels last on a CPU with AVX2 and no AVX-512, and return ``networks``.
 
     Maps then come channels last as well. There it saves oneDNN changes of form between its passes; with
-    AVX-512 it saves nothing (docs/speed.md). What is computed is the same but for the rounding.
+    AVX-512 it saves nothing (docs/results/speed.md). What is computed is the same but for the rounding.
     Nothing outside of this process sees it: checkpoints hold every tensor in the order of its dimensions.
     """
     if torch.backends.cpu.get_cpu_capability() != "AVX2":

@@ -1,6 +1,6 @@
 """The terms of the objective, each named after what it computes.
 
-The bound, in nats (docs/objective.md derives it)::
+The bound, in nats (docs/explanation/objective.md derives it)::
 
     L_I(G, Q) = E[log Q(c|x)] + H(c)  <=  I(c; G(z, c))
 

@@ -16,7 +16,7 @@ updates     update       loss that is minimised                                 
 
 ``trunk`` is the paper's own code, ``head`` most ports of it, ``apart`` a well-known one. With ``head``, Q
 reads the features by which D tells real from generated, and what Q calls a category follows what makes
-images look real. docs/updates.md compares the three by measurement.
+images look real. docs/explanation/update-schemes.md compares the three by measurement.
 
 Of ``head`` and ``trunk``, both updates see the same fakes, drawn once a step. Without any lambda G hears
 nothing of Q; Q still learns to read what G happens to say, so that a plain GAN can be measured alike.

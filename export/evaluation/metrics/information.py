@@ -1,8 +1,8 @@
 """The bound L_I that InfoGAN maximises, measured on what was exported.
 
 arXiv:1606.03657, equation 5: L_I = E[log Q(c|x)] + H(c), for latents drawn from the prior and x = G(z, c). In
-nats. docs/objective.md derives it and says how to read it: at most log k for k categories, without a ceiling
-for a continuous code, and 0.18 below zero for a continuous code that images do not show at all.
+nats. docs/explanation/objective.md derives it and says how to read it: at most log k for k categories,
+without a ceiling for a continuous code, and 0.18 below zero for a continuous code that no image shows.
 """
 
 from __future__ import annotations

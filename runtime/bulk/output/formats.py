@@ -44,7 +44,7 @@ class Format(Protocol):
 
 
 def records(bundle: Bundle, names: Sequence[str], posterior: Posterior) -> Iterator[dict[str, Any]]:
-    """Yield the JSON object of each image, as docs/bulk.md describes it."""
+    """Yield the JSON object of each image, as docs/guide/bulk.md describes it."""
     for line in JsonFormat(bundle).block(names, posterior).splitlines():
         yield json.loads(line)
 
@@ -55,7 +55,7 @@ def error_line(name: str, message: str) -> bytes:
 
 
 class JsonFormat:
-    """One JSON object a line, in ASCII, as docs/bulk.md describes it."""
+    """One JSON object a line, in ASCII, as docs/guide/bulk.md describes it."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle

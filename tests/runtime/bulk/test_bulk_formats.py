@@ -46,7 +46,7 @@ def with_ood(posterior: Posterior) -> Posterior:
 
 
 def one_by_one(bundle: Bundle, posterior: Posterior, row: int, name: str) -> dict[str, Any]:
-    """Return a record as docs/bulk.md describes it, made the plain way."""
+    """Return a record as docs/guide/bulk.md describes it, made the plain way."""
 
     def number(value: float) -> float:
         return round(float(value), 6)
