@@ -32,9 +32,9 @@ from side_by_side import arguments, environment, report
 from infogan_tool.train.config.presets import PRESETS
 from infogan_tool.train.config.schema import deep_merge, validate_config
 from infogan_tool.train.data import load_images
-from infogan_tool.train.distributed.process_group import ALONE, Team
-from infogan_tool.train.distributed.sync_batchnorm import normalise_together
-from infogan_tool.train.distributed.torchrun import joined
+from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
+from infogan_tool.train.distributed.torchrun import join_process_group
 from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.networks import build_networks
@@ -52,7 +52,9 @@ _DEVICES: Final = (1, 8, 64, 512)
 _WARM: Final = 3
 
 
-def make_stage(name: str, batch: int, team: Team = ALONE, device: str = "cpu") -> AdversarialStage:
+def make_stage(
+    name: str, batch: int, group: ProcessGroup = SINGLE_PROCESS, device: str = "cpu"
+) -> AdversarialStage:
     """Return the game of a preset on 2,000 digits, in fp32, with that batch of all processes."""
     changes = {
         "data": {"source": "mnist", "size": 28, "channels": 1},
@@ -63,8 +65,8 @@ def make_stage(name: str, batch: int, team: Team = ALONE, device: str = "cpu") -
     images = load_images("mnist").images[:2000].to(device)
     torch.manual_seed(0)
     networks = build_networks(config, size=28, channels=1).to(device)
-    normalise_together(networks, team)
-    return AdversarialStage(Session(config=config, networks=networks, images=images, team=team))
+    convert_sync_batchnorm(networks, group)
+    return AdversarialStage(Session(config=config, networks=networks, images=images, group=group))
 
 
 def seconds_of(step: Callable[[int], object], rounds: int) -> float:
@@ -82,11 +84,16 @@ def seconds_of(step: Callable[[int], object], rounds: int) -> float:
 def messages_of(step: Callable[[int], object]) -> Messages:
     """Return what a step says to the others: what for, and bytes."""
     found: Messages = []
-    kinds, total, gradients, gathered = ["moments"], Team.total, Team.sum_gradients, Team.gathered
+    kinds = ["moments"]
+    all_reduce, sum_gradients, all_gather = (
+        ProcessGroup.all_reduce,
+        ProcessGroup.sum_gradients,
+        ProcessGroup.all_gather,
+    )
 
-    def noting(team: Team, values: Tensor) -> Tensor:
+    def noting(group: ProcessGroup, values: Tensor) -> Tensor:
         found.append((kinds[-1], values.numel() * values.element_size()))
-        return total(team, values)
+        return all_reduce(group, values)
 
     def labelled(kind: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def run(*given: Any) -> Any:  # noqa: ANN401 - any method's
@@ -98,34 +105,38 @@ def messages_of(step: Callable[[int], object]) -> Messages:
         return run
 
     for name, method in (
-        ("total", noting),
-        ("sum_gradients", labelled("gradients", gradients)),
-        ("gathered", labelled("outputs", gathered)),
+        ("all_reduce", noting),
+        ("sum_gradients", labelled("gradients", sum_gradients)),
+        ("all_gather", labelled("outputs", all_gather)),
     ):
-        setattr(Team, name, method)
+        setattr(ProcessGroup, name, method)
     step(0)
-    for name, method in (("total", total), ("sum_gradients", gradients), ("gathered", gathered)):
-        setattr(Team, name, method)
+    for name, method in (
+        ("all_reduce", all_reduce),
+        ("sum_gradients", sum_gradients),
+        ("all_gather", all_gather),
+    ):
+        setattr(ProcessGroup, name, method)
     return found
 
 
 def work(options: argparse.Namespace) -> None:
     """Be one of two processes, and print what they measured together."""
-    with joined("cpu", 1) as team:
-        stage = make_stage(options.preset, options.batch, team)
+    with join_process_group("cpu", 1) as group:
+        stage = make_stage(options.preset, options.batch, group)
         found = {
             "step": seconds_of(stage.step, options.rounds),
             "messages": messages_of(stage.step),
-            "sums": [[size, seconds_of(_summing(team, size), options.rounds)] for size in _SIZES],
+            "sums": [[size, seconds_of(_summing(group, size), options.rounds)] for size in _SIZES],
         }
-        if team.leads:
+        if group.is_main:
             print(json.dumps(found), flush=True)
     os._exit(0)  # gloo's threads outlive their process group, and Python's ending sometimes aborts on them
 
 
-def _summing(team: Team, size: int) -> Callable[[int], object]:
+def _summing(group: ProcessGroup, size: int) -> Callable[[int], object]:
     values = torch.ones(size // 4)
-    return lambda _: team.total(values)
+    return lambda _: group.all_reduce(values)
 
 
 def two_processes(options: argparse.Namespace) -> dict[str, Any]:

@@ -44,15 +44,15 @@ def entry() -> NoReturn:
     # All files are closed and the streams written out. Taking apart what onnxruntime and numpy have built
     # takes a fifth of the time of a single image. And gloo's threads outlive their process group: Python's
     # ending sometimes aborts on them. Where a thread of Python still works, that ending waits for it.
-    if (fast_path.match(sys.argv[1:]) or _was_in_team()) and threading.active_count() == 1:
+    if (fast_path.match(sys.argv[1:]) or _was_in_process_group()) and threading.active_count() == 1:
         os._exit(code)
     sys.exit(code)
 
 
-def _was_in_team() -> bool:
+def _was_in_process_group() -> bool:
     """Return whether this process has been one of torchrun's."""
     torchrun = sys.modules.get("infogan_tool.train.distributed.torchrun")
-    return torchrun is not None and bool(torchrun.joined_others())
+    return torchrun is not None and bool(torchrun.joined_process_group())
 
 
 def _run(arguments: list[str]) -> int:

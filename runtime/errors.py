@@ -13,7 +13,7 @@ line ends with. Each is also the builtin a Python caller would expect.
     ├── DataError (ValueError)              1  a data set that cannot be used
     ├── RunError (ValueError)               1  a run folder or checkpoint that cannot be used
     │   └── PeerLostError                   1  another process of a training that ended
-    ├── ToldElsewhereError (RuntimeError)   .  what another process of a training tells, with its exit code
+    ├── ReportedElsewhereError (RuntimeError) .  an error that another process of the training reports
     ├── NonFiniteError (ArithmeticError)    1  a loss or gradient that is not finite
     ├── ParityError (ArithmeticError)       1  an exported graph that computes something else
     ├── PrecisionError (ArithmeticError)    1  a reduced precision that costs accuracy
@@ -49,8 +49,8 @@ __all__ = [
     "ParityError",
     "PeerLostError",
     "PrecisionError",
+    "ReportedElsewhereError",
     "RunError",
-    "ToldElsewhereError",
     "UsageError",
     "did_you_mean",
 ]
@@ -104,11 +104,11 @@ class PeerLostError(RunError):
     """Another process of a training that ended, or does not answer."""
 
 
-class ToldElsewhereError(InfoganError, RuntimeError):
-    """An error that another process of a training tells; this one ends with the same exit code, silently."""
+class ReportedElsewhereError(InfoganError, RuntimeError):
+    """An error that another process reports; this one exits with the same code and prints nothing."""
 
     def __init__(self, exit_code: int) -> None:
-        super().__init__("another process of this training tells why")
+        super().__init__("another process of this training reports the error")
         self.exit_code = exit_code
 
 

@@ -14,9 +14,9 @@ from infogan_tool.cli.extras import require_train_extra
 from infogan_tool.runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from infogan_tool.train.distributed.process_group import Team
+    from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.run.loop import TrainOutcome
-    from infogan_tool.train.run.options import Manner
+    from infogan_tool.train.run.options import RunOptions
 
 __all__ = ["train"]
 
@@ -96,7 +96,7 @@ def train(
 
       infogan-tool train --resume run --epochs 60
     """
-    from infogan_tool.train.run.options import Manner
+    from infogan_tool.train.run.options import RunOptions
 
     if epochs and steps:
         raise UsageError("--epochs and --steps say the same thing twice: give one")
@@ -113,7 +113,7 @@ def train(
         # Whoever says --epochs does not want the number of steps that a file or an earlier call gave.
         schedule=_given(**schedule) | ({"steps": None} if epochs else {}),
     )
-    manner = Manner(tensorboard=tensorboard, profile=profile, capture=capture)
+    options = RunOptions(tensorboard=tensorboard, profile=profile, capture=capture)
     if resume is None:
         require_train_extra("train")
         _start(
@@ -123,7 +123,7 @@ def train(
             device=device,
             threads=threads,
             out=out,
-            manner=manner,
+            options=options,
             dry_run=dry_run,
         )
         return
@@ -134,7 +134,7 @@ def train(
             "only --epochs, --steps, --device, --threads, --tensorboard, --profile and --capture go with it"
         )
     require_train_extra("train")
-    _resume(resume, length, device=device, threads=threads, manner=manner)
+    _resume(resume, length, device=device, threads=threads, options=options)
 
 
 def _start(
@@ -145,7 +145,7 @@ def _start(
     device: str,
     threads: int | None,
     out: Path | None,
-    manner: "Manner",
+    options: "RunOptions",
     dry_run: bool,
 ) -> None:
     from rich.console import Console
@@ -153,66 +153,66 @@ def _start(
     from infogan_tool.train.distributed.torchrun import restarts
     from infogan_tool.train.run.launch import plan_training, start_training
 
-    with _team(device, threads) as team:
-        with team.together():
+    with _process_group(device, threads) as group:
+        with group.fail_together():
             if out is None and restarts(os.environ):
                 raise UsageError(
                     "torchrun is to restart this training: give --out, by which it is found again"
                 )
         plan = plan_training(
-            preset=preset, config_file=config, flags=flags, device=device, threads=threads, team=team
+            preset=preset, config_file=config, flags=flags, device=device, threads=threads, group=group
         )
         if dry_run:
-            if team.leads:
+            if group.is_main:
                 print(json.dumps(plan.to_dict(), indent=2))
             return
-        console = Console(stderr=True, quiet=not team.leads)
-        run, outcome = start_training(plan, out=out, console=console, manner=manner)
-        _say_what_next(team, str(run), outcome)
+        console = Console(stderr=True, quiet=not group.is_main)
+        run, outcome = start_training(plan, out=out, console=console, options=options)
+        _say_what_next(group, str(run), outcome)
 
 
 def _resume(
-    path: Path, schedule: dict[str, Any], *, device: str, threads: int | None, manner: "Manner"
+    path: Path, schedule: dict[str, Any], *, device: str, threads: int | None, options: "RunOptions"
 ) -> None:
     from rich.console import Console
 
     from infogan_tool.train.run.launch import resume_training
 
-    with _team(device, threads) as team:
+    with _process_group(device, threads) as group:
         run, outcome = resume_training(
             path,
             schedule=schedule,
             device=device,
             threads=threads,
-            console=Console(stderr=True, quiet=not team.leads),
-            manner=manner,
-            team=team,
+            console=Console(stderr=True, quiet=not group.is_main),
+            options=options,
+            group=group,
         )
-        _say_what_next(team, str(run), outcome)
+        _say_what_next(group, str(run), outcome)
 
 
 @contextmanager
-def _team(device: str, threads: int | None) -> "Iterator[Team]":
+def _process_group(device: str, threads: int | None) -> "Iterator[ProcessGroup]":
     """Be one of torchrun's processes while the block runs; what another one tells is not told twice."""
-    from infogan_tool.runtime.errors import ToldElsewhereError
-    from infogan_tool.train.distributed.torchrun import joined
+    from infogan_tool.runtime.errors import ReportedElsewhereError
+    from infogan_tool.train.distributed.torchrun import join_process_group
 
     try:
-        with joined(device, threads) as team:
-            yield team
-    except ToldElsewhereError as error:
+        with join_process_group(device, threads) as group:
+            yield group
+    except ReportedElsewhereError as error:
         raise typer.Exit(error.exit_code) from error
 
 
-def _say_what_next(team: "Team", run: str, outcome: "TrainOutcome") -> None:
-    team.ending()
+def _say_what_next(group: "ProcessGroup", run: str, outcome: "TrainOutcome") -> None:
+    group.ignore_sigterm()
     quoted, step = shlex.quote(run), outcome.step
-    if team.leads and outcome.interrupted:
+    if group.is_main and outcome.interrupted:
         typer.echo(f"stopped at step {step} of {outcome.total_steps} and saved", err=True)
         typer.echo(f"to go on: infogan-tool train --resume {quoted}", err=True)
-    elif team.leads:
+    elif group.is_main:
         typer.echo(f"done: {step} steps; next: infogan-tool export {quoted} --out BUNDLE", err=True)
-    team.wait()
+    group.barrier()
     if outcome.interrupted:
         raise typer.Exit(130)
 

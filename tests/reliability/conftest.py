@@ -37,9 +37,9 @@ networks = { base_width = 2, full_width = 8, q_width = 8, q_features = 16 }
 consolidation = { steps = 4 }
 schedule = { batch_size = 50, epochs = 1, log_every = 4 }
 
-[posterior]
+[clustering]
 batch_size = 50
-pretext = { epochs = 1.0 }
+contrastive = { epochs = 1.0 }
 neighbours = { dimensions = 8, candidates = 12 }
 grouping = { directions = 8, clusters = 30, tries = 2 }
 refinement = { epochs = 2.0 }
@@ -132,7 +132,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, game: Path) -> Path:
 
 @dataclass(frozen=True)
 class End:
-    """How one process of a team ended."""
+    """How one process of a group ended."""
 
     code: int
     seconds: float
@@ -142,7 +142,7 @@ class End:
 
 @pytest.fixture(scope="session")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., list[End]]]:
-    """Run ``infogan-tool``, or a check, as each process of a team; team_driver.py has the options."""
+    """Run ``infogan-tool``, or a check, as each process of a group; team_driver.py has the options."""
     command = [sys.executable, str(HERE / "team_driver.py"), str(tmp_path_factory.mktemp("said"))]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TORCHELASTIC")}
     environment = kept | {"OMP_NUM_THREADS": "1"}

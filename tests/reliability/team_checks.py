@@ -1,4 +1,4 @@
-"""What each process of a small team finds out; team_driver.py runs it, test_team_numbers.py reads it."""
+"""What each process of a small group finds out; team_driver.py runs it, test_team_numbers.py reads it."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from infogan_tool.runtime.errors import DataError, ToldElsewhereError
+from infogan_tool.runtime.errors import DataError, ReportedElsewhereError
 from infogan_tool.train.config.presets import paper
 from infogan_tool.train.config.schema import deep_merge, validate_config
 from infogan_tool.train.data import load_images
 from infogan_tool.train.distributed.process_group import mixed_seed
-from infogan_tool.train.distributed.sync_batchnorm import TeamNorm, normalise_together
+from infogan_tool.train.distributed.sync_batchnorm import SyncBatchNorm, convert_sync_batchnorm
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.loop import train
 
 if TYPE_CHECKING:
-    from infogan_tool.train.distributed.process_group import Team
+    from infogan_tool.train.distributed.process_group import ProcessGroup
 
 COUNT = 7
 """Images of a batch; no team of 2 or 3 shares them evenly."""
 
 
-def normalising(team: Team) -> dict[str, float]:
+def normalising(group: ProcessGroup) -> dict[str, float]:
     """Compare a network with a BatchNorm of one and of two dimensions to one that has the whole batch."""
     greatest: dict[str, float] = {}
     for dtype in (torch.float32, torch.bfloat16):
         alone, shared = _small_network(), _small_network()
-        normalise_together(shared, team)
-        assert sum(isinstance(part, TeamNorm) for part in shared) == 2
+        convert_sync_batchnorm(shared, group)
+        assert sum(isinstance(part, SyncBatchNorm) for part in shared) == 2
         images = torch.randn(COUNT, 2, 8, 8, generator=torch.Generator().manual_seed(1)) + 3
         weights = torch.randn(COUNT, 180, generator=torch.Generator().manual_seed(2))
-        rows = team.rows(COUNT)
+        rows = group.shard(COUNT)
         both = (images.clone().requires_grad_(), images[rows].clone().requires_grad_())
         for network, input_images in zip((alone, shared), both, strict=True):
             with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
                 out = network(input_images).float()
-            (whole,) = (out,) if network is alone else team.gathered(COUNT, out)
+            (whole,) = (out,) if network is alone else group.all_gather(COUNT, out)
             torch.autograd.backward((whole * weights).square().sum())
             if network is shared:
-                team.sum_gradients(shared.parameters())
+                group.sum_gradients(shared.parameters())
             both += (out,)
         ours, theirs = shared.state_dict(), alone.state_dict()
         pairs = {name: (ours[name], theirs[name]) for name in theirs}
@@ -68,64 +68,64 @@ def _small_network() -> nn.Sequential:
     return nn.Sequential(*first, nn.Flatten(), nn.BatchNorm1d(180))
 
 
-def talking(team: Team) -> dict[str, Any]:
+def talking(group: ProcessGroup) -> dict[str, Any]:
     """Say all kinds of things to each other."""
-    rows = team.rows(COUNT)
+    rows = group.shard(COUNT)
     whole = torch.arange(COUNT * 3.0).reshape(COUNT, 3)
-    gathered = team.gathered(COUNT, whole[rows], whole[rows, 0], whole[rows, :0])
+    gathered = group.all_gather(COUNT, whole[rows], whole[rows, 0], whole[rows, :0])
     given = {"a": torch.rand(2, 3), "none": torch.zeros(0, 4), "state": torch.get_rng_state()}
-    got = team.share_tensors(given if team.leads else {})
-    drawn = [torch.rand(4, 3, 2, 2, generator=torch.Generator().manual_seed(n)) for n in range(team.size)]
-    layout = torch.channels_last if team.rank % 2 else torch.contiguous_format
-    weight = drawn[team.rank].to(memory_format=layout)
-    team.share(weight)
+    got = group.broadcast_tensors(given if group.is_main else {})
+    drawn = [torch.rand(4, 3, 2, 2, generator=torch.Generator().manual_seed(n)) for n in range(group.size)]
+    layout = torch.channels_last if group.rank % 2 else torch.contiguous_format
+    weight = drawn[group.rank].to(memory_format=layout)
+    group.broadcast(weight)
     return {
         "shared": [torch.equal(weight, drawn[0]), weight.is_contiguous(memory_format=layout)],
         "rows": [rows.start, rows.stop],
         "gathered": [torch.equal(gathered[0], whole), torch.equal(gathered[1], whole[:, 0])],
         "widths": [list(part.shape) for part in gathered],
-        "same": team.same({"rank": team.rank, "ü": [1.5, None]}),
+        "same": group.broadcast_json({"rank": group.rank, "ü": [1.5, None]}),
         "shapes": {name: [str(t.dtype), *t.shape] for name, t in got.items()},
-        "any": [team.any(flag=False), team.any(flag=team.rank == team.size - 1)],
-        "ends": _ends(team),
+        "any": [group.any(flag=False), group.any(flag=group.rank == group.size - 1)],
+        "ends": _ends(group),
     }
 
 
-def _ends(team: Team) -> list[str]:
+def _ends(group: ProcessGroup) -> list[str]:
     """Fail together: nobody, everybody, all but the first."""
     ends = []
-    for failing in ([], range(team.size), range(1, team.size)):
+    for failing in ([], range(group.size), range(1, group.size)):
         try:
-            with team.together():
-                if team.rank in failing:
-                    raise DataError(f"process {team.rank}")  # noqa: TRY301 - it is what the block is for
+            with group.fail_together():
+                if group.rank in failing:
+                    raise DataError(f"process {group.rank}")  # noqa: TRY301 - it is what the block is for
         except DataError as error:
             ends.append(str(error))
-        except ToldElsewhereError as error:
+        except ReportedElsewhereError as error:
             ends.append(f"silent, {error.exit_code}")
         else:
             ends.append("well")
     return ends
 
 
-def other_images(team: Team) -> str:
+def other_images(group: ProcessGroup) -> str:
     """Train on images of which one process has others."""
     config = validate_config(deep_merge(paper(), {"data": {"size": 28, "channels": 1}}))
     images = load_images("mnist").images[:200].clone()
-    images[3, 0, 14, 14] += team.rank
+    images[3, 0, 14, 14] += group.rank
     quiet = Console(quiet=True)
     try:
-        train(config, images, RunFolder(Path("none")), device=team.device, console=quiet, team=team)
+        train(config, images, RunFolder(Path("none")), device=group.device, console=quiet, group=group)
     except DataError as error:
         return str(error)
-    except ToldElsewhereError as error:
+    except ReportedElsewhereError as error:
         return f"silent, {error.exit_code}"
     return "well"
 
 
-def dropping(team: Team) -> list[float]:
+def dropping(group: ProcessGroup) -> list[float]:
     """Return what a process drops at a step."""
-    torch.manual_seed(mixed_seed(f"dropout 0 3 {team.rank}"))
+    torch.manual_seed(mixed_seed(f"dropout 0 3 {group.rank}"))
     return nn.functional.dropout(torch.ones(20)).tolist()
 
 

@@ -39,7 +39,7 @@ from infogan_tool.train.distributed import torchrun
 from infogan_tool.train.engine.stage import Session, Stage
 from infogan_tool.train.run import launch, loop
 
-loop.apply_preprocessing = lambda networks: networks
+loop.to_memory_format = lambda networks: networks
 """How far one and many processes may be apart was set for weights in the order of their dimensions, as most
 machines have them; channels last rounds otherwise (tests/train/test_layout.py)."""
 LOADED = (launch, torchrun, torch._dynamo)
@@ -112,8 +112,8 @@ def begin(job: dict[str, Any], rank: int, port: int, said: Path) -> int:
     if job.get("fault", {}).get("rank") == rank:
         install(job["fault"])
     if "check" in job:
-        with torchrun.joined("cpu", 1) as team:
-            print(json.dumps(getattr(team_checks, job["check"])(team)), flush=True)
+        with torchrun.join_process_group("cpu", 1) as group:
+            print(json.dumps(getattr(team_checks, job["check"])(group)), flush=True)
         os._exit(0)
     os._exit(main(job["arguments"]))
 

@@ -22,9 +22,9 @@ ROUNDING: float = 2e-5
 """Between scalars of a first step: sums in another order. What Adam makes of it grows from step to step, as
 it does between numbers of threads: 1e-3 after ten steps of networks as small as these."""
 GAMES = {
-    "head": "[augment]\naffine = 0.5\n",
-    "trunk": '[augment]\naffine = 0.5\nelastic = 0.5\nstroke = 0.6\n[objective]\nupdates = "trunk"\n',
-    "apart": '[objective]\nupdates = "apart"\nadversarial_loss = "hinge"\n',
+    "q_head": "[augment]\naffine = 0.5\n",
+    "shared": '[augment]\naffine = 0.5\nelastic = 0.5\nstroke = 0.6\n[objective]\ninformation_update = "shared"\n',
+    "separate_step": '[objective]\ninformation_update = "separate_step"\nadversarial_loss = "hinge"\n',
 }
 
 
@@ -65,7 +65,7 @@ def relative_difference(run: Path, other: Path, part: str) -> float:
     return float((ours - theirs).norm() / theirs.norm())
 
 
-@pytest.mark.parametrize(("scheme", "size"), [("head", 3), ("trunk", 2), ("apart", 2)])
+@pytest.mark.parametrize(("scheme", "size"), [("q_head", 3), ("shared", 2), ("separate_step", 2)])
 def test_first_step_is_that_of_one_process(
     ranks: Ranks, game: Path, tmp_path: Path, scheme: str, size: int
 ) -> None:
@@ -77,7 +77,7 @@ def test_first_step_is_that_of_one_process(
     # Adam's first step tells the sign of each gradient and not its size, which is in its moments. A sign may
     # be rounding's, so that what is computed after one optimizer's step is a little off, and after two more.
     assert relative_difference(*runs, "[dg]_optimizer/.*/exp_avg") < 1e-3
-    if scheme == "apart":
+    if scheme == "separate_step":
         assert relative_difference(*runs, "i_optimizer/.*/exp_avg") < 0.03
     assert relative_difference(*runs, "running_") < ROUNDING
     assert json.loads((runs[1] / "run.json").read_text())["processes"] == size

@@ -1,4 +1,4 @@
-"""What a process of a team does without speaking to the others: its rows, and its place."""
+"""What a process of a group does without speaking to the others: its rows, and its place."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.runtime.latents.spec import LatentSpec
 from infogan_tool.train.config.tables import ViewConfig
-from infogan_tool.train.distributed.process_group import ALONE, Team
-from infogan_tool.train.distributed.sync_batchnorm import normalise_together
+from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.distributed.torchrun import Place, read_place, restarts
 from infogan_tool.train.infogan.augment import draw_changes
 from infogan_tool.train.infogan.latents import sample_latents
@@ -31,7 +31,7 @@ PLACE = {
 @pytest.mark.parametrize("count", [1, 2, 50, 97])
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 def test_rows_are_the_whole_batch_and_nearly_as_many_for_each(count: int, size: int) -> None:
-    parts = [Team(rank=rank, size=size).rows(count) for rank in range(size)]
+    parts = [ProcessGroup(rank=rank, size=size).shard(count) for rank in range(size)]
     assert [row for part in parts for row in range(count)[part]] == list(range(count))
     lengths = {part.stop - part.start for part in parts}
     assert max(lengths) - min(lengths) <= 1
@@ -68,20 +68,20 @@ def test_rows_of_latents_are_those_of_the_whole() -> None:
 def test_alone_nothing_is_said_and_nothing_changes() -> None:
     tensor, layer = torch.rand(3, 2), torch.nn.Sequential(torch.nn.BatchNorm2d(2))
     norm = layer[0]
-    normalise_together(layer, ALONE)
+    convert_sync_batchnorm(layer, SINGLE_PROCESS)
     assert layer[0] is norm
-    assert ALONE.gathered(3, tensor)[0] is tensor
-    assert ALONE.total(tensor) is tensor
-    assert ALONE.share(tensor) is tensor
-    assert [ALONE.any(flag=flag) for flag in (True, False)] == [True, False]
-    assert ALONE.same({"a": 1}) == {"a": 1}
-    with pytest.raises(KeyError), ALONE.together():
+    assert SINGLE_PROCESS.all_gather(3, tensor)[0] is tensor
+    assert SINGLE_PROCESS.all_reduce(tensor) is tensor
+    assert SINGLE_PROCESS.broadcast(tensor) is tensor
+    assert [SINGLE_PROCESS.any(flag=flag) for flag in (True, False)] == [True, False]
+    assert SINGLE_PROCESS.broadcast_json({"a": 1}) == {"a": 1}
+    with pytest.raises(KeyError), SINGLE_PROCESS.fail_together():
         raise KeyError
-    assert ALONE.leads
+    assert SINGLE_PROCESS.is_main
 
 
 def test_gpus_ask_at_every_tenth_step_only() -> None:
-    on_gpu = Team(rank=0, size=2, device=torch.device("cuda", 0))
+    on_gpu = ProcessGroup(rank=0, size=2, device=torch.device("cuda", 0))
     assert not [step for step in range(1, 10) if on_gpu.any_at(step, flag=True)]
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from infogan_tool.train.run.checkpoint import read_checkpoint
 from infogan_tool.train.run.launch import plan_training, start_training
-from infogan_tool.train.run.options import Manner
+from infogan_tool.train.run.options import RunOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ SHORT: dict[str, Any] = {
 def last_tensors(out: Path, preset: str, changes: dict[str, Any], *, capture: bool) -> dict[str, Any]:
     plan = plan_training(preset=preset, config_file=None, flags=changes, device="cuda")
     run, outcome = start_training(
-        plan, out=out, console=Console(file=io.StringIO()), manner=Manner(capture=capture)
+        plan, out=out, console=Console(file=io.StringIO()), options=RunOptions(capture=capture)
     )
     assert not outcome.interrupted
     assert list((out / "samples").iterdir())

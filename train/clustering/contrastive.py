@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infogan_tool.train.clustering.schedule import CycledAdam, LearningStage
-from infogan_tool.train.distributed.sync_batchnorm import normalise_together
+from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.infogan.augment import draw_changes
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class ContrastiveStage(LearningStage):
                 nn.ReLU(),
                 nn.Linear(width, _PROJECTION),
             )
-        normalise_together(projection, self.team)
+        convert_sync_batchnorm(projection, self.group)
         self._projection = projection.to(session.device)
         steps = self.count_steps(session.config, len(session.images))
         parameters = [*self._encoder.parameters(), *self._projection.parameters()]
@@ -59,13 +59,13 @@ class ContrastiveStage(LearningStage):
     def step(self, index: int) -> None:
         """Change each image twice and pull the two together."""
         config = _config(self.session.config)
-        count, mine = self.batch_size, self.rows
+        count, mine = self.batch_size, self.shard
         images = self.session.float_images(self.batch(index)[mine]).repeat(2, 1, 1, 1)
         changes = draw_changes(2 * count, config.view, self.rng)
         images = changes.rows(mine, slice(count + mine.start, count + mine.stop)).apply(images)
         with self._adam.autocast():
             projected = self._projection(self._encoder(images).flatten(1)).float()
-        projected = torch.cat(self.team.gathered(count, *projected.chunk(2)))
+        projected = torch.cat(self.group.all_gather(count, *projected.chunk(2)))
         loss = contrastive_loss(projected, config.temperature)
         self._adam.update(index, {"Loss/pretext": loss})
         self.meters.add(loss.detach().reshape(1))

@@ -33,7 +33,7 @@ class GroupingStage(Stage):
         # The other processes would need as much memory again for it, and wait for it too.
         self._partition = (
             None
-            if not self.team.leads
+            if not self.group.is_main
             else Partition(
                 session.artifacts[NEIGHBOURS].cpu().long().numpy(),
                 session.config.latent.categorical[0],
@@ -71,7 +71,7 @@ class GroupingStage(Stage):
         if self._partition is not None:
             found, value = self._partition.find((self.seed + index) % 2**32)
             groups, information = torch.from_numpy(found).to(groups), information.fill_(value)
-        groups, information = self.team.share(groups), self.team.share(information)
+        groups, information = self.group.broadcast(groups), self.group.broadcast(information)
         if information > self._information:
             self._groups.copy_(groups)
             self._information.copy_(information[0])

@@ -75,7 +75,7 @@ class NeighboursStage(Stage):
         """Find the neighbours of one chunk of images."""
         total = len(self._features)
         chunk = torch.arange(total, device=self._features.device)[index * _CHUNK : (index + 1) * _CHUNK]
-        mine = chunk[self.team.rows(len(chunk))]
+        mine = chunk[self.group.shard(len(chunk))]
         similarity = self._features[mine] @ self._features.T
         similarity.scatter_(1, mine[:, None], -torch.inf)
         near = similarity.topk(self._candidates)
@@ -83,9 +83,9 @@ class NeighboursStage(Stage):
         costs = torch.cat([self._matcher.costs(*part) for part in zip(*parts, strict=True)])
         best = costs.topk(self._count, largest=False)
         found = near.indices.gather(1, best.indices).to(torch.int32)
-        self._found[chunk] = self.team.gathered(len(chunk), found)[0]
+        self._found[chunk] = self.group.all_gather(len(chunk), found)[0]
         seen = near.values, best.values.float(), costs.float()
-        similarities, least, every = self.team.gathered(len(chunk), *seen)
+        similarities, least, every = self.group.all_gather(len(chunk), *seen)
         share = least.mean() / every.mean().clamp_min(1)
         self.meters.add(torch.stack([similarities.mean(), share]))
 

@@ -55,12 +55,12 @@ class RefinementStage(LearningStage):
         """Compare the categories of two views of each image with each other and with its group."""
         config = _config(self.session.config)
         count, batch = self.batch_size, self.batch(index)
-        images = self.session.float_images(batch[self.rows])
+        images = self.session.float_images(batch[self.shard])
         drawn = [draw_changes(count, view, self.rng) for view in (config.view, config.second_view)]
-        views = [changes.rows(self.rows).apply(images) for changes in drawn]
+        views = [changes.rows(self.shard).apply(images) for changes in drawn]
         with self._adam.autocast():
             logits = self._branch(torch.cat(views)).logits
-        logits = torch.cat(self.team.gathered(count, *logits.float().chunk(2)))
+        logits = torch.cat(self.group.all_gather(count, *logits.float().chunk(2)))
         information = view_information(*logits.softmax(dim=1).chunk(2))
         error = F.cross_entropy(logits[:count], self.session.artifacts[GROUPS][batch])
         self._adam.update(index, {"-MI/views": -information, "Loss/groups": config.grouping_weight * error})

@@ -14,33 +14,33 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from infogan_tool.train.distributed.process_group import Team
+    from infogan_tool.train.distributed.process_group import ProcessGroup
 
-__all__ = ["TeamNorm", "normalise_together"]
+__all__ = ["SyncBatchNorm", "convert_sync_batchnorm"]
 
 
-def normalise_together(module: nn.Module, team: Team) -> None:
-    """Put a :class:`TeamNorm` with the same tensors into the place of each BatchNorm in ``module``."""
-    if team.alone:
+def convert_sync_batchnorm(module: nn.Module, group: ProcessGroup) -> None:
+    """Put a :class:`SyncBatchNorm` with the same tensors into the place of each BatchNorm in ``module``."""
+    if group.is_single:
         return
     for name, child in module.named_children():
         if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            setattr(module, name, TeamNorm(child, team))
+            setattr(module, name, SyncBatchNorm(child, group))
         else:
-            normalise_together(child, team)
+            convert_sync_batchnorm(child, group)
 
 
-class TeamNorm(nn.BatchNorm2d):
+class SyncBatchNorm(nn.BatchNorm2d):
     """A BatchNorm that takes mean and variance over the rows of all processes, in any number of dimensions.
 
     Args:
         norm: Whose tensors it takes over.
-        team: The processes.
+        group: The processes.
     """
 
-    def __init__(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, team: Team) -> None:
+    def __init__(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, group: ProcessGroup) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum)
-        self._team = team
+        self._group = group
         self._parameters, self._buffers = norm._parameters, norm._buffers  # noqa: SLF001 - the same tensors
         self.train(norm.training)
 
@@ -55,7 +55,7 @@ class TeamNorm(nn.BatchNorm2d):
             self._remember(mean, variance * count / (count - 1))
         mean, variance = mean.float(), variance.float()
         normalised = _Normalise.apply(
-            input, self.weight, self.bias, mean, variance, count, self.eps, self._team
+            input, self.weight, self.bias, mean, variance, count, self.eps, self._group
         )
         return cast("Tensor", normalised)
 
@@ -66,7 +66,7 @@ class TeamNorm(nn.BatchNorm2d):
         variance, mean = (m.double() for m in torch.var_mean(rows.float(), over, correction=0))
         mine = rows.numel() // rows.shape[1]
         sums = torch.cat([mean, variance + mean.square(), mean.new_ones(1)]) * mine
-        sums = self._team.total(sums)
+        sums = self._group.all_reduce(sums)
         count = sums[-1]
         mean, square = (sums[:-1] / count).chunk(2)
         return mean, (square - mean.square()).clamp_min(0), count
@@ -95,10 +95,10 @@ class _Normalise(torch.autograd.Function):
         variance: Tensor,
         count: Tensor,
         eps: float,
-        team: Team,
+        group: ProcessGroup,
     ) -> Tensor:
         ctx.save_for_backward(rows, weight, mean, variance, count)
-        ctx.eps, ctx.team = eps, team
+        ctx.eps, ctx.group = eps, group
         return F.batch_norm(rows, mean, variance, weight, bias, eps=eps)
 
     @staticmethod
@@ -108,7 +108,7 @@ class _Normalise(torch.autograd.Function):
         _, weighted, plain = torch.ops.aten.native_batch_norm_backward(
             gradients[0], rows, weight, mean, variance, None, None, False, ctx.eps, [False, True, True]
         )
-        sums = ctx.team.total(torch.cat([weighted, plain]).double()) / count
+        sums = ctx.group.all_reduce(torch.cat([weighted, plain]).double()) / count
         through_variance, through_mean = sums.float().chunk(2)
         scale = torch.rsqrt(variance + ctx.eps)
         slope = -weight * through_variance * scale.square()

@@ -15,7 +15,7 @@ import torch
 
 from infogan_tool.runtime.errors import DeviceError, RunError, UsageError
 from infogan_tool.runtime.inference.device import default_threads
-from infogan_tool.train.distributed.process_group import ALONE, SILENCE, Team
+from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, TIMEOUT, ProcessGroup
 from infogan_tool.train.run.launch import select_device
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch.distributed.distributed_c10d import Store
 
-__all__ = ["Place", "joined", "joined_others", "read_place", "restarts"]
+__all__ = ["Place", "join_process_group", "joined_process_group", "read_place", "restarts"]
 
 _HIGHEST_PORT: Final = 65535
 _MOST: Final = 1_000_000
@@ -101,7 +101,7 @@ _joined: Final[list[Place]] = []
 """Where this process has been among others."""
 
 
-def joined_others() -> bool:
+def joined_process_group() -> bool:
     """Return whether this process has been one of several."""
     return bool(_joined)
 
@@ -112,7 +112,7 @@ def restarts(environment: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def joined(device: str, threads: int | None) -> Iterator[Team]:
+def join_process_group(device: str, threads: int | None) -> Iterator[ProcessGroup]:
     """Be one of the processes that torchrun started, or alone, while the block runs.
 
     Args:
@@ -126,7 +126,7 @@ def joined(device: str, threads: int | None) -> Iterator[Team]:
     """
     place = read_place(os.environ)
     if place is None or place.size == 1:
-        yield Team(job=place.job) if place else ALONE
+        yield ProcessGroup(job=place.job) if place else SINGLE_PROCESS
         return
     if not torch.distributed.is_available():
         raise UsageError("this torch cannot train in several processes: start the command without torchrun")
@@ -135,7 +135,7 @@ def joined(device: str, threads: int | None) -> Iterator[Team]:
     try:
         store = _meet(place)
         torch.distributed.init_process_group(
-            backend, store=store, rank=place.rank, world_size=place.size, timeout=SILENCE
+            backend, store=store, rank=place.rank, world_size=place.size, timeout=TIMEOUT
         )
     except RuntimeError as error:
         reason = " ".join(str(error).split())
@@ -143,7 +143,9 @@ def joined(device: str, threads: int | None) -> Iterator[Team]:
             f"process {place.rank} of {place.size} cannot reach the others: {reason:.200}"
         ) from error
     _joined.append(place)
-    yield Team(rank=place.rank, size=place.size, device=chosen, local_rank=place.local_rank, job=place.job)
+    yield ProcessGroup(
+        rank=place.rank, size=place.size, device=chosen, local_rank=place.local_rank, job=place.job
+    )
     torch.distributed.destroy_process_group()  # after an error the others may be gone, and nobody is told
 
 

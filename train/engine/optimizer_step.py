@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import NonFiniteError
-from infogan_tool.train.distributed.process_group import ALONE
+from infogan_tool.train.distributed.process_group import SINGLE_PROCESS
 from infogan_tool.train.engine.profiling import section
 
 if TYPE_CHECKING:
     from torch.optim import Adam, AdamW
 
     from infogan_tool.train.config.tables import OptimizerConfig
-    from infogan_tool.train.distributed.process_group import Team
+    from infogan_tool.train.distributed.process_group import ProcessGroup
 
 __all__ = ["Descent", "adam", "set_rate", "stop_if_not_finite"]
 
@@ -45,12 +45,14 @@ class Descent:
 
     Args:
         device: Where the parameters live.
-        team: Whose gradients are summed; all have the same terms.
+        group: Whose gradients are summed; all have the same terms.
         waits: Whether each update waits for its check and raises; by default on a CPU.
     """
 
-    def __init__(self, device: torch.device, team: Team = ALONE, *, waits: bool | None = None) -> None:
-        self.team = team
+    def __init__(
+        self, device: torch.device, group: ProcessGroup = SINGLE_PROCESS, *, waits: bool | None = None
+    ) -> None:
+        self.group = group
         self._waits = device.type == "cpu" if waits is None else waits
         self._failed: dict[str, Tensor] = {}
 
@@ -74,7 +76,7 @@ class Descent:
         """
         optimizer.zero_grad()
         torch.autograd.backward(loss)
-        self.team.sum_gradients(parameters)
+        self.group.sum_gradients(parameters)
         if self._waits:
             stop_if_not_finite(terms, parameters)
         else:

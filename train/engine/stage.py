@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from infogan_tool.runtime.errors import DataError
-from infogan_tool.train.distributed.process_group import ALONE, mixed_seed
+from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, mixed_seed
 from infogan_tool.train.engine.meters import Meters
 from infogan_tool.train.engine.optimizer_step import Descent
 from infogan_tool.train.engine.profiling import section
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from infogan_tool.train.config.schema import TrainConfig
-    from infogan_tool.train.distributed.process_group import Team
+    from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.infogan.networks import Networks
 
 __all__ = ["Session", "Stage", "autocast", "use_precision", "whole_batches"]
@@ -44,7 +44,7 @@ class Session:
     """Tensors that one stage leaves for a later one; part of every checkpoint."""
     captures: bool = False
     """Whether steps on this device, a GPU, are captured and replayed."""
-    team: Team = ALONE
+    group: ProcessGroup = SINGLE_PROCESS
     """Who shares each batch; all else here is the same in each process."""
 
     @property
@@ -81,11 +81,11 @@ class Stage(ABC):
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.team = session.team
+        self.group = session.group
         self.batch_size = self.batch_size_of(session.config)
         self.seed = session.config.seed
         self.rng = torch.Generator(session.device).manual_seed(self.seed)
-        self.descent = Descent(session.device, self.team)
+        self.descent = Descent(session.device, self.group)
         self.meters = Meters(self.scalar_names(session.config), session.device)
         self._order, self._order_epoch = torch.empty(0, dtype=torch.long), -1
 
@@ -146,9 +146,9 @@ class Stage(ABC):
         raise NotImplementedError
 
     @property
-    def rows(self) -> slice:
+    def shard(self) -> slice:
         """This process's rows of each batch."""
-        return self.team.rows(self.batch_size)
+        return self.group.shard(self.batch_size)
 
     def batch(self, index: int) -> Tensor:
         """Return the numbers of the images of step ``index``; they depend on seed and ``index`` alone."""

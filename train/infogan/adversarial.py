@@ -44,7 +44,7 @@ class AdversarialStage(DrawingStage):
     def step(self, index: int) -> None:
         """Draw latents, then do every update."""
         self.updates.pace(index / self._steps)
-        self.meters.add(self._take(self.batch(index)[self.rows]))
+        self.meters.add(self._take(self.batch(index)[self.shard]))
         self.session.networks.average_generator(index)
 
     def _step(self, index: Tensor) -> Tensor:

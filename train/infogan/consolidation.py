@@ -70,11 +70,11 @@ class ConsolidationStage(Stage):
         networks = self.session.networks
         latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
         with torch.no_grad(), self._adam.autocast():
-            images = networks.drawing(latent.rows(self.rows).vector()).float()
+            images = networks.drawing(latent.rows(self.shard).vector()).float()
         noise = self.session.config.q_noise
-        images = add_noise(images, noise, self.rng, count=self.batch_size, rows=self.rows)
+        images = add_noise(images, noise, self.rng, count=self.batch_size, rows=self.shard)
         with self._adam.autocast():
-            posterior = networks.infer(images).float().gathered(self.team, self.batch_size)
+            posterior = networks.infer(images).float().all_gather(self.group, self.batch_size)
         nll = code_nll(posterior, latent)
         self._adam.update(index, {"Loss/Q": nll.sum()})
         bounds = self._entropies - nll.detach()
@@ -84,7 +84,7 @@ class ConsolidationStage(Stage):
         rng = torch.Generator(self.session.device).manual_seed(self.seed)
         for _ in range(count):
             latent = sample_latents(self.session.config.latent, self.batch_size, rng)
-            yield latent.rows(self.rows).vector()
+            yield latent.rows(self.shard).vector()
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return the one optimizer."""

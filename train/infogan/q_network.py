@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from infogan_tool.train.infogan.layers import MapToVector
 
 if TYPE_CHECKING:
-    from infogan_tool.train.distributed.process_group import Team
+    from infogan_tool.train.distributed.process_group import ProcessGroup
 
 __all__ = ["QBranch", "QPosterior"]
 
@@ -38,9 +38,9 @@ class QPosterior:
         """Return the parameters in float32."""
         return QPosterior(self.logits.float(), self.mean.float(), self.log_var.float())
 
-    def gathered(self, team: Team, count: int) -> QPosterior:
+    def all_gather(self, group: ProcessGroup, count: int) -> QPosterior:
         """Return the parameters for all ``count`` images of a batch of which these are one process's."""
-        return QPosterior(*team.gathered(count, self.logits, self.mean, self.log_var))
+        return QPosterior(*group.all_gather(count, self.logits, self.mean, self.log_var))
 
     @classmethod
     def join(cls, parts: list[QPosterior]) -> QPosterior:

@@ -86,13 +86,13 @@ class Updates:
         networks: On their device, in training mode.
         config: Learning rates, weights and augmentation.
         rng: Source of the augmentation's randomness, on the same device.
-        descent: How parameters move, and in which team.
+        descent: How parameters move, and in which group.
     """
 
     def __init__(
         self, networks: Networks, config: TrainConfig, rng: torch.Generator, descent: Descent
     ) -> None:
-        self.networks, self._team = networks, descent.team
+        self.networks, self._group = networks, descent.group
         self._rng, self._descent = rng, descent
         self._spec, self._objective = config.latent, config.objective
         self._view, self._q_view = config.augment, config.q_view
@@ -139,8 +139,8 @@ class Updates:
         """Do every update of the scheme once.
 
         Args:
-            real: ``(N, C, H, W)`` in the images' range; in a team, its rows of them.
-            latent: N latents, in a team too.
+            real: ``(N, C, H, W)`` in the images' range; in a group, its rows of them.
+            latent: N latents, in a group too.
             found: Where D is conditional, the categories ``(N,)`` found in ``real``.
 
         Returns:
@@ -191,11 +191,11 @@ class Updates:
                 features = networks.trunk(fake)
                 fake_logits = networks.d_head(features, self._categories(latent)).float()
                 posterior = networks.infer(fake, features).float() if self._scheme == "shared" else None
-        real_logits, fake_logits = self._team.gathered(count, real_logits, fake_logits)
+        real_logits, fake_logits = self._group.all_gather(count, real_logits, fake_logits)
         adversarial = discriminator_loss(self._kind, real_logits, fake_logits)
         loss, terms = adversarial, {"Loss/D/adv": adversarial}
         if posterior is not None:
-            nll = code_nll(posterior.gathered(self._team, count), latent)
+            nll = code_nll(posterior.all_gather(self._group, count), latent)
             loss, terms = adversarial + (self._weights * nll).sum(), terms | self._named(nll)
         self._descent.update(self.d_optimizer, loss, terms, self._d_parameters)
         return adversarial.detach(), self._probability(real_logits), self._probability(fake_logits)
@@ -215,7 +215,7 @@ class Updates:
         with _standing_still(self._d_parameters), kept:
             seen = self._augment(fake, len(latent))
             read = self._augment(fake, len(latent), self._q_view) if self._q_view else seen
-            rows = self._team.rows(len(latent))
+            rows = self._group.shard(len(latent))
             read = add_noise(read, self._q_noise, self._rng, count=len(latent), rows=rows)
             with self._autocast:
                 features = networks.trunk(seen)
@@ -225,13 +225,13 @@ class Updates:
                 posterior = (
                     None if self._scheme == "separate_step" else networks.infer(read, features).float()
                 )
-            (fake_logits,) = self._team.gathered(len(latent), fake_logits)
+            (fake_logits,) = self._group.all_gather(len(latent), fake_logits)
             adversarial = generator_loss(self._kind, fake_logits)
             terms = {"Loss/G/adv": adversarial}
             loss, nll = adversarial, torch.zeros_like(self._weights)
             if posterior is not None:
                 weights = self._weights if self._objective.informs else torch.ones_like(self._weights)
-                nll = code_nll(posterior.gathered(self._team, len(latent)), latent)
+                nll = code_nll(posterior.all_gather(self._group, len(latent)), latent)
                 terms |= self._named(nll)
                 loss = adversarial + (weights * nll).sum()
             self._descent.update(self.g_optimizer, loss, terms, self._g_parameters)
@@ -249,7 +249,7 @@ class Updates:
         fake = self._augment(self._draw(latent), len(latent))
         with running_statistics_kept(self.networks.trunk, self.networks.q), self._autocast:
             posterior = self.networks.infer(fake).float()
-        nll = code_nll(posterior.gathered(self._team, len(latent)), latent)
+        nll = code_nll(posterior.all_gather(self._group, len(latent)), latent)
         loss = (self._weights * nll).sum()
         self._descent.update(self.i_optimizer, loss, self._named(nll), self._i_parameters)
         return nll.detach()
@@ -266,12 +266,12 @@ class Updates:
                 logits = self.networks.discriminate(
                     self._augment(fake, len(latent)), self._categories(latent)
                 ).float()
-            score = self._probability(*self._team.gathered(len(latent), logits))
+            score = self._probability(*self._group.all_gather(len(latent), logits))
         self._rng.set_state(state)
         return score
 
     def _draw(self, latent: LatentBatch) -> Tensor:
-        mine = latent.rows(self._team.rows(len(latent)))
+        mine = latent.rows(self._group.shard(len(latent)))
         with self._autocast:
             fake: Tensor = self.networks.generator(mine.vector()).float()
         return fake
@@ -280,11 +280,11 @@ class Updates:
         """Return what D is told of fakes."""
         if not self._conditional:
             return None
-        return latent.rows(self._team.rows(len(latent))).categories[:, 0]
+        return latent.rows(self._group.shard(len(latent))).categories[:, 0]
 
     def _augment(self, images: Tensor, count: int, view: ViewConfig | None = None) -> Tensor:
         changes = draw_changes(count, view or self._view, self._rng)
-        return changes.rows(self._team.rows(count)).apply(images)
+        return changes.rows(self._group.shard(count)).apply(images)
 
     def _probability(self, logits: Tensor) -> Tensor:
         return probability_of_real(self._kind, logits.detach())

@@ -69,7 +69,7 @@ class VariationalStage(DrawingStage):
     def step(self, index: int) -> None:
         """Encode images, draw from the posterior, decode, and move all by the bound."""
         networks, spec = self.session.networks, self.session.config.latent
-        real = self.session.float_images(self.batch(index)[self.rows])
+        real = self.session.float_images(self.batch(index)[self.shard])
         with self._autocast:
             features = networks.trunk(real)
             noise = networks.noise_head(features).float()
@@ -87,7 +87,7 @@ class VariationalStage(DrawingStage):
             "Loss/VAE/noise": gaussian_kl(noise.mean, noise.log_var, 1.0),
             "Loss/VAE/styles": gaussian_kl(codes.mean, codes.log_var, _STYLE_VARIANCE),
         }
-        whole = self.team.gathered(self.batch_size, *each.values())
+        whole = self.group.all_gather(self.batch_size, *each.values())
         terms = {name: nats.mean() for name, nats in zip(each, whole, strict=True)}
         losses = torch.stack(list(terms.values()))
         self.descent.update(self._optimizer, losses.sum(), terms, self._parameters)
@@ -104,4 +104,4 @@ class VariationalStage(DrawingStage):
 
     def _drawn(self, mean: Tensor, log_var: Tensor) -> Tensor:
         noise = torch.randn(self.batch_size, mean.shape[1], generator=self.rng, device=mean.device)
-        return mean + torch.exp(0.5 * log_var) * noise[self.rows]
+        return mean + torch.exp(0.5 * log_var) * noise[self.shard]

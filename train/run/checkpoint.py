@@ -24,17 +24,17 @@ from infogan_tool.train.engine.memory_format import like_memory_format
 if TYPE_CHECKING:
     from torch import nn
 
-    from infogan_tool.train.distributed.process_group import Team
+    from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.engine.stage import Session, Stage
 
 __all__ = [
     "CHECKPOINT_SCHEMA",
     "Checkpoint",
     "CheckpointHeader",
+    "broadcast_checkpoint",
     "load_networks",
     "load_session",
     "read_checkpoint",
-    "share_checkpoint",
     "write_checkpoint",
 ]
 
@@ -180,15 +180,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(path=path, header=header, tensors=tensors)
 
 
-def share_checkpoint(team: Team, checkpoint: Checkpoint | None) -> Checkpoint | None:
+def broadcast_checkpoint(group: ProcessGroup, checkpoint: Checkpoint | None) -> Checkpoint | None:
     """Return the checkpoint of the process that leads, which alone may be able to read the file."""
-    if team.alone:
+    if group.is_single:
         return checkpoint
-    told = team.same({"path": str(checkpoint.path), **asdict(checkpoint.header)} if checkpoint else None)
+    told = group.broadcast_json(
+        {"path": str(checkpoint.path), **asdict(checkpoint.header)} if checkpoint else None
+    )
     if told is None:
         return None
     path = Path(told.pop("path"))
-    tensors = team.share_tensors(checkpoint.tensors if checkpoint else {})
+    tensors = group.broadcast_tensors(checkpoint.tensors if checkpoint else {})
     return Checkpoint(path=path, header=CheckpointHeader(**told), tensors=tensors)
 
 

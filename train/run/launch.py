@@ -18,11 +18,11 @@ from infogan_tool.train.config.presets import resolve_config
 from infogan_tool.train.config.schema import deep_merge, validate_config
 from infogan_tool.train.data import load_images
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES
-from infogan_tool.train.distributed.process_group import ALONE, Team
+from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from infogan_tool.train.engine.cpu_memory import keep_freed_memory
 from infogan_tool.train.engine.stage import whole_batches
 from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.run.checkpoint import read_checkpoint, share_checkpoint
+from infogan_tool.train.run.checkpoint import broadcast_checkpoint, read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.loop import TrainOutcome, data_digest, stages_of, total_steps, train
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.data import ImageSet
     from infogan_tool.train.run.checkpoint import Checkpoint
-    from infogan_tool.train.run.options import Manner
+    from infogan_tool.train.run.options import RunOptions
 
 __all__ = ["Plan", "plan_training", "resume_training", "select_device", "start_training"]
 
@@ -49,7 +49,7 @@ class Plan:
     """What it trains on."""
     device: torch.device
     """Where it trains."""
-    team: Team = ALONE
+    group: ProcessGroup = SINGLE_PROCESS
     """Who trains."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def plan_training(
     flags: Mapping[str, Any],
     device: str,
     threads: int | None = None,
-    team: Team = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> Plan:
     """Resolve the config, load its images and choose the device; nothing is written.
 
@@ -84,48 +84,50 @@ def plan_training(
         flags: Nested tables laid over both.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads; None: every core that this process may use.
-        team: Who trains; its device was chosen when it came together.
+        group: Who trains; its device was chosen when it came together.
 
     Raises:
         ConfigError, UsageError: The config is not possible.
         DataError: The images cannot be used.
         DeviceError: ``cuda`` was asked for and is not there.
     """
-    with team.together():
-        chosen = select_device(device, threads) if team.alone else team.device
+    with group.fail_together():
+        chosen = select_device(device, threads) if group.is_single else group.device
         config = resolve_config(preset=preset, file=config_file, flags=flags)
-    images = _load_images(config, team)
+    images = _load_images(config, group)
     seen: dict[str, Any] = {"data": {"size": images.size, "channels": images.channels}}
     if config.precision == "auto":
         seen["precision"] = fast_precision(chosen)
-    values = team.same(deep_merge(config.to_dict(), seen))  # machines may differ in which precision is fast
-    with team.together():
-        plan = Plan(config=validate_config(values), images=images, device=chosen, team=team)
+    values = group.broadcast_json(
+        deep_merge(config.to_dict(), seen)
+    )  # machines may differ in which precision is fast
+    with group.fail_together():
+        plan = Plan(config=validate_config(values), images=images, device=chosen, group=group)
         _refuse_small_batches(plan)
         plan.to_dict()  # builds the networks: a size that does not fit is refused before anything is made
     return plan
 
 
-def _load_images(config: TrainConfig, team: Team) -> ImageSet:
+def _load_images(config: TrainConfig, group: ProcessGroup) -> ImageSet:
     data = config.data
     for first in (True, False):  # one process of a machine downloads, then the others find the files
-        with team.together():
-            if first == (team.local_rank == 0 or data.source not in TORCHVISION_NAMES):
+        with group.fail_together():
+            if first == (group.local_rank == 0 or data.source not in TORCHVISION_NAMES):
                 images = load_images(data.source, size=data.size, channels=data.channels)
     return images
 
 
 def _refuse_small_batches(plan: Plan) -> None:
     size = min(stage.batch_size_of(plan.config) for stage in stages_of(plan.config) if stage.shares_batches)
-    if size < plan.team.size:
+    if size < plan.group.size:
         raise UsageError(
-            f"a batch of {size} images cannot be shared by {plan.team.size} processes: "
-            f"--batch-size {plan.team.size} or more, or fewer processes"
+            f"a batch of {size} images cannot be shared by {plan.group.size} processes: "
+            f"--batch-size {plan.group.size} or more, or fewer processes"
         )
 
 
 def start_training(
-    plan: Plan, *, out: Path | None, console: Console, manner: Manner | None = None
+    plan: Plan, *, out: Path | None, console: Console, options: RunOptions | None = None
 ) -> tuple[RunFolder, TrainOutcome]:
     """Make the run folder and train.
 
@@ -133,44 +135,46 @@ def start_training(
         plan: From :func:`plan_training`.
         out: Folder to make; None: the next number under ``runs/``.
         console: For progress, on stderr.
-        manner: What is not part of the config.
+        options: What is not part of the config.
 
     Raises:
         OutputExistsError: ``out`` is there and not empty.
         InUseError: Another training is beginning there.
         NonFiniteError: The training diverged.
     """
-    team = plan.team
-    with team.together():
-        begun = team.leads and out is not None and _begun_before(out, plan)
-    if out is not None and team.same(begun):
+    group = plan.group
+    with group.fail_together():
+        begun = group.is_main and out is not None and _begun_before(out, plan)
+    if out is not None and group.broadcast_json(begun):
         return resume_training(
             out,
             schedule={},
             device=plan.device.type,
             console=console,
-            manner=manner,
-            team=team,
+            options=options,
+            group=group,
             done_is_well=True,
         )
     with ExitStack() as held:
-        with team.together():
-            if team.leads:
+        with group.fail_together():
+            if group.is_main:
                 run = RunFolder.create(out, plan.config, plan.images.name)
                 held.enter_context(run.claimed())
                 run.write_info(_info(plan))
-        run = RunFolder(Path(team.same(str(run) if team.leads else None)))
+        run = RunFolder(Path(group.broadcast_json(str(run) if group.is_main else None)))
         console.print(f"run: {run}", highlight=False, markup=False, soft_wrap=True)
-        return run, _train(plan, run, console=console, manner=manner)
+        return run, _train(plan, run, console=console, options=options)
 
 
 def _begun_before(out: Path, plan: Plan) -> bool:
     """Return whether an earlier start of this command by the same torchrun has made ``out``."""
     run = RunFolder(out)
-    if plan.team.job is None or not run.has_config():
+    if plan.group.job is None or not run.has_config():
         return False
     # One killed between its config and its info has nothing yet that could be lost.
-    return run.read_info().get("job") == plan.team.job if run.has_info() else run.read_config() == plan.config
+    return (
+        run.read_info().get("job") == plan.group.job if run.has_info() else run.read_config() == plan.config
+    )
 
 
 def resume_training(
@@ -179,9 +183,9 @@ def resume_training(
     schedule: Mapping[str, Any],
     device: str,
     console: Console,
-    manner: Manner | None = None,
+    options: RunOptions | None = None,
     threads: int | None = None,
-    team: Team = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
     done_is_well: bool = False,
 ) -> tuple[RunFolder, TrainOutcome]:
     """Go on with a run from its last checkpoint, or from the start if it was killed before the first.
@@ -192,8 +196,8 @@ def resume_training(
         device: As in :func:`plan_training`.
         threads: Likewise.
         console: For progress, on stderr.
-        manner: What is not part of the config.
-        team: Who trains on; as many as before, or more, or fewer.
+        options: What is not part of the config.
+        group: Who trains on; as many as before, or more, or fewer.
         done_is_well: Whether a run that is done already is no error.
 
     Raises:
@@ -201,20 +205,20 @@ def resume_training(
             have changed.
         InUseError: Another training writes to it.
     """
-    chosen = select_device(device, threads) if team.alone else team.device
+    chosen = select_device(device, threads) if group.is_single else group.device
     run, checkpoint, values = RunFolder(path), None, None
     with ExitStack() as held:
-        with team.together():
-            if team.leads:
+        with group.fail_together():
+            if group.is_main:
                 run = RunFolder.open(path)
                 held.enter_context(run.claimed())
                 checkpoint = read_checkpoint(run.last_checkpoint) if run.has_checkpoint() else None
                 values = deep_merge(run.read_config().to_dict(), {"schedule": dict(schedule)})
-        checkpoint, values = share_checkpoint(team, checkpoint), team.same(values)
-        with team.together():
+        checkpoint, values = broadcast_checkpoint(group, checkpoint), group.broadcast_json(values)
+        with group.fail_together():
             config = validate_config(values)
-        plan = Plan(config=config, images=_load_images(config, team), device=chosen, team=team)
-        with team.together():
+        plan = Plan(config=config, images=_load_images(config, group), device=chosen, group=group)
+        with group.fail_together():
             _refuse_small_batches(plan)
             last_step, done = (
                 total_steps(config, len(plan.images)),
@@ -225,11 +229,11 @@ def resume_training(
             if done >= last_step:
                 length = f"{done} of {last_step} steps"
                 raise RunError(f"{run} is done ({length}): give a greater --epochs or --steps to go on")
-            if checkpoint is None and team.leads:
+            if checkpoint is None and group.is_main:
                 _begin_anew(plan, run)
         place = f"going on at step {done}" if checkpoint else "which has no checkpoint yet: beginning anew"
         console.print(f"run: {run}, {place}", highlight=False, markup=False, soft_wrap=True)
-        return run, _train(plan, run, console=console, manner=manner, resume=checkpoint)
+        return run, _train(plan, run, console=console, options=options, resume=checkpoint)
 
 
 def _begin_anew(plan: Plan, run: RunFolder) -> None:
@@ -244,7 +248,12 @@ def _begin_anew(plan: Plan, run: RunFolder) -> None:
 
 
 def _train(
-    plan: Plan, run: RunFolder, *, console: Console, manner: Manner | None, resume: Checkpoint | None = None
+    plan: Plan,
+    run: RunFolder,
+    *,
+    console: Console,
+    options: RunOptions | None,
+    resume: Checkpoint | None = None,
 ) -> TrainOutcome:
     return train(
         plan.config,
@@ -252,9 +261,9 @@ def _train(
         run,
         device=plan.device,
         console=console,
-        manner=manner,
+        options=options,
         resume=resume,
-        team=plan.team,
+        group=plan.group,
     )
 
 
@@ -300,8 +309,8 @@ def _info(plan: Plan) -> dict[str, Any]:
         "device": str(plan.device),
         "device_name": torch.cuda.get_device_name() if plan.device.type == "cuda" else platform.machine(),
         "threads": torch.get_num_threads(),
-        "processes": plan.team.size,
-        **({"job": plan.team.job} if plan.team.job else {}),
+        "processes": plan.group.size,
+        **({"job": plan.group.job} if plan.group.job else {}),
         "data": {
             "name": images.name,
             "images": len(images),

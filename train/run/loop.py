@@ -16,8 +16,8 @@ from infogan_tool.train.clustering.contrastive import ContrastiveStage
 from infogan_tool.train.clustering.grouping import GroupingStage
 from infogan_tool.train.clustering.neighbours import NeighboursStage
 from infogan_tool.train.clustering.refinement import RefinementStage
-from infogan_tool.train.distributed.process_group import ALONE, Team, mixed_seed
-from infogan_tool.train.distributed.sync_batchnorm import normalise_together
+from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup, mixed_seed
+from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.engine.memory_format import to_memory_format
 from infogan_tool.train.engine.profiling import StepProfile, section
 from infogan_tool.train.engine.stage import Session, Stage, use_precision
@@ -33,7 +33,7 @@ from infogan_tool.train.run.checkpoint import (
     write_checkpoint,
 )
 from infogan_tool.train.run.monitor import MetricsLog, ProgressDisplay, SpeedClock
-from infogan_tool.train.run.options import Manner
+from infogan_tool.train.run.options import RunOptions
 from infogan_tool.train.run.signals import stop_signals
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def train(
     device: torch.device,
     console: Console,
     resume: Checkpoint | None = None,
-    manner: Manner | None = None,
-    team: Team = ALONE,
+    options: RunOptions | None = None,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> TrainOutcome:
     """Train to the end of the config's schedule, or until a signal.
 
@@ -108,8 +108,8 @@ def train(
         device: Where networks, images and random numbers live.
         console: Where progress is shown (stderr).
         resume: Checkpoint to go on from; None: from the start.
-        manner: What is not part of the config.
-        team: Who trains; each gives the same config, images and checkpoint. One writes.
+        options: What is not part of the config.
+        group: Who trains; each gives the same config, images and checkpoint. One writes.
 
     Returns:
         How it ended.
@@ -118,31 +118,31 @@ def train(
         DataError: There are fewer images than one batch.
         NonFiniteError: A loss, gradient or weight is not finite; the last good checkpoint stays.
         RunError: The checkpoint is of other networks or data, or the run folder cannot be written any more.
-        PeerLostError: Another process of the team ended.
+        PeerLostError: Another process of the group ended.
     """
     # Build everything from the seed.
-    manner = manner or Manner()
+    options = options or RunOptions()
     digest = data_digest(images)
-    theirs = team.same(digest)
-    with team.together():
+    theirs = group.broadcast_json(digest)
+    with group.fail_together():
         if digest != theirs:
             raise DataError("not all processes have the same images: every machine needs the same --data")
         plan = [(stage, stage.count_steps(config, len(images))) for stage in stages_of(config)]
     torch.manual_seed(config.seed)
     use_precision(config.precision)
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
-    normalise_together(networks, team)
+    convert_sync_batchnorm(networks, group)
     # A captured step does not wait for other processes; nor can its parts be looked at.
-    captures = device.type == "cuda" and team.alone and manner.capture and not manner.profile
+    captures = device.type == "cuda" and group.is_single and options.capture and not options.profile
     networks = to_memory_format(networks.to(device))
     session = Session(
-        config=config, networks=networks, images=images.to(device), captures=captures, team=team
+        config=config, networks=networks, images=images.to(device), captures=captures, group=group
     )
 
     # Go on where a checkpoint left off.
     resumed_stage = None
     if resume is not None:
-        with team.together():
+        with group.fail_together():
             if resume.header.data_digest != digest:
                 raise RunError(
                     f"{resume.path} is of a run on other images: give the same --data as at the start"
@@ -150,14 +150,14 @@ def train(
             resumed_stage = resume.header.stage
             ends_at = _steps_of_resumed(resume, plan)
             load_session(session, resume)
-            if team.leads:
+            if group.is_main:
                 run.write_config(config)  # its schedule may be longer now; a refused one has changed nothing
                 run.cut_metrics(resume.header.step, _interval_that_goes_on(config, resume, ends_at))
 
     # Train, stage after stage.
     last_step, before = sum(steps for _, steps in plan), 0
     with (
-        _metrics_log(run, tensorboard=manner.tensorboard) if team.leads else nullcontext() as log,
+        _metrics_log(run, tensorboard=options.tensorboard) if group.is_main else nullcontext() as log,
         ProgressDisplay(console, num_stages=len(plan), total_steps=last_step) as display,
         stop_signals() as stop,
     ):
@@ -169,9 +169,9 @@ def train(
             resumes = resume if resumed_stage else None
             resumed_stage = None
             for tensor in (*session.networks.state_dict().values(), *session.artifacts.values()):
-                team.share(tensor)  # machines that round differently begin each stage alike
+                group.broadcast(tensor)  # machines that round differently begin each stage alike
             part = _StagePart(make(session), steps, before, run=run, digest=digest, log=log, display=display)
-            with part.profiled(console) if manner.profile and team.leads else nullcontext():
+            with part.profiled(console) if options.profile and group.is_main else nullcontext():
                 before += part.run_steps(stop, console, resumes)
             if part.stopped:
                 break
@@ -219,7 +219,7 @@ class _StagePart:
         log: MetricsLog | None,
         display: ProgressDisplay,
     ) -> None:
-        self.team = stage.session.team
+        self.group = stage.session.group
         self.stage, self.steps, self.before = stage, steps, before
         self.run, self.digest, self.log, self.display = run, digest, log, display
         self.schedule = stage.session.config.schedule
@@ -245,14 +245,14 @@ class _StagePart:
             RunError: Something cannot be written: the disk is full, the folder gone or read-only.
         """
         if resume is not None:
-            with self.team.together():
+            with self.group.fail_together():
                 self._restore(resume, console)
         self.display.begin(self.stage.name, self.steps, self.stage.steps_per_epoch)
         try:
             self._run_steps(stop, fresh=resume is None)
-            self.stopped = self.team.any(stop.is_set())
+            self.stopped = self.group.any(stop.is_set())
         except PeerLostError as error:
-            self.team.ending()
+            self.group.ignore_sigterm()
             raise PeerLostError(f"{error}; {self._kept()}: go on with --resume {self.run}") from error
         except InfoganError:
             raise
@@ -265,7 +265,7 @@ class _StagePart:
         if fresh:
             self._draw()
         clock = SpeedClock(self.done, stage.batch_size)
-        while self.done < self.steps and not self.team.any_at(self.done, stop.is_set()):
+        while self.done < self.steps and not self.group.any_at(self.done, stop.is_set()):
             self._seed_dropout()
             with self._explained(self.done + 1):
                 stage.step(self.done)
@@ -288,15 +288,15 @@ class _StagePart:
             self._save(keep=False)
 
     def _draw(self) -> None:
-        with self.team.together():
-            if self.stage.draws and self.team.leads:
+        with self.group.fail_together():
+            if self.stage.draws and self.group.is_main:
                 self.stage.write_samples(self.run.sample_sheet(self.before + self.done))
 
     def _seed_dropout(self) -> None:
         # The processes drop of their own rows. What depends on seed, step and process alone needs no record.
-        if not self.team.alone and self.stage.session.config.networks.dropout:
+        if not self.group.is_single and self.stage.session.config.networks.dropout:
             step = self.before + self.done
-            torch.manual_seed(mixed_seed(f"dropout {self.stage.seed} {step} {self.team.rank}"))
+            torch.manual_seed(mixed_seed(f"dropout {self.stage.seed} {step} {self.group.rank}"))
 
     def _report(self, clock: SpeedClock) -> None:
         with self._explained(self.done):
@@ -310,7 +310,7 @@ class _StagePart:
             **scalars,
             **clock.read(self.done),
         }
-        with self.team.together():
+        with self.group.fail_together():
             if self.log is not None:
                 self.log.write(record)
                 self.display.show(record)
@@ -320,7 +320,7 @@ class _StagePart:
     def _save(self, *, keep: bool) -> None:
         with self._explained(self.done):
             self.stage.descent.check()
-        with self.team.together():
+        with self.group.fail_together():
             if self.log is not None:
                 self._write_checkpoints(self.log, keep=keep)
         self.saved_at = self.done
@@ -360,7 +360,7 @@ class _StagePart:
         try:
             yield
         except NonFiniteError as error:
-            with self.team.together():
+            with self.group.fail_together():
                 raise NonFiniteError(
                     f"step {self.before + number}: {error}; stopped before the update, {self._kept()}. "
                     "A lower learning rate often helps."
@@ -374,7 +374,7 @@ class _StagePart:
     def _kept(self) -> str:
         """Return what there is to go on from."""
         last = self.run.last_checkpoint
-        if not self.team.leads:  # who may not see the folder
+        if not self.group.is_main:  # who may not see the folder
             written = self.before or self.saved_at is not None
             return f"the last good checkpoint ({last}) stays" if written else "there is no checkpoint"
         try:
