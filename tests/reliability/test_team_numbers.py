@@ -23,7 +23,10 @@ ROUNDING: float = 2e-5
 it does between numbers of threads: 1e-3 after ten steps of networks as small as these."""
 GAMES = {
     "q_head": "[augment]\naffine = 0.5\n",
-    "shared": '[augment]\naffine = 0.5\nelastic = 0.5\nstroke = 0.6\n[objective]\ninformation_update = "shared"\n',
+    "shared": (
+        "[augment]\naffine = 0.5\nelastic = 0.5\nstroke = 0.6\n"
+        '[objective]\ninformation_update = "shared"\n'
+    ),
     "separate_step": '[objective]\ninformation_update = "separate_step"\nadversarial_loss = "hinge"\n',
 }
 
