@@ -5,7 +5,7 @@
 Whole processes, one after the other in turn, with bytecode compiled: `encode` of one image against
 `python -c "import onnxruntime"`, `--help` and `--version` against `python -c "import typer"`. The figure to
 go by is the ratio of the medians. It measures the interpreter that it is run with, so run it with that of an
-ordinary installation: an editable one pays for its import hook in every process, the contestants' too.
+ordinary installation: an editable one pays for its import hook in every process, the variants' too.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from fonts import HANDWRITING, PRINT, find_fonts
+from outliers import outliers
 from photographs import photograph
 from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_digits
-from strangers import strangers
 
 from infogan_tool.runtime import load_bundle, load_image
 from infogan_tool.train.data import load_test_images
@@ -87,7 +87,7 @@ def _digits(bundle: Bundle, count: int, fonts: dict[str, Path]) -> None:
 
 def _others(bundle: Bundle, fonts: list[Path]) -> None:
     shares = []
-    for name, files in strangers(STRANGERS, SEED, fonts).items():
+    for name, files in outliers(STRANGERS, SEED, fonts).items():
         flagged = _flagged(_encoded(bundle, files))
         shares.append(flagged)
         print(f"| {name} | {len(files):,} | {_percent(flagged)} |")

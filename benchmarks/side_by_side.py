@@ -1,4 +1,4 @@
-"""What the benchmarks share: contestants run in turn, and a table with machine and versions."""
+"""What the benchmarks share: variants run in turn, and a table with machine and versions."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures as JSON too")
-    parser.add_argument("--rounds", type=int, default=15, help="how often each contestant runs (default 15)")
+    parser.add_argument("--rounds", type=int, default=15, help="how often each variant runs (default 15)")
     return parser
 
 
-def alternate(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Run each contestant once a round, in turn, and return the seconds of all rounds but the first.
+def alternate(variants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Run each variant once a round, in turn, and return the seconds of all rounds but the first.
 
     What else the machine does then falls on all of them alike.
     """
-    return _race(contestants, rounds, unused=0, used=1)
+    return _race(variants, rounds, unused=0, used=1)
 
 
-def take_turns(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Run each contestant six times a round, and return the seconds of the last five of each turn.
+def take_turns(variants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Run each variant six times a round, and return the seconds of the last five of each turn.
 
-    For contestants in one process: the threads of the one before may still spin during the first.
+    For variants in one process: the threads of the one before may still spin during the first.
     """
-    return _race(contestants, rounds, unused=1, used=5)
+    return _race(variants, rounds, unused=1, used=5)
 
 
 def _race(
-    contestants: Mapping[str, Callable[[], object]], rounds: int, *, unused: int, used: int
+    variants: Mapping[str, Callable[[], object]], rounds: int, *, unused: int, used: int
 ) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds + 1):
-        for name, contestant in contestants.items():
+        for name, variant in variants.items():
             for turn in range(unused + used):
                 start = time.perf_counter()
-                contestant()
+                variant()
                 if number and turn >= unused:
                     seconds[name].append(time.perf_counter() - start)
     return seconds

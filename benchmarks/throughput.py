@@ -51,7 +51,7 @@ TOLERANCE = {"cpu": 1e-5, "cuda": 1e-4}
 
 
 def main() -> None:
-    """Time all contestants and print the table."""
+    """Time all variants and print the table."""
     parser = arguments(__doc__)
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -112,30 +112,30 @@ def on_gpu(options: argparse.Namespace, machine: dict[str, Any]) -> list[dict[st
 
 @torch.inference_mode()
 def race(part: str, bundles: dict[str, Bundle], batch: int, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each batch by contestant.
+    """Return the seconds of each batch by variant.
 
     Raises:
         SystemExit: torch and ours do not compute the same.
     """
-    twin, tensors, calls = contestants_of(part, bundles, batch)
+    twin, tensors, calls = variants_of(part, bundles, batch)
     compiled = torch.compile(twin)
-    contestants = {
+    variants = {
         "torch eager": partial(twin, *tensors),
         "torch.compile": partial(compiled, *tensors),
     }
-    return take_turns(contestants | calls, rounds)
+    return take_turns(variants | calls, rounds)
 
 
 @torch.inference_mode()
 def race_on_gpu(
     part: str, bundles: dict[str, Bundle], batch: int, rounds: int, device: torch.device
 ) -> dict[str, list[float]]:
-    """Return the seconds of each batch by contestant, each from call to result.
+    """Return the seconds of each batch by variant, each from call to result.
 
     Raises:
         SystemExit: torch and ours do not compute the same.
     """
-    twin, tensors, calls = contestants_of(part, bundles, batch)
+    twin, tensors, calls = variants_of(part, bundles, batch)
     twin = twin.to(device)
     there = [tensor.to(device) for tensor in tensors]
 
@@ -148,14 +148,14 @@ def race_on_gpu(
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
-    contestants: dict[str, Callable[[], object]] = {
+    variants: dict[str, Callable[[], object]] = {
         TORCH_ON_GPU[0]: with_copies,
         "torch eager, GPU, without copies": on_device_alone,
     }
-    return take_turns(contestants | calls, rounds)
+    return take_turns(variants | calls, rounds)
 
 
-def contestants_of(
+def variants_of(
     part: str, bundles: dict[str, Bundle], batch: int
 ) -> tuple[nn.Module, list[Tensor], dict[str, Callable[[], object]]]:
     """Return torch's network on the CPU, its tensors, and our calls by name, all of the same batch.
@@ -204,7 +204,7 @@ def table(
             {
                 "graph": part,
                 "threads": threads,
-                "contestant": name,
+                "variant": name,
                 "images a second": round(batch / median(times)),
                 "ratio": best / median(times),
                 "of the fastest": fastest / min(times),

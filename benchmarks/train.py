@@ -3,7 +3,7 @@
     python benchmarks/train.py [--preset paper] [--batch 128] [--threads 2] [--rounds 7] [--json FILE]
     python benchmarks/train.py --device cuda --steps 200
 
-Each contestant is a process of its own that waits while another has its turn: same networks, batch, data
+Each variant is a process of its own that waits while another has its turn: same networks, batch, data
 and threads. The first round does not count. A figure is the median over all rounds of a turn's mean; `ratio`
 is to the reference (reference_step.py), by the medians and by the fastest turns: on a busy machine the latter
 says more. The arithmetic is that of convolutions and their gradients, as torch counts it. `memory` is the
@@ -63,7 +63,7 @@ class Contestant:
 
 
 def main() -> None:
-    """Time all contestants and print the table."""
+    """Time all variants and print the table."""
     parser = arguments(__doc__)
     parser.set_defaults(rounds=7)
     parser.add_argument("--preset", default="paper")
@@ -73,14 +73,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="of the reference's DataLoader")
     parser.add_argument("--steps", type=int, default=10, help="of each turn")
     options = parser.parse_args()
-    contestants = contestants_on(options.device)
+    variants = variants_on(options.device)
     context = multiprocessing.get_context("spawn")
     pipes = {}
-    for contestant in contestants:
+    for variant in variants:
         mine, theirs = context.Pipe()
-        process = context.Process(target=take_part, args=(theirs, contestant, options), daemon=True)
+        process = context.Process(target=take_part, args=(theirs, variant, options), daemon=True)
         process.start()
-        pipes[contestant.name] = mine
+        pipes[variant.name] = mine
         if default_threads() < ENOUGH:  # one after the other
             mine.poll(None)
     for mine in pipes.values():
@@ -92,13 +92,13 @@ def main() -> None:
         told[name] = pipe.recv()
     per_step = {name: [value / options.steps for value in values] for name, values in seconds.items()}
     print(f"preset {options.preset}, batch {options.batch}, {options.device}, {options.threads} threads\n")
-    table = [row_of(contestant, per_step, told, options) for contestant in contestants]
+    table = [row_of(variant, per_step, told, options) for variant in variants]
     report(table, list(table[0]), environment(), options.json)
     if options.device == "cuda":
         compare_losses(told)
 
 
-def contestants_on(device: str) -> list[Contestant]:
+def variants_on(device: str) -> list[Contestant]:
     """Return who takes part."""
     reference = Contestant(REFERENCE, "fp32", ours=False)
     if device == "cpu":
@@ -130,14 +130,14 @@ def turn_of(pipe: Connection, steps: int) -> Callable[[], object]:
     return turn
 
 
-def take_part(pipe: Connection, contestant: Contestant, options: argparse.Namespace) -> None:
+def take_part(pipe: Connection, variant: Contestant, options: argparse.Namespace) -> None:
     """Do steps when asked, until told to end; then tell what else was seen."""
     before = peak_mb()
-    if contestant.plain or not contestant.ours:
+    if variant.plain or not variant.ours:
         launch.keep_freed_memory = lambda: None
-    if contestant.plain:
+    if variant.plain:
         MapToVector.forward, VectorToMap.forward = nn.Conv2d.forward, nn.ConvTranspose2d.forward
-    training = Ours(contestant, options) if contestant.ours else Reference(options)
+    training = Ours(variant, options) if variant.ours else Reference(options)
     pipe.send("ready")
     while (steps := pipe.recv()) is not None:
         for _ in range(steps):
@@ -146,7 +146,7 @@ def take_part(pipe: Connection, contestant: Contestant, options: argparse.Namesp
             torch.cuda.synchronize()
         pipe.send("done")
     told: dict[str, Any] = {"memory": peak_mb() - before, "sums": training.sums()}
-    if not contestant.captured:  # a graph is replayed without anybody to count
+    if not variant.captured:  # a graph is replayed without anybody to count
         with FlopCounterMode(display=False) as counter:
             training.step()
         told["flop"] = counter.get_total_flops()
@@ -156,17 +156,17 @@ def take_part(pipe: Connection, contestant: Contestant, options: argparse.Namesp
 class Ours:
     """The adversarial stage of a run."""
 
-    def __init__(self, contestant: Contestant, options: argparse.Namespace) -> None:
-        plan = planned(contestant.precision, options)
-        use_precision(contestant.precision)
+    def __init__(self, variant: Contestant, options: argparse.Namespace) -> None:
+        plan = planned(variant.precision, options)
+        use_precision(variant.precision)
         networks = build_networks(plan.config, size=plan.images.size, channels=plan.images.channels)
         networks.to(plan.device)
         self._stage = AdversarialStage(
             Session(
                 config=plan.config,
-                networks=networks if contestant.plain else to_memory_format(networks),
+                networks=networks if variant.plain else to_memory_format(networks),
                 images=plan.images.images.to(plan.device),
-                captures=contestant.captured,
+                captures=variant.captured,
             )
         )
         self._done = 0
@@ -214,26 +214,26 @@ def planned(precision: str, options: argparse.Namespace) -> Plan:
 
 
 def row_of(
-    contestant: Contestant,
+    variant: Contestant,
     per_step: dict[str, list[float]],
     told: dict[str, dict[str, Any]],
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Return one line of the table."""
-    mine, theirs = per_step[contestant.name], per_step[REFERENCE]
+    mine, theirs = per_step[variant.name], per_step[REFERENCE]
     eager = next(name for name, figures in told.items() if "flop" in figures and name != REFERENCE)
-    flop = told[eager if contestant.ours else REFERENCE]["flop"]
-    has_reach = contestant.ours and not contestant.plain and options.device == "cpu"
+    flop = told[eager if variant.ours else REFERENCE]["flop"]
+    has_reach = variant.ours and not variant.plain and options.device == "cpu"
     row = {
-        "step": contestant.name,
+        "step": variant.name,
         "ms": 1000 * median(mine),
         "images/s": round(options.batch / median(mine)),
         "ratio": median(theirs) / median(mine),
         "of fastest": min(theirs) / min(mine),
-        "reach": f">= {REACH[contestant.precision]}" if has_reach else "",
+        "reach": f">= {REACH[variant.precision]}" if has_reach else "",
         "MFLOP an image": round(flop / options.batch / 1e6),
         "GFLOP/s": round(flop / median(mine) / 1e9),
-        "memory, MB": round(told[contestant.name]["memory"]),
+        "memory, MB": round(told[variant.name]["memory"]),
     }
     if options.device == "cuda":
         row[f"{EPOCHS} epochs, s"] = median(mine) * EPOCHS * (60_000 // options.batch)

@@ -9,20 +9,20 @@ from infogan_tool.export.preprocessing_options import data_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infogan_tool.export.evaluation.results import Report
+    from infogan_tool.export.evaluation.results import Results
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
 
 __all__ = ["with_limitations"]
 
 
-def with_limitations(metadata: BundleMetadata, report: Report | None = None) -> dict[str, Any]:
+def with_limitations(metadata: BundleMetadata, results: Results | None = None) -> dict[str, Any]:
     """Return the card of ``metadata`` with its ``limits``, a list of sentences.
 
     Args:
         metadata: All else of it; read from a file or not.
-        report: An evaluation of that bundle, for what only measuring tells.
+        results: An evaluation of that bundle, for what only measuring tells.
     """
-    found = [*_of_what_it_is(metadata), *(_of_what_was_measured(report) if report else ())]
+    found = [*_of_what_it_is(metadata), *(_of_what_was_measured(results) if results else ())]
     return {**metadata.card, "limitations": found}
 
 
@@ -53,18 +53,18 @@ def _of_outliers(metadata: BundleMetadata) -> str:
     return f"{has_one}; where it is unlike all that was trained on it is flagged as unfamiliar{own}."
 
 
-def _of_what_was_measured(report: Report) -> Iterator[str]:
-    data = report.data
+def _of_what_was_measured(results: Results) -> Iterator[str]:
+    data = results.data
     yield f"All figures are of images of {data.name}; what is made in another way may be read less well."
-    for code, found in report.encoder.items():
+    for code, found in results.encoder.items():
         rows = found.clustering.categories if found.clustering else ()
         missed = [(1 - row.recall, row.label) for row in rows if row.recall is not None]
         if missed and max(missed)[0] > 0:
             share, label = max(missed)
             misread = f"{100 * share:.1f} % of its {data.scored_on} images"
             yield f"{code} is least right for {label}: {misread} have another category."
-    if report.generator and report.generator.real_vs_real:
-        drawn, real = report.generator.distances.coverage, report.generator.real_vs_real.coverage
+    if results.generator and results.generator.real_vs_real:
+        drawn, real = results.generator.distances.coverage, results.generator.real_vs_real.coverage
         if drawn < real:
             yield f"What it draws varies less than real images: coverage {drawn:.2f}, theirs {real:.2f}."
 

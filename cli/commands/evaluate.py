@@ -49,13 +49,13 @@ def evaluate(
     Examples:
       infogan-tool evaluate bundle
 
-      infogan-tool evaluate run --json > report.json
+      infogan-tool evaluate run --json > results.json
     """
     require_train_extra("evaluate")
 
     from rich.console import Console
 
-    from infogan_tool.export.evaluation.saving import refuse_unsavable, save_report
+    from infogan_tool.export.evaluation.saving import refuse_unsavable, save_results
     from infogan_tool.export.evaluation.target import evaluate as evaluate_target
     from infogan_tool.runtime.storage.atomic import printable
 
@@ -63,7 +63,7 @@ def evaluate(
         refuse_unsavable(target)
     console = Console(stderr=True, highlight=False, markup=False)
     with console.status("starting") as status:
-        report = evaluate_target(
+        results = evaluate_target(
             target,
             data=data,
             samples=samples,
@@ -72,10 +72,10 @@ def evaluate(
             progress=lambda line: status.update(printable(line)),
         )
     if as_json:
-        output.emit(json.dumps(report.to_dict(), indent=2, allow_nan=False))
+        output.emit(json.dumps(results.to_dict(), indent=2, allow_nan=False))
     else:
-        from infogan_tool.cli.evaluation_text import show_report
+        from infogan_tool.cli.evaluation_tables import format_results
 
-        output.emit(show_report(report))
+        output.emit(format_results(results))
     if save and target is not None:  # last: where it cannot be written, the report is not lost
-        save_report(report, target)
+        save_results(results, target)

@@ -81,7 +81,7 @@ def report(
 
     console = Console(stderr=True, highlight=False, markup=False)
     with console.status("starting") as status:
-        subjects = write_report(
+        entries = write_report(
             targets or [],
             out,
             figures=figures,
@@ -93,9 +93,9 @@ def report(
             force=force,
             progress=lambda line: status.update(printable(line)),
         )
-    for subject in subjects:
-        for note in subject.notes:
-            output.note(f"{subject.name}: {note}")
+    for entry in entries:
+        for note in entry.notes:
+            output.note(f"{entry.name}: {note}")
     output.note(f"wrote {out}" + (f" and {figures}" if figures else ""))
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLASSIFIER_VERSION",
+    "ClassifierInfo",
     "ClassifierNetwork",
-    "ClassifierRecord",
     "ClassifierSettings",
     "EvaluationClassifier",
     "train_classifier",
@@ -58,7 +58,7 @@ class ClassifierSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ClassifierRecord:
+class ClassifierInfo:
     """What a report says of the classifier."""
 
     version: int
@@ -111,12 +111,12 @@ def _convolution(channels: int, width: int) -> list[nn.Module]:
 class EvaluationClassifier:
     """A trained classifier; made by :func:`train_classifier`."""
 
-    def __init__(self, network: ClassifierNetwork, record: ClassifierRecord) -> None:
+    def __init__(self, network: ClassifierNetwork, info: ClassifierInfo) -> None:
         self.network = network.eval()
-        self.record = record
+        self.info = info
         """What a report says of it."""
 
-    def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def classify(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the class ``(N,)`` and the features ``(N, 128)`` of images ``(N, H, W, C)``."""
         classes, features = [np.empty(0, np.int64)], [np.empty((0, FEATURES), np.float32)]
         with torch.inference_mode():
@@ -164,7 +164,7 @@ def train_classifier(
     # More threads add up in another order: another classifier, and a Frechet distance of 4.2 in place of 3.8.
     with one_thread():
         _fit(network, images, labels, settings, rng=rng, progress=progress)
-    record = ClassifierRecord(
+    info = ClassifierInfo(
         version=CLASSIFIER_VERSION,
         seed=settings.seed,
         steps=settings.steps,
@@ -173,9 +173,9 @@ def train_classifier(
         test_accuracy=0.0,
         test_count=len(own_images),
     )
-    seen, _ = EvaluationClassifier(network, record).look(own_images.permute(0, 2, 3, 1).numpy())
+    seen, _ = EvaluationClassifier(network, info).classify(own_images.permute(0, 2, 3, 1).numpy())
     right = float((seen == own_labels.numpy()).mean())
-    return EvaluationClassifier(network, replace(record, test_accuracy=right))
+    return EvaluationClassifier(network, replace(info, test_accuracy=right))
 
 
 def _fit(

@@ -19,8 +19,8 @@ from safetensors.torch import save
 
 from infogan_tool.export.evaluation.classifier import (
     CLASSIFIER_VERSION,
+    ClassifierInfo,
     ClassifierNetwork,
-    ClassifierRecord,
     EvaluationClassifier,
     train_classifier,
 )
@@ -73,7 +73,7 @@ def find_classifier(
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {name: tensor.contiguous() for name, tensor in classifier.network.state_dict().items()}
-        write_atomic(path, save(tensors, {_HEADER_KEY: json.dumps(asdict(classifier.record))}))
+        write_atomic(path, save(tensors, {_HEADER_KEY: json.dumps(asdict(classifier.info))}))
     return classifier
 
 
@@ -91,10 +91,10 @@ def _read(path: Path, train: ImageSet) -> EvaluationClassifier | None:
     """Return the classifier in a file; None where there is none, or nothing that can be used."""
     try:
         with safe_open(path, framework="pt") as file:
-            record = ClassifierRecord(**json.loads((file.metadata() or {})[_HEADER_KEY]))
+            info = ClassifierInfo(**json.loads((file.metadata() or {})[_HEADER_KEY]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        network = ClassifierNetwork(train.channels, train.size, record.classes)
+        network = ClassifierNetwork(train.channels, train.size, info.classes)
         network.load_state_dict(tensors)
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError, RecursionError):
         return None
-    return EvaluationClassifier(network, record)
+    return EvaluationClassifier(network, info)

@@ -28,16 +28,16 @@ from infogan_tool.export.evaluation.metrics.label_matching import match_labels
 from infogan_tool.export.evaluation.metrics.purity import generator_purity
 from infogan_tool.export.evaluation.metrics.round_trip import categorical_recovery, continuous_recovery
 from infogan_tool.export.evaluation.results import (
-    REPORT_SCHEMA,
+    RESULTS_SCHEMA,
     Calibration,
     Confidence,
-    DataRecord,
+    DataInfo,
     Distances,
-    EncoderReport,
-    GeneratorReport,
-    InformationReport,
-    Report,
-    RoundTripReport,
+    EncoderResults,
+    GeneratorResults,
+    InformationResults,
+    Results,
+    RoundTripResults,
 )
 from infogan_tool.export.evaluation.styles import name_styles
 from infogan_tool.runtime.images.arrays import to_uint8
@@ -88,9 +88,9 @@ class RealImages:
         count = 1 + max(int(part.max()) for part in labels if part is not None)
         return self.train.label_names or tuple(str(i) for i in range(count))
 
-    def to_record(self) -> DataRecord:
+    def describe(self) -> DataInfo:
         """Return what the report says of them."""
-        return DataRecord(
+        return DataInfo(
             name=self.train.name,
             train_count=len(self.train),
             scored_count=len(self.scored),
@@ -108,7 +108,7 @@ def measure_bundle(
     classifier: ClassifierSettings | None = None,
     classifier_folder: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
-) -> Report:
+) -> Results:
     """Measure everything that the bundle and the images allow.
 
     Args:
@@ -143,17 +143,17 @@ def measure_bundle(
         )
         progress("comparing generated and real images")
         generator = _generator(bundle.latent, found, real, latents, drawn, matches=matches, seed=seed)
-    return Report(
-        schema_version=REPORT_SCHEMA,
+    return Results(
+        schema_version=RESULTS_SCHEMA,
         bundle_id=bundle.metadata.bundle_id,
         samples=samples,
         seed=seed,
-        data=real.to_record(),
+        data=real.describe(),
         encoder=encoder,
         information=_information(bundle.latent, latents, read_back),
         round_trip=_round_trip(bundle.latent, latents, read_back),
         styles=styles,
-        classifier=found.record if found else None,
+        classifier=found.info if found else None,
         generator=generator,
     )
 
@@ -193,7 +193,7 @@ def _match(bundle: Bundle, real: RealImages) -> dict[str, _Match]:
 
 def _encoder(
     latent: LatentSpec, real: RealImages, posterior: Posterior, matches: Mapping[str, _Match]
-) -> dict[str, EncoderReport]:
+) -> dict[str, EncoderResults]:
     found = {}
     for column, code in enumerate(latent.categorical_names):
         confidence = posterior.confidence[:, column]
@@ -204,7 +204,7 @@ def _encoder(
             clustering = score_categories(categories, labels, label_of=label_of, label_names=real.label_names)
             right = category_of_label(label_of, len(real.label_names))[labels] == categories
             calibration = _calibration(posterior.probabilities[column], right, matches[code].temperature)
-        found[code] = EncoderReport(
+        found[code] = EncoderResults(
             confidence=Confidence(
                 mean=float(confidence.mean(dtype=np.float64)),
                 below_half=share_below(confidence, _HALF),
@@ -232,7 +232,7 @@ def _calibration(
 # --- generated images through the encoder ----------------------------------------------------------------
 
 
-def _information(latent: LatentSpec, latents: Latents, posterior: Posterior) -> InformationReport:
+def _information(latent: LatentSpec, latents: Latents, posterior: Posterior) -> InformationResults:
     likelihood = {
         code: categorical_log_likelihood(posterior.probabilities[column], latents.categories[:, column])
         for column, code in enumerate(latent.categorical_names)
@@ -241,14 +241,14 @@ def _information(latent: LatentSpec, latents: Latents, posterior: Posterior) -> 
         mean, std = posterior.style_mean[:, column], posterior.style_std[:, column]
         likelihood[code] = gaussian_log_likelihood(latents.styles[:, column], mean, std)
     codes = {code: information_bound(likelihood[code], entropy) for code, entropy in latent.entropies.items()}
-    return InformationReport(
+    return InformationResults(
         codes=codes,
         lower_bound_nats=sum(code.lower_bound_nats for code in codes.values()),
         entropy_nats=sum(code.entropy_nats for code in codes.values()),
     )
 
 
-def _round_trip(latent: LatentSpec, latents: Latents, posterior: Posterior) -> RoundTripReport:
+def _round_trip(latent: LatentSpec, latents: Latents, posterior: Posterior) -> RoundTripResults:
     names = list(zip(latent.categorical_names, latent.categorical, strict=True))
     groups = {code: (latents.categories[:, i], size) for i, (code, size) in enumerate(names)}
     categorical = {
@@ -261,7 +261,7 @@ def _round_trip(latent: LatentSpec, latents: Latents, posterior: Posterior) -> R
         )
         for i, code in enumerate(latent.continuous_names)
     }
-    return RoundTripReport(categorical=categorical, continuous=continuous)
+    return RoundTripResults(categorical=categorical, continuous=continuous)
 
 
 # --- generated images through the classifier --------------------------------------------------------------
@@ -276,19 +276,19 @@ def _generator(
     *,
     matches: Mapping[str, _Match],
     seed: int,
-) -> GeneratorReport | None:
+) -> GeneratorResults | None:
     names = real.label_names
     assert names is not None, "there is no classifier without labels"
     rng = np.random.default_rng(seed)
     count = len(drawn)
     if len(real.scored) <= NEIGHBOURS:
         return None
-    classes, features = classifier.look(drawn)
-    _, real_features = classifier.look(_choose(pixels(real.scored), count, rng))
-    real_vs_real, floor_features = None, features[:0]
+    classes, features = classifier.classify(drawn)
+    _, real_features = classifier.classify(_choose(pixels(real.scored), count, rng))
+    real_vs_real, baseline_features = None, features[:0]
     if real.test is not None and len(real.train) >= _LEAST_CLASSES:
-        _, floor_features = classifier.look(_choose(pixels(real.train), count, rng))
-        real_vs_real = _distances(real_features, floor_features)
+        _, baseline_features = classifier.classify(_choose(pixels(real.train), count, rng))
+        real_vs_real = _distances(real_features, baseline_features)
     purity = {
         code: generator_purity(
             latents.categories[:, column],
@@ -299,13 +299,13 @@ def _generator(
         )
         for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True))
     }
-    return GeneratorReport(
+    return GeneratorResults(
         purity=purity,
         distances=_distances(real_features, features),
         real_vs_real=real_vs_real,
         generated_count=count,
         real_count=len(real_features),
-        real_vs_real_count=len(floor_features),
+        real_vs_real_count=len(baseline_features),
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from infogan_tool.export.evaluation.classifier import ClassifierRecord
+    from infogan_tool.export.evaluation.classifier import ClassifierInfo
     from infogan_tool.export.evaluation.metrics.clustering import Clustering
     from infogan_tool.export.evaluation.metrics.information import CodeInformation
     from infogan_tool.export.evaluation.metrics.purity import Purity
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.styles import StyleTable
 
 __all__ = [
-    "REPORT_SCHEMA",
+    "RESULTS_SCHEMA",
     "Calibration",
     "Confidence",
-    "DataRecord",
+    "DataInfo",
     "Distances",
-    "EncoderReport",
-    "GeneratorReport",
-    "InformationReport",
-    "Report",
-    "RoundTripReport",
+    "EncoderResults",
+    "GeneratorResults",
+    "InformationResults",
+    "Results",
+    "RoundTripResults",
 ]
 
-REPORT_SCHEMA: Final = 1
+RESULTS_SCHEMA: Final = 1
 _DIGITS: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DataRecord:
+class DataInfo:
     """The real images."""
 
     name: str
@@ -77,7 +77,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EncoderReport:
+class EncoderResults:
     """One categorical code on real images."""
 
     confidence: Confidence
@@ -89,7 +89,7 @@ class EncoderReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class InformationReport:
+class InformationResults:
     """L_I on generated images, in nats."""
 
     codes: Mapping[str, CodeInformation]
@@ -101,7 +101,7 @@ class InformationReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RoundTripReport:
+class RoundTripResults:
     """Codes recovered from generated images."""
 
     categorical: Mapping[str, CategoricalRecovery]
@@ -125,7 +125,7 @@ class Distances:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GeneratorReport:
+class GeneratorResults:
     """What G draws, as the classifier sees it."""
 
     purity: Mapping[str, Purity]
@@ -144,30 +144,30 @@ class GeneratorReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class Results:
     """Everything that an evaluation found."""
 
     schema_version: int
-    """:data:`REPORT_SCHEMA`."""
+    """:data:`RESULTS_SCHEMA`."""
     bundle_id: str
     """Of the bundle measured."""
     samples: int
     """Generated images, latents from the prior."""
     seed: int
     """Of those latents."""
-    data: DataRecord
+    data: DataInfo
     """The real images."""
-    encoder: Mapping[str, EncoderReport]
+    encoder: Mapping[str, EncoderResults]
     """By categorical code."""
-    information: InformationReport
+    information: InformationResults
     """By code."""
-    round_trip: RoundTripReport
+    round_trip: RoundTripResults
     """By code."""
     styles: StyleTable
     """By continuous code."""
-    classifier: ClassifierRecord | None
+    classifier: ClassifierInfo | None
     """The independent classifier; needs labels."""
-    generator: GeneratorReport | None
+    generator: GeneratorResults | None
     """Needs the classifier."""
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from infogan_tool.runtime.errors import BundleError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from infogan_tool.export.evaluation.results import Report
+    from infogan_tool.export.evaluation.results import Results
 
-__all__ = ["refuse_unsavable", "save_report"]
+__all__ = ["refuse_unsavable", "save_results"]
 
 _LEFT_OUT: Final = frozenset(
     {"schema_version", "bundle_id", "label_names", "confusion", "categories", "styles"}
@@ -33,11 +33,11 @@ def refuse_unsavable(path: Path | None) -> None:
         raise UsageError("--save needs the folder of a bundle: export the run first, and name the bundle")
 
 
-def save_report(report: Report, path: Path) -> None:
-    """Write a report's figures, without its tables, and the limits they tell into a bundle's metadata.
+def save_results(results: Results, path: Path) -> None:
+    """Write a results's figures, without its tables, and the limits they tell into a bundle's metadata.
 
     Args:
-        report: Of the bundle at ``path``.
+        results: Of the bundle at ``path``.
         path: The bundle's folder. Graphs and bundle id stay as they are.
 
     Raises:
@@ -47,9 +47,9 @@ def save_report(report: Report, path: Path) -> None:
     """
     with only_writer_of(path):
         metadata = read_metadata(path)
-        if metadata.bundle_id != report.bundle_id:
+        if metadata.bundle_id != results.bundle_id:
             raise BundleError(f"{path} was replaced while it was measured: evaluate it again")
-        card = with_limitations(metadata, report) | {"evaluation": _figures(report.to_dict())}
+        card = with_limitations(metadata, results) | {"evaluation": _figures(results.to_dict())}
         write_metadata(path, replace(metadata, card=card))
 
 

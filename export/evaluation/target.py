@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from infogan_tool.export.evaluation.classifier import ClassifierSettings
-    from infogan_tool.export.evaluation.results import Report
+    from infogan_tool.export.evaluation.results import Results
     from infogan_tool.export.preprocessing_options import PreprocessingOptions
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.bundle.metadata import ImageSpec
@@ -45,7 +45,7 @@ def evaluate(
     device: Device = "auto",
     classifier: ClassifierSettings | None = None,
     progress: Callable[[str], None] = lambda _: None,
-) -> Report:
+) -> Results:
     """Measure a bundle, or a run that is exported to a temporary bundle first.
 
     Args:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["DASHES", "INK", "LINE", "ON", "SERIES", "SOFT", "Drawn", "draw", "mosaic"]
+__all__ = ["DASHES", "INK", "LINE", "ON", "SERIES", "SOFT", "RenderedFigure", "draw", "mosaic"]
 
 INK: Final = "#1d1b18"
 SOFT: Final = "#5d584e"
@@ -92,7 +92,7 @@ ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Drawn:
+class RenderedFigure:
     """One figure."""
 
     svg: str
@@ -103,7 +103,7 @@ class Drawn:
     """Natural width on the page, CSS pixels."""
 
 
-def draw(paint: Callable[[Axes], None], *, width: float, height: float, name: str) -> Drawn:
+def draw(paint: Callable[[Axes], None], *, width: float, height: float, name: str) -> RenderedFigure:
     """Draw a figure of one pair of axes.
 
     Args:
@@ -121,7 +121,7 @@ def draw(paint: Callable[[Axes], None], *, width: float, height: float, name: st
         vector, raster = io.StringIO(), io.BytesIO()
         figure.savefig(vector, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         figure.savefig(raster, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
-    return Drawn(svg=_for_page(vector.getvalue(), name), png=raster.getvalue(), width=width * 96)
+    return RenderedFigure(svg=_for_page(vector.getvalue(), name), png=raster.getvalue(), width=width * 96)
 
 
 def mosaic(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:

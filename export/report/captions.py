@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["TITLES", "WORDS"]
+__all__ = ["CAPTIONS", "TITLES"]
 
 TITLES: Final = {
     "training": "Training",
@@ -16,7 +16,7 @@ TITLES: Final = {
 }
 """Headings of the chapters, in order, by their anchors."""
 
-WORDS: Final[dict[str, tuple[str, str]]] = {
+CAPTIONS: Final[dict[str, tuple[str, str]]] = {
     "losses": (
         "Losses of D, G and Q",
         """Two players: neither loss should run away to 0, which would be the other's defeat. A D that

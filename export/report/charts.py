@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from infogan_tool.export.evaluation.metrics.clustering import Clustering
-    from infogan_tool.export.report.canvas import Drawn
-    from infogan_tool.export.report.entry import Model, Recovery, Subject
+    from infogan_tool.export.report.canvas import RenderedFigure
+    from infogan_tool.export.report.entry import Entry, Model, Recovery
 
 __all__ = ["attributes", "comparison", "confusion", "effects", "recovery"]
 
@@ -33,7 +33,7 @@ _PERCENT: Final = 100
 _MAX_STYLES: Final = 6
 
 
-def confusion(subject: Subject, code: str, found: Clustering, labels: Sequence[str], name: str) -> Panel:
+def confusion(entry: Entry, code: str, found: Clustering, labels: Sequence[str], name: str) -> Panel:
     """Draw the share of each label's real images that are in each category, the columns in label order."""
     counts = np.array(found.confusion, np.float64)
     place = {label: i for i, label in enumerate(labels)}
@@ -59,10 +59,10 @@ def confusion(subject: Subject, code: str, found: Clustering, labels: Sequence[s
         f"Confusion of {code} on real images: accuracy {found.accuracy:.4f}, NMI {found.nmi:.3f}; "
         "cells are the percentage of a label's images in a category."
     )
-    return Panel(key=f"confusion-{code}", subject=subject.name, drawn=drawn, alt=alt)
+    return Panel(key=f"confusion-{code}", entry=entry.name, drawn=drawn, alt=alt)
 
 
-def recovery(subject: Subject, code: str, found: Recovery, name: str) -> Panel:
+def recovery(entry: Entry, code: str, found: Recovery, name: str) -> Panel:
     """Draw a continuous code against what the encoder reads from the image drawn with it."""
 
     def paint(axes: Axes) -> None:
@@ -83,10 +83,10 @@ def recovery(subject: Subject, code: str, found: Recovery, name: str) -> Panel:
         f"{code} drawn against {code} read back from {len(found.drawn)} images: "
         f"r = {found.figures.pearson_r:.3f}, mean error {found.figures.mean_abs_error:.3f}."
     )
-    return Panel(key=f"recovery-{code}", subject=subject.name, drawn=drawn, alt=alt)
+    return Panel(key=f"recovery-{code}", entry=entry.name, drawn=drawn, alt=alt)
 
 
-def attributes(subject: Subject, model: Model, name: str) -> Panel | None:
+def attributes(entry: Entry, model: Model, name: str) -> Panel | None:
     """Draw the correlation of each style with each attribute, on drawn and on real images."""
     styles = model.evaluation.styles if model.evaluation else None
     if styles is None or not styles.codes:
@@ -111,20 +111,20 @@ def attributes(subject: Subject, model: Model, name: str) -> Panel | None:
     named = "; ".join(f"{code} follows {styles.codes[code].name or 'no attribute'}" for code in codes)
     return Panel(
         key="attributes",
-        subject=subject.name,
+        entry=entry.name,
         drawn=drawn,
         alt=f"Correlation of styles with attributes, within categories: {named}.",
     )
 
 
-def effects(subject: Subject, model: Model, name: str, *, furthest: float) -> Panel:
+def effects(entry: Entry, model: Model, name: str, *, furthest: float) -> Panel:
     """Draw strength against consistency of each code, and of single noise dimensions.
 
     Args:
-        subject: Whose.
+        entry: Whose.
         model: Its graphs.
         name: Of the figure.
-        furthest: The greatest strength of all subjects, so that their figures compare.
+        furthest: The greatest strength of all entries, so that their figures compare.
     """
     found, categorical = model.effects, model.metadata.latent.categorical_names
 
@@ -153,12 +153,12 @@ def effects(subject: Subject, model: Model, name: str, *, furthest: float) -> Pa
     noise = found.noise_strength
     beside = f"; a noise dimension {_PERCENT * noise:.1f} %" if noise is not None else ""
     alt = f"How far each code moves a pixel: {told}{beside}."
-    return Panel(key="effects", subject=subject.name, drawn=drawn, alt=alt)
+    return Panel(key="effects", entry=entry.name, drawn=drawn, alt=alt)
 
 
-def comparison(subjects: Sequence[Subject], name: str) -> Panel | None:
-    """Draw how sharp and how right the images of several subjects are; None where that is not known."""
-    known = [(s.name, s.model.relative_sharpness, s.model.correctness) for s in subjects if s.model]
+def comparison(entries: Sequence[Entry], name: str) -> Panel | None:
+    """Draw how sharp and how right the images of several entries are; None where that is not known."""
+    known = [(s.name, s.model.relative_sharpness, s.model.correctness) for s in entries if s.model]
     if len(known) < 2 or not any(v is not None for _, *values in known for v in values):  # noqa: PLR2004
         return None
 
@@ -185,7 +185,7 @@ def comparison(subjects: Sequence[Subject], name: str) -> Panel | None:
     told = "; ".join(
         f"{whose}: sharpness {_number(sharp)}, correctness {_number(right)}" for whose, sharp, right in known
     )
-    return Panel(key="comparison", subject=None, drawn=drawn, alt=f"Where real images have 1: {told}.")
+    return Panel(key="comparison", entry=None, drawn=drawn, alt=f"Where real images have 1: {told}.")
 
 
 def _number(value: float | None) -> str:
@@ -206,7 +206,7 @@ def _cells(
     labels: tuple[str, str],
     text: Callable[[float], str],
     height: float,
-) -> Drawn:
+) -> RenderedFigure:
     """Draw a table from -1 to 1 as cells: the fuller, the further from 0; below 0 in another colour."""
     count_down, count_across = table.shape
 

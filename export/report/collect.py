@@ -1,4 +1,4 @@
-"""From a run or bundle on disk to a :class:`~infogan_tool.export.report.entry.Subject`."""
+"""From a run or bundle on disk to a :class:`~infogan_tool.export.report.entry.Entry`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from infogan_tool.export.evaluation.classifier_cache import default_folder
 from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, RealImages, measure_bundle
 from infogan_tool.export.evaluation.target import load_real, opened, unknown_data
-from infogan_tool.export.report.entry import Subject
+from infogan_tool.export.report.entry import Entry
 from infogan_tool.export.report.metrics_log import History, read_history
-from infogan_tool.export.report.render import show_model
-from infogan_tool.export.report.samples import read_film, sheet_layout
+from infogan_tool.export.report.render import render_model
+from infogan_tool.export.report.samples import read_sheets, sheet_layout
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE
 from infogan_tool.runtime.errors import ConfigError, DataError, LatentError, RunError
 from infogan_tool.runtime.latents.spec import LatentSpec
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.metadata import BundleMetadata, ImageSpec
     from infogan_tool.runtime.inference.device import Device
 
-__all__ = ["Gatherer", "names_of"]
+__all__ = ["Collector", "names_of"]
 
 _MAX_JSON: Final = 1_000_000
 _MAX_NAME: Final = 40
@@ -38,11 +38,11 @@ _MAX_SIZE: Final = 4096
 
 
 @dataclass(kw_only=True, slots=True)
-class Gatherer:
-    """Gathers subjects, and keeps what several of them share."""
+class Collector:
+    """Gathers entries, and keeps what several of them share."""
 
     data: str | None = None
-    """Real images as ``train --data`` names them; None: what each subject was trained on."""
+    """Real images as ``train --data`` names them; None: what each entry was trained on."""
     samples: int = DEFAULT_SAMPLES
     """Generated images of the measurements."""
     seed: int = 0
@@ -55,7 +55,7 @@ class Gatherer:
     """Called with a line for people as the work goes on."""
     _real: dict[tuple[str, int, int], RealImages] = field(default_factory=dict)
 
-    def gather(self, path: Path | None, name: str) -> Subject:
+    def collect(self, path: Path | None, name: str) -> Entry:
         """Return what can be known of the run or bundle at ``path``; None is the bundle that ships.
 
         Raises:
@@ -66,7 +66,7 @@ class Gatherer:
         model, notes = self._open(path, name)
         training = model.metadata.training
         config = training.get("config")
-        return Subject(
+        return Entry(
             name=name,
             kind="bundle",
             preset=_text(training.get("preset")),
@@ -74,29 +74,29 @@ class Gatherer:
             config=config if isinstance(config, dict) else {},
             latent=model.metadata.latent,
             history=History(),
-            film=None,
+            samples=None,
             model=model,
             notes=notes,
         )
 
-    def _run(self, run: RunFolder, name: str) -> Subject:
+    def _run(self, run: RunFolder, name: str) -> Entry:
         config, info = _read_json(run.path / "config.json"), _read_json(run.path / "run.json")
         history = read_history(run.metrics)
         latent, size = _latent_of(config), _size_of(config)
         layout = sheet_layout(latent, size) if latent and size else None
-        film = read_film(run.samples, layout, history.drawing())
+        samples = read_sheets(run.samples, layout, history.generator_stage())
         notes = [f"{history.unread} lines of metrics.jsonl could not be read"] if history.unread else []
-        if film is not None and film.unread:
-            notes.append(f"{film.unread} files in samples are no sheets of this run")
+        if samples is not None and samples.unread:
+            notes.append(f"{samples.unread} files in samples are no sheets of this run")
         model = None
         try:
             model, more = self._open(run.path, name)
             notes += more
         except (RunError, ConfigError) as error:  # a run that broke off early has its curves all the same
-            if not history.stages and film is None:
+            if not history.stages and samples is None:
                 raise
             notes.append(f"nothing can be drawn with the run: {error}")
-        return Subject(
+        return Entry(
             name=name,
             kind="run",
             preset=_text(config.get("preset")),
@@ -104,7 +104,7 @@ class Gatherer:
             config=config,
             latent=model.metadata.latent if model else latent,
             history=history,
-            film=film,
+            samples=samples,
             model=model,
             notes=tuple(notes),
         )
@@ -129,7 +129,7 @@ class Gatherer:
                     progress=progress,
                 )
             progress("drawing")
-            return show_model(bundle, real, evaluation, seed=self.seed), notes
+            return render_model(bundle, real, evaluation, seed=self.seed), notes
 
     def _real_images(
         self, bundle: Bundle, source: str | None, progress: Callable[[str], None]

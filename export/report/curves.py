@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from infogan_tool.export.report.canvas import Drawn
-    from infogan_tool.export.report.entry import Subject
+    from infogan_tool.export.report.canvas import RenderedFigure
+    from infogan_tool.export.report.entry import Entry
     from infogan_tool.export.report.metrics_log import StageHistory
 
 __all__ = ["information", "losses", "other_stages", "probabilities"]
@@ -41,9 +41,9 @@ _HANDLE, _LETTER = 34, 4.9
 """Points that a legend needs for each entry and each letter."""
 
 
-def losses(subject: Subject, name: str) -> Panel | None:
+def losses(entry: Entry, name: str) -> Panel | None:
     """Draw the losses of D, G and Q, or of the autoencoder, in the stage that draws."""
-    stage = subject.history.drawing()
+    stage = entry.history.generator_stage()
     if stage is None:
         return None
     shown = {label: stage.scalars[key] for key, label in _LOSSES.items() if key in stage.scalars}
@@ -59,15 +59,15 @@ def losses(subject: Subject, name: str) -> Panel | None:
     if not shown:
         return None
     drawn = _lines(stage, shown, name, "loss", robust=True)
-    return Panel(key="losses", subject=subject.name, drawn=drawn, alt=_told("Losses", shown))
+    return Panel(key="losses", entry=entry.name, drawn=drawn, alt=_told("Losses", shown))
 
 
-def other_stages(subject: Subject, name: str) -> Panel | None:
+def other_stages(entry: Entry, name: str) -> Panel | None:
     """Draw the losses of the other stages, one after the other over the steps of the run."""
-    drawing = subject.history.drawing()
+    drawing = entry.history.generator_stage()
     parts = [
         (stage, key, values)
-        for stage in subject.history.stages
+        for stage in entry.history.stages
         if stage is not drawing
         for key, values in stage.scalars.items()
         if key.startswith(("Loss/", "MI/")) and np.isfinite(values).sum() > 1
@@ -89,12 +89,12 @@ def other_stages(subject: Subject, name: str) -> Panel | None:
 
     shown = {f"{stage.name} {key}": values for stage, key, values in parts}
     drawn = draw(paint, width=WIDTH, height=HEIGHT, name=name)
-    return Panel(key="other-stages", subject=subject.name, drawn=drawn, alt=_told("Other stages", shown))
+    return Panel(key="other-stages", entry=entry.name, drawn=drawn, alt=_told("Other stages", shown))
 
 
-def probabilities(subject: Subject, name: str) -> Panel | None:
+def probabilities(entry: Entry, name: str) -> Panel | None:
     """Draw D's mean probability of real and of generated images."""
-    stage = subject.history.drawing()
+    stage = entry.history.generator_stage()
     found = stage.scalars if stage else {}
     shown = {label: found[key] for key, label in _PROBABILITIES.items() if key in found}
     if stage is None or not shown:
@@ -108,17 +108,17 @@ def probabilities(subject: Subject, name: str) -> Panel | None:
         axes.axhline(_HALF if within else 0.0, color=SOFT, linewidth=0.8, linestyle=":")
 
     drawn = _lines(stage, shown, name, "probability", extra=extra)
-    return Panel(key="probabilities", subject=subject.name, drawn=drawn, alt=_told("What D gives", shown))
+    return Panel(key="probabilities", entry=entry.name, drawn=drawn, alt=_told("What D gives", shown))
 
 
-def information(subject: Subject, name: str) -> Panel | None:
+def information(entry: Entry, name: str) -> Panel | None:
     """Draw L_I of each code in nats, with H(c) as a dotted line in the same colour."""
-    stage = subject.history.drawing()
-    codes = subject.latent.code_names if subject.latent else ()
+    stage = entry.history.generator_stage()
+    codes = entry.latent.code_names if entry.latent else ()
     shown = {code: stage.scalars[f"MI/{code}"] for code in codes if stage and f"MI/{code}" in stage.scalars}
-    if stage is None or subject.latent is None or not shown:
+    if stage is None or entry.latent is None or not shown:
         return None
-    entropies = subject.latent.entropies
+    entropies = entry.latent.entropies
 
     def extra(axes: Axes) -> None:
         drawn: set[float] = set()
@@ -145,9 +145,7 @@ def information(subject: Subject, name: str) -> Panel | None:
         f"{code} ends at {_last(values)} of H = {entropies[code]:.2f}"
         for code, values in list(shown.items())[:_LABELLED]
     )
-    return Panel(
-        key="information", subject=subject.name, drawn=drawn, alt=f"L_I in nats over epochs: {told}."
-    )
+    return Panel(key="information", entry=entry.name, drawn=drawn, alt=f"L_I in nats over epochs: {told}.")
 
 
 def _lines(
@@ -159,7 +157,7 @@ def _lines(
     robust: bool = False,
     extra: object = None,
     keep: Sequence[float] = (),
-) -> Drawn:
+) -> RenderedFigure:
     def paint(axes: Axes) -> None:
         for number, (label, values) in enumerate(shown.items()):
             colour, dash = SERIES[number % len(SERIES)], DASHES[number % len(DASHES)]

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from infogan_tool.export.evaluation.metrics.round_trip import ContinuousRecovery
-    from infogan_tool.export.evaluation.results import Report
+    from infogan_tool.export.evaluation.results import Results
     from infogan_tool.export.report.effects import Effects
     from infogan_tool.export.report.metrics_log import History
-    from infogan_tool.export.report.samples import Film
+    from infogan_tool.export.report.samples import SampleSheets
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["Grid", "Model", "Recovery", "Subject"]
+__all__ = ["Entry", "Grid", "Model", "Recovery"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -74,7 +74,7 @@ class Model:
     """Of generated images; see :mod:`infogan_tool.export.report.sharpness`."""
     real_sharpness: float | None
     """Of real ones."""
-    evaluation: Report | None
+    evaluation: Results | None
     """What ``evaluate`` measures; None without real images."""
 
     @property
@@ -114,7 +114,7 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Subject:
+class Entry:
     """One run or bundle of a report."""
 
     name: str
@@ -131,7 +131,7 @@ class Subject:
     """Its codes."""
     history: History
     """The run's figures; without stages for a bundle."""
-    film: Film | None
+    samples: SampleSheets | None
     """The run's sample sheets."""
     model: Model | None
     """Its exported graphs; None where the run has nothing to export yet."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from infogan_tool.export.report.canvas import SERIES, draw, mosaic
 from infogan_tool.export.report.panels import Panel, short
-from infogan_tool.export.report.samples import even_epochs
+from infogan_tool.export.report.samples import select_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from infogan_tool.export.report.canvas import Drawn
-    from infogan_tool.export.report.entry import Grid, Model, Subject
+    from infogan_tool.export.report.canvas import RenderedFigure
+    from infogan_tool.export.report.entry import Entry, Grid, Model
 
 __all__ = ["evolution", "generated", "real", "traversal"]
 
@@ -30,9 +30,9 @@ _PRIOR: Final = 1.0
 _SIDE: Final = 10
 
 
-def traversal(subject: Subject, grid: Grid, name: str) -> Panel:
+def traversal(entry: Entry, grid: Grid, name: str) -> Panel:
     """Draw the images of a code that varies along the columns."""
-    model = subject.model
+    model = entry.model
     assert model is not None, "a grid is drawn by a model"
     metadata = model.metadata
     if grid.code in metadata.latent.categorical_names:
@@ -57,47 +57,47 @@ def traversal(subject: Subject, grid: Grid, name: str) -> Panel:
     )
     alt = f"Images with {grid.code} from {columns[0]} to {columns[-1]} along the columns; rows are {what}"
     named = f": {', '.join(rows)}" if grid.row_code else ""
-    return Panel(key=f"traversal-{grid.code}", subject=subject.name, drawn=drawn, alt=f"{alt}{named}.")
+    return Panel(key=f"traversal-{grid.code}", entry=entry.name, drawn=drawn, alt=f"{alt}{named}.")
 
 
-def evolution(subject: Subject, name: str, epochs: Sequence[float] | None = None) -> Panel | None:
+def evolution(entry: Entry, name: str, epochs: Sequence[float] | None = None) -> Panel | None:
     """Draw the same fixed latents at some epochs, a row for each, cut out of the run's sample sheets."""
-    film = subject.film
-    if film is None or film.layout is None:
+    samples = entry.samples
+    if samples is None or samples.layout is None:
         return None
-    frames = even_epochs(film, epochs)
-    images = np.stack([frame.cut(film.layout) for frame in frames])
+    sheets = select_epochs(samples, epochs)
+    images = np.stack([sheet.cut(samples.layout) for sheet in sheets])
     rows = [
-        f"{round(frame.epoch, 1):g}" if frame.epoch is not None else f"{frame.step:,}" for frame in frames
+        f"{round(sheet.epoch, 1):g}" if sheet.epoch is not None else f"{sheet.step:,}" for sheet in sheets
     ]
-    unit = "epoch" if frames[0].epoch is not None else "step"
-    shown = film.layout.shown
+    unit = "epoch" if sheets[0].epoch is not None else "step"
+    shown = samples.layout.shown
     drawn = _image_table(images, name, rows=rows, columns=[""] * images.shape[1], labels=(unit, shown))
     alt = f"The same {images.shape[1]} latents ({shown}) drawn at {unit} {', '.join(rows)}, a row for each."
-    return Panel(key="evolution", subject=subject.name, drawn=drawn, alt=alt)
+    return Panel(key="evolution", entry=entry.name, drawn=drawn, alt=alt)
 
 
-def generated(subject: Subject, model: Model, name: str) -> Panel:
+def generated(entry: Entry, model: Model, name: str) -> Panel:
     """Draw images of random latents."""
     drawn = _block(model.drawn, name)
     alt = f"{len(model.drawn)} generated images of random latents."
-    return Panel(key="generated", subject=subject.name, drawn=drawn, alt=alt)
+    return Panel(key="generated", entry=entry.name, drawn=drawn, alt=alt)
 
 
-def real(subject: Subject, model: Model, name: str) -> Panel | None:
+def real(entry: Entry, model: Model, name: str) -> Panel | None:
     """Draw real images likewise."""
     if model.real is None or not len(model.real):
         return None
     drawn = _block(model.real, name)
     return Panel(
         key="real",
-        subject=subject.name,
+        entry=entry.name,
         drawn=drawn,
         alt=f"{len(model.real)} real images, chosen at random.",
     )
 
 
-def _block(images: NDArray[np.uint8], name: str) -> Drawn:
+def _block(images: NDArray[np.uint8], name: str) -> RenderedFigure:
     columns = min(_SIDE, len(images))
     rows = len(images) // columns
     table = images[: rows * columns].reshape(rows, columns, *images.shape[1:])
@@ -112,7 +112,7 @@ def _image_table(
     columns: Sequence[str],
     labels: tuple[str, str],
     also: Callable[[Axes, float], None] | None = None,
-) -> Drawn:
+) -> RenderedFigure:
     """Draw ``(rows, columns, S, S, C)``; ``also`` is given the axes and an image's pitch in pixels."""
     paper, gap = mosaic(images)
     count_down, count_across = images.shape[:2]

@@ -73,7 +73,7 @@ class History:
         """Return the stages that have a scalar whose name begins so."""
         return tuple(s for s in self.stages if any(name.startswith(prefixes) for name in s.scalars))
 
-    def drawing(self) -> StageHistory | None:
+    def generator_stage(self) -> StageHistory | None:
         """Return the stage in which G learns: the last one with a loss of its game, or else the last."""
         drawing = self.with_any("Loss/G", "Loss/D", "Loss/VAE")
         found = drawing or self.stages

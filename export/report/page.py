@@ -7,13 +7,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from infogan_tool import __version__
-from infogan_tool.export.report.captions import WORDS
+from infogan_tool.export.report.captions import CAPTIONS
 from infogan_tool.export.report.tables import at_a_glance, categories, escaped, facts, settings, timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from infogan_tool.export.report.entry import Subject
+    from infogan_tool.export.report.entry import Entry
     from infogan_tool.export.report.panels import Panel, Row, Section
 
 __all__ = ["page"]
@@ -25,34 +25,34 @@ _POLICY: Final = (
 _CODES: Final = "codes"
 
 
-def page(subjects: Sequence[Subject], sections: Sequence[Section], films: Mapping[str, bytes]) -> str:
+def page(entries: Sequence[Entry], sections: Sequence[Section], animations: Mapping[str, bytes]) -> str:
     """Return the page as HTML.
 
     Args:
-        subjects: What it is about.
+        entries: What it is about.
         sections: Its figures.
-        films: Animations of the training, GIF or WebP, by the subject's name.
+        animations: Animations of the training, GIF or WebP, by the entry's name.
     """
-    title = " and ".join(escaped(subject.name) for subject in subjects)
-    times = timing(subjects)
+    title = " and ".join(escaped(entry.name) for entry in entries)
+    times = timing(entries)
     chapters = [("glance", "At a glance"), *((s.key, s.title) for s in sections)]
     chapters += [("timing", "Timing")] if times else []
     chapters += [("about", "What it is")]
     links = "".join(f'<li><a href="#{key}">{escaped(name)}</a></li>' for key, name in chapters)
     style = files("infogan_tool.export.report").joinpath("page.css").read_text(encoding="utf-8")
     boxed = '<div class="row wide">{}</div>'.format
-    body = "".join(_section(section, subjects, films) for section in sections)
-    alone = ' class="alone"' if len(subjects) == 1 else ""
+    body = "".join(_section(section, entries, animations) for section in sections)
+    alone = ' class="alone"' if len(entries) == 1 else ""
     time_part = _chapter("timing", "Timing", boxed(times)) if times else ""
-    glance = _chapter("glance", "At a glance", boxed(at_a_glance(subjects)) + _notes(subjects))
-    about = _chapter("about", "What it is", f'<div class="cards wide">{"".join(map(_card, subjects))}</div>')
+    glance = _chapter("glance", "At a glance", boxed(at_a_glance(entries)) + _notes(entries))
+    about = _chapter("about", "What it is", f'<div class="cards wide">{"".join(map(_card, entries))}</div>')
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
         f"<title>{title}: report</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f"<header><h1>{title}</h1><p>{_introduction(subjects)}</p></header>\n"
+        f"<header><h1>{title}</h1><p>{_introduction(entries)}</p></header>\n"
         f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n<main{alone}>\n'
         f"{glance}{body}{time_part}{about}</main>\n"
         f"<footer>Made by infogan-tool {escaped(__version__)}. docs/guide/report.md says how each figure is "
@@ -60,8 +60,8 @@ def page(subjects: Sequence[Subject], sections: Sequence[Section], films: Mappin
     )
 
 
-def _introduction(subjects: Sequence[Subject]) -> str:
-    evaluation = next((s.model.evaluation for s in subjects if s.model and s.model.evaluation), None)
+def _introduction(entries: Sequence[Entry]) -> str:
+    evaluation = next((s.model.evaluation for s in entries if s.model and s.model.evaluation), None)
     told = "What was learnt, drawn and measured on the exported graphs"
     if evaluation is None:
         return f"{told}, without real images to compare with."
@@ -72,22 +72,26 @@ def _introduction(subjects: Sequence[Subject]) -> str:
     )
 
 
-def _notes(subjects: Sequence[Subject]) -> str:
-    lines = [f"<li>{escaped(s.name)}: {escaped(note)}</li>" for s in subjects for note in s.notes]
+def _notes(entries: Sequence[Entry]) -> str:
+    lines = [f"<li>{escaped(s.name)}: {escaped(note)}</li>" for s in entries for note in s.notes]
     lines += [
         f"<li>{escaped(s.name)}: {s.model.left_out} more codes are not shown</li>"
-        for s in subjects
+        for s in entries
         if s.model and s.model.left_out
     ]
     return f'<ul class="notes">{"".join(lines)}</ul>' if lines else ""
 
 
-def _section(section: Section, subjects: Sequence[Subject], films: Mapping[str, bytes]) -> str:
-    rows = "".join(_row(row, alone=len(subjects) == 1) for row in section.rows)
+def _section(section: Section, entries: Sequence[Entry], animations: Mapping[str, bytes]) -> str:
+    rows = "".join(_row(row, alone=len(entries) == 1) for row in section.rows)
     if section.key == "evolution":
-        rows += f'<div class="row">{"".join(_film(*film) for film in films.items())}</div>\n' if films else ""
+        rows += (
+            f'<div class="row">{"".join(_animation(*named) for named in animations.items())}</div>\n'
+            if animations
+            else ""
+        )
     if section.key == _CODES:
-        rows += _looks(subjects)
+        rows += _looks(entries)
     return _chapter(section.key, section.title, rows)
 
 
@@ -106,7 +110,7 @@ def _row(row: Row, *, alone: bool) -> str:
 
 
 def _panel(panel: Panel, *, alone: bool) -> str:
-    words = [] if alone or panel.subject is None else [escaped(panel.subject)]
+    words = [] if alone or panel.entry is None else [escaped(panel.entry)]
     if panel.key == "real":
         words = ["real images"]
     elif panel.key == "generated" and alone:
@@ -118,7 +122,7 @@ def _panel(panel: Panel, *, alone: bool) -> str:
     )
 
 
-def _film(name: str, content: bytes) -> str:
+def _animation(name: str, content: bytes) -> str:
     kind = "gif" if content[:3] == b"GIF" else "webp"
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     told = (
@@ -132,24 +136,24 @@ def _film(name: str, content: bytes) -> str:
     )
 
 
-def _looks(subjects: Sequence[Subject]) -> str:
+def _looks(entries: Sequence[Entry]) -> str:
     tables = [
-        f"<div><h4>{escaped(subject.name)}</h4>{table}</div>"
-        for subject in subjects
-        if subject.model is not None
-        for grid in subject.model.grids
-        if grid.code in subject.model.metadata.latent.categorical_names
-        for table in [categories(subject, subject.model, grid.code)]
+        f"<div><h4>{escaped(entry.name)}</h4>{table}</div>"
+        for entry in entries
+        if entry.model is not None
+        for grid in entry.model.grids
+        if grid.code in entry.model.metadata.latent.categorical_names
+        for table in [categories(entry, entry.model, grid.code)]
         if table
     ]
     if not tables:
         return ""
-    title, reading = WORDS["looks"]
+    title, reading = CAPTIONS["looks"]
     return (
         f'<div class="row wide"><h3>{title}</h3><p class="reading">{reading}</p>'
         f'<div class="panels">{"".join(tables)}</div></div>\n'
     )
 
 
-def _card(subject: Subject) -> str:
-    return f'<div class="row"><h3>{escaped(subject.name)}</h3>{facts(subject)}{settings(subject)}</div>'
+def _card(entry: Entry) -> str:
+    return f'<div class="row"><h3>{escaped(entry.name)}</h3>{facts(entry)}{settings(entry)}</div>'

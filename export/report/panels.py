@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from infogan_tool.export.report.canvas import Drawn
+    from infogan_tool.export.report.canvas import RenderedFigure
 
 __all__ = ["Panel", "Row", "Section", "short"]
 
@@ -19,9 +19,9 @@ class Panel:
 
     key: str
     """Its file is called so; letters, digits and hyphens."""
-    subject: str | None
-    """Name of the subject that it is of; None: of all."""
-    drawn: Drawn
+    entry: str | None
+    """Name of the entry that it is of; None: of all."""
+    drawn: RenderedFigure
     """The figure."""
     alt: str
     """What it shows, with its main numbers, for who cannot see it."""
@@ -29,7 +29,7 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """The same figure of each subject, side by side."""
+    """The same figure of each entry, side by side."""
 
     title: str
     """What it shows."""

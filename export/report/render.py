@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from infogan_tool.export.evaluation.measure import RealImages
-    from infogan_tool.export.evaluation.results import Report
+    from infogan_tool.export.evaluation.results import Results
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["MAX_CODES", "show_model"]
+__all__ = ["MAX_CODES", "render_model"]
 
 MAX_CODES: Final = 12
 """Codes that are drawn and measured, of each kind half of them where there are more."""
@@ -40,7 +40,9 @@ _MAX_ROWS: Final = 12
 _MAX_COLUMNS: Final = 12
 
 
-def show_model(bundle: Bundle, real: RealImages | None, evaluation: Report | None, *, seed: int = 0) -> Model:
+def render_model(
+    bundle: Bundle, real: RealImages | None, evaluation: Results | None, *, seed: int = 0
+) -> Model:
     """Draw what a report shows of a bundle.
 
     Args:

@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_SHEETS",
-    "Film",
-    "Frame",
     "Layout",
-    "as_animation",
-    "even_epochs",
-    "read_film",
+    "SampleSheets",
+    "Sheet",
+    "read_sheets",
+    "select_epochs",
     "sheet_layout",
+    "to_animation",
 ]
 
 MAX_SHEETS: Final = 100
 """Sheets that are read; of more, so many are chosen evenly, the first and the last among them."""
 MAX_ANIMATION_BYTES: Final = 4_000_000
-"""An animation that is larger loses every other frame until it is not."""
+"""An animation that is larger loses every other sheet until it is not."""
 
 _NAME: Final = re.compile(r"step-(\d{1,15})\.png")
 _MAX_FILE: Final = 1 << 25
@@ -78,7 +78,7 @@ class Layout:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Frame:
+class Sheet:
     """One sheet."""
 
     step: int
@@ -101,10 +101,10 @@ class Frame:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Film:
+class SampleSheets:
     """The sheets of a run, in order and of one size."""
 
-    frames: tuple[Frame, ...]
+    sheets: tuple[Sheet, ...]
     """At least one."""
     layout: Layout | None
     """Where the images are; None where the sheets are laid out otherwise than this version writes them."""
@@ -127,7 +127,7 @@ def sheet_layout(spec: LatentSpec, size: int) -> Layout:
     return Layout(rows=rows, columns=columns, size=size, cells=chosen, shown=shown)
 
 
-def read_film(samples: Path, layout: Layout | None, stage: StageHistory | None) -> Film | None:
+def read_sheets(samples: Path, layout: Layout | None, stage: StageHistory | None) -> SampleSheets | None:
     """Read the sheets in a run's ``samples`` folder; None where there is none.
 
     Args:
@@ -137,41 +137,43 @@ def read_film(samples: Path, layout: Layout | None, stage: StageHistory | None) 
     """
     found = sorted(_steps(samples).items())
     chosen = [found[i] for i in evenly(len(found), MAX_SHEETS)]
-    frames: list[Frame] = []
+    sheets: list[Sheet] = []
     for step, path in chosen:
         pixels = _read_sheet(path)
-        if pixels is not None and (not frames or pixels.shape == frames[0].pixels.shape):
-            frames.append(Frame(step=step, epoch=stage.epoch_of(step) if stage else None, pixels=pixels))
-    if not frames:
+        if pixels is not None and (not sheets or pixels.shape == sheets[0].pixels.shape):
+            sheets.append(Sheet(step=step, epoch=stage.epoch_of(step) if stage else None, pixels=pixels))
+    if not sheets:
         return None
-    fits = layout is not None and _fits(layout, frames[0].pixels)
-    return Film(frames=tuple(frames), layout=layout if fits else None, unread=len(chosen) - len(frames))
+    fits = layout is not None and _fits(layout, sheets[0].pixels)
+    return SampleSheets(
+        sheets=tuple(sheets), layout=layout if fits else None, unread=len(chosen) - len(sheets)
+    )
 
 
-def even_epochs(film: Film, wanted: Sequence[float] | None = None) -> list[Frame]:
-    """Return the frames nearest to the epochs ``wanted``; None: at most nine, at round epochs and the end."""
-    frames = film.frames
-    if any(frame.epoch is None for frame in frames):
-        return [frames[i] for i in evenly(len(frames), _MOST_EPOCHS - 1)]
-    epochs = np.array([frame.epoch for frame in frames], np.float64)
+def select_epochs(samples: SampleSheets, wanted: Sequence[float] | None = None) -> list[Sheet]:
+    """Return the sheets nearest to the epochs ``wanted``; None: at most nine, at round epochs and the end."""
+    sheets = samples.sheets
+    if any(sheet.epoch is None for sheet in sheets):
+        return [sheets[i] for i in evenly(len(sheets), _MOST_EPOCHS - 1)]
+    epochs = np.array([sheet.epoch for sheet in sheets], np.float64)
     if wanted is None:
         last = float(epochs[-1])
         steps = [base * 10**power for power in range(7) for base in _STEPS]
         step = next((step for step in steps if last / step <= _MOST_EPOCHS - 1), steps[-1])
         wanted = [*np.arange(0, last, step).tolist(), last]
     nearest = sorted({int(np.abs(epochs - epoch).argmin()) for epoch in wanted})
-    return [frames[i] for i in nearest]
+    return [sheets[i] for i in nearest]
 
 
-def as_animation(film: Film, kind: str) -> bytes:
+def to_animation(samples: SampleSheets, kind: str) -> bytes:
     """Return the sheets as an animation of about eight seconds, each captioned with its epoch.
 
     Args:
-        film: The sheets.
+        samples: The sheets.
         kind: ``"GIF"`` or ``"WEBP"``; where WebP cannot be written here, GIF all the same.
     """
     kind = kind if kind == "GIF" or features.check("webp") else "GIF"
-    chosen = list(film.frames)
+    chosen = list(samples.sheets)
     while True:
         content = _animated(chosen, kind)
         if len(content) <= MAX_ANIMATION_BYTES or len(chosen) <= 2:  # noqa: PLR2004 - first and last
@@ -179,12 +181,12 @@ def as_animation(film: Film, kind: str) -> bytes:
         chosen = [*chosen[:-1:2], chosen[-1]]
 
 
-def _animated(frames: Sequence[Frame], kind: str) -> bytes:
-    scale = max(1, _LEAST_WIDTH // frames[0].pixels.shape[1])
-    last = max(len(frames) - 1, 1)
+def _animated(sheets: Sequence[Sheet], kind: str) -> bytes:
+    scale = max(1, _LEAST_WIDTH // sheets[0].pixels.shape[1])
+    last = max(len(sheets) - 1, 1)
     drawn = [
-        captioned(frame.pixels.repeat(scale, axis=0).repeat(scale, axis=1), frame.when, number / last)
-        for number, frame in enumerate(frames)
+        captioned(sheet.pixels.repeat(scale, axis=0).repeat(scale, axis=1), sheet.when, number / last)
+        for number, sheet in enumerate(sheets)
     ]
     each = min(max(_DURATION_MS // len(drawn), _SHORTEST_MS), _LONGEST_MS)
     content = io.BytesIO()

@@ -10,7 +10,7 @@ from infogan_tool.runtime.storage.atomic import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from infogan_tool.export.report.entry import Model, Subject
+    from infogan_tool.export.report.entry import Entry, Model
 
 __all__ = ["at_a_glance", "categories", "escaped", "facts", "settings", "timing"]
 
@@ -29,50 +29,50 @@ def escaped(text: object) -> str:
     return html.escape(shown if len(shown) <= _MAX_TEXT else f"{shown[: _MAX_TEXT - 1]}…")
 
 
-def at_a_glance(subjects: Sequence[Subject]) -> str:
-    """Return the table of the main figures, a column for each subject."""
+def at_a_glance(entries: Sequence[Entry]) -> str:
+    """Return the table of the main figures, a column for each entry."""
     rows = [
         ("What it is", None),
-        ("Preset", [escaped(s.preset) if s.preset else _DASH for s in subjects]),
-        ("Training", [_trained(s) for s in subjects]),
+        ("Preset", [escaped(s.preset) if s.preset else _DASH for s in entries]),
+        ("Training", [_trained(s) for s in entries]),
         ("Encoder", None),
-        ("Accuracy on real images", [_accuracy(s) for s in subjects]),
-        ("L<sub>I</sub> of H(c), nats", [_bound(s) for s in subjects]),
+        ("Accuracy on real images", [_accuracy(s) for s in entries]),
+        ("L<sub>I</sub> of H(c), nats", [_bound(s) for s in entries]),
         ("Generator", None),
         (
             "Correctness, by the classifier",
-            [_share(s.model.correctness if s.model else None) for s in subjects],
+            [_share(s.model.correctness if s.model else None) for s in entries],
         ),
-        ("Classes drawn", [_classes(s) for s in subjects]),
-        ("Sharpness, real = 1", [_plain(s.model.relative_sharpness if s.model else None) for s in subjects]),
-        ("Frechet distance (real among themselves)", [_frechet(s) for s in subjects]),
-        ("Coverage", [_coverage(s) for s in subjects]),
+        ("Classes drawn", [_classes(s) for s in entries]),
+        ("Sharpness, real = 1", [_plain(s.model.relative_sharpness if s.model else None) for s in entries]),
+        ("Frechet distance (real among themselves)", [_frechet(s) for s in entries]),
+        ("Coverage", [_coverage(s) for s in entries]),
     ]
-    codes = list(dict.fromkeys(code for s in subjects if s.model for code in s.model.effects.codes))
+    codes = list(dict.fromkeys(code for s in entries if s.model for code in s.model.effects.codes))
     rows += [("Codes: how far they move the image, how consistently, how well they are read back", None)]
-    rows += [(code, [_code(s, code) for s in subjects]) for code in codes]
+    rows += [(code, [_code(s, code) for s in entries]) for code in codes]
     kept = _with_content(rows)
     body = "".join(
-        f'<tr class="part"><th colspan="{len(subjects) + 1}" scope="colgroup">{title}</th></tr>'
+        f'<tr class="part"><th colspan="{len(entries) + 1}" scope="colgroup">{title}</th></tr>'
         if cells is None
         else f'<tr><th scope="row">{title}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
         for title, cells in kept
     )
-    head = "".join(f'<th scope="col">{escaped(s.name)}</th>' for s in subjects)
+    head = "".join(f'<th scope="col">{escaped(s.name)}</th>' for s in entries)
     return _scrolled(
         f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>", "Figures at a glance"
     )
 
 
-def facts(subject: Subject) -> str:
-    """Return what a subject is, as a list of terms."""
-    pairs = {"kind": subject.kind, **({"preset": subject.preset} if subject.preset else {}), **subject.facts}
+def facts(entry: Entry) -> str:
+    """Return what an entry is, as a list of terms."""
+    pairs = {"kind": entry.kind, **({"preset": entry.preset} if entry.preset else {}), **entry.facts}
     return "<dl>" + "".join(f"<dt>{escaped(k)}</dt><dd>{escaped(v)}</dd>" for k, v in pairs.items()) + "</dl>"
 
 
-def settings(subject: Subject) -> str:
+def settings(entry: Entry) -> str:
     """Return the config, key by key, folded; empty where it is not known."""
-    pairs = list(_flat(subject.config, "", 0))
+    pairs = list(_flat(entry.config, "", 0))
     if not pairs:
         return ""
     more = f"<p>The first {_MAX_SETTINGS} settings.</p>" if len(pairs) > _MAX_SETTINGS else ""
@@ -80,11 +80,11 @@ def settings(subject: Subject) -> str:
         f'<tr><th scope="row">{escaped(key)}</th><td>{escaped(value)}</td></tr>'
         for key, value in pairs[:_MAX_SETTINGS]
     )
-    table = _scrolled(f"<table><tbody>{rows}</tbody></table>", f"Config of {subject.name}")
+    table = _scrolled(f"<table><tbody>{rows}</tbody></table>", f"Config of {entry.name}")
     return f"<details><summary>Every setting</summary>{more}{table}</details>"
 
 
-def categories(subject: Subject, model: Model, code: str) -> str:
+def categories(entry: Entry, model: Model, code: str) -> str:
     """Return which category looks like what: its name, and what the classifier sees in it."""
     generator = model.evaluation.generator if model.evaluation else None
     seen = generator.purity[code].categories if generator and code in generator.purity else ()
@@ -109,23 +109,23 @@ def categories(subject: Subject, model: Model, code: str) -> str:
         f"<table><thead><tr><th scope='col'>{escaped(code)}</th>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
-    return _scrolled(table, f"Categories of {code} of {subject.name}")
+    return _scrolled(table, f"Categories of {code} of {entry.name}")
 
 
-def timing(subjects: Sequence[Subject]) -> str:
-    """Return how long each stage took; empty where no subject has a history."""
+def timing(entries: Sequence[Entry]) -> str:
+    """Return how long each stage took; empty where no entry has a history."""
     rows = []
-    for subject in subjects:
-        stages = subject.history.stages
+    for entry in entries:
+        stages = entry.history.stages
         for stage in stages:
             per_step = 1000 * stage.seconds / stage.steps if stage.steps else 0.0
             rate = _rate(stage.images_per_second)
             cells = [f"{stage.steps:,}", rate, f"{per_step:,.1f}", duration(stage.seconds)]
-            rows.append((subject.name, stage.name, cells))
+            rows.append((entry.name, stage.name, cells))
         if len(stages) > 1:
             steps = f"{sum(stage.steps for stage in stages):,}"
             cells = [steps, "", "", duration(sum(stage.seconds for stage in stages))]
-            rows.append((subject.name, "all", cells))
+            rows.append((entry.name, "all", cells))
     if not rows:
         return ""
     body = "".join(
@@ -151,16 +151,16 @@ def duration(seconds: float) -> str:
 # --- cells -------------------------------------------------------------------------------------------------
 
 
-def _trained(subject: Subject) -> str:
-    stages = subject.history.stages
+def _trained(entry: Entry) -> str:
+    stages = entry.history.stages
     if not stages:
-        return f"{subject.facts['steps']} steps" if "steps" in subject.facts else _DASH
+        return f"{entry.facts['steps']} steps" if "steps" in entry.facts else _DASH
     steps, seconds = sum(stage.steps for stage in stages), sum(stage.seconds for stage in stages)
     return f"{steps:,} steps, {duration(seconds)}"
 
 
-def _accuracy(subject: Subject) -> str:
-    evaluation = subject.model.evaluation if subject.model else None
+def _accuracy(entry: Entry) -> str:
+    evaluation = entry.model.evaluation if entry.model else None
     found = {
         code: row.clustering.accuracy
         for code, row in (evaluation.encoder if evaluation else {}).items()
@@ -172,36 +172,36 @@ def _accuracy(subject: Subject) -> str:
     return f"{found[best]:.4f}" + (f" ({best})" if len(found) > 1 else "")
 
 
-def _bound(subject: Subject) -> str:
-    evaluation = subject.model.evaluation if subject.model else None
+def _bound(entry: Entry) -> str:
+    evaluation = entry.model.evaluation if entry.model else None
     if evaluation is None:
         return _DASH
     return f"{evaluation.information.lower_bound_nats:.2f} of {evaluation.information.entropy_nats:.2f}"
 
 
-def _classes(subject: Subject) -> str:
-    generator = subject.model.evaluation.generator if subject.model and subject.model.evaluation else None
+def _classes(entry: Entry) -> str:
+    generator = entry.model.evaluation.generator if entry.model and entry.model.evaluation else None
     if generator is None or not generator.purity:
         return _DASH
     best = max(generator.purity.values(), key=lambda found: found.purity)
     return f"{best.classes_generated} by {len(best.categories)} categories"
 
 
-def _frechet(subject: Subject) -> str:
-    generator = subject.model.evaluation.generator if subject.model and subject.model.evaluation else None
+def _frechet(entry: Entry) -> str:
+    generator = entry.model.evaluation.generator if entry.model and entry.model.evaluation else None
     if generator is None:
         return _DASH
     floor = f" ({generator.real_vs_real.frechet:.1f})" if generator.real_vs_real else ""
     return f"{generator.distances.frechet:.1f}{floor}"
 
 
-def _coverage(subject: Subject) -> str:
-    generator = subject.model.evaluation.generator if subject.model and subject.model.evaluation else None
+def _coverage(entry: Entry) -> str:
+    generator = entry.model.evaluation.generator if entry.model and entry.model.evaluation else None
     return _plain(generator.distances.coverage if generator else None)
 
 
-def _code(subject: Subject, code: str) -> str:
-    model = subject.model
+def _code(entry: Entry, code: str) -> str:
+    model = entry.model
     if model is None or code not in model.effects.codes:
         return _DASH
     effect, times = model.effects.codes[code], model.effects.times_noise(code)
@@ -230,7 +230,7 @@ def _plain(value: float | None) -> str:
 def _with_content(
     rows: Sequence[tuple[str, list[str] | None]],
 ) -> list[tuple[str, list[str] | None]]:
-    """Leave out rows that are empty for every subject, and headings that are left without a row."""
+    """Leave out rows that are empty for every entry, and headings that are left without a row."""
     kept = [(t, c) for t, c in rows if c is None or any(cell != _DASH for cell in c)]
     following: list[tuple[str, list[str] | None]] = [*kept[1:], ("", None)]
     return [

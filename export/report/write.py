@@ -1,4 +1,4 @@
-"""From what the command line names to files: gather, draw, write."""
+"""From what the command line names to files: collect, draw, write."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken
 from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, LEAST_SAMPLES
-from infogan_tool.export.report.collect import Gatherer, names_of
+from infogan_tool.export.report.collect import Collector, names_of
 from infogan_tool.export.report.page import page
-from infogan_tool.export.report.samples import as_animation
+from infogan_tool.export.report.samples import to_animation
 from infogan_tool.export.report.sections import sections_of
 from infogan_tool.runtime.errors import OutputExistsError, UsageError
 from infogan_tool.runtime.storage.atomic import write_atomic
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infogan_tool.export.evaluation.classifier import ClassifierSettings
-    from infogan_tool.export.report.entry import Subject
+    from infogan_tool.export.report.entry import Entry
     from infogan_tool.export.report.panels import Section
     from infogan_tool.runtime.inference.device import Device
 
-__all__ = ["MAX_SUBJECTS", "write_report"]
+__all__ = ["MAX_ENTRIES", "write_report"]
 
-MAX_SUBJECTS: Final = 6
+MAX_ENTRIES: Final = 6
 """Runs and bundles side by side."""
 _MARK: Final = "*.png"
 _KIND: Final = "a folder of figures"
@@ -45,7 +45,7 @@ def write_report(
     force: bool = False,
     classifier: ClassifierSettings | None = None,
     progress: Callable[[str], None] = lambda _: None,
-) -> list[Subject]:
+) -> list[Entry]:
     """Write the page of some runs and bundles, and their figures if wanted.
 
     Args:
@@ -70,46 +70,48 @@ def write_report(
         BundleError, RunError, DataError, DeviceError, ConfigError: As in opening, exporting and loading.
         OSError: Something cannot be written.
     """
-    if len(paths) > MAX_SUBJECTS:
-        raise UsageError(f"a report shows at most {MAX_SUBJECTS} runs and bundles, not {len(paths)}")
+    if len(paths) > MAX_ENTRIES:
+        raise UsageError(f"a report shows at most {MAX_ENTRIES} runs and bundles, not {len(paths)}")
     if samples < LEAST_SAMPLES:
         raise UsageError(f"samples must be at least {LEAST_SAMPLES}, not {samples}")
     if out.exists() and not force:
         raise OutputExistsError(out)
     if figures is not None:
         refuse_taken(figures, force=force, mark=_MARK, kind=_KIND)
-    gatherer = Gatherer(
+    collector = Collector(
         data=data, samples=samples, seed=seed, device=device, classifier=classifier, progress=progress
     )
     given: list[Path | None] = list(paths) or [None]
-    subjects = [gatherer.gather(path, name) for path, name in zip(given, names_of(given), strict=True)]
+    entries = [collector.collect(path, name) for path, name in zip(given, names_of(given), strict=True)]
     progress("drawing the figures")
-    sections = sections_of(subjects, epochs)
-    moving = {s.name: as_animation(s.film, "WEBP") for s in subjects if s.film and len(s.film.frames) > 1}
-    content = page(subjects, sections, moving)
+    sections = sections_of(entries, epochs)
+    moving = {
+        s.name: to_animation(s.samples, "WEBP") for s in entries if s.samples and len(s.samples.sheets) > 1
+    }
+    content = page(entries, sections, moving)
     with ExitStack() as stack:
         if figures is not None:
             folder = stack.enter_context(atomic_folder(figures, force=force, mark=_MARK, kind=_KIND))
-            for name, file in _files(subjects, sections):
+            for name, file in _files(entries, sections):
                 write_atomic(folder / name, file)
         write_atomic(out, content)
-    return subjects
+    return entries
 
 
-def _files(subjects: Sequence[Subject], sections: Sequence[Section]) -> Iterable[tuple[str, bytes]]:
+def _files(entries: Sequence[Entry], sections: Sequence[Section]) -> Iterable[tuple[str, bytes]]:
     """Give name and content of every file of the figures' folder."""
-    prefixes = {s.name: f"{i}-{_slug(s.name)}-" for i, s in enumerate(subjects, 1)}
-    if len(subjects) == 1:
-        prefixes = {subjects[0].name: ""}
+    prefixes = {s.name: f"{i}-{_slug(s.name)}-" for i, s in enumerate(entries, 1)}
+    if len(entries) == 1:
+        prefixes = {entries[0].name: ""}
     for panel in (panel for section in sections for row in section.rows for panel in row.panels):
-        yield f"{prefixes[panel.subject] if panel.subject else ''}{panel.key}.png", panel.drawn.png
-    for subject in subjects:
-        if subject.film and len(subject.film.frames) > 1:
+        yield f"{prefixes[panel.entry] if panel.entry else ''}{panel.key}.png", panel.drawn.png
+    for entry in entries:
+        if entry.samples and len(entry.samples.sheets) > 1:
             for kind in ("GIF", "WEBP"):
-                content = as_animation(subject.film, kind)
+                content = to_animation(entry.samples, kind)
                 ending = "gif" if content[:3] == b"GIF" else "webp"
-                yield f"{prefixes[subject.name]}training.{ending}", content
+                yield f"{prefixes[entry.name]}training.{ending}", content
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:30] or "subject"
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:30] or "entry"

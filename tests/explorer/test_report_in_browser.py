@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from report_subjects import HOSTILE, write_bundle, write_run
+from report_entries import HOSTILE, write_bundle, write_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

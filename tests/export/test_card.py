@@ -16,7 +16,7 @@ from infogan_tool.export.atomic_folder import only_writer_of
 from infogan_tool.export.evaluation import target
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.evaluation.measure import measure_bundle
-from infogan_tool.export.evaluation.saving import save_report
+from infogan_tool.export.evaluation.saving import save_results
 from infogan_tool.export.limitations import with_limitations
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bundle.metadata import OodSpec, read_metadata
@@ -24,14 +24,14 @@ from infogan_tool.runtime.errors import BundleError, InUseError
 from infogan_tool.runtime.images.spec import Preprocessing
 
 if TYPE_CHECKING:
-    from infogan_tool.export.evaluation.results import Report
+    from infogan_tool.export.evaluation.results import Results
 
 TINY: Final = Path(__file__).parent.parent / "fixtures" / "tiny"
 QUICK: Final = ClassifierSettings(steps=20, batch_size=50)
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
+def report() -> Results:
     """An evaluation that says it is of the bundle TINY."""
     found = measure_bundle(BarBundle("useless"), real_bars(), samples=200, classifier=QUICK)
     return replace(found, bundle_id=read_metadata(TINY).bundle_id)
@@ -83,7 +83,7 @@ def test_limits_of_metadata_that_anybody_wrote(strange: object) -> None:
     assert "many" not in said
 
 
-def test_limits_that_were_measured(report: Report) -> None:
+def test_limits_that_were_measured(report: Results) -> None:
     rows = report.encoder["k1"].clustering
     assert rows is not None
     assert report.generator is not None
@@ -95,9 +95,9 @@ def test_limits_that_were_measured(report: Report) -> None:
     assert "least right" not in " ".join(with_limitations(read_metadata(TINY), perfect)["limitations"])
 
 
-def test_a_saved_evaluation_is_in_the_card_and_nothing_else_changes(report: Report, bundle: Path) -> None:
+def test_a_saved_evaluation_is_in_the_card_and_nothing_else_changes(report: Results, bundle: Path) -> None:
     before = {file.name: file.read_bytes() for file in bundle.iterdir()}
-    save_report(report, bundle)
+    save_results(report, bundle)
     metadata = load_bundle(bundle, device="cpu").metadata
     kept, whole = metadata.card["evaluation"], report.to_dict()
     assert kept["encoder"]["k1"]["clustering"]["nmi"] == whole["encoder"]["k1"]["clustering"]["nmi"]
@@ -111,17 +111,17 @@ def test_a_saved_evaluation_is_in_the_card_and_nothing_else_changes(report: Repo
     assert {name for name in before | after if before.get(name) != after.get(name)} == {"metadata.json"}
 
 
-def test_another_bundle_and_another_writer_are_refused(report: Report, bundle: Path) -> None:
+def test_another_bundle_and_another_writer_are_refused(report: Results, bundle: Path) -> None:
     before = (bundle / "metadata.json").read_bytes()
     with pytest.raises(BundleError, match="evaluate it again"):
-        save_report(replace(report, bundle_id="1" * 32), bundle)
+        save_results(replace(report, bundle_id="1" * 32), bundle)
     with only_writer_of(bundle), pytest.raises(InUseError):
-        save_report(report, bundle)
+        save_results(report, bundle)
     assert (bundle / "metadata.json").read_bytes() == before
 
 
 def test_the_command_saves_and_info_shows(
-    report: Report, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    report: Results, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(target, "evaluate", lambda *_, **__: report)
     assert main(["evaluate", str(bundle)]) == 0
@@ -137,7 +137,7 @@ def test_the_command_saves_and_info_shows(
 
 
 def test_a_report_that_cannot_be_saved_is_not_lost(
-    report: Report, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    report: Results, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(target, "evaluate", lambda *_, **__: replace(report, bundle_id="1" * 32))
     assert main(["evaluate", str(bundle), "--save", "--json"]) == 1

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["DrawnCategory", "Purity", "generator_purity"]
+__all__ = ["GeneratedCategory", "Purity", "generator_purity"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DrawnCategory:
+class GeneratedCategory:
     """What the classifier sees in the images of one category."""
 
     category: int
@@ -43,7 +43,7 @@ class Purity:
     agrees_with_encoder: float | None
     """Share of all images that the classifier takes for the label that their category has on *real* images;
     None where the encoder's categories have no labels."""
-    categories: tuple[DrawnCategory, ...]
+    categories: tuple[GeneratedCategory, ...]
     """One row for each category."""
 
 
@@ -67,7 +67,7 @@ def generator_purity(
     counts = confusion_table(categories, classes, (num_categories, len(class_names)))
     totals, best = counts.sum(axis=1), counts.argmax(axis=1)
     rows = tuple(
-        DrawnCategory(
+        GeneratedCategory(
             category=k,
             label=class_names[best[k]] if totals[k] else None,
             count=int(totals[k]),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from report_subjects import Tags, write_bundle, write_run
+from report_entries import Tags, write_bundle, write_run
 
 from infogan_tool.cli.main import main
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
@@ -36,7 +36,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_trained_run_beside_a_bundle_with_real_images(run_path: Path, digits: Path, tmp_path: Path) -> None:
     out, figures = tmp_path / "page.html", tmp_path / "figures"
-    subjects = write_report(
+    entries = write_report(
         [run_path, TINY],
         out,
         figures=figures,
@@ -45,8 +45,8 @@ def test_a_trained_run_beside_a_bundle_with_real_images(run_path: Path, digits: 
         device="cpu",
         classifier=ClassifierSettings(steps=5, batch_size=50),
     )
-    run, bundle = subjects
-    assert [subject.kind for subject in subjects] == ["run", "bundle"]
+    run, bundle = entries
+    assert [entry.kind for entry in entries] == ["run", "bundle"]
     assert run.notes == bundle.notes == ()
     assert run.model is not None
     assert run.model.evaluation is not None

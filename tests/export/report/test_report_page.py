@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from report_subjects import CONFIG, HOSTILE, Tags, metrics_line, write_bundle, write_run
+from report_entries import CONFIG, HOSTILE, Tags, metrics_line, write_bundle, write_run
 
 from infogan_tool.export.report import curves, tables, write
 from infogan_tool.export.report.canvas import mosaic
-from infogan_tool.export.report.collect import Gatherer, names_of
+from infogan_tool.export.report.collect import Collector, names_of
 from infogan_tool.export.report.render import _chosen_codes
 from infogan_tool.export.report.write import write_report
 from infogan_tool.runtime.errors import ConfigError, OutputExistsError, RunError, UsageError
 from infogan_tool.runtime.latents.spec import LatentSpec
 
 if TYPE_CHECKING:
-    from infogan_tool.export.report.entry import Subject
+    from infogan_tool.export.report.entry import Entry
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 OPTIONS: dict[str, Any] = {"device": "cpu", "samples": 100}
 
 
-def subject_of(path: Path) -> Subject:
-    return Gatherer(device="cpu").gather(path, path.name)
+def entry_of(path: Path) -> Entry:
+    return Collector(device="cpu").collect(path, path.name)
 
 
 @pytest.fixture(scope="module")
@@ -118,26 +118,26 @@ def headings(page: str) -> list[str]:
 def test_a_bundle_has_no_curves_and_says_why_nothing_is_compared(
     bundles: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    (subject,) = write_report([bundles[1]], tmp_path / "page.html", **OPTIONS)
+    (entry,) = write_report([bundles[1]], tmp_path / "page.html", **OPTIONS)
     found = headings((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert "Training" not in found
     assert "Timing" not in found
     assert "Strength and consistency" in found
     assert "c1: a continuous code" in found
     assert not any("category" in heading for heading in found)
-    assert any("--data" in note for note in subject.notes)
+    assert any("--data" in note for note in entry.notes)
 
 
 def test_a_run_that_broke_off_has_its_curves(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", tail='{"step": 401, "st')
-    (subject,) = write_report([run], tmp_path / "page.html", **OPTIONS)
+    (entry,) = write_report([run], tmp_path / "page.html", **OPTIONS)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert {"Losses of D, G and Q", "What the codes tell: L_I", "The same latents at several epochs"} <= set(
         headings(page)
     )
     assert "What each code does" not in headings(page)
-    assert len(subject.notes) == 2
-    assert "1 lines of metrics.jsonl" in subject.notes[0]
+    assert len(entry.notes) == 2
+    assert "1 lines of metrics.jsonl" in entry.notes[0]
     assert "Play the training of run" in page
 
 
@@ -151,10 +151,10 @@ def test_a_run_without_sheets_has_no_evolution(tmp_path: Path) -> None:
 def test_what_is_neither_run_nor_bundle_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     with pytest.raises((RunError, ConfigError)):
-        subject_of(tmp_path)
+        entry_of(tmp_path)
     (tmp_path / "config.json").write_text("[" * 10_000)
     with pytest.raises((RunError, ConfigError), match=r"config\.json"):
-        subject_of(tmp_path)
+        entry_of(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["run.json", "config.json"])
@@ -163,7 +163,7 @@ def test_a_damaged_file_of_a_run_is_one_line_that_names_it(tmp_path: Path, name:
     run = write_run(tmp_path / "run", sheets=False)
     (run / name).write_text(content)
     with pytest.raises((RunError, ConfigError), match=re.escape(name)) as error:
-        subject_of(run)
+        entry_of(run)
     assert "\n" not in str(error.value)
 
 
@@ -208,29 +208,29 @@ def test_names_are_all_different(tmp_path: Path) -> None:
 
 
 def test_curves_say_what_the_run_told(tmp_path: Path) -> None:
-    subject = subject_of(write_run(tmp_path / "run"))
+    entry = entry_of(write_run(tmp_path / "run"))
     near = 400 / 500
-    drawn = curves.losses(subject, "f1")
+    drawn = curves.losses(entry, "f1")
     assert drawn is not None
     assert f"D ends at {1.4 - near / 2:.3g}; G ends at {0.7 + near / 2:.3g}" in drawn.alt
     assert f"Q, categorical ends at {1.1 - near:.3g}" in drawn.alt
-    drawn = curves.probabilities(subject, "f2")
+    drawn = curves.probabilities(entry, "f2")
     assert drawn is not None
     assert drawn.alt == (
         "What D gives over the training: D(real) ends at 0.7; D(fake) before G ends at 0.3; "
         "D(fake) after G ends at 0.4."
     )
-    drawn = curves.information(subject, "f3")
+    drawn = curves.information(entry, "f3")
     assert drawn is not None
     assert "k1 ends at 0.8 of H = 1.10; c1 ends at 0.4 of H = 0.69; c2 ends at -0.18" in drawn.alt
     assert "H(k) = 1.10" in drawn.drawn.svg
-    assert curves.other_stages(subject, "f4") is None
+    assert curves.other_stages(entry, "f4") is None
 
 
 def test_the_curve_runs_through_its_points(tmp_path: Path) -> None:
     """The line of D's loss, found by its colour, falls as the loss does: y of SVG grows downwards."""
-    subject = subject_of(write_run(tmp_path / "run"))
-    drawn = curves.losses(subject, "f1")
+    entry = entry_of(write_run(tmp_path / "run"))
+    drawn = curves.losses(entry, "f1")
     assert drawn is not None
     lines = re.findall(r'<path d="(M[^"]*)"[^>]*stroke: var\(--series-0\)', drawn.drawn.svg)
     line = max(lines, key=len)  # the other is the legend's
@@ -254,8 +254,8 @@ def test_other_stages_have_a_figure_of_their_own_and_their_time(tmp_path: Path) 
     after = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     lines = [*before, *(line | {"step": line["step"] + 40} for line in after)]
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    subject = subject_of(run)
-    drawn = curves.other_stages(subject, "f1")
+    entry = entry_of(run)
+    drawn = curves.other_stages(entry, "f1")
     assert drawn is not None
     ends = "pretext Loss/pretext ends at 2.5; refinement Loss/refinement ends at 2.5."
     assert drawn.alt == f"Other stages over the training: {ends}"
@@ -270,7 +270,7 @@ def test_other_stages_have_a_figure_of_their_own_and_their_time(tmp_path: Path) 
     np.testing.assert_allclose(second[:, 1], first[:, 1], atol=0.01)
     step = first[1, 0] - first[0, 0]
     np.testing.assert_allclose(second[:, 0] - first[:, 0], 20 * step, rtol=1e-2)
-    found = tables.timing([subject])
+    found = tables.timing([entry])
     assert re.search(r"pretext</td><td>20</td><td>4</td><td>30,000\.0</td><td>10 min", found)
     assert re.search(r"all</td><td>440</td><td></td><td></td><td>23 min", found)
     assert tables.duration(3600 * 2 + 60 * 5) == "2 h 05 min"
@@ -284,7 +284,7 @@ def test_a_long_curve_is_shown_faint_with_its_mean(tmp_path: Path) -> None:
         for step in range(1, 201)
     ]
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in told))
-    drawn = curves.losses(subject_of(run), "f1")
+    drawn = curves.losses(entry_of(run), "f1")
     assert drawn is not None
     assert "G ends at nothing" in drawn.alt
     paths = re.findall(r'<path d="(M[^"]*)"[^>]*stroke: var\(--series-0\)', drawn.drawn.svg)
@@ -306,11 +306,11 @@ def test_an_autoencoder_has_its_own_losses(tmp_path: Path) -> None:
     text = (run / "metrics.jsonl").read_text()
     text = re.sub(r'"Loss/[DG]/adv": [^,]*, |"Scores/[^,}]*, |, "Scores[^}]*', "", text)
     (run / "metrics.jsonl").write_text(text.replace("Loss/Q/categorical", "Loss/VAE/reconstruction"))
-    subject = subject_of(run)
-    drawn = curves.losses(subject, "f1")
+    entry = entry_of(run)
+    drawn = curves.losses(entry, "f1")
     assert drawn is not None
     assert "VAE, reconstruction ends at 0.3" in drawn.alt
-    assert curves.probabilities(subject, "f2") is None
+    assert curves.probabilities(entry, "f2") is None
 
 
 # --- files -------------------------------------------------------------------------------------------------

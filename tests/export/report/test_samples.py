@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
-from report_subjects import CONFIG, SIDE, sheet_of, write_run
+from report_entries import CONFIG, SIDE, sheet_of, write_run
 
-from infogan_tool.export.report import samples as film_module
+from infogan_tool.export.report import samples as samples_module
 from infogan_tool.export.report.metrics_log import read_history
-from infogan_tool.export.report.samples import Film, Frame, as_animation, even_epochs, read_film, sheet_layout
+from infogan_tool.export.report.samples import (
+    SampleSheets,
+    Sheet,
+    read_sheets,
+    select_epochs,
+    sheet_layout,
+    to_animation,
+)
 from infogan_tool.export.run_to_bundle import export_run
 from infogan_tool.runtime import load_bundle, save_png, to_uint8
 from infogan_tool.runtime.latents.spec import LatentSpec
@@ -23,28 +30,28 @@ if TYPE_CHECKING:
 SPEC = LatentSpec.from_dict(CONFIG["latent"])
 
 
-def film_of(run: Path) -> Film:
+def sheets_of(run: Path) -> SampleSheets:
     layout = sheet_layout(SPEC, SIDE)
-    film = read_film(run / "samples", layout, read_history(run / "metrics.jsonl").drawing())
-    assert film is not None
-    return film
+    samples = read_sheets(run / "samples", layout, read_history(run / "metrics.jsonl").generator_stage())
+    assert samples is not None
+    return samples
 
 
-def frames_at(*epochs: float) -> Film:
+def sheets_at(*epochs: float) -> SampleSheets:
     pixels = np.zeros((4, 4, 1), np.uint8)
-    frames = tuple(Frame(step=round(100 * epoch), epoch=epoch, pixels=pixels) for epoch in epochs)
-    return Film(frames=frames, layout=None, unread=0)
+    sheets = tuple(Sheet(step=round(100 * epoch), epoch=epoch, pixels=pixels) for epoch in epochs)
+    return SampleSheets(sheets=sheets, layout=None, unread=0)
 
 
 # --- where the images are --------------------------------------------------------------------------------
 
 
 def test_images_are_cut_out_to_the_pixel(tmp_path: Path) -> None:
-    film = film_of(write_run(tmp_path / "run"))
-    assert [frame.when for frame in film.frames] == [f"epoch {i}" for i in range(5)]
-    assert film.layout is not None
-    for number, frame in enumerate(film.frames):
-        cut = frame.cut(film.layout)
+    samples = sheets_of(write_run(tmp_path / "run"))
+    assert [sheet.when for sheet in samples.sheets] == [f"epoch {i}" for i in range(5)]
+    assert samples.layout is not None
+    for number, sheet in enumerate(samples.sheets):
+        cut = sheet.cut(samples.layout)
         assert cut.shape == (3, SIDE, SIDE, 1)
         np.testing.assert_array_equal(cut, 10 * number + np.array([5, 15, 25])[:, None, None, None] + 0 * cut)
 
@@ -52,14 +59,14 @@ def test_images_are_cut_out_to_the_pixel(tmp_path: Path) -> None:
 def test_a_real_run_shows_what_its_generator_draws(run_path: Path, tmp_path: Path) -> None:
     export_run(run_path, tmp_path / "bundle")
     bundle = load_bundle(tmp_path / "bundle", device="cpu")
-    stage = read_history(run_path / "metrics.jsonl").drawing()
+    stage = read_history(run_path / "metrics.jsonl").generator_stage()
     layout = sheet_layout(bundle.latent, bundle.image.size)
-    film = read_film(run_path / "samples", layout, stage)
-    assert film is not None
-    assert film.layout is layout
+    samples = read_sheets(run_path / "samples", layout, stage)
+    assert samples is not None
+    assert samples.layout is layout
     plan = bundle.traverse("c1", seed=0)
     drawn = to_uint8(bundle.generate(plan.latents), bundle.image).reshape(10, 10, 28, 28, 1)
-    cut = film.frames[-1].cut(layout).astype(int)
+    cut = samples.sheets[-1].cut(layout).astype(int)
     assert np.abs(cut - drawn[:, 5].astype(int)).max() <= 1
 
 
@@ -87,7 +94,7 @@ def test_layouts(  # noqa: PLR0917
 def test_sheets_that_are_laid_out_otherwise_are_not_cut(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", sheets=False)
     save_png(run / "samples" / "step-0.png", np.full((200, 300), 7, np.uint8))
-    assert film_of(run).layout is None
+    assert sheets_of(run).layout is None
 
 
 # --- which are shown ---------------------------------------------------------------------------------------
@@ -95,26 +102,26 @@ def test_sheets_that_are_laid_out_otherwise_are_not_cut(tmp_path: Path) -> None:
 
 def test_damaged_and_foreign_sheets_are_left_out(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
-    samples = run / "samples"
-    (samples / "step-00000500.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
-    (samples / "step-00000600.png").mkdir()
-    save_png(samples / "step-00000700.png", np.zeros((20, 20), np.uint8))
-    (samples / "notes.txt").write_text("not a sheet")
-    film = film_of(run)
-    assert (len(film.frames), film.unread) == (5, 3)
+    folder = run / "samples"
+    (folder / "step-00000500.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+    (folder / "step-00000600.png").mkdir()
+    save_png(folder / "step-00000700.png", np.zeros((20, 20), np.uint8))
+    (folder / "notes.txt").write_text("not a sheet")
+    samples = sheets_of(run)
+    assert (len(samples.sheets), samples.unread) == (5, 3)
 
 
 def test_no_samples_no_film(tmp_path: Path) -> None:
-    assert read_film(tmp_path / "none", None, None) is None
-    assert read_film(tmp_path, None, None) is None
+    assert read_sheets(tmp_path / "none", None, None) is None
+    assert read_sheets(tmp_path, None, None) is None
 
 
 def test_of_many_sheets_the_first_the_last_and_some_between_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(film_module, "MAX_SHEETS", 3)
-    film = film_of(write_run(tmp_path / "run"))
-    assert [frame.step for frame in film.frames] == [0, 200, 400]
+    monkeypatch.setattr(samples_module, "MAX_SHEETS", 3)
+    samples = sheets_of(write_run(tmp_path / "run"))
+    assert [sheet.step for sheet in samples.sheets] == [0, 200, 400]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +135,7 @@ def test_of_many_sheets_the_first_the_last_and_some_between_are_read(
     ],
 )
 def test_epochs(epochs: list[float], wanted: list[float] | None, shown: list[float]) -> None:
-    assert [frame.epoch for frame in even_epochs(frames_at(*epochs), wanted)] == shown
+    assert [sheet.epoch for sheet in select_epochs(sheets_at(*epochs), wanted)] == shown
 
 
 # --- the animation -----------------------------------------------------------------------------------------
@@ -136,7 +143,7 @@ def test_epochs(epochs: list[float], wanted: list[float] | None, shown: list[flo
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP"])
 def test_animation_has_a_captioned_frame_for_each_sheet(tmp_path: Path, kind: str) -> None:
-    content = as_animation(film_of(write_run(tmp_path / "run")), kind)
+    content = to_animation(sheets_of(write_run(tmp_path / "run")), kind)
     with Image.open(io.BytesIO(content)) as image:
         assert (image.format, image.n_frames) == (kind, 5)
         seen = []
@@ -145,15 +152,15 @@ def test_animation_has_a_captioned_frame_for_each_sheet(tmp_path: Path, kind: st
             seen.append(np.asarray(image.convert("L")))
     scale = 400 // sheet_of(0).shape[1]
     height = scale * sheet_of(0).shape[0]
-    for number, frame in enumerate(seen):
-        np.testing.assert_array_equal(frame[-height::scale, ::scale], sheet_of(10 * number)[..., 0])
-        assert frame[:-height].min() < 100, "the caption is written"
+    for number, sheet in enumerate(seen):
+        np.testing.assert_array_equal(sheet[-height::scale, ::scale], sheet_of(10 * number)[..., 0])
+        assert sheet[:-height].min() < 100, "the caption is written"
     assert not np.array_equal(seen[0][:-height], seen[1][:-height]), "each says its own epoch"
 
 
 def test_animation_is_thinned_until_it_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    film = film_of(write_run(tmp_path / "run"))
-    whole = len(as_animation(film, "GIF"))
-    monkeypatch.setattr(film_module, "MAX_ANIMATION_BYTES", whole - 1)
-    with Image.open(io.BytesIO(as_animation(film, "GIF"))) as image:
+    samples = sheets_of(write_run(tmp_path / "run"))
+    whole = len(to_animation(samples, "GIF"))
+    monkeypatch.setattr(samples_module, "MAX_ANIMATION_BYTES", whole - 1)
+    with Image.open(io.BytesIO(to_animation(samples, "GIF"))) as image:
         assert image.n_frames == 3

@@ -1,6 +1,6 @@
 """Shares near one hundred per cent, of more draws than `evaluate` makes.
 
-    python benchmarks/draws.py [BUNDLE ...] [--rounds 10]
+    python benchmarks/generated_share.py [BUNDLE ...] [--rounds 10]
 
 Draws 10,000 images a round, seeds 1000, 1001, ..., and prints the shares in which `evaluate`'s classifier
 sees
@@ -48,7 +48,7 @@ def main() -> None:
         for seed in range(FIRST_SEED, FIRST_SEED + options.rounds):
             latents = bundle.sample(DRAWS, seed)
             images = bundle.generate(latents)
-            classes, _ = classifier.look(to_uint8(images, bundle.image))
+            classes, _ = classifier.classify(to_uint8(images, bundle.image))
             wanted = latents.categories[:, 0]
             judged += int((classes == label_of[wanted]).sum())
             read += int((bundle.encode(images).categories[:, 0] == wanted).sum())

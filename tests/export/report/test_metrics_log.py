@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from report_subjects import metrics_line
+from report_entries import metrics_line
 
 from infogan_tool.export.report.metrics_log import MAX_POINTS, read_history
 from infogan_tool.runtime.errors import RunError
@@ -46,7 +46,7 @@ def test_stages_with_known_values(tmp_path: Path) -> None:
     assert game.seconds == pytest.approx(20 * 0.5 + 20 * 0.25 + 10 * 0.1)
     assert game.images_per_second == pytest.approx(256.0)
     assert game.epoch_of(2 + 80) == 2.0
-    assert history.drawing() is game
+    assert history.generator_stage() is game
 
 
 def test_a_name_that_some_lines_lack_has_gaps(tmp_path: Path) -> None:

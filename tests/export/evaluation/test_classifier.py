@@ -33,15 +33,15 @@ def _one_thread() -> None:
 
 def test_it_learns_and_says_how_well() -> None:
     classifier = train_classifier(TRAIN, TEST, SETTINGS)
-    classes, features = classifier.look(pixels(TEST))
-    assert classifier.record.test_accuracy == (classes == TEST.labels.numpy()).mean() > 0.95
-    assert (classifier.record.classes, classifier.record.test_count) == (2, 200)
-    assert (classifier.record.version, classifier.record.seed, classifier.record.steps) == (
+    classes, features = classifier.classify(pixels(TEST))
+    assert classifier.info.test_accuracy == (classes == TEST.labels.numpy()).mean() > 0.95
+    assert (classifier.info.classes, classifier.info.test_count) == (2, 200)
+    assert (classifier.info.version, classifier.info.seed, classifier.info.steps) == (
         CLASSIFIER_VERSION,
         0,
         60,
     )
-    assert features.shape == (200, FEATURES) == (200, classifier.record.features)
+    assert features.shape == (200, FEATURES) == (200, classifier.info.features)
     assert features.min() == 0, "after the rectifier"
 
 
@@ -69,16 +69,16 @@ def test_the_number_of_threads_makes_no_other_judge() -> None:
 
 def test_without_test_images_a_tenth_is_held_out() -> None:
     classifier = train_classifier(TRAIN, None, SETTINGS)
-    assert classifier.record.test_count == 30
-    assert classifier.record.test_accuracy > 0.9
+    assert classifier.info.test_count == 30
+    assert classifier.info.test_accuracy > 0.9
 
 
 def test_a_judge_sees_an_image_alone_as_among_others() -> None:
     classifier = train_classifier(TRAIN, TEST, ClassifierSettings(steps=2, batch_size=20))
     images = pixels(TEST)
-    _, features = classifier.look(images)
-    np.testing.assert_allclose(classifier.look(images[5:6])[1][0], features[5], atol=1e-4)
-    assert classifier.look(images[:0])[1].shape == (0, FEATURES)
+    _, features = classifier.classify(images)
+    np.testing.assert_allclose(classifier.classify(images[5:6])[1][0], features[5], atol=1e-4)
+    assert classifier.classify(images[:0])[1].shape == (0, FEATURES)
 
 
 def test_it_is_kept_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,8 +87,8 @@ def test_it_is_kept_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (file,) = folder.iterdir()
     monkeypatch.setattr(classifier_cache, "train_classifier", lambda *_: pytest.fail("trained again"))
     again = find_classifier(TRAIN, TEST, SETTINGS, folder=folder)
-    assert again.record == first.record
-    np.testing.assert_array_equal(again.look(pixels(TEST))[1], first.look(pixels(TEST))[1])
+    assert again.info == first.info
+    np.testing.assert_array_equal(again.classify(pixels(TEST))[1], first.classify(pixels(TEST))[1])
     monkeypatch.undo()
     for train, test, settings in (
         (bar_images(300, 9), TEST, SETTINGS),
@@ -114,8 +114,8 @@ def test_a_damaged_file_is_replaced(content: bytes, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     quick = ClassifierSettings(steps=2, batch_size=20)
-    assert find_classifier(TRAIN, TEST, quick, folder=tmp_path / "file" / "classifiers").record.classes == 2
-    assert find_classifier(TRAIN, TEST, quick, folder=None).record.classes == 2
+    assert find_classifier(TRAIN, TEST, quick, folder=tmp_path / "file" / "classifiers").info.classes == 2
+    assert find_classifier(TRAIN, TEST, quick, folder=None).info.classes == 2
 
 
 def test_default_folder_is_beside_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from infogan_tool.export.evaluation.results import Distances, EncoderReport, GeneratorReport, Report
+    from infogan_tool.export.evaluation.results import Distances, EncoderResults, GeneratorResults, Results
 
-__all__ = ["show_report"]
+__all__ = ["format_results"]
 
 _MAX_CONFUSION: Final = 12
 """A confusion table with more columns does not fit; the JSON has it."""
@@ -29,26 +29,26 @@ _LABEL_WIDTH: Final = 12
 _NONE: Final = "-"
 
 
-def show_report(report: Report) -> str:
-    """Return the report as tables, coloured where standard output is a terminal."""
+def format_results(results: Results) -> str:
+    """Return the results as tables, coloured where standard output is a terminal."""
     console = Console(highlight=False, markup=False)
     with console.capture() as capture:
-        console.print(Group(*_parts(report)))
+        console.print(Group(*_parts(results)))
     return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
 
 
-def _parts(report: Report) -> Iterator[RenderableType]:
-    data = report.data
+def _parts(results: Results) -> Iterator[RenderableType]:
+    data = results.data
     yield _line(
-        f"bundle {report.bundle_id[:12]} on {data.name}: {data.scored_count:,} {data.scored_on} images, "
-        f"{report.samples:,} generated with seed {report.seed}"
+        f"bundle {results.bundle_id[:12]} on {data.name}: {data.scored_count:,} {data.scored_on} images, "
+        f"{results.samples:,} generated with seed {results.seed}"
     )
-    for code, found in report.encoder.items():
-        yield from _encoder(code, found, report)
-    yield from _codes(report)
-    if report.generator:
-        yield from _generator(report, report.generator)
-    yield from _styles(report)
+    for code, found in results.encoder.items():
+        yield from _encoder(code, found, results)
+    yield from _codes(results)
+    if results.generator:
+        yield from _generator(results, results.generator)
+    yield from _styles(results)
     if data.label_names is None:
         yield _line(f"\n{data.name} has no labels, so there is no accuracy, calibration, purity or distance.")
 
@@ -56,7 +56,7 @@ def _parts(report: Report) -> Iterator[RenderableType]:
 # --- real images -----------------------------------------------------------------------------------------
 
 
-def _encoder(code: str, found: EncoderReport, report: Report) -> Iterator[RenderableType]:
+def _encoder(code: str, found: EncoderResults, results: Results) -> Iterator[RenderableType]:
     yield _heading(f"{code} on real images")
     sure = found.confidence
     if found.clustering and found.calibration:
@@ -74,15 +74,15 @@ def _encoder(code: str, found: EncoderReport, report: Report) -> Iterator[Render
     )
     if found.clustering:
         yield Text()
-        yield _categories(code, found, report)
+        yield _categories(code, found, results)
         if len(found.clustering.categories) <= _MAX_CONFUSION:
             yield _line("\nimages by label and category")
-            yield _confusion(found, report.data.label_names or ())
+            yield _confusion(found, results.data.label_names or ())
 
 
-def _categories(code: str, found: EncoderReport, report: Report) -> Table:
+def _categories(code: str, found: EncoderResults, results: Results) -> Table:
     assert found.clustering is not None
-    drawn = report.generator.purity[code].categories if report.generator else ()
+    drawn = results.generator.purity[code].categories if results.generator else ()
     table = _table(code, "label", "images", "purity", "recall", *(("drawn as", "purity") if drawn else ()))
     for row in found.clustering.categories:
         shares = _percent(row.purity), _percent(row.recall)
@@ -93,7 +93,7 @@ def _categories(code: str, found: EncoderReport, report: Report) -> Table:
     return table
 
 
-def _confusion(found: EncoderReport, names: Sequence[str]) -> Table:
+def _confusion(found: EncoderResults, names: Sequence[str]) -> Table:
     assert found.clustering is not None
     table = _table("label", *(f"#{row.category}" for row in found.clustering.categories))
     for name, row in zip(names, found.clustering.confusion, strict=True):
@@ -104,25 +104,25 @@ def _confusion(found: EncoderReport, names: Sequence[str]) -> Table:
 # --- generated images ------------------------------------------------------------------------------------
 
 
-def _codes(report: Report) -> Iterator[RenderableType]:
+def _codes(results: Results) -> Iterator[RenderableType]:
     yield _heading("Codes read back from generated images")
     table = _table("code", "L_I nats", "H(c) nats", "recovered", "r", "|error|", "bias", "std", "in std")
-    for code, found in report.information.codes.items():
+    for code, found in results.information.codes.items():
         cells = [code, f"{found.lower_bound_nats:.3f}", f"{found.entropy_nats:.3f}"]
-        if code in report.round_trip.categorical:
-            cells += [_percent(report.round_trip.categorical[code].recovered), *[""] * 5]
+        if code in results.round_trip.categorical:
+            cells += [_percent(results.round_trip.categorical[code].recovered), *[""] * 5]
         else:
-            read = report.round_trip.continuous[code]
+            read = results.round_trip.continuous[code]
             cells += ["", f"{read.pearson_r:.3f}", f"{read.mean_abs_error:.3f}"]
             cells += [f"{read.mean_error:+.3f}", f"{read.mean_std:.3f}", _percent(read.within_one_std)]
         table.add_row(*cells)
-    bound = report.information
+    bound = results.information
     if len(bound.codes) > 1:
         table.add_row("sum", f"{bound.lower_bound_nats:.3f}", f"{bound.entropy_nats:.3f}")
     yield table
 
 
-def _generator(report: Report, found: GeneratorReport) -> Iterator[RenderableType]:
+def _generator(results: Results, found: GeneratorResults) -> Iterator[RenderableType]:
     yield _heading("Generated images as an independent classifier sees them")
     for code, purity in found.purity.items():
         agrees = purity.agrees_with_encoder
@@ -136,11 +136,11 @@ def _generator(report: Report, found: GeneratorReport) -> Iterator[RenderableTyp
     if found.real_vs_real:
         table.add_row(f"{found.real_vs_real_count:,} training images", *_distances(found.real_vs_real))
     yield table
-    if report.classifier:
+    if results.classifier:
         yield _line(
             f"{found.real_count:,} real images; the classifier gets "
-            f"{_percent(report.classifier.test_accuracy)} of "
-            f"{report.classifier.test_count:,} unseen ones right"
+            f"{_percent(results.classifier.test_accuracy)} of "
+            f"{results.classifier.test_count:,} unseen ones right"
         )
 
 
@@ -153,8 +153,8 @@ def _distances(found: Distances) -> list[str]:
     ]
 
 
-def _styles(report: Report) -> Iterator[RenderableType]:
-    styles = report.styles
+def _styles(results: Results) -> Iterator[RenderableType]:
+    styles = results.styles
     if not styles.codes:
         return
     yield _heading("Styles: correlation with attributes of drawn and of real images")

@@ -13,7 +13,7 @@ import pytest
 import torch
 from evaluation_stubs import BarBundle, real_bars
 
-from infogan_tool.cli.evaluation_text import show_report
+from infogan_tool.cli.evaluation_tables import format_results
 from infogan_tool.cli.main import main
 from infogan_tool.export.evaluation import target
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
@@ -23,9 +23,9 @@ from infogan_tool.runtime.errors import BundleError, RunError, UsageError
 from infogan_tool.train.config.presets import resolve_config
 
 if TYPE_CHECKING:
-    from infogan_tool.export.evaluation.results import Report
+    from infogan_tool.export.evaluation.results import Results
 
-TINY = Path(__file__).parent.parent / "fixtures" / "tiny"
+TINY = Path(__file__).parents[2] / "fixtures" / "tiny"
 CONTINUOUS = TINY.parent / "continuous"
 QUICK = ClassifierSettings(steps=5, batch_size=50)
 
@@ -39,7 +39,7 @@ def _quiet_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
+def report() -> Results:
     settings = ClassifierSettings(steps=20, batch_size=50)
     return measure_bundle(BarBundle("perfect"), real_bars(), samples=200, classifier=settings)
 
@@ -140,11 +140,11 @@ def test_what_is_neither_bundle_nor_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_command_makes_one_call(
-    report: Report, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    report: Results, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls: list[Any] = []
 
-    def evaluate(path: Path | None, **options: Any) -> Report:  # noqa: ANN401 - as given
+    def evaluate(path: Path | None, **options: Any) -> Results:  # noqa: ANN401 - as given
         options.pop("progress")("half\x1b done")
         calls.append((path, options))
         return report
@@ -158,11 +158,11 @@ def test_command_makes_one_call(
     assert "\x1b" not in printed.err
     assert main(["evaluate"]) == 0
     assert calls[1] == (None, {"data": None, "samples": 10_000, "seed": 0, "device": "auto"})
-    assert capsys.readouterr().out.rstrip("\n") == show_report(report)
+    assert capsys.readouterr().out.rstrip("\n") == format_results(report)
 
 
-def test_tables_fit_80_columns_and_show_the_figures(report: Report) -> None:
-    lines = show_report(report).split("\n")
+def test_tables_fit_80_columns_and_show_the_figures(report: Results) -> None:
+    lines = format_results(report).split("\n")
     assert max(len(line) for line in lines) <= 80
     text = "\n".join(lines)
     for part in (
@@ -181,7 +181,7 @@ def test_tables_fit_80_columns_and_show_the_figures(report: Report) -> None:
 
 def test_tables_without_labels_say_so() -> None:
     found = measure_bundle(BarBundle("perfect"), real_bars(labels=False), samples=100)
-    text = show_report(found)
+    text = format_results(found)
     assert "bars has no labels" in text
     assert "accuracy 1" not in text
     assert "classifier" not in text
@@ -215,7 +215,7 @@ def test_without_the_extra_it_says_how_to_install(
     assert "pip install 'infogan-tool[train]'" in capsys.readouterr().err
 
 
-def test_tables_of_many_categories_styles_and_long_labels_still_fit(report: Report) -> None:
+def test_tables_of_many_categories_styles_and_long_labels_still_fit(report: Results) -> None:
     names = tuple(f"a label that goes on and on \x1b[31m {i}" for i in range(14))
     truth = np.arange(140) % 14
     clustering = score_categories(truth, truth, label_of=range(14), label_names=names)
@@ -229,7 +229,7 @@ def test_tables_of_many_categories_styles_and_long_labels_still_fit(report: Repo
         classifier=None,
         styles=replace(report.styles, codes={f"c{i}": row for i in range(1, 8)}),
     )
-    lines = show_report(many).split("\n")
+    lines = format_results(many).split("\n")
     assert max(len(line) for line in lines) <= 80
     text = "\n".join(lines)
     assert "\x1b" not in text

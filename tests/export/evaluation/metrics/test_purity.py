@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from infogan_tool.export.evaluation.metrics.purity import DrawnCategory, generator_purity
+from infogan_tool.export.evaluation.metrics.purity import GeneratedCategory, generator_purity
 
 NAMES = tuple("abcde")
 DRAWN = np.repeat(np.arange(5), 200)
@@ -19,7 +19,7 @@ def test_pure_and_permuted() -> None:
     assert found.purity == 1
     assert found.classes_generated == 5
     assert found.agrees_with_encoder == 1
-    assert found.categories[2] == DrawnCategory(category=2, label="e", count=200, purity=1.0)
+    assert found.categories[2] == GeneratedCategory(category=2, label="e", count=200, purity=1.0)
 
 
 def test_mixed_is_chance() -> None:
@@ -36,7 +36,7 @@ def test_collapsed_is_pure_but_draws_one_class() -> None:
     assert found.purity == 1
     assert found.classes_generated == 1
     assert found.agrees_with_encoder == pytest.approx(0.2)
-    assert found.categories[5] == DrawnCategory(category=5, label=None, count=0, purity=None)
+    assert found.categories[5] == GeneratedCategory(category=5, label=None, count=0, purity=None)
 
 
 def test_without_an_encoder_there_is_no_agreement() -> None:

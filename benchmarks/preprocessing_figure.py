@@ -1,6 +1,6 @@
 """Draw docs/images/preprocessing.png: images as people have them, and below each what the encoder is given.
 
-python benchmarks/preparation_figure.py docs/images/preprocessing.png [BUNDLE]
+python benchmarks/preprocessing_figure.py docs/images/preprocessing.png [BUNDLE]
 """
 
 # ruff: noqa: E501 - a stroke is a line, and so is an image

@@ -1,6 +1,6 @@
 """The game alone, on categories that a finished run has found, measured without labels.
 
-    python benchmarks/game.py RUN OTHER [--config change.toml] [--seed 100] [--every 2] [--device cuda]
+    python benchmarks/adversarial.py RUN OTHER [--config change.toml] [--seed 100] [--every 2] [--device cuda]
 
 RUN and OTHER are finished runs of preset `mnist`, of two seeds. The game begins anew with the encoder that
 RUN found, with any keys of the config changed, and consolidation follows. Every few epochs 10,000 images

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["GROUPS", "LETTERS", "strangers"]
+__all__ = ["GROUPS", "LETTERS", "outliers"]
 
 LOOKALIKES = "OoIilZzSsBbGgq"
 """Letters that are some people's 0, 1, 2, 5, 8, 6 and 9, in one font or another: not asked for."""
@@ -39,7 +39,7 @@ _TEXTURES = ("brick.png", "grass.png", "gravel.png")
 _PAGES = ("page.png", "text.png")
 
 
-def strangers(count: int, seed: int, fonts: list[Path]) -> dict[str, list[bytes]]:
+def outliers(count: int, seed: int, fonts: list[Path]) -> dict[str, list[bytes]]:
     """Return ``count`` image files of each group, by its name."""
     found = {}
     for number, (name, draw) in enumerate(GROUPS.items()):
