@@ -4,7 +4,7 @@
 
 Everything goes the way of ``infogan-tool encode``: the content of an image file, :func:`load_image`, the
 encoder. Prints Markdown tables: how digits are read, how many are misread of each font, and the share of each
-group of non-digits that is flagged as not familiar.
+group of non-digits that is flagged as out of distribution.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _encoded(bundle: Bundle, files: Iterable[bytes], *, raw: bool = False) -> Po
 
 
 def _flagged(posterior: Posterior) -> float:
-    return float("nan") if posterior.familiar is None else float(1 - posterior.familiar.mean())
+    return float("nan") if posterior.ood is None else float(posterior.ood.mean())
 
 
 def _calibration_error(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:

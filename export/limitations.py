@@ -50,7 +50,7 @@ def _of_outliers(metadata: BundleMetadata) -> str:
         return f"{has_one}, and is not flagged."
     flags = metadata.ood.metrics.get("false_flags_test")
     own = f", as are {100 * flags:.1f} % of the test images" if isinstance(flags, float) else ""
-    return f"{has_one}; where it is unlike all that was trained on it is flagged as unfamiliar{own}."
+    return f"{has_one}; where it is unlike the training images it is flagged as out of distribution{own}."
 
 
 def _of_what_was_measured(results: Results) -> Iterator[str]:

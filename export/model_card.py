@@ -103,12 +103,12 @@ def _name_categories(
 
 
 def _with_flags(bundle: Bundle, metadata: BundleMetadata, test: ImageSet | None) -> BundleMetadata:
-    """Note how many test images are taken for strangers; all of them are of the known kind."""
+    """Add the share of test images (all in distribution) that are flagged as out of distribution."""
     if metadata.ood is None or test is None:
         return metadata
-    familiar = bundle.encode(_as_hwc(test)).familiar
-    assert familiar is not None
-    share = {"false_flags_test": round(1 - float(familiar.mean()), 4), "test_count": len(test)}
+    ood = bundle.encode(_as_hwc(test)).ood
+    assert ood is not None
+    share = {"false_flags_test": round(float(ood.mean()), 4), "test_count": len(test)}
     metrics = metadata.ood.metrics | share
     return replace(metadata, ood=replace(metadata.ood, metrics=metrics))
 

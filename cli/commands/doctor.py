@@ -53,11 +53,11 @@ def _libraries() -> dict[str, str]:
 
 
 def _onnxruntime(problems: list[dict[str, Any]]) -> dict[str, Any]:
-    from infogan_tool.runtime.inference.environment import ONNXRUNTIME_PACKAGES, installed, onnxruntime_cure
+    from infogan_tool.runtime.inference.environment import ONNXRUNTIME_PACKAGES, installed, suggested_fix
     from infogan_tool.runtime.inference.session import available_providers, onnxruntime_version
 
     packages = installed(ONNXRUNTIME_PACKAGES)
-    cure = onnxruntime_cure(packages)
+    cure = suggested_fix(packages)
     found: dict[str, Any] = {"packages": packages, "version": None, "built_for": []}
     if len(packages) > 1:
         problem = f"{' and '.join(packages)} are installed together and overwrite each other's files"

@@ -195,7 +195,7 @@ def _drift_table(outcome: PrecisionOutcome) -> Table:
     said += [f"{code} agrees in {100 * share:.2f} %" for code, share in drift["agreement"].items()]
     said += [
         f"{name} {drift[name]['fp32']:.4f}, then {drift[name][precision]:.4f}"
-        for name in ("accuracy", "familiar")
+        for name in ("accuracy", "in_distribution")
         if name in drift
     ]
     said += [

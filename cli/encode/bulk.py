@@ -103,7 +103,7 @@ def _to_stdout(
             progress.update(done + failed)
         if shown:
             shown.finish()
-    return conclude(options, done, failed, printer.unsure if printer else 0)
+    return conclude(options, done, failed, printer.ood if printer else 0)
 
 
 def _to_file(

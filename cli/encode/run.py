@@ -115,14 +115,14 @@ def encode_few(
         write_atomic(options.errors, errors.lines)
     if shown:
         shown.finish()
-    return conclude(options, done, failed, printer.unsure if printer else 0)
+    return conclude(options, done, failed, printer.ood if printer else 0)
 
 
-def conclude(options: EncodeOptions, done: int, failed: int, unsure: int) -> int:
+def conclude(options: EncodeOptions, done: int, failed: int, ood: int) -> int:
     """Say on standard error how it went, and return the exit code."""
-    if unsure:
+    if ood:
         output.note(
-            f"not sure: {output.plural(unsure, 'image')} unlike those that the bundle was trained on; "
+            f"{output.plural(ood, 'image')} out of distribution (unlike the training images); "
             "the codes may mean nothing"
         )
     if not done:

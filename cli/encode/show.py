@@ -55,8 +55,8 @@ class Printer:
         self._bundle = bundle
         self._table = None if made else CodesTable(bundle.metadata, names)
         self._headed = False
-        self.unsure = 0
-        """Images that the table marks as unlike those of the training."""
+        self.ood = 0
+        """Number of images that are out of distribution."""
 
     def take(self, encoded: Encoded) -> None:
         """Print the records of a chunk."""
@@ -66,7 +66,7 @@ class Printer:
         if self._made is None:
             assert self._table is not None
             for record in records(self._bundle, encoded.names, posterior):
-                self.unsure += record.get("familiar") is False
+                self.ood += record.get("ood") is True
                 output.emit(self._table.line(record), self._stream)
             return
         text = encoded.block(self._made).decode()

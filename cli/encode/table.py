@@ -14,8 +14,8 @@ _SECOND_BEST: Final = 2
 """With more categorical codes than this, the second best of each would make the table too wide."""
 _MIN_PATH: Final = 12
 _STYLE_WIDTH: Final = len("-0.00 ± 0.00")
-_UNSURE: Final = "not sure"
-"""Mark of an image that is not of the kind the bundle knows."""
+_OOD: Final = "out of distribution"
+"""Mark of an image whose distance is above the bundle's threshold."""
 
 
 class CodesTable:
@@ -48,7 +48,7 @@ class CodesTable:
             cells += self._category_cells(category)
         cells += [f"{s['mean']:+.2f} ± {s['std']:.2f}" for s in record["styles"]]
         if self._marked:
-            cells.append(_UNSURE if record.get("familiar") is False else "")
+            cells.append(_OOD if record.get("ood") else "")
         line = self._join(self._cut(printable(record["path"])), cells)
         if self._headed:
             return line
@@ -73,7 +73,7 @@ class CodesTable:
             widths.append(max(len(heads[-1]), _STYLE_WIDTH))
         if self._metadata.ood is not None:
             heads.append("")
-            widths.append(len(_UNSURE))
+            widths.append(len(_OOD))
         return heads, widths
 
     def _category_cells(self, category: dict[str, Any]) -> list[str]:

@@ -70,7 +70,7 @@ def read(bundle: Bundle, content: bytes, *, raw: bool) -> dict[str, Any]:
 
     Returns:
         JSON-ready: ``probabilities`` for each categorical code; ``mean`` and ``std`` for each continuous one;
-        ``familiar``, null where the bundle cannot tell; ``seen``, what the encoder was given, as base64 of
+        ``ood``, null where the bundle has no OOD output; ``seen``, what the encoder was given, as base64 of
         uint8 ``(H, W, C)``.
 
     Raises:
@@ -85,6 +85,6 @@ def read(bundle: Bundle, content: bytes, *, raw: bool) -> dict[str, Any]:
         "probabilities": [table[0].tolist() for table in posterior.probabilities],
         "mean": posterior.style_mean[0].tolist(),
         "std": posterior.style_std[0].tolist(),
-        "familiar": None if posterior.familiar is None else bool(posterior.familiar[0]),
+        "ood": None if posterior.ood is None else bool(posterior.ood[0]),
         "seen": b64encode(to_uint8(image, bundle.image).tobytes()).decode("ascii"),
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from infogan_tool import __version__
 from infogan_tool.cli.explorer.api import most_images
-from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,7 @@ def _noises(bundle: Bundle) -> int:
 
 
 def _describe(bundle: Bundle) -> dict[str, Any]:
-    shipped = bundle.path.resolve() == SHIPPED_BUNDLE.resolve()
+    shipped = bundle.path.resolve() == PRETRAINED_BUNDLE.resolve()
     return {
         "name": bundle.path.resolve().name,
         "shipped": shipped,

@@ -78,7 +78,10 @@ def measure_drift(before: Bundle, after: Bundle, train: ImageSet, test: ImageSet
     figures |= {name: _difference(*pair) for name, pair in columns.items() if pair and pair[0].size}
     if old.distance is not None and new.distance is not None:
         figures["distance"] = _difference(old.distance, new.distance)
-        figures["familiar"] = {"fp32": _share(old.familiar), after.metadata.precision: _share(new.familiar)}
+        figures["in_distribution"] = {
+            "fp32": _share_in_distribution(old.ood),
+            after.metadata.precision: _share_in_distribution(new.ood),
+        }
     same = (old.categories == new.categories).mean(axis=0)
     figures["agreement"] = {
         code: round(float(share), 6)
@@ -115,9 +118,9 @@ def _difference(old: NDArray[np.float32], new: NDArray[np.float32]) -> dict[str,
     return {"max": float(f"{difference.max():.3g}"), "mean": float(f"{difference.mean():.3g}")}
 
 
-def _share(flags: NDArray[np.bool_] | None) -> float:
-    assert flags is not None
-    return round(float(flags.mean()), 6)
+def _share_in_distribution(ood: NDArray[np.bool_] | None) -> float:
+    assert ood is not None
+    return round(float((~ood).mean()), 6)
 
 
 def _as_hwc(images: ImageSet) -> NDArray[np.uint8]:

@@ -28,7 +28,7 @@ from infogan_tool.runtime.errors import BundleError
 from infogan_tool.runtime.images.arrays import check_images, to_float
 from infogan_tool.runtime.inference.device import default_threads
 from infogan_tool.runtime.inference.session import GraphSession
-from infogan_tool.runtime.inference.shards import ShardPool, cut
+from infogan_tool.runtime.inference.shards import ShardPool, split
 from infogan_tool.runtime.latents import sampling
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.latents.sampling import Latents, Traversal
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["CHUNK", "SHIPPED_BUNDLE", "Bundle", "Posterior", "find_bundle", "load_bundle"]
+__all__ = ["CHUNK", "PRETRAINED_BUNDLE", "Bundle", "Posterior", "find_bundle", "load_bundle"]
 
 _MODELS: Final = Path(__file__).parent.parent / "models"
-SHIPPED_BUNDLE: Final = _MODELS / "mnist"
-"""The bundle that is installed with the package; ``mnist-int8`` beside it is the same in 8-bit integers."""
+PRETRAINED_BUNDLE: Final = _MODELS / "mnist"
+"""The pretrained bundle that the package contains; ``mnist-int8`` beside it is the same in int8."""
 
 CHUNK: Final = 256
 """Most images that go through a graph at once, so that memory does not grow with N; fewer on a CPU."""
@@ -66,9 +66,9 @@ class Posterior:
     style_std: npt.NDArray[np.float32]
     """``(N, C)``: standard deviation of each continuous code."""
     distance: npt.NDArray[np.float32] | None = None
-    """``(N,)``: how far each image is from the training images; None where the bundle cannot tell."""
-    familiar: npt.NDArray[np.bool_] | None = None
-    """``(N,)``: whether each is of the kind that the bundle knows; None where the bundle cannot tell."""
+    """``(N,)``: OOD score, the distance from the training images; None where the bundle has no OOD output."""
+    ood: npt.NDArray[np.bool_] | None = None
+    """``(N,)``: True where the distance is above the threshold (out of distribution); None likewise."""
 
 
 class Bundle:
@@ -92,7 +92,7 @@ class Bundle:
         self._sessions: dict[str, GraphSession] = {}
         self._lock = Lock()
         self._device = device
-        self._crew = ShardPool(threads or (1 if one_shot else default_threads()))
+        self._pool = ShardPool(threads or (1 if one_shot else default_threads()))
         self._one_shot = one_shot
 
     @property
@@ -148,8 +148,9 @@ class Bundle:
             categories[:, column] = table.argmax(axis=1)
             confidence[:, column] = table.max(axis=1)
         distance = found["distance"][:, 0] if ood else None
-        familiar = distance <= ood.threshold if ood and distance is not None else None
-        return Posterior(probabilities, categories, confidence, mean, std, distance, familiar)
+        # Negated, so that a distance that is not a number counts as out of distribution.
+        flags = ~(distance <= ood.threshold) if ood and distance is not None else None
+        return Posterior(probabilities, categories, confidence, mean, std, distance, flags)
 
     # --- codes to images -----------------------------------------------------------------------------
 
@@ -221,7 +222,7 @@ class Bundle:
                 session = GraphSession(
                     content,
                     device=self._device,
-                    threads=1,  # each piece has a thread of its own
+                    threads=1,  # each shard runs in a thread of its own
                     one_shot=self._one_shot,
                     name=str(self.path / file),
                     check=partial(check_graph, metadata=self.metadata, path=self.path / file),
@@ -237,7 +238,7 @@ class Bundle:
         feed: Callable[[slice], dict[str, npt.NDArray[Any]]],
         shapes: dict[str, tuple[int, ...]],
     ) -> dict[str, npt.NDArray[np.float32]]:
-        """Run ``count`` rows through a graph, piece by piece; outputs by name."""
+        """Run ``count`` rows through a graph in shards; return the outputs by name."""
         found = {name: np.empty((count, *shape), np.float32) for name, shape in shapes.items()}
         if not count:
             return found
@@ -256,7 +257,7 @@ class Bundle:
             for start in range(0, count, CHUNK):
                 run(slice(start, min(start + CHUNK, count)))
         else:
-            self._crew.each(run, cut(count, self._crew.hands))
+            self._pool.run(run, split(count, self._pool.workers))
         for name, values in found.items():
             if not np.isfinite(values).all():
                 raise BundleError(f"{self.path / file}: output {name} is not finite; its weights are damaged")
@@ -271,7 +272,7 @@ def find_bundle(path: str | Path | None) -> Path:
             ``"mnist-int8"`` are those that ship, unless there is a file or folder of that name.
     """
     if path is None:
-        return SHIPPED_BUNDLE
+        return PRETRAINED_BUNDLE
     folder = Path(path)
     shipped = _MODELS / folder.name
     return shipped if folder.parts == (shipped.name,) and not folder.exists() and shipped.is_dir() else folder

@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-__all__ = ["ONNXRUNTIME_PACKAGES", "expected_onnxruntime", "installed", "onnxruntime_cure"]
+__all__ = ["ONNXRUNTIME_PACKAGES", "expected_onnxruntime", "installed", "suggested_fix"]
 
 ONNXRUNTIME_PACKAGES: Final = (
     "onnxruntime",
@@ -41,7 +41,7 @@ def expected_onnxruntime() -> str:
     return "onnxruntime-gpu" if on_linux or on_windows else "onnxruntime"
 
 
-def onnxruntime_cure(found: dict[str, str]) -> list[str]:
+def suggested_fix(found: dict[str, str]) -> list[str]:
     """Return the commands that leave exactly one onnxruntime, given those installed.
 
     Uninstalling one of two removes files of the other, so all go and one comes back.

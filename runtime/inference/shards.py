@@ -1,8 +1,8 @@
-"""A large batch in pieces, several at once, each in one thread.
+"""Split a batch into shards and run them on a thread pool.
 
-On a processor this keeps the cores busier than one batch in several threads, which wait for each other at
-every step of the graph, and what a piece needs stays in a core's own cache. A row's result does not depend on
-the piece that it is in.
+On a CPU, several shards in one thread each are faster than one batch in several threads: those wait for each
+other at every node of the graph, and a shard's activations fit the cache of one core. The result of a row
+does not depend on its shard.
 """
 
 from __future__ import annotations
@@ -15,61 +15,61 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["PIECE", "ShardPool", "cut"]
+__all__ = ["SHARD_ROWS", "ShardPool", "split"]
 
-PIECE: Final = 64
-"""Most rows of a piece."""
-_LEAST: Final = 16
-"""Fewer rows would cost more to hand over than they gain."""
+SHARD_ROWS: Final = 64
+"""Most rows of a shard."""
+_MIN_ROWS: Final = 16
+"""Smaller shards cost more to hand over than they gain."""
 
 
-def cut(count: int, hands: int) -> list[slice]:
-    """Cut ``count`` rows into pieces of about the same size, as many for each of ``hands``."""
-    turns = -(-count // (PIECE * hands))
-    step = max(_LEAST, -(-count // max(1, turns * hands)))
+def split(count: int, workers: int) -> list[slice]:
+    """Split ``count`` rows into shards of about equal size, the same number of shards for each worker."""
+    turns = -(-count // (SHARD_ROWS * workers))
+    step = max(_MIN_ROWS, -(-count // max(1, turns * workers)))
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
 class ShardPool:
-    """Threads that share out the pieces of a batch; usable from several threads at once.
+    """A thread pool for the shards of a batch; usable from several threads at once.
 
     Args:
-        hands: How many pieces are worked on at once; 1 is the caller alone.
+        workers: How many shards run at once, the calling thread included; 1 starts no thread.
     """
 
-    def __init__(self, hands: int) -> None:
-        self.hands = hands
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
         self._pool: ThreadPoolExecutor | None = None
         self._lock = Lock()
 
-    def each(self, work: Callable[[slice], None], pieces: Sequence[slice]) -> None:
-        """Call ``work`` with each piece; it raises what the first piece that fails raises."""
-        left, failed = deque(pieces), dict[int, BaseException]()
+    def run(self, work: Callable[[slice], None], shards: Sequence[slice]) -> None:
+        """Call ``work`` on each shard; if calls fail, raise the error of the first such shard."""
+        waiting, failed = deque(shards), dict[int, BaseException]()
 
         def take() -> None:
             while not failed:
                 try:
-                    piece = left.popleft()
+                    shard = waiting.popleft()
                 except IndexError:
                     return
                 try:
-                    work(piece)
+                    work(shard)
                 except BaseException as error:  # noqa: BLE001 - raised below
-                    failed[piece.start] = error
+                    failed[shard.start] = error
 
-        helpers = [self._threads().submit(take) for _ in range(min(self.hands, len(pieces)) - 1)]
+        helpers = [self._executor().submit(take) for _ in range(min(self.workers, len(shards)) - 1)]
         take()
         for helper in helpers:
             if not helper.cancel():
                 helper.result()
         if failed:
-            # Pieces are taken in order, so whatever the threads do, the first that fails is among these.
+            # Shards are started in order, so the first one that fails is always among these.
             raise failed[min(failed)]
 
-    def _threads(self) -> ThreadPoolExecutor:
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for a handful of images
+    def _executor(self) -> ThreadPoolExecutor:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for a few images
 
         with self._lock:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(self.hands - 1, thread_name_prefix="piece")
+                self._pool = ThreadPoolExecutor(self.workers - 1, thread_name_prefix="shard")
             return self._pool

@@ -39,7 +39,7 @@ def test_an_image_is_read_as_the_runtime_reads_it() -> None:
     assert found["mean"] == expected.style_mean[0].tolist()
     assert found["std"] == expected.style_std[0].tolist()
     assert base64.b64decode(found["seen"]) == to_uint8(image, bundle.image).tobytes()
-    assert found["familiar"] is (None if expected.familiar is None else bool(expected.familiar[0]))
+    assert found["ood"] is (None if expected.ood is None else bool(expected.ood[0]))
 
 
 def test_what_was_seen_is_read_again_as_it_is(tiny: Path) -> None:

@@ -23,7 +23,7 @@ from infogan_tool.cli.explorer.description import PAGE_FILES
 from infogan_tool.cli.explorer.guard import BODY_TYPE
 from infogan_tool.cli.explorer.server import listen
 from infogan_tool.cli.explorer.static_site import ORT_PACKAGE
-from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
 from infogan_tool.runtime.bundle.metadata import GRAPH_FILES
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def test_the_usual_port_may_be_taken(tiny: Path) -> None:
 
 def test_the_static_site_holds_the_bundle_to_the_byte(exported: Path) -> None:
     for file in (*GRAPH_FILES, "metadata.json"):
-        assert (exported / "bundles/0" / file).read_bytes() == (SHIPPED_BUNDLE / file).read_bytes()
+        assert (exported / "bundles/0" / file).read_bytes() == (PRETRAINED_BUNDLE / file).read_bytes()
     found = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
     assert found == {
         *PAGE_FILES,

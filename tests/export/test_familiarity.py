@@ -91,7 +91,7 @@ def test_without_the_images_there_is_no_distance(
     outcome = export_networks(make_networks(), tmp_path / "b", training={}, data=gone)
     assert outcome.metadata.ood is None
     assert "codes have no names" in outcome.label_note
-    assert load_bundle(tmp_path / "b", device="cpu").encode(np.zeros((1, 16, 16), np.uint8)).familiar is None
+    assert load_bundle(tmp_path / "b", device="cpu").encode(np.zeros((1, 16, 16), np.uint8)).ood is None
 
 
 def test_recipes_follow_the_data() -> None:

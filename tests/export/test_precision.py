@@ -20,7 +20,7 @@ from infogan_tool.export.quantization.reduce import reduce_precision
 from infogan_tool.export.rewrite.packed_convolution import unpack_convs
 from infogan_tool.export.ship import ship
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
 from infogan_tool.runtime.bundle.metadata import (
     ENCODER_FILE,
     GRAPH_FILES,
@@ -72,9 +72,9 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reduced(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The shipped bundle by precision."""
     folder = tmp_path_factory.mktemp("reduced")
-    paths = {"fp32": SHIPPED_BUNDLE}
+    paths = {"fp32": PRETRAINED_BUNDLE}
     for precision in ("fp16", "int8"):
-        shipped = ship(SHIPPED_BUNDLE, out=folder / precision, precision=precision, data=str(digits))
+        shipped = ship(PRETRAINED_BUNDLE, out=folder / precision, precision=precision, data=str(digits))
         assert shipped.reduced is not None
         assert shipped.reduced.metadata == read_metadata(folder / precision)
         paths[precision] = folder / precision
@@ -91,7 +91,7 @@ def read_test_images(digits: Path) -> np.ndarray[Any, Any]:
 def test_the_files_are_smaller_and_fit_together(
     precision: str, share: float, reduced: dict[str, Path]
 ) -> None:
-    before, after = read_metadata(SHIPPED_BUNDLE), read_metadata(reduced[precision])
+    before, after = read_metadata(PRETRAINED_BUNDLE), read_metadata(reduced[precision])
     assert after.precision == precision
     assert after.drift["of"] == before.bundle_id != after.bundle_id
     for file in GRAPH_FILES:
@@ -159,7 +159,7 @@ def test_layers_that_integers_are_worth_it_for(reduced: dict[str, Path]) -> None
 
 
 def test_the_same_input_gives_the_same_bytes(reduced: dict[str, Path], digits: Path, tmp_path: Path) -> None:
-    ship(SHIPPED_BUNDLE, out=tmp_path / "again", precision="fp16", data=str(digits))
+    ship(PRETRAINED_BUNDLE, out=tmp_path / "again", precision="fp16", data=str(digits))
     for file in (*GRAPH_FILES, "metadata.json"):
         assert (tmp_path / "again" / file).read_bytes() == (reduced["fp16"] / file).read_bytes()
 
@@ -168,7 +168,7 @@ def test_what_is_the_same_for_every_image_is_taken_out(digits: Path, monkeypatch
     bundle = load_bundle(device="cpu")
     images = (read_test_images(digits)[:, None] / 255).astype(np.float32)
     batches = [{"images": images[start : start + 250]} for start in range(0, 1000, 250)]
-    content = (SHIPPED_BUNDLE / ENCODER_FILE).read_bytes()
+    content = (PRETRAINED_BUNDLE / ENCODER_FILE).read_bytes()
     wanted = bundle.encode(images[1000:]).style_mean
 
     def offset() -> float:
@@ -195,7 +195,7 @@ def with_outlier(folder: Path) -> Path:
 
     In float32 it computes the same; in eight bits that channel leaves no steps for the others.
     """
-    shutil.copytree(SHIPPED_BUNDLE, folder, ignore=shutil.ignore_patterns("training"))
+    shutil.copytree(PRETRAINED_BUNDLE, folder, ignore=shutil.ignore_patterns("training"))
     model = onnx.load(folder / ENCODER_FILE)
     unpack_convs(model)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -261,9 +261,9 @@ def test_calls_that_make_no_sense(reduced: dict[str, Path], digits: Path, tiny: 
     with pytest.raises(UsageError, match="is in fp16 already"):
         ship(reduced["fp16"], out=out, precision="int8", data=str(digits))
     with pytest.raises(UsageError, match="is a bundle in fp32 already"):
-        ship(SHIPPED_BUNDLE, out=out)
+        ship(PRETRAINED_BUNDLE, out=out)
     with pytest.raises(UsageError, match="say what to write"):
-        ship(SHIPPED_BUNDLE, out=None)
+        ship(PRETRAINED_BUNDLE, out=None)
     unknown = tmp_path / "unknown"
     shutil.copytree(tiny, unknown)
     data = json.loads((unknown / "metadata.json").read_text())
@@ -274,7 +274,7 @@ def test_calls_that_make_no_sense(reduced: dict[str, Path], digits: Path, tiny: 
     out.mkdir()
     (out / "mine.txt").touch()
     with pytest.raises(OutputExistsError, match="not a bundle"):
-        ship(SHIPPED_BUNDLE, out=out, precision="fp16", data=str(digits), force=True)
+        ship(PRETRAINED_BUNDLE, out=out, precision="fp16", data=str(digits), force=True)
 
 
 # --- as a user ---------------------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ def test_calls_that_make_no_sense(reduced: dict[str, Path], digits: Path, tiny: 
 
 def test_the_command(digits: Path, tmp_path: Path, cli: Callable[..., Any]) -> None:
     out = tmp_path / "bundle"
-    done = cli("export", SHIPPED_BUNDLE, "--precision", "fp16", "--out", out, "--data", digits)
+    done = cli("export", PRETRAINED_BUNDLE, "--precision", "fp16", "--out", out, "--data", digits)
     assert done.code == 0, done.err
     assert f"wrote {out}" in done.err
     for word in ("fp16 against fp32", "probabilities", "style_mean", "2,000 test images", "accuracy"):
@@ -292,13 +292,13 @@ def test_the_command(digits: Path, tmp_path: Path, cli: Callable[..., Any]) -> N
     assert "agreement.k1" in shown.out
     codes = cli("encode", "examples/seven.png", "--bundle", out, "--json")
     assert json.loads(codes.out)["categories"][0]["label"] == "7"
-    again = cli("export", SHIPPED_BUNDLE, "--precision", "fp16", "--out", out, "--data", digits)
+    again = cli("export", PRETRAINED_BUNDLE, "--precision", "fp16", "--out", out, "--data", digits)
     assert (again.code, again.out) == (1, "")
     assert (
         again.err.splitlines()[-1]
         == f"error: {out} is already there: use --force to replace it, or name another"
     )
-    wrong = cli("export", SHIPPED_BUNDLE, "--precision", "fp8", "--out", out)
+    wrong = cli("export", PRETRAINED_BUNDLE, "--precision", "fp8", "--out", out)
     assert wrong.code == 2
 
 

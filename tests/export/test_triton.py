@@ -14,7 +14,7 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 from infogan_tool.export.ship import ship
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
 from infogan_tool.runtime.errors import OutputExistsError
 from infogan_tool.runtime.inference.session import GraphSession
 
@@ -27,7 +27,7 @@ TYPES = {onnx.TensorProto.FLOAT: triton.TYPE_FP32, onnx.TensorProto.INT64: trito
 
 @pytest.fixture
 def bundles(tiny: Path, continuous: Path) -> dict[str, Path]:
-    return {"shipped": SHIPPED_BUNDLE, "tiny": tiny, "continuous": continuous}
+    return {"shipped": PRETRAINED_BUNDLE, "tiny": tiny, "continuous": continuous}
 
 
 def read_config(model: Path) -> Any:  # noqa: ANN401 - a message without stubs
@@ -131,10 +131,10 @@ def test_what_is_there_is_not_replaced_unasked(tiny: Path, tmp_path: Path) -> No
 
 
 def test_the_command(tmp_path: Path, cli: Callable[..., Any]) -> None:
-    done = cli("export", SHIPPED_BUNDLE, "--triton", tmp_path / "models")
+    done = cli("export", PRETRAINED_BUNDLE, "--triton", tmp_path / "models")
     assert (done.code, done.out) == (0, "")
     assert done.err.endswith(f"wrote {tmp_path / 'models'}\n")
-    assert cli("export", SHIPPED_BUNDLE).code == 2
+    assert cli("export", PRETRAINED_BUNDLE).code == 2
     missing = cli("export", tmp_path / "nothing", "--triton", tmp_path / "more")
     assert missing.code == 1
     assert missing.err.splitlines()[-1].startswith("error: ")

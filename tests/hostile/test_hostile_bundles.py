@@ -18,7 +18,7 @@ from onnx_writer import block, model, node, number, tensor, value_info
 from spoilt_bundles import edit
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
 from infogan_tool.runtime.errors import BundleError
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def test_a_custom_library_is_not_asked_for(copy: Path) -> None:
 
 @pytest.mark.parametrize("name", ["q_encoder.onnx", "generator.onnx"])
 def test_digests_of_the_bundle_that_ships_are_checked(name: str, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(SHIPPED_BUNDLE, tmp_path / "bundle"))
+    folder = Path(shutil.copytree(PRETRAINED_BUNDLE, tmp_path / "bundle"))
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 3] ^= 4
     (folder / name).write_bytes(content)
@@ -224,7 +224,7 @@ def test_digests_of_the_bundle_that_ships_are_checked(name: str, tmp_path: Path)
 
 
 def test_the_bundle_that_ships_is_what_its_metadata_say() -> None:
-    graphs = json.loads((SHIPPED_BUNDLE / "metadata.json").read_text())["graphs"]
+    graphs = json.loads((PRETRAINED_BUNDLE / "metadata.json").read_text())["graphs"]
     for name, said in graphs.items():
-        content = (SHIPPED_BUNDLE / name).read_bytes()
+        content = (PRETRAINED_BUNDLE / name).read_bytes()
         assert said == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}

@@ -15,7 +15,7 @@ from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bulk.encode.pipeline import encode_chunks
 from infogan_tool.runtime.bulk.inputs.sources import Inputs
 from infogan_tool.runtime.bundle import bundle as bundles
-from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
 from infogan_tool.runtime.bundle.metadata import GENERATOR_FILE
 from infogan_tool.runtime.errors import BundleError
 from infogan_tool.runtime.inference.buckets import BUCKETS, bucket_of
@@ -96,7 +96,7 @@ def test_codes_and_images_are_those_of_the_plain_path_to_the_bit(
 
 
 def test_only_the_buckets_sizes_are_run(images: npt.NDArray[np.float32]) -> None:
-    opened = GraphSession((SHIPPED_BUNDLE / "q_encoder.onnx").read_bytes(), device="cpu", bucketed=True)
+    opened = GraphSession((PRETRAINED_BUNDLE / "q_encoder.onnx").read_bytes(), device="cpu", bucketed=True)
     watched = Watched(opened)
     opened.warm_up()
     assert [shape[0] for shape in watched.shapes] == list(BUCKETS)
@@ -110,7 +110,7 @@ def test_only_the_buckets_sizes_are_run(images: npt.NDArray[np.float32]) -> None
 
 
 def test_outputs_are_the_callers_own(images: npt.NDArray[np.float32]) -> None:
-    opened = GraphSession((SHIPPED_BUNDLE / "q_encoder.onnx").read_bytes(), device="cpu", bucketed=True)
+    opened = GraphSession((PRETRAINED_BUNDLE / "q_encoder.onnx").read_bytes(), device="cpu", bucketed=True)
     first = opened.run({"images": images[:16]})
     kept = {name: values.copy() for name, values in first.items()}
     opened.run({"images": images[100:116]})
@@ -119,7 +119,7 @@ def test_outputs_are_the_callers_own(images: npt.NDArray[np.float32]) -> None:
 
 
 def test_what_fills_a_batch_up_is_its_last_row(images: npt.NDArray[np.float32]) -> None:
-    opened = GraphSession((SHIPPED_BUNDLE / "q_encoder.onnx").read_bytes(), device="cpu", bucketed=True)
+    opened = GraphSession((PRETRAINED_BUNDLE / "q_encoder.onnx").read_bytes(), device="cpu", bucketed=True)
     opened.run({"images": images[:16]})
     opened.run({"images": images[20:23]})
     assert opened._buckets is not None
@@ -183,7 +183,7 @@ def test_warming_up_a_plain_session_opens_it_and_no_more() -> None:
     ],
 )
 def test_wrong_feeds_are_refused(feeds: Mapping[str, npt.NDArray[np.generic]], message: str) -> None:
-    content = (SHIPPED_BUNDLE / "q_encoder.onnx").read_bytes()
+    content = (PRETRAINED_BUNDLE / "q_encoder.onnx").read_bytes()
     opened = GraphSession(content, device="cpu", bucketed=True, name="g.onnx")
     with pytest.raises(BundleError, match="cannot be run") as caught:
         opened.run(feeds)
@@ -192,7 +192,7 @@ def test_wrong_feeds_are_refused(feeds: Mapping[str, npt.NDArray[np.generic]], m
 
 
 def test_inputs_of_different_lengths_are_refused() -> None:
-    opened = GraphSession((SHIPPED_BUNDLE / GENERATOR_FILE).read_bytes(), device="cpu", bucketed=True)
+    opened = GraphSession((PRETRAINED_BUNDLE / GENERATOR_FILE).read_bytes(), device="cpu", bucketed=True)
     feeds = {
         name: np.zeros((3 - place, info.shape[1]), info.dtype)
         for place, (name, info) in enumerate(opened.inputs.items())

@@ -9,7 +9,7 @@ from infogan_tool.runtime.inference.environment import (
     ONNXRUNTIME_PACKAGES,
     expected_onnxruntime,
     installed,
-    onnxruntime_cure,
+    suggested_fix,
 )
 
 
@@ -34,8 +34,8 @@ def test_the_package_of_each_platform(
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(environment.platform, "machine", lambda: machine)
     assert expected_onnxruntime() == package
-    assert onnxruntime_cure({"onnxruntime": "1", "onnxruntime-gpu": "2"}) == [
+    assert suggested_fix({"onnxruntime": "1", "onnxruntime-gpu": "2"}) == [
         "pip uninstall -y onnxruntime onnxruntime-gpu",
         f"pip install {package}",
     ]
-    assert onnxruntime_cure({}) == [f"pip install {package}"]
+    assert suggested_fix({}) == [f"pip install {package}"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from onnx_writer import block, model, node, number, tensor, tensor_attribute, value_info
 
-from infogan_tool.runtime.bundle.bundle import SHIPPED_BUNDLE
+from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
 from infogan_tool.runtime.errors import BundleError
 from infogan_tool.runtime.inference.graph_scan import scan_graph
 from infogan_tool.runtime.inference.session import GraphSession
@@ -129,7 +129,7 @@ def test_a_graph_of_very_many_parts_is_refused_soon() -> None:
 @pytest.mark.parametrize("file", ["generator.onnx", "q_encoder.onnx"])
 @pytest.mark.parametrize("bundle", ["tiny", "continuous", "shipped"])
 def test_it_reads_what_onnxruntime_reads(bundle: str, file: str) -> None:
-    folder = SHIPPED_BUNDLE if bundle == "shipped" else FIXTURES / bundle
+    folder = PRETRAINED_BUNDLE if bundle == "shipped" else FIXTURES / bundle
     content = (folder / file).read_bytes()
     found, opened = scan_graph(content, file), GraphSession(content, device="cpu")
     assert found.inputs == opened.inputs

@@ -16,7 +16,7 @@ from onnx_writer import INT64, int_attribute, model, node, tensor, value_info
 from spoilt_bundles import edit
 
 from infogan_tool.runtime import load_bundle, to_uint8
-from infogan_tool.runtime.bundle.bundle import CHUNK, SHIPPED_BUNDLE, Bundle
+from infogan_tool.runtime.bundle.bundle import CHUNK, PRETRAINED_BUNDLE, Bundle
 from infogan_tool.runtime.bundle.metadata import PROP_BUNDLE_ID, PROP_SCHEMA_VERSION
 from infogan_tool.runtime.bundle.self_check import self_check
 from infogan_tool.runtime.errors import BundleError, DeviceError, ImageError, LatentError
@@ -148,7 +148,7 @@ def test_self_check() -> None:
 
 def test_the_shipped_bundle_is_of_mnist() -> None:
     bundle = load_bundle()
-    assert bundle.path == SHIPPED_BUNDLE
+    assert bundle.path == PRETRAINED_BUNDLE
     assert bundle.latent.categorical == (10,)
     assert bundle.latent.continuous == 2
     assert (bundle.image.size, bundle.image.channels, bundle.image.low, bundle.image.high) == (28, 1, 0, 1)

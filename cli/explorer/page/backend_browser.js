@@ -175,7 +175,7 @@ export async function browserBackend(bundles) {
         probabilities,
         mean: [...(found.style_mean ?? [])],
         std: [...(found.style_std ?? [])],
-        familiar: ood ? found.distance[0] <= ood.threshold : null,
+        ood: ood ? !(found.distance[0] <= ood.threshold) : null,
         seen,
       };
     },

@@ -46,18 +46,18 @@ export const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toF
 export function verdict(info, reading) {
   const table = reading.probabilities[0];
   if (!table) {
-    const sure = reading.familiar !== false;
-    return { sure, answer: "", text: sure ? "Read." : "Not sure: this is unlike what it was trained on." };
+    const sure = reading.ood !== true;
+    return { sure, answer: "", text: sure ? "Read." : "Out of distribution: unlike the training images." };
   }
   const order = [...table.keys()].sort((a, b) => table[b] - table[a]);
   const [first, second] = order.map((index) => categoryName(info, 0, index));
   const best = table[order[0]];
-  if (reading.familiar === false) {
-    return { sure: false, answer: "?", text: `Not sure: unlike anything it was trained on. At a guess ${first}.` };
+  if (reading.ood) {
+    return { sure: false, answer: "?", text: `Out of distribution: unlike the training images. Most probable: ${first}.` };
   }
   if (best < SURE) {
     const runnerUp = table[order[1]];
-    return { sure: false, answer: "?", text: `Not sure: ${first} (${percent(best)}) or ${second} (${percent(runnerUp)}).` };
+    return { sure: false, answer: "?", text: `Low confidence: ${first} (${percent(best)}) or ${second} (${percent(runnerUp)}).` };
   }
   return { sure: true, answer: first, text: `${percent(best)} sure` };
 }

@@ -63,7 +63,8 @@ export interface Reading {
   probabilities: number[][];
   mean: number[];
   std: number[];
-  familiar: boolean | null;
+  /** Whether the picture is out of distribution; null where the bundle has no OOD output. */
+  ood: boolean | null;
   /** What the encoder was given: uint8 (H, W, C). */
   seen: Uint8Array;
 }

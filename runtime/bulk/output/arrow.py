@@ -45,7 +45,7 @@ class ParquetFormat:
             columns += [posterior.confidence[:, place], *posterior.probabilities[place].T]
         for place in range(posterior.style_mean.shape[1]):
             columns += [posterior.style_mean[:, place], posterior.style_std[:, place]]
-        columns += [known for known in (posterior.familiar, posterior.distance) if known is not None]
+        columns += [known for known in (posterior.ood, posterior.distance) if known is not None]
         arrays = [
             self._pa.array(values, type=f.type) for values, f in zip(columns, self._schema, strict=True)
         ]
@@ -93,6 +93,6 @@ class ParquetFormat:
         for code in latent.continuous_names:
             fields += [(code, pa.float32()), (f"{code}_std", pa.float32())]
         if self._metadata.ood is not None:
-            fields += [("familiar", pa.bool_()), ("distance", pa.float32())]
+            fields += [("ood", pa.bool_()), ("distance", pa.float32())]
         about = {"infogan.bundle_id": self._metadata.bundle_id, "infogan.provider": bundle.provider}
         return pa.schema(fields, metadata=about)

@@ -93,8 +93,8 @@ class JsonFormat:
             parts += [decimals(posterior.style_mean[:, place]), ', "std": ']
             parts += [decimals(posterior.style_std[:, place]), "}"]
         parts.append("]")
-        if posterior.familiar is not None:
-            parts += [', "familiar": ', _TRUTH[posterior.familiar.astype(np.intp)]]
+        if posterior.ood is not None:
+            parts += [', "ood": ', _TRUTH[posterior.ood.astype(np.intp)]]
         if posterior.distance is not None:
             parts += [', "distance": ', decimals(posterior.distance)]
         bundle, provider = json.dumps(metadata.bundle_id), json.dumps(self._bundle.provider)
@@ -132,7 +132,7 @@ class CsvFormat:
         for code in latent.continuous_names:
             names += [code, f"{code}_std"]
         if self._metadata.ood is not None:
-            names += ["familiar", "distance"]
+            names += ["ood", "distance"]
         return (",".join(names) + "\n").encode()
 
     def block(self, names: Sequence[str], posterior: Posterior) -> bytes:
@@ -148,8 +148,8 @@ class CsvFormat:
         for place in range(posterior.style_mean.shape[1]):
             parts += [",", decimals(posterior.style_mean[:, place])]
             parts += [",", decimals(posterior.style_std[:, place])]
-        if posterior.familiar is not None:
-            parts += [",", _TRUTH[posterior.familiar.astype(np.intp)]]
+        if posterior.ood is not None:
+            parts += [",", _TRUTH[posterior.ood.astype(np.intp)]]
         if posterior.distance is not None:
             parts += [",", decimals(posterior.distance)]
         rests = lines(len(names), parts)

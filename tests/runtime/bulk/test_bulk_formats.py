@@ -42,7 +42,7 @@ def encoded(path: Path) -> tuple[Bundle, Posterior]:
 
 def with_ood(posterior: Posterior) -> Posterior:
     distance = np.linspace(0, 2, len(HOSTILE)).astype(np.float32)
-    return dataclasses.replace(posterior, distance=distance, familiar=distance <= 1)
+    return dataclasses.replace(posterior, distance=distance, ood=distance > 1)
 
 
 def one_by_one(bundle: Bundle, posterior: Posterior, row: int, name: str) -> dict[str, Any]:
@@ -69,8 +69,8 @@ def one_by_one(bundle: Bundle, posterior: Posterior, row: int, name: str) -> dic
         record["styles"].append(
             {"code": code, "name": metadata.style_names.get(code), "mean": mean, "std": std}
         )
-    if posterior.familiar is not None and posterior.distance is not None:
-        record |= {"familiar": bool(posterior.familiar[row]), "distance": number(posterior.distance[row])}
+    if posterior.ood is not None and posterior.distance is not None:
+        record |= {"ood": bool(posterior.ood[row]), "distance": number(posterior.distance[row])}
     return record | {"bundle": metadata.bundle_id, "provider": bundle.provider}
 
 
@@ -80,9 +80,7 @@ def test_json_lines_are_what_json_dumps_writes(
     which: str | None, declared: bool, request: pytest.FixtureRequest
 ) -> None:
     bundle, posterior = encoded(request.getfixturevalue(which) if which else None)
-    posterior = (
-        with_ood(posterior) if declared else dataclasses.replace(posterior, distance=None, familiar=None)
-    )
+    posterior = with_ood(posterior) if declared else dataclasses.replace(posterior, distance=None, ood=None)
     expected = [one_by_one(bundle, posterior, row, name) for row, name in enumerate(HOSTILE)]
     block = JsonFormat(bundle).block(HOSTILE, posterior)
     assert block.decode() == "".join(json.dumps(record) + "\n" for record in expected)
