@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from infogan_tool.cli import failures, output
+from infogan_tool.cli import output
 from infogan_tool.cli.commands.doctor import doctor
 from infogan_tool.cli.commands.evaluate import evaluate
 from infogan_tool.cli.commands.explore import explore
@@ -21,6 +21,7 @@ from infogan_tool.cli.commands.traverse import traverse
 from infogan_tool.cli.encode.command import encode
 from infogan_tool.cli.fast_path import version_line
 from infogan_tool.cli.root_help import RootHelp
+from infogan_tool.runtime.errors import ExitCode
 
 __all__ = ["app", "run"]
 
@@ -72,7 +73,7 @@ def _root(
     """Train an InfoGAN, export it to ONNX, and read images through it without torch."""
     if context.invoked_subcommand is None:
         output.emit(context.get_help())
-        raise typer.Exit(failures.USAGE)
+        raise typer.Exit(ExitCode.USAGE)
 
 
 def run(arguments: list[str]) -> int:

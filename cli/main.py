@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         code = _run(sys.argv[1:] if argv is None else argv)
         output.flush_stdout()
     except BaseException as error:  # noqa: BLE001 - this is where every error ends
-        code = failures.exit_code(error)
+        code = failures.report_error(error)
     output.settle_streams()
     return code
 

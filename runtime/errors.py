@@ -22,12 +22,12 @@ line ends with. Each is also the builtin a Python caller would expect.
     ├── MissingToolError (RuntimeError)     1  another program that is not installed or does not do its part
     └── MissingExtraError (ImportError)     1  an optional part that is not installed
 
-Two more exit codes come from the command line itself: 3, some inputs failed and the others were done;
-130, interrupted.
+The exit codes are those of :class:`ExitCode`.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DeviceError",
+    "ExitCode",
     "ImageError",
     "InUseError",
     "InfoganError",
@@ -56,10 +57,25 @@ __all__ = [
 ]
 
 
+class ExitCode(IntEnum):
+    """Exit codes of the command line."""
+
+    SUCCESS = 0
+    FAILURE = 1
+    USAGE = 2
+    """An option, code name or config key that is not valid."""
+    SOME_FAILED = 3
+    """Some inputs failed; the others are done."""
+    INTERRUPTED = 130
+    """Ctrl-C or SIGTERM."""
+    PIPE_CLOSED = 141
+    """The reader of standard output has closed the pipe."""
+
+
 class InfoganError(Exception):
     """Base of all errors raised on purpose."""
 
-    exit_code: int = 1
+    exit_code: int = ExitCode.FAILURE
     details: tuple[str, ...] = ()
     """Lines that go below the message."""
 
@@ -67,7 +83,7 @@ class InfoganError(Exception):
 class UsageError(InfoganError, ValueError):
     """Options that do not fit together."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class ConfigError(UsageError):
@@ -77,7 +93,7 @@ class ConfigError(UsageError):
 class LatentError(InfoganError, ValueError):
     """A latent spec, code name or code value that is not possible."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class ImageError(InfoganError, ValueError):

@@ -10,10 +10,9 @@ import typer
 
 from infogan_tool import __version__
 from infogan_tool.cli import output
-from infogan_tool.cli.extras import TRAIN_MODULES
-from infogan_tool.cli.failures import FAILED
+from infogan_tool.cli.extras import EXTRA_MODULES
 from infogan_tool.cli.options import BundleOption, JsonOption
-from infogan_tool.runtime.errors import InfoganError
+from infogan_tool.runtime.errors import ExitCode, InfoganError
 from infogan_tool.runtime.storage.atomic import printable
 
 __all__ = ["doctor"]
@@ -34,7 +33,7 @@ def doctor(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
         **_libraries(),
         "onnxruntime": _onnxruntime(problems),
         "gpu": _gpu(),
-        "train_extra": {"missing": [name for name in TRAIN_MODULES if find_spec(name) is None]},
+        "train_extra": {"missing": [name for name in EXTRA_MODULES["train"] if find_spec(name) is None]},
         "bundle": _bundle(bundle, problems),
     }
     report |= {"problems": problems, "ok": not problems}
@@ -43,7 +42,7 @@ def doctor(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
     else:
         _show(report)
     if problems:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FAILURE)
 
 
 def _libraries() -> dict[str, str]:

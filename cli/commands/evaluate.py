@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from infogan_tool.cli import output
-from infogan_tool.cli.extras import require_train_extra
+from infogan_tool.cli.extras import require_extras
 from infogan_tool.cli.options import DeviceOption, JsonOption, SampleSeedOption, SamplesOption
 
 __all__ = ["evaluate"]
@@ -51,7 +51,7 @@ def evaluate(
 
       infogan-tool evaluate run --json > results.json
     """
-    require_train_extra("evaluate")
+    require_extras("evaluate", "train")
 
     from rich.console import Console
 

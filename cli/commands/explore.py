@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from infogan_tool.cli import output
-from infogan_tool.cli.extras import require_ui_extra
+from infogan_tool.cli.extras import require_extras
 from infogan_tool.cli.options import DeviceOption, ForceOption
 from infogan_tool.runtime.errors import UsageError
 
@@ -87,7 +87,7 @@ def explore(
         write_site(opened, export, force=force)
         output.note(f"wrote {export}; to see it: python -m http.server --directory {export}")
         return
-    require_ui_extra("explore")
+    require_extras("explore", "ui")
     from infogan_tool.cli.explorer.server import address_of, is_loopback, listen, serve
 
     opened = [load_bundle(path, device=device) for path in _paths(bundle, other)]

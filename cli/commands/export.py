@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from infogan_tool.cli import output
-from infogan_tool.cli.extras import require_train_extra
+from infogan_tool.cli.extras import require_extras
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -109,7 +109,7 @@ def export(
 
       infogan-tool export run --out bundle --preprocessing centred-foreground --box 20 --ink light
     """
-    require_train_extra("export")
+    require_extras("export", "train")
 
     from rich.console import Console
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from infogan_tool.cli import output
-from infogan_tool.cli.extras import require_report_extra, require_train_extra
+from infogan_tool.cli.extras import require_extras
 from infogan_tool.cli.options import DeviceOption, ForceOption, SampleSeedOption, SamplesOption
 from infogan_tool.runtime.errors import UsageError
 
@@ -71,8 +71,7 @@ def report(
         raise UsageError(f"--out {out}: a page is a .html file")
     output.check_target(out, force=force)
     wanted = None if epochs is None else _epochs(epochs)
-    require_train_extra("report")
-    require_report_extra("report")
+    require_extras("report", "train", "report")
 
     from rich.console import Console
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infogan_tool.cli import output
-from infogan_tool.cli.extras import require_train_extra
+from infogan_tool.cli.extras import require_extras
 from infogan_tool.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def sweep(
     Example:
       infogan-tool sweep --seeds 0-4 --out sweep -- --preset mnist
     """
-    require_train_extra("sweep")
+    require_extras("sweep", "train")
 
     from rich.console import Console
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from infogan_tool.cli.extras import require_train_extra
-from infogan_tool.runtime.errors import UsageError
+from infogan_tool.cli.extras import require_extras
+from infogan_tool.runtime.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from infogan_tool.train.distributed.process_group import ProcessGroup
@@ -115,7 +115,7 @@ def train(
     )
     options = RunOptions(tensorboard=tensorboard, profile=profile, capture=capture)
     if resume is None:
-        require_train_extra("train")
+        require_extras("train", "train")
         _start(
             preset,
             config,
@@ -133,7 +133,7 @@ def train(
             "--resume takes the run's own config: "
             "only --epochs, --steps, --device, --threads, --tensorboard, --profile and --capture go with it"
         )
-    require_train_extra("train")
+    require_extras("train", "train")
     _resume(resume, length, device=device, threads=threads, options=options)
 
 
@@ -214,7 +214,7 @@ def _say_what_next(group: "ProcessGroup", run: str, outcome: "TrainOutcome") -> 
         typer.echo(f"done: {step} steps; next: infogan-tool export {quoted} --out BUNDLE", err=True)
     group.barrier()
     if outcome.interrupted:
-        raise typer.Exit(130)
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 def _given(**values: object) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def _to_stdout(
             progress.update(done + failed)
         if shown:
             shown.finish()
-    return conclude(options, done, failed, printer.ood if printer else 0)
+    return conclude(options, done, failed, printer.num_ood if printer else 0)
 
 
 def _to_file(
@@ -115,7 +115,7 @@ def _to_file(
         targets, _identity(bundle, made, options), resume=options.resume, force=options.force
     ) as result:
         try:
-            if not result.whole:
+            if not result.complete:
                 _fill(bundle, made, result, chunks, inputs=inputs, options=options)
         except UsageError:  # other inputs: the unfinished run stays as it is
             raise
@@ -143,11 +143,11 @@ def _fill(
     errors = ErrorList()
     shown = ShownInput(options.show_input, result.inputs) if options.show_input else None
     progress = Progress(inputs.count, done=result.inputs, wanted=options.progress, bar=True)
-    head = b"" if result.begun else made.head()
+    head = b"" if result.resumed_from else made.head()
     with progress, closing(_encode(bundle, made, result.rest(chunks), options)) as encoding:
         for encoded in encoding:
-            if result.inputs == result.begun > 0:
-                output.note(f"going on after {result.begun:,} images")
+            if result.inputs == result.resumed_from > 0:
+                output.note(f"going on after {result.resumed_from:,} images")
             errors.take(encoded.chunk, encoded.failures)
             blocks = [head + encoded.block(made), *([errors.lines] if options.errors else [])]
             result.add(encoded.chunk, len(encoded.failures), *blocks)

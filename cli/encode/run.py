@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from infogan_tool.cli import output
 from infogan_tool.runtime.bulk.inputs.chunks import IMAGE_SUFFIXES, FileChunk
-from infogan_tool.runtime.errors import UsageError
+from infogan_tool.runtime.errors import ExitCode, UsageError
 from infogan_tool.runtime.storage.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ __all__ = ["FEW", "EncodeOptions", "Engine", "OutFormat", "conclude", "encode_fe
 
 FEW: Final = 64
 """Up to so many images, opening the graph faster gains more than running it faster."""
-_FAILED: Final = 1
-_SOME_FAILED: Final = 3
 
 OutFormat = Literal["jsonl", "csv", "parquet"]
 Engine = Literal["local", "ray"]
@@ -115,25 +113,25 @@ def encode_few(
         write_atomic(options.errors, errors.lines)
     if shown:
         shown.finish()
-    return conclude(options, done, failed, printer.ood if printer else 0)
+    return conclude(options, done, failed, printer.num_ood if printer else 0)
 
 
-def conclude(options: EncodeOptions, done: int, failed: int, ood: int) -> int:
+def conclude(options: EncodeOptions, done: int, failed: int, num_ood: int) -> int:
     """Say on standard error how it went, and return the exit code."""
-    if ood:
+    if num_ood:
         output.note(
-            f"{output.plural(ood, 'image')} out of distribution (unlike the training images); "
+            f"{output.plural(num_ood, 'image')} out of distribution (unlike the training images); "
             "the codes may mean nothing"
         )
     if not done:
         if not failed:
             output.error("the inputs name no image")
-        return _FAILED
+        return ExitCode.FAILURE
     if options.out:
         output.note(f"wrote the codes of {output.plural(done, 'image')} to {options.out}")
     if failed:
         output.note(f"{failed:,} of {output.plural(done + failed, 'image')} failed")
-        return _SOME_FAILED
+        return ExitCode.SOME_FAILED
     return 0
 
 

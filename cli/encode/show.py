@@ -55,7 +55,7 @@ class Printer:
         self._bundle = bundle
         self._table = None if made else CodesTable(bundle.metadata, names)
         self._headed = False
-        self.ood = 0
+        self.num_ood = 0
         """Number of images that are out of distribution."""
 
     def take(self, encoded: Encoded) -> None:
@@ -66,7 +66,7 @@ class Printer:
         if self._made is None:
             assert self._table is not None
             for record in records(self._bundle, encoded.names, posterior):
-                self.ood += record.get("ood") is True
+                self.num_ood += record.get("ood") is True
                 output.emit(self._table.line(record), self._stream)
             return
         text = encoded.block(self._made).decode()

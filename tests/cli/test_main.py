@@ -114,7 +114,7 @@ def test_every_error_is_one_line_and_a_code(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("INFOGAN_TOOL_TRACEBACK", raising=False)
-    assert failures.exit_code(error) == code
+    assert failures.report_error(error) == code
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (f"{message}\n" if message else "")

@@ -91,7 +91,7 @@ def test_an_unfinished_run_that_somebody_has_set_up(place: Path, cli: Callable[.
         "inputs": 0,
         "failed": 0,
         "digest": "",
-        "whole": False,
+        "complete": False,
         "version": 1,
     }
     changes: list[dict[str, object]] = [
@@ -101,7 +101,7 @@ def test_an_unfinished_run_that_somebody_has_set_up(place: Path, cli: Callable[.
         *({"targets": wrong} for wrong in (None, [7], ["../outside/victim"])),
         *({"inputs": wrong} for wrong in (None, -5, "1")),
         *({"digest": wrong} for wrong in (None, "zz", 7)),
-        *({"whole": wrong} for wrong in (None, "yes")),
+        *({"complete": wrong} for wrong in (None, "yes")),
         *({"version": wrong} for wrong in (None, 99)),
     ]
     for change in changes:

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayChunk",
+    "fingerprint_of",
     "idx_chunks",
     "image_arrays",
     "npy_chunks",
     "npz_chunks",
     "read_header",
-    "stamp_of",
 ]
 
 _MATRIX: Final = 2
@@ -72,7 +72,7 @@ class ArrayChunk:
     axes: str
     """How the array is laid out; see :func:`infogan_tool.runtime.bulk.inputs.value_scaling.layout_of`."""
     scale: Scale
-    stamp: bytes
+    fingerprint: bytes
 
     @property
     def names(self) -> Sequence[str]:
@@ -103,7 +103,7 @@ class RowsChunk:
     names: Sequence[str]
     images: npt.NDArray[np.uint8]
     bad: npt.NDArray[np.bool_]
-    stamp: bytes
+    fingerprint: bytes
 
     def sources(self) -> Iterable[bytes | Failed]:
         """Yield each image as a file's content."""
@@ -144,7 +144,7 @@ def _rows_a_chunk(shape: tuple[int, ...], itemsize: int) -> int:
     return max(1, min(CHUNK_IMAGES, CHUNK_BYTES // max(1, math.prod(shape[1:]) * itemsize)))
 
 
-def stamp_of(path: str) -> bytes:
+def fingerprint_of(path: str) -> bytes:
     """Return size and time of a file, by which a resumed run knows it again."""
     status = os.stat(path)  # noqa: PTH116 - a path as the user wrote it
     return f"{status.st_size} {status.st_mtime_ns}".encode()
@@ -161,10 +161,10 @@ def idx_chunks(path: str) -> Iterator[Chunk]:
     """
     with open_idx(path, 3) as stream:
         stream.check_claim()
-        stamp = stamp_of(path)
+        fingerprint = fingerprint_of(path)
         if not stream.packed:
             array = MappedArray(path, "|u1", stream.shape, stream.offset)
-            yield from _mapped_chunks(array, f"{path}#", "NHW", Scale(0, 1), stamp)
+            yield from _mapped_chunks(array, f"{path}#", "NHW", Scale(0, 1), fingerprint)
             return
         step = _rows_a_chunk(stream.shape, 1)
         for start in range(0, stream.shape[0], step):
@@ -172,7 +172,7 @@ def idx_chunks(path: str) -> Iterator[Chunk]:
             rows = np.empty((stop - start, *stream.shape[1:]), np.uint8)
             stream.fill(rows.reshape(-1).data)
             yield RowsChunk(
-                _names(f"{path}#", start, stop), rows[..., None], np.zeros(len(rows), bool), stamp
+                _names(f"{path}#", start, stop), rows[..., None], np.zeros(len(rows), bool), fingerprint
             )
         stream.finish()
 
@@ -194,8 +194,8 @@ def npy_chunks(path: str) -> Iterator[Chunk]:
         mapped = _mapped(array)
         blocks = (mapped[None],) if axes in ("HW", "HWC") else _blocks(mapped)
         scale = scale_of(dtype, blocks)
-        stamp = stamp_of(path)
-    yield from _mapped_chunks(array, f"{path}#", axes, scale, stamp)
+        fingerprint = fingerprint_of(path)
+    yield from _mapped_chunks(array, f"{path}#", axes, scale, fingerprint)
 
 
 def _blocks(mapped: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
@@ -204,13 +204,13 @@ def _blocks(mapped: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
 
 
 def _mapped_chunks(
-    array: MappedArray, prefix: str, axes: str, scale: Scale, stamp: bytes
+    array: MappedArray, prefix: str, axes: str, scale: Scale, fingerprint: bytes
 ) -> Iterator[ArrayChunk]:
     single = axes in ("HW", "HWC")
     count = 1 if single else array.shape[0]
     step = 1 if single else _rows_a_chunk(array.shape, np.dtype(array.dtype).itemsize)
     for start in range(0, count, step):
-        yield ArrayChunk(array, prefix, start, min(start + step, count), axes, scale, stamp)
+        yield ArrayChunk(array, prefix, start, min(start + step, count), axes, scale, fingerprint)
 
 
 def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -253,7 +253,7 @@ def npz_chunks(path: str, wanted: str | None = None) -> Iterator[Chunk]:
         DataError: The file cannot be read, or holds no array of images.
     """
     with _told(path), open_regular(path) as file, zipfile.ZipFile(file) as archive:
-        stamp = stamp_of(path)
+        fingerprint = fingerprint_of(path)
         for member in image_arrays(archive, wanted):
             prefix = f"{path}#{member.removesuffix('.npy')}/"
             scale = None
@@ -266,7 +266,7 @@ def npz_chunks(path: str, wanted: str | None = None) -> Iterator[Chunk]:
                 read_header(cast("BinaryIO", stream))
                 for start, rows in _streamed(stream, shape, dtype, axes):
                     images, bad = to_bytes(rows, axes, scale or scale_of(dtype, ()))
-                    yield RowsChunk(_names(prefix, start, start + len(rows)), images, bad, stamp)
+                    yield RowsChunk(_names(prefix, start, start + len(rows)), images, bad, fingerprint)
 
 
 def image_arrays(archive: zipfile.ZipFile, wanted: str | None) -> list[str]:

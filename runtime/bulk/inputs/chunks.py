@@ -49,7 +49,7 @@ class Chunk(Protocol):
         """How the records call the images, in order; at least one."""
 
     @property
-    def stamp(self) -> bytes:
+    def fingerprint(self) -> bytes:
         """What a resumed run must find the same again, beside the names."""
 
     def sources(self) -> Iterable[str | bytes | Failed]:
@@ -66,7 +66,7 @@ class FileChunk:
     names: Sequence[str]
     failed: dict[int, Failed]
     """The failed among them, by their place."""
-    stamp: bytes = b""
+    fingerprint: bytes = b""
 
     def sources(self) -> Iterable[str | Failed]:
         """Yield each path, or why there is no image."""
@@ -82,7 +82,7 @@ class BlobChunk:
 
     names: Sequence[str]
     blobs: Sequence[bytes | Failed]
-    stamp: bytes = b""
+    fingerprint: bytes = b""
 
     def sources(self) -> Iterable[bytes | Failed]:
         """Yield each content."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from infogan_tool.runtime.bulk.inputs.arrays import stamp_of
+from infogan_tool.runtime.bulk.inputs.arrays import fingerprint_of
 from infogan_tool.runtime.bulk.inputs.chunks import CHUNK_BYTES, CHUNK_IMAGES, BlobChunk, Failed
 from infogan_tool.runtime.errors import DataError, MissingExtraError
 from infogan_tool.runtime.storage.atomic import open_regular, printable
@@ -51,7 +51,7 @@ def parquet_chunks(path: str, column: str | None = None) -> Iterator[BlobChunk]:
     try:
         with open_regular(path) as file, pa.parquet.ParquetFile(file, pre_buffer=False) as table:
             chosen = _column(pa, table.schema_arrow, column)
-            yield from _chunks(path, stamp_of(path), _contents(table, chosen))
+            yield from _chunks(path, fingerprint_of(path), _contents(table, chosen))
     except OSError as error:
         raise DataError(f"{shown}: {error.strerror or _first_line(error)}") from error
     except (pa.ArrowException, ValueError) as error:
@@ -93,7 +93,7 @@ def _contents(table: Any, column: str) -> Iterator[bytes | None]:  # noqa: ANN40
             yield content.get("bytes") if isinstance(content, dict) else content
 
 
-def _chunks(path: str, stamp: bytes, contents: Iterator[bytes | None]) -> Iterator[BlobChunk]:
+def _chunks(path: str, fingerprint: bytes, contents: Iterator[bytes | None]) -> Iterator[BlobChunk]:
     names: list[str] = []
     blobs: list[bytes | Failed] = []
     held = 0
@@ -106,10 +106,10 @@ def _chunks(path: str, stamp: bytes, contents: Iterator[bytes | None]) -> Iterat
         )
         held += len(content or b"")
         if len(names) == CHUNK_IMAGES or held >= CHUNK_BYTES:
-            yield BlobChunk(names, blobs, stamp)
+            yield BlobChunk(names, blobs, fingerprint)
             names, blobs, held = [], [], 0
     if names:
-        yield BlobChunk(names, blobs, stamp)
+        yield BlobChunk(names, blobs, fingerprint)
 
 
 def _first_line(error: Exception) -> str:

@@ -73,7 +73,7 @@ class _Entry:
     failed: int = 0
     digest: str = ""
     """Of the names of these inputs."""
-    whole: bool = False
+    complete: bool = False
     """Whether there are no more inputs, and only renaming may be left."""
     version: int = field(default=_VERSION)
 
@@ -96,7 +96,7 @@ class Resumable:
         self._entry = entry
         self._files: list[BinaryIO] = []
         self._done = _Done(entry.lengths, entry.inputs, entry.failed, bytes.fromhex(entry.digest))
-        self._begun = entry.inputs
+        self._resumed_from = entry.inputs
         self._saved = -_SECONDS  # the first chunk at once: however often a run is killed, it gets further
 
     @property
@@ -110,14 +110,14 @@ class Resumable:
         return self._done.failed
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether the run that left this had only the renaming before it."""
-        return self._entry.whole
+        return self._entry.complete
 
     @property
-    def begun(self) -> int:
+    def resumed_from(self) -> int:
         """Inputs that an earlier run did."""
-        return self._begun
+        return self._resumed_from
 
     @classmethod
     @contextmanager
@@ -147,7 +147,7 @@ class Resumable:
             write_atomic(journal, json.dumps(asdict(entry)))
         self = cls(targets, entry)
         try:
-            if not entry.whole:
+            if not entry.complete:
                 self._open_parts()
             yield self
         finally:
@@ -207,7 +207,7 @@ class Resumable:
         if time.monotonic() - self._saved >= _SECONDS:
             self.save()
 
-    def save(self, *, whole: bool = False) -> None:
+    def save(self, *, complete: bool = False) -> None:
         """Make certain that all that is done is on the disk, then say so in the journal."""
         done = self._done
         for file in self._files:
@@ -219,7 +219,7 @@ class Resumable:
             inputs=done.inputs,
             failed=done.failed,
             digest=done.digest.hex(),
-            whole=whole,
+            complete=complete,
         )
         write_atomic(journal_path(self._targets[0]), json.dumps(asdict(self._entry)))
         self._saved = time.monotonic()
@@ -230,8 +230,8 @@ class Resumable:
         Args:
             convert: Writes the first output from its part; None renames it.
         """
-        if not self._entry.whole:
-            self.save(whole=True)
+        if not self._entry.complete:
+            self.save(complete=True)
         for file in self._files:
             file.close()
         # The journal's own output last: while its part is there, this can be done again.
@@ -260,7 +260,7 @@ class Resumable:
 
 def _chain(digest: bytes, chunk: Chunk) -> bytes:
     names = "\0".join(chunk.names).encode("utf-8", "surrogatepass")
-    return blake2b(digest + chunk.stamp + b"\0" + names, digest_size=16).digest()
+    return blake2b(digest + chunk.fingerprint + b"\0" + names, digest_size=16).digest()
 
 
 def _read(journal: Path, fresh: _Entry) -> _Entry:
@@ -269,7 +269,7 @@ def _read(journal: Path, fresh: _Entry) -> _Entry:
         entry = _Entry(**data)
         counts = [*entry.lengths, entry.inputs, entry.failed]
         sound = entry.version == _VERSION and len(entry.lengths) == len(entry.targets)
-        sound &= isinstance(entry.identity, dict) and isinstance(entry.whole, bool)
+        sound &= isinstance(entry.identity, dict) and isinstance(entry.complete, bool)
         sound &= all(isinstance(count, int) and count >= 0 for count in counts)
         sound &= all(isinstance(target, str) for target in entry.targets)
         bytes.fromhex(entry.digest)

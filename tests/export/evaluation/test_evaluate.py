@@ -14,6 +14,7 @@ import torch
 from evaluation_stubs import BarBundle, real_bars
 
 from infogan_tool.cli.evaluation_tables import format_results
+from infogan_tool.cli.extras import EXTRA_MODULES
 from infogan_tool.cli.main import main
 from infogan_tool.export.evaluation import target
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
@@ -210,7 +211,7 @@ def test_errors_are_one_line(
 def test_without_the_extra_it_says_how_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("infogan_tool.cli.extras.TRAIN_MODULES", ("no_such_module",))
+    monkeypatch.setitem(EXTRA_MODULES, "train", ("no_such_module",))
     assert main(["evaluate"]) == 1
     assert "pip install 'infogan-tool[train]'" in capsys.readouterr().err
 

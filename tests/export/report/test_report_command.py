@@ -9,6 +9,7 @@ import pytest
 import torch
 from report_entries import Tags, write_bundle, write_run
 
+from infogan_tool.cli.extras import EXTRA_MODULES
 from infogan_tool.cli.main import main
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.report import write as write_module
@@ -139,8 +140,8 @@ def test_errors_are_one_line(
 def test_without_an_extra_it_says_how_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    for modules, extra in (("REPORT_MODULES", "report"), ("TRAIN_MODULES", "train")):
+    for extra in ("report", "train"):
         with monkeypatch.context() as patch:
-            patch.setattr(f"infogan_tool.cli.extras.{modules}", ("no_such_module",))
+            patch.setitem(EXTRA_MODULES, extra, ("no_such_module",))
             assert main(["report", "--out", str(tmp_path / "r.html")]) == 1
         assert f"pip install 'infogan-tool[{extra}]'" in capsys.readouterr().err

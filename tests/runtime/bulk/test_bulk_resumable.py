@@ -24,11 +24,11 @@ class Interrupting(FileChunk):
     """A chunk in the middle of which Ctrl-C comes: its records are written, and not yet counted."""
 
     @property
-    def stamp(self) -> bytes:  # type: ignore[override]
+    def fingerprint(self) -> bytes:  # type: ignore[override]
         raise KeyboardInterrupt
 
-    @stamp.setter
-    def stamp(self, value: bytes) -> None: ...
+    @fingerprint.setter
+    def fingerprint(self, value: bytes) -> None: ...
 
 
 def run(
@@ -63,48 +63,48 @@ def target(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def whole(tmp_path: Path) -> tuple[bytes, bytes]:
-    run(tmp_path / "whole.jsonl")
-    return (tmp_path / "whole.jsonl").read_bytes(), (tmp_path / "whole.err").read_bytes()
+def uninterrupted(tmp_path: Path) -> tuple[bytes, bytes]:
+    run(tmp_path / "uninterrupted.jsonl")
+    return (tmp_path / "uninterrupted.jsonl").read_bytes(), (tmp_path / "uninterrupted.err").read_bytes()
 
 
 def files(target: Path) -> Iterator[str]:
-    return (path.name for path in target.parent.iterdir() if not path.name.startswith("whole"))
+    return (path.name for path in target.parent.iterdir() if not path.name.startswith("uninterrupted"))
 
 
 @pytest.mark.parametrize("saved", [False, True])
 @pytest.mark.parametrize("stop", range(5))
 def test_goes_on_after_the_last_save(
-    target: Path, whole: tuple[bytes, bytes], stop: int, *, saved: bool
+    target: Path, uninterrupted: tuple[bytes, bytes], stop: int, *, saved: bool
 ) -> None:
     run(target, stop, saved=saved)
     assert sorted(files(target)) == ["out.err.part", "out.jsonl.part", "out.jsonl.part.journal"]
     assert part_path(target).read_bytes().endswith(b"torn li")
     run(target, 1, resume=True)
     run(target, resume=True)
-    assert (target.read_bytes(), target.with_suffix(".err").read_bytes()) == whole
+    assert (target.read_bytes(), target.with_suffix(".err").read_bytes()) == uninterrupted
     assert sorted(files(target)) == ["out.err", "out.jsonl"]
 
 
 def test_counts_go_on(target: Path) -> None:
     run(target, 3)
     with Resumable.open([target, target.with_suffix(".err")], SAME, resume=True, force=False) as out:
-        assert (out.inputs, out.failed, out.begun, out.whole) == (9, 3, 9, False)
+        assert (out.inputs, out.failed, out.resumed_from, out.complete) == (9, 3, 9, False)
 
 
-def test_begun_anew_only_with_force(target: Path, whole: tuple[bytes, bytes]) -> None:
+def test_begun_anew_only_with_force(target: Path, uninterrupted: tuple[bytes, bytes]) -> None:
     run(target, 2)
     with pytest.raises(
         OutputExistsError, match=r"out\.jsonl\.part is already there: a run left it unfinished"
     ):
         run(target)
     run(target, force=True)
-    assert target.read_bytes() == whole[0]
+    assert target.read_bytes() == uninterrupted[0]
 
 
-def test_resume_of_nothing_begins(target: Path, whole: tuple[bytes, bytes]) -> None:
+def test_resume_of_nothing_begins(target: Path, uninterrupted: tuple[bytes, bytes]) -> None:
     run(target, resume=True)
-    assert target.read_bytes() == whole[0]
+    assert target.read_bytes() == uninterrupted[0]
 
 
 @pytest.mark.parametrize(
@@ -119,13 +119,13 @@ def test_resume_of_nothing_begins(target: Path, whole: tuple[bytes, bytes]) -> N
     ids=["less", "fewer", "more", "changed", "cut otherwise"],
 )
 def test_other_inputs_are_refused_and_the_run_left_as_it_was(
-    target: Path, whole: tuple[bytes, bytes], chunks: list[FileChunk]
+    target: Path, uninterrupted: tuple[bytes, bytes], chunks: list[FileChunk]
 ) -> None:
     run(target, 2)
     with pytest.raises(UsageError, match="the inputs are not those of the unfinished run"):
         run(target, resume=True, chunks=chunks)
     run(target, resume=True)
-    assert target.read_bytes() == whole[0]
+    assert target.read_bytes() == uninterrupted[0]
 
 
 def test_another_bundle_or_output_is_refused(target: Path) -> None:
@@ -159,20 +159,22 @@ def test_a_part_without_its_journal_or_cut_is_refused(target: Path) -> None:
         run(target, resume=True)
 
 
-def test_killed_between_the_last_save_and_the_last_renaming(target: Path, whole: tuple[bytes, bytes]) -> None:
+def test_killed_between_the_last_save_and_the_last_renaming(
+    target: Path, uninterrupted: tuple[bytes, bytes]
+) -> None:
     outputs = [target, target.with_suffix(".err")]
     for renamed in (0, 1, 2):
         run(target, 4)
         with Resumable.open(outputs, SAME, resume=True, force=False) as out:
             for chunk in out.rest(iter(CHUNKS)):
                 out.add(chunk, 1, "".join(f"{name!a}\n" for name in chunk.names).encode(), b"e\n")
-            out.save(whole=True)
+            out.save(complete=True)
         for output in outputs[::-1][:renamed]:
             part_path(output).replace(output)
         with Resumable.open(outputs, SAME, resume=True, force=False) as out:
-            assert out.whole
+            assert out.complete
             out.finish()
-        assert (target.read_bytes(), outputs[1].read_bytes()) == whole
+        assert (target.read_bytes(), outputs[1].read_bytes()) == uninterrupted
         assert sorted(files(target)) == ["out.err", "out.jsonl"]
         for output in outputs:
             output.unlink()
