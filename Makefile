@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PAGE_TOOLS := tests/explorer/node_modules/.installed
 
-.PHONY: setup format lint types test test-slow test-presets test-ray test-wheel test-javascript test-browser lint-page check coverage mutation
+.PHONY: setup format lint types test test-slow test-presets test-ray test-wheel test-javascript test-browser lint-page check coverage mutation reference
 
 setup: $(STAMP)
 
@@ -18,6 +18,10 @@ $(STAMP): pyproject.toml constraints.txt
 format: $(STAMP)
 	$(BIN)/ruff check --select I --fix .
 	$(BIN)/ruff format .
+
+# Writes the options of the commands and the config keys into docs/reference.
+reference: $(STAMP)
+	$(BIN)/python docs/generate_reference.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

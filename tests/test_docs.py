@@ -1,0 +1,248 @@
+"""The documentation names what exists: links, paths, commands, options, config keys, Python examples."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+
+from infogan_tool import runtime
+from infogan_tool.cli.app import app
+from infogan_tool.train.config.presets import PRESETS, resolve_config
+from infogan_tool.train.config.schema import deep_merge, validate_config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("runtime", "train", "export", "cli")
+PLACES = (*PACKAGES, "docs", "tests", "benchmarks", "examples")
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
+# The changelog names what has been renamed or removed.
+CURRENT = [page for page in PAGES if page.name != "CHANGELOG.md" and "node_modules" not in page.parts]
+IDS = [str(page.relative_to(ROOT)) for page in CURRENT]
+pages = pytest.mark.parametrize("page", CURRENT, ids=IDS)
+
+
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    return re.sub(r"^ {4}.*$", "", text, flags=re.MULTILINE)
+
+
+def code_blocks(page: Path) -> list[str]:
+    """Return the indented and the fenced blocks of code of a page, without their indentation."""
+    text = page.read_text("utf-8")
+    fenced = re.findall(r"^```\w*\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    indented = re.findall(r"(?:^ {4}.*\n(?:\s*\n(?= {4}))?)+", text, flags=re.MULTILINE)
+    return fenced + [re.sub(r"^ {4}", "", block, flags=re.MULTILINE) for block in indented]
+
+
+def slugs(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as code hosts make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+# --- links and paths -------------------------------------------------------------------------------------
+
+
+@pages
+def test_every_link_leads_somewhere(page: Path) -> None:
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        to = (page.parent / path).resolve() if path else page
+        if not to.exists() or (anchor and anchor not in slugs(to)):
+            dead.append(target)
+    assert not dead
+
+
+def test_every_page_is_on_the_map() -> None:
+    text = (ROOT / "docs" / "README.md").read_text("utf-8")
+    linked = {
+        (ROOT / "docs" / target.partition("#")[0]).resolve() for target in re.findall(r"\]\((.+?)\)", text)
+    }
+    missing = [
+        page for page in (ROOT / "docs").rglob("*.md") if page not in linked and page.name != "README.md"
+    ]
+    assert not missing
+
+
+@pages
+def test_every_path_exists(page: Path) -> None:
+    named = re.findall(rf"(?<![\w./-])(?:{'|'.join(PLACES)})/[\w./-]+\.\w+", page.read_text("utf-8"))
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_every_page_that_code_names_exists() -> None:
+    suffixes = {".py", ".js", ".mjs", ".ts", ".toml", ".html", ".css"}
+    files = [
+        path
+        for place in PLACES
+        for path in (ROOT / place).rglob("*")
+        if path.suffix in suffixes and "node_modules" not in path.parts
+    ]
+    dead = {
+        f"{path.relative_to(ROOT)}: {named}"
+        for path in [*files, ROOT / "Makefile", ROOT / "pyproject.toml"]
+        for named in re.findall(r"\bdocs/[\w./-]+\.(?:md|png|svg|py)\b", path.read_text("utf-8"))
+        if not (ROOT / named).exists()
+    }
+    assert not dead
+
+
+def test_every_module_that_docs_name_in_short_exists() -> None:
+    everything = {path.name for place in PLACES for path in (ROOT / place).rglob("*.*")}
+    named = {
+        name for page in CURRENT for name in re.findall(r"`([\w-]+\.(?:py|js|mjs))`", page.read_text("utf-8"))
+    }
+    assert named <= everything
+
+
+# --- the command line ------------------------------------------------------------------------------------
+
+
+def command_lines(page: Path) -> Iterator[str]:
+    """Yield each call of infogan-tool that a page shows, from its first word on."""
+    lines = [line for block in code_blocks(page) for line in block.replace("\\\n", " ").splitlines()]
+    inline = [code for code in re.findall(r"`([^`\n]+)`", prose(page)) if code.startswith("infogan-tool ")]
+    for line in lines + inline:
+        for part in re.split(r"&&|\|(?![\w|])", re.sub(r"(^|\s)#.*", "", line)):
+            call = re.search(r"(?:infogan-tool|-m infogan_tool) +(?=[a-z-])(.*)", part)
+            if call:
+                yield re.sub(r" \d?>.*$", "", call[1])
+
+
+@pages
+def test_every_command_line_is_accepted(page: Path) -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    root = group.make_context("infogan-tool", [], resilient_parsing=True)
+    for line in command_lines(page):
+        name, *arguments = shlex.split(line)
+        if name in ("--help", "--version") or "--help" in arguments:
+            continue
+        assert name in group.commands, line
+        if not arguments:
+            continue  # the name of a command in a sentence
+        try:
+            group.commands[name].make_context(name, arguments, parent=root)
+        except Exception as error:  # noqa: BLE001 - Typer's own have no public names
+            pytest.fail(f"{line}: {error}")
+
+
+@pages
+def test_every_option_in_prose_exists(page: Path) -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    options = {"--version"}
+    for command in group.commands.values():
+        for parameter in command.params:
+            options |= {*parameter.opts, *parameter.secondary_opts}
+    for script in [
+        *(ROOT / "benchmarks").glob("*.py"),
+        *(ROOT / "tests").rglob("*.py"),
+        *(ROOT / "docs").glob("*.py"),
+    ]:
+        options |= set(re.findall(r'"(--[\w-]+)"', script.read_text("utf-8")))
+    options |= {
+        "--nproc-per-node",
+        "--max-restarts",
+        "--nnodes",
+        "--timeout",
+        "--compile-bytecode",
+    }  # of torchrun, pytest and uv
+    named = {
+        code
+        for text in re.findall(r"`([^`\n]+)`", prose(page))
+        for code in re.findall(r"--[a-z][\w-]+", text)
+    }
+    assert named <= options
+
+
+def test_every_make_target_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE))
+    for page in CURRENT:
+        named = set(re.findall(r"(?:`|^ {4})make ([a-z-]+)", page.read_text("utf-8"), flags=re.MULTILINE))
+        assert named <= targets, page
+
+
+# --- the config ------------------------------------------------------------------------------------------
+
+
+@pages
+def test_every_config_key_exists(page: Path) -> None:
+    full: dict[str, Any] = {}
+    for name in PRESETS:
+        full = deep_merge(
+            full, {k: v for k, v in resolve_config(preset=name).to_dict().items() if v is not None}
+        )
+    tables = [name for name, value in full.items() if isinstance(value, dict) and name != "data"]
+    if page.name == "evaluation.md":
+        tables.remove("clustering")  # a key of an evaluation has this name too
+    for key in re.findall(rf"`((?:{'|'.join(tables)})(?:\.[\w*]+)+)", page.read_text("utf-8")):
+        values: Any = full
+        for part in key.split("."):
+            if part == "*":
+                values = next(
+                    value for value in values.values() if isinstance(value, dict) and "view" in value
+                )
+                continue
+            assert part in values, f"{key} in {page.name}"
+            values = values[part]
+
+
+@pages
+def test_every_config_file_is_valid(page: Path) -> None:
+    for block in code_blocks(page):
+        if not re.search(r"^(?:\[\w+\]|\w+ = )", block):
+            continue
+        try:
+            values = tomllib.loads(block)
+        except tomllib.TOMLDecodeError:
+            continue
+        base = resolve_config(
+            preset=values.get("preset", "mnist" if "clustering" in values else "paper")
+        ).to_dict()
+        validate_config(deep_merge(base, values))
+
+
+def test_the_generated_reference_is_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "generate_reference.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# --- Python ----------------------------------------------------------------------------------------------
+
+
+@pages
+def test_every_python_example_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("javascript"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    names: dict[str, object] = {"__name__": "example"}
+    for block in blocks:
+        # The examples of a page continue each other.
+        exec(compile(block, str(page), "exec"), names)
+    capsys.readouterr()
+
+
+def test_the_api_page_has_every_public_name() -> None:
+    text = (ROOT / "docs" / "reference" / "python.md").read_text("utf-8")
+    assert not [name for name in runtime.__all__ if not re.search(rf"`{name}[`(.]", text)]
