@@ -17,9 +17,8 @@ import numpy as np
 
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.evaluation.classifier_cache import default_folder, find_classifier
-from infogan_tool.export.evaluation.measure import pixels
 from infogan_tool.export.evaluation.metrics.label_matching import match_labels
-from infogan_tool.export.evaluation.target import load_real
+from infogan_tool.export.evaluation.real_images import load_real_images, to_nhwc
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.images.files import to_uint8
 
@@ -39,9 +38,9 @@ def main() -> None:
     for path in options.bundles or [None]:
         bundle = load_bundle(path, device="cpu")
         (size,) = bundle.latent.categorical
-        real = load_real(options.data, bundle.image)
+        real = load_real_images(options.data, bundle.image)
         classifier = find_classifier(real.train, real.test, ClassifierSettings(), folder=default_folder())
-        found = bundle.encode(pixels(real.train)).categories[:, 0]
+        found = bundle.encode(to_nhwc(real.train)).categories[:, 0]
         assert real.train.labels is not None
         label_of = np.array(match_labels(found, real.train.labels.numpy(), size).label_of)
         judged, read = 0, 0

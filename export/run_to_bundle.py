@@ -13,9 +13,10 @@ import torch
 
 from infogan_tool import __version__
 from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken, write_metadata
+from infogan_tool.export.evaluation.real_images import load_real_images
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
 from infogan_tool.export.limitations import with_limitations
-from infogan_tool.export.model_card import RealImages, describe_codes, load_real_images
+from infogan_tool.export.model_card import describe_codes
 from infogan_tool.export.onnx_file import OPSET, to_onnx
 from infogan_tool.export.ood.fitting import fit_ood
 from infogan_tool.export.parity import BATCHES, TOLERANCE, Difference, check_parity
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from infogan_tool.export.evaluation.real_images import RealImages
     from infogan_tool.export.ood.head import DistanceHead
     from infogan_tool.export.preprocessing_options import PreprocessingOptions
     from infogan_tool.runtime.bundle.metadata import ImageSpec
@@ -188,7 +190,7 @@ def _write(
 def _real_images(data: DataConfig | None, image: ImageSpec) -> tuple[RealImages | None, str]:
     """Return the images, or None and why there are none."""
     try:
-        return (load_real_images(data, image) if data else None), ""
+        return (load_real_images(data.source, image, download=False) if data else None), ""
     except DataError as error:
         return None, f"codes have no names: {error}"
 

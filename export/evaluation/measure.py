@@ -27,11 +27,11 @@ from infogan_tool.export.evaluation.metrics.information import (
 from infogan_tool.export.evaluation.metrics.label_matching import match_labels
 from infogan_tool.export.evaluation.metrics.purity import generator_purity
 from infogan_tool.export.evaluation.metrics.round_trip import categorical_recovery, continuous_recovery
+from infogan_tool.export.evaluation.real_images import random_subset, to_nhwc
 from infogan_tool.export.evaluation.results import (
     RESULTS_SCHEMA,
     Calibration,
     Confidence,
-    DataInfo,
     Distances,
     EncoderResults,
     GeneratorResults,
@@ -50,12 +50,12 @@ if TYPE_CHECKING:
 
     from infogan_tool.export.evaluation.classifier import EvaluationClassifier
     from infogan_tool.export.evaluation.metrics.label_matching import LabelMatch
+    from infogan_tool.export.evaluation.real_images import RealImages
     from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
     from infogan_tool.runtime.latents.sampling import Latents
     from infogan_tool.runtime.latents.spec import LatentSpec
-    from infogan_tool.train.data import ImageSet
 
-__all__ = ["DEFAULT_SAMPLES", "LEAST_SAMPLES", "RealImages", "measure_bundle"]
+__all__ = ["DEFAULT_SAMPLES", "LEAST_SAMPLES", "measure_bundle"]
 
 DEFAULT_SAMPLES: Final = 10_000
 LEAST_SAMPLES: Final = 100
@@ -63,40 +63,6 @@ LEAST_SAMPLES: Final = 100
 _HALF: Final = 0.5
 _NINE_TENTHS: Final = 0.9
 _LEAST_CLASSES: Final = 2
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class RealImages:
-    """The real images of an evaluation, at the bundle's size and channels."""
-
-    train: ImageSet
-    """Categories are matched to labels on these, and the classifier learns from them."""
-    test: ImageSet | None
-    """Scores are of these; of ``train`` where there are none."""
-
-    @property
-    def scored(self) -> ImageSet:
-        """The images that scores are of."""
-        return self.test or self.train
-
-    @property
-    def label_names(self) -> tuple[str, ...] | None:
-        """Name of each label; None where training or scored images have none."""
-        labels = [part.labels for part in (self.train, self.scored)]
-        if labels[0] is None or labels[1] is None:
-            return None
-        count = 1 + max(int(part.max()) for part in labels if part is not None)
-        return self.train.label_names or tuple(str(i) for i in range(count))
-
-    def describe(self) -> DataInfo:
-        """Return what the report says of them."""
-        return DataInfo(
-            name=self.train.name,
-            train_count=len(self.train),
-            scored_count=len(self.scored),
-            scored_on="train" if self.test is None else "test",
-            label_names=self.label_names,
-        )
 
 
 def measure_bundle(
@@ -121,7 +87,7 @@ def measure_bundle(
         progress: Called with a line for people as the work goes on.
     """
     progress("encoding real images")
-    posterior = bundle.encode(pixels(real.scored))
+    posterior = bundle.encode(to_nhwc(real.scored))
     matches = _match(bundle, real)
     encoder = _encoder(bundle.latent, real, posterior, matches)
     progress(f"generating {samples:,} images")
@@ -129,7 +95,7 @@ def measure_bundle(
     drawn = to_uint8(bundle.generate(latents), bundle.image)  # as an image file holds them
     read_back = bundle.encode(drawn)
     progress("measuring styles")
-    styles = name_styles(bundle, pixels(real.scored), seed=seed)
+    styles = name_styles(bundle, to_nhwc(real.scored), seed=seed)
     found, generator = None, None
     names = real.label_names
     if names is not None and len(names) >= _LEAST_CLASSES:
@@ -158,12 +124,6 @@ def measure_bundle(
     )
 
 
-def pixels(images: ImageSet) -> NDArray[np.uint8]:
-    """Return the images as the runtime takes them, uint8 ``(N, H, W, C)``."""
-    hwc: NDArray[np.uint8] = images.images.permute(0, 2, 3, 1).numpy()
-    return hwc
-
-
 # --- real images through the encoder -------------------------------------------------------------------
 
 
@@ -181,7 +141,7 @@ def _match(bundle: Bundle, real: RealImages) -> dict[str, _Match]:
         return {}
     assert real.train.labels is not None, "there are no names without labels"
     labels = real.train.labels.numpy()
-    posterior = bundle.encode(pixels(real.train))
+    posterior = bundle.encode(to_nhwc(real.train))
     found = {}
     for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True)):
         match = match_labels(posterior.categories[:, column], labels, size)
@@ -284,10 +244,10 @@ def _generator(
     if len(real.scored) <= NEIGHBOURS:
         return None
     classes, features = classifier.classify(drawn)
-    _, real_features = classifier.classify(_choose(pixels(real.scored), count, rng))
+    _, real_features = classifier.classify(random_subset(to_nhwc(real.scored), count, rng))
     real_vs_real, baseline_features = None, features[:0]
     if real.test is not None and len(real.train) >= _LEAST_CLASSES:
-        _, baseline_features = classifier.classify(_choose(pixels(real.train), count, rng))
+        _, baseline_features = classifier.classify(random_subset(to_nhwc(real.train), count, rng))
         real_vs_real = _distances(real_features, baseline_features)
     purity = {
         code: generator_purity(
@@ -307,13 +267,6 @@ def _generator(
         real_count=len(real_features),
         real_vs_real_count=len(baseline_features),
     )
-
-
-def _choose(images: NDArray[np.uint8], count: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    if len(images) <= count:
-        return images
-    chosen: NDArray[np.uint8] = images[np.sort(rng.choice(len(images), count, replace=False))]
-    return chosen
 
 
 def _distances(real: NDArray[np.float32], other: NDArray[np.float32]) -> Distances:

@@ -10,6 +10,7 @@ import numpy as np
 from infogan_tool.export.evaluation.metrics.attributes import ATTRIBUTES, measure_attributes
 from infogan_tool.export.evaluation.metrics.correlation import pearson, spearman, within_groups
 from infogan_tool.export.evaluation.metrics.naming import NAMES, name_code
+from infogan_tool.export.evaluation.real_images import random_subset
 from infogan_tool.export.evaluation.traversals import category_groups, traverse_code
 from infogan_tool.runtime.images.arrays import to_uint8
 from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW
@@ -136,7 +137,7 @@ def name_styles(
         return StyleTable(generated_images=0, real_images=0, codes={})
     real: dict[str, tuple[_Table, RealValues]] = {}
     if images is not None:
-        images = _some(images, max_real, seed)
+        images = random_subset(images, max_real, np.random.default_rng(seed))
         real = _on_real(bundle, images)
     rows, count = {}, 0
     for code in codes:
@@ -146,14 +147,6 @@ def name_styles(
         rows[code] = _row(found, *real.get(code, (None, None)))
         count = len(drawn)
     return StyleTable(generated_images=count, real_images=0 if images is None else len(images), codes=rows)
-
-
-def _some(images: NDArray[np.uint8], limit: int, seed: int) -> NDArray[np.uint8]:
-    if len(images) <= limit:
-        return images
-    chosen = np.random.default_rng(seed).choice(len(images), limit, replace=False)
-    some: NDArray[np.uint8] = images[np.sort(chosen)]
-    return some
 
 
 def _on_real(bundle: Bundle, images: NDArray[np.uint8]) -> dict[str, tuple[_Table, RealValues]]:

@@ -11,16 +11,16 @@ from infogan_tool.export.evaluation.classifier_cache import default_folder
 from infogan_tool.export.evaluation.measure import (
     DEFAULT_SAMPLES,
     LEAST_SAMPLES,
-    RealImages,
     measure_bundle,
 )
+from infogan_tool.export.evaluation.real_images import load_real_images
 from infogan_tool.export.preprocessing_options import data_name
 from infogan_tool.export.run_to_bundle import export_run
 from infogan_tool.runtime.bundle.bundle import load_bundle
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE
 from infogan_tool.runtime.errors import RunError, UsageError
 from infogan_tool.runtime.storage.atomic import printable
-from infogan_tool.train.data import BUILTIN_NAMES, load_images, load_test_images
+from infogan_tool.train.data import BUILTIN_NAMES
 from infogan_tool.train.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.results import Results
     from infogan_tool.export.preprocessing_options import PreprocessingOptions
     from infogan_tool.runtime.bundle.bundle import Bundle
-    from infogan_tool.runtime.bundle.metadata import ImageSpec
     from infogan_tool.runtime.inference.device import Device
 
-__all__ = ["evaluate", "load_real", "opened", "unknown_data"]
+__all__ = ["evaluate", "opened", "unknown_data"]
 
 
 def evaluate(
@@ -70,7 +69,7 @@ def evaluate(
         if source is None:
             raise UsageError(f"{unknown_data(bundle)}: say where images are with --data")
         progress(f"loading {source}")
-        real = load_real(source, bundle.image)
+        real = load_real_images(source, bundle.image)
         return measure_bundle(
             bundle,
             real,
@@ -80,15 +79,6 @@ def evaluate(
             classifier_folder=default_folder(),
             progress=progress,
         )
-
-
-def load_real(source: str, image: ImageSpec) -> RealImages:
-    """Load training and test images at a bundle's size and channels; see :mod:`infogan_tool.train.data`."""
-    size, channels = image.size, image.channels
-    return RealImages(
-        train=load_images(source, size=size, channels=channels),
-        test=load_test_images(source, size=size, channels=channels),
-    )
 
 
 def unknown_data(bundle: Bundle) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from infogan_tool.export.evaluation.metrics.label_matching import accuracy, match_labels
+from infogan_tool.export.evaluation.metrics.label_matching import accuracy, match_best_code
+from infogan_tool.export.evaluation.real_images import to_nhwc
 from infogan_tool.runtime.errors import PrecisionError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def measure_drift(before: Bundle, after: Bundle, train: ImageSet, test: ImageSet
         test: Test images, on which everything is measured; None: the training images.
     """
     real = test or train
-    images = _as_hwc(real)
+    images = to_nhwc(real)
     old, new = before.encode(images), after.encode(images)
     figures: dict[str, Any] = {"data": real.name, "split": "test" if test else "train", "images": len(real)}
     columns = {
@@ -106,10 +107,9 @@ def _accuracies(
     """Return the accuracy of both on ``real``, with the categories matched once, by the float32 encoder."""
     if train.labels is None or real.labels is None or not bundle.latent.categorical:
         return None
-    found, truth = bundle.encode(_as_hwc(train)).categories, train.labels.numpy()
-    matches = [match_labels(found[:, i], truth, k) for i, k in enumerate(bundle.latent.categorical)]
-    best = max(range(len(matches)), key=lambda i: matches[i].accuracy)
-    labels, names = real.labels.numpy(), matches[best].label_of
+    found, truth = bundle.encode(to_nhwc(train)).categories, train.labels.numpy()
+    best, match = match_best_code(found, truth, bundle.latent.categorical)
+    labels, names = real.labels.numpy(), match.label_of
     return accuracy(old.categories[:, best], labels, names), accuracy(new.categories[:, best], labels, names)
 
 
@@ -121,8 +121,3 @@ def _difference(old: NDArray[np.float32], new: NDArray[np.float32]) -> dict[str,
 def _share_in_distribution(ood: NDArray[np.bool_] | None) -> float:
     assert ood is not None
     return round(float((~ood).mean()), 6)
-
-
-def _as_hwc(images: ImageSet) -> NDArray[np.uint8]:
-    hwc: NDArray[np.uint8] = images.images.permute(0, 2, 3, 1).numpy()
-    return hwc

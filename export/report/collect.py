@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.export.evaluation.classifier_cache import default_folder
-from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, RealImages, measure_bundle
-from infogan_tool.export.evaluation.target import load_real, opened, unknown_data
+from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, measure_bundle
+from infogan_tool.export.evaluation.real_images import RealImages, load_real_images
+from infogan_tool.export.evaluation.target import opened, unknown_data
 from infogan_tool.export.report.entry import Entry
 from infogan_tool.export.report.metrics_log import History, read_history
 from infogan_tool.export.report.render import render_model
@@ -142,7 +143,7 @@ class Collector:
         if key not in self._real:
             progress(f"loading {source}")
             try:
-                self._real[key] = load_real(source, image)
+                self._real[key] = load_real_images(source, image)
             except DataError as error:
                 if self.data is not None:
                     raise

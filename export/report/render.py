@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from infogan_tool.export.evaluation.measure import pixels
 from infogan_tool.export.evaluation.metrics.round_trip import continuous_recovery
+from infogan_tool.export.evaluation.real_images import to_nhwc
 from infogan_tool.export.report.effects import measure_effects
 from infogan_tool.export.report.entry import Grid, Model, Recovery
 from infogan_tool.export.report.sharpness import sharpness
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from infogan_tool.export.evaluation.measure import RealImages
+    from infogan_tool.export.evaluation.real_images import RealImages
     from infogan_tool.export.evaluation.results import Results
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.latents.spec import LatentSpec
@@ -54,7 +54,7 @@ def render_model(
     codes = _chosen_codes(bundle.latent)
     latents = bundle.sample(_SHARPNESS_IMAGES, seed)
     drawn = to_uint8(bundle.generate(latents), bundle.image)
-    chosen = None if real is None else _some(pixels(real.scored), _SHARPNESS_IMAGES, seed)
+    chosen = None if real is None else _some(to_nhwc(real.scored), _SHARPNESS_IMAGES, seed)
     return Model(
         metadata=bundle.metadata,
         drawn=drawn[:_SHOWN],

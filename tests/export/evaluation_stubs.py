@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from infogan_tool.export.evaluation.measure import RealImages
+from infogan_tool.export.evaluation.real_images import RealImages
 from infogan_tool.runtime.bundle.bundle import Posterior
 from infogan_tool.runtime.bundle.metadata import ImageSpec
 from infogan_tool.runtime.images.arrays import to_uint8

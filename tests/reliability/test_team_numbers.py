@@ -24,8 +24,7 @@ it does between numbers of threads: 1e-3 after ten steps of networks as small as
 GAMES = {
     "q_head": "[augment]\naffine = 0.5\n",
     "shared": (
-        "[augment]\naffine = 0.5\nelastic = 0.5\nstroke = 0.6\n"
-        '[objective]\ninformation_update = "shared"\n'
+        '[augment]\naffine = 0.5\nelastic = 0.5\nstroke = 0.6\n[objective]\ninformation_update = "shared"\n'
     ),
     "separate_step": '[objective]\ninformation_update = "separate_step"\nadversarial_loss = "hinge"\n',
 }

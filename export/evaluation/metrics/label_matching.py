@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LEAST_PURITY", "LabelMatch", "accuracy", "match_labels"]
+__all__ = ["LEAST_PURITY", "LabelMatch", "accuracy", "match_best_code", "match_labels"]
 
 LEAST_PURITY: Final = 0.5
 """A category gets a name only if at least this share of its images has it: else the name would mislead."""
@@ -49,6 +49,21 @@ def match_labels(categories: NDArray[np.int64], labels: NDArray[np.int64], num_c
         for row, label in zip(counts, label_of, strict=True)
     )
     return LabelMatch(label_of=label_of, purity=purity, accuracy=accuracy(categories, labels, label_of))
+
+
+def match_best_code(
+    categories: NDArray[np.int64], labels: NDArray[np.int64], sizes: Sequence[int]
+) -> tuple[int, LabelMatch]:
+    """Match each categorical code to labels, and return the index and the match of the most accurate one.
+
+    Args:
+        categories: ``(N, K)``, a column for each code.
+        labels: ``(N,)``, the label index of each image.
+        sizes: Number of categories of each code; K is at least 1.
+    """
+    matches = [match_labels(categories[:, column], labels, size) for column, size in enumerate(sizes)]
+    best = max(range(len(matches)), key=lambda column: matches[column].accuracy)
+    return best, matches[best]
 
 
 def accuracy(

@@ -17,7 +17,7 @@ from infogan_tool.export.evaluation.classifier import (
     train_classifier,
 )
 from infogan_tool.export.evaluation.classifier_cache import default_folder, find_classifier
-from infogan_tool.export.evaluation.measure import pixels
+from infogan_tool.export.evaluation.real_images import to_nhwc
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def _one_thread() -> None:
 
 def test_it_learns_and_says_how_well() -> None:
     classifier = train_classifier(TRAIN, TEST, SETTINGS)
-    classes, features = classifier.classify(pixels(TEST))
+    classes, features = classifier.classify(to_nhwc(TEST))
     assert classifier.info.test_accuracy == (classes == TEST.labels.numpy()).mean() > 0.95
     assert (classifier.info.classes, classifier.info.test_count) == (2, 200)
     assert (classifier.info.version, classifier.info.seed, classifier.info.steps) == (
@@ -75,7 +75,7 @@ def test_without_test_images_a_tenth_is_held_out() -> None:
 
 def test_a_judge_sees_an_image_alone_as_among_others() -> None:
     classifier = train_classifier(TRAIN, TEST, ClassifierSettings(steps=2, batch_size=20))
-    images = pixels(TEST)
+    images = to_nhwc(TEST)
     _, features = classifier.classify(images)
     np.testing.assert_allclose(classifier.classify(images[5:6])[1][0], features[5], atol=1e-4)
     assert classifier.classify(images[:0])[1].shape == (0, FEATURES)
@@ -88,7 +88,7 @@ def test_it_is_kept_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(classifier_cache, "train_classifier", lambda *_: pytest.fail("trained again"))
     again = find_classifier(TRAIN, TEST, SETTINGS, folder=folder)
     assert again.info == first.info
-    np.testing.assert_array_equal(again.classify(pixels(TEST))[1], first.classify(pixels(TEST))[1])
+    np.testing.assert_array_equal(again.classify(to_nhwc(TEST))[1], first.classify(to_nhwc(TEST))[1])
     monkeypatch.undo()
     for train, test, settings in (
         (bar_images(300, 9), TEST, SETTINGS),

@@ -18,12 +18,13 @@ from infogan_tool.cli.extras import EXTRA_MODULES
 from infogan_tool.cli.main import main
 from infogan_tool.export.evaluation import target
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
-from infogan_tool.export.evaluation.measure import RealImages, measure_bundle
+from infogan_tool.export.evaluation.measure import measure_bundle
 from infogan_tool.export.evaluation.metrics.clustering import score_categories
 from infogan_tool.runtime.errors import BundleError, RunError, UsageError
 from infogan_tool.train.config.presets import resolve_config
 
 if TYPE_CHECKING:
+    from infogan_tool.export.evaluation.real_images import RealImages
     from infogan_tool.export.evaluation.results import Results
 
 TINY = Path(__file__).parents[2] / "fixtures" / "tiny"
@@ -97,7 +98,7 @@ def test_run_is_exported_and_its_own_data_are_used(tmp_path: Path, monkeypatch: 
         shutil.copytree(TINY, out)
 
     monkeypatch.setattr(target, "export_run", export)
-    monkeypatch.setattr(target, "load_real", load)
+    monkeypatch.setattr(target, "load_real_images", load)
     monkeypatch.setattr(target, "measure_bundle", lambda bundle, real, **_: opened.append((bundle, real)))
     target.evaluate(run, device="cpu")
     (source, image), (bundle, _) = opened
@@ -108,7 +109,7 @@ def test_run_is_exported_and_its_own_data_are_used(tmp_path: Path, monkeypatch: 
 
 def test_bundle_says_what_it_was_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     sources: list[str] = []
-    monkeypatch.setattr(target, "load_real", lambda source, _: sources.append(source))
+    monkeypatch.setattr(target, "load_real_images", lambda source, _: sources.append(source))
     monkeypatch.setattr(target, "measure_bundle", lambda *_, **__: None)
     target.evaluate(TINY, device="cpu")
     target.evaluate(TINY, data="kmnist", device="cpu")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from evaluation_stubs import BarBundle, bar_images
 
-from infogan_tool.export.evaluation.measure import pixels
 from infogan_tool.export.evaluation.metrics.attributes import ATTRIBUTES, measure_attributes
 from infogan_tool.export.evaluation.metrics.correlation import pearson, spearman, within_groups
 from infogan_tool.export.evaluation.metrics.naming import DERIVED, INDEPENDENT, NAMES, name_code
+from infogan_tool.export.evaluation.real_images import to_nhwc
 from infogan_tool.export.evaluation.styles import name_styles
 from infogan_tool.export.evaluation.traversals import MAX_GROUPS, category_groups, traverse_code
 from infogan_tool.runtime.errors import LatentError
@@ -128,7 +128,7 @@ def test_size_is_called_ink_area_where_no_independent_attribute_dominates() -> N
 
 
 def test_perfect_bundle_is_named() -> None:
-    found = name_styles(BarBundle("perfect"), pixels(bar_images(400, 3)), repeats=10, steps=9)
+    found = name_styles(BarBundle("perfect"), to_nhwc(bar_images(400, 3)), repeats=10, steps=9)
     assert found.names == {"c1": "slant", "c2": "stroke width", "c3": None}
     assert found.generated_images == 2 * 10 * 9
     assert found.real_images == 400
@@ -152,7 +152,7 @@ def test_perfect_bundle_is_named() -> None:
 
 @pytest.mark.parametrize("kind", ["useless", "degenerate"])
 def test_other_bundles_have_no_names(kind: str) -> None:
-    found = name_styles(BarBundle(kind), pixels(bar_images(100, 3)), repeats=4, steps=5)
+    found = name_styles(BarBundle(kind), to_nhwc(bar_images(100, 3)), repeats=4, steps=5)
     assert set(found.names.values()) == {None}
     if kind == "degenerate":
         for row in found.codes["c1"].attributes.items():
@@ -163,7 +163,7 @@ def test_other_bundles_have_no_names(kind: str) -> None:
 
 
 def test_too_few_real_images_are_no_zero() -> None:
-    found = name_styles(BarBundle("perfect"), pixels(bar_images(8, 3)), repeats=4, steps=5)
+    found = name_styles(BarBundle("perfect"), to_nhwc(bar_images(8, 3)), repeats=4, steps=5)
     assert found.codes["c1"].attributes["slant"].real_r is None
     assert found.names["c1"] is None
 
@@ -176,7 +176,7 @@ def test_without_real_images_nothing_is_named() -> None:
 
 
 def test_of_many_real_images_some_are_measured_by_seed() -> None:
-    images = pixels(bar_images(100, 3))
+    images = to_nhwc(bar_images(100, 3))
     one, again, other = (
         name_styles(BarBundle("perfect"), images, seed=seed, repeats=2, steps=3, max_real=40)
         for seed in (1, 1, 2)
@@ -187,7 +187,7 @@ def test_of_many_real_images_some_are_measured_by_seed() -> None:
 
 
 def test_styles_that_real_images_do_not_have_are_told() -> None:
-    every = pixels(bar_images(200, 3))
+    every = to_nhwc(bar_images(200, 3))
     leaning = every[measure_attributes(every)["slant"] > 0]
     found = name_styles(BarBundle("perfect"), leaning, repeats=4, steps=5).codes["c1"].real
     assert found.mean == pytest.approx(0.5, abs=0.1)

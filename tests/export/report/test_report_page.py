@@ -257,7 +257,7 @@ def test_other_stages_have_a_figure_of_their_own_and_their_time(tmp_path: Path) 
     entry = entry_of(run)
     drawn = curves.other_stages(entry, "f1")
     assert drawn is not None
-    ends = "pretext Loss/pretext ends at 2.5; refinement Loss/refinement ends at 2.5."
+    ends = "contrastive Loss/contrastive ends at 2.5; refinement Loss/refinement ends at 2.5."
     assert drawn.alt == f"Other stages over the training: {ends}"
     # One after the other, each falling alike: the second begins where the first has ended.
     paths = [
@@ -271,7 +271,7 @@ def test_other_stages_have_a_figure_of_their_own_and_their_time(tmp_path: Path) 
     step = first[1, 0] - first[0, 0]
     np.testing.assert_allclose(second[:, 0] - first[:, 0], 20 * step, rtol=1e-2)
     found = tables.timing([entry])
-    assert re.search(r"pretext</td><td>20</td><td>4</td><td>30,000\.0</td><td>10 min", found)
+    assert re.search(r"contrastive</td><td>20</td><td>4</td><td>30,000\.0</td><td>10 min", found)
     assert re.search(r"all</td><td>440</td><td></td><td></td><td>23 min", found)
     assert tables.duration(3600 * 2 + 60 * 5) == "2 h 05 min"
 

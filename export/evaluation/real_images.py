@@ -1,0 +1,79 @@
+"""Real images at the size and channels of a bundle: training and test images, and random subsets of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from infogan_tool.export.evaluation.results import DataInfo
+from infogan_tool.train.data import load_images, load_test_images
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.train.data import ImageSet
+
+__all__ = ["RealImages", "load_real_images", "random_subset", "to_nhwc"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RealImages:
+    """The training and test images of a data set."""
+
+    train: ImageSet
+    """Training images: categories are matched to labels on them, and the evaluation classifier is fitted."""
+    test: ImageSet | None
+    """Test images; None where the data set has none."""
+
+    @property
+    def scored(self) -> ImageSet:
+        """The images that scores are computed on: the test images, else the training images."""
+        return self.test or self.train
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """Name of each label; None where the training images or the scored images have no labels."""
+        if self.train.labels is None or self.scored.labels is None:
+            return None
+        count = 1 + max(int(self.train.labels.max()), int(self.scored.labels.max()))
+        return self.train.label_names or tuple(str(i) for i in range(count))
+
+    def describe(self) -> DataInfo:
+        """Return what the results record of the images."""
+        return DataInfo(
+            name=self.train.name,
+            train_count=len(self.train),
+            scored_count=len(self.scored),
+            scored_on="train" if self.test is None else "test",
+            label_names=self.label_names,
+        )
+
+
+def load_real_images(source: str, image: ImageSpec, *, download: bool = True) -> RealImages:
+    """Load the images of ``source``, named as in ``train --data``, at a bundle's size and channels.
+
+    Raises:
+        DataError: They do not exist or cannot be used.
+    """
+    size, channels = image.size, image.channels
+    return RealImages(
+        train=load_images(source, size=size, channels=channels, download=download),
+        test=load_test_images(source, size=size, channels=channels, download=download),
+    )
+
+
+def to_nhwc(images: ImageSet) -> NDArray[np.uint8]:
+    """Return the images as a bundle takes them: uint8 ``(N, H, W, C)``."""
+    nhwc: NDArray[np.uint8] = images.images.permute(0, 2, 3, 1).numpy()
+    return nhwc
+
+
+def random_subset(images: NDArray[np.uint8], limit: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return at most ``limit`` of the images ``(N, ...)``, chosen at random, in their order."""
+    if len(images) <= limit:
+        return images
+    chosen: NDArray[np.uint8] = images[np.sort(rng.choice(len(images), limit, replace=False))]
+    return chosen
