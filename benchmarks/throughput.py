@@ -29,7 +29,7 @@ import torch
 from side_by_side import arguments, environment, median, report, take_turns
 from torch_twin import EncoderTwin, generator_twin
 
-from infogan_tool.export.ship import ship
+from infogan_tool.export.outputs import export_outputs
 from infogan_tool.runtime.bundle.bundle import find_bundle, load_bundle
 from infogan_tool.runtime.bundle.metadata import ENCODER_FILE, GENERATOR_FILE, generator_inputs
 from infogan_tool.runtime.errors import DeviceError
@@ -70,7 +70,7 @@ def on_cpu(options: argparse.Namespace) -> list[dict[str, Any]]:
         paths = {"fp32": find_bundle(options.bundle), "int8": find_bundle("mnist-int8")}
         if options.bundle:
             paths["int8"] = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "int8"
-            ship(options.bundle, out=paths["int8"], precision="int8")
+            export_outputs(options.bundle, out=paths["int8"], precision="int8")
         for threads in options.threads:
             torch.set_num_threads(threads)
             torch.compiler.reset()

@@ -14,7 +14,7 @@ from onnx.numpy_helper import to_array
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infogan_tool.export.rewrite.packed_convolution import unpack_convs
+from infogan_tool.export.rewrite.polyphase_convolution import merge_phases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ class EncoderTwin(nn.Module):
     def __init__(self, content: bytes) -> None:
         super().__init__()
         model = onnx.load_from_string(content)
-        unpack_convs(model)
+        merge_phases(model)
         graph = model.graph
         self.inputs = [tensor.name for tensor in graph.input]
         self.outputs = [tensor.name for tensor in graph.output]
@@ -99,7 +99,7 @@ class _Generator(nn.Module):
 
 
 def _unpacked(convs: list[Tensor]) -> list[nn.Module]:
-    """Return the two transposed convolutions that a PackedDeconvs was made of."""
+    """Return the two transposed convolutions that a SubpixelPair was made of."""
     *phases, blocks, blocks_bias = convs
     bias, kernels = phases[1], phases[::2]
     first = torch.zeros(kernels[0].shape[1], kernels[0].shape[0], 4, 4)

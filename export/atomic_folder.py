@@ -1,9 +1,9 @@
-"""A folder of several files is written aside and renamed, so that a reader sees all of it or nothing.
+"""Write a folder of several files so that a reader sees all of it or nothing.
 
-While a folder ``out`` is written there are beside it ``.out.lock``, which keeps other writers off, and
-``.out.TOKEN.partial``. Where ``out`` is there already, the two change places in one step. Where the file
-system cannot do that, ``out`` is ``.out.TOKEN.old`` for a moment. What a killed writer left of these the next
-one removes, or puts back.
+While ``out`` is written, two entries exist beside it: ``.out.lock``, which keeps other writers out, and
+``.out.TOKEN.partial``, the new folder. An existing ``out`` is renamed to ``.out.TOKEN.old``, the new folder
+to ``out``, and only then the old one is removed. A writer that is killed between the two renames loses
+nothing: the next writer renames the old folder back. It also removes what else killed writers left.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infogan_tool.export.exchange import exchange
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE
 from infogan_tool.runtime.errors import OutputExistsError
 from infogan_tool.runtime.storage.atomic import sync_folder, write_atomic
@@ -110,11 +109,11 @@ def _aside(target: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _put(aside: Path, target: Path, old: Path) -> None:
-    """Put ``aside`` at ``target``; what was there is at ``aside`` or ``old`` then."""
+    """Put ``aside`` at ``target``; what was there is at ``old`` then."""
     sync_folder(aside)
     if not os.path.lexists(target):
         aside.rename(target)
-    elif not exchange(aside, target):
+    else:
         target.rename(old)
         try:
             aside.rename(target)

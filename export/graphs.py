@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infogan_tool.export.ood.head import Taps
-from infogan_tool.export.rewrite.inference_form import inference_form
+from infogan_tool.export.rewrite.layer_folding import fold_layers
 from infogan_tool.runtime.bundle.metadata import (
     encoder_inputs,
     encoder_outputs,
@@ -37,7 +37,7 @@ class GeneratorGraph(nn.Module):
         self.input_shapes = generator_inputs(networks.latent)
         self.output_shapes = generator_outputs(networks.image)
         example = torch.zeros(2, networks.latent.dim, 1, 1)
-        self.layers = inference_form(networks.drawing.layers, example)
+        self.layers = fold_layers(networks.drawing.layers, example)
         self.eval()
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -73,11 +73,11 @@ class EncoderGraph(nn.Module):
         # The encoder that the head looks into is cut where its maps end; without a head it stays whole.
         taps = Taps(networks)
         cut = taps.place if head is not None else 0
-        self.body = inference_form(taps.encoder[:cut], example) if cut else None
+        self.body = fold_layers(taps.encoder[:cut], example) if cut else None
         with torch.no_grad():
             maps = taps.encoder[:cut](example)
             found = taps.encoder[cut:](maps)
-        self.top = inference_form(taps.encoder[cut:], maps)
+        self.top = fold_layers(taps.encoder[cut:], maps)
         self.first = _BranchGraph(networks.branches[0], nn.Sequential(), found)
         self.others = nn.ModuleList(
             _BranchGraph(branch, branch.layers, example) for branch in networks.branches[1:]
@@ -108,9 +108,9 @@ class _BranchGraph(nn.Module):
         super().__init__()
         with torch.no_grad():
             features = layers(inputs)
-        self.layers = inference_form(layers, inputs)
+        self.layers = fold_layers(layers, inputs)
         self.logits, self.mean, self.log_var = (
-            inference_form(nn.Sequential(head), features) if head is not None else None
+            fold_layers(nn.Sequential(head), features) if head is not None else None
             for head in (branch.logits, branch.mean, branch.log_var)
         )
         self.low, self.high = branch.low, branch.high

@@ -11,7 +11,7 @@ import onnx
 import torch
 
 from infogan_tool.export.graphs import random_inputs
-from infogan_tool.export.rewrite.packed_convolution import pack_convs
+from infogan_tool.export.rewrite.polyphase_convolution import split_phases
 from infogan_tool.runtime.bundle.metadata import (
     BATCH_AXIS,
     PROP_BUNDLE_ID,
@@ -67,7 +67,7 @@ def to_onnx(graph: GeneratorGraph | EncoderGraph, *, bundle_id: str, metadata_js
     assert program is not None
     model = program.model_proto
     _strip(model)
-    pack_convs(model)
+    split_phases(model)
     onnx.helper.set_model_props(
         model,
         {

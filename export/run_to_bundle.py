@@ -71,7 +71,7 @@ class ExportOutcome:
 
 
 def export_run(
-    run_path: Path, out: Path, *, force: bool = False, choice: PreprocessingOptions | None = None
+    run_path: Path, out: Path, *, force: bool = False, preprocessing: PreprocessingOptions | None = None
 ) -> ExportOutcome:
     """Export the last checkpoint of a run to the bundle ``out``.
 
@@ -79,14 +79,14 @@ def export_run(
         run_path: A run folder.
         out: The bundle's folder; must not exist, unless ``force``.
         force: Replace a bundle (or an empty folder) that is at ``out``.
-        choice: How images from elsewhere are to be preprocessed; None is by the data set.
+        preprocessing: How images from elsewhere are preprocessed; None is chosen by the data set.
 
     Returns:
         What was written. On any error nothing was, and what was at ``out`` is still there.
 
     Raises:
         RunError: The run or its checkpoint cannot be used.
-        UsageError: The choice is not possible for the run's images.
+        UsageError: The preprocessing is not possible for the run's images.
         ParityError: A graph computes something else than torch.
         OutputExistsError: ``out`` is there.
         InUseError: Another process writes ``out``.
@@ -102,8 +102,8 @@ def export_run(
     load_networks(networks, checkpoint)
     training = _training_record(config, checkpoint, info)
     image = networks.image
-    preprocessing = choice.resolve(image) if choice else preprocessing_for(data_name(training), image)
-    networks.image = replace(image, preprocessing=preprocessing)
+    chosen = preprocessing.resolve(image) if preprocessing else preprocessing_for(data_name(training), image)
+    networks.image = replace(image, preprocessing=chosen)
     return export_networks(networks, out, force=force, training=training, data=config.data)
 
 

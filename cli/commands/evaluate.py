@@ -55,8 +55,8 @@ def evaluate(
 
     from rich.console import Console
 
-    from infogan_tool.export.evaluation.saving import refuse_unsavable, save_results
-    from infogan_tool.export.evaluation.target import evaluate as evaluate_target
+    from infogan_tool.export.evaluate import evaluate as evaluate_target
+    from infogan_tool.export.save_results import refuse_unsavable, save_results
     from infogan_tool.runtime.storage.atomic import printable
 
     if save:

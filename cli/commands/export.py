@@ -113,38 +113,38 @@ def export(
 
     from rich.console import Console
 
+    from infogan_tool.export.outputs import export_outputs
     from infogan_tool.export.preprocessing_options import PreprocessingOptions
-    from infogan_tool.export.ship import ship
     from infogan_tool.runtime.errors import UsageError
     from infogan_tool.runtime.storage.atomic import printable
 
     if preprocessing is None and (box, ink, centre, stroke) != (None, None, None, None):
         raise UsageError("--box, --ink, --centre and --stroke go with --preprocessing centred-foreground")
-    choice = preprocessing and PreprocessingOptions(
+    options = preprocessing and PreprocessingOptions(
         preprocessing=preprocessing, box=box, ink=ink, centre=centre, stroke=stroke
     )
 
     console = Console(stderr=True, markup=False, highlight=False)
     with console.status("starting") as status:
-        shipped = ship(
+        exported = export_outputs(
             source,
             out=out,
             triton=triton,
             precision=precision,
             data=data,
-            choice=choice or None,
+            preprocessing=options or None,
             force=force,
             progress=lambda line: status.update(printable(line)),
         )
-    if shipped.exported:
-        Console(highlight=False).print(_table(shipped.exported))
-        if shipped.exported.label_note:
-            output.note(f"note: {shipped.exported.label_note}")
-        if shipped.exported.layout_note:
-            output.note(f"note: {shipped.exported.layout_note}")
-    if shipped.reduced:
-        Console(highlight=False).print(_drift_table(shipped.reduced))
-    for path in (out, shipped.repository):
+    if exported.bundle:
+        Console(highlight=False).print(_table(exported.bundle))
+        if exported.bundle.label_note:
+            output.note(f"note: {exported.bundle.label_note}")
+        if exported.bundle.layout_note:
+            output.note(f"note: {exported.bundle.layout_note}")
+    if exported.reduced:
+        Console(highlight=False).print(_drift_table(exported.reduced))
+    for path in (out, exported.triton):
         if path:
             output.note(f"wrote {path}")
 

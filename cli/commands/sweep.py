@@ -13,7 +13,7 @@ from infogan_tool.cli.options import JsonOption
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from infogan_tool.export.evaluation.seeds import Sweep
+    from infogan_tool.export.sweep import Sweep
 
 __all__ = ["sweep"]
 
@@ -45,7 +45,7 @@ def sweep(
 
     from rich.console import Console
 
-    from infogan_tool.export.evaluation.seeds import parse_seeds, run_sweep, usable_gpus
+    from infogan_tool.export.sweep import parse_seeds, run_sweep, usable_gpus
     from infogan_tool.runtime.inference.device import default_threads
 
     numbers, cores, gpus = parse_seeds(seeds), default_threads(), usable_gpus(arguments or [])

@@ -18,7 +18,7 @@ import onnx
 from onnx.numpy_helper import to_array
 
 from infogan_tool.export.quantization.bias_correction import correct_biases
-from infogan_tool.export.rewrite.packed_convolution import unpack_convs
+from infogan_tool.export.rewrite.polyphase_convolution import merge_phases
 from infogan_tool.runtime.errors import BundleError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def to_int8(content: bytes, calibration: Sequence[Mapping[str, npt.NDArray[Any]]
             Path(scratch) / name for name in ("in.onnx", "preprocessed.onnx", "out.onnx")
         )
         model = onnx.load_from_string(content)
-        unpack_convs(model)
+        merge_phases(model)
         onnx.save(model, original)
         quant_pre_process(original, preprocessed, skip_symbolic_shape=True)
         chosen = _large_products(onnx.load(preprocessed))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from infogan_tool.export.evaluation.classifier_cache import default_folder
 from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, measure_bundle
 from infogan_tool.export.evaluation.real_images import RealImages, load_real_images
-from infogan_tool.export.evaluation.target import opened, unknown_data
+from infogan_tool.export.open_source import open_source, unknown_data
 from infogan_tool.export.report.entry import Entry
 from infogan_tool.export.report.metrics_log import History, read_history
 from infogan_tool.export.report.render import render_model
@@ -116,7 +116,7 @@ class Collector:
         def progress(line: str) -> None:
             self.progress(f"{name}: {line}")
 
-        with opened(path, self.device, progress) as (bundle, trained_on):
+        with open_source(path, self.device, progress) as (bundle, trained_on):
             real, notes = self._real_images(bundle, self.data or trained_on, progress)
             evaluation = None
             if real is not None:

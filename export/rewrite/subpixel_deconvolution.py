@@ -22,7 +22,7 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["PackedDeconvs", "is_packable"]
+__all__ = ["SubpixelPair", "is_subpixel_pair"]
 
 _PHASES: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
 _TAPS: Final = ((3, 1), (2, 0))
@@ -32,8 +32,8 @@ _LEAST_INPUTS: Final = 32
 """The second product grows fourfold; with fewer channels in for each channel out that outweighs the gain."""
 
 
-def is_packable(first: nn.Module, activation: nn.Module, second: nn.Module) -> bool:
-    """Say whether the three in a row can be, and are worth being, a :class:`PackedDeconvs`."""
+def is_subpixel_pair(first: nn.Module, activation: nn.Module, second: nn.Module) -> bool:
+    """Say whether the three in a row can be, and are worth being, a :class:`SubpixelPair`."""
     return (
         isinstance(first, nn.ConvTranspose2d)
         and isinstance(activation, (nn.ReLU, nn.LeakyReLU))
@@ -44,8 +44,8 @@ def is_packable(first: nn.Module, activation: nn.Module, second: nn.Module) -> b
     )
 
 
-class PackedDeconvs(nn.Module):
-    """``second(activation(first(x)))`` for what :func:`is_packable` takes.
+class SubpixelPair(nn.Module):
+    """``second(activation(first(x)))`` for what :func:`is_subpixel_pair` takes.
 
     Maps ``(N, C, H, W)`` to ``(N, O, 4 H, 4 W)``. ``after`` is an activation that follows, applied before the
     pixels are interleaved, where it can be part of the convolution.

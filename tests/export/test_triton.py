@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
-from infogan_tool.export.ship import ship
+from infogan_tool.export.outputs import export_outputs
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
 from infogan_tool.runtime.errors import OutputExistsError
@@ -37,7 +37,7 @@ def read_config(model: Path) -> Any:  # noqa: ANN401 - a message without stubs
 @pytest.mark.parametrize("name", ["shipped", "tiny", "continuous"])
 def test_the_configuration_is_of_the_graph(name: str, bundles: dict[str, Path], tmp_path: Path) -> None:
     bundle = load_bundle(bundles[name], device="cpu")
-    assert ship(bundles[name], out=None, triton=tmp_path / "models").repository == tmp_path / "models"
+    assert export_outputs(bundles[name], out=None, triton=tmp_path / "models").triton == tmp_path / "models"
     models = sorted((tmp_path / "models").iterdir())
     assert [model.name for model in models] == ["mnist_encoder", "mnist_generator"]
     for model, source in zip(models, ("q_encoder.onnx", "generator.onnx"), strict=True):
@@ -63,7 +63,7 @@ def test_the_configuration_is_of_the_graph(name: str, bundles: dict[str, Path], 
 
 @pytest.mark.parametrize("name", ["shipped", "tiny", "continuous"])
 def test_the_warm_up_is_a_request_that_runs(name: str, bundles: dict[str, Path], tmp_path: Path) -> None:
-    ship(bundles[name], out=None, triton=tmp_path / "models")
+    export_outputs(bundles[name], out=None, triton=tmp_path / "models")
     for model in (tmp_path / "models").iterdir():
         config = read_config(model)
         session = GraphSession((model / "1" / "model.onnx").read_bytes(), device="cpu")
@@ -83,7 +83,7 @@ def test_the_warm_up_is_a_request_that_runs(name: str, bundles: dict[str, Path],
 def test_labels_of_the_probabilities(bundles: dict[str, Path], tmp_path: Path) -> None:
     for name, path in bundles.items():
         bundle = load_bundle(path)
-        ship(path, out=None, triton=tmp_path / name)
+        export_outputs(path, out=None, triton=tmp_path / name)
         encoder = tmp_path / name / "mnist_encoder"
         files = {output.name: output.label_filename for output in read_config(encoder).output}
         assert {tensor for tensor, file in files.items() if file} <= {"probabilities"}
@@ -106,7 +106,7 @@ def test_names_that_could_steer_are_escaped(tiny: Path, tmp_path: Path) -> None:
     data["training"]["data"] = {"name": '../../x" backend: "python'}
     data["tool_version"] = 'é" } parameters { key: "x'
     (odd / "metadata.json").write_text(json.dumps(data))
-    ship(odd, out=None, triton=tmp_path / "models")
+    export_outputs(odd, out=None, triton=tmp_path / "models")
     names = sorted(model.name for model in (tmp_path / "models").iterdir())
     assert names == ["x_backend_python_encoder", "x_backend_python_generator"]
     config = read_config(tmp_path / "models" / names[0])
@@ -116,17 +116,17 @@ def test_names_that_could_steer_are_escaped(tiny: Path, tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_replaced_unasked(tiny: Path, tmp_path: Path) -> None:
     models = tmp_path / "models"
-    ship(tiny, out=None, triton=models)
+    export_outputs(tiny, out=None, triton=models)
     with pytest.raises(OutputExistsError, match="--force"):
-        ship(tiny, out=None, triton=models)
+        export_outputs(tiny, out=None, triton=models)
     (models / "stale").touch()
-    ship(tiny, out=None, triton=models, force=True)
+    export_outputs(tiny, out=None, triton=models, force=True)
     assert not (models / "stale").exists()
     other = tmp_path / "other"
     other.mkdir()
     (other / "mine.txt").touch()
     with pytest.raises(OutputExistsError, match="not a model repository"):
-        ship(tiny, out=None, triton=other, force=True)
+        export_outputs(tiny, out=None, triton=other, force=True)
     assert (other / "mine.txt").exists()
 
 

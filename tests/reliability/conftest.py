@@ -112,11 +112,10 @@ def crashes(
     folder = tmp_path_factory.mktemp("crashes")
     run = folder / "0" / "work" / "run"  # what the first job leaves: it has been killed and resumed
     jobs = {
-        "method": ("train", game, "all"),
+        "game": ("train", game, "all"),
         "stages": ("train", stages, "renames"),
         "random": ("random", game, "5,1"),
-        "exchange": ("export", run, "exchange"),
-        "rename": ("export", run, "rename"),
+        "export": ("export", run, "all"),
     }
     found = run_crashes(folder, *(word for job in jobs.values() for word in job))
     return dict(zip(jobs, found, strict=True))

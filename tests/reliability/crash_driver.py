@@ -8,8 +8,7 @@ KIND      SOURCE       WHICH         what is killed
 train     CONFIG.toml  all           a training, before each change of a file
 train     CONFIG.toml  renames       a training, before and after a checkpoint takes its place
 random    CONFIG.toml  KILLS,SEED    a training, from outside, at random moments
-export    RUN          exchange      an export, before each change of a file
-export    RUN          rename        where two names cannot change places: from the first rename on
+export    RUN          all           an export, before each change of a file
 ========  ===========  ============  ===================================================================
 
 After each kill the command that a person would type next is run. Of several writes in a row only the first
@@ -36,11 +35,11 @@ import torch
 from faults import Faults
 
 from infogan_tool.cli.main import main
-from infogan_tool.export import atomic_folder, exchange, ship
+from infogan_tool.export import outputs
 from infogan_tool.export import run_to_bundle as export_bundle
 from infogan_tool.train.run import launch
 
-LOADED = (ship, launch)
+LOADED = (outputs, launch)
 """Imported before the forks, for speed."""
 JOB = [0]
 """Number of the job in hand."""
@@ -172,9 +171,8 @@ def whole_training(folder: Path, config: str) -> tuple[Path, Path, list[str], li
     return work, target, begin, resume, whole
 
 
-def crash_exports(folder: Path, source: str, how: str) -> None:
+def crash_exports(folder: Path, source: str, _: str) -> None:
     """Kill an export before each change of a file, look at what is there, and export again."""
-    atomic_folder.exchange = exchange.exchange if how == "exchange" else lambda *_: False
     for name in ("to_onnx", "check_parity", "fit_ood", "describe_codes", "load_real_images"):
         remember(name)
     work = folder / "work"
@@ -189,14 +187,13 @@ def crash_exports(folder: Path, source: str, how: str) -> None:
     metadata = json.loads((other / "metadata.json").read_text())
     (other / "metadata.json").write_text(json.dumps(metadata | {"tool_version": "older"}))
     old = state(other)
-    for before in (None, other) if how == "exchange" else (other,):
+    for before in (None, other):
         shutil.rmtree(work)
         work.mkdir()
         if before:
             shutil.copytree(before, target)
         seen = faults_of(make, work)
-        first = 1 if how == "exchange" else seen.index(f"rename {target.name}") + 1
-        for number, what in list(enumerate(seen, 1))[first - 1 :]:
+        for number, what in enumerate(seen, 1):
             shutil.rmtree(work)
             work.mkdir()
             if before:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,6 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-
-from infogan_tool.export.exchange import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,13 +77,3 @@ def test_checkpoint_of_another_kind_of_device_goes_on_and_says_so(
     done = cli("train", "--resume", run, "--epochs", 3, *CPU)
     assert done.code == 0, done.err
     assert "its random states do not fit cpu" in done.err
-
-
-def test_names_that_cannot_change_places_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inside = tmp_path / "a/b"
-    inside.mkdir(parents=True)
-    assert not exchange(tmp_path / "a", inside), "a folder cannot go into itself"
-    assert inside.is_dir()
-    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
-    (tmp_path / "c").mkdir()
-    assert not exchange(tmp_path / "a", tmp_path / "c"), "a C library without the call"

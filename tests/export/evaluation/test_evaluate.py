@@ -16,10 +16,11 @@ from evaluation_stubs import BarBundle, real_bars
 from infogan_tool.cli.evaluation_tables import format_results
 from infogan_tool.cli.extras import EXTRA_MODULES
 from infogan_tool.cli.main import main
-from infogan_tool.export.evaluation import target
+from infogan_tool.export import evaluate, open_source
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.evaluation.measure import measure_bundle
 from infogan_tool.export.evaluation.metrics.clustering import score_categories
+from infogan_tool.export.evaluation.real_images import RealImages
 from infogan_tool.runtime.errors import BundleError, RunError, UsageError
 from infogan_tool.train.config.presets import resolve_config
 
@@ -51,7 +52,7 @@ def report() -> Results:
 
 def test_real_bundle_of_several_codes(digits: Path) -> None:
     said: list[str] = []
-    found = target.evaluate(
+    found = evaluate.evaluate(
         TINY, data=str(digits), samples=150, seed=3, device="cpu", classifier=QUICK, progress=said.append
     ).to_dict()
     json.dumps(found, allow_nan=False)
@@ -72,7 +73,7 @@ def test_real_bundle_of_several_codes(digits: Path) -> None:
 
 
 def test_bundle_without_categories(digits: Path) -> None:
-    found = target.evaluate(
+    found = evaluate.evaluate(
         CONTINUOUS, data=str(digits), samples=100, device="cpu", classifier=QUICK
     ).to_dict()
     assert "encoder" not in found
@@ -92,15 +93,17 @@ def test_run_is_exported_and_its_own_data_are_used(tmp_path: Path, monkeypatch: 
         opened.append((source, image))
         return real_bars()
 
-    def export(path: Path, out: Path, *, choice: object) -> None:  # tested elsewhere, and takes its time
+    def export(
+        path: Path, out: Path, *, preprocessing: object
+    ) -> None:  # tested elsewhere, and takes its time
         assert path == run
-        assert choice is None
+        assert preprocessing is None
         shutil.copytree(TINY, out)
 
-    monkeypatch.setattr(target, "export_run", export)
-    monkeypatch.setattr(target, "load_real_images", load)
-    monkeypatch.setattr(target, "measure_bundle", lambda bundle, real, **_: opened.append((bundle, real)))
-    target.evaluate(run, device="cpu")
+    monkeypatch.setattr(open_source, "export_run", export)
+    monkeypatch.setattr(evaluate, "load_real_images", load)
+    monkeypatch.setattr(evaluate, "measure_bundle", lambda bundle, real, **_: opened.append((bundle, real)))
+    evaluate.evaluate(run, device="cpu")
     (source, image), (bundle, _) = opened
     assert source == "kmnist"
     assert image == bundle.image
@@ -109,33 +112,33 @@ def test_run_is_exported_and_its_own_data_are_used(tmp_path: Path, monkeypatch: 
 
 def test_bundle_says_what_it_was_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     sources: list[str] = []
-    monkeypatch.setattr(target, "load_real_images", lambda source, _: sources.append(source))
-    monkeypatch.setattr(target, "measure_bundle", lambda *_, **__: None)
-    target.evaluate(TINY, device="cpu")
-    target.evaluate(TINY, data="kmnist", device="cpu")
+    monkeypatch.setattr(evaluate, "load_real_images", lambda source, _: sources.append(source))
+    monkeypatch.setattr(evaluate, "measure_bundle", lambda *_, **__: None)
+    evaluate.evaluate(TINY, device="cpu")
+    evaluate.evaluate(TINY, data="kmnist", device="cpu")
     assert sources == ["mnist", "kmnist"]
 
 
 def test_bundle_of_other_data_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     for training, shown in (
         ({"data": {"name": "my\x1bset"}}, r"'my\\x1bset', which is not a built-in data set"),
-        ({}, "images that it does not name"),
-        ({"data": []}, "images that it does not name"),
+        ({}, "a data set without a name"),
+        ({"data": []}, "a data set without a name"),
     ):
         bundle = BarBundle("perfect")
         bundle.metadata = type(bundle.metadata)(training=training)
-        monkeypatch.setattr(target, "load_bundle", lambda *_, bundle=bundle, **__: bundle)
+        monkeypatch.setattr(open_source, "load_bundle", lambda *_, bundle=bundle, **__: bundle)
         with pytest.raises(UsageError, match=f"trained on {shown}.*--data"):
-            target.evaluate(None)
+            evaluate.evaluate(None)
 
 
 def test_what_is_neither_bundle_nor_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="neither a bundle"):
-        target.evaluate(tmp_path)
+        evaluate.evaluate(tmp_path)
     with pytest.raises(BundleError, match="not there"):
-        target.evaluate(tmp_path / "nothing")
+        evaluate.evaluate(tmp_path / "nothing")
     with pytest.raises(UsageError, match="at least 100"):
-        target.evaluate(TINY, samples=99)
+        evaluate.evaluate(TINY, samples=99)
 
 
 # --- the command -------------------------------------------------------------------------------------------
@@ -146,12 +149,12 @@ def test_command_makes_one_call(
 ) -> None:
     calls: list[Any] = []
 
-    def evaluate(path: Path | None, **options: Any) -> Results:  # noqa: ANN401 - as given
+    def stub(path: Path | None, **options: Any) -> Results:  # noqa: ANN401 - as given
         options.pop("progress")("half\x1b done")
         calls.append((path, options))
         return report
 
-    monkeypatch.setattr(target, "evaluate", evaluate)
+    monkeypatch.setattr(evaluate, "evaluate", stub)
     given = ["b", "--data", "kmnist", "--samples", "500", "--seed", "4", "--device", "cpu", "--json"]
     assert main(["evaluate", *given]) == 0
     assert calls == [(Path("b"), {"data": "kmnist", "samples": 500, "seed": 4, "device": "cpu"})]

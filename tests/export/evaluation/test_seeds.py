@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from infogan_tool.export.evaluation.seeds import (
+from infogan_tool.export.sweep import (
     SeedScore,
     Sweep,
     _command,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from infogan_tool.export.rewrite.inference_form import inference_form
+from infogan_tool.export.rewrite.layer_folding import fold_layers
 
 CASES = {
     "full-map convolution": ([nn.Conv2d(3, 8, 7), nn.BatchNorm2d(8), nn.ReLU()], (3, 7, 7)),
@@ -29,7 +29,7 @@ def test_same_function(name: str) -> None:
     original(torch.randn(64, *shape) * 2 + 1)  # moves the running statistics away from 0 and 1
     original.eval()
     images = torch.randn(5, *shape)
-    rewritten = inference_form(original, images)
+    rewritten = fold_layers(original, images)
     kinds = {type(m) for m in rewritten}
     assert nn.BatchNorm2d not in kinds
     if name != "strided":
@@ -43,11 +43,11 @@ def test_same_function(name: str) -> None:
 def test_original_is_left_alone() -> None:
     original = nn.Sequential(nn.Conv2d(2, 3, 4), nn.BatchNorm2d(3)).eval()
     before = {name: t.clone() for name, t in original.state_dict().items()}
-    inference_form(original, torch.zeros(2, 2, 4, 4))[1].weight.data.fill_(9)  # type: ignore[union-attr]
+    fold_layers(original, torch.zeros(2, 2, 4, 4))[1].weight.data.fill_(9)  # type: ignore[union-attr]
     assert all(torch.equal(original.state_dict()[name], t) for name, t in before.items())
 
 
 def test_convolution_that_does_not_see_the_whole_map_stays() -> None:
     original = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(3, 3, 4, groups=3)).eval()
-    rewritten = inference_form(original, torch.zeros(2, 2, 4, 4))
+    rewritten = fold_layers(original, torch.zeros(2, 2, 4, 4))
     assert [type(m) for m in rewritten] == [nn.Conv2d, nn.Conv2d]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infogan_tool.export.atomic_folder import refuse_taken
-from infogan_tool.export.evaluation.target import opened, unknown_data
+from infogan_tool.export.open_source import open_source, unknown_data
 from infogan_tool.export.quantization.reduce import reduce_precision
 from infogan_tool.export.run_to_bundle import export_run
 from infogan_tool.export.triton import refuse_repository, write_repository
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
     from infogan_tool.export.run_to_bundle import ExportOutcome
     from infogan_tool.runtime.bundle.metadata import Precision
 
-__all__ = ["Exported", "ship"]
+__all__ = ["Exported", "export_outputs"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exported:
     """What was written."""
 
-    exported: ExportOutcome | None = None
+    bundle: ExportOutcome | None = None
     """The bundle in float32, where one was written."""
     reduced: PrecisionOutcome | None = None
     """The bundle in reduced precision, where one was made."""
-    repository: Path | None = None
+    triton: Path | None = None
     """The Triton model repository, where one was written."""
 
 
-def ship(
+def export_outputs(
     source: Path,
     *,
     out: Path | None,
     triton: Path | None = None,
     precision: Precision = "fp32",
     data: str | None = None,
-    choice: PreprocessingOptions | None = None,
+    preprocessing: PreprocessingOptions | None = None,
     force: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Exported:
@@ -60,12 +60,12 @@ def ship(
         precision: Of the graphs.
         data: Real images to measure a reduced precision with, as ``train --data`` names them; None is what
             the model was trained on, where that is a built-in data set or the run still says where it is.
-        choice: How a run's bundle is to prepare images from elsewhere; None is by the data set.
+        preprocessing: How a run's bundle preprocesses images from elsewhere; None is chosen by the data set.
         force: Replace outputs that are there.
         progress: Called with a line for people as the work goes on.
 
     Raises:
-        UsageError: Nothing is to be written, the images are not known, or the choice is not possible.
+        UsageError: Nothing is to be written, the images are not known, or the preprocessing is not possible.
         InfoganError, OSError: As :func:`~infogan_tool.export.run_to_bundle.export_run`,
             :func:`~infogan_tool.export.quantization.reduce.reduce_precision` and
             :func:`~infogan_tool.export.triton.write_repository`.
@@ -75,7 +75,7 @@ def ship(
         raise UsageError("say what to write: --out BUNDLE, --triton DIR or both")
     if out is not None and precision == "fp32" and is_bundle:
         raise UsageError(f"{source} is a bundle in fp32 already: --out goes with --precision fp16 or int8")
-    if choice is not None and is_bundle:
+    if preprocessing is not None and is_bundle:
         raise UsageError(f"{source} is a bundle and keeps its preprocessing: --preprocessing is for a run")
     if out is not None:
         refuse_taken(out, force=force)
@@ -83,20 +83,22 @@ def ship(
         refuse_repository(triton, force=force)
     if out is not None and precision == "fp32":
         progress("exporting and comparing with torch")
-        exported = export_run(source, out, force=force, choice=choice)
+        exported = export_run(source, out, force=force, preprocessing=preprocessing)
         repository = triton and write_repository(load_bundle(out, device="cpu"), triton, force=force)
-        return Exported(exported=exported, repository=repository)
+        return Exported(bundle=exported, triton=repository)
     with ExitStack() as stack:
-        bundle, trained_on = stack.enter_context(opened(source, "cpu", progress, choice=choice))
+        bundle, trained_on = stack.enter_context(
+            open_source(source, "cpu", progress, preprocessing=preprocessing)
+        )
         reduced = None
         if precision != "fp32":
             images = data or trained_on
             if images is None:
-                raise UsageError(f"{unknown_data(bundle)}: say where images are with --data")
+                raise UsageError(f"{unknown_data(bundle)}: name the images with --data")
             target = out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "bundle"
             reduced = reduce_precision(
                 bundle, target, precision=precision, source=images, force=force, progress=progress
             )
             bundle = load_bundle(target, device="cpu")
         repository = triton and write_repository(bundle, triton, force=force)
-        return Exported(reduced=reduced, repository=repository)
+        return Exported(reduced=reduced, triton=repository)

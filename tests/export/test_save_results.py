@@ -12,12 +12,12 @@ import pytest
 from evaluation_stubs import BarBundle, real_bars
 
 from infogan_tool.cli.main import main
+from infogan_tool.export import evaluate as evaluate_module
 from infogan_tool.export.atomic_folder import only_writer_of
-from infogan_tool.export.evaluation import target
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.evaluation.measure import measure_bundle
-from infogan_tool.export.evaluation.saving import save_results
 from infogan_tool.export.limitations import with_limitations
+from infogan_tool.export.save_results import save_results
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bundle.metadata import OodSpec, read_metadata
 from infogan_tool.runtime.errors import BundleError, InUseError
@@ -123,7 +123,7 @@ def test_another_bundle_and_another_writer_are_refused(report: Results, bundle: 
 def test_the_command_saves_and_info_shows(
     report: Results, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(target, "evaluate", lambda *_, **__: report)
+    monkeypatch.setattr(evaluate_module, "evaluate", lambda *_, **__: report)
     assert main(["evaluate", str(bundle)]) == 0
     assert "evaluation" not in read_metadata(bundle).card
     assert main(["evaluate", str(bundle), "--save", "--json"]) == 0
@@ -132,14 +132,14 @@ def test_the_command_saves_and_info_shows(
     lines = capsys.readouterr().out.splitlines()
     assert any("evaluation.generator.distances.frechet" in line for line in lines)
     limits = read_metadata(bundle).card["limitations"]
-    first = lines.index(f"{'limits':<11} {limits[0]}")
+    first = lines.index(f"{'limitations':<11} {limits[0]}")
     assert [line.strip() for line in lines[first + 1 : first + len(limits)]] == limits[1:]
 
 
 def test_a_report_that_cannot_be_saved_is_not_lost(
     report: Results, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(target, "evaluate", lambda *_, **__: replace(report, bundle_id="1" * 32))
+    monkeypatch.setattr(evaluate_module, "evaluate", lambda *_, **__: replace(report, bundle_id="1" * 32))
     assert main(["evaluate", str(bundle), "--save", "--json"]) == 1
     printed = capsys.readouterr()
     assert json.loads(printed.out)["samples"] == 200
@@ -152,7 +152,7 @@ def test_what_has_no_card_is_refused_before_the_work(
     given: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(target, "evaluate", lambda *_, **__: pytest.fail("it was measured"))
+    monkeypatch.setattr(evaluate_module, "evaluate", lambda *_, **__: pytest.fail("it was measured"))
     assert main(["evaluate", *given, "--save"]) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1

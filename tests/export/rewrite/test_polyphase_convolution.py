@@ -12,7 +12,7 @@ import torch
 from onnx.numpy_helper import to_array
 from torch import nn
 
-from infogan_tool.export.rewrite.packed_convolution import pack_convs, unpack_convs
+from infogan_tool.export.rewrite.polyphase_convolution import merge_phases, split_phases
 from infogan_tool.export.run_to_bundle import export_networks
 from infogan_tool.runtime.bundle.metadata import ENCODER_FILE
 from infogan_tool.runtime.inference.session import GraphSession
@@ -64,12 +64,12 @@ def test_the_same_function_and_back(channels: int, size: tuple[int, int], activa
     original.CopyFrom(model)
     images = np.random.default_rng(0).random((3, channels, *size), np.float32) * 2 - 1
     expected = run(model, images)
-    pack_convs(model)
+    split_phases(model)
     assert kinds(model)["Conv"] == 8
     assert kinds(model)["Add"] == 3
     np.testing.assert_allclose(run(model, images), expected, atol=1e-6, rtol=0)
-    unpack_convs(model)
-    unpack_convs(model)  # there is nothing left to put back
+    merge_phases(model)
+    merge_phases(model)  # there is nothing left to put back
     assert kinds(model) == kinds(original)
     np.testing.assert_array_equal(run(model, images), expected)
     weights = [
@@ -94,8 +94,8 @@ def test_the_same_function_and_back(channels: int, size: tuple[int, int], activa
 def test_others_stay(layers: nn.Module) -> None:
     model = graph_of(layers, (4, 16, 16))
     before = model.SerializeToString(deterministic=True)
-    pack_convs(model)
-    unpack_convs(model)
+    split_phases(model)
+    merge_phases(model)
     assert model.SerializeToString(deterministic=True) == before
 
 
@@ -103,7 +103,7 @@ def test_others_stay(layers: nn.Module) -> None:
 def test_a_size_that_does_not_halve_twice_stays() -> None:
     layers = nn.Sequential(nn.Conv2d(1, 6, 4, 2, 1), nn.ReLU(), nn.Conv2d(6, 5, 4, 2, 1))
     model = graph_of(layers, (1, 30, 30))
-    pack_convs(model)
+    split_phases(model)
     assert kinds(model)["Conv"] == 2
 
 
@@ -112,5 +112,5 @@ def test_an_exported_encoder_is_packed(make_networks: Callable[..., Networks], t
     export_networks(make_networks(size=28), tmp_path / "bundle", training={})
     model = onnx.load(tmp_path / "bundle" / ENCODER_FILE)
     assert kinds(model)["Conv"] == 8
-    unpack_convs(model)
+    merge_phases(model)
     assert kinds(model)["Conv"] == 2

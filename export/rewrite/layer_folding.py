@@ -15,19 +15,19 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from infogan_tool.export.rewrite.subpixel_deconvolution import PackedDeconvs, is_packable
+from infogan_tool.export.rewrite.subpixel_deconvolution import SubpixelPair, is_subpixel_pair
 from infogan_tool.train.infogan.layers import conv_product, deconv_product
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["inference_form"]
+__all__ = ["fold_layers"]
 
 _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh)
 """What acts on each value alone."""
 
 
-def inference_form(layers: nn.Sequential, example: Tensor) -> nn.Sequential:
+def fold_layers(layers: nn.Sequential, example: Tensor) -> nn.Sequential:
     """Return a copy of ``layers`` that computes the same in evaluation mode by fewer and faster operations.
 
     Args:
@@ -76,11 +76,11 @@ def _activate_early(modules: list[nn.Module]) -> list[nn.Module]:
 def _pack_deconvs(modules: list[nn.Module]) -> list[nn.Module]:
     for start in range(len(modules) - 2):
         first, activation, second, *rest = modules[start:]
-        if is_packable(first, activation, second):
+        if is_subpixel_pair(first, activation, second):
             assert isinstance(first, nn.ConvTranspose2d)
             assert isinstance(second, nn.ConvTranspose2d)
             after = rest.pop(0) if rest and isinstance(rest[0], _ACTIVATIONS) else None
-            packed = PackedDeconvs(first, activation, second, after)
+            packed = SubpixelPair(first, activation, second, after)
             return [*modules[:start], packed, *_pack_deconvs(rest)]
     return modules
 

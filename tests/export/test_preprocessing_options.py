@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 from rich.console import Console
 
 from infogan_tool.cli.main import main
+from infogan_tool.export.outputs import export_outputs
 from infogan_tool.export.preprocessing_options import PreprocessingOptions, layout_note
-from infogan_tool.export.ship import ship
 from infogan_tool.runtime import ImageSpec, Preprocessing, read_metadata
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.data import load_test_images
@@ -95,8 +95,11 @@ def test_training_images_of_another_layout_are_told(
 
 
 def test_a_known_data_set_can_be_left_plain_in_any_precision(run_path: Path, tmp_path: Path) -> None:
-    ship(
-        run_path, out=tmp_path / "fp16", precision="fp16", choice=PreprocessingOptions(preprocessing="plain")
+    export_outputs(
+        run_path,
+        out=tmp_path / "fp16",
+        precision="fp16",
+        preprocessing=PreprocessingOptions(preprocessing="plain"),
     )
     metadata = read_metadata(tmp_path / "fp16")
     assert (metadata.precision, metadata.image.preprocessing) == ("fp16", None)
@@ -104,7 +107,12 @@ def test_a_known_data_set_can_be_left_plain_in_any_precision(run_path: Path, tmp
 
 def test_a_bundle_keeps_its_preparation(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a bundle and keeps its preprocessing"):
-        ship(tiny, out=tmp_path / "b", precision="fp16", choice=PreprocessingOptions(preprocessing="plain"))
+        export_outputs(
+            tiny,
+            out=tmp_path / "b",
+            precision="fp16",
+            preprocessing=PreprocessingOptions(preprocessing="plain"),
+        )
     assert not (tmp_path / "b").exists()
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["pack_convs", "unpack_convs"]
+__all__ = ["merge_phases", "split_phases"]
 
 _PHASES: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
 _TAPS: Final = ((1, 3), (0, 2))
@@ -47,7 +47,7 @@ class _Pair:
     second: onnx.NodeProto
 
 
-def pack_convs(model: onnx.ModelProto) -> None:
+def split_phases(model: onnx.ModelProto) -> None:
     """Rewrite each such pair that reads an input of the graph; others stay as they are."""
     weights = {tensor.name: to_array(tensor) for tensor in model.graph.initializer}
     for pair in list(_pairs(model.graph, weights)):
@@ -55,8 +55,8 @@ def pack_convs(model: onnx.ModelProto) -> None:
         _replace(model.graph, [pair.first, pair.activation, pair.second], nodes, tensors)
 
 
-def unpack_convs(model: onnx.ModelProto) -> None:
-    """Write what :func:`pack_convs` has rewritten as the two convolutions that it was."""
+def merge_phases(model: onnx.ModelProto) -> None:
+    """Write what :func:`split_phases` has rewritten as the two convolutions that it was."""
     weights = {tensor.name: to_array(tensor) for tensor in model.graph.initializer}
     groups: dict[tuple[str, str], dict[str, onnx.NodeProto]] = {}
     for node in model.graph.node:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from infogan_tool.export.rewrite.inference_form import inference_form
-from infogan_tool.export.rewrite.subpixel_deconvolution import PackedDeconvs, is_packable
+from infogan_tool.export.rewrite.layer_folding import fold_layers
+from infogan_tool.export.rewrite.subpixel_deconvolution import SubpixelPair, is_subpixel_pair
 
 
 def deconv(inputs: int, outputs: int, **settings: object) -> nn.ConvTranspose2d:
@@ -25,7 +25,7 @@ def test_same_function(shape: tuple[int, int], outputs: int, bias: bool) -> None
     torch.set_default_dtype(torch.float64)
     try:
         with torch.no_grad():
-            packed = PackedDeconvs(*layers)
+            packed = SubpixelPair(*layers)
             maps = torch.randn(3, 6, *shape)
             torch.testing.assert_close(packed(maps), layers(maps), atol=1e-12, rtol=0)
     finally:
@@ -47,10 +47,10 @@ def test_the_last_pair_of_a_generator_is_packed() -> None:
         nn.Sigmoid(),
     ).eval()
     latent = torch.randn(3, 9, 1, 1)
-    form = inference_form(layers, latent)
+    form = fold_layers(layers, latent)
     kinds = [type(module).__name__ for module in form]
     # The activation of a product comes before its reshaping, where it can be part of the product.
-    assert kinds == ["Linear", "ReLU", "Unflatten", "ConvTranspose2d", "ReLU", "PackedDeconvs"]
+    assert kinds == ["Linear", "ReLU", "Unflatten", "ConvTranspose2d", "ReLU", "SubpixelPair"]
     with torch.inference_mode():
         torch.testing.assert_close(form(latent.flatten(1)), layers(latent), atol=1e-6, rtol=1e-5)
 
@@ -67,5 +67,5 @@ def test_the_last_pair_of_a_generator_is_packed() -> None:
     ],
 )
 def test_what_is_not_packed(first: nn.Module, activation: nn.Module, second: nn.Module) -> None:
-    assert not is_packable(first, activation, second)
-    assert is_packable(deconv(64, 32), nn.ReLU(), deconv(32, 1))
+    assert not is_subpixel_pair(first, activation, second)
+    assert is_subpixel_pair(deconv(64, 32), nn.ReLU(), deconv(32, 1))

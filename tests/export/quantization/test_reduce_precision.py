@@ -13,12 +13,12 @@ import onnx
 import pytest
 from onnx.numpy_helper import from_array, to_array
 
+from infogan_tool.export.outputs import export_outputs
 from infogan_tool.export.quantization import graphs
 from infogan_tool.export.quantization.drift import MOST_LOST, Drift
 from infogan_tool.export.quantization.graphs import to_int8
 from infogan_tool.export.quantization.reduce import reduce_precision
-from infogan_tool.export.rewrite.packed_convolution import unpack_convs
-from infogan_tool.export.ship import ship
+from infogan_tool.export.rewrite.polyphase_convolution import merge_phases
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
 from infogan_tool.runtime.bundle.metadata import (
@@ -74,9 +74,11 @@ def reduced(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     folder = tmp_path_factory.mktemp("reduced")
     paths = {"fp32": PRETRAINED_BUNDLE}
     for precision in ("fp16", "int8"):
-        shipped = ship(PRETRAINED_BUNDLE, out=folder / precision, precision=precision, data=str(digits))
-        assert shipped.reduced is not None
-        assert shipped.reduced.metadata == read_metadata(folder / precision)
+        exported = export_outputs(
+            PRETRAINED_BUNDLE, out=folder / precision, precision=precision, data=str(digits)
+        )
+        assert exported.reduced is not None
+        assert exported.reduced.metadata == read_metadata(folder / precision)
         paths[precision] = folder / precision
     return paths
 
@@ -159,7 +161,7 @@ def test_layers_that_integers_are_worth_it_for(reduced: dict[str, Path]) -> None
 
 
 def test_the_same_input_gives_the_same_bytes(reduced: dict[str, Path], digits: Path, tmp_path: Path) -> None:
-    ship(PRETRAINED_BUNDLE, out=tmp_path / "again", precision="fp16", data=str(digits))
+    export_outputs(PRETRAINED_BUNDLE, out=tmp_path / "again", precision="fp16", data=str(digits))
     for file in (*GRAPH_FILES, "metadata.json"):
         assert (tmp_path / "again" / file).read_bytes() == (reduced["fp16"] / file).read_bytes()
 
@@ -197,7 +199,7 @@ def with_outlier(folder: Path) -> Path:
     """
     shutil.copytree(PRETRAINED_BUNDLE, folder, ignore=shutil.ignore_patterns("training"))
     model = onnx.load(folder / ENCODER_FILE)
-    unpack_convs(model)
+    merge_phases(model)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     conv = next(
         node for node in model.graph.node if node.op_type == "Conv" and weights[node.input[1]].dims[1] > 1
@@ -233,7 +235,7 @@ def test_a_loss_of_accuracy_is_refused(labels: bool, tmp_path: Path) -> None:
     assert agreement.mean() > 0.999
     what = "accuracy" if labels else "agreement with fp32"
     with pytest.raises(PrecisionError, match=rf"in int8 the encoder loses .* points of its {what} on 2,000"):
-        ship(bundle, out=tmp_path / "int8", precision="int8", data=str(tmp_path / "data"))
+        export_outputs(bundle, out=tmp_path / "int8", precision="int8", data=str(tmp_path / "data"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "outlier"]
 
 
@@ -259,22 +261,22 @@ def test_layers_too_small_for_integers(tiny: Path, tmp_path: Path) -> None:
 def test_calls_that_make_no_sense(reduced: dict[str, Path], digits: Path, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(UsageError, match="is in fp16 already"):
-        ship(reduced["fp16"], out=out, precision="int8", data=str(digits))
+        export_outputs(reduced["fp16"], out=out, precision="int8", data=str(digits))
     with pytest.raises(UsageError, match="is a bundle in fp32 already"):
-        ship(PRETRAINED_BUNDLE, out=out)
+        export_outputs(PRETRAINED_BUNDLE, out=out)
     with pytest.raises(UsageError, match="say what to write"):
-        ship(PRETRAINED_BUNDLE, out=None)
+        export_outputs(PRETRAINED_BUNDLE, out=None)
     unknown = tmp_path / "unknown"
     shutil.copytree(tiny, unknown)
     data = json.loads((unknown / "metadata.json").read_text())
     data["training"]["data"] = {"name": "scans"}
     (unknown / "metadata.json").write_text(json.dumps(data))
-    with pytest.raises(UsageError, match=r"'scans'.*say where images are with --data"):
-        ship(unknown, out=out, precision="fp16")
+    with pytest.raises(UsageError, match=r"'scans'.*name the images with --data"):
+        export_outputs(unknown, out=out, precision="fp16")
     out.mkdir()
     (out / "mine.txt").touch()
     with pytest.raises(OutputExistsError, match="not a bundle"):
-        ship(PRETRAINED_BUNDLE, out=out, precision="fp16", data=str(digits), force=True)
+        export_outputs(PRETRAINED_BUNDLE, out=out, precision="fp16", data=str(digits), force=True)
 
 
 # --- as a user ---------------------------------------------------------------------------------------------
@@ -303,13 +305,13 @@ def test_the_command(digits: Path, tmp_path: Path, cli: Callable[..., Any]) -> N
 
 
 def test_a_run_is_exported_first(run_path: Path, digits: Path, tmp_path: Path) -> None:
-    shipped = ship(
+    exported = export_outputs(
         run_path, out=tmp_path / "half", precision="fp16", triton=tmp_path / "models", data=str(digits)
     )
-    assert shipped.exported is None
-    assert shipped.reduced is not None
-    assert shipped.reduced.metadata.drift["data"] == "digits"
-    assert shipped.repository == tmp_path / "models"
+    assert exported.bundle is None
+    assert exported.reduced is not None
+    assert exported.reduced.metadata.drift["data"] == "digits"
+    assert exported.triton == tmp_path / "models"
     bundle: Bundle = load_bundle(tmp_path / "half")
     assert bundle.metadata.training["steps"] == 30
     assert sorted(path.name for path in tmp_path.iterdir()) == ["half", "models"]

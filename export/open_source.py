@@ -1,0 +1,76 @@
+"""Open what the command line names: a bundle, or a run, which is exported to a temporary bundle first."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infogan_tool.export.preprocessing_options import data_name
+from infogan_tool.export.run_to_bundle import export_run
+from infogan_tool.runtime.bundle.bundle import load_bundle
+from infogan_tool.runtime.bundle.metadata import METADATA_FILE
+from infogan_tool.runtime.errors import RunError
+from infogan_tool.runtime.storage.atomic import printable
+from infogan_tool.train.data import BUILTIN_NAMES
+from infogan_tool.train.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from infogan_tool.export.preprocessing_options import PreprocessingOptions
+    from infogan_tool.runtime.bundle.bundle import Bundle
+    from infogan_tool.runtime.inference.device import Device
+
+__all__ = ["open_source", "unknown_data"]
+
+
+@contextmanager
+def open_source(
+    path: Path | None,
+    device: Device,
+    progress: Callable[[str], None],
+    *,
+    preprocessing: PreprocessingOptions | None = None,
+) -> Iterator[tuple[Bundle, str | None]]:
+    """Open a bundle, or export a run to a temporary bundle that is removed when the block ends.
+
+    Args:
+        path: A bundle, or a run folder; None is the pretrained bundle.
+        device: For the graphs.
+        progress: Called with a status line.
+        preprocessing: Of a run's bundle; None is chosen by the data set.
+
+    Yields:
+        The bundle, and the source of its training images as ``train --data`` names it; None where the bundle
+        was not trained on a built-in data set.
+
+    Raises:
+        RunError: ``path`` is a folder, but neither a bundle nor a run.
+        BundleError, DeviceError, InfoganError, OSError: As in opening and exporting.
+    """
+    if path is not None and not (path / METADATA_FILE).exists() and (path / "config.json").exists():
+        config = RunFolder.open(path).read_config()
+        with tempfile.TemporaryDirectory() as scratch:
+            progress("exporting the run")
+            export_run(path, Path(scratch) / "bundle", preprocessing=preprocessing)
+            yield load_bundle(Path(scratch) / "bundle", device=device), config.data.source
+        return
+    if path is not None and path.is_dir() and not (path / METADATA_FILE).exists():
+        raise RunError(f"{path} is neither a bundle (no {METADATA_FILE}) nor a run (no config.json)")
+    bundle = load_bundle(path, device=device)
+    name = _data_name(bundle)
+    yield bundle, name if name in BUILTIN_NAMES else None
+
+
+def unknown_data(bundle: Bundle) -> str:
+    """Return the beginning of a message: that the training images of a bundle cannot be located."""
+    name = _data_name(bundle)
+    what = f"'{name}', which is not a built-in data set" if name else "a data set without a name"
+    return f"the bundle was trained on {what}"
+
+
+def _data_name(bundle: Bundle) -> str | None:
+    name = data_name(bundle.metadata.training)
+    return None if name is None else printable(name)
