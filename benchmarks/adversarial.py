@@ -24,7 +24,7 @@ import torch
 from infogan_tool.export.evaluation.metrics.correlation import pearson
 from infogan_tool.export.evaluation.metrics.distances import frechet_distance
 from infogan_tool.runtime.inference.device import default_threads
-from infogan_tool.train.config.schema import deep_merge, read_config_file, validate_config
+from infogan_tool.train.config.files import deep_merge, read_config_file, validate_config
 from infogan_tool.train.data import load_images
 from infogan_tool.train.engine.memory_format import to_memory_format
 from infogan_tool.train.engine.stage import Session, use_precision

@@ -29,8 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from side_by_side import arguments, environment, report
 
-from infogan_tool.train.config.presets import PRESETS
-from infogan_tool.train.config.schema import deep_merge, validate_config
+from infogan_tool.train.config.presets import resolve_config
 from infogan_tool.train.data import load_images
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
@@ -61,7 +60,7 @@ def make_stage(
         "precision": "fp32",
         "schedule": {"batch_size": batch},
     }
-    config = validate_config(deep_merge(PRESETS[name](), changes))
+    config = resolve_config(preset=name, flags=changes)
     images = load_images("mnist").images[:2000].to(device)
     torch.manual_seed(0)
     networks = build_networks(config, size=28, channels=1).to(device)
@@ -220,7 +219,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="whose step the predictions are for (default cpu)")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.batch = options.batch or PRESETS[options.preset]()["schedule"]["batch_size"]
+    options.batch = options.batch or resolve_config(preset=options.preset).schedule.batch_size
     if options.work:
         work(options)
         return

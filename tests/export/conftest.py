@@ -11,8 +11,7 @@ import torch
 from rich.console import Console
 
 from infogan_tool.export.ood import fitting
-from infogan_tool.train.config.presets import paper
-from infogan_tool.train.config.schema import deep_merge, validate_config
+from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.data import load_images, load_test_images
 from infogan_tool.train.infogan.networks import Networks, build_networks
 from infogan_tool.train.run.launch import plan_training, start_training
@@ -29,7 +28,7 @@ def make_networks() -> Callable[..., Networks]:
     """A function that builds small networks whose weights and statistics are far from their start values."""
 
     def make(changes: dict[str, Any] | None = None, *, size: int = 16, channels: int = 1) -> Networks:
-        config = validate_config(deep_merge(deep_merge(paper(), SMALL), changes or {}))
+        config = validate_config(deep_merge(SMALL, changes or {}))
         networks = build_networks(config, size=size, channels=channels)
         rng = torch.Generator().manual_seed(5)
         with torch.no_grad():

@@ -40,8 +40,8 @@ schedule = { batch_size = 50, epochs = 1, log_every = 4 }
 [clustering]
 batch_size = 50
 contrastive = { epochs = 1.0 }
-neighbours = { dimensions = 8, candidates = 12 }
-grouping = { directions = 8, clusters = 30, tries = 2 }
+neighbours = { pca_components = 8, candidates = 12 }
+grouping = { eigenvectors = 8, clusters = 30, restarts = 2 }
 refinement = { epochs = 2.0 }
 """
 """31 steps in 6 stages."""

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from infogan_tool.runtime.errors import DataError, ReportedElsewhereError
-from infogan_tool.train.config.presets import paper
-from infogan_tool.train.config.schema import deep_merge, validate_config
+from infogan_tool.train.config.files import validate_config
 from infogan_tool.train.data import load_images
 from infogan_tool.train.distributed.process_group import mixed_seed
 from infogan_tool.train.distributed.sync_batchnorm import SyncBatchNorm, convert_sync_batchnorm
@@ -110,7 +109,7 @@ def _ends(group: ProcessGroup) -> list[str]:
 
 def other_images(group: ProcessGroup) -> str:
     """Train on images of which one process has others."""
-    config = validate_config(deep_merge(paper(), {"data": {"size": 28, "channels": 1}}))
+    config = validate_config({"data": {"size": 28, "channels": 1}})
     images = load_images("mnist").images[:200].clone()
     images[3, 0, 14, 14] += group.rank
     quiet = Console(quiet=True)

@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from infogan_tool.train.config.presets import paper
-from infogan_tool.train.config.schema import deep_merge, validate_config
+from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.data import load_images
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def small() -> Callable[..., TrainConfig]:
             "networks": {"base_width": 4, "full_width": 16, "q_width": 8},
             "schedule": {"batch_size": 50, "epochs": 2, "log_every": 7},
         }
-        return validate_config(deep_merge(deep_merge(paper(), small), changes or {}))
+        return validate_config(deep_merge(small, changes or {}))
 
     return make
 

@@ -8,21 +8,20 @@ import pytest
 import torch
 
 from infogan_tool.runtime.latents.spec import LatentSpec
-from infogan_tool.train.config.presets import paper
-from infogan_tool.train.config.tables import ObjectiveConfig
+from infogan_tool.train.config.schema import ObjectiveConfig
 from infogan_tool.train.infogan.objective import code_weights, entropy_vector, probability_of_real
 
 SPEC = LatentSpec(noise=2, noise_prior="uniform", categorical=(4, 3), continuous=3)
 
 
 def test_weights_stand_in_the_order_of_the_codes() -> None:
-    values = paper()["objective"] | {"lambda_categorical": 0.5, "lambda_continuous": 0.25}
-    weights = code_weights(SPEC, ObjectiveConfig.model_validate(values), torch.device("cpu"))
+    values = ObjectiveConfig(lambda_categorical=0.5, lambda_continuous=0.25)
+    weights = code_weights(SPEC, values, torch.device("cpu"))
     assert weights.tolist() == [0.5, 0.5, 0.25, 0.25, 0.25]
 
 
 def test_vectors_live_where_they_are_asked_to() -> None:
-    values = ObjectiveConfig.model_validate(paper()["objective"])
+    values = ObjectiveConfig()
     assert code_weights(SPEC, values, torch.device("meta")).is_meta
     assert entropy_vector(SPEC, torch.device("meta")).is_meta
 

@@ -10,7 +10,7 @@ import torch
 
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.runtime.latents.spec import LatentSpec
-from infogan_tool.train.config.tables import ViewConfig
+from infogan_tool.train.config.schema import ViewConfig
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.distributed.torchrun import Place, read_place, restarts

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from infogan_tool.runtime.errors import UsageError
-from infogan_tool.train.config.presets import mnist as mnist_preset
 from infogan_tool.train.config.presets import resolve_config
 from infogan_tool.train.infogan.networks import build_networks
 
@@ -90,7 +89,7 @@ def test_weights_depend_on_the_seed_alone(small: Callable[..., TrainConfig]) -> 
 
 
 def test_log_variance_stays_inside_its_bounds(small: Callable[..., TrainConfig]) -> None:
-    networks = build_networks(small({"objective": {"log_variance": [-3, 1]}}), size=28, channels=1)
+    networks = build_networks(small({"objective": {"log_variance_range": [-3, 1]}}), size=28, channels=1)
     assert networks.branches[0].log_var is not None
     for bias, bound in ((-1e4, -3.0), (1e4, 1.0)):
         nn.init.constant_(networks.branches[0].log_var.bias, bias)
@@ -109,7 +108,7 @@ def test_absent_parts_of_the_latent(small: Callable[..., TrainConfig], latent: d
 
 def test_a_conditional_d_adds_the_category_to_the_image(small: Callable[..., TrainConfig]) -> None:
     networks_of = {"q": "separate", "conditional": True}
-    config = small({"networks": networks_of, "clustering": mnist_preset()["clustering"]})
+    config = small({"networks": networks_of, "clustering": {}})
     networks = build_networks(config, size=16, channels=1)
     images, kinds = torch.rand(5, 1, 16, 16), torch.tensor([0, 3, 9, 3, 1])
     networks.eval()

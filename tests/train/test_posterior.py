@@ -19,8 +19,8 @@ from infogan_tool.train.clustering.deformation import DeformableMatcher
 from infogan_tool.train.clustering.grouping import GROUPS, GroupingStage
 from infogan_tool.train.clustering.neighbours import NEIGHBOURS, NeighboursStage, principal_directions
 from infogan_tool.train.clustering.refinement import view_information
+from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.config.presets import mnist as mnist_preset
-from infogan_tool.train.config.schema import TrainConfig, deep_merge, validate_config
 from infogan_tool.train.engine.meters import Meters
 from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.consolidation import ConsolidationStage
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.infogan.networks import Networks
 
 QUIET = Console(quiet=True)
@@ -52,8 +53,8 @@ def small_preset(changes: dict[str, Any] | None = None) -> TrainConfig:
         "clustering": {
             "batch_size": 50,
             "contrastive": {"epochs": 6},
-            "neighbours": {"dimensions": 16, "candidates": 20},
-            "grouping": {"directions": 12, "tries": 2},
+            "neighbours": {"pca_components": 16, "candidates": 20},
+            "grouping": {"eigenvectors": 12, "restarts": 2},
             "refinement": {"epochs": 8},
         },
         "consolidation": {"steps": 9},
@@ -213,7 +214,7 @@ def test_categories_of_colour_shapes_are_found_without_labels(tmp_path: Path) ->
 
 def test_best_cut_of_all_tries_stays() -> None:
     images, kinds = shapes(600)
-    config = small_preset({"clustering": {"grouping": {"tries": 4}}})
+    config = small_preset({"clustering": {"grouping": {"restarts": 4}}})
     session = Session(config=config, networks=build_networks(config, size=16, channels=3), images=images)
     rng = torch.Generator().manual_seed(0)
     same = torch.stack(

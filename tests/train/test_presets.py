@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from infogan_tool.cli.app import app
 from infogan_tool.cli.commands.train import _PRESET_HELP
 from infogan_tool.export.ood import fitting
+from infogan_tool.train.config.files import deep_merge
 from infogan_tool.train.config.presets import DEFAULT_PRESET, PRESETS, resolve_config
-from infogan_tool.train.config.schema import deep_merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,18 +24,19 @@ SMALL: dict[str, Any] = {
     "networks": {"base_width": 4, "full_width": 16, "q_width": 8, "q_features": 8},
     "schedule": {"batch_size": 16, "steps": 6, "log_every": 2},
 }
-POSTERIOR: dict[str, Any] = {
+CLUSTERING: dict[str, Any] = {
     "batch_size": 64,
     "contrastive": {"epochs": 0.2},
-    "neighbours": {"candidates": 8, "dimensions": 8},
-    "grouping": {"clusters": 20, "directions": 8, "tries": 1},
+    "neighbours": {"candidates": 8, "pca_components": 8},
+    "grouping": {"clusters": 20, "eigenvectors": 8, "restarts": 1},
     "refinement": {"epochs": 0.2},
 }
 
 
 def small_config(name: str, path: Path) -> Path:
-    values = deep_merge(SMALL, {"clustering": POSTERIOR}) if PRESETS[name]()["clustering"] else SMALL
-    if PRESETS[name]()["consolidation"]:
+    preset = resolve_config(preset=name)
+    values = deep_merge(SMALL, {"clustering": CLUSTERING}) if preset.clustering else SMALL
+    if preset.consolidation:
         values = deep_merge(values, {"consolidation": {"steps": 3}})
     path.write_text(json.dumps(values))
     return path
@@ -91,7 +92,6 @@ def test_presets_in_the_help_are_all_there_are() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset_says_its_own_name(name: str) -> None:
-    assert PRESETS[name]()["preset"] == name
     assert resolve_config(preset=name).preset == name
 
 

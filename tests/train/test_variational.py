@@ -9,8 +9,8 @@ import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from infogan_tool.runtime.errors import ConfigError, NonFiniteError
+from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.config.presets import cvae
-from infogan_tool.train.config.schema import deep_merge, validate_config
 from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.infogan.vae import VariationalStage, bernoulli_nll, gaussian_kl

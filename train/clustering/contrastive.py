@@ -13,8 +13,7 @@ from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.infogan.augment import draw_changes
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import TrainConfig
-    from infogan_tool.train.config.tables import ContrastiveConfig
+    from infogan_tool.train.config.schema import ContrastiveConfig, TrainConfig
     from infogan_tool.train.engine.stage import Session
 
 __all__ = ["ContrastiveStage", "contrastive_loss"]

@@ -12,8 +12,7 @@ from infogan_tool.train.clustering.partition import Partition
 from infogan_tool.train.engine.stage import Session, Stage
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import TrainConfig
-    from infogan_tool.train.config.tables import GroupingConfig
+    from infogan_tool.train.config.schema import GroupingConfig, TrainConfig
 
 __all__ = ["GROUPS", "GroupingStage"]
 
@@ -37,7 +36,7 @@ class GroupingStage(Stage):
             else Partition(
                 session.artifacts[NEIGHBOURS].cpu().long().numpy(),
                 session.config.latent.categorical[0],
-                directions=config.directions,
+                directions=config.eigenvectors,
                 clusters=config.clusters,
             )
         )
@@ -52,7 +51,7 @@ class GroupingStage(Stage):
     @classmethod
     def count_steps(cls, config: TrainConfig, count: int) -> int:
         """Return the number of tries."""
-        return _config(config).tries
+        return _config(config).restarts
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:
@@ -62,7 +61,7 @@ class GroupingStage(Stage):
     @property
     def steps_per_epoch(self) -> int:
         """All tries are one pass."""
-        return _config(self.session.config).tries
+        return _config(self.session.config).restarts
 
     def step(self, index: int) -> None:
         """Cut the graph, and keep the cut if it is the best so far."""

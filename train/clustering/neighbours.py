@@ -13,8 +13,7 @@ from infogan_tool.train.engine.optimizer_step import stop_if_not_finite
 from infogan_tool.train.engine.stage import Session, Stage
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import TrainConfig
-    from infogan_tool.train.config.tables import NeighboursConfig
+    from infogan_tool.train.config.schema import NeighboursConfig, TrainConfig
 
 __all__ = ["NEIGHBOURS", "NeighboursStage", "principal_directions"]
 
@@ -43,7 +42,7 @@ class NeighboursStage(Stage):
         self._count = min(self._config.count, self._candidates)
         features = self._encode()
         stop_if_not_finite({"Neighbours/features": features.abs().max()}, [])  # a maximum keeps NaN
-        self._features = principal_directions(features, self._config.dimensions)
+        self._features = principal_directions(features, self._config.pca_components)
         pairs = _PAIRS_GPU if session.device.type == "cuda" else _PAIRS_CPU
         self._at_a_time = max(1, pairs // self._candidates)
         self._matcher = DeformableMatcher(

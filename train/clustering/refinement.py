@@ -14,8 +14,7 @@ from infogan_tool.train.engine.ema import average_into, averaged_copy
 from infogan_tool.train.infogan.augment import draw_changes
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import TrainConfig
-    from infogan_tool.train.config.tables import RefinementConfig
+    from infogan_tool.train.config.schema import RefinementConfig, TrainConfig
     from infogan_tool.train.engine.stage import Session
 
 __all__ = ["RefinementStage", "view_information"]
@@ -63,7 +62,9 @@ class RefinementStage(LearningStage):
         logits = torch.cat(self.group.all_gather(count, *logits.float().chunk(2)))
         information = view_information(*logits.softmax(dim=1).chunk(2))
         error = F.cross_entropy(logits[:count], self.session.artifacts[GROUPS][batch])
-        self._adam.update(index, {"-MI/views": -information, "Loss/groups": config.grouping_weight * error})
+        self._adam.update(
+            index, {"-MI/views": -information, "Loss/groups": config.pseudo_label_weight * error}
+        )
         average_into(self._average, self._branch, config.ema_decay)
         self.meters.add(torch.stack([information.detach(), error.detach()]))
 

@@ -1,1 +1,8 @@
-"""The training config: schema, presets and config files."""
+"""The training config.
+
+=============  ================================================================================
+`schema`       :class:`TrainConfig` and its tables: every key, its default and its meaning
+`presets`      named configs, and :func:`resolve_config`: preset, file and flags to one config
+`files`        reading TOML and JSON, merging tables, validation and its messages
+=============  ================================================================================
+"""

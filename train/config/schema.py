@@ -1,150 +1,339 @@
-"""The training config: one tree of frozen tables that says a whole run.
+"""The training config: one tree of frozen tables that holds every setting of a run.
 
-A preset is a function that returns a full config (presets.py). A file (TOML or JSON) and then the command's
-flags are laid over it, key by key; what comes out is validated, written into the run folder and never
-changed afterwards.
+A key's default is the paper's value (arXiv:1606.03657, appendix C.1, MNIST). Keys of what the paper does not
+have (:class:`ClusteringConfig`, :class:`ConsolidationConfig`) default to the values of preset ``mnist``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from infogan_tool.runtime.errors import ConfigError, did_you_mean
 from infogan_tool.runtime.latents.spec import LatentSpec
-from infogan_tool.runtime.storage.atomic import read_limited
-from infogan_tool.runtime.storage.json_fields import refuse_deep
-from infogan_tool.train.config.tables import (
-    ClusteringConfig,
-    ConsolidationConfig,
-    DataConfig,
-    NetworkConfig,
-    ObjectiveConfig,
-    OptimizerConfig,
-    ScheduleConfig,
-    Table,
-    ViewConfig,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from pydantic_core import ErrorDetails
 
 __all__ = [
+    "ClusteringConfig",
+    "ConsolidationConfig",
+    "ContrastiveConfig",
+    "DataConfig",
+    "GroupingConfig",
+    "NeighboursConfig",
+    "NetworkConfig",
+    "ObjectiveConfig",
+    "OptimizerConfig",
+    "RefinementConfig",
+    "ScheduleConfig",
     "TrainConfig",
-    "complete_older",
+    "ViewConfig",
     "config_digest",
-    "deep_merge",
-    "read_config_file",
-    "validate_config",
 ]
 
-_MAX_CONFIG_BYTES = 1_000_000
-_MAX_DOTS = 100
-_MAX_TOLD = 20
+
+class _Table(BaseModel):
+    """A table of a config: frozen, with known keys and finite numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
-def _as_latent_spec(value: object) -> object:
-    return value if isinstance(value, LatentSpec) else LatentSpec.from_dict(value)
+class DataConfig(_Table):
+    """The training images."""
+
+    source: str = Field(default="mnist", min_length=1)
+    """A built-in data set such as ``mnist``, or a folder of images or of IDX files."""
+    size: int | None = Field(default=None, ge=8, le=512)
+    """Height and width in pixels that images are resized to. None: as in the data."""
+    channels: Literal[1, 3] | None = None
+    """1 (grey) or 3 (colour). None: as in the data."""
 
 
-class TrainConfig(Table):
+class NetworkConfig(_Table):
+    """Architecture and widths of the networks."""
+
+    architecture: Literal["infogan", "dcgan", "upsample", "mlp"] = "infogan"
+    """``infogan``: the paper's MNIST networks. ``dcgan``: strided convolutions down to the smallest map, with
+    the heads on it. ``upsample``: G enlarges by nearest neighbour. ``mlp``: fully connected."""
+    base_width: int = Field(default=64, ge=1, le=4096)
+    """Channels of D's first convolution. They double at each halving of the map; G mirrors D."""
+    full_width: int = Field(default=1024, ge=1, le=16384)
+    """Channels of the full-map convolution (``infogan``) or of each hidden layer (``mlp``)."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Probability of dropping a channel after each halving of D, and of a separate Q."""
+    q: Literal["shared", "separate"] = "shared"
+    """``shared``: Q is a head on D's trunk, as in the paper. ``separate``: Q has its own encoders."""
+    q_width: int = Field(default=128, ge=1, le=16384)
+    """Hidden channels of a shared Q's head; features of a separate Q's style encoder."""
+    q_features: int = Field(default=256, ge=1, le=16384)
+    """Features of a separate Q's encoder of the first categorical code."""
+    conditional: bool = False
+    """Whether D is conditioned on k1: on the code of a generated image, and on Q's pseudo-label of a real
+    one. Needs ``clustering``. No effect without a categorical code, or without a D."""
+    leaky_relu_slope: float = Field(default=0.1, ge=0, lt=1)
+    """Slope of LeakyReLU for negative inputs, in D and Q."""
+    output: Literal["sigmoid", "tanh"] = "sigmoid"
+    """Last activation of G. It sets the range of images: [0, 1] or [-1, 1]."""
+
+
+class ObjectiveConfig(_Table):
+    """The objective: min over G and Q, max over D of V(D, G) - lambda L_I(G, Q)."""
+
+    method: Literal["adversarial", "variational"] = "adversarial"
+    """``adversarial``: InfoGAN. ``variational``: a conditional variational autoencoder without D."""
+    adversarial_loss: Literal["bce", "least_squares", "hinge"] = "bce"
+    """Loss of D and G."""
+    information_update: Literal["q_head", "shared", "separate_step"] = "q_head"
+    """Parameters that L_I updates. ``q_head``: G and the Q head. ``shared``: also the trunk that D and Q
+    share, in D's update. ``separate_step``: G, trunk and Q head, in a third update of their own."""
+    lambda_categorical: float = Field(default=1.0, ge=0)
+    """Weight of the categorical codes in L_I. With both weights 0 the model is a plain GAN, whose Q is only
+    monitored."""
+    lambda_categorical_end: float | None = Field(default=None, ge=0)
+    """Value that lambda_categorical reaches linearly at the end of adversarial training. None: constant."""
+    lambda_continuous: float = Field(default=0.1, ge=0)
+    """Weight of the continuous codes in L_I."""
+    log_variance_range: tuple[float, float] = (-4.0, 2.0)
+    """Lower and upper bound of log Var Q(c|x). Without a lower bound the Gaussian likelihood is unbounded."""
+    fixed_variance: float | None = Field(default=None, gt=0)
+    """Var Q(c|x) if it is not learned. At 0.5, -log Q(c|x) is the squared error plus a constant. None: it is
+    learned."""
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        low, high = self.log_variance_range
+        if not low < high:
+            raise ValueError(
+                f"log_variance_range must be [low, high] with low below high, not [{low}, {high}]"
+            )
+        return self
+
+    @property
+    def variance(self) -> tuple[float, float] | float:
+        """Bounds of the log-variance, or the fixed variance."""
+        return self.log_variance_range if self.fixed_variance is None else self.fixed_variance
+
+    @property
+    def informs(self) -> bool:
+        """Whether L_I has any weight."""
+        return self.lambda_categorical > 0 or self.lambda_continuous > 0
+
+
+class OptimizerConfig(_Table):
+    """Adam of D and of G and Q."""
+
+    d_lr: float = Field(default=2e-4, gt=0)
+    """Learning rate of D (trunk and D head)."""
+    g_lr: float = Field(default=1e-3, gt=0)
+    """Learning rate of G, of Q, and of the separate update by L_I."""
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    """Decay rate of the running mean of gradients."""
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay rate of the running mean of squared gradients."""
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
+    """Decay per step of the exponential moving average of G's weights, less in the first steps. Images are
+    generated and exported from the average. 0: no average."""
+    lr_decay_start: float = Field(default=1.0, ge=0, le=1)
+    """Fraction of adversarial training after which the learning rates fall linearly to 0. 1: constant."""
+
+
+class ViewConfig(_Table):
+    """Strength of each kind of random augmentation; 0 disables it."""
+
+    affine: float = Field(default=0.0, ge=0, le=4)
+    """Factor of: rotation +-23 degrees, scale +-25 %, shear +-0.4, aspect +-20 %, shift +-15 %."""
+    elastic: float = Field(default=0.0, ge=0, le=4)
+    """Factor of an elastic deformation: 5 x 5 knots displaced with a standard deviation of a twentieth of the
+    image, interpolated smoothly."""
+    stroke: float = Field(default=0.0, ge=0, le=1)
+    """How far images move towards a 3 x 3 filter: a quarter of them each to maximum, minimum and mean; a
+    quarter stay unchanged."""
+
+
+class ContrastiveConfig(_Table):
+    """Clustering, stage 1: contrastive learning (NT-Xent) of features."""
+
+    epochs: float = Field(default=3.0, ge=0)
+    """Passes over the data."""
+    learning_rate: float = Field(default=3e-3, gt=0)
+    """Peak of the one-cycle learning rate."""
+    temperature: float = Field(default=0.2, gt=0)
+    """Temperature of the softmax over similarities."""
+    view: ViewConfig = ViewConfig(affine=1.3, stroke=1.0)
+    """Augmentation of both views; strong."""
+
+
+class NeighboursConfig(_Table):
+    """Clustering, stage 2: the nearest neighbours of each image."""
+
+    pca_components: int = Field(default=64, ge=1)
+    """Principal components of the features that candidates are searched in."""
+    candidates: int = Field(default=60, ge=1, le=1000)
+    """Nearest images by features that are compared by the image distortion model."""
+    count: int = Field(default=5, ge=1, le=1000)
+    """Candidates that are kept as neighbours."""
+    displacement: int = Field(default=2, ge=0, le=8)
+    """Greatest displacement of a pixel in the comparison, across plus down, in pixels."""
+
+
+class GroupingConfig(_Table):
+    """Clustering, stage 3: partition of the neighbour graph into one group per category."""
+
+    eigenvectors: int = Field(default=40, ge=2, le=1000)
+    """Dimensions of the graph's spectral embedding."""
+    clusters: int = Field(default=250, ge=2, le=2000)
+    """Small clusters that are merged into groups. Fewer are used with few images."""
+    restarts: int = Field(default=3, ge=1, le=100)
+    """Partitions from different initial clusters; the one of the greatest information is kept."""
+
+
+class RefinementConfig(_Table):
+    """Clustering, stage 4: Q learns the groups as pseudo-labels, and to be invariant to augmentation."""
+
+    epochs: float = Field(default=7.0, ge=0)
+    """Passes over the data."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak of the one-cycle learning rate."""
+    ema_decay: float = Field(default=0.98, ge=0, lt=1)
+    """Decay per step of the exponential moving average of Q's weights."""
+    pseudo_label_weight: float = Field(default=0.5, ge=0)
+    """Weight of the cross-entropy with the pseudo-labels, beside the mutual information of two views."""
+    view: ViewConfig = ViewConfig(affine=0.5, stroke=0.5)
+    """Augmentation of the first view; weak."""
+    second_view: ViewConfig = ViewConfig(affine=0.3, stroke=0.5)
+    """Augmentation of the second view; weaker."""
+
+
+class ClusteringConfig(_Table):
+    """Training of Q(k1|x) on real images without labels. It is frozen in adversarial training."""
+
+    batch_size: int = Field(default=512, ge=2)
+    """Images per step of contrastive learning and refinement."""
+    contrastive: ContrastiveConfig = ContrastiveConfig()
+    """Stage 1."""
+    neighbours: NeighboursConfig = NeighboursConfig()
+    """Stage 2."""
+    grouping: GroupingConfig = GroupingConfig()
+    """Stage 3."""
+    refinement: RefinementConfig = RefinementConfig()
+    """Stage 4."""
+
+
+class ConsolidationConfig(_Table):
+    """Training of Q on images of the averaged G, both in the form that is exported."""
+
+    steps: int = Field(default=2000, ge=1)
+    """Number of steps, each of ``schedule.batch_size`` images."""
+    learning_rate: float = Field(default=3e-3, gt=0)
+    """Peak of the one-cycle learning rate."""
+
+
+class ScheduleConfig(_Table):
+    """Length of the training, and intervals of what is written."""
+
+    batch_size: int = Field(default=100, ge=2)
+    """Real images per step, and as many generated ones; of all processes together."""
+    epochs: int = Field(default=100, ge=1)
+    """Passes over the data. The last, partial batch of each pass is dropped."""
+    steps: int | None = Field(default=None, ge=1)
+    """Number of steps, in place of ``epochs``. None: ``epochs`` applies."""
+    log_every: int = Field(default=50, ge=1)
+    """Steps per line of metrics.jsonl."""
+    sample_every: int = Field(default=1, ge=1)
+    """Epochs per sample sheet."""
+    checkpoint_every: int = Field(default=1, ge=1)
+    """Epochs per checkpoint. Each replaces the one before."""
+    keep_every: int = Field(default=10, ge=1)
+    """Epochs per checkpoint that is kept."""
+
+
+_PAPER_LATENT: Final = {"noise": 62, "noise_prior": "uniform", "categorical": [10], "continuous": 2}
+
+
+def _to_latent_spec(value: object) -> object:
+    """Return a table's spec; keys that it does not have are the paper's."""
+    return LatentSpec.from_dict(_PAPER_LATENT | value) if isinstance(value, dict) else value
+
+
+class TrainConfig(_Table):
     """Everything that decides the numbers of a run, apart from device and library versions."""
 
-    preset: str
-    """Name of the preset that this config began as."""
-    seed: int = Field(ge=0, lt=2**32)
+    preset: str = "paper"
+    """Name of the preset that the config is based on."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of weights, order of data, latents and augmentation."""
-    latent: Annotated[LatentSpec, BeforeValidator(_as_latent_spec)]
+    latent: Annotated[LatentSpec, BeforeValidator(_to_latent_spec)] = Field(
+        default_factory=lambda: LatentSpec.from_dict(_PAPER_LATENT)
+    )
     """Noise and codes."""
-    data: DataConfig
-    """What is trained on."""
-    networks: NetworkConfig
-    """Widths and activations."""
-    objective: ObjectiveConfig
-    """Weights of the bound."""
-    optimizer: OptimizerConfig
-    """Adam's numbers."""
-    augment: ViewConfig
-    """What happens to every image, real or generated, before D sees it, and Q but for its own view."""
-    q_view: ViewConfig | None
-    """How a separate Q sees generated images in the game; None: as D does."""
-    q_noise: float = Field(ge=0, le=1)
-    """Greatest standard deviation, in the images' units, of noise on the generated images that a separate
-    Q reads in the game and in consolidation; each image has its own, from 0."""
-    clustering: ClusteringConfig | None
-    """How Q(k1|x) is found beforehand; None: in the adversarial game alone, as in the paper."""
-    consolidation: ConsolidationConfig | None
-    """How Q learns on after the game; None: it does not."""
-    precision: Literal["auto", "fp32", "tf32", "bf16"]
-    """Of forward and backward passes; weights and updates are fp32. ``auto``: bf16 where it is fast."""
-    schedule: ScheduleConfig
+    data: DataConfig = DataConfig()
+    """Images."""
+    networks: NetworkConfig = NetworkConfig()
+    """Architecture and widths."""
+    objective: ObjectiveConfig = ObjectiveConfig()
+    """Losses and their weights."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """Learning rates and averages."""
+    augment: ViewConfig = ViewConfig()
+    """Augmentation of all images, real and generated, that D sees; and Q, unless ``q_view`` is given."""
+    q_view: ViewConfig | None = None
+    """Augmentation of the generated images that a separate Q sees in adversarial training. None: that of
+    D."""
+    q_noise: float = Field(default=0.0, ge=0, le=1)
+    """Greatest standard deviation, in the images' units, of Gaussian noise on the generated images that a
+    separate Q sees. It is drawn for each image, uniformly from 0."""
+    clustering: ClusteringConfig | None = None
+    """Training of Q(k1|x) before adversarial training. None: none, as in the paper."""
+    consolidation: ConsolidationConfig | None = None
+    """Training of Q after adversarial training. None: none."""
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = "fp32"
+    """Precision of forward and backward passes; weights and updates are fp32. ``auto``: bf16 where the device
+    is faster in it, fp32 elsewhere."""
+    schedule: ScheduleConfig = ScheduleConfig()
     """Length and intervals."""
 
     @model_validator(mode="after")
-    def _posterior_needs_its_own_encoder(self) -> Self:
-        if self.clustering is not None and self.networks.q != "separate":
-            raise ValueError("a posterior found beforehand needs networks.q = 'separate'")
-        return self
-
-    @model_validator(mode="after")
-    def _category_is_known_beforehand(self) -> Self:
-        if self.networks.conditional and self.clustering is None:
-            raise ValueError("networks.conditional needs a posterior found beforehand")
-        return self
-
-    @model_validator(mode="after")
-    def _own_view_needs_an_own_encoder(self) -> Self:
-        if self.q_view is not None and self.networks.q != "separate":
-            raise ValueError("q_view needs networks.q = 'separate'")
-        if self.q_noise and self.networks.q != "separate":
-            raise ValueError("q_noise needs networks.q = 'separate'")
-        return self
-
-    @model_validator(mode="after")
-    def _updates_of_the_trunk_need_it(self) -> Self:
-        if self.objective.information_update != "q_head" and self.networks.q != "shared":
-            raise ValueError(
-                f"objective.information_update = '{self.objective.information_update}' "
-                "needs networks.q = 'shared'"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _autoencoder_is_conditional(self) -> Self:
-        if self.is_variational and (not self.uses_clustering or len(self.latent.categorical) != 1):
-            raise ValueError(
-                "a variational autoencoder is given the category: "
-                "it needs one categorical code and a posterior"
-            )
-        if self.is_variational and (not self.latent.noise or self.latent.noise_prior != "normal"):
-            raise ValueError("a variational autoencoder needs noise, and noise_prior = 'normal'")
-        return self
-
-    @model_validator(mode="after")
-    def _consolidation_needs_a_branch_that_learns(self) -> Self:
-        if self.consolidation is not None and self.uses_clustering and self.latent.code_names == ("k1",):
-            raise ValueError(
-                "consolidation has nothing to learn where k1, found beforehand, is the only code"
-            )
+    def _check_combinations(self) -> Self:
+        networks, separate = self.networks, self.networks.q == "separate"
+        update = self.objective.information_update
+        only_k1 = self.latent.code_names == ("k1",)
+        requirements = (
+            (self.clustering is None or separate, "clustering needs networks.q = 'separate'"),
+            (self.q_view is None or separate, "q_view needs networks.q = 'separate'"),
+            (not self.q_noise or separate, "q_noise needs networks.q = 'separate'"),
+            (
+                update == "q_head" or not separate,
+                f"objective.information_update = '{update}' needs networks.q = 'shared'",
+            ),
+            (not networks.conditional or self.clustering, "networks.conditional needs clustering"),
+            (
+                not self.is_variational or (self.uses_clustering and len(self.latent.categorical) == 1),
+                "objective.method = 'variational' needs one categorical code and clustering",
+            ),
+            (
+                not self.is_variational or (self.latent.noise and self.latent.noise_prior == "normal"),
+                "objective.method = 'variational' needs noise, with latent.noise_prior = 'normal'",
+            ),
+            (
+                self.consolidation is None or not (self.uses_clustering and only_k1),
+                "consolidation has nothing to train where k1, whose Q is frozen, is the only code",
+            ),
+        )
+        for met, message in requirements:
+            if not met:
+                raise ValueError(message)
         return self
 
     @property
     def uses_clustering(self) -> bool:
-        """Whether Q(k1|x) is found before the adversarial game and stands still in it."""
+        """Whether Q(k1|x) is trained before adversarial training and frozen in it."""
         return self.clustering is not None and bool(self.latent.categorical)
 
     @property
     def num_conditions(self) -> int:
-        """Of how many categories D is told one with each image; 0: it is told none."""
-        told = self.networks.conditional and self.uses_clustering and not self.is_variational
-        return self.latent.categorical[0] if told else 0
+        """Number of categories that D is conditioned on; 0: D is not conditional."""
+        conditional = self.networks.conditional and self.uses_clustering and not self.is_variational
+        return self.latent.categorical[0] if conditional else 0
 
     @property
     def is_variational(self) -> bool:
@@ -152,110 +341,8 @@ class TrainConfig(Table):
         return self.objective.method == "variational"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values that :func:`validate_config` reads back."""
+        """Return JSON-ready values that :func:`infogan_tool.train.config.files.validate_config` reads."""
         return self.model_dump(mode="json")
-
-
-def validate_config(values: Mapping[str, Any]) -> TrainConfig:
-    """Return the config for ``values``.
-
-    Raises:
-        ConfigError: Unknown keys with the nearest valid ones and values out of range, in one message; of very
-            many the first.
-    """
-    try:
-        return TrainConfig.model_validate(values)
-    except ValidationError as error:
-        wrong = error.errors()
-        told = [_describe(item) for item in wrong[:_MAX_TOLD]]
-        more = [f"and {len(wrong) - len(told):,} more"] if len(wrong) > len(told) else []
-        raise ConfigError("config: " + "; ".join(told + more)) from error
-
-
-def _describe(item: ErrorDetails) -> str:
-    place = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
-        return f"unknown key '{place}'{_nearest_key(place)}"
-    if item["type"] == "missing":
-        return f"'{place}' is missing"
-    message = item["msg"].removeprefix("Value error, ")
-    given = "" if item["type"] == "value_error" else f" (not {item['input']!r:.60})"
-    return f"'{place}': {message[:1].lower()}{message[1:]}{given}"
-
-
-def _nearest_key(place: str) -> str:
-    # A key is often right and in the wrong table: compare last names first, whole paths are the answer.
-    by_name: dict[str, str] = {}
-    for name, info in TrainConfig.model_fields.items():
-        table = info.annotation
-        is_table = isinstance(table, type) and issubclass(table, BaseModel)
-        leaves = list(table.model_fields) if is_table else []  # type: ignore[union-attr]
-        by_name[name] = name
-        by_name.update({leaf: f"{name}.{leaf}" for leaf in leaves})
-    hint = did_you_mean(place.rsplit(".", 1)[-1], by_name)
-    for name in sorted(by_name, key=len, reverse=True):
-        if f"'{name}'" in hint:
-            return hint.replace(f"'{name}'", f"'{by_name[name]}'")
-    return ""
-
-
-def read_config_file(path: Path) -> dict[str, Any]:
-    """Read a TOML or, by its suffix, JSON config file; keys are checked later, with the preset beneath.
-
-    Raises:
-        ConfigError: The file cannot be read or parsed.
-    """
-    try:
-        text = read_limited(path, _MAX_CONFIG_BYTES).decode()
-        values = json.loads(text) if path.suffix == ".json" else _parse_toml(text)
-        refuse_deep(values)
-    except RecursionError as error:
-        raise ConfigError(f"config file {path} cannot be read: it is nested too deep") from error
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ConfigError(f"config file {path} cannot be read: {reason!s:.200}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"config file {path} must hold a table")
-    return values
-
-
-def _parse_toml(text: str) -> dict[str, Any]:
-    # The reader's memory grows with the square of a key's parts: a megabyte of dots would take them all.
-    if any(line.count(".") > _MAX_DOTS for line in text.splitlines()):
-        raise ValueError(f"a line has more than {_MAX_DOTS} dots")
-    return tomllib.loads(text)
-
-
-def deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``below`` with the keys of ``above`` laid over it, table by table."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        merged[key] = (
-            deep_merge(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
-        )
-    return merged
-
-
-_SINCE_0_1: Final[Mapping[str, Any]] = {
-    "networks": {"architecture": "infogan", "dropout": 0.0, "conditional": False},
-    "objective": {
-        "method": "adversarial",
-        "adversarial_loss": "bce",
-        "information_update": "q_head",
-        "fixed_variance": None,
-        "lambda_categorical_end": None,
-    },
-    "optimizer": {"lr_decay_start": 1.0},
-    "q_view": None,
-    "q_noise": 0.0,
-}
-"""Keys that version 0.1 did not have yet, with what it did."""
-
-
-def complete_older(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored config with the keys that were added since, as the version that wrote it behaved."""
-    return deep_merge(_SINCE_0_1, values)
 
 
 def config_digest(config: TrainConfig) -> str:

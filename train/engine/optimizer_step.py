@@ -14,7 +14,7 @@ from infogan_tool.train.engine.profiling import section
 if TYPE_CHECKING:
     from torch.optim import Adam, AdamW
 
-    from infogan_tool.train.config.tables import OptimizerConfig
+    from infogan_tool.train.config.schema import OptimizerConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
 
 __all__ = ["Descent", "adam", "set_rate", "stop_if_not_finite"]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from infogan_tool.runtime.bundle.metadata import ImageSpec
-    from infogan_tool.train.config.tables import NetworkConfig
+    from infogan_tool.train.config.schema import NetworkConfig
 
 __all__ = ["Body", "encoder_layers", "generator_layers", "head_layers", "trunk_body"]
 
@@ -74,10 +74,12 @@ def trunk_body(nets: NetworkConfig, image: ImageSpec) -> Body:
     # No BatchNorm on the first layer: D has to see the images' own brightness.
     body, full = _body(nets, image, norm_first=False), nets.full_width
     if nets.architecture == "infogan":
-        return Body([*body.layers, *_down(body.width, full, nets.leak, kernel=body.size)], full, 1)
+        return Body(
+            [*body.layers, *_down(body.width, full, nets.leaky_relu_slope, kernel=body.size)], full, 1
+        )
     if nets.architecture == "mlp":
-        whole = [MapToVector(body.width, full, body.size), nn.LeakyReLU(nets.leak)]
-        return Body([*whole, *_down(full, full, nets.leak, kernel=1)], full, 1)
+        whole = [MapToVector(body.width, full, body.size), nn.LeakyReLU(nets.leaky_relu_slope)]
+        return Body([*whole, *_down(full, full, nets.leaky_relu_slope, kernel=1)], full, 1)
     return body
 
 
@@ -89,7 +91,7 @@ def encoder_layers(nets: NetworkConfig, image: ImageSpec, width: int) -> list[nn
     """
     # BatchNorm on the first layer too: what an image shows is not a matter of its brightness.
     body = _body(nets, image, norm_first=True)
-    return [*body.layers, *_down(body.width, width, nets.leak, kernel=body.size)]
+    return [*body.layers, *_down(body.width, width, nets.leaky_relu_slope, kernel=body.size)]
 
 
 def head_layers(width: int, outputs: int, size: int, leak: float) -> list[nn.Module]:
@@ -118,7 +120,7 @@ def _mirrored(nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> list[nn
 def _upsampling(nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> list[nn.Module]:
     if image.size % _UPSAMPLED:
         raise _wrong_size(image.size, range(8, 513, _UPSAMPLED))
-    wide, narrow, leak = 8 * nets.base_width, 4 * nets.base_width, nets.leak
+    wide, narrow, leak = 8 * nets.base_width, 4 * nets.base_width, nets.leaky_relu_slope
     first = VectorToMap(latent_dim, wide, image.size // _UPSAMPLED, bias=False)
     return [
         *(first, nn.BatchNorm2d(wide), nn.Upsample(scale_factor=2)),
@@ -156,7 +158,7 @@ def _body(nets: NetworkConfig, image: ImageSpec, *, norm_first: bool) -> Body:
         size, how = image.size // 2 ** len(widths), _HALVING
     layers: list[nn.Module] = []
     for place, (narrow, wide) in enumerate(pairwise([image.channels, *widths])):
-        layers += _down(narrow, wide, nets.leak, norm=norm_first or place > 0, **how)
+        layers += _down(narrow, wide, nets.leaky_relu_slope, norm=norm_first or place > 0, **how)
         if nets.dropout:
             layers.append(nn.Dropout2d(nets.dropout))
     return Body(layers, widths[-1], size)

@@ -21,7 +21,7 @@ from infogan_tool.train.infogan.interpolation import sample
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from infogan_tool.train.config.tables import ViewConfig
+    from infogan_tool.train.config.schema import ViewConfig
 
 __all__ = ["Changes", "add_noise", "draw_changes", "random_view"]
 

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from infogan_tool.train.config.schema import TrainConfig
-    from infogan_tool.train.config.tables import ConsolidationConfig
+    from infogan_tool.train.config.schema import ConsolidationConfig, TrainConfig
 
 __all__ = ["ConsolidationStage"]
 

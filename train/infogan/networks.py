@@ -148,7 +148,7 @@ class Networks(nn.Module):
 
 def _shared_q(config: TrainConfig, trunk: Trunk) -> list[QBranch]:
     nets, spec = config.networks, config.latent
-    layers = head_layers(trunk.width, nets.q_width, trunk.size, nets.leak)
+    layers = head_layers(trunk.width, nets.q_width, trunk.size, nets.leaky_relu_slope)
     codes = {"num_logits": spec.num_logits, "continuous": spec.continuous}
     return [QBranch(layers, nets.q_width, **codes, variance=config.objective.variance)]
 
@@ -176,7 +176,7 @@ def _separate_q(config: TrainConfig, image: ImageSpec) -> list[QBranch]:
 def _noise_head(config: TrainConfig, trunk: Trunk) -> QBranch:
     """What a variational autoencoder has in D's place: q(z|x) on the trunk, which infers the noise."""
     nets, noise = config.networks, config.latent.noise
-    layers = head_layers(trunk.width, nets.q_width, trunk.size, nets.leak)
+    layers = head_layers(trunk.width, nets.q_width, trunk.size, nets.leaky_relu_slope)
     return QBranch(layers, nets.q_width, num_logits=0, continuous=noise, variance=(-10.0, 2.0))
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.latents.spec import LatentSpec
-    from infogan_tool.train.config.tables import ObjectiveConfig
+    from infogan_tool.train.config.schema import ObjectiveConfig
     from infogan_tool.train.infogan.latents import LatentBatch
     from infogan_tool.train.infogan.q_network import QPosterior
 

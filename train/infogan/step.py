@@ -55,8 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from infogan_tool.runtime.latents.spec import LatentSpec
-    from infogan_tool.train.config.schema import TrainConfig
-    from infogan_tool.train.config.tables import ViewConfig
+    from infogan_tool.train.config.schema import TrainConfig, ViewConfig
     from infogan_tool.train.engine.optimizer_step import Descent
     from infogan_tool.train.infogan.latents import LatentBatch
     from infogan_tool.train.infogan.networks import Networks

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from infogan_tool.runtime.errors import OutputExistsError, RunError
 from infogan_tool.runtime.storage.atomic import atomic_open, is_leftover, remove_leftovers, write_atomic
 from infogan_tool.runtime.storage.locks import only_writer
-from infogan_tool.train.config.schema import complete_older, read_config_file, validate_config
+from infogan_tool.train.config.files import read_config_file, validate_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +121,7 @@ class RunFolder:
         Raises:
             ConfigError: It was changed into something that is not valid.
         """
-        return validate_config(complete_older(read_config_file(self._config)))
+        return validate_config(read_config_file(self._config))
 
     def has_config(self) -> bool:
         """Return whether a training has begun here."""

@@ -14,8 +14,8 @@ import torch
 from infogan_tool import __version__
 from infogan_tool.runtime.errors import DeviceError, RunError, UsageError
 from infogan_tool.runtime.inference.device import default_threads
+from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.config.presets import resolve_config
-from infogan_tool.train.config.schema import deep_merge, validate_config
 from infogan_tool.train.data import load_images
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup

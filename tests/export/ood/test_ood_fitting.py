@@ -17,7 +17,7 @@ from infogan_tool.export.preprocessing_options import preprocessing_for
 from infogan_tool.export.run_to_bundle import export_networks
 from infogan_tool.runtime import ImageSpec, Preprocessing, load_bundle
 from infogan_tool.runtime.preprocessing.matches import matches_preprocessing
-from infogan_tool.train.config.tables import DataConfig
+from infogan_tool.train.config.schema import DataConfig
 from infogan_tool.train.data import load_images, load_test_images
 
 if TYPE_CHECKING:

@@ -1,0 +1,112 @@
+"""From config files and other tables to a valid config: read TOML or JSON, merge tables, validate."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from infogan_tool.runtime.errors import ConfigError
+from infogan_tool.runtime.storage.atomic import read_limited
+from infogan_tool.runtime.storage.json_fields import refuse_deep
+from infogan_tool.train.config.schema import TrainConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+__all__ = ["deep_merge", "read_config_file", "validate_config"]
+
+_MAX_BYTES: Final = 1_000_000
+_MAX_DOTS: Final = 100
+_MAX_ERRORS: Final = 20
+"""Errors that one message lists."""
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Read a TOML file or, by its suffix, a JSON file. Keys are not checked.
+
+    Raises:
+        ConfigError: The file cannot be read or parsed.
+    """
+    try:
+        text = read_limited(path, _MAX_BYTES).decode()
+        values = json.loads(text) if path.suffix == ".json" else _parse_toml(text)
+        refuse_deep(values)
+    except RecursionError as error:
+        raise ConfigError(f"config file {path} cannot be read: it is nested too deep") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ConfigError(f"config file {path} cannot be read: {reason!s:.200}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"config file {path} must hold a table")
+    return values
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    # tomllib's memory grows with the square of the parts of a key: a megabyte of dots would exhaust it.
+    if any(line.count(".") > _MAX_DOTS for line in text.splitlines()):
+        raise ValueError(f"a line has more than {_MAX_DOTS} dots")
+    return tomllib.loads(text)
+
+
+def deep_merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` updated with ``changes``, table by table."""
+    merged = dict(base)
+    for key, value in changes.items():
+        below = merged.get(key)
+        is_table = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = deep_merge(cast("dict[str, Any]", below), value) if is_table else value
+    return merged
+
+
+def validate_config(values: Mapping[str, Any]) -> TrainConfig:
+    """Return the config of ``values``; keys that are left out have their defaults.
+
+    Raises:
+        ConfigError: Unknown keys, with the nearest valid ones, and impossible values, in one message.
+    """
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        errors = error.errors()
+        messages = [_describe(item) for item in errors[:_MAX_ERRORS]]
+        if len(errors) > _MAX_ERRORS:
+            messages.append(f"and {len(errors) - _MAX_ERRORS:,} more")
+        raise ConfigError("config: " + "; ".join(messages)) from error
+
+
+def _describe(item: ErrorDetails) -> str:
+    path = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"unknown key '{path}'{_nearest_key(path)}"
+    message = item["msg"].removeprefix("Value error, ")
+    if not path:  # an impossible combination of keys
+        return message
+    value = "" if item["type"] == "value_error" else f" (not {item['input']!r:.60})"
+    return f"'{path}': {message[:1].lower()}{message[1:]}{value}"
+
+
+def _nearest_key(path: str) -> str:
+    """Return `` (did you mean 'table.key'?)``: a similar key of the same table, else of any table."""
+    table, _, name = path.rpartition(".")
+    paths = sorted(_key_paths(TrainConfig), key=lambda key: -key.count("."))
+    for choices in ([key for key in paths if key.rpartition(".")[0] == table], paths):
+        by_name = {key.rpartition(".")[2]: key for key in choices}
+        near = difflib.get_close_matches(name, by_name, n=1)
+        if near:
+            return f" (did you mean '{by_name[near[0]]}'?)"
+    return ""
+
+
+def _key_paths(table: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in table.model_fields.items():
+        yield prefix + name
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _key_paths(kind, f"{prefix}{name}.")
