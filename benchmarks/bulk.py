@@ -30,8 +30,8 @@ import numpy as np
 from PIL import Image
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bundle.bundle import CHUNK
 from infogan_tool.runtime.images.idx import open_idx
+from infogan_tool.runtime.inference.shards import BATCH_ROWS
 
 COMMAND = """
 import re, sys
@@ -100,10 +100,10 @@ def time_decoding(pool: Executor, paths: list[Path]) -> float:
 def time_encoder(images: np.ndarray, threads: int, name: str) -> float:
     """Return images a second through an open encoder, in batches as the command uses them."""
     bundle = load_bundle(name, device="cpu", threads=threads)
-    bundle.encode(images[: 4 * CHUNK])
+    bundle.encode(images[: 4 * BATCH_ROWS])
     start = time.perf_counter()
-    for first in range(0, len(images), CHUNK):
-        bundle.encode(images[first : first + CHUNK])
+    for first in range(0, len(images), BATCH_ROWS):
+        bundle.encode(images[first : first + BATCH_ROWS])
     return len(images) / (time.perf_counter() - start)
 
 

@@ -92,7 +92,7 @@ def on_gpu(options: argparse.Namespace, machine: dict[str, Any]) -> list[dict[st
     path = find_bundle(options.bundle)
     ours = load_bundle(path, device="cuda")
     try:
-        ours.warm_up()
+        ours.open_graphs()
     except DeviceError as error:
         raise SystemExit(f"--device cuda: {error}") from error
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False

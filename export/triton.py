@@ -14,7 +14,6 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken
-from infogan_tool.runtime.bundle.bundle import CHUNK
 from infogan_tool.runtime.bundle.metadata import (
     ENCODER_FILE,
     GENERATOR_FILE,
@@ -23,6 +22,7 @@ from infogan_tool.runtime.bundle.metadata import (
     generator_inputs,
     generator_outputs,
 )
+from infogan_tool.runtime.inference.shards import BATCH_ROWS
 from infogan_tool.runtime.storage.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -98,11 +98,11 @@ def _config(metadata: BundleMetadata, part: str, name: str) -> str:
         f'name: "{name}"',
         'backend: "onnxruntime"',
         'default_model_filename: "model.onnx"',
-        f"max_batch_size: {CHUNK}",
+        f"max_batch_size: {BATCH_ROWS}",
         *(_tensor("input", tensor, shape) for tensor, shape in inputs.items()),
         *(_tensor("output", tensor, shape) for tensor, shape in outputs.items()),
         f"dynamic_batching {{ max_queue_delay_microseconds: {_QUEUE_DELAY} }}",
-        *(_warm_up(size, inputs) for size in (1, CHUNK)),
+        *(_warm_up(size, inputs) for size in (1, BATCH_ROWS)),
         *(_parameter(f"infogan.{key}", value) for key, value in _said(metadata).items()),
     ]
     return "\n".join(lines) + "\n"

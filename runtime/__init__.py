@@ -1,13 +1,13 @@
 """Inference with numpy, Pillow and onnxruntime: image to code, code to image. Never imports torch.
 
 >>> from infogan_tool.runtime import load_bundle, to_uint8
->>> bundle = load_bundle()  # the bundle that ships
+>>> bundle = load_bundle()  # the pretrained MNIST bundle
 >>> images = bundle.generate(bundle.sample(16, seed=0))  # (16, 1, 28, 28) float32
 >>> posterior = bundle.encode(images)
->>> posterior.categories[:, 0]  # the category that Q recovers from each image
+>>> bundle.labels(posterior)  # the digit of each image, such as "7"
 >>> to_uint8(images, bundle.image)  # (16, 28, 28, 1) uint8
 
-The names are resolved when they are first used, so that importing one module never imports onnxruntime.
+Names are imported on first use, so that importing one module never imports onnxruntime.
 """
 
 from __future__ import annotations

@@ -126,22 +126,23 @@ def _write_folder(
     bundle: "Bundle", out: Path, *, count: int, seed: int, held: dict[str, Any], scale: int
 ) -> None:
     from infogan_tool.runtime import save_png, to_uint8
-    from infogan_tool.runtime.bundle.bundle import CHUNK
+    from infogan_tool.runtime.inference.shards import BATCH_ROWS, split
     from infogan_tool.runtime.storage.atomic import atomic_open
 
     digits = max(5, len(str(count - 1)))
     # The list is written last: a folder with a list is whole.
     with atomic_open(out / _CODES_FILE, "w", encoding="utf-8", newline="\n") as codes:
-        for start in range(0, count, CHUNK):
-            latents = bundle.sample(min(CHUNK, count - start), seed, start=start, **held)
+        for rows in split(count, rows=BATCH_ROWS):
+            latents = bundle.sample(rows.stop - rows.start, seed, start=rows.start, **held)
             images = to_uint8(bundle.generate(latents), bundle.image)
             for row, image in enumerate(images):
-                name = f"{start + row:0{digits}d}.png"
+                number = rows.start + row
+                name = f"{number:0{digits}d}.png"
                 save_png(out / name, image.repeat(scale, axis=0).repeat(scale, axis=1))
                 record = {
                     "file": name,
                     "seed": seed,
-                    "image": start + row,
+                    "image": number,
                     **codes_of(latents, row, bundle.metadata),
                     "bundle": bundle.metadata.bundle_id,
                     "provider": bundle.provider,

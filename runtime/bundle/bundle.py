@@ -1,7 +1,7 @@
-"""A bundle on disk, opened: images to codes and codes to images.
+"""Load a bundle and run it: images to codes, codes to images.
 
-Everything that can be refused without onnxruntime is refused by :func:`load_bundle`; each graph is opened
-when it is first needed, so that encoding one image does not pay for the generator.
+:func:`load_bundle` makes every check that needs no onnxruntime. A graph is opened on first use, so encoding
+an image never opens the generator.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from infogan_tool.runtime.bundle.metadata import (
 from infogan_tool.runtime.errors import BundleError
 from infogan_tool.runtime.images.arrays import check_images, to_float
 from infogan_tool.runtime.inference.device import default_threads
-from infogan_tool.runtime.inference.session import GraphSession
-from infogan_tool.runtime.inference.shards import ShardPool, split
+from infogan_tool.runtime.inference.session import CUDA_PROVIDER, GraphSession
+from infogan_tool.runtime.inference.shards import BATCH_ROWS, ShardPool, split
 from infogan_tool.runtime.latents import sampling
 
 if TYPE_CHECKING:
@@ -41,14 +41,11 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.latents.sampling import Latents, Traversal
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["CHUNK", "PRETRAINED_BUNDLE", "Bundle", "Posterior", "find_bundle", "load_bundle"]
+__all__ = ["PRETRAINED_BUNDLE", "Bundle", "Posterior", "find_bundle", "load_bundle"]
 
 _MODELS: Final = Path(__file__).parent.parent / "models"
 PRETRAINED_BUNDLE: Final = _MODELS / "mnist"
 """The pretrained bundle that the package contains; ``mnist-int8`` beside it is the same in int8."""
-
-CHUNK: Final = 256
-"""Most images that go through a graph at once, so that memory does not grow with N; fewer on a CPU."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -58,7 +55,7 @@ class Posterior:
     probabilities: tuple[npt.NDArray[np.float32], ...]
     """``(N, k)`` for each categorical code of k categories; each row sums to 1."""
     categories: npt.NDArray[np.int64]
-    """``(N, K)``: the most probable category of each categorical code."""
+    """``(N, K)``: index of the most probable category of each categorical code; see :meth:`Bundle.labels`."""
     confidence: npt.NDArray[np.float32]
     """``(N, K)``: its probability."""
     style_mean: npt.NDArray[np.float32]
@@ -72,7 +69,7 @@ class Posterior:
 
 
 class Bundle:
-    """A generator and its encoder. Made by :func:`load_bundle`; usable from several threads."""
+    """A generator and its encoder, made by :func:`load_bundle`; thread-safe."""
 
     def __init__(
         self,
@@ -85,9 +82,9 @@ class Bundle:
         one_shot: bool,
     ) -> None:
         self.path = path
-        """The folder it was read from."""
+        """The bundle's folder."""
         self.metadata = metadata
-        """Everything that the bundle says of itself."""
+        """The content of metadata.json."""
         self._contents = contents
         self._sessions: dict[str, GraphSession] = {}
         self._lock = Lock()
@@ -97,28 +94,28 @@ class Bundle:
 
     @property
     def latent(self) -> LatentSpec:
-        """What goes into the generator and comes out of the encoder."""
+        """The latent spec: input of the generator, output of the encoder."""
         return self.metadata.latent
 
     @property
     def image(self) -> ImageSpec:
-        """What comes out of the generator and goes into the encoder."""
+        """The image spec: output of the generator, input of the encoder."""
         return self.metadata.image
 
     @property
     def provider(self) -> str:
-        """The execution provider in use, such as ``"CPUExecutionProvider"``; opens a graph to find out."""
+        """The execution provider in use, such as ``"CPUExecutionProvider"``. Opens a graph if none is."""
         return self._any_session().provider
 
     @property
     def fallback(self) -> str | None:
-        """Why device ``"auto"`` does not use the GPU that is there; None when it does or there is none."""
+        """Why device ``"auto"`` runs on the CPU although there is a GPU; None otherwise."""
         return self._any_session().fallback
 
     # --- images to codes -----------------------------------------------------------------------------
 
     def encode(self, images: npt.NDArray[Any]) -> Posterior:
-        """Recover the codes of N images; N may be 0.
+        """Return Q(c|x) of N images; N may be 0.
 
         Args:
             images: uint8 ``(N, H, W, C)``, or ``(N, H, W)`` where the bundle has one channel, from 0 (black)
@@ -127,51 +124,75 @@ class Bundle:
         Raises:
             ImageError: The array is neither.
             BundleError: The encoder cannot be opened or run.
-            DeviceError: The device asked for cannot be used.
+            DeviceError: The requested device cannot be used.
         """
         images = check_images(images, self.image)
-
-        def feed(rows: slice) -> dict[str, npt.NDArray[Any]]:
-            return {"images": to_float(images[rows], self.image)}
-
         ood = self.metadata.ood
-        shapes = encoder_outputs(self.latent, distance=ood is not None)
-        found = self._run(ENCODER_FILE, len(images), feed, shapes)
-        together, mean, std = (
-            found.get(name, np.empty((len(images), 0), np.float32))
+        outputs = self._run(
+            ENCODER_FILE,
+            len(images),
+            lambda rows: {"images": to_float(images[rows], self.image)},
+            encoder_outputs(self.latent, distance=ood is not None),
+        )
+        all_probabilities, mean, std = (
+            outputs.get(name, np.empty((len(images), 0), np.float32))
             for name in ("probabilities", "style_mean", "style_std")
         )
-        probabilities = tuple(together[:, place] for place in self.latent.logit_slices)
+        probabilities = tuple(all_probabilities[:, columns] for columns in self.latent.logit_slices)
         categories = np.empty((len(images), len(probabilities)), np.int64)
         confidence = np.empty(categories.shape, np.float32)
         for column, table in enumerate(probabilities):
             categories[:, column] = table.argmax(axis=1)
             confidence[:, column] = table.max(axis=1)
-        distance = found["distance"][:, 0] if ood else None
-        # Negated, so that a distance that is not a number counts as out of distribution.
+        distance = outputs["distance"][:, 0] if ood else None
         flags = ~(distance <= ood.threshold) if ood and distance is not None else None
         return Posterior(probabilities, categories, confidence, mean, std, distance, flags)
+
+    def labels(self, posterior: Posterior, code: str | None = None) -> list[str | None]:
+        """Return the label of each image's most probable category, such as ``["7", "2"]``.
+
+        Args:
+            posterior: What :meth:`encode` returned.
+            code: The categorical code; None is the first one whose categories have labels.
+
+        Returns:
+            N labels; None for a category without a label.
+
+        Raises:
+            BundleError: The metadata has no labels, and ``code`` is None.
+            LatentError: There is no such categorical code.
+        """
+        if code is None:
+            code = next(
+                (name for name in self.latent.categorical_names if name in self.metadata.labels), None
+            )
+            if code is None:
+                raise BundleError(
+                    f"{self.path} has no labels: use posterior.categories, the category indices"
+                )
+        column = self.latent.categorical_index(code)
+        return [self.metadata.label(code, index) for index in posterior.categories[:, column].tolist()]
 
     # --- codes to images -----------------------------------------------------------------------------
 
     def generate(self, latents: Latents) -> npt.NDArray[np.float32]:
-        """Draw the image of each latent: float32 ``(N, C, H, W)`` in the bundle's range; N may be 0.
+        """Generate the image of each latent: float32 ``(N, C, H, W)`` in the bundle's range; N may be 0.
 
-        An image does not depend on what is drawn with it: on the CPU it is the same to the bit at any N.
+        On the CPU, an image is the same to the bit whatever else is in the batch.
 
         Raises:
             LatentError: The latents are not of the bundle's latent spec.
             BundleError: The generator cannot be opened or run.
-            DeviceError: The device asked for cannot be used.
+            DeviceError: The requested device cannot be used.
         """
         latents.check(self.latent)
         names = generator_inputs(self.latent)
-        shapes = generator_outputs(self.image)
-
-        def feed(rows: slice) -> dict[str, npt.NDArray[Any]]:
-            return {name: getattr(latents, name)[rows] for name in names}
-
-        return self._run(GENERATOR_FILE, len(latents), feed, shapes)["images"]
+        return self._run(
+            GENERATOR_FILE,
+            len(latents),
+            lambda rows: {name: getattr(latents, name)[rows] for name in names},
+            generator_outputs(self.image),
+        )["images"]
 
     def sample(
         self,
@@ -182,7 +203,7 @@ class Bundle:
         categories: Mapping[str, int] | None = None,
         styles: Mapping[str, float] | None = None,
     ) -> Latents:
-        """Draw latents from the prior; see :func:`infogan_tool.runtime.latents.sampling.sample`."""
+        """Sample latents from the prior; see :func:`infogan_tool.runtime.latents.sampling.sample`."""
         return sampling.sample(self.latent, n, seed, start=start, categories=categories, styles=styles)
 
     def traverse(
@@ -195,22 +216,19 @@ class Bundle:
         steps: int = 10,
         rows: int = 10,
     ) -> Traversal:
-        """Return the latents of a sheet that varies one code."""
+        """Return latents that vary one code; see :func:`infogan_tool.runtime.latents.sampling.traversal`."""
         return sampling.traversal(self.latent, code, seed=seed, low=low, high=high, steps=steps, rows=rows)
 
     # --- sessions --------------------------------------------------------------------------------------
 
-    def warm_up(self, files: Iterable[str] = GRAPH_FILES) -> None:
-        """Open graphs and, on a GPU, run each batch size once: the first of its size takes longest.
-
-        Args:
-            files: The graphs that will be used.
+    def open_graphs(self, files: Iterable[str] = GRAPH_FILES) -> None:
+        """Open graphs now rather than on first use.
 
         Raises:
             BundleError, DeviceError: As :meth:`encode`.
         """
         for file in files:
-            self._session(file).warm_up()
+            self._session(file)
 
     def _any_session(self) -> GraphSession:
         return self._session(next(iter(self._sessions), ENCODER_FILE))
@@ -235,47 +253,47 @@ class Bundle:
         self,
         file: str,
         count: int,
-        feed: Callable[[slice], dict[str, npt.NDArray[Any]]],
+        feeds_of: Callable[[slice], dict[str, npt.NDArray[Any]]],
         shapes: dict[str, tuple[int, ...]],
     ) -> dict[str, npt.NDArray[np.float32]]:
         """Run ``count`` rows through a graph in shards; return the outputs by name."""
-        found = {name: np.empty((count, *shape), np.float32) for name, shape in shapes.items()}
+        outputs = {name: np.empty((count, *shape), np.float32) for name, shape in shapes.items()}
         if not count:
-            return found
+            return outputs
         session = self._session(file)
 
         def run(rows: slice) -> None:
-            feeds = feed(rows)
+            feeds = feeds_of(rows)
             if rows.stop - rows.start == 1:
-                # A matrix product of one row adds in another order than the same row among others, so that
-                # the last bits would depend on the batch size. Two rows do not.
+                # The matrix product of a single row sums in another order, which would change the last bits.
                 feeds = {name: np.repeat(values, 2, axis=0) for name, values in feeds.items()}
             for name, values in session.run(feeds).items():
-                found[name][rows] = values[: rows.stop - rows.start]
+                outputs[name][rows] = values[: rows.stop - rows.start]
 
-        if session.bucketed:
-            for start in range(0, count, CHUNK):
-                run(slice(start, min(start + CHUNK, count)))
+        if session.provider == CUDA_PROVIDER:
+            for rows in split(count, rows=BATCH_ROWS):
+                run(rows)
         else:
             self._pool.run(run, split(count, self._pool.workers))
-        for name, values in found.items():
+        for name, values in outputs.items():
             if not np.isfinite(values).all():
                 raise BundleError(f"{self.path / file}: output {name} is not finite; its weights are damaged")
-        return found
+        return outputs
 
 
 def find_bundle(path: str | Path | None) -> Path:
     """Return a bundle's folder.
 
     Args:
-        path: The folder; None is the MNIST bundle that ships with the package. ``"mnist"`` and
-            ``"mnist-int8"`` are those that ship, unless there is a file or folder of that name.
+        path: The folder; None is the pretrained MNIST bundle. ``"mnist"`` and ``"mnist-int8"`` are the
+            pretrained bundles unless a file or folder of that name exists.
     """
     if path is None:
         return PRETRAINED_BUNDLE
     folder = Path(path)
-    shipped = _MODELS / folder.name
-    return shipped if folder.parts == (shipped.name,) and not folder.exists() and shipped.is_dir() else folder
+    pretrained = _MODELS / folder.name
+    is_name = folder.parts == (pretrained.name,)
+    return pretrained if is_name and not folder.exists() and pretrained.is_dir() else folder
 
 
 def load_bundle(
@@ -285,23 +303,21 @@ def load_bundle(
     threads: int | None = None,
     one_shot: bool = False,
 ) -> Bundle:
-    """Read a bundle and check everything that can be checked without opening its graphs.
+    """Load a bundle and check its files and metadata.
 
     Args:
         path: See :func:`find_bundle`.
-        device: ``"cpu"``; ``"cuda"``, which is an error where CUDA does not work; or ``"auto"``, which uses
-            CUDA where a GPU is there and falls back to the CPU.
+        device: ``"cpu"``; ``"cuda"``, an error where CUDA does not work; or ``"auto"``, CUDA if there is a
+            working GPU and the CPU otherwise.
         threads: CPU threads; None means every core that this process may use.
-        one_shot: Open the graphs fast rather than run them fast: for a handful of images. Each is then read
-            and checked when it is first needed.
+        one_shot: Minimise the time to the first result instead of the throughput, for a few images. Graph
+            files are then read and checked on first use.
 
     Raises:
-        BundleError: A file is missing or cannot be read, the schema is not known, or a file is not the one
-            that the metadata was written for.
+        BundleError: A file is missing or cannot be read, the schema is unknown, or a file is not the one
+            that the metadata describes.
     """
     folder = find_bundle(path)
     metadata = read_metadata(folder)
-    # For a handful of images, a graph that may not be needed is read when it is.
-    files = () if one_shot else GRAPH_FILES
-    contents = {file: read_graph(folder, file, metadata) for file in files}
+    contents = {file: read_graph(folder, file, metadata) for file in (() if one_shot else GRAPH_FILES)}
     return Bundle(folder, metadata, contents, device=device, threads=threads, one_shot=one_shot)

@@ -1,4 +1,4 @@
-"""Hold the files of a bundle against its metadata and the contract, before and after a graph is opened."""
+"""Check a bundle's graph files: digest, bundle id, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -32,15 +32,17 @@ _DTYPES: Final = {"categories": "int64"}
 
 
 def read_graph(folder: Path, file: str, metadata: BundleMetadata) -> bytes:
-    """Return the content of a graph file that is, to the byte, the one the metadata was written for.
+    """Return the content of a graph file after checking its size and SHA-256 against the metadata.
 
     Raises:
-        BundleError: It is missing, cannot be read, is absurdly large, or is another file.
+        BundleError: The file is missing, cannot be read, is too large, or is not the one of the metadata.
     """
     path = folder / file
     expected = metadata.graphs[file]
     if expected.bytes > _MAX_GRAPH_BYTES:
-        raise BundleError(f"{path} is said to have {expected.bytes:,} bytes, more than any bundle needs")
+        raise BundleError(
+            f"{path} has {expected.bytes:,} bytes in the metadata, more than the {_MAX_GRAPH_BYTES:,} allowed"
+        )
     try:
         content = read_limited(path, expected.bytes)
     except FileNotFoundError as error:
@@ -48,7 +50,7 @@ def read_graph(folder: Path, file: str, metadata: BundleMetadata) -> bytes:
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError:
-        content = b""  # larger than it should be, or not a regular file
+        content = b""  # larger than declared, or not a regular file
     if len(content) != expected.bytes or hashlib.sha256(content).hexdigest() != expected.sha256:
         raise BundleError(
             f"{path} is not the file that metadata.json describes: it is damaged, or the files of two "
@@ -58,15 +60,15 @@ def read_graph(folder: Path, file: str, metadata: BundleMetadata) -> bytes:
 
 
 def check_graph(graph: Scanned | GraphSession, metadata: BundleMetadata, path: Path) -> None:
-    """Hold what a graph says of itself against the metadata and the contract.
+    """Check that a graph belongs to the bundle and has the inputs and outputs of the contract.
 
     Raises:
-        BundleError: It is of another bundle, or its inputs and outputs are not those of the contract.
+        BundleError: The bundle id, schema version or tensors differ.
     """
-    said = graph.metadata.get(PROP_BUNDLE_ID)
-    if said != metadata.bundle_id:
+    bundle_id = graph.metadata.get(PROP_BUNDLE_ID)
+    if bundle_id != metadata.bundle_id:
         raise BundleError(
-            f"{path} is of bundle {said} and metadata.json of {metadata.bundle_id}: the files of two "
+            f"{path} is of bundle {bundle_id} and metadata.json of {metadata.bundle_id}: the files of two "
             "bundles are mixed; export again"
         )
     schema = graph.metadata.get(PROP_SCHEMA_VERSION)
@@ -81,15 +83,15 @@ def check_graph(graph: Scanned | GraphSession, metadata: BundleMetadata, path: P
     _check_tensors(f"{path}: output", graph.outputs, outputs)
 
 
-def _check_tensors(what: str, found: dict[str, TensorInfo], expected: dict[str, tuple[int, ...]]) -> None:
-    if found.keys() != expected.keys():
-        raise BundleError(f"{what}s are {', '.join(found)}; the contract says {', '.join(expected)}")
+def _check_tensors(what: str, tensors: dict[str, TensorInfo], expected: dict[str, tuple[int, ...]]) -> None:
+    if tensors.keys() != expected.keys():
+        raise BundleError(f"{what}s are {', '.join(tensors)}; the contract has {', '.join(expected)}")
     for name, shape in expected.items():
         dtype = _DTYPES.get(name, "float32")
-        have = found[name]
-        batch = have.shape[0] if have.shape else 0
-        if isinstance(batch, int) or have.shape[1:] != shape or have.dtype != dtype:
+        tensor = tensors[name]
+        batch = tensor.shape[0] if tensor.shape else 0
+        if isinstance(batch, int) or tensor.shape[1:] != shape or tensor.dtype != dtype:
             axes = ", ".join(str(n) for n in shape)
             raise BundleError(
-                f"{what} {name} is {have.dtype} {have.shape}; the contract says {dtype} (N, {axes}), any N"
+                f"{what} {name} is {tensor.dtype} {tensor.shape}; the contract has {dtype} (N, {axes}), any N"
             )

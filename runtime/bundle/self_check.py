@@ -1,4 +1,4 @@
-"""Prove that a bundle works here: draw images, read them back, and see that the codes survive."""
+"""Check that a bundle works on this machine: generate images, encode them, and compare the codes."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _IMAGES: Final = 200
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SelfCheck:
-    """What came of drawing images and encoding them again."""
+    """Result of generating images and encoding them."""
 
     images: int
-    """How many."""
+    """Number of images."""
     provider: str
-    """The execution provider that did it."""
+    """The execution provider in use."""
     agreement: dict[str, float]
-    """By categorical code: part of the images whose category Q recovers. 1 is perfect, 1 / k is chance."""
+    """By categorical code: share of the images whose category Q infers. 1 is perfect, 1 / k is chance."""
     correlation: dict[str, float]
-    """By continuous code: correlation of value drawn and mean recovered. 1 is perfect, 0 is chance."""
+    """By continuous code: Pearson correlation of the code and Q's mean. 1 is perfect, 0 is chance."""
     seconds: float
-    """Time taken, opening of the graphs included."""
+    """Time taken, including opening the graphs."""
 
 
 def self_check(bundle: Bundle, images: int = _IMAGES) -> SelfCheck:
-    """Draw ``images`` from the prior, round them to 8 bits as a file would, and encode them.
+    """Generate ``images`` from the prior, round them to 8 bits, encode them, and compare the codes.
 
     Raises:
         InfoganError: A graph cannot be opened or run, or gives values that are not finite or out of range.
@@ -59,7 +59,7 @@ def self_check(bundle: Bundle, images: int = _IMAGES) -> SelfCheck:
     )
 
 
-def _correlation(drawn: npt.NDArray[np.float32], found: npt.NDArray[np.float32]) -> float:
-    if np.ptp(drawn) == 0 or np.ptp(found) == 0:
-        return 0.0  # a code that Q answers always alike carries nothing
-    return float(np.corrcoef(drawn, found)[0, 1])
+def _correlation(codes: npt.NDArray[np.float32], means: npt.NDArray[np.float32]) -> float:
+    if np.ptp(codes) == 0 or np.ptp(means) == 0:
+        return 0.0  # undefined where one is constant
+    return float(np.corrcoef(codes, means)[0, 1])

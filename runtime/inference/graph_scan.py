@@ -1,10 +1,12 @@
-"""Read what an ONNX graph says of itself, and refuse what no bundle's graph has, before onnxruntime sees it.
+"""Scan an untrusted ONNX graph before onnxruntime opens it: its interface, and parts that are refused.
 
-A session made from bytes still follows a tensor's external data: a name in the working directory and, in
-older releases, any absolute path. A graph from a stranger could so read a file of yours into its outputs. Nor
-does a bundle need operators of other domains, functions or loops, tensors that announce more than the file
-holds, or millions of nodes. The scan walks the protobuf messages that matter (onnx.proto), skips everything
-else by length, and never looks into a weight.
+A session made from bytes still follows a tensor's external data: a file in the working directory and, in
+older releases, at any absolute path, so an untrusted graph could copy a private file into its outputs.
+Refused too are operators of other domains, functions and loops, tensors larger than the file, and millions of
+nodes.
+
+The scan walks the protobuf messages that matter (onnx.proto), skips everything else by its length, and never
+reads a weight.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ __all__ = ["Scanned", "TensorInfo", "scan_graph"]
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """What a graph says of one input or output."""
+    """An input or output of a graph."""
 
     shape: tuple[int | str | None, ...]
     """A number for each fixed axis; a name or None for a dynamic one."""
@@ -30,7 +32,7 @@ class TensorInfo:
 
 @dataclass(slots=True)
 class Scanned:
-    """What a graph says of itself, as :class:`GraphSession` has it of onnxruntime."""
+    """A graph's interface and metadata_props, with the attributes of :class:`GraphSession`."""
 
     inputs: dict[str, TensorInfo] = field(default_factory=dict)
     outputs: dict[str, TensorInfo] = field(default_factory=dict)
@@ -53,7 +55,7 @@ _CHILDREN: Final[dict[str, dict[int, str]]] = {
     "shape": {1: "axis"},
     "axis": {},
 }
-"""Field number and kind of each message that is looked into; no kind is within itself."""
+"""Field number and kind of the messages to walk within a message of each kind."""
 
 _REFUSED: Final = {
     "training": "holds training steps",
@@ -75,7 +77,7 @@ _TYPES: Final = {
 _EXTERNAL_DATA: Final = 13
 _DATA_LOCATION: Final = 14
 _MAX_PARTS: Final = 200_000
-"""Messages in a graph, and fields in a message; of a bundle's graphs none has a thousand."""
+"""Most messages of a graph, and most fields of a message; a bundle's graphs have fewer than a thousand."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -83,19 +85,19 @@ _Fields = list[tuple[int, "int | memoryview"]]
 
 
 def scan_graph(content: bytes, name: str) -> Scanned:
-    """Walk a serialized ModelProto.
+    """Walk a serialized ModelProto and return its interface.
 
     Raises:
-        BundleError: It holds what no bundle's graph has, or the bytes are not a protobuf message.
+        BundleError: It has a part that no bundle's graph has, or the bytes are not a protobuf message.
     """
     scan = _Scan()
     try:
         scan.walk(memoryview(content), "model")
     except _RefusedError as error:
-        raise BundleError(f"{name} {error}, which a bundle's graph may not") from error
+        raise BundleError(f"{name} {error}, which is not allowed in a bundle") from error
     except (IndexError, ValueError) as error:
         raise BundleError(f"{name} is not an ONNX graph: {error}") from error
-    return scan.found
+    return scan.scanned
 
 
 class _RefusedError(Exception):
@@ -104,14 +106,14 @@ class _RefusedError(Exception):
 
 class _Scan:
     def __init__(self) -> None:
-        self.found = Scanned()
+        self.scanned = Scanned()
         self._messages = 0
 
     def walk(self, message: memoryview, kind: str) -> _Fields:
-        """Return the fields of a message, and see to those within it."""
+        """Check a message and those within it, and return its fields."""
         self._messages += 1
         if self._messages > _MAX_PARTS:
-            raise ValueError("it has more parts than any")
+            raise ValueError("it has too many parts")
         children = _CHILDREN[kind]
         fields: _Fields = []
         for number, value in _fields(message):
@@ -135,9 +137,9 @@ class _Scan:
         elif kind == "opset" and bytes(_text(fields, 1)) not in _DOMAINS:
             raise _RefusedError("has operators of another domain")
         elif kind == "property":
-            self.found.metadata[_decoded(_text(fields, 1))] = _decoded(_text(fields, 2))
+            self.scanned.metadata[_decoded(_text(fields, 1))] = _decoded(_text(fields, 2))
         elif kind in ("input", "output"):
-            tensors = self.found.inputs if kind == "input" else self.found.outputs
+            tensors = self.scanned.inputs if kind == "input" else self.scanned.outputs
             tensors[_decoded(_text(fields, 1))] = _info(_text(fields, 2))
 
 
@@ -148,22 +150,22 @@ def _check_tensor(fields: _Fields, size: int) -> None:
             raise _RefusedError("keeps weights in another file")
         if number == 1:  # the sizes of its axes, one by one or packed
             elements *= math.prod(_packed(value)) if isinstance(value, memoryview) else value
-    # Four bits are the least that an element takes.
+    # The smallest element type has four bits.
     if elements > 2 * size:
-        raise ValueError("a tensor announces more elements than the file holds")
+        raise ValueError("a tensor has more elements than the file can hold")
 
 
 def _info(type_proto: memoryview) -> TensorInfo:
-    """Return what a TypeProto says; a type that is no tensor has no name."""
+    """Return shape and type of a TypeProto; the type of anything but a tensor reads ``type 0``."""
     tensor = list(_fields(_text(list(_fields(type_proto)), 1)))
     kind = next((value for number, value in tensor if number == 1 and isinstance(value, int)), 0)
     axes: list[int | str | None] = []
     for number, value in _fields(_text(tensor, 2)):
         if number == 1 and isinstance(value, memoryview):
-            told = dict(_fields(value))
-            size, axis = told.get(1), told.get(2)
+            dimension = dict(_fields(value))
+            size, name = dimension.get(1), dimension.get(2)
             axes.append(
-                size if isinstance(size, int) else _decoded(axis) if isinstance(axis, memoryview) else None
+                size if isinstance(size, int) else _decoded(name) if isinstance(name, memoryview) else None
             )
     return TensorInfo(tuple(axes), _TYPES.get(kind, f"type {kind}"))
 
@@ -172,7 +174,7 @@ def _info(type_proto: memoryview) -> TensorInfo:
 
 
 def _text(fields: _Fields, wanted: int) -> memoryview:
-    """Return the bytes of a field, the last where it comes several times, and none where it does not."""
+    """Return the bytes of a field, of the last one if it is repeated; empty if it is missing."""
     return next(
         (v for n, v in reversed(fields) if n == wanted and isinstance(v, memoryview)), memoryview(b"")
     )
@@ -183,7 +185,7 @@ def _decoded(text: memoryview) -> str:
 
 
 def _fields(message: memoryview) -> list[tuple[int, int | memoryview]]:
-    found: _Fields = []
+    fields: _Fields = []
     place, end = 0, len(message)
     while place < end:
         key, place = _varint(message, place)
@@ -192,7 +194,7 @@ def _fields(message: memoryview) -> list[tuple[int, int | memoryview]]:
         if wire == _BYTES:
             size, place = _varint(message, place)
             if size > end - place:
-                raise ValueError("it is cut short")
+                raise ValueError("it is truncated")
             value = message[place : place + size]
             place += size
         elif wire == _VARINT:
@@ -201,20 +203,20 @@ def _fields(message: memoryview) -> list[tuple[int, int | memoryview]]:
             place += 8 if wire == _FIXED64 else 4
         else:
             raise ValueError("its protobuf is not valid")
-        found.append((key >> 3, value))
-        if len(found) > _MAX_PARTS:
-            raise ValueError("it has more parts than any")
+        fields.append((key >> 3, value))
+        if len(fields) > _MAX_PARTS:
+            raise ValueError("it has too many parts")
     if place != end:
-        raise ValueError("it is cut short")
-    return found
+        raise ValueError("it is truncated")
+    return fields
 
 
 def _packed(values: memoryview) -> list[int]:
-    found, place = [], 0
+    numbers, place = [], 0
     while place < len(values):
         value, place = _varint(values, place)
-        found.append(value)
-    return found
+        numbers.append(value)
+    return numbers
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
@@ -223,6 +225,6 @@ def _varint(message: memoryview, place: int) -> tuple[int, int]:
         byte = message[place]
         place += 1
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the top bit says that more follow
+        if byte < 0x80:  # noqa: PLR2004 - the top bit marks that another byte follows
             return value, place
     raise ValueError("its protobuf is not valid")

@@ -15,17 +15,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["SHARD_ROWS", "ShardPool", "split"]
+__all__ = ["BATCH_ROWS", "SHARD_ROWS", "ShardPool", "split"]
 
+BATCH_ROWS: Final = 256
+"""Most images of a batch, so that memory does not grow with their number."""
 SHARD_ROWS: Final = 64
-"""Most rows of a shard."""
+"""Most rows of a shard on the CPU."""
 _MIN_ROWS: Final = 16
 """Smaller shards cost more to hand over than they gain."""
 
 
-def split(count: int, workers: int) -> list[slice]:
-    """Split ``count`` rows into shards of about equal size, the same number of shards for each worker."""
-    turns = -(-count // (SHARD_ROWS * workers))
+def split(count: int, workers: int = 1, *, rows: int = SHARD_ROWS) -> list[slice]:
+    """Split ``count`` rows into shards of about equal size, the same number of shards for each worker.
+
+    Args:
+        count: Number of rows; 0 gives no shard.
+        workers: How many shards run at once.
+        rows: Most rows of a shard.
+    """
+    turns = -(-count // (rows * workers))
     step = max(_MIN_ROWS, -(-count // max(1, turns * workers)))
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 

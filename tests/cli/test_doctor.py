@@ -96,5 +96,5 @@ def test_an_onnxruntime_that_cannot_be_imported(
     done = spawn("encode", "x.png", "--bundle", tiny, PYTHONPATH=str(tmp_path))
     assert done.code == 1
     assert done.err.startswith("error: onnxruntime cannot be imported")
-    assert "infogan-tool doctor tells the cure" in done.err
+    assert "infogan-tool doctor suggests a fix" in done.err
     assert len(done.err.splitlines()) == 1

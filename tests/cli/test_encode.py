@@ -282,5 +282,5 @@ def test_a_fallback_is_told_on_standard_error(
     )  # one that does not work
     done = cli("encode", images[0], "-b", tiny, "--json")
     assert done.code == 0
-    assert done.err.startswith("a GPU is there but was not used: ")
+    assert done.err.startswith("there is a GPU but it is not used: ")
     assert len(done.err.splitlines()) == len(lines(done.out)) == 1

@@ -183,7 +183,7 @@ def encoder(folder: Path, *, op: bytes | None = None, weight: bytes | None = Non
     [
         ({"weight": tensor("w", [1], b"", external="/etc/passwd")}, "keeps weights in another file"),
         ({"weight": tensor("w", [1], b"", external="../../secret")}, "keeps weights in another file"),
-        ({"weight": tensor("w", [2**40], b"")}, "announces more elements than the file holds"),
+        ({"weight": tensor("w", [2**40], b"")}, "has more elements than the file can hold"),
         (
             {"op": node("Evil", ["w"], ["probabilities"]) + block(7, "evil.example")},
             "operators of another domain",
@@ -192,8 +192,8 @@ def encoder(folder: Path, *, op: bytes | None = None, weight: bytes | None = Non
             {"op": node("Loop", ["w"], ["probabilities"], [block(1, "body") + block(6, b"")])},
             "graph within a graph",
         ),
-        ({"size": 17}, "the contract says float32"),
-        ({"size": 2**31}, "the contract says float32"),
+        ({"size": 17}, "the contract has float32"),
+        ({"size": 2**31}, "the contract has float32"),
     ],
 )
 def test_graphs_that_are_believed_and_should_not_be(copy: Path, parts: dict[str, Any], message: str) -> None:
@@ -203,7 +203,7 @@ def test_graphs_that_are_believed_and_should_not_be(copy: Path, parts: dict[str,
 
 def test_other_inputs_and_outputs(copy: Path) -> None:
     replaced(copy, encoder(copy).replace(b"style_std", b"style_xyz"))
-    assert "the contract says probabilities, style_mean, style_std" in refused_before_a_session(copy)
+    assert "the contract has probabilities, style_mean, style_std" in refused_before_a_session(copy)
 
 
 def test_a_custom_library_is_not_asked_for(copy: Path) -> None:

@@ -66,7 +66,7 @@ def encode_chunks(
     # Several batches at once, each in one thread, keep the cores busier than one batch in several threads,
     # which wait for each other at every step of the graph.
     batches = count if bundle.provider == CPU_PROVIDER else _GPU_THREADS
-    bundle.warm_up([ENCODER_FILE])
+    bundle.open_graphs([ENCODER_FILE])
     pool = DecodePool(count, bundle.image, raw=raw)
     encoder = ThreadPoolExecutor(batches, thread_name_prefix="encode")
 

@@ -132,7 +132,7 @@ class _Encoder:
 
     def __init__(self, path: str, device: Device, raw: bool) -> None:
         self._bundle = load_bundle(path, device=device, threads=1)
-        self._bundle.warm_up([ENCODER_FILE])
+        self._bundle.open_graphs([ENCODER_FILE])
         self._raw = raw
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:

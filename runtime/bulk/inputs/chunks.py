@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from infogan_tool.runtime.inference.shards import BATCH_ROWS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -25,7 +27,7 @@ IMAGE_SUFFIXES: Final = (
 )
 """Endings of the files that are taken for images unopened, in lower case."""
 
-CHUNK_IMAGES: Final = 256
+CHUNK_IMAGES: Final = BATCH_ROWS
 """Most images in a chunk."""
 CHUNK_BYTES: Final = 1 << 24
 """Most bytes in a chunk, of files' content or of what the network is given; at least one image."""

@@ -24,7 +24,7 @@ from infogan_tool.runtime.latents.spec import LatentSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 GOOD = json.loads((FIXTURES / "tiny" / "metadata.json").read_text())
 
 

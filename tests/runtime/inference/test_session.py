@@ -102,7 +102,7 @@ def test_auto_tells_when_a_gpu_is_not_used(
     opened = GraphSession(doubling(), device="auto")
     assert opened.provider == CPU_PROVIDER
     assert opened.fallback is not None
-    assert opened.fallback.startswith("a GPU is there but was not used: ")
+    assert opened.fallback.startswith("there is a GPU but it is not used: ")
     assert "\n" not in opened.fallback
     with pytest.raises(DeviceError, match="device cuda cannot be used"):
         GraphSession(doubling(), device="cuda")

@@ -13,7 +13,7 @@ from infogan_tool.runtime.errors import BundleError
 from infogan_tool.runtime.inference.graph_scan import scan_graph
 from infogan_tool.runtime.inference.session import GraphSession
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 ONES = struct.pack("<2f", 1, 1)
 X, Y = value_info("x", ("batch", 2)), value_info("y", ("batch", 2))
 ADD = node("Add", ["x", "w"], ["y"])
@@ -106,7 +106,7 @@ def test_other_domains_functions_and_training_are_refused() -> None:
 @pytest.mark.parametrize("dims", [[2**20], [2**33], [2**32, 2**32], [2**63], [2**64 - 1]])
 def test_a_tensor_that_announces_more_than_there_is(dims: list[int]) -> None:
     huge = tensor("w", dims, ONES)
-    with pytest.raises(BundleError, match="announces more elements than the file holds"):
+    with pytest.raises(BundleError, match="has more elements than the file can hold"):
         scan_graph(model([ADD], [X], [Y], initializers=[huge]), "graph")
 
 
@@ -114,7 +114,7 @@ def test_sizes_may_be_packed_as_newer_writers_do() -> None:
     packed = block(1, b"\x02\x04") + tensor("w", [], bytes(32))
     scan_graph(model([ADD], [X], [Y], initializers=[packed]), "graph")
     huge = block(1, b"\x80\x80\x80\x08\x04") + tensor("w", [], bytes(32))  # 2**24 and 4
-    with pytest.raises(BundleError, match="announces more elements than the file holds"):
+    with pytest.raises(BundleError, match="has more elements than the file can hold"):
         scan_graph(model([ADD], [X], [Y], initializers=[huge]), "graph")
 
 
@@ -122,7 +122,7 @@ def test_a_graph_of_very_many_parts_is_refused_soon() -> None:
     nodes = block(7, block(1, b"") * 300_000)
     in_graphs = block(7, block(1, b"") * 1_000) * 300
     for content in (nodes, in_graphs, b"\x08\x01" * 300_000):
-        with pytest.raises(BundleError, match="more parts than any"):
+        with pytest.raises(BundleError, match="too many parts"):
             scan_graph(content, "graph")
 
 

@@ -15,14 +15,17 @@ import pytest
 from onnx_writer import INT64, int_attribute, model, node, tensor, value_info
 from spoilt_bundles import edit
 
-from infogan_tool.runtime import load_bundle, to_uint8
-from infogan_tool.runtime.bundle.bundle import CHUNK, PRETRAINED_BUNDLE, Bundle
+from infogan_tool.runtime import load_bundle, load_image, to_uint8
+from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE, Bundle
 from infogan_tool.runtime.bundle.metadata import PROP_BUNDLE_ID, PROP_SCHEMA_VERSION
 from infogan_tool.runtime.bundle.self_check import self_check
 from infogan_tool.runtime.errors import BundleError, DeviceError, ImageError, LatentError
+from infogan_tool.runtime.inference.shards import BATCH_ROWS
 
-TINY = Path(__file__).parent.parent / "fixtures" / "tiny"
-CONTINUOUS = Path(__file__).parent.parent / "fixtures" / "continuous"
+EXAMPLES = Path(__file__).parents[3] / "examples"
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+TINY = Path(__file__).parents[2] / "fixtures" / "tiny"
+CONTINUOUS = Path(__file__).parents[2] / "fixtures" / "continuous"
 ALL = pytest.mark.parametrize("path", [TINY, CONTINUOUS, None], ids=["tiny", "continuous", "shipped"])
 ONE_SHOT = pytest.mark.parametrize("one_shot", [False, True], ids=["long", "one-shot"])
 
@@ -89,12 +92,12 @@ def test_nothing_in_gives_nothing_out(path: Path | None) -> None:
 @ONE_SHOT
 def test_an_image_does_not_depend_on_what_is_drawn_with_it(path: Path | None, one_shot: bool) -> None:
     """To the bit, at any batch size, start and number of threads."""
-    many = CHUNK + 3  # the last chunk is short
+    many = BATCH_ROWS + 3  # the last chunk is short
     bundle = load_bundle(path, device="cpu", threads=1, one_shot=one_shot)
     images = bundle.generate(bundle.sample(many, seed=11))
-    for n in (1, 2, 3, 7, 64, CHUNK, CHUNK + 1):
+    for n in (1, 2, 3, 7, 64, BATCH_ROWS, BATCH_ROWS + 1):
         np.testing.assert_array_equal(bundle.generate(bundle.sample(n, seed=11)), images[:n])
-    for start, n in ((5, 1), (CHUNK, 1), (CHUNK - 1, 2), (100, 17)):
+    for start, n in ((5, 1), (BATCH_ROWS, 1), (BATCH_ROWS - 1, 2), (100, 17)):
         again = bundle.generate(bundle.sample(n, seed=11, start=start))
         np.testing.assert_array_equal(again, images[start : start + n])
     other = load_bundle(path, device="cpu", threads=2, one_shot=one_shot)
@@ -105,9 +108,9 @@ def test_an_image_does_not_depend_on_what_is_drawn_with_it(path: Path | None, on
 @ONE_SHOT
 def test_a_posterior_does_not_depend_on_what_is_encoded_with_it(path: Path | None, one_shot: bool) -> None:
     bundle = load_bundle(path, device="cpu", one_shot=one_shot)
-    images = bundle.generate(bundle.sample(CHUNK + 1, seed=3))
+    images = bundle.generate(bundle.sample(BATCH_ROWS + 1, seed=3))
     whole = bundle.encode(images)
-    for rows in (slice(0, 1), slice(CHUNK, CHUNK + 1), slice(4, 6), slice(10, 50)):
+    for rows in (slice(0, 1), slice(BATCH_ROWS, BATCH_ROWS + 1), slice(4, 6), slice(10, 50)):
         part = bundle.encode(images[rows])
         np.testing.assert_array_equal(part.style_mean, whole.style_mean[rows])
         np.testing.assert_array_equal(part.confidence, whole.confidence[rows])
@@ -146,7 +149,7 @@ def test_self_check() -> None:
 # --- the bundle that ships ---------------------------------------------------------------------------------
 
 
-def test_the_shipped_bundle_is_of_mnist() -> None:
+def test_the_pretrained_bundle_is_of_mnist() -> None:
     bundle = load_bundle()
     assert bundle.path == PRETRAINED_BUNDLE
     assert bundle.latent.categorical == (10,)
@@ -155,7 +158,7 @@ def test_the_shipped_bundle_is_of_mnist() -> None:
     assert sum(graph.bytes for graph in bundle.metadata.graphs.values()) <= 10_000_000
 
 
-def test_the_shipped_bundle_reads_what_it_writes() -> None:
+def test_the_pretrained_bundle_infers_the_codes_of_its_images() -> None:
     bundle = load_bundle(device="cpu")
     if not bundle.metadata.labels:
         pytest.skip("a bundle without labels was not trained on digits")
@@ -163,6 +166,32 @@ def test_the_shipped_bundle_reads_what_it_writes() -> None:
     check = self_check(bundle)
     assert check.agreement["k1"] > 0.9
     assert all(abs(value) > 0.5 for value in check.correlation.values())
+
+
+def test_labels_of_a_posterior() -> None:
+    bundle = load_bundle(device="cpu")
+    posterior = bundle.encode(
+        np.stack([load_image(EXAMPLES / f"{name}.png", bundle.image) for name in DIGITS])
+    )
+    assert bundle.labels(posterior) == list("0123456789")
+    assert bundle.labels(posterior, "k1") == bundle.labels(posterior)
+    assert bundle.labels(bundle.encode(np.empty((0, 28, 28), np.uint8))) == []
+    with pytest.raises(LatentError, match="there is no categorical code 'k2'"):
+        bundle.labels(posterior, "k2")
+
+
+def test_labels_of_a_bundle_without_them(copy: Path) -> None:
+    images = np.zeros((2, 16, 16, 3), np.uint8)
+    edit(copy, lambda data: data.update(labels={}))
+    bundle = load_bundle(copy, device="cpu")
+    assert bundle.labels(bundle.encode(images), "k2") == [None, None]
+    with pytest.raises(BundleError, match=r"has no labels: use posterior\.categories"):
+        bundle.labels(bundle.encode(images))
+    edit(copy, lambda data: data.update(labels={"k2": ["a", None, "c"]}))
+    bundle = load_bundle(copy, device="cpu")
+    posterior = bundle.encode(images)
+    names = ("a", None, "c")
+    assert bundle.labels(posterior) == [names[index] for index in posterior.categories[:, 1]]
 
 
 # --- what is refused before a graph is opened --------------------------------------------------------------
@@ -225,7 +254,7 @@ def test_a_graph_that_is_no_file(copy: Path) -> None:
 
 def test_absurd_sizes(copy: Path) -> None:
     edit(copy, lambda data: data["graphs"]["generator.onnx"].update(bytes=2**31))
-    assert "more than any bundle needs" in refusal(copy)
+    assert "bytes in the metadata, more than" in refusal(copy)
     (copy / "metadata.json").write_text(" " * 1_000_001)
     assert refusal(copy) == f"{copy / 'metadata.json'} is larger than 1,000,000 bytes"
 
@@ -249,7 +278,7 @@ def fake_generator(
     props: dict[str, str] | None = None,
     value: float = 0.5,
 ) -> None:
-    """Write a generator of one grey level, for each argument as the contract says unless told otherwise."""
+    """Write a generator of one grey level, for each argument as the contract requires unless given."""
     bundle_id = json.loads((folder / "metadata.json").read_text())["bundle_id"]
     weights = [
         tensor("grey", [1, 1, 1, 1], struct.pack("<f", value)),
@@ -298,13 +327,13 @@ def test_the_fake_generator_keeps_the_contract(copy: Path) -> None:
             "is of bundle other and metadata.json of .*are mixed; export again",
         ),
         ({"props": {PROP_SCHEMA_VERSION: "3"}}, "has schema 3 and metadata.json 2"),
-        ({"images": (1, 3, 16, 16)}, r"output images is float32 .*says float32 \(N, 3, 16, 16\), any N"),
+        ({"images": (1, 3, 16, 16)}, r"output images is float32 .*has float32 \(N, 3, 16, 16\), any N"),
         (
             {"images": ("batch", 3, 16, 17)},
-            r"output images is float32 .*says float32 \(N, 3, 16, 16\), any N",
+            r"output images is float32 .*has float32 \(N, 3, 16, 16\), any N",
         ),
-        ({"noise": ("batch", "width")}, r"input noise is float32 .*says float32 \(N, 5\), any N"),
-        ({"name": "pixels"}, "outputs are pixels; the contract says images"),
+        ({"noise": ("batch", "width")}, r"input noise is float32 .*has float32 \(N, 5\), any N"),
+        ({"name": "pixels"}, "outputs are pixels; the contract has images"),
     ],
 )
 def test_a_graph_that_breaks_the_contract(copy: Path, changes: dict[str, Any], message: str) -> None:
@@ -332,7 +361,7 @@ def test_a_graph_with_other_types_is_refused(copy: Path) -> None:
     )
     replace_graph(copy, "q_encoder.onnx", content)
     with pytest.raises(
-        BundleError, match=r"input images is int64 .*the contract says float32 \(N, 3, 16, 16\)"
+        BundleError, match=r"input images is int64 .*the contract has float32 \(N, 3, 16, 16\)"
     ):
         load_bundle(copy, device="cpu").encode(np.zeros((1, 16, 16, 3), np.uint8))
 
@@ -347,7 +376,7 @@ def test_weights_that_are_not_finite_are_told(copy: Path, value: float) -> None:
 def test_swapped_graphs_are_refused(copy: Path) -> None:
     for file, other in (("generator.onnx", "q_encoder.onnx"), ("q_encoder.onnx", "generator.onnx")):
         replace_graph(copy, file, (TINY / other).read_bytes())
-    with pytest.raises(BundleError, match="the contract says"):
+    with pytest.raises(BundleError, match="the contract has"):
         generate(copy)
 
 

@@ -27,7 +27,7 @@ from infogan_tool.runtime.errors import BundleError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TINY = ROOT / "tests" / "fixtures" / "tiny"
 EXAMPLES = sorted((ROOT / "examples").glob("*.png"))
 
@@ -104,7 +104,7 @@ def test_a_bundle_that_declares_nothing_says_nothing(tmp_path: Path) -> None:
 def test_graph_and_metadata_must_agree(tmp_path: Path, *, declared: bool) -> None:
     said = {"threshold": 0.5, "metrics": {}} if declared else None
     bundle = load_bundle(telling(tmp_path / "b", WITHOUT if declared else WITH, said), device="cpu")
-    with pytest.raises(BundleError, match=r"outputs are .*; the contract says"):
+    with pytest.raises(BundleError, match=r"outputs are .*; the contract has"):
         bundle.encode(np.zeros((2, 16, 16, 3), np.uint8))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PREPROCESSING = Preprocessing(box=20, centre="mass", ink="light", stroke=2.0)
 SPEC = ImageSpec(size=28, channels=1, low=0, high=1, preprocessing=PREPROCESSING)
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.png"))
+EXAMPLES = sorted((Path(__file__).resolve().parents[3] / "examples").glob("*.png"))
 SEVEN = next(path for path in EXAMPLES if path.stem == "seven")
 FIVE = next(path for path in EXAMPLES if path.stem == "five")
 
