@@ -1,4 +1,4 @@
-# Everything a contributor runs. `make test` on a clean checkout sets up .venv and passes the tests.
+# Commands for contributors. `make test` in a new checkout sets up .venv and runs the tests.
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -19,7 +19,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --select I --fix .
 	$(BIN)/ruff format .
 
-# Writes the options of the commands and the config keys into docs/reference.
+# Generated parts of docs/reference: options of the commands, config keys.
 reference: $(STAMP)
 	$(BIN)/python docs/generate_reference.py
 
@@ -31,31 +31,31 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-# Under ten minutes on two cores; needs no network once set up.
+# The default tests: under ten minutes on two cores; no network once .venv is set up.
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
-# Whole trainings; minutes each.
+# Whole trainings and soak tests; minutes each.
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
 
-# Every preset as it is, 200 steps of it; half an hour.
+# 200 steps of every preset; half an hour.
 test-presets: $(STAMP)
 	$(BIN)/python -m pytest -m slow tests/train/test_every_preset.py
 
-# Encoding on a Ray cluster of this machine, with a worker, and then a node, killed on the way.
+# Encoding on a local Ray cluster, while a worker and then a node are killed.
 test-ray: $(STAMP)
 	$(BIN)/python -m pytest -m ray
 
-# The consumer without Python in examples/javascript; needs Node.js 20 or later.
+# The JavaScript example in examples/javascript; needs Node.js 20 or later and npm.
 test-javascript: $(STAMP)
 	$(BIN)/python -m pytest -m javascript
 
-# The explorer's page in a browser; needs Debian's chromium, Node.js 20 or later and npm's registry.
+# The explorer's page in a browser; needs Debian's chromium, Node.js 20 or later and npm.
 test-browser: $(STAMP) $(PAGE_TOOLS)
 	$(BIN)/python -m pytest -m browser
 
-# The types of the page's JavaScript, which stand in its comments.
+# Types of the explorer's JavaScript, which are declared in comments.
 lint-page: $(PAGE_TOOLS)
 	tests/explorer/node_modules/.bin/tsc --project cli/explorer/jsconfig.json
 
@@ -63,7 +63,7 @@ $(PAGE_TOOLS): tests/explorer/package.json
 	npm install --prefix tests/explorer --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error
 	touch $@
 
-# The wheel alone, without the extra: inference where torch cannot be imported.
+# The wheel without extras: inference in an environment without torch.
 test-wheel: $(STAMP)
 	rm -rf build/wheel build/lib build/bdist.*
 	$(BIN)/python -m build --quiet --wheel --outdir build/wheel/dist
@@ -71,14 +71,14 @@ test-wheel: $(STAMP)
 	build/wheel/venv/bin/python -m pip install --quiet --constraint constraints.txt build/wheel/dist/*.whl pytest pytest-timeout
 	build/wheel/venv/bin/python -m pytest -m "not slow" tests/wheel tests/runtime tests/cli
 
-# Lines and branches that the tests reach, those of processes that they start included.
+# Lines and branches that the default tests reach, including those of the processes that they start.
 coverage: $(STAMP)
 	rm -rf build/coverage
 	$(BIN)/python -m coverage run -m pytest -o timeout=1800
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python tests/coverage_by_package.py
 
-# One change at a time in the modules of tests/mutation/modules.toml: do their tests notice? An hour or more.
+# Mutation tests of the modules in tests/mutation/modules.toml; an hour or more.
 mutation: $(STAMP)
 	$(BIN)/python tests/mutation/mutate.py
 

@@ -108,6 +108,7 @@ def _shown(value: object) -> str:
 
 
 def _cell(text: str) -> str:
+    text = re.sub(r"\bNone\b", "`null`", text)
     return " ".join(text.replace("``", "`").replace("|", "\\|").split())
 
 

@@ -16,8 +16,8 @@ import typer
 
 from infogan_tool import runtime
 from infogan_tool.cli.app import app
+from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.config.presets import PRESETS, resolve_config
-from infogan_tool.train.config.schema import deep_merge, validate_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
