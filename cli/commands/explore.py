@@ -1,4 +1,4 @@
-"""``infogan-tool explore``: the page on which codes and images become each other."""
+"""``infogan-tool explore``: a page to infer, change and generate from codes."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -21,13 +21,13 @@ def explore(
         Path | None,
         typer.Argument(
             metavar="[BUNDLE]",
-            help="Folder made by export. Default: the MNIST bundle that ships.",
+            help="Folder made by export. Default: the pretrained MNIST bundle.",
             show_default=False,
         ),
     ] = None,
     other: Annotated[
         Path | None,
-        typer.Argument(metavar="[OTHER]", help="A second bundle, to compare.", show_default=False),
+        typer.Argument(metavar="[OTHER]", help="A second bundle to compare.", show_default=False),
     ] = None,
     *,
     export: Annotated[
@@ -35,7 +35,7 @@ def explore(
         typer.Option(
             "--export",
             metavar="DIR",
-            help="Write the page as a static site, which any file server serves; needs npm.",
+            help="Write the page as a static site for any file server; needs npm.",
             show_default=False,
         ),
     ] = None,
@@ -46,7 +46,7 @@ def explore(
             min=0,
             max=65535,
             metavar="N",
-            help="Port to answer at; 0 is any free one (default 8421).",
+            help="Port to listen on; 0 is any free one (default 8421).",
             show_default=False,
         ),
     ] = None,
@@ -55,7 +55,7 @@ def explore(
         typer.Option(
             "--host",
             metavar="HOST",
-            help="Address to answer at (default 127.0.0.1, which only this machine reaches).",
+            help="Address to listen on (default 127.0.0.1, which only this machine can reach).",
             show_default=False,
         ),
     ] = None,
@@ -65,9 +65,10 @@ def explore(
     device: DeviceOption = "auto",
     force: ForceOption = False,
 ) -> None:
-    """Open a page to draw digits, see their codes, turn the codes and see the images.
+    """Open a page to draw digits, see their codes, change the codes and generate images.
 
-    Ends with Ctrl-C. Works without a network.
+    Ctrl-C ends it. No network is needed. The static site reads drawings and images on an even background
+    only; photographs need the server.
 
     Examples:
       infogan-tool explore
@@ -80,36 +81,36 @@ def explore(
 
     if export is not None:
         if port is not None or host is not None:
-            raise UsageError("--export writes files and answers nowhere: leave out --port and --host")
+            raise UsageError("--export only writes files: leave out --port and --host")
         from infogan_tool.cli.explorer.static_site import write_site
 
         opened = [load_bundle(path, device="cpu") for path in _paths(bundle, other)]
         write_site(opened, export, force=force)
-        output.note(f"wrote {export}; to see it: python -m http.server --directory {export}")
+        output.note(f"wrote {export}; to open it: python -m http.server --directory {export}")
         return
     require_extras("explore", "ui")
     from infogan_tool.cli.explorer.server import address_of, is_loopback, listen, serve
 
     opened = [load_bundle(path, device=device) for path in _paths(bundle, other)]
-    taken = listen(host or _HOST, port)
+    listener = listen(host or _HOST, port)
 
     def announce() -> None:
-        address = address_of(taken)
+        address = address_of(listener)
         output.note(f"the explorer is at {address} (Ctrl-C ends it)")
-        if not is_loopback(taken):
-            output.note("every machine that reaches this one can use it")
+        if not is_loopback(listener):
+            output.note("every machine that can reach this address can use it")
         if browser:
             _open_browser(address)
 
-    with suppress(KeyboardInterrupt):  # which is how it is meant to end
-        serve(opened, taken, announce)
+    with suppress(KeyboardInterrupt):  # the way to end it
+        serve(opened, listener, announce)
 
 
 def _open_browser(address: str) -> None:
     import webbrowser
     from threading import Thread
 
-    # Beside the server, because some browsers keep the caller waiting; the socket listens already.
+    # In a thread, because some browsers block the caller; the socket is listening already.
     Thread(target=webbrowser.open, args=[address], daemon=True).start()
 
 

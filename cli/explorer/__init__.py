@@ -1,5 +1,11 @@
-"""The explorer: a page on which images become codes and codes become images.
+"""The explorer: a page that infers the codes of an image, changes them, and generates images.
 
-``page/`` is the page, plain JavaScript modules without a build step. :mod:`.server` answers it on this
-machine through the runtime; :mod:`.static_site` writes it as files that answer themselves, in the browser.
+- :mod:`.api`: the page's two requests, ``encode`` and ``generate``.
+- :mod:`.description`: the page's files, its security policy, and what it knows of each bundle.
+- :mod:`.server`: the web server on this machine.
+- :mod:`.guard`: the limits of requests, and their headers.
+- :mod:`.connections`: the limits of connections.
+- :mod:`.static_site`: the page as files for any file server; the browser runs the graphs.
+
+``page/`` is the page: plain JavaScript modules without a build step.
 """

@@ -1,4 +1,4 @@
-"""The page's two questions, answered by the runtime: what is in this image, what do these codes draw."""
+"""The two requests of the page, computed by the runtime: codes to images, an image to its posterior."""
 
 from __future__ import annotations
 
@@ -13,43 +13,42 @@ from infogan_tool.runtime.errors import ImageError, LatentError
 if TYPE_CHECKING:
     from infogan_tool.runtime import Bundle
 
-__all__ = ["draw", "most_images", "read", "row_width"]
+__all__ = ["encode", "generate", "latent_width", "max_images"]
 
-_MOST_IMAGES: Final = 256
-_MOST_VALUES: Final = 1 << 24
-"""Values that the images of one request may have, so that memory does not depend on what is asked."""
+_MAX_IMAGES: Final = 256
+_MAX_VALUES: Final = 1 << 24
+"""Pixel values of one request's images, at most, so that no request takes much memory."""
 
 
-def most_images(bundle: Bundle) -> int:
+def max_images(bundle: Bundle) -> int:
     """Return how many images one request may ask for: 256, fewer where they or their codes are large."""
-    size = max(bundle.image.size**2 * bundle.image.channels, 8 * row_width(bundle))
-    return max(1, min(_MOST_IMAGES, _MOST_VALUES // size))
+    size = max(bundle.image.size**2 * bundle.image.channels, 8 * latent_width(bundle))
+    return max(1, min(_MAX_IMAGES, _MAX_VALUES // size))
 
 
-def row_width(bundle: Bundle) -> int:
+def latent_width(bundle: Bundle) -> int:
     """Return how many float32 values describe one image: its noise, its categories, its styles."""
     latent = bundle.latent
     return latent.noise + len(latent.categorical) + latent.continuous
 
 
-def draw(bundle: Bundle, body: bytes) -> bytes:
-    """Draw the images of some codes.
+def generate(bundle: Bundle, body: bytes) -> bytes:
+    """Generate one image for each row of codes.
 
     Args:
-        bundle: Whose generator draws.
+        bundle: Its generator is used.
         body: Little-endian float32, a row of ``noise, categories, styles`` for each image.
 
     Returns:
         uint8 ``(N, H, W, C)``.
 
     Raises:
-        LatentError: The body is not whole rows, is too many of them, or holds a category that there is not.
+        LatentError: The body is not whole rows, has too many of them, or a category is out of range.
     """
-    width = row_width(bundle)
+    width = latent_width(bundle)
     count, rest = divmod(len(body), 4 * width)
-    most = most_images(bundle)
-    if rest or not 1 <= count <= most:
-        raise LatentError(f"a request holds 1 to {most} rows of {width} float32 values")
+    if rest or not 1 <= count <= max_images(bundle):
+        raise LatentError(f"a request holds 1 to {max_images(bundle)} rows of {width} float32 values")
     rows = np.frombuffer(body, "<f4").reshape(count, width)
     noise, categories, styles = np.split(
         rows, [bundle.latent.noise, width - bundle.latent.continuous], axis=1
@@ -60,17 +59,17 @@ def draw(bundle: Bundle, body: bytes) -> bytes:
     return to_uint8(images, bundle.image).tobytes()
 
 
-def read(bundle: Bundle, content: bytes, *, raw: bool) -> dict[str, Any]:
-    """Recover the codes of an image file.
+def encode(bundle: Bundle, content: bytes, *, raw: bool) -> dict[str, Any]:
+    """Infer the codes of an image file.
 
     Args:
-        bundle: Whose encoder reads.
+        bundle: Its encoder is used.
         content: The file, in one of the runtime's formats.
-        raw: The image is as the encoder wants it already; do not look for the figure in it.
+        raw: The image is preprocessed already.
 
     Returns:
         JSON-ready: ``probabilities`` for each categorical code; ``mean`` and ``std`` for each continuous one;
-        ``ood``, null where the bundle has no OOD output; ``seen``, what the encoder was given, as base64 of
+        ``ood``, null where the bundle has no OOD score; ``preprocessed``, the encoder's input, as base64 of
         uint8 ``(H, W, C)``.
 
     Raises:
@@ -86,5 +85,5 @@ def read(bundle: Bundle, content: bytes, *, raw: bool) -> dict[str, Any]:
         "mean": posterior.style_mean[0].tolist(),
         "std": posterior.style_std[0].tolist(),
         "ood": None if posterior.ood is None else bool(posterior.ood[0]),
-        "seen": b64encode(to_uint8(image, bundle.image).tobytes()).decode("ascii"),
+        "preprocessed": b64encode(to_uint8(image, bundle.image).tobytes()).decode("ascii"),
     }

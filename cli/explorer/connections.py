@@ -1,4 +1,4 @@
-"""Connections of the server: not too many at once, and none kept open by a request that never comes."""
+"""The limits of connections that uvicorn has none for: their number, and how long a request's head takes."""
 
 from __future__ import annotations
 
@@ -15,54 +15,51 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "connection_class"]
 
-# What strangers send is no news for the terminal, and without any handler it would be printed there.
+# uvicorn logs invalid requests; without a handler, logging would print them on stderr.
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
 class Connection(H11Protocol):
-    """One connection. The guard sees a request only once its head is whole; until then, this watches."""
+    """One connection. uvicorn waits for the head of a request without a time limit; this class sets one."""
 
     limits: ClassVar[Limits]
-    waiting: asyncio.TimerHandle | None = None
+    head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, or close it where there are enough."""
+        """Accept a connection, or close it where there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:
             transport.close()
         else:
-            self.watch()
+            self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        self.stop_watching()
+        """Stop the timer of a connection that ended."""
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of a request."""
+        """Start the timer with the first part of a head; stop it once the head is whole."""
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
-            self.stop_watching()
-        elif self.waiting is None:  # the first part of another head on the same connection
-            self.watch()
+            self._stop_timer()
+        elif self.head_timer is None:
+            self._start_timer()
 
-    def watch(self) -> None:
-        """Begin to wait for the head of a request."""
-        self.waiting = self.loop.call_later(self.limits.patience, self.give_up)
+    def _start_timer(self) -> None:
+        self.head_timer = self.loop.call_later(self.limits.timeout, self._close_idle)
 
-    def stop_watching(self) -> None:
-        """Stop waiting: it has come."""
-        if self.waiting is not None:
-            self.waiting.cancel()
-            self.waiting = None
+    def _stop_timer(self) -> None:
+        if self.head_timer is not None:
+            self.head_timer.cancel()
+            self.head_timer = None
 
-    def give_up(self) -> None:
-        """Close a connection on which none has come."""
-        self.waiting = None
+    def _close_idle(self) -> None:
+        self.head_timer = None
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self.transport.close()
 
 
 def connection_class(limits: Limits) -> type[Connection]:
-    """Return the protocol of a connection that keeps to ``limits``."""
-    return type("LimitedConnection", (Connection,), {"limitations": limits})
+    """Return a :class:`Connection` with ``limits``."""
+    return type("LimitedConnection", (Connection,), {"limits": limits})

@@ -1,12 +1,11 @@
-"""What the page is told of a bundle before anything is drawn: ``model.json`` and the noise."""
+"""The page's static data: its files, its security policy, ``model.json`` and the noise of each bundle."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from infogan_tool import __version__
-from infogan_tool.cli.explorer.api import most_images
+from infogan_tool.cli.explorer.api import max_images
 from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
 
 if TYPE_CHECKING:
@@ -17,10 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["NOISE_SEED", "PAGE", "PAGE_FILES", "Inference", "content_policy", "describe", "noise_bytes"]
 
 Inference = Literal["server", "browser"]
-"""Who runs the graphs: the Python runtime behind the page, or the page itself."""
+"""Where the graphs run: in the server's runtime, or in the browser."""
 
 NOISE_SEED: Final = 0
-"""The page's noise number i is the noise of image i of this seed, as ``generate --seed 0`` draws it."""
+"""Noise number i of the page is the noise of image i of ``generate --seed 0``."""
 
 PAGE: Final = Path(__file__).parent / "page"
 """The folder of the page's files."""
@@ -32,32 +31,36 @@ PAGE_FILES: Final = (
     "app.js",
     "backend_browser.js",
     "backend_server.js",
-    "card.js",
-    "codes.js",
+    "bundle_view.js",
+    "centred_foreground.js",
+    "controls.js",
+    "dom.js",
     "drawing.js",
     "examples.js",
     "examples.png",
-    "figure.js",
+    "foreground.js",
     "gif.js",
-    "lab.js",
-    "link.js",
-    "numbers.js",
-    "pad.js",
-    "paper.js",
     "images.js",
-    "prepare.js",
+    "interpolation.js",
+    "latest.js",
+    "link.js",
+    "model_card.js",
+    "names.js",
+    "planes.js",
+    "pointer.js",
+    "preprocessing.js",
     "resample.js",
+    "style_map.js",
     "theme.js",
-    "walk.js",
 )
-"""Every file of the page, so that nothing else of the folder is ever served or copied."""
+"""Every file of the page; nothing else of the folder is served or copied."""
 
-_MAX_NOISES: Final = 256
+_MAX_NOISE_COUNT: Final = 256
 _MAX_NOISE_BYTES: Final = 1 << 20
 
 
 def content_policy(inference: Inference) -> str:
-    """Return the page's content security policy: nothing from elsewhere, no script or style in the page."""
+    """Return the page's content security policy: its own files only, no inline script or style."""
     scripts = "'self' 'wasm-unsafe-eval'" if inference == "browser" else "'self'"
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' blob: data:; "
@@ -66,10 +69,9 @@ def content_policy(inference: Inference) -> str:
 
 
 def describe(bundles: Sequence[Bundle], inference: Inference) -> dict[str, Any]:
-    """Return the content of ``model.json``: who answers, and what each bundle says of itself."""
+    """Return the content of ``model.json``: where the graphs run, and the description of each bundle."""
     return {
         "inference": inference,
-        "tool_version": __version__,
         "noise_seed": NOISE_SEED,
         "bundles": [_describe(bundle) for bundle in bundles],
     }
@@ -77,23 +79,22 @@ def describe(bundles: Sequence[Bundle], inference: Inference) -> dict[str, Any]:
 
 def noise_bytes(bundle: Bundle) -> bytes:
     """Return the noise of images 0, 1, ... of the seed: little-endian float32, a row for each image."""
-    return bundle.sample(_noises(bundle), NOISE_SEED).noise.astype("<f4").tobytes()
+    return bundle.sample(_noise_count(bundle), NOISE_SEED).noise.astype("<f4").tobytes()
 
 
-def _noises(bundle: Bundle) -> int:
-    """Return how many noise vectors the page gets: 256, fewer where they are very wide, 1 where empty."""
+def _noise_count(bundle: Bundle) -> int:
+    """Return how many noise vectors the page gets: 256, fewer where they are wide, 1 where they are empty."""
     if not bundle.latent.noise:
         return 1
-    return max(1, min(_MAX_NOISES, _MAX_NOISE_BYTES // (4 * bundle.latent.noise)))
+    return max(1, min(_MAX_NOISE_COUNT, _MAX_NOISE_BYTES // (4 * bundle.latent.noise)))
 
 
 def _describe(bundle: Bundle) -> dict[str, Any]:
-    shipped = bundle.path.resolve() == PRETRAINED_BUNDLE.resolve()
     return {
         "name": bundle.path.resolve().name,
-        "shipped": shipped,
-        "noises": _noises(bundle),
-        "most_images": most_images(bundle),
+        "pretrained": bundle.path.resolve() == PRETRAINED_BUNDLE.resolve(),
+        "noise_count": _noise_count(bundle),
+        "max_images": max_images(bundle),
         "codes": {
             "categorical": list(bundle.latent.categorical_names),
             "continuous": list(bundle.latent.continuous_names),

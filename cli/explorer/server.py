@@ -1,4 +1,4 @@
-"""The page answered on this machine, through the runtime."""
+"""The web server of the page, on this machine."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ import json
 import socket
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 import uvicorn
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infogan_tool.cli.explorer.api import draw, read
+from infogan_tool.cli.explorer.api import encode, generate
 from infogan_tool.cli.explorer.connections import connection_class
 from infogan_tool.cli.explorer.description import PAGE, PAGE_FILES, describe, noise_bytes
-from infogan_tool.cli.explorer.guard import Guard, Limits
+from infogan_tool.cli.explorer.guard import BODY_TYPE, Guard, Limits, read_body, refusal
 from infogan_tool.runtime.errors import InfoganError, UsageError
 
 if TYPE_CHECKING:
@@ -32,11 +35,11 @@ if TYPE_CHECKING:
 
 __all__ = ["address_of", "is_loopback", "listen", "make_app", "make_server", "serve"]
 
-_AT_ONCE: Final = 2
-"""Answers that are computed at the same time; the others wait their turn."""
-_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_USUAL_PORT: Final = 8421
-_BYTES: Final = "application/octet-stream"
+_WORKERS: Final = 2
+"""Requests that are computed at the same time."""
+_LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+_ANY_NAME: Final = ("*",)
+_DEFAULT_PORT: Final = 8421
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -47,158 +50,165 @@ _TYPES: Final = {
 
 
 def make_app(
-    bundles: Sequence[Bundle], *, hosts: frozenset[str] | None = _LOOPBACK_NAMES, limits: Limits | None = None
+    bundles: Sequence[Bundle], *, hosts: Sequence[str] = _LOOPBACK_NAMES, limits: Limits | None = None
 ) -> ASGIApp:
-    """Return the application: the page's files, what it is told of the bundles, and its two questions.
+    """Return the application: the page's files, the description of the bundles, and its two requests.
 
     Args:
         bundles: One, or two to compare.
-        hosts: Host names that it may be asked for by; None takes any.
-        limits: How much it takes; None for the defaults.
+        hosts: Host names of its address. A site that points a name of its own at this machine is refused.
+        limits: Its limits; None for the defaults.
     """
-    turn = CapacityLimiter(_AT_ONCE)
+    limits = limits or Limits()
+    workers = CapacityLimiter(_WORKERS)
 
-    async def on_refusal(_request: Request, error: Exception) -> Response:
+    async def on_error(_request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException):
+            return refusal(error.status_code, error.detail)
         return JSONResponse({"error": str(error)}, 422)
 
+    def post(path: str, respond: Callable[[bytes, Request], Response]) -> Route:
+        async def on_post(request: Request) -> Response:
+            work = partial(respond, await read_body(request, limits), request)
+            return await anyio.to_thread.run_sync(work, limiter=workers)
+
+        return Route(path, on_post, methods=["POST"])
+
+    files = {f"/{name}": name for name in PAGE_FILES} | {"/": "index.html"}
     routes = [
-        _fixed(f"/{name}", (PAGE / name).read_bytes(), _TYPES[Path(name).suffix]) for name in PAGE_FILES
+        _get(path, (PAGE / name).read_bytes(), _TYPES[Path(name).suffix]) for path, name in files.items()
     ]
-    routes.append(_fixed("/", (PAGE / "index.html").read_bytes(), _TYPES[".html"]))
-    told = json.dumps(describe(bundles, "server"), allow_nan=False).encode()
-    routes.append(_fixed("/model.json", told, "application/json"))
+    model = json.dumps(describe(bundles, "server"), allow_nan=False).encode()
+    routes.append(_get("/model.json", model, "application/json"))
     for index, bundle in enumerate(bundles):
-        place = f"/bundles/{index}"
-        routes.append(_fixed(f"{place}/noise.bin", noise_bytes(bundle), _BYTES))
-        routes.append(Route(f"{place}/draw", _on_draw(bundle, turn), methods=["POST"]))
-        routes.append(Route(f"{place}/read", _on_read(bundle, turn), methods=["POST"]))
-    app = Starlette(routes=routes, exception_handlers={InfoganError: on_refusal})
-    return Guard(app, hosts=hosts, limits=limits or Limits())
+        folder = f"/bundles/{index}"
+        routes += [
+            _get(f"{folder}/noise.bin", noise_bytes(bundle), BODY_TYPE),
+            post(f"{folder}/generate", partial(_generate, bundle)),
+            post(f"{folder}/encode", partial(_encode, bundle)),
+        ]
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
+        exception_handlers={InfoganError: on_error, HTTPException: on_error},
+    )
+    return Guard(app, limits)
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """Take an address to answer at.
+    """Open a listening socket.
 
     Args:
         host: A host name or address of this machine.
-        port: 0 is any free one. None is the usual one, or any free one where that is taken.
+        port: 0 is any free port. None is 8421, or any free port where that is in use.
 
     Raises:
-        UsageError: The host is not of this machine, or the port is taken or not allowed.
+        UsageError: The host is not an address of this machine, or the port is in use or not allowed.
     """
     if port is None:
         try:
-            return listen(host, _USUAL_PORT)
+            return listen(host, _DEFAULT_PORT)
         except UsageError:
             port = 0
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        taken = socket.socket(family, kind, protocol)
+        listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise UsageError(f"--host {host}: {error.strerror}") from error
     try:
         if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where REUSEADDR would share a port in use
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(address)
-        taken.listen()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
     except OSError as error:
-        taken.close()
+        listener.close()
         raise UsageError(
-            f"--host {host} --port {port}: {error.strerror}; --port 0 takes a free one"
+            f"--host {host} --port {port}: {error.strerror}; --port 0 selects a free one"
         ) from error
-    return taken
+    return listener
 
 
-def address_of(taken: socket.socket) -> str:
-    """Return the URL that the page has at a socket."""
-    host, port = taken.getsockname()[:2]
+def address_of(listener: socket.socket) -> str:
+    """Return the URL of the page at a socket."""
+    host, port = listener.getsockname()[:2]
     if ipaddress.ip_address(host).is_unspecified:
-        host = "::1" if taken.family == socket.AF_INET6 else "127.0.0.1"
+        host = "::1" if listener.family == socket.AF_INET6 else "127.0.0.1"
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def is_loopback(taken: socket.socket) -> bool:
-    """Say whether only this machine reaches a socket."""
-    return ipaddress.ip_address(taken.getsockname()[0]).is_loopback
+def is_loopback(listener: socket.socket) -> bool:
+    """Return whether only this machine can connect to a socket."""
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
 
 
 class _Server(uvicorn.Server):
-    """Tells when it answers; from then on Ctrl-C is its own business, whenever it comes."""
+    """Calls a function once it serves; from then on uvicorn handles Ctrl-C."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], object]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], object]) -> None:
         super().__init__(config)
-        self._tell = started
+        self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._tell()
+        self._on_started()
 
 
 def make_server(
-    app: ASGIApp, started: Callable[[], object] = lambda: None, *, limits: Limits | None = None
+    app: ASGIApp, on_started: Callable[[], object] = lambda: None, *, limits: Limits | None = None
 ) -> uvicorn.Server:
-    """Return what serves the application: quiet, HTTP alone, and soon at its end when told to end.
+    """Return the server of an application: HTTP only, without logs, quick to shut down.
 
     Args:
         app: See :func:`make_app`.
-        started: Called once the server answers.
-        limits: How many connections it takes, and how long they may be silent; None for the defaults.
+        on_started: Called once the server accepts requests.
+        limits: Its limits; None for the defaults.
     """
-    return _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            http=connection_class(limits or Limits()),
-            loop="asyncio",
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=1,
-        ),
-        started,
+    limits = limits or Limits()
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        http=connection_class(limits),
+        loop="asyncio",
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=limits.concurrency + 1,  # uvicorn counts the connection of the request itself
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=1,
     )
+    return _Server(config, on_started)
 
 
-def serve(bundles: Sequence[Bundle], taken: socket.socket, started: Callable[[], object]) -> None:
-    """Answer at a socket until the process is told to end; closes the socket.
+def serve(bundles: Sequence[Bundle], listener: socket.socket, on_started: Callable[[], object]) -> None:
+    """Serve the page at a socket until the process is told to end; closes the socket.
 
     Args:
         bundles: One, or two to compare.
-        taken: See :func:`listen`.
-        started: Called once the server answers.
+        listener: See :func:`listen`.
+        on_started: Called once the server accepts requests.
 
     Raises:
-        KeyboardInterrupt: It was told by Ctrl-C; all has been ended in order.
+        KeyboardInterrupt: Ctrl-C was pressed; the server has shut down.
     """
-    hosts = _LOOPBACK_NAMES if is_loopback(taken) else None
-    with taken:
-        make_server(make_app(bundles, hosts=hosts), started).run(sockets=[taken])
+    hosts = _LOOPBACK_NAMES if is_loopback(listener) else _ANY_NAME
+    with listener:
+        make_server(make_app(bundles, hosts=hosts), on_started).run(sockets=[listener])
 
 
-def _fixed(path: str, content: bytes, media_type: str) -> Route:
+def _get(path: str, content: bytes, media_type: str) -> Route:
     async def on_get(_request: Request) -> Response:
         return Response(content, media_type=media_type)
 
     return Route(path, on_get, methods=["GET"])
 
 
-def _on_draw(bundle: Bundle, turn: CapacityLimiter) -> Callable[[Request], Any]:
-    async def on_draw(request: Request) -> Response:
-        work = partial(draw, bundle, await request.body())
-        return Response(await anyio.to_thread.run_sync(work, limiter=turn), media_type=_BYTES)
-
-    return on_draw
+def _generate(bundle: Bundle, body: bytes, _request: Request) -> Response:
+    return Response(generate(bundle, body), media_type=BODY_TYPE)
 
 
-def _on_read(bundle: Bundle, turn: CapacityLimiter) -> Callable[[Request], Any]:
-    async def on_read(request: Request) -> Response:
-        raw = request.query_params.get("raw") == "1"
-        work = partial(read, bundle, await request.body(), raw=raw)
-        return JSONResponse(await anyio.to_thread.run_sync(work, limiter=turn))
-
-    return on_read
+def _encode(bundle: Bundle, body: bytes, request: Request) -> Response:
+    return JSONResponse(encode(bundle, body, raw=request.query_params.get("raw") == "1"))

@@ -1,4 +1,4 @@
-"""The page as a folder of files that any file server serves: the browser runs the graphs itself."""
+"""The page as a folder for any file server: the browser preprocesses drawings and runs the graphs."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 __all__ = ["ORT_PACKAGE", "write_site"]
 
 ORT_PACKAGE: Final = "onnxruntime-web@1.30.0"
-"""The npm package whose WebAssembly runs the graphs in the browser."""
+"""The npm package that runs the graphs in the browser, by WebAssembly."""
 
 _ORT_SHA512: Final = (
     "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 )
-"""The package's digest, as npm's lock files write it: what is not this package is not put on a page."""
+"""The package's digest, as in npm's lock files; a package with another digest is refused."""
 _ORT_FILES: Final = {
     "package/dist/ort.wasm.min.mjs": "ort.js",
     "package/dist/ort-wasm-simd-threaded.mjs": "ort-wasm.js",
     "package/dist/ort-wasm-simd-threaded.wasm": "ort-wasm.wasm",
 }
-"""What is taken of it; named .js because not every file server knows .mjs."""
-_MARK: Final = "model.json"
+"""The files copied from it; named .js because not every file server knows .mjs."""
+_MARKER: Final = "model.json"
 _NPM_SECONDS: Final = 300
 _NOTICE: Final = """\
 ort/ is {package}, (c) Microsoft Corporation, MIT licence.
@@ -52,15 +52,15 @@ def write_site(bundles: Sequence[Bundle], out: Path, *, force: bool) -> None:
 
     Args:
         bundles: One, or two to compare.
-        out: The folder; it appears when all of it is written.
-        force: Replace a page that was written there before.
+        out: The folder; it appears once it is complete.
+        force: Replace an explorer page at ``out``.
 
     Raises:
-        OutputExistsError: ``out`` is there and not to be replaced.
-        MissingToolError: npm is not installed, or cannot get the package.
+        OutputExistsError: ``out`` exists and may not be replaced.
+        MissingToolError: npm is not installed, or cannot download the package.
         OSError: A file cannot be written.
     """
-    kind = {"mark": _MARK, "kind": "an explorer page"}
+    kind = {"mark": _MARKER, "kind": "an explorer page"}
     refuse_taken(out, force=force, **kind)
     with atomic_folder(out, force=force, **kind) as folder:
         _add_ort(folder / "ort")
@@ -74,11 +74,11 @@ def write_site(bundles: Sequence[Bundle], out: Path, *, force: bool) -> None:
                 shutil.copyfile(bundle.path / file, place / file)
             (place / "noise.bin").write_bytes(noise_bytes(bundle))
         (folder / "NOTICE.txt").write_text(_NOTICE.format(package=ORT_PACKAGE), "utf-8")
-        (folder / _MARK).write_text(json.dumps(describe(bundles, "browser"), allow_nan=False), "utf-8")
+        (folder / _MARKER).write_text(json.dumps(describe(bundles, "browser"), allow_nan=False), "utf-8")
 
 
 def _add_policy(index: Path) -> None:
-    """Say in the page what a server would say in a header, since a file server says nothing."""
+    """Put the content security policy into the page, because a file server sends no such header."""
     text = index.read_text("utf-8")
     first = '<meta charset="utf-8">'
     policy = content_policy("browser")
@@ -89,10 +89,10 @@ def _add_policy(index: Path) -> None:
 
 
 def _add_ort(folder: Path) -> None:
-    """Take onnxruntime-web's files out of its npm package; nothing of the package is run."""
+    """Copy onnxruntime-web's files from its npm package; none of its scripts is run."""
     folder.mkdir()
     with tempfile.TemporaryDirectory() as scratch:
-        archive = _packed(Path(scratch))
+        archive = _download(Path(scratch))
         with tarfile.open(archive) as package:
             for name, as_name in _ORT_FILES.items():
                 content = package.extractfile(name)
@@ -102,11 +102,12 @@ def _add_ort(folder: Path) -> None:
                     shutil.copyfileobj(content, file)
 
 
-def _packed(scratch: Path) -> Path:
+def _download(scratch: Path) -> Path:
+    """Return the package's archive, its digest checked."""
     npm = shutil.which("npm")
     if npm is None:
         raise MissingToolError(
-            f"--export takes {ORT_PACKAGE} from npm, which is not installed here: install Node.js"
+            f"--export needs {ORT_PACKAGE} from npm, which is not installed: install Node.js"
         )
     command = [npm, "pack", ORT_PACKAGE, "--loglevel=error", "--pack-destination", str(scratch)]
     try:
@@ -114,13 +115,13 @@ def _packed(scratch: Path) -> Path:
             command, cwd=scratch, capture_output=True, text=True, timeout=_NPM_SECONDS, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise MissingToolError(f"npm did not get {ORT_PACKAGE} in {_NPM_SECONDS} s") from error
+        raise MissingToolError(f"npm could not download {ORT_PACKAGE} within {_NPM_SECONDS} s") from error
     archives = list(scratch.glob("*.tgz"))
     if done.returncode or len(archives) != 1:
         lines = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
-        reason = printable((lines or ["it gave no reason"])[0].removeprefix("npm error").strip())
-        raise MissingToolError(f"npm cannot get {ORT_PACKAGE}: {reason}")
+        reason = printable((lines or ["no reason given"])[0].removeprefix("npm error").strip())
+        raise MissingToolError(f"npm cannot download {ORT_PACKAGE}: {reason}")
     digest = base64.b64encode(hashlib.sha512(archives[0].read_bytes()).digest()).decode("ascii")
     if digest != _ORT_SHA512:
-        raise MissingToolError(f"what npm brought as {ORT_PACKAGE} is not that package: its digest differs")
+        raise MissingToolError(f"the digest of the downloaded {ORT_PACKAGE} differs from the expected one")
     return archives[0]

@@ -1,16 +1,15 @@
-/** Run the graphs here, by onnxruntime-web, on the very files of the bundle. */
+/** The backend of the static site: onnxruntime-web runs the bundle's own graphs in the browser. */
 
 import { decode } from "./drawing.js";
-import { pictureBytes } from "./pictures.js";
-import { prepare } from "./prepare.js";
+import { imageBytes } from "./images.js";
+import { preprocess } from "./preprocessing.js";
 
 /** @typedef {import("./types.js").Backend} Backend */
 /** @typedef {import("./types.js").BundleInfo} BundleInfo */
 /** @typedef {import("./types.js").ImageSpec} ImageSpec */
-/** @typedef {import("./types.js").Picture} Picture */
-/** @typedef {import("./types.js").Reading} Reading */
+/** @typedef {import("./types.js").InputImage} InputImage */
 
-/** The longer side that a dropped picture is decoded at, at most: a phone's photograph has far more than is used. */
+/** The longer side that a file is decoded at, at most: large scans have more pixels than are used. */
 const MAX_SIDE = 4096;
 
 /** @param {string} path */
@@ -32,53 +31,49 @@ async function fetchBytes(path) {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-/** Do things one after the other; onnxruntime-web runs a session once at a time.
- * @template T @param {Promise<unknown>[]} line @param {() => Promise<T>} work @returns {Promise<T>} */
-function inLine(line, work) {
-  const done = (line.pop() ?? Promise.resolve()).catch(() => undefined).then(work);
-  line.push(done);
-  return done;
+/** The encoder's input, uint8 (H, W, C).
+ * @param {InputImage} given @param {ImageSpec} image */
+async function preprocessed(given, image) {
+  if (given.kind === "preprocessed") return given.pixels;
+  const pixels =
+    given.kind === "drawing" ? { ...given, channels: 1, data: given.pixels } : await pixelsOf(given.file);
+  const found = preprocess(pixels, image);
+  if (found) return found;
+  throw new Error("No object on an even background. Photographs need the server: infogan-tool explore.");
 }
 
-/** What a picture is to the encoder: uint8 (H, W, C).
- * @param {Picture} picture @param {ImageSpec} image */
-export async function seenBytes(picture, image) {
-  if (picture.kind === "seen") return picture.pixels;
-  if (picture.kind === "grey") {
-    return prepare({ width: picture.width, height: picture.height, channels: 1, data: picture.pixels }, image);
-  }
-  const bitmap = await decode(picture.file);
-  if (!bitmap) throw new Error("This browser does not know the format of this file; save it as PNG or JPEG.");
+/** @param {Blob} file */
+async function pixelsOf(file) {
+  const bitmap = await decode(file);
+  if (!bitmap) throw new Error("This browser does not know the format of this file. Save it as PNG or JPEG.");
   const scale = Math.min(1, MAX_SIDE / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
   const target = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-  if (!target) throw new Error("this browser has no canvas");
+  if (!target) throw new Error("This browser has no canvas.");
   target.drawImage(bitmap, 0, 0, width, height);
   bitmap.close();
-  const data = new Uint8Array(target.getImageData(0, 0, width, height).data.buffer);
-  return prepare({ width, height, channels: 4, data }, image);
+  return { width, height, channels: 4, data: new Uint8Array(target.getImageData(0, 0, width, height).data.buffer) };
 }
 
 /** uint8 (H, W, C) to float32 (C, H, W) in the spec's range.
- * @param {Uint8Array} seen @param {ImageSpec} image */
-export function toFloat(seen, { size, channels, low, high }) {
+ * @param {Uint8Array} pixels @param {ImageSpec} image */
+function toFloat(pixels, { size, channels, low, high }) {
   const count = size * size;
   const values = new Float32Array(count * channels);
   for (let c = 0; c < channels; c++) {
-    for (let i = 0; i < count; i++) values[c * count + i] = (seen[i * channels + c] / 255) * (high - low) + low;
+    for (let i = 0; i < count; i++) values[c * count + i] = (pixels[i * channels + c] / 255) * (high - low) + low;
   }
   return values;
 }
 
 /** float32 (N, C, H, W) in the spec's range to uint8 (N, H, W, C), rounded.
  * @param {Float32Array} values @param {ImageSpec} image */
-export function toBytes(values, image) {
+function toBytes(values, image) {
   const { size, channels, low, high } = image;
   const count = size * size;
   const bytes = new Uint8ClampedArray(values.length); // rounds and clips
   const scale = 255 / (high - low);
-  const whole = pictureBytes(image);
-  for (let n = 0; n < values.length; n += whole) {
+  for (let n = 0; n < values.length; n += imageBytes(image)) {
     for (let c = 0; c < channels; c++) {
       for (let i = 0; i < count; i++) bytes[n + i * channels + c] = (values[n + c * count + i] - low) * scale;
     }
@@ -86,58 +81,55 @@ export function toBytes(values, image) {
   return new Uint8Array(bytes.buffer);
 }
 
-/** The graphs of one bundle, on float32, for the page and for whoever checks it. */
-export class Graphs {
+/** The two graphs of one bundle. */
+class Graphs {
   /** @param {any} ort @param {BundleInfo} info @param {any} generator @param {any} encoder */
   constructor(ort, info, generator, encoder) {
     this.ort = ort;
     this.info = info;
     this.generator = generator;
     this.encoder = encoder;
-    /** @type {Promise<unknown>[]} */
-    this.line = [];
+    /** The last run; onnxruntime-web runs a session once at a time.
+     * @type {Promise<unknown>} */
+    this.running = Promise.resolve();
   }
 
-  /** @param {Float32Array} rows noise, categories, styles of each picture
+  /** @param {any} session @param {Record<string, any>} feeds @returns {Promise<Record<string, any>>} */
+  run(session, feeds) {
+    const done = this.running.catch(() => undefined).then(() => session.run(feeds));
+    this.running = done;
+    return done;
+  }
+
+  /** @param {Float32Array} rows noise, categories, styles of each image
    * @returns {Promise<Float32Array>} (N, C, H, W) */
   async generate(rows) {
     const { noise, categorical, continuous } = this.info.metadata.latent;
     const width = noise + categorical.length + continuous;
     const count = rows.length / width;
-    /** @param {number} from @param {number} size */
-    const part = (from, size) => {
-      const values = new Float32Array(count * size);
-      for (let n = 0; n < count; n++) {
-        values.set(rows.subarray(n * width + from, n * width + from + size), n * size);
-      }
-      return values;
-    };
     /** @type {Record<string, any>} */
     const feeds = {};
-    if (noise) feeds.noise = this.tensor("float32", part(0, noise), [count, noise]);
-    if (categorical.length) {
-      const chosen = BigInt64Array.from(part(noise, categorical.length), (value) => BigInt(value));
-      feeds.categories = this.tensor("int64", chosen, [count, categorical.length]);
+    let from = 0;
+    for (const [name, size] of Object.entries({ noise, categories: categorical.length, styles: continuous })) {
+      const values = new Float32Array(count * size);
+      for (let n = 0; n < count; n++) values.set(rows.subarray(n * width + from, n * width + from + size), n * size);
+      from += size;
+      if (!size) continue;
+      feeds[name] =
+        name === "categories"
+          ? new this.ort.Tensor("int64", BigInt64Array.from(values, BigInt), [count, size])
+          : new this.ort.Tensor("float32", values, [count, size]);
     }
-    if (continuous) {
-      feeds.styles = this.tensor("float32", part(noise + categorical.length, continuous), [count, continuous]);
-    }
-    const found = await inLine(this.line, () => this.generator.run(feeds));
-    return found.images.data;
+    return (await this.run(this.generator, feeds)).images.data;
   }
 
   /** @param {Float32Array} image (C, H, W)
    * @returns {Promise<Record<string, Float32Array>>} the encoder's outputs by name */
   async encode(image) {
     const { size, channels } = this.info.metadata.image;
-    const images = this.tensor("float32", image, [1, channels, size, size]);
-    const found = await inLine(this.line, () => this.encoder.run({ images }));
+    const images = new this.ort.Tensor("float32", image, [1, channels, size, size]);
+    const found = await this.run(this.encoder, { images });
     return Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, tensor.data]));
-  }
-
-  /** @param {string} type @param {ArrayLike<unknown>} data @param {number[]} shape */
-  tensor(type, data, shape) {
-    return new this.ort.Tensor(type, data, shape);
   }
 }
 
@@ -146,12 +138,11 @@ export async function openGraphs(bundles) {
   const ort = await loadOrt();
   const found = [];
   for (const [index, info] of bundles.entries()) {
-    const [generator, encoder] = await Promise.all(
-      ["generator.onnx", "q_encoder.onnx"].map((file) => fetchBytes(`bundles/${index}/${file}`)),
-    );
-    const options = { executionProviders: ["wasm"] };
     const sessions = [];
-    for (const graph of [generator, encoder]) sessions.push(await ort.InferenceSession.create(graph, options));
+    for (const file of ["generator.onnx", "q_encoder.onnx"]) {
+      const content = await fetchBytes(`bundles/${index}/${file}`);
+      sessions.push(await ort.InferenceSession.create(content, { executionProviders: ["wasm"] }));
+    }
     found.push(new Graphs(ort, info, sessions[0], sessions[1]));
   }
   return found;
@@ -161,25 +152,24 @@ export async function openGraphs(bundles) {
 export async function browserBackend(bundles) {
   const graphs = await openGraphs(bundles);
   return {
-    async read(bundle, picture) {
-      const { metadata } = bundles[bundle];
-      const seen = await seenBytes(picture, metadata.image);
-      const found = await graphs[bundle].encode(toFloat(seen, metadata.image));
+    async encode(bundle, given) {
+      const { latent, image, ood } = bundles[bundle].metadata;
+      const pixels = await preprocessed(given, image);
+      const found = await graphs[bundle].encode(toFloat(pixels, image));
       let start = 0;
-      const probabilities = metadata.latent.categorical.map((size) => {
+      const probabilities = latent.categorical.map((size) => {
         start += size;
         return [...found.probabilities.slice(start - size, start)];
       });
-      const { ood } = metadata;
       return {
         probabilities,
         mean: [...(found.style_mean ?? [])],
         std: [...(found.style_std ?? [])],
         ood: ood ? !(found.distance[0] <= ood.threshold) : null,
-        seen,
+        preprocessed: pixels,
       };
     },
-    async draw(bundle, rows) {
+    async generate(bundle, rows) {
       return toBytes(await graphs[bundle].generate(rows), bundles[bundle].metadata.image);
     },
     async noise(bundle) {

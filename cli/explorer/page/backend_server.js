@@ -1,15 +1,18 @@
-/** Ask the Python runtime behind the page. */
+/** The backend of the page that `infogan-tool explore` serves: the runtime preprocesses, encodes and generates. */
+
+import { fromBase64 } from "./link.js";
 
 /** @typedef {import("./types.js").Backend} Backend */
-/** @typedef {import("./types.js").Picture} Picture */
+/** @typedef {import("./types.js").InputImage} InputImage */
 /** @typedef {import("./types.js").BundleInfo} BundleInfo */
 
 const BUSY = [429, 503];
 const PAUSE_MS = 250;
 const TRIES = 8;
 
-/** @param {string} path @param {BodyInit} body @returns {Promise<Response>} */
-async function ask(path, body) {
+/** Send a request; where the server is busy, try again a little later.
+ * @param {string} path @param {BodyInit} body @returns {Promise<Response>} */
+async function post(path, body) {
   for (let tried = 1; ; tried++) {
     let response;
     try {
@@ -19,46 +22,43 @@ async function ask(path, body) {
         body,
       });
     } catch {
-      throw new Error("infogan-tool does not answer any more: was it ended?");
+      throw new Error("The server does not answer. Is `infogan-tool explore` still running?");
     }
     if (response.ok) return response;
     if (!BUSY.includes(response.status) || tried === TRIES) {
-      const told = await response.json().catch(() => ({}));
-      throw new Error(told.error ?? `the server answered ${response.status}`);
+      const { error } = await response.json().catch(() => ({}));
+      throw new Error(error ?? `The server answered ${response.status}.`);
     }
     await new Promise((done) => setTimeout(done, PAUSE_MS));
   }
 }
 
-/** A picture as a file that the runtime reads; what is drawn goes as PGM or PPM, which needs no packing.
- * @param {Picture} picture @param {BundleInfo} info @returns {Blob} */
-function asFile(picture, info) {
-  if (picture.kind === "file") return picture.file;
+/** An image as a file that the runtime reads; a drawing becomes PGM or PPM, which needs no compression.
+ * @param {InputImage} image @param {BundleInfo} info @returns {Blob} */
+function asFile(image, info) {
+  if (image.kind === "file") return image.file;
   const { size, channels } = info.metadata.image;
-  const [width, height] = picture.kind === "grey" ? [picture.width, picture.height] : [size, size];
-  const kind = picture.kind === "grey" || channels === 1 ? "P5" : "P6";
-  return new Blob([`${kind}\n${width} ${height}\n255\n`, /** @type {BlobPart} */ (picture.pixels)]);
+  const [width, height] = image.kind === "drawing" ? [image.width, image.height] : [size, size];
+  const kind = image.kind === "drawing" || channels === 1 ? "P5" : "P6";
+  return new Blob([`${kind}\n${width} ${height}\n255\n`, /** @type {BlobPart} */ (image.pixels)]);
 }
-
-/** @param {string} text */
-const fromBase64 = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
 /** @param {BundleInfo[]} bundles @returns {Backend} */
 export function serverBackend(bundles) {
   return {
-    async read(bundle, picture) {
-      const raw = picture.kind === "seen" ? "?raw=1" : "";
-      const response = await ask(`bundles/${bundle}/read${raw}`, asFile(picture, bundles[bundle]));
-      const told = await response.json();
-      return { ...told, seen: fromBase64(told.seen) };
+    async encode(bundle, image) {
+      const raw = image.kind === "preprocessed" ? "?raw=1" : "";
+      const response = await post(`bundles/${bundle}/encode${raw}`, asFile(image, bundles[bundle]));
+      const posterior = await response.json();
+      return { ...posterior, preprocessed: fromBase64(posterior.preprocessed) };
     },
-    async draw(bundle, rows) {
-      const response = await ask(`bundles/${bundle}/draw`, /** @type {BodyInit} */ (rows));
+    async generate(bundle, rows) {
+      const response = await post(`bundles/${bundle}/generate`, /** @type {BodyInit} */ (rows));
       return new Uint8Array(await response.arrayBuffer());
     },
     async noise(bundle) {
       const response = await fetch(`bundles/${bundle}/noise.bin`);
-      if (!response.ok) throw new Error(`the server answered ${response.status}`);
+      if (!response.ok) throw new Error(`The server answered ${response.status}.`);
       return new Float32Array(await response.arrayBuffer());
     },
   };

@@ -1,41 +1,41 @@
-/** The surface that a picture is drawn, dropped or pasted on. */
+/** The canvas on which an image is drawn, dropped or pasted. */
 
-import { context, imageData } from "./pictures.js";
+import { context, imageData } from "./images.js";
 import { fromBase64, toBase64 } from "./link.js";
+import { followPointer, placeOn } from "./pointer.js";
 
-/** @typedef {import("./types.js").Picture} Picture */
+/** @typedef {import("./types.js").InputImage} InputImage */
 /** @typedef {import("./types.js").ImageSpec} ImageSpec */
 /** @typedef {{pen: number, points: [number, number][]}} Stroke */
 
-const GROUND = "#000";
+const BACKGROUND = "#000";
 const INK = "#fff";
 const STEP = 2;
-/** Strokes and points that a link may bring, so that it cannot keep the page busy. */
+/** Bytes of strokes in a link, at most, so that a link cannot keep the page busy. */
 const MAX_LINK_BYTES = 20_000;
 
-/** @param {Blob} file */
+/** Decode an image file; null where the browser does not know its format.
+ * @param {Blob} file */
 export async function decode(file) {
   try {
     return await createImageBitmap(file, { imageOrientation: "from-image" });
   } catch {
-    return null; // a format that the browser does not know
+    return null;
   }
 }
 
 export class Drawing {
-  /** @param {HTMLCanvasElement} canvas @param {(settled: boolean) => void} onChange */
+  /** @param {HTMLCanvasElement} canvas @param {() => void} onChange */
   constructor(canvas, onChange) {
     this.canvas = canvas;
     this.pen = 25;
     /** @type {Stroke[]} */
     this.strokes = [];
-    /** What was dropped, opened or pasted, which the next stroke replaces.
-     * @type {Extract<Picture, {kind: "file" | "seen"}> | null} */
+    /** What was dropped, opened or pasted; the next stroke replaces it.
+     * @type {Extract<InputImage, {kind: "file" | "preprocessed"}> | null} */
     this.given = null;
     this.onChange = onChange;
-    const found = canvas.getContext("2d", { willReadFrequently: true });
-    if (!found) throw new Error("this browser has no canvas");
-    this.target = found;
+    this.target = context(canvas, { willReadFrequently: true });
     this.wipe();
     canvas.addEventListener("pointerdown", (event) => this.start(event));
   }
@@ -44,33 +44,33 @@ export class Drawing {
     return !this.given && !this.strokes.length;
   }
 
-  /** What is to be read now; null where there is nothing.
-   * @returns {Picture | null} */
-  picture() {
+  /** The encoder's image; null where there is none.
+   * @returns {InputImage | null} */
+  image() {
     if (this.given) return this.given;
     if (!this.strokes.length) return null;
     const { width, height } = this.canvas;
     const rgba = this.target.getImageData(0, 0, width, height).data;
     const pixels = new Uint8Array(width * height);
     for (let i = 0; i < pixels.length; i++) pixels[i] = rgba[4 * i];
-    return { kind: "grey", width, height, pixels };
+    return { kind: "drawing", width, height, pixels };
   }
 
   clear() {
     this.strokes = [];
     this.given = null;
     this.wipe();
-    this.onChange(true);
+    this.onChange();
   }
 
   undo() {
     if (this.given) return this.clear();
     this.strokes.pop();
     this.redraw();
-    this.onChange(true);
+    this.onChange();
   }
 
-  /** Take a picture file.
+  /** Replace the drawing by an image file.
    * @param {Blob} file */
   async take(file) {
     this.strokes = [];
@@ -79,20 +79,20 @@ export class Drawing {
     const bitmap = await decode(file);
     if (bitmap) this.show(bitmap, bitmap.width, bitmap.height);
     bitmap?.close();
-    this.onChange(true);
+    this.onChange();
   }
 
-  /** Take a picture as an encoder has seen it before.
+  /** Replace the drawing by an image that is preprocessed already.
    * @param {Uint8Array} pixels @param {ImageSpec} image */
-  takeSeen(pixels, image) {
+  takePreprocessed(pixels, image) {
     this.strokes = [];
-    this.given = { kind: "seen", pixels };
+    this.given = { kind: "preprocessed", pixels };
     this.wipe();
     const small = document.createElement("canvas");
     small.width = small.height = image.size;
     context(small).putImageData(imageData(pixels, image), 0, 0);
     this.show(small, image.size, image.size);
-    this.onChange(true);
+    this.onChange();
   }
 
   /** @returns {string} the strokes, for a link */
@@ -128,11 +128,11 @@ export class Drawing {
       at += 2 + 2 * count;
     }
     this.redraw();
-    this.onChange(true);
+    this.onChange();
   }
 
   wipe() {
-    this.target.fillStyle = GROUND;
+    this.target.fillStyle = BACKGROUND;
     this.target.fillRect(0, 0, this.canvas.width, this.canvas.height);
   }
 
@@ -146,11 +146,11 @@ export class Drawing {
 
   redraw() {
     this.wipe();
-    for (const stroke of this.strokes) this.ink(stroke, 0);
+    for (const stroke of this.strokes) this.paintStroke(stroke, 0);
   }
 
   /** @param {Stroke} stroke @param {number} from first point that is new */
-  ink({ pen, points }, from) {
+  paintStroke({ pen, points }, from) {
     const target = this.target;
     target.strokeStyle = INK;
     target.lineWidth = pen;
@@ -172,15 +172,13 @@ export class Drawing {
       this.given = null;
       this.wipe();
     }
-    this.canvas.setPointerCapture(down.pointerId);
     /** @type {Stroke} */
     const stroke = { pen: this.pen, points: [this.place(down)] };
     this.strokes.push(stroke);
-    this.ink(stroke, 0);
-    this.onChange(false);
+    this.paintStroke(stroke, 0);
+    this.onChange();
     /** @param {PointerEvent} event */
     const move = (event) => {
-      if (event.pointerId !== down.pointerId) return;
       const before = stroke.points.length;
       const together = event.getCoalescedEvents?.() ?? [];
       for (const one of together.length ? together : [event]) {
@@ -189,29 +187,16 @@ export class Drawing {
         if (Math.hypot(x - lastX, y - lastY) >= STEP) stroke.points.push([x, y]);
       }
       if (stroke.points.length === before) return;
-      this.ink(stroke, before);
-      this.onChange(false);
+      this.paintStroke(stroke, before);
+      this.onChange();
     };
-    /** @param {PointerEvent} event */
-    const end = (event) => {
-      if (event.pointerId !== down.pointerId) return;
-      this.canvas.removeEventListener("pointermove", move);
-      this.canvas.removeEventListener("pointerup", end);
-      this.canvas.removeEventListener("pointercancel", end);
-      this.onChange(true);
-    };
-    this.canvas.addEventListener("pointermove", move);
-    this.canvas.addEventListener("pointerup", end);
-    this.canvas.addEventListener("pointercancel", end);
+    followPointer(this.canvas, down, move, this.onChange);
   }
 
   /** @param {PointerEvent} event @returns {[number, number]} */
   place(event) {
-    const box = this.canvas.getBoundingClientRect();
-    return [
-      ((event.clientX - box.left) / box.width) * this.canvas.width,
-      ((event.clientY - box.top) / box.height) * this.canvas.height,
-    ];
+    const [x, y] = placeOn(this.canvas, event);
+    return [x * this.canvas.width, y * this.canvas.height];
   }
 }
 

@@ -1,10 +1,9 @@
-/** Ten real digits of the MNIST test set, for who has no pen at hand; only where they are what was trained on. */
+/** Ten digits of the MNIST test set as buttons, for bundles that were trained on MNIST. */
 
-import { context } from "./pictures.js";
+import { byId, element } from "./dom.js";
+import { context } from "./images.js";
 
 /** @typedef {import("./types.js").Model} Model */
-
-const COUNT = 10;
 
 /** @param {Model} model @param {(file: Blob) => void} onTake */
 export async function addExamples(model, onTake) {
@@ -14,18 +13,15 @@ export async function addExamples(model, onTake) {
   strip.src = "examples.png";
   await strip.decode();
   const side = strip.height;
-  for (let i = 0; i < COUNT; i++) {
-    const canvas = document.createElement("canvas");
+  for (let i = 0; i < strip.width / side; i++) {
+    const canvas = element("canvas", "");
     canvas.width = canvas.height = side;
     context(canvas).drawImage(strip, -i * side, 0);
-    const button = document.createElement("button");
+    const button = element("button", "", canvas);
     button.type = "button";
-    button.setAttribute("aria-label", `A real ${i}`);
-    button.append(canvas);
+    button.setAttribute("aria-label", `Test image of a ${i}`);
     button.addEventListener("click", () => canvas.toBlob((blob) => blob && onTake(blob), "image/png"));
-    const row = document.getElementById("example-row");
-    row?.append(button);
+    byId("example-row").append(button);
   }
-  const panel = document.getElementById("examples");
-  if (panel) panel.hidden = false;
+  byId("examples").hidden = false;
 }

@@ -1,4 +1,4 @@
-/** An animated GIF of grey or coloured frames: header, one palette, LZW. */
+/** Animated GIFs of grey or coloured frames: header, one palette, LZW. */
 
 /** Little-endian 16-bit numbers and bytes in the order of the file. */
 class Bytes {
@@ -43,18 +43,18 @@ function writeLzw(out, indices) {
   /** @type {number[]} */
   let block = [];
   let bits = 0;
-  let held = 0;
+  let pending = 0;
   let width = 9;
   /** @type {Map<number, number>} */
-  let known = new Map();
+  let table = new Map();
   const flush = () => {
     if (block.length) out.bytes(block.length, ...block);
     block = [];
   };
   /** @param {number} code */
   const put = (code) => {
-    bits |= code << held;
-    for (held += width; held >= 8; held -= 8, bits >>>= 8) {
+    bits |= code << pending;
+    for (pending += width; pending >= 8; pending -= 8, bits >>>= 8) {
       block.push(bits & 255);
       if (block.length === 255) flush();
     }
@@ -65,7 +65,7 @@ function writeLzw(out, indices) {
   let prefix = indices[0];
   for (let i = 1; i < indices.length; i++) {
     const key = (prefix << 8) | indices[i];
-    const code = known.get(key);
+    const code = table.get(key);
     if (code !== undefined) {
       prefix = code;
       continue;
@@ -73,20 +73,20 @@ function writeLzw(out, indices) {
     put(prefix);
     if (next === 4096) {
       put(CLEAR);
-      known = new Map();
+      table = new Map();
       next = END + 1;
       width = 9;
     } else {
-      // The reader learns each code one step later than the writer, so the width grows after its first use.
+      // A decoder adds each code one step later than the encoder, so the width grows after its first use.
       if (next >= 1 << width) width++;
-      known.set(key, next++);
+      table.set(key, next++);
     }
     prefix = indices[i];
   }
   put(prefix);
   if (next >= 1 << width && width < 12) width++;
   put(END);
-  if (held) block.push(bits & 255);
+  if (pending) block.push(bits & 255);
   flush();
   out.bytes(0);
 }

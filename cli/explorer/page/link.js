@@ -1,4 +1,4 @@
-/** The page's state in the part of its address after #, which no server sees. */
+/** The page's state in the part of its address after #, which no server receives. */
 
 /** @typedef {import("./types.js").Codes} Codes */
 /** @typedef {import("./types.js").BundleInfo} BundleInfo */
@@ -10,7 +10,7 @@ export function codesToText(codes) {
   return [codes.categories.join("."), styles.join(","), codes.noise].join("~");
 }
 
-/** Read what codesToText wrote; null where it is not codes of this bundle.
+/** Read what codesToText wrote; null where the text is not codes of this bundle.
  * @param {string | null} text @param {BundleInfo} info @returns {Codes | null} */
 export function codesFromText(text, info) {
   if (!text) return null;
@@ -19,21 +19,21 @@ export function codesFromText(text, info) {
   const categories = first ? first.split(".").map(Number) : [];
   const styles = second ? second.split(",").map(Number) : [];
   const noise = Number(third);
-  const right =
+  const valid =
     categories.length === categorical.length &&
-    categories.every((value, i) => Number.isInteger(value) && value >= 0 && value < categorical[i]) &&
+    categories.every((value, i) => isIndex(value, categorical[i])) &&
     styles.length === continuous &&
-    styles.every((value) => Number.isFinite(value) && Math.abs(value) <= 100) &&
-    Number.isInteger(noise) &&
-    noise >= 0 &&
-    noise < info.noises;
-  return right ? { categories, styles, noise } : null;
+    styles.every((value) => Math.abs(value) <= 100) &&
+    isIndex(noise, info.noise_count);
+  return valid ? { categories, styles, noise } : null;
 }
+
+/** @param {number} value @param {number} count */
+const isIndex = (value, count) => Number.isInteger(value) && value >= 0 && value < count;
 
 /** @param {Uint8Array} bytes */
 export function toBase64(bytes) {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
+  const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
   return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 

@@ -1,11 +1,11 @@
-/** What Pillow does to an image, step by step and with its rounding, so that a picture is preprocessed here as there. */
+/** Pillow's resize and Gaussian blur, step by step and with its rounding, so that pixels come out equal. */
 
-/** One plane of bytes or floats.
- * @typedef {{width: number, height: number, data: Uint8Array | Float32Array}} Plane */
+import { rint } from "./planes.js";
+
+/** @typedef {import("./planes.js").Plane} Plane */
+/** @typedef {{support: number, weight: (x: number) => number}} Filter */
 
 const { fround } = Math;
-
-/** @typedef {{support: number, weight: (x: number) => number}} Filter */
 
 /** @type {Filter} */
 export const BOX = { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) };
@@ -45,13 +45,13 @@ function weights(from, to, filter) {
     const centre = (out + 0.5) * scale;
     const first = Math.max(0, Math.trunc(centre - support + 0.5));
     const end = Math.min(from, Math.trunc(centre + support + 0.5));
-    const found = [];
+    const values = [];
     let sum = 0;
     for (let at = first; at < end; at++) {
-      found.push(filter.weight((at - centre + 0.5) / stretch));
-      sum += found[found.length - 1];
+      values.push(filter.weight((at - centre + 0.5) / stretch));
+      sum += values[values.length - 1];
     }
-    return { first, values: sum ? found.map((weight) => weight / sum) : found };
+    return { first, values: sum ? values.map((weight) => weight / sum) : values };
   });
 }
 
@@ -82,35 +82,16 @@ function along(plane, to, filter, down) {
   return down ? { width, height: to, data: out } : { width: to, height, data: out };
 }
 
-/** Resize as Image.resize does; each direction that keeps its size is left alone.
- * @param {Plane} plane @param {number} width @param {number} height @param {Filter} filter */
-export function resize(plane, width, height, filter) {
+/** Resize so that the longer side has a length, as Image.resize does with an antialiasing filter.
+ * @param {Plane} plane @param {number} longer @param {Filter} filter @returns {Plane} */
+export function resizeTo(plane, longer, filter) {
+  const scale = longer / Math.max(plane.width, plane.height);
+  const [width, height] = [plane.width, plane.height].map((side) => Math.max(1, rint(side * scale)));
   const across = plane.width === width ? plane : along(plane, width, filter, false);
   return across.height === height ? across : along(across, height, filter, true);
 }
 
-/** Resize to the nearest pixel.
- * @param {Plane} plane @param {number} width @param {number} height @returns {Plane} */
-export function nearest(plane, width, height) {
-  /** @param {number} from @param {number} to */
-  const places = (from, to) => {
-    const step = from / to;
-    let at = step * 0.5;
-    return Array.from({ length: to }, () => {
-      const here = Math.trunc(at);
-      at += step;
-      return Math.min(here, from - 1);
-    });
-  };
-  const [columns, rows] = [places(plane.width, width), places(plane.height, height)];
-  const data = new Uint8Array(width * height);
-  rows.forEach((row, y) => {
-    columns.forEach((column, x) => (data[y * width + x] = plane.data[row * plane.width + column]));
-  });
-  return { width, height, data };
-}
-
-/** The box whose three blurs are a Gaussian's, in float32 as Pillow reckons it.
+/** The radius of the box whose three blurs approximate a Gaussian, in float32 as Pillow computes it.
  * @param {number} radius */
 function boxRadius(radius) {
   const variance = fround(fround(radius * radius) / 3);
@@ -123,13 +104,12 @@ function boxRadius(radius) {
 
 /** Blur bytes as ImageFilter.GaussianBlur does: three box blurs across, three down.
  * @param {Plane} plane @param {number} radius @returns {Plane} */
-export function gaussianBlur(plane, radius) {
+export function gaussianBlur({ width, height, data: bytes }, radius) {
   const box = boxRadius(radius);
   const reach = Math.trunc(box);
   const inner = Math.trunc(fround(2 ** 24 / fround(fround(box * 2) + 1)));
   const outer = Math.trunc((2 ** 24 - (reach * 2 + 1) * inner) / 2);
-  let data = Uint8Array.from(plane.data);
-  const { width, height } = plane;
+  let data = Uint8Array.from(bytes);
   for (const [lines, step, count, stride] of [
     [height, width, width, 1],
     [width, 1, height, width],
@@ -152,32 +132,3 @@ export function gaussianBlur(plane, radius) {
   }
   return { width, height, data };
 }
-
-/** The greatest, or least, byte of a square window around each pixel.
- * @param {Plane} plane @param {number} size odd @param {(a: number, b: number) => number} better @returns {Plane} */
-export function rank(plane, size, better) {
-  const half = (size - 1) / 2;
-  const { width, height } = plane;
-  let data = Uint8Array.from(plane.data);
-  for (const [lines, step, count, stride] of [
-    [height, width, width, 1],
-    [width, 1, height, width],
-  ]) {
-    const out = new Uint8Array(data.length);
-    for (let line = 0; line < lines; line++) {
-      for (let i = 0; i < count; i++) {
-        let best = data[line * step + i * stride];
-        for (let at = Math.max(0, i - half); at <= Math.min(count - 1, i + half); at++) {
-          best = better(best, data[line * step + at * stride]);
-        }
-        out[line * step + i * stride] = best;
-      }
-    }
-    data = out;
-  }
-  return { width, height, data };
-}
-
-/** Red, green and blue to grey.
- * @param {number} r @param {number} g @param {number} b */
-export const luminance = (r, g, b) => (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;

@@ -1,39 +1,34 @@
-/** Light, dark, or as the system has it; remembered on this machine alone. */
+/** Light or dark colours, or those of the system; the choice is stored in this browser. */
 
 const KEY = "infogan-theme";
-const CHOICES = /** @type {const} */ (["system", "light", "dark"]);
-const SHOWN = { system: "◐", light: "☀", dark: "☾" };
-const SPOKEN = { system: "as the system", light: "light", dark: "dark" };
+const THEMES = [
+  { name: "system", symbol: "◐", label: "Colours: as the system" },
+  { name: "light", symbol: "☀", label: "Colours: light" },
+  { name: "dark", symbol: "☾", label: "Colours: dark" },
+];
+const button = document.getElementById("theme");
 
-/** @returns {"system" | "light" | "dark"} */
-function remembered() {
+/** Use the browser's storage, which may be switched off.
+ * @template T @param {() => T} use */
+function stored(use) {
   try {
-    const found = localStorage.getItem(KEY);
-    return found === "light" || found === "dark" ? found : "system";
+    return use();
   } catch {
-    return "system"; // storage may be switched off
+    return null;
   }
 }
 
-/** @param {"system" | "light" | "dark"} theme */
-function apply(theme) {
-  document.documentElement.dataset.theme = theme;
-  const button = document.getElementById("theme");
-  if (button) {
-    button.textContent = SHOWN[theme];
-    button.setAttribute("aria-label", `Colours: ${SPOKEN[theme]}`);
-    button.title = `Colours: ${SPOKEN[theme]}`;
-  }
+/** @param {number} index */
+function apply(index) {
+  const { name, symbol, label } = THEMES[index];
+  document.documentElement.dataset.theme = name;
+  if (button) Object.assign(button, { textContent: symbol, ariaLabel: label, title: label });
 }
 
-let theme = remembered();
-apply(theme);
-document.getElementById("theme")?.addEventListener("click", () => {
-  theme = CHOICES[(CHOICES.indexOf(theme) + 1) % CHOICES.length];
-  apply(theme);
-  try {
-    localStorage.setItem(KEY, theme);
-  } catch {
-    // then it lasts as long as the page
-  }
+let current = Math.max(0, THEMES.findIndex(({ name }) => name === stored(() => localStorage.getItem(KEY))));
+apply(current);
+button?.addEventListener("click", () => {
+  current = (current + 1) % THEMES.length;
+  apply(current);
+  stored(() => localStorage.setItem(KEY, THEMES[current].name));
 });

@@ -1,4 +1,4 @@
-/** What the modules of the page hand to each other; read by the type checker alone. */
+/** Types that the modules of the page share; read by the type checker alone. */
 
 export interface ImageSpec {
   size: number;
@@ -8,79 +8,73 @@ export interface ImageSpec {
   preprocessing?: Preprocessing;
 }
 
-/** How a figure is laid out; a bundle without one pads and resizes. */
+/** How a foreground object is scaled and centred; a bundle without one pads and resizes. */
 export interface Preprocessing {
-  kind: string;
   box: number;
   centre: "mass" | "box";
   ink: "light" | "dark";
   stroke: number;
 }
 
+/** The parts of a bundle's metadata.json that the page uses. */
 export interface Metadata {
-  schema_version: number;
   bundle_id: string;
   tool_version: string;
-  opset: number;
   latent: { noise: number; noise_prior: string; categorical: number[]; continuous: number };
   image: ImageSpec;
   labels: Record<string, (string | null)[]>;
   style_names: Record<string, string | null>;
   graphs: Record<string, { sha256: string; bytes: number }>;
-  versions: Record<string, string>;
   ood?: { threshold: number };
   card: Record<string, any>;
-  parity: Record<string, any>;
   training: Record<string, any>;
 }
 
 export interface BundleInfo {
   name: string;
-  shipped: boolean;
-  noises: number;
-  /** Pictures that may be asked for at once. */
-  most_pictures: number;
+  pretrained: boolean;
+  noise_count: number;
+  /** Images of one request, at most. */
+  max_images: number;
   codes: { categorical: string[]; continuous: string[] };
   metadata: Metadata;
 }
 
 export interface Model {
   inference: "server" | "browser";
-  tool_version: string;
   noise_seed: number;
   bundles: BundleInfo[];
 }
 
-/** The codes of one picture; `noise` is the number of its noise vector. */
+/** The codes of one image; `noise` is the number of its noise vector. */
 export interface Codes {
   categories: number[];
   styles: number[];
   noise: number;
 }
 
-/** Q(c|x) of one picture. */
-export interface Reading {
+/** Q(c|x) of one image. */
+export interface Posterior {
   probabilities: number[][];
   mean: number[];
   std: number[];
-  /** Whether the picture is out of distribution; null where the bundle has no OOD output. */
+  /** Out of distribution; null where the bundle has no OOD score. */
   ood: boolean | null;
-  /** What the encoder was given: uint8 (H, W, C). */
-  seen: Uint8Array;
+  /** The encoder's input: uint8 (H, W, C). */
+  preprocessed: Uint8Array;
 }
 
-/** A picture on its way to an encoder. */
-export type Picture =
+/** An image for the encoder: a file, what is drawn on the canvas, or an image that is preprocessed already. */
+export type InputImage =
   | { kind: "file"; file: Blob }
-  | { kind: "grey"; width: number; height: number; pixels: Uint8Array }
-  | { kind: "seen"; pixels: Uint8Array };
+  | { kind: "drawing"; width: number; height: number; pixels: Uint8Array }
+  | { kind: "preprocessed"; pixels: Uint8Array };
 
-/** Who runs the graphs. */
+/** What runs the graphs: the server, or the browser. */
 export interface Backend {
-  /** Recover the codes of a picture. */
-  read(bundle: number, picture: Picture): Promise<Reading>;
-  /** Draw uint8 (N, H, W, C); rows are noise, categories, styles. */
-  draw(bundle: number, rows: Float32Array): Promise<Uint8Array>;
-  /** The noise vectors of a bundle, (noises, Z). */
+  encode(bundle: number, image: InputImage): Promise<Posterior>;
+  /** Generate uint8 (N, H, W, C); rows are noise, categories, styles. */
+  generate(bundle: number, rows: Float32Array): Promise<Uint8Array>;
+  /** The noise vectors of a bundle, (noise_count, Z). */
   noise(bundle: number): Promise<Float32Array>;
 }

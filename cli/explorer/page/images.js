@@ -1,15 +1,15 @@
-/** Pixels on canvases, and canvases as files. */
+/** Generated images on canvases, and canvases as files. */
 
 /** @typedef {import("./types.js").ImageSpec} ImageSpec */
 
 const GAP = 2;
 
-/** Bytes of one picture.
+/** Bytes of one image.
  * @param {ImageSpec} image */
-export const pictureBytes = (image) => image.size * image.size * image.channels;
+export const imageBytes = (image) => image.size * image.size * image.channels;
 
-/** Turn uint8 (H, W, C) into what a canvas takes.
- * @param {Uint8Array} pixels @param {ImageSpec} image @param {number} [index] which of several pictures */
+/** Convert uint8 (H, W, C) for a canvas.
+ * @param {Uint8Array} pixels @param {ImageSpec} image @param {number} [index] which of several images */
 export function imageData(pixels, image, index = 0) {
   const count = image.size * image.size;
   const start = index * count * image.channels;
@@ -23,14 +23,14 @@ export function imageData(pixels, image, index = 0) {
   return new ImageData(data, image.size, image.size);
 }
 
-/** @param {HTMLCanvasElement} canvas */
-export function context(canvas) {
-  const found = canvas.getContext("2d");
-  if (!found) throw new Error("this browser has no canvas");
+/** @param {HTMLCanvasElement} canvas @param {CanvasRenderingContext2DSettings} [settings] */
+export function context(canvas, settings) {
+  const found = canvas.getContext("2d", settings);
+  if (!found) throw new Error("This browser has no canvas.");
   return found;
 }
 
-/** Show one picture; the canvas gets the picture's own size, and the style sheet enlarges it.
+/** Show one image; the canvas gets the image's own size, and the style sheet enlarges it.
  * @param {HTMLCanvasElement} canvas @param {Uint8Array} pixels @param {ImageSpec} image @param {number} [index] */
 export function paint(canvas, pixels, image, index = 0) {
   if (canvas.width !== image.size || canvas.height !== image.size) {
@@ -39,9 +39,9 @@ export function paint(canvas, pixels, image, index = 0) {
   context(canvas).putImageData(imageData(pixels, image, index), 0, 0);
 }
 
-/** Show several pictures in rows, edge to edge or with a gap.
+/** Show several images in rows, edge to edge or with a gap.
  * @param {HTMLCanvasElement} canvas @param {Uint8Array} pixels @param {ImageSpec} image
- * @param {number[]} which the picture at each place @param {number} columns @param {number} [gap] */
+ * @param {number[]} which the image at each place @param {number} columns @param {number} [gap] */
 export function paintGrid(canvas, pixels, image, which, columns, gap = 0) {
   const rows = Math.ceil(which.length / columns);
   canvas.width = columns * (image.size + gap) - gap;
@@ -53,7 +53,7 @@ export function paintGrid(canvas, pixels, image, which, columns, gap = 0) {
   });
 }
 
-/** A sheet of pictures on white, each pixel enlarged, as a PNG.
+/** A sheet of images on white, each pixel enlarged, as a PNG.
  * @param {Uint8Array} pixels @param {ImageSpec} image @param {number[]} which @param {number} columns */
 export async function sheetPng(pixels, image, which, columns) {
   const small = document.createElement("canvas");
@@ -68,11 +68,11 @@ export async function sheetPng(pixels, image, which, columns) {
   target.imageSmoothingEnabled = false;
   target.drawImage(small, 0, 0, large.width, large.height);
   return new Promise((/** @type {(png: Blob) => void} */ done, failed) => {
-    large.toBlob((blob) => (blob ? done(blob) : failed(new Error("the picture is too large"))), "image/png");
+    large.toBlob((blob) => (blob ? done(blob) : failed(new Error("the image is too large"))), "image/png");
   });
 }
 
-/** Hand a file to the person.
+/** Save a file through the browser's download.
  * @param {string} name @param {Blob} content */
 export function save(name, content) {
   const link = document.createElement("a");

@@ -1,0 +1,195 @@
+/** The foreground object of an image on an even background, cut out as the runtime's foreground.py does it. */
+
+import { border, borderLevel, quantile } from "./planes.js";
+import { gaussianBlur } from "./resample.js";
+
+/** @typedef {import("./planes.js").BytePlane} BytePlane */
+/** @typedef {import("./planes.js").FloatPlane} FloatPlane */
+/** A connected component: its bounding box (ends included), its mass, and whether it has strong ink.
+ * @typedef {{top: number, bottom: number, left: number, right: number, mass: number, strong: boolean}} Component */
+
+const { fround } = Math;
+const SMOOTHED_FROM = 256;
+const LEAST_CONTRAST = 8;
+/** Part of the border that has the background's level at least. */
+const EVEN_BORDER = 0.75;
+const WEAK = 0.37;
+const STRONG = 0.55;
+const LEAST_SIDE = 0.02;
+const LEAST_PIXELS = 4;
+const RIVAL = 0.25;
+const MOST_UNEVEN = 0.2;
+const MOST_OPPOSITE = 0.05;
+
+/** The foreground from 0 (background) to 1 (ink), cut to its bounding box; null where there is none.
+ * @param {BytePlane} grey @returns {FloatPlane | null} */
+export function cutForeground(grey) {
+  const { width, height } = grey;
+  const ink = inkOf(grey);
+  if (!ink) return null;
+  const { strength } = ink;
+  const { labels, components } = connected(ink, width, height);
+  const lines = components.filter((one) => isLine(one, width, height));
+  const kept = belonging(components, lines, width, height);
+  const stray = total(components.filter((one) => !kept.includes(one) && !lines.includes(one)));
+  if (!kept.length || total(kept) < stray) return null;
+  /** @param {Component[]} some */
+  const near = (some) => {
+    const chosen = [false, ...components.map((one) => some.includes(one))];
+    return grown(Uint8Array.from(labels, (label) => Number(chosen[label])), width);
+  };
+  if (!isEven(strength, grown(near([...kept, ...lines]), width))) return null;
+  const mask = near(kept);
+  const { top, bottom, left, right } = frameOf(kept);
+  const cut = { width: right - left + 1, height: bottom - top + 1 };
+  const data = new Float32Array(cut.width * cut.height);
+  for (let i = 0; i < data.length; i++) {
+    const at = (top + Math.floor(i / cut.width)) * width + left + (i % cut.width);
+    data[i] = mask[at] ? Math.max(0, Math.min(1, strength[at])) : 0;
+  }
+  return { ...cut, data };
+}
+
+/** What differs from the background: its strength, 1 where usual, and where it is weak and strong ink.
+ * @param {BytePlane} grey */
+function inkOf(grey) {
+  const { data } = Math.max(grey.width, grey.height) < SMOOTHED_FROM ? grey : gaussianBlur(grey, 0.8);
+  const background = borderLevel({ ...grey, data });
+  const levels = border(grey);
+  const even = levels.filter((level) => Math.abs(level - background) <= LEAST_CONTRAST).length;
+  if (even < EVEN_BORDER * levels.length) return null;
+  let cubes = 0;
+  for (const value of data) cubes += Math.abs(value - background) > LEAST_CONTRAST ? (value - background) ** 3 : 0;
+  const difference = Float32Array.from(data, (value) => (cubes < 0 ? background - value : value - background));
+  const beyond = difference.filter((value) => value > LEAST_CONTRAST);
+  if (!beyond.length) return null;
+  const squares = beyond.reduce((sum, value) => sum + value ** 2, 0);
+  const usual = Math.max(quantile(beyond, 0.75, Number), beyond.reduce((sum, value) => sum + value ** 3, 0) / squares);
+  const [weak, strong] = [Math.max(WEAK * usual, 0.75 * LEAST_CONTRAST), Math.max(STRONG * usual, LEAST_CONTRAST)];
+  return {
+    strength: difference.map((value) => value / fround(usual)),
+    weak: difference.map((value) => Number(value > fround(weak))),
+    strong: difference.map((value) => Number(value > fround(strong))),
+  };
+}
+
+/** @param {Component[]} components */
+const total = (components) => components.reduce((sum, one) => sum + one.mass, 0);
+
+/** A mask and all pixels beside it.
+ * @param {Uint8Array} mask @param {number} width */
+function grown(mask, width) {
+  const out = new Uint8Array(mask.length);
+  mask.forEach((set, i) => {
+    if (set) for (const next of around(i, width, mask.length / width)) out[next] = 1;
+  });
+  return out;
+}
+
+/** A pixel and the up to eight beside it.
+ * @param {number} i @param {number} width @param {number} height */
+function around(i, width, height) {
+  const [x, y] = [i % width, Math.floor(i / width)];
+  const found = [];
+  for (let ny = Math.max(0, y - 1); ny <= Math.min(height - 1, y + 1); ny++) {
+    for (let nx = Math.max(0, x - 1); nx <= Math.min(width - 1, x + 1); nx++) found.push(ny * width + nx);
+  }
+  return found;
+}
+
+/** Whether the rest is an even background.
+ * @param {Float32Array} strength @param {Uint8Array} foreground */
+function isEven(strength, foreground) {
+  const rest = strength.filter((_, i) => !foreground[i]);
+  const squares = rest.reduce((sum, value) => sum + Math.max(-2, Math.min(2, value)) ** 2, 0);
+  const opposite = rest.filter((value) => value < fround(-0.35)).length;
+  return !rest.length || (Math.sqrt(squares / rest.length) < MOST_UNEVEN && opposite / rest.length < MOST_OPPOSITE);
+}
+
+/** Number the 8-connected components in reading order, and measure each.
+ * @param {{strength: Float32Array, weak: Float32Array, strong: Float32Array}} ink
+ * @param {number} width @param {number} height */
+function connected({ strength, weak, strong }, width, height) {
+  const labels = new Int32Array(weak.length);
+  /** @type {Component[]} */
+  const components = [];
+  for (let start = 0; start < weak.length; start++) {
+    if (!weak[start] || labels[start]) continue;
+    const one = { top: height, bottom: -1, left: width, right: -1, mass: 0, strong: false };
+    components.push(one);
+    labels[start] = components.length;
+    const waiting = [start];
+    for (let here = waiting.pop(); here !== undefined; here = waiting.pop()) {
+      const [x, y] = [here % width, Math.floor(here / width)];
+      one.top = Math.min(one.top, y);
+      one.bottom = Math.max(one.bottom, y);
+      one.left = Math.min(one.left, x);
+      one.right = Math.max(one.right, x);
+      one.mass += Math.min(strength[here], 1);
+      one.strong ||= Boolean(strong[here]);
+      for (const next of around(here, width, height)) {
+        if (!weak[next] || labels[next]) continue;
+        labels[next] = components.length;
+        waiting.push(next);
+      }
+    }
+  }
+  return { labels, components };
+}
+
+/** Whether a component is a line of ruled paper: all across it, or long, thin and level.
+ * @param {Component} one @param {number} width @param {number} height */
+function isLine(one, width, height) {
+  const sides = [
+    [one.bottom - one.top + 1, height],
+    [one.right - one.left + 1, width],
+  ];
+  return [sides, [...sides].reverse()].some(
+    ([[length, all], [thick, across]]) =>
+      (length > 0.8 * all && thick < 0.1 * across) || (length > 8 * thick && thick < 0.03 * across),
+  );
+}
+
+/** The main component and those that belong to it.
+ * @param {Component[]} components @param {Component[]} lines @param {number} width @param {number} height */
+function belonging(components, lines, width, height) {
+  const described = components.map((one) => {
+    const longer = Math.max(one.bottom - one.top, one.right - one.left) + 1;
+    const possible = one.strong && longer >= Math.max(LEAST_PIXELS, LEAST_SIDE * Math.max(width, height));
+    const atEdge = one.top === 0 || one.bottom === height - 1 || one.left === 0 || one.right === width - 1;
+    const off = Math.hypot((one.top + one.bottom + 1) / height - 1, (one.left + one.right + 1) / width - 1);
+    const weight = Number(possible) * (atEdge || lines.includes(one) ? 0.1 : 1);
+    return { one, longer, atEdge, score: one.mass * (1 - 0.5 * Math.min(off, 1)) * weight };
+  });
+  const main = described.reduce((best, other) => (other.score > best.score ? other : best), described[0]);
+  if (!main?.score) return [];
+  const candidates = described.filter(
+    ({ one, longer, atEdge }) =>
+      one.strong &&
+      (main.atEdge || !atEdge) && // a digit that fills the image may touch its edge with every part
+      !lines.includes(one) &&
+      one.mass > 0.02 * main.one.mass &&
+      longer > 0.08 * main.longer,
+  );
+  const kept = [main.one];
+  for (;;) {
+    const frame = frameOf(kept);
+    const more = candidates.filter(({ one }) => {
+      const away = Math.max(frame.top - one.bottom, one.top - frame.bottom, frame.left - one.right, one.left - frame.right);
+      return !kept.includes(one) && (away <= 0.15 * main.longer || one.mass > RIVAL * main.one.mass);
+    });
+    if (!more.length) return kept;
+    kept.push(...more.map(({ one }) => one));
+  }
+}
+
+/** The bounding box of components.
+ * @param {Component[]} components */
+function frameOf(components) {
+  return {
+    top: Math.min(...components.map((one) => one.top)),
+    bottom: Math.max(...components.map((one) => one.bottom)),
+    left: Math.min(...components.map((one) => one.left)),
+    right: Math.max(...components.map((one) => one.right)),
+  };
+}

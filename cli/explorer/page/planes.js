@@ -1,0 +1,50 @@
+/** Planes of pixels: colour to grey, the level of the border, quantiles; rounded as numpy and Pillow round. */
+
+/** One plane of bytes or floats, row by row.
+ * @typedef {{width: number, height: number, data: Uint8Array | Float32Array}} Plane */
+/** @typedef {{width: number, height: number, data: Uint8Array}} BytePlane */
+/** @typedef {{width: number, height: number, data: Float32Array}} FloatPlane */
+
+/** Python's round: half to even.
+ * @param {number} value */
+export function rint(value) {
+  const down = Math.floor(value);
+  const rest = value - down;
+  if (rest !== 0.5) return rest < 0.5 ? down : down + 1;
+  return down % 2 ? down + 1 : down;
+}
+
+/** Pillow's conversion to grey.
+ * @param {number} r @param {number} g @param {number} b */
+export const luminance = (r, g, b) => (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;
+
+/** @param {Plane[]} planes grey, or red, green and blue @returns {BytePlane} */
+export function toGrey([red, green, blue]) {
+  const data = Uint8Array.from(red.data, (value, i) => (green ? luminance(value, green.data[i], blue.data[i]) : value));
+  return { ...red, data };
+}
+
+/** Linear quantile, as np.quantile computes it with the given rounding of every step.
+ * @param {ArrayLike<number>} values @param {number} q @param {(value: number) => number} round */
+export function quantile(values, q, round) {
+  const sorted = Float32Array.from(values).sort();
+  const place = round((sorted.length - 1) * round(q));
+  const below = Math.floor(place);
+  const [a, b] = [sorted[below], sorted[Math.min(below + 1, sorted.length - 1)]];
+  const part = round(place - below);
+  const gap = round(b - a);
+  return part >= 0.5 ? round(b - round(gap * round(1 - part))) : round(a + round(gap * part));
+}
+
+/** Levels of the outermost pixels; those of the corners twice.
+ * @param {Plane} plane */
+export function border({ width, height, data }) {
+  const levels = [];
+  for (let x = 0; x < width; x++) levels.push(data[x], data[(height - 1) * width + x]);
+  for (let y = 0; y < height; y++) levels.push(data[y * width], data[y * width + width - 1]);
+  return levels;
+}
+
+/** Median level of the border, a whole number.
+ * @param {Plane} plane */
+export const borderLevel = (plane) => rint(quantile(border(plane), 0.5, Number));
