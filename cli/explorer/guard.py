@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from infogan_tool.cli.explorer.description import content_policy
@@ -83,8 +84,8 @@ class Guard:
             app = refusal(405, "only GET and POST are supported")
         try:
             await app(scope, receive, send_with_headers)
-        except TimeoutError:
-            pass  # the client does not read the response; uvicorn closes the connection
+        except (TimeoutError, ClientDisconnect):
+            pass  # the client does not read the response, or is gone; uvicorn closes the connection
         except Exception as error:  # noqa: BLE001 - every error of a request ends here
             print(f"internal error: {printable(f'{type(error).__name__}: {error}')}", file=sys.stderr)
             if not started:

@@ -1,4 +1,4 @@
-"""The explorer as people have it: the command in a process of its own, the page in Debian's Chromium."""
+"""The explorer end to end: the command in a process of its own, the page in Debian's Chromium."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Explorer:
 
 @pytest.fixture(scope="session")
 def explorer() -> Iterator[Explorer]:
-    """Yield the explorer of the bundle that ships."""
+    """Yield the explorer of the pretrained bundle."""
     running = Explorer()
     yield running
     code, out, err = running.end(2)
@@ -72,7 +72,7 @@ def explorer() -> Iterator[Explorer]:
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the static site of the bundle that ships; return its folder."""
+    """Write the static site of the pretrained bundle; return its folder."""
     folder = tmp_path_factory.mktemp("static") / "site"
     subprocess.run([*COMMAND, "--export", folder], check=True, capture_output=True)
     return folder
@@ -106,7 +106,7 @@ def browser() -> Iterator[Browser]:
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Whatever needs the browser, or what npm brings, is marked so."""
+    """Mark the tests that need the browser or a package from npm."""
     for item in items:
         if {"browser", "exported"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.browser)

@@ -1,4 +1,4 @@
-"""Take the explorer's images anew: python tests/explorer/make_screenshots.py (needs chromium)."""
+"""Take the screenshots of the explorer: python tests/explorer/make_screenshots.py (needs chromium)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def main() -> None:
         for name, view in VIEWS.items():
             page = browser.new_page(**view)
             page.goto(explorer.address)
-            page.wait_for_selector("#ink")
+            page.wait_for_selector("#canvas")
             page.wait_for_timeout(3000)
             draw(page, ROOT / "examples" / "two.png")
             page.wait_for_timeout(4000)

@@ -25,9 +25,9 @@ def strokes(path: Path, size: int) -> list[list[Point]]:
 
 
 def draw(page: Page, path: Path) -> None:
-    """Retrace a digit on the drawing surface with the pointer."""
+    """Retrace a digit on the canvas with the pointer."""
     page.click("#clear")
-    box = page.locator("#ink").bounding_box()
+    box = page.locator("#canvas").bounding_box()
     assert box
     for line in strokes(path, round(box["width"])):
         points = [(box["x"] + x, box["y"] + y) for x, y in line]

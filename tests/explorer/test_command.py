@@ -1,4 +1,4 @@
-"""``infogan-tool explore`` as a command: how it starts, what it says, how it ends."""
+"""``infogan-tool explore`` as a command: how it starts, what it prints, how it ends."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def test_it_tells_its_address_and_ends_by_ctrl_c(tiny: Path) -> None:
+def test_it_prints_its_address_and_ends_by_ctrl_c(tiny: Path) -> None:
     running = Explorer(tiny)
     assert re.fullmatch(
         r"the explorer is at http://127\.0\.0\.1:\d+/ \(Ctrl-C ends it\)\n", running.first_line
     )
     with urllib.request.urlopen(f"{running.address}model.json", timeout=20) as response:
-        told = json.load(response)
-    assert [one["name"] for one in told["bundles"]] == ["tiny"]
-    assert told["inference"] == "server"
+        model = json.load(response)
+    assert [one["name"] for one in model["bundles"]] == ["tiny"]
+    assert model["inference"] == "server"
     began = time.monotonic()
     assert running.end(signal.SIGINT) == (0, "", "")
     assert time.monotonic() - began < 10
@@ -53,11 +53,11 @@ def test_it_ends_with_a_page_open(tiny: Path) -> None:
         assert running.end(signal.SIGINT) == (0, "", "")
 
 
-def test_beyond_this_machine_only_when_told(tiny: Path) -> None:
+def test_other_machines_can_connect_only_with_host(tiny: Path) -> None:
     running = Explorer(tiny, "--host", "0.0.0.0")
     assert "http://127.0.0.1:" in running.first_line
     assert running.process.stderr is not None
-    assert running.process.stderr.readline() == "every machine that reaches this one can use it\n"
+    assert running.process.stderr.readline() == "every machine that can reach this address can use it\n"
     assert running.end(signal.SIGINT)[0] == 0
 
 
@@ -68,11 +68,11 @@ def test_beyond_this_machine_only_when_told(tiny: Path) -> None:
         (["--host", "192.0.2.1"], 2, "--host 192.0.2.1"),
         (["--host", "no.such.host.invalid"], 2, "--host no.such.host.invalid"),
         (["--port", "99999"], 2, "'--port'"),
-        (["--export", "x", "--port", "1"], 2, "--export writes files"),
+        (["--export", "x", "--port", "1"], 2, "--export only writes files"),
         (["a", "b", "c"], 2, "unexpected extra argument"),
     ],
 )
-def test_what_cannot_be_is_one_line(
+def test_an_error_is_one_line(
     cli: Callable[..., Any], tiny: Path, arguments: list[str], code: int, message: str
 ) -> None:
     bundle = [tiny] if arguments[0].startswith("--") else []
@@ -83,21 +83,21 @@ def test_what_cannot_be_is_one_line(
     assert len(done.err.splitlines()) == 1
 
 
-def test_a_port_that_is_taken_is_told(cli: Callable[..., Any], tiny: Path) -> None:
+def test_a_port_in_use_is_an_error(cli: Callable[..., Any], tiny: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = cli("explore", "--no-browser", tiny, "--port", port)
     assert done.code == 2
     assert f"--port {port}: " in done.err
-    assert "--port 0 takes a free one" in done.err
+    assert "--port 0 selects a free one" in done.err
 
 
-def test_the_usual_port_may_be_taken(tiny: Path) -> None:
+def test_the_default_port_may_be_in_use(tiny: Path) -> None:
     with listen("127.0.0.1", None) as first, listen("127.0.0.1", None) as second:
         assert first.getsockname() != second.getsockname()
 
 
-def test_the_static_site_holds_the_bundle_to_the_byte(exported: Path) -> None:
+def test_the_static_site_has_the_files_of_the_bundle(exported: Path) -> None:
     for file in (*GRAPH_FILES, "metadata.json"):
         assert (exported / "bundles/0" / file).read_bytes() == (PRETRAINED_BUNDLE / file).read_bytes()
     found = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
@@ -112,7 +112,7 @@ def test_the_static_site_holds_the_bundle_to_the_byte(exported: Path) -> None:
     assert "Content-Security-Policy" in (exported / "index.html").read_text("utf-8")
 
 
-def test_a_site_is_replaced_only_by_force_and_only_a_site(
+def test_only_a_site_is_replaced_and_only_with_force(
     cli: Callable[..., Any], tiny: Path, exported: Path, tmp_path: Path
 ) -> None:
     done = cli("explore", tiny, "--export", exported)
@@ -126,7 +126,7 @@ def test_a_site_is_replaced_only_by_force_and_only_a_site(
     assert (mine / "letter.txt").read_text() == "dear"
 
 
-def test_without_npm_one_line_says_so(tiny: Path, tmp_path: Path) -> None:
+def test_without_npm_the_error_is_one_line(tiny: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, tiny, "--export", tmp_path / "site"],
         capture_output=True,
@@ -136,7 +136,7 @@ def test_without_npm_one_line_says_so(tiny: Path, tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(
-        r"error: --export takes onnxruntime-web@\S+ from npm, .*: install Node.js\n", done.stderr
+        r"error: --export needs onnxruntime-web@\S+ from npm, .*: install Node.js\n", done.stderr
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -147,19 +147,17 @@ def test_without_npm_one_line_says_so(tiny: Path, tmp_path: Path) -> None:
     [
         (
             'echo another package > "$5/ort.tgz"',
-            "what npm brought as {} is not that package: its digest differs",
+            "the digest of the downloaded {} differs from the expected one",
         ),
-        ('echo one > "$5/a.tgz"; echo two > "$5/b.tgz"', "npm cannot get {}: it gave no reason"),
+        ('echo one > "$5/a.tgz"; echo two > "$5/b.tgz"', "npm cannot download {}: no reason given"),
         (
             "printf 'npm error \\033[2Jgone\\nnpm error more\\n' >&2; exit 1",
-            r"npm cannot get {}: \x1b[2Jgone",
+            r"npm cannot download {}: \x1b[2Jgone",
         ),
-        ("exit 1", "npm cannot get {}: it gave no reason"),
+        ("exit 1", "npm cannot download {}: no reason given"),
     ],
 )
-def test_npm_that_brings_something_else_is_not_believed(
-    tiny: Path, tmp_path: Path, script: str, reason: str
-) -> None:
+def test_another_package_from_npm_is_refused(tiny: Path, tmp_path: Path, script: str, reason: str) -> None:
     npm = tmp_path / "bin" / "npm"
     npm.parent.mkdir()
     npm.write_text(f"#!/bin/sh\n{script}\n")
@@ -177,7 +175,7 @@ def test_npm_that_brings_something_else_is_not_believed(
 
 
 @pytest.mark.browser
-def test_npm_that_cannot_get_the_package_is_one_line(tiny: Path, tmp_path: Path) -> None:
+def test_a_failed_download_is_one_line(tiny: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, tiny, "--export", tmp_path / "site"],
         capture_output=True,
@@ -186,14 +184,14 @@ def test_npm_that_cannot_get_the_package_is_one_line(tiny: Path, tmp_path: Path)
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: npm cannot get onnxruntime-web@")
+    assert done.stderr.startswith("error: npm cannot download onnxruntime-web@")
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "site").exists()
 
 
 @pytest.mark.slow
 def test_memory_is_flat_under_a_soak(explorer: Explorer, request: pytest.FixtureRequest) -> None:
-    """Turn sliders and draw, 30 times a second each, for ``EXPLORER_SOAK_SECONDS``: 3600 is the whole."""
+    """Generate and encode, 30 times a second each, for ``EXPLORER_SOAK_SECONDS`` (60)."""
     seconds = float(os.environ.get("EXPLORER_SOAK_SECONDS", "60"))
     rng = np.random.default_rng(0)
     connection = http.client.HTTPConnection(explorer.address.split("/")[2], timeout=20)
@@ -201,24 +199,22 @@ def test_memory_is_flat_under_a_soak(explorer: Explorer, request: pytest.Fixture
     image = (Path(__file__).resolve().parents[2] / "examples/three.png").read_bytes()
 
     def soak(until: float) -> int:
-        asked, start = 0, time.monotonic()
+        sent, start = 0, time.monotonic()
         while time.monotonic() < until:
-            time.sleep(max(0, start + asked / 60 - time.monotonic()))
+            time.sleep(max(0, start + sent / 60 - time.monotonic()))
             rows = rng.uniform(-1, 1, (int(rng.choice([1, 1, 1, 14, 95])), 65)).astype("<f4")
             rows[:, 62] = rng.integers(0, 10, len(rows))
-            for path, body in (("draw", rows.tobytes()), ("read", image)):
+            for path, body in (("generate", rows.tobytes()), ("encode", image)):
                 connection.request("POST", f"/bundles/0/{path}", body, {"content-type": BODY_TYPE})
                 response = connection.getresponse()
                 response.read()
                 assert response.status in (200, 429)
-                asked += 1
-        return asked
+                sent += 1
+        return sent
 
     soak(time.monotonic() + 5)
     before = explorer.memory()
-    asked = soak(time.monotonic() + seconds)
+    sent = soak(time.monotonic() + seconds)
     grown = (explorer.memory() - before) / 1e6
-    print(
-        f"\n{asked:,} requests in {seconds:g} s: {before / 1e6:.0f} MB and {grown:+.1f} MB", file=sys.stderr
-    )
+    print(f"\n{sent:,} requests in {seconds:g} s: {before / 1e6:.0f} MB and {grown:+.1f} MB", file=sys.stderr)
     assert grown < 20

@@ -1,4 +1,4 @@
-"""Clients that mean harm: too slow, too many, too much, or no HTTP. The page is answered all the same."""
+"""Hostile clients: too slow, too many, too much, or no HTTP. The server still serves others."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from test_guard import BODY_TYPE, ROWS, ask, post, serving_tiny
+from test_guard import BODY_TYPE, ROWS, post, send, serving_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAD = f"POST /bundles/0/draw HTTP/1.1\r\nHost: localhost\r\nContent-Type: {BODY_TYPE}\r\n".encode()
+HEAD = f"POST /bundles/0/generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: {BODY_TYPE}\r\n".encode()
 
 
 def connected(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=20)
 
 
-def answer(port: int, content: bytes) -> bytes:
+def response_to(port: int, content: bytes) -> bytes:
     """Send bytes and return all that comes back."""
     found = b""
     with connected(port) as connection:
@@ -37,12 +37,12 @@ def answer(port: int, content: bytes) -> bytes:
 
 
 def is_alive(port: int) -> bool:
-    return post(port, "/bundles/0/draw", ROWS)[0] == 200
+    return post(port, "/bundles/0/generate", ROWS)[0] == 200
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
-def test_a_head_that_never_ends_is_not_waited_for(tiny: Path, sent: bytes) -> None:
-    with serving_tiny(tiny, patience=1) as port, connected(port) as slow:
+def test_an_unfinished_head_times_out(tiny: Path, sent: bytes) -> None:
+    with serving_tiny(tiny, timeout=1) as port, connected(port) as slow:
         began = time.monotonic()
         slow.sendall(sent)
         for _ in range(100):
@@ -62,8 +62,8 @@ def test_a_head_that_never_ends_is_not_waited_for(tiny: Path, sent: bytes) -> No
         assert is_alive(port)
 
 
-def test_a_second_head_on_one_connection_neither(tiny: Path) -> None:
-    with serving_tiny(tiny, patience=1) as port, connected(port) as slow:
+def test_an_unfinished_second_head_on_one_connection_times_out(tiny: Path) -> None:
+    with serving_tiny(tiny, timeout=1) as port, connected(port) as slow:
         slow.sendall(b"GET /model.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert slow.recv(1 << 16).startswith(b"HTTP/1.1 200")
         slow.sendall(b"GET / HT")
@@ -73,8 +73,8 @@ def test_a_second_head_on_one_connection_neither(tiny: Path) -> None:
         assert 0.5 < time.monotonic() - began < 8
 
 
-def test_connections_are_not_endless(tiny: Path) -> None:
-    with serving_tiny(tiny, patience=2, connections=20) as port, ExitStack() as stack:
+def test_connections_have_a_limit(tiny: Path) -> None:
+    with serving_tiny(tiny, timeout=2, connections=20) as port, ExitStack() as stack:
         silent = [stack.enter_context(connected(port)) for _ in range(60)]
         time.sleep(0.5)
         closed = 0
@@ -88,7 +88,7 @@ def test_connections_are_not_endless(tiny: Path) -> None:
                 closed += 1
         assert closed >= 40
         deadline = time.monotonic() + 20
-        while True:  # those that were taken say nothing, and make room in time
+        while True:  # the accepted ones are silent and time out
             with suppress(OSError):
                 if is_alive(port):
                     break
@@ -96,15 +96,18 @@ def test_connections_are_not_endless(tiny: Path) -> None:
             time.sleep(0.2)
 
 
-def test_whoever_does_not_take_an_answer_is_not_waited_for(tiny: Path) -> None:
-    with serving_tiny(tiny, patience=1, waiting=4, burst=100_000, rate=100_000) as port, ExitStack() as stack:
+def test_a_client_that_does_not_read_its_responses_times_out(tiny: Path) -> None:
+    with (
+        serving_tiny(tiny, timeout=1, concurrency=4, burst=100_000, rate=100_000) as port,
+        ExitStack() as stack,
+    ):
         for _ in range(4):
             lazy = stack.enter_context(socket.socket())
             lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             lazy.connect(("127.0.0.1", port))
             with suppress(OSError):
                 lazy.settimeout(2)
-                for _ in range(200):  # answers of 200 kB each, none of them read
+                for _ in range(200):  # responses of 200 kB each, none of them read
                     lazy.sendall(HEAD + b"Content-Length: 10240\r\n\r\n" + ROWS * 256)
         deadline = time.monotonic() + 20
         while not is_alive(port):
@@ -132,30 +135,30 @@ def test_whoever_does_not_take_an_answer_is_not_waited_for(tiny: Path) -> None:
     ],
     ids=range(14),
 )
-def test_what_is_not_a_request(tiny: Path, content: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+def test_invalid_requests(tiny: Path, content: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     with serving_tiny(tiny) as port:
-        found = answer(port, content)
-        assert not found or found.split()[1] in (b"400", b"408", b"413", b"421", b"431", b"200", b"501"), (
+        found = response_to(port, content)
+        assert not found or found.split()[1] in (b"400", b"408", b"413", b"405", b"431", b"200", b"501"), (
             found
         )
         assert b"Traceback" not in found
         if found.split()[1:2] == [b"200"]:
             assert b"Host: localhost\r\n" in content
         assert is_alive(port)
-    assert capfd.readouterr() == ("", "")  # nothing of it reaches the terminal
+    assert capfd.readouterr() == ("", "")  # nothing is printed
 
 
 @pytest.mark.parametrize(
     "method", ["PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "OPTIONS", "PROPFIND", "X" * 50]
 )
-def test_other_methods(tiny: Path, method: str) -> None:
+def test_other_methods_are_refused(tiny: Path, method: str) -> None:
     with serving_tiny(tiny) as port:
-        path = "localhost:80" if method == "CONNECT" else "/bundles/0/draw"
+        path = "localhost:80" if method == "CONNECT" else "/bundles/0/generate"
         request = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
-        assert answer(port, request.encode()).split()[1] == b"405"
+        assert response_to(port, request.encode()).split()[1] == b"405"
 
 
-def test_bodies_that_are_no_images(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_bodies_that_are_no_images_are_refused(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
     random.seed(0)
     bodies = [
         b"[" * 1_000_000,
@@ -168,10 +171,10 @@ def test_bodies_that_are_no_images(tiny: Path, capfd: pytest.CaptureFixture[str]
     ]
     with serving_tiny(tiny) as port:
         for body in bodies:
-            for path in ("read", "read?raw=1", "draw", "read?raw=" + "1" * 10_000):
+            for path in ("encode", "encode?raw=1", "generate", "encode?raw=" + "1" * 10_000):
                 status, reason = post(port, f"/bundles/0/{path}", body)
                 assert status == 422
                 assert reason.isprintable()
-        assert ask(port, "GET", "/bundles/0/draw")[0] == 405
-        assert json.loads(ask(port, "GET", "/model.json")[2])
+        assert send(port, "GET", "/bundles/0/generate")[0] == 405
+        assert json.loads(send(port, "GET", "/model.json")[2])
     assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""A slider that is turned for some seconds, and what that costs."""
+"""A slider that is turned for some seconds, and the processor time of it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ TURN_FOR_SECONDS = """async (seconds) => {
   const slider = document.querySelector(".track input");
   const image = document.querySelector("[data-part=image]");
   const pixels = () => image.toDataURL();
-  let [drawn, frames, last] = [0, 0, pixels()];
-  document.addEventListener("drawn", () => {
+  let [updates, frames, last] = [0, 0, pixels()];
+  document.addEventListener("generated", () => {
     const now = pixels();
-    if (now !== last) drawn++;
+    if (now !== last) updates++;
     last = now;
   });
   const began = performance.now();
@@ -28,7 +28,7 @@ TURN_FOR_SECONDS = """async (seconds) => {
     requestAnimationFrame(turn);
   });
   const took = (performance.now() - began) / 1000;
-  return { updates: drawn / took, frames: frames / took };
+  return { updates: updates / took, frames: frames / took };
 }"""
 
 

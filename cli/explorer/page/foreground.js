@@ -12,7 +12,7 @@ const { fround } = Math;
 const SMOOTHED_FROM = 256;
 const LEAST_CONTRAST = 8;
 /** Part of the border that has the background's level at least. */
-const EVEN_BORDER = 0.75;
+const EVEN_BORDER = 0.6;
 const WEAK = 0.37;
 const STRONG = 0.55;
 const LEAST_SIDE = 0.02;
@@ -20,6 +20,15 @@ const LEAST_PIXELS = 4;
 const RIVAL = 0.25;
 const MOST_UNEVEN = 0.2;
 const MOST_OPPOSITE = 0.05;
+
+/** Whether most of the border has one level.
+ * @param {BytePlane} grey */
+export function isOnEvenBackground(grey) {
+  const background = borderLevel(grey);
+  const levels = border(grey);
+  const even = levels.filter((level) => Math.abs(level - background) <= LEAST_CONTRAST);
+  return even.length >= EVEN_BORDER * levels.length;
+}
 
 /** The foreground from 0 (background) to 1 (ink), cut to its bounding box; null where there is none.
  * @param {BytePlane} grey @returns {FloatPlane | null} */
@@ -55,9 +64,6 @@ export function cutForeground(grey) {
 function inkOf(grey) {
   const { data } = Math.max(grey.width, grey.height) < SMOOTHED_FROM ? grey : gaussianBlur(grey, 0.8);
   const background = borderLevel({ ...grey, data });
-  const levels = border(grey);
-  const even = levels.filter((level) => Math.abs(level - background) <= LEAST_CONTRAST).length;
-  if (even < EVEN_BORDER * levels.length) return null;
   let cubes = 0;
   for (const value of data) cubes += Math.abs(value - background) > LEAST_CONTRAST ? (value - background) ** 3 : 0;
   const difference = Float32Array.from(data, (value) => (cubes < 0 ? background - value : value - background));

@@ -4,7 +4,7 @@
  */
 
 import { centreForeground, matchesPreprocessing } from "./centred_foreground.js";
-import { cutForeground } from "./foreground.js";
+import { cutForeground, isOnEvenBackground } from "./foreground.js";
 import { borderLevel, luminance, toGrey } from "./planes.js";
 import { BICUBIC, BOX, resizeTo } from "./resample.js";
 
@@ -18,7 +18,8 @@ const WORK = 768;
 /** Longer side by shorter side of an image, at most; the runtime's estimate of a strip's background is not even. */
 const MOST_ASPECT = 4;
 
-/** Return the encoder's input, uint8 (H, W, C); null where no foreground stands on an even background.
+/** Return the encoder's input, uint8 (H, W, C); null where the background is not even.
+ * Where no foreground is found, the image is padded and resized, as the runtime does.
  * @param {Pixels} pixels @param {ImageSpec} image @returns {Uint8Array | null} */
 export function preprocess(pixels, image) {
   const planes = opaque(pixels);
@@ -30,8 +31,10 @@ export function preprocess(pixels, image) {
   }
   if (Math.max(width, height) > MOST_ASPECT * Math.min(width, height)) return null;
   const work = Math.max(width, height) > WORK ? planes.map((plane) => resizeTo(plane, WORK, BOX)) : planes;
-  const foreground = cutForeground(toGrey(work));
-  return foreground && centreForeground(foreground, image.size, image.preprocessing);
+  const grey = toGrey(work);
+  if (!isOnEvenBackground(grey)) return null;
+  const foreground = cutForeground(grey);
+  return foreground ? centreForeground(foreground, image.size, image.preprocessing) : fit(planes, image);
 }
 
 /** Planes of grey, or of red, green and blue; transparent parts on white, or on black where the rest is light.

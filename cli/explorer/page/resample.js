@@ -87,8 +87,13 @@ function along(plane, to, filter, down) {
 export function resizeTo(plane, longer, filter) {
   const scale = longer / Math.max(plane.width, plane.height);
   const [width, height] = [plane.width, plane.height].map((side) => Math.max(1, rint(side * scale)));
-  const across = plane.width === width ? plane : along(plane, width, filter, false);
-  return across.height === height ? across : along(across, height, filter, true);
+  /** @param {Plane} given */
+  const across = (given) => (given.width === width ? given : along(given, width, filter, false));
+  /** @param {Plane} given */
+  const down = (given) => (given.height === height ? given : along(given, height, filter, true));
+  // Pillow begins with the height where that shrinks by more than twice as many pixels as the width.
+  const less = plane.height - height;
+  return less > 0 && less > 2 * (plane.width - width) ? across(down(plane)) : down(across(plane));
 }
 
 /** The radius of the box whose three blurs approximate a Gaussian, in float32 as Pillow computes it.
