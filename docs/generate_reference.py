@@ -57,22 +57,22 @@ def _sub_table(annotation: object) -> type[BaseModel] | None:
 
 def _type_of(annotation: object) -> str:
     names = {int: "integer", float: "number", bool: "true or false", str: "text", type(None): "null"}
-    told = []
+    types = []
     for one in _inner(annotation):
         if get_origin(one) is Literal:
-            told.append(", ".join(f"`{value}`" for value in get_args(one)))
+            types.append(", ".join(f"`{value}`" for value in get_args(one)))
         elif get_origin(one) is tuple:
-            told.append("list of " + str(len(get_args(one))) + " numbers")
+            types.append("list of " + str(len(get_args(one))) + " numbers")
         else:
-            told.append(names.get(one, "table") if isinstance(one, type) else "table")
-    return " or ".join(told)
+            types.append(names.get(one, "table") if isinstance(one, type) else "table")
+    return " or ".join(types)
 
 
 def _range_of(metadata: list[Any]) -> str:
-    told = []
+    bounds = []
     for item in metadata:
-        told += [form.format(getattr(item, name)) for name, form in _BOUNDS.items() if hasattr(item, name)]
-    return ", ".join(told)
+        bounds += [form.format(getattr(item, name)) for name, form in _BOUNDS.items() if hasattr(item, name)]
+    return ", ".join(bounds)
 
 
 def _latent_docs() -> dict[str, str]:
@@ -116,12 +116,12 @@ def _key_row(key: str, kind: str, bounds: str, meaning: str, configs: dict[str, 
     base = _shown(_value_at(configs[_BASE], key))
     others: dict[str, list[str]] = {}
     for name, config in configs.items():
-        told = _shown(_value_at(config, key))
-        if told not in (base, "-"):
-            others.setdefault(told, []).append(name)
+        value = _shown(_value_at(config, key))
+        if value not in (base, "-"):
+            others.setdefault(value, []).append(name)
     differ = "; ".join(f"{', '.join(names)}: {value}" for value, names in others.items())
-    told = f"{kind}, {bounds}" if bounds else kind
-    return f"| `{key}` | {told} | {base} | {differ} | {_cell(meaning)} |"
+    type_and_range = f"{kind}, {bounds}" if bounds else kind
+    return f"| `{key}` | {type_and_range} | {base} | {differ} | {_cell(meaning)} |"
 
 
 def _table_rows(model: type[BaseModel], prefix: str, configs: dict[str, dict[str, Any]]) -> Iterator[str]:
@@ -225,10 +225,9 @@ def render(page: Path, blocks: dict[str, str]) -> str:
     if sorted(names) != sorted(blocks):
         raise ValueError(f"{page.name} has the blocks {sorted(names)}; it needs {sorted(blocks)}")
     for name, block in blocks.items():
-        pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
-        text = re.sub(
-            pattern, lambda match, block=block: f"{match[1]}{block}{match[2]}", text, flags=re.DOTALL
-        )
+        before, begin, rest = text.partition(f"<!-- begin {name} -->\n")
+        _, end, after = rest.partition(f"<!-- end {name} -->")
+        text = before + begin + block + end + after
     return text
 
 
