@@ -47,6 +47,11 @@ def code_blocks(page: Path) -> list[str]:
     return fenced + [re.sub(r"^ {4}", "", block, flags=re.MULTILINE) for block in indented]
 
 
+def fenced_blocks(page: Path, language: str) -> list[str]:
+    """Return the fenced blocks of code in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
 def slugs(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as code hosts make them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), flags=re.MULTILINE)
@@ -206,13 +211,8 @@ def test_every_config_key_exists(page: Path) -> None:
 
 @pages
 def test_every_config_file_is_valid(page: Path) -> None:
-    for block in code_blocks(page):
-        if not re.search(r"^(?:\[\w+\]|\w+ = )", block):
-            continue
-        try:
-            values = tomllib.loads(block)
-        except tomllib.TOMLDecodeError:
-            continue
+    for block in fenced_blocks(page, "toml"):
+        values = tomllib.loads(block)
         base = resolve_config(
             preset=values.get("preset", "mnist" if "clustering" in values else "paper")
         ).to_dict()
@@ -232,7 +232,7 @@ def test_the_generated_reference_is_up_to_date() -> None:
 def test_every_python_example_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    blocks = fenced_blocks(page, "python")
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("javascript"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
