@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime import Bundle
 
-__all__ = ["NOISE_SEED", "PAGE", "PAGE_FILES", "Inference", "content_policy", "describe", "noise_bytes"]
+__all__ = [
+    "NOISE_SEED",
+    "PAGE",
+    "PAGE_FILES",
+    "PAGE_TYPES",
+    "Inference",
+    "content_policy",
+    "describe",
+    "noise_bytes",
+]
 
 Inference = Literal["server", "browser"]
 """Where the graphs run: in the server's runtime, or in the browser."""
@@ -24,36 +33,17 @@ NOISE_SEED: Final = 0
 PAGE: Final = Path(__file__).parent / "page"
 """The folder of the page's files."""
 
-PAGE_FILES: Final = (
-    "index.html",
-    "style.css",
-    "icon.svg",
-    "app.js",
-    "backend_browser.js",
-    "backend_server.js",
-    "bundle_view.js",
-    "centred_foreground.js",
-    "controls.js",
-    "dom.js",
-    "drawing.js",
-    "examples.js",
-    "examples.png",
-    "foreground.js",
-    "gif.js",
-    "images.js",
-    "interpolation.js",
-    "latest.js",
-    "link.js",
-    "model_card.js",
-    "names.js",
-    "planes.js",
-    "pointer.js",
-    "preprocessing.js",
-    "resample.js",
-    "style_map.js",
-    "theme.js",
-)
-"""Every file of the page; nothing else of the folder is served or copied."""
+PAGE_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+}
+"""Media types of the page's files; nothing else of the folder is served or copied."""
+
+PAGE_FILES: Final = tuple(sorted(path.name for path in PAGE.iterdir() if path.suffix in PAGE_TYPES))
+"""Names of the page's files."""
 
 _MAX_NOISE_COUNT: Final = 256
 _MAX_NOISE_BYTES: Final = 1 << 20

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from infogan_tool.cli.explorer.api import encode, generate
 from infogan_tool.cli.explorer.connections import connection_class
-from infogan_tool.cli.explorer.description import PAGE, PAGE_FILES, describe, noise_bytes
+from infogan_tool.cli.explorer.description import PAGE, PAGE_FILES, PAGE_TYPES, describe, noise_bytes
 from infogan_tool.cli.explorer.guard import BODY_TYPE, Guard, Limits, read_body, refusal
 from infogan_tool.runtime.errors import InfoganError, UsageError
 
@@ -40,13 +40,6 @@ _WORKERS: Final = 2
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _ANY_NAME: Final = ("*",)
 _DEFAULT_PORT: Final = 8421
-_TYPES: Final = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-}
 
 
 def make_app(
@@ -76,7 +69,7 @@ def make_app(
 
     files = {f"/{name}": name for name in PAGE_FILES} | {"/": "index.html"}
     routes = [
-        _get(path, (PAGE / name).read_bytes(), _TYPES[Path(name).suffix]) for path, name in files.items()
+        _get(path, (PAGE / name).read_bytes(), PAGE_TYPES[Path(name).suffix]) for path, name in files.items()
     ]
     model = json.dumps(describe(bundles, "server"), allow_nan=False).encode()
     routes.append(_get("/model.json", model, "application/json"))

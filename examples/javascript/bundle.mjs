@@ -1,4 +1,4 @@
-// A bundle of infogan-tool in JavaScript: metadata.json says what the tensors of the two graphs mean.
+// A bundle of infogan-tool in JavaScript: metadata.json describes the tensors of the two graphs.
 // See docs/reference/bundle.md for the format.
 
 import { createHash } from "node:crypto";
@@ -7,13 +7,13 @@ import { join } from "node:path";
 
 import * as ort from "onnxruntime-node";
 
-const KNOWN_SCHEMA = 1;
+const KNOWN_SCHEMA = 2;
 
 /** Read a bundle, check that its files belong together, and open both graphs. */
 export async function openBundle(folder) {
   const metadata = JSON.parse(await readFile(join(folder, "metadata.json"), "utf8"));
   if (metadata.schema_version !== KNOWN_SCHEMA) {
-    throw new Error(`bundle schema ${metadata.schema_version} is not known; this example reads ${KNOWN_SCHEMA}`);
+    throw new Error(`bundle schema ${metadata.schema_version} is not supported; this example reads ${KNOWN_SCHEMA}`);
   }
   const open = async (file) => {
     const content = await readFile(join(folder, file));
@@ -31,23 +31,23 @@ class Bundle {
   }
 
   /**
-   * Recover the codes of pictures.
-   * @param {Uint8Array} pixels height x width x channels of one picture after the other, 0 is black
-   * @returns one object for each picture: its categories and styles
+   * Infer the codes of images.
+   * @param {Uint8Array} pixels height x width x channels of one image after the other, 0 is black
+   * @returns one object for each image: its categories and styles
    */
   async encode(pixels) {
     const { size, channels, low, high } = this.metadata.image;
     const area = size * size;
     const count = pixels.length / (area * channels);
     if (!Number.isInteger(count)) {
-      throw new Error(`pictures must be ${size} x ${size} x ${channels}`);
+      throw new Error(`images must be ${size} x ${size} x ${channels}`);
     }
     const values = new Float32Array(pixels.length);
     for (let i = 0; i < pixels.length; i++) {
       const channel = i % channels;
       const pixel = Math.floor(i / channels) % area;
-      const picture = Math.floor(i / (channels * area));
-      values[(picture * channels + channel) * area + pixel] = low + ((high - low) * pixels[i]) / 255;
+      const image = Math.floor(i / (channels * area));
+      values[(image * channels + channel) * area + pixel] = low + ((high - low) * pixels[i]) / 255;
     }
     const images = new ort.Tensor("float32", values, [count, channels, size, size]);
     const found = await this.encoder.run({ images });
@@ -55,9 +55,9 @@ class Bundle {
   }
 
   /**
-   * Draw pictures.
-   * @param noise, categories, styles a row for each picture, as docs/reference/bundle.md says; those that the bundle has
-   * @returns {Float32Array} channels x height x width of one picture after the other, from image.low to image.high
+   * Generate images.
+   * @param noise, categories, styles a row for each image, as in docs/reference/bundle.md; those that the bundle has
+   * @returns {Float32Array} channels x height x width of one image after the other, from image.low to image.high
    */
   async generate({ noise, categories, styles }) {
     const feeds = {};

@@ -1,4 +1,4 @@
-"""The consumer without Python in examples/javascript: what it computes is what the runtime computes."""
+"""The example without Python in examples/javascript: it computes what the runtime computes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.javascript
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "javascript"
-SHIPPED = ROOT / "runtime" / "models" / "mnist"
+PRETRAINED = ROOT / "runtime" / "models" / "mnist"
 TOLERANCE = 1e-4
 GENERATE = """
 import { openBundle } from "./bundle.mjs";
@@ -46,8 +46,8 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=240)
 
 
-def read(installed: Path, *arguments: str | Path) -> dict[str, Any]:
-    done = run("node", "read.mjs", *arguments, cwd=installed)
+def encode(installed: Path, *arguments: str | Path) -> dict[str, Any]:
+    done = run("node", "encode.mjs", *arguments, cwd=installed)
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
@@ -70,11 +70,11 @@ def assert_same_codes(found: dict[str, Any], bundle: Bundle, pixels: np.ndarray[
 
 
 @pytest.mark.parametrize("digit", ["zero", "three", "seven", "nine"])
-def test_a_digit_and_the_image_drawn_from_it(digit: str, installed: Path, tmp_path: Path) -> None:
+def test_a_digit_and_the_image_generated_from_its_codes(digit: str, installed: Path, tmp_path: Path) -> None:
     bundle = load_bundle(device="cpu")
-    image, drawn = ROOT / "examples" / f"{digit}.png", tmp_path / "drawn.png"
+    image, output = ROOT / "examples" / f"{digit}.png", tmp_path / "generated.png"
     pixels = np.asarray(Image.open(image))
-    found = read(installed, SHIPPED, image, drawn)
+    found = encode(installed, PRETRAINED, image, output)
     assert_same_codes(found, bundle, pixels)
     latents = bundle.sample(
         1,
@@ -83,8 +83,8 @@ def test_a_digit_and_the_image_drawn_from_it(digit: str, installed: Path, tmp_pa
     )
     latents.noise[:] = 0
     expected = to_uint8(bundle.generate(latents), bundle.image)[0, :, :, 0]
-    got = np.asarray(Image.open(drawn).convert("L"))
-    # Half a level may fall on either side.
+    got = np.asarray(Image.open(output).convert("L"))
+    # A value between two levels may fall to either side.
     assert np.abs(got.astype(int) - expected).max() <= 1
 
 
@@ -95,12 +95,12 @@ def test_other_codes_and_colours(name: str, installed: Path, tmp_path: Path) -> 
     size, channels = bundle.image.size, bundle.image.channels
     pixels = np.random.default_rng(0).integers(0, 256, (size, size, channels), np.uint8)
     save_png(tmp_path / "p.png", pixels)
-    assert_same_codes(read(installed, folder, tmp_path / "p.png"), bundle, pixels)
+    assert_same_codes(encode(installed, folder, tmp_path / "p.png"), bundle, pixels)
 
 
-@pytest.mark.parametrize("name", ["shipped", "tiny", "continuous"])
+@pytest.mark.parametrize("name", ["pretrained", "tiny", "continuous"])
 def test_generated_images(name: str, installed: Path) -> None:
-    folder = SHIPPED if name == "shipped" else ROOT / "tests" / "fixtures" / name
+    folder = PRETRAINED if name == "pretrained" else ROOT / "tests" / "fixtures" / name
     bundle = load_bundle(folder, device="cpu")
     latents = bundle.sample(3, seed=1)
     given = {part: getattr(latents, part).tolist() for part in ("noise", "categories", "styles")}
@@ -110,19 +110,19 @@ def test_generated_images(name: str, installed: Path) -> None:
     np.testing.assert_allclose(got, bundle.generate(latents), atol=TOLERANCE, rtol=0)
 
 
-def test_what_does_not_fit_is_one_line(installed: Path, tmp_path: Path) -> None:
+def test_an_error_is_one_line(installed: Path, tmp_path: Path) -> None:
     save_png(tmp_path / "large.png", np.zeros((30, 30), np.uint8))
     mixed = tmp_path / "mixed"
-    shutil.copytree(SHIPPED, mixed)
+    shutil.copytree(PRETRAINED, mixed)
     shutil.copy(mixed / "generator.onnx", mixed / "q_encoder.onnx")
     seven = ROOT / "examples" / "seven.png"
     for arguments, message in (
-        ((SHIPPED, tmp_path / "large.png"), "30 x 30 pixels; the bundle takes 28 x 28"),
-        ((SHIPPED, tmp_path / "none.png"), "no such file"),
+        ((PRETRAINED, tmp_path / "large.png"), "30 x 30 pixels; the bundle takes 28 x 28"),
+        ((PRETRAINED, tmp_path / "none.png"), "no such file"),
         ((mixed, seven), "q_encoder.onnx is not the file that metadata.json describes"),
-        ((SHIPPED,), "usage: node read.mjs"),
+        ((PRETRAINED,), "usage: node encode.mjs"),
     ):
-        done = run("node", "read.mjs", *arguments, cwd=installed)
+        done = run("node", "encode.mjs", *arguments, cwd=installed)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("error: ")
         assert message in done.stderr

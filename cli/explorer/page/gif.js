@@ -1,125 +1,90 @@
 /** Animated GIFs of grey or coloured frames: header, one palette, LZW. */
 
-/** Little-endian 16-bit numbers and bytes in the order of the file. */
-class Bytes {
-  constructor() {
-    /** @type {number[]} */
-    this.list = [];
-  }
-  /** @param {...number} values */
-  bytes(...values) {
-    for (const value of values) this.list.push(value & 255);
-  }
-  /** @param {...number} values */
-  words(...values) {
-    for (const value of values) this.list.push(value & 255, (value >> 8) & 255);
-  }
-  /** @param {string} text */
-  text(text) {
-    for (const letter of text) this.list.push(letter.charCodeAt(0));
-  }
+const CLEAR = 256;
+const END = 257;
+
+/** A 16-bit number, little-endian.
+ * @param {number} value */
+const word = (value) => [value & 255, (value >> 8) & 255];
+
+/** @param {string} text */
+const ascii = (text) => [...text].map((letter) => letter.charCodeAt(0));
+
+/** 256 levels of grey, or colours of 3 bits of red, 3 of green and 2 of blue.
+ * @param {number} channels */
+function palette(channels) {
+  const colours = Array.from({ length: 256 }, (_, i) =>
+    channels === 1 ? [i, i, i] : [((i >> 5) * 255) / 7, (((i >> 2) & 7) * 255) / 7, (i & 3) * 85],
+  );
+  return colours.flat().map(Math.floor);
 }
 
-/** Palette index of a pixel: its grey, or 3 bits of red, 3 of green and 2 of blue.
+/** Index of a pixel in the palette.
  * @param {Uint8Array} pixels @param {number} at @param {number} channels */
-function colourIndex(pixels, at, channels) {
+function paletteIndex(pixels, at, channels) {
   if (channels === 1) return pixels[at];
   return (pixels[at] & 0xe0) | ((pixels[at + 1] & 0xe0) >> 3) | (pixels[at + 2] >> 6);
 }
 
-/** @param {Bytes} out @param {number} channels */
-function writePalette(out, channels) {
-  for (let i = 0; i < 256; i++) {
-    if (channels === 1) out.bytes(i, i, i);
-    else out.bytes(((i >> 5) * 255) / 7, (((i >> 2) & 7) * 255) / 7, (i & 3) * 85);
-  }
-}
-
 /** The LZW of GIF for 8-bit indices, in sub-blocks of at most 255 bytes.
- * @param {Bytes} out @param {Uint8Array} indices */
-function writeLzw(out, indices) {
-  const CLEAR = 256;
-  const END = 257;
+ * @param {Uint8Array} indices @returns {number[]} */
+function lzw(indices) {
   /** @type {number[]} */
-  let block = [];
-  let bits = 0;
-  let pending = 0;
-  let width = 9;
+  const bytes = [];
   /** @type {Map<number, number>} */
-  let table = new Map();
-  const flush = () => {
-    if (block.length) out.bytes(block.length, ...block);
-    block = [];
-  };
+  const table = new Map();
+  let [bits, pending, width, next, prefix] = [0, 0, 9, END + 1, indices[0]];
   /** @param {number} code */
   const put = (code) => {
     bits |= code << pending;
-    for (pending += width; pending >= 8; pending -= 8, bits >>>= 8) {
-      block.push(bits & 255);
-      if (block.length === 255) flush();
-    }
+    for (pending += width; pending >= 8; pending -= 8, bits >>>= 8) bytes.push(bits & 255);
   };
-  out.bytes(8);
   put(CLEAR);
-  let next = END + 1;
-  let prefix = indices[0];
-  for (let i = 1; i < indices.length; i++) {
-    const key = (prefix << 8) | indices[i];
+  for (const index of indices.subarray(1)) {
+    const key = (prefix << 8) | index;
     const code = table.get(key);
     if (code !== undefined) {
       prefix = code;
       continue;
     }
     put(prefix);
+    prefix = index;
     if (next === 4096) {
       put(CLEAR);
-      table = new Map();
-      next = END + 1;
-      width = 9;
+      table.clear();
+      [next, width] = [END + 1, 9];
     } else {
       // A decoder adds each code one step later than the encoder, so the width grows after its first use.
       if (next >= 1 << width) width++;
       table.set(key, next++);
     }
-    prefix = indices[i];
   }
   put(prefix);
   if (next >= 1 << width && width < 12) width++;
   put(END);
-  if (pending) block.push(bits & 255);
-  flush();
-  out.bytes(0);
+  if (pending) bytes.push(bits & 255);
+  const blocks = [8];
+  for (let i = 0; i < bytes.length; i += 255) blocks.push(Math.min(255, bytes.length - i), ...bytes.slice(i, i + 255));
+  return [...blocks, 0];
 }
 
 /** Make an endless GIF.
  * @param {Uint8Array[]} frames uint8 (H, W, C) each @param {{size: number, channels: number}} image
- * @param {{scale: number, delayMs: number}} options each pixel enlarged; time of a frame
+ * @param {{scale: number, delayMs: number}} options factor of enlargement; time of a frame
  * @returns {Blob} */
-export function makeGif(frames, image, { scale, delayMs }) {
-  const side = image.size * scale;
-  const out = new Bytes();
-  out.text("GIF89a");
-  out.words(side, side);
-  out.bytes(0xf7, 0, 0);
-  writePalette(out, image.channels);
-  out.bytes(0x21, 0xff, 11);
-  out.text("NETSCAPE2.0");
-  out.bytes(3, 1, 0, 0, 0);
-  const indices = new Uint8Array(side * side);
+export function makeGif(frames, { size, channels }, { scale, delayMs }) {
+  const side = size * scale;
+  const square = [...word(side), ...word(side)];
+  const parts = [ascii("GIF89a"), square, [0xf7, 0, 0], palette(channels)];
+  parts.push([0x21, 0xff, 11], ascii("NETSCAPE2.0"), [3, 1, 0, 0, 0]);
   for (const frame of frames) {
-    for (let y = 0; y < side; y++) {
-      for (let x = 0; x < side; x++) {
-        const at = (Math.floor(y / scale) * image.size + Math.floor(x / scale)) * image.channels;
-        indices[y * side + x] = colourIndex(frame, at, image.channels);
-      }
-    }
-    out.bytes(0x21, 0xf9, 4, 4);
-    out.words(Math.round(delayMs / 10));
-    out.bytes(0, 0, 0x2c);
-    out.words(0, 0, side, side);
-    out.bytes(0);
-    writeLzw(out, indices);
+    const indices = Uint8Array.from({ length: side * side }, (_, i) => {
+      const [x, y] = [i % side, Math.floor(i / side)].map((place) => Math.floor(place / scale));
+      return paletteIndex(frame, (y * size + x) * channels, channels);
+    });
+    parts.push([0x21, 0xf9, 4, 4, ...word(Math.round(delayMs / 10)), 0, 0]);
+    parts.push([0x2c, 0, 0, 0, 0, ...square, 0], lzw(indices));
   }
-  out.bytes(0x3b);
-  return new Blob([new Uint8Array(out.list)], { type: "image/gif" });
+  parts.push([0x3b]);
+  return new Blob(parts.map((part) => Uint8Array.from(part)), { type: "image/gif" });
 }

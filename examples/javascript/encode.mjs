@@ -1,6 +1,6 @@
-// node read.mjs BUNDLE PICTURE.png [DRAWN.png]
+// node encode.mjs BUNDLE IMAGE.png [GENERATED.png]
 //
-// Prints the codes of a picture as JSON; with a third argument draws a picture from the same codes.
+// Prints the codes of an image as JSON; with a third argument generates an image from the same codes.
 
 import { readFile, writeFile } from "node:fs/promises";
 
@@ -8,8 +8,8 @@ import { PNG } from "pngjs";
 
 import { openBundle } from "./bundle.mjs";
 
-/** Return the pixels of a PNG as the bundle wants them; the picture must have its size already. */
-async function readPicture(path, { size, channels }) {
+/** Return the pixels of a PNG as the bundle takes them; the image must have the bundle's size. */
+async function readImage(path, { size, channels }) {
   const png = PNG.sync.read(await readFile(path));
   if (png.width !== size || png.height !== size) {
     throw new Error(`${path} has ${png.width} x ${png.height} pixels; the bundle takes ${size} x ${size}`);
@@ -21,8 +21,8 @@ async function readPicture(path, { size, channels }) {
   return pixels;
 }
 
-/** Write one picture, channels x height x width, as a PNG. */
-async function writePicture(path, values, { size, channels, low, high }) {
+/** Write one image, channels x height x width, as a PNG. */
+async function writeImage(path, values, { size, channels, low, high }) {
   const png = new PNG({ width: size, height: size });
   for (let pixel = 0; pixel < size * size; pixel++) {
     for (let channel = 0; channel < 3; channel++) {
@@ -34,21 +34,21 @@ async function writePicture(path, values, { size, channels, low, high }) {
   await writeFile(path, PNG.sync.write(png));
 }
 
-async function main([folder, picture, drawn]) {
-  if (!picture) {
-    throw new Error("usage: node read.mjs BUNDLE PICTURE.png [DRAWN.png]");
+async function main([folder, input, output]) {
+  if (!input) {
+    throw new Error("usage: node encode.mjs BUNDLE IMAGE.png [GENERATED.png]");
   }
   const bundle = await openBundle(folder);
   const { image, latent } = bundle.metadata;
-  const [codes] = await bundle.encode(await readPicture(picture, image));
+  const [codes] = await bundle.encode(await readImage(input, image));
   console.log(JSON.stringify(codes));
-  if (drawn) {
+  if (output) {
     const values = await bundle.generate({
       noise: [new Array(latent.noise).fill(0)],
       categories: [codes.categories.map((category) => category.index)],
       styles: [codes.styles.map((style) => style.mean)],
     });
-    await writePicture(drawn, values, image);
+    await writeImage(output, values, image);
   }
 }
 
