@@ -87,7 +87,8 @@ def test_every_page_is_on_the_map() -> None:
 
 @pages
 def test_every_path_exists(page: Path) -> None:
-    named = re.findall(rf"(?<![\w./-])(?:{'|'.join(PLACES)})/[\w./-]+\.\w+", page.read_text("utf-8"))
+    place = rf"(?<![\w./-])(?:{'|'.join(PLACES)})/"
+    named = re.findall(rf"{place}[\w./-]+\.\w+|{place}(?:[\w./-]+/)?(?=`)", page.read_text("utf-8"))
     assert not [path for path in named if not (ROOT / path).exists()]
 
 
