@@ -117,6 +117,15 @@ def test_every_module_that_docs_name_in_short_exists() -> None:
     assert named <= everything
 
 
+@pages
+def test_pages_use_the_terms_of_the_field(page: Path) -> None:
+    private = (
+        r"pictures?|strangers?|familiar|judge[sd]?|recipes?|game|second best|made up|not sure|laid out"
+        r"|looks on|stands still|begins anew|goes on with"
+    )
+    assert not re.findall(rf"\b(?:{private})\b", page.read_text("utf-8"), flags=re.IGNORECASE)
+
+
 # --- the command line ------------------------------------------------------------------------------------
 
 
