@@ -20,7 +20,7 @@ from infogan_tool.export.evaluation.classifier_cache import default_folder, find
 from infogan_tool.export.evaluation.metrics.label_matching import match_labels
 from infogan_tool.export.evaluation.real_images import load_real_images, to_nhwc
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.images.files import to_uint8
+from infogan_tool.runtime.images.arrays import to_uint8
 
 DRAWS = 10_000
 FIRST_SEED = 1000

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from infogan_tool.cli import output
 from infogan_tool.runtime.errors import UsageError
+from infogan_tool.runtime.images.formats import ANIMATION_SUFFIXES
 
 if TYPE_CHECKING:
     from infogan_tool.runtime import Bundle, Traversal
@@ -17,7 +18,6 @@ _SCALE: Final = 3
 _COLUMNS: Final = 5
 _VALUE_MS: Final = 40
 _CATEGORY_MS: Final = 700
-_SUFFIXES: Final = (".gif", ".webp")
 _MAX_STEPS: Final = 400
 
 
@@ -28,8 +28,8 @@ def check_animation(path: Path, steps: int | None, *, force: bool) -> None:
         UsageError: It has another ending, its folder is not there, or there are too many steps.
         OutputExistsError: It is already there and ``force`` is not set.
     """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"--animate {path}: an animation is a {' or '.join(_SUFFIXES)} file")
+    if path.suffix.lower() not in ANIMATION_SUFFIXES:
+        raise UsageError(f"--animate {path}: an animation is a {' or '.join(ANIMATION_SUFFIXES)} file")
     if steps is not None and steps > _MAX_STEPS:
         raise UsageError(f"--steps {steps}: an animation has at most {_MAX_STEPS} steps")
     output.check_target(path, force=force, option="--animate")

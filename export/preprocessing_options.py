@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from infogan_tool.runtime.bundle.metadata import Preprocessing
 from infogan_tool.runtime.errors import UsageError
-from infogan_tool.runtime.preprocessing.matches import SEEN
-from infogan_tool.runtime.preprocessing.matches_rows import rows_match_preprocessing
+from infogan_tool.runtime.preprocessing.matches import VISIBLE, matches_preprocessing
+from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.runtime.images.spec import ImageSpec
 
 __all__ = ["Kind", "PreprocessingOptions", "data_name", "layout_note", "preprocessing_for"]
 
@@ -106,12 +105,12 @@ def layout_note(images: npt.NDArray[np.uint8], preprocessing: Preprocessing | No
     if preprocessing is None or not len(images):
         return ""
     some = images[:: max(1, len(images) // _LOOKED_AT)]
-    share = float(rows_match_preprocessing(some, preprocessing).mean())
+    share = float(matches_preprocessing(some, preprocessing).mean())
     if share >= _ENOUGH:
         return ""
     border = np.concatenate([some[:, [0, -1]].reshape(-1), some[:, :, [0, -1]].reshape(-1)])
     dark = bool(np.median(border) > np.iinfo(np.uint8).max / 2)
-    seen = (255 - some if dark else some) >= SEEN
+    seen = (255 - some if dark else some) >= VISIBLE
     longer = np.median(np.maximum(_extents(seen, 1), _extents(seen, 2)).astype(np.float64))
     return (
         f"{100 * share:.0f} % of the training images are laid out by this preprocessing; at the median their "

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.real_images import RealImages
     from infogan_tool.export.ood.head import DistanceHead
     from infogan_tool.export.preprocessing_options import PreprocessingOptions
-    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.config.schema import DataConfig, TrainConfig
     from infogan_tool.train.infogan.networks import Networks
     from infogan_tool.train.run.checkpoint import Checkpoint

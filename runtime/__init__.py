@@ -17,13 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.bundle import Bundle, Posterior, load_bundle
-    from infogan_tool.runtime.bundle.metadata import (
-        BundleMetadata,
-        ImageSpec,
-        OodSpec,
-        Preprocessing,
-        read_metadata,
-    )
+    from infogan_tool.runtime.bundle.metadata import BundleMetadata, OodSpec, read_metadata
     from infogan_tool.runtime.errors import (
         BundleError,
         DeviceError,
@@ -33,9 +27,11 @@ if TYPE_CHECKING:
     )
     from infogan_tool.runtime.images.arrays import sheet, to_uint8
     from infogan_tool.runtime.images.files import as_png, load_image, read_image, save_png
+    from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.runtime.inference.device import Device
     from infogan_tool.runtime.latents.sampling import Latents, Traversal
     from infogan_tool.runtime.latents.spec import LatentSpec
+    from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
 __all__ = [
     "Bundle",
@@ -65,13 +61,15 @@ __all__ = [
 
 _HOMES: Final = {
     "bundle.bundle": ("Bundle", "Posterior", "load_bundle"),
-    "bundle.metadata": ("BundleMetadata", "OodSpec", "ImageSpec", "Preprocessing", "read_metadata"),
+    "bundle.metadata": ("BundleMetadata", "OodSpec", "read_metadata"),
     "errors": ("BundleError", "DeviceError", "InfoganError", "LatentError", "ImageError"),
     "images.arrays": ("sheet", "to_uint8"),
     "images.files": ("as_png", "load_image", "read_image", "save_png"),
+    "images.spec": ("ImageSpec",),
     "inference.device": ("Device",),
     "latents.sampling": ("Latents", "Traversal"),
     "latents.spec": ("LatentSpec",),
+    "preprocessing.spec": ("Preprocessing",),
 }
 
 

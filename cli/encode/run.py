@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from infogan_tool.cli import output
-from infogan_tool.runtime.bulk.inputs.chunks import IMAGE_SUFFIXES, FileChunk
+from infogan_tool.runtime.bulk.inputs.chunks import FileChunk
 from infogan_tool.runtime.errors import ExitCode, UsageError
+from infogan_tool.runtime.images.formats import IMAGE_SUFFIXES
 from infogan_tool.runtime.storage.atomic import write_atomic
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from infogan_tool.train.data import load_images, load_test_images
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.data import ImageSet
 
 __all__ = ["RealImages", "load_real_images", "random_subset", "to_nhwc"]

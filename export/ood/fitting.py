@@ -19,7 +19,7 @@ from infogan_tool.train.infogan.augment import random_view
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from infogan_tool.runtime.bundle.metadata import Preprocessing
+    from infogan_tool.runtime.preprocessing.spec import Preprocessing
     from infogan_tool.train.infogan.networks import Networks
 
 __all__ = ["LEAST_IMAGES", "fit_ood"]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from infogan_tool.runtime.bundle.metadata import Preprocessing
+    from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
 __all__ = ["apply_preprocessing_batch"]
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.classifier import ClassifierSettings
     from infogan_tool.export.report.entry import Model
     from infogan_tool.runtime.bundle.bundle import Bundle
-    from infogan_tool.runtime.bundle.metadata import BundleMetadata, ImageSpec
+    from infogan_tool.runtime.bundle.metadata import BundleMetadata
+    from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.runtime.inference.device import Device
 
 __all__ = ["Collector", "names_of"]

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from infogan_tool.runtime.bundle.metadata import BundleMetadata, ImageSpec
+    from infogan_tool.runtime.bundle.metadata import BundleMetadata
+    from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.runtime.inference.device import Device
     from infogan_tool.runtime.latents.sampling import Latents, Traversal
     from infogan_tool.runtime.latents.spec import LatentSpec

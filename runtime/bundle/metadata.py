@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from infogan_tool.runtime.errors import BundleError, LatentError
-from infogan_tool.runtime.images.spec import ImageSpec, Preprocessing
+from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.runtime.latents.spec import LatentSpec
 from infogan_tool.runtime.storage.atomic import read_limited
 from infogan_tool.runtime.storage.json_fields import Fields, checked_text, parse_json
@@ -36,10 +36,8 @@ __all__ = [
     "SCHEMA_VERSION",
     "BundleMetadata",
     "GraphFile",
-    "ImageSpec",
     "OodSpec",
     "Precision",
-    "Preprocessing",
     "encoder_inputs",
     "encoder_outputs",
     "generator_inputs",

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from infogan_tool.runtime.errors import ImageError
+from infogan_tool.runtime.images.formats import ANIMATION_SUFFIXES
 from infogan_tool.runtime.storage.atomic import atomic_open, printable
 
 if TYPE_CHECKING:
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["ANIMATION_SUFFIXES", "MAX_FRAMES", "MAX_TOTAL_PIXELS", "animate", "captioned", "save_animation"]
+__all__ = ["MAX_FRAMES", "MAX_TOTAL_PIXELS", "animate", "captioned", "save_animation"]
 
-ANIMATION_SUFFIXES: Final = {".gif": "GIF", ".webp": "WEBP"}
-"""What is written, by the name's ending."""
 MAX_FRAMES: Final = 1000
 """Frames of one animation at most."""
 MAX_TOTAL_PIXELS: Final = 200_000_000

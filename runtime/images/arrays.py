@@ -1,7 +1,8 @@
-"""Arrays of images: uint8 at the edges, float32 NCHW inside, and sheets of many."""
+"""Arrays of images: uint8 NHWC to float32 NCHW and back, value scales of floats, and sheets of images."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,32 +12,52 @@ from infogan_tool.runtime.errors import ImageError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.runtime.images.spec import ImageSpec
 
-__all__ = ["check_images", "sheet", "to_float", "to_uint8"]
+__all__ = ["Scale", "check_images", "float_scale", "sheet", "to_float", "to_uint8"]
 
 _TOLERANCE: Final = 1e-3
-"""How far, as a part of the range, a float image may lie outside of it: rounding, not another scale."""
-_PAPER: Final = 255
+"""How far values may lie outside of their range, as a share of it: rounding, not another scale."""
+_WHITE: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A linear map of values to 0 (black) to 255: ``(value - low) * factor``."""
+
+    low: float
+    factor: float
+
+
+def float_scale(low: float, high: float) -> Scale | None:
+    """Return the scale of float images by their least and greatest value; None if it is unknown.
+
+    The range is the first of 0 to 1, 0 to 255 and 0 to 65,535 that holds the values, or -1 to 1 if one is
+    negative.
+    """
+    if low >= -_TOLERANCE:
+        full = next((full for full in (1.0, 255.0, 65535.0) if high <= full * (1 + _TOLERANCE)), None)
+        return None if full is None else Scale(0, 255 / full)
+    return Scale(-1, 127.5) if low >= -1 - _TOLERANCE and high <= 1 + _TOLERANCE else None
 
 
 def check_images(images: object, spec: ImageSpec) -> npt.NDArray[Any]:
-    """Return ``images`` if its type and shape are one of those that :func:`to_float` takes.
+    """Return ``images`` after checking type and shape; see :func:`to_float`.
 
     Raises:
-        ImageError: It is not; the message says what was expected. No layout is guessed.
+        ImageError: They are not of the image spec. No layout is guessed.
     """
     channels, height, width = spec.shape
-    known: list[tuple[str, tuple[int, ...]]] = [
+    valid: list[tuple[str, tuple[int, ...]]] = [
         ("uint8", (height, width, channels)),
         ("float32", (channels, height, width)),
     ]
     if channels == 1:
-        known.insert(0, ("uint8", (height, width)))
-    if isinstance(images, np.ndarray) and (images.dtype.name, images.shape[1:]) in known:
+        valid.insert(0, ("uint8", (height, width)))
+    if isinstance(images, np.ndarray) and (images.dtype.name, images.shape[1:]) in valid:
         return images
     given = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
-    expected = " or ".join(f"{dtype} (N, {', '.join(map(str, shape))})" for dtype, shape in known)
+    expected = " or ".join(f"{dtype} (N, {', '.join(map(str, shape))})" for dtype, shape in valid)
     raise ImageError(
         f"images must be {expected}, uint8 from 0 to 255 and float32 from {spec.low:g} to {spec.high:g}; "
         f"got {given}"
@@ -48,11 +69,11 @@ def to_float(images: npt.NDArray[Any], spec: ImageSpec) -> npt.NDArray[np.float3
 
     Args:
         images: uint8 ``(N, H, W, C)``, or ``(N, H, W)`` where there is one channel, from 0 (black) to 255; or
-            float32 ``(N, C, H, W)`` in the spec's range, which is returned as it is.
+            float32 ``(N, C, H, W)`` in the spec's range, which is not copied if it is contiguous.
         spec: The bundle's image spec.
 
     Raises:
-        ImageError: The array is neither, or a float is not finite or out of range.
+        ImageError: The array is neither, or a value is not finite or out of range.
     """
     images = check_images(images, spec)
     if images.dtype == np.uint8:
@@ -67,7 +88,7 @@ def to_float(images: npt.NDArray[Any], spec: ImageSpec) -> npt.NDArray[np.float3
     if images.size:
         slack = _TOLERANCE * (spec.high - spec.low)
         smallest, largest = float(images.min()), float(images.max())
-        # Written so that NaN, which compares as False, is refused too.
+        # NaN compares as False and is refused too.
         if not (spec.low - slack <= smallest and largest <= spec.high + slack):
             raise ImageError(
                 f"float32 images must be finite and from {spec.low:g} to {spec.high:g}; "
@@ -92,13 +113,13 @@ def to_uint8(images: npt.NDArray[np.float32], spec: ImageSpec) -> npt.NDArray[np
 def sheet(
     images: npt.NDArray[np.uint8], columns: int, *, gap: int = 2, scale: int = 1
 ) -> npt.NDArray[np.uint8]:
-    """Lay images out in rows on white.
+    """Arrange images in rows on a white sheet.
 
     Args:
         images: uint8 ``(N, H, W, C)``, at least one.
-        columns: Images in a row; the last row may be shorter.
+        columns: Images per row; the last row may be shorter.
         gap: White pixels between images and around the sheet, not scaled.
-        scale: Each pixel of an image becomes ``scale * scale`` pixels.
+        scale: Enlargement of each image; a whole number.
 
     Returns:
         uint8 ``(H', W', C)``.
@@ -116,10 +137,10 @@ def sheet(
     columns = min(columns, count)
     rows = -(-count // columns)
     step_down, step_right = height * scale + gap, width * scale + gap
-    paper = np.full((rows * step_down + gap, columns * step_right + gap, channels), _PAPER, np.uint8)
+    white = np.full((rows * step_down + gap, columns * step_right + gap, channels), _WHITE, np.uint8)
     for index, image in enumerate(images):
         top = gap + index // columns * step_down
         left = gap + index % columns * step_right
         enlarged = image.repeat(scale, axis=0).repeat(scale, axis=1)
-        paper[top : top + height * scale, left : left + width * scale] = enlarged
-    return paper
+        white[top : top + height * scale, left : left + width * scale] = enlarged
+    return white

@@ -1,8 +1,7 @@
-"""Which image files are read, said here and nowhere else, and how one is opened.
+"""The table of file formats (signatures and suffixes), and opening an untrusted image file.
 
-A file is told by its first bytes and goes to the one reader of its format, by name: none of Pillow's other
-readers is ever let near a stranger's file, not even to say that it is not its own. What a file may ask for is
-bounded before anything is decoded: its bytes, its pixels, the packings of a TIFF.
+The first bytes decide the format, and only the reader of that format ever sees the file; Pillow's other
+readers are not tried. Bytes, pixels and the compression of a TIFF are limited before anything is decoded.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from infogan_tool.runtime.errors import ImageError
 from infogan_tool.runtime.storage.atomic import open_regular, printable
@@ -24,66 +23,104 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-__all__ = ["FORMATS", "MAX_BYTES", "MAX_PIXELS", "name_of", "open_header", "open_source"]
+__all__ = [
+    "ANIMATION_SUFFIXES",
+    "CONTAINER_SUFFIXES",
+    "FORMATS",
+    "IMAGE_SUFFIXES",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "PNG_SIGNATURE",
+    "container_format",
+    "image_format",
+    "name_of",
+    "open_header",
+    "open_source",
+]
 
-_READERS: Final = {
-    "PNG": ("PngImagePlugin", "PngImageFile"),
-    "JPEG": ("JpegImagePlugin", "JpegImageFile"),
-    "GIF": ("GifImagePlugin", "GifImageFile"),
-    "BMP": ("BmpImagePlugin", "BmpImageFile"),
-    "TIFF": ("TiffImagePlugin", "TiffImageFile"),
-    "WEBP": ("WebPImagePlugin", "WebPImageFile"),
-    "PPM": ("PpmImagePlugin", "PpmImageFile"),
+
+class _Format(NamedTuple):
+    module: str
+    """Pillow's module of the reader."""
+    reader: str
+    """Its class. Pillow's own opener of JPEG would hand some files on to other readers."""
+    suffixes: tuple[str, ...]
+    """Lower-case endings of the files' names."""
+    signatures: tuple[bytes, ...] = ()
+    """The files' first bytes; PPM and WEBP need more than a prefix."""
+
+
+PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+
+_FORMATS: Final = {
+    "PNG": _Format("PngImagePlugin", "PngImageFile", (".png",), (PNG_SIGNATURE,)),
+    "JPEG": _Format("JpegImagePlugin", "JpegImageFile", (".jpg", ".jpeg"), (b"\xff\xd8\xff",)),
+    "GIF": _Format("GifImagePlugin", "GifImageFile", (".gif",), (b"GIF87a", b"GIF89a")),
+    "BMP": _Format("BmpImagePlugin", "BmpImageFile", (".bmp",), (b"BM",)),
+    "TIFF": _Format(
+        "TiffImagePlugin",
+        "TiffImageFile",
+        (".tif", ".tiff"),
+        (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"),
+    ),
+    "WEBP": _Format("WebPImagePlugin", "WebPImageFile", (".webp",)),
+    "PPM": _Format("PpmImagePlugin", "PpmImageFile", (".pbm", ".pgm", ".ppm", ".pnm", ".pfm")),
 }
-"""The class that reads a format. Pillow's own opener of JPEG would hand some files on to another."""
 
-FORMATS: Final = tuple(_READERS)
-"""What is read, by Pillow's names; PPM includes PBM, PGM and PFM."""
+FORMATS: Final = tuple(_FORMATS)
+"""The image formats that are read, by Pillow's names; PPM includes PBM, PGM and PFM."""
+
+IMAGE_SUFFIXES: Final = tuple(suffix for kind in _FORMATS.values() for suffix in kind.suffixes)
+"""Endings of the names of image files, in lower case."""
+
+CONTAINER_SUFFIXES: Final = (".npy", ".npz", ".parquet", "-ubyte", "-ubyte.gz")
+"""Endings of the names of files that hold many images, in lower case."""
+
+ANIMATION_SUFFIXES: Final = {".gif": "GIF", ".webp": "WEBP"}
+"""The formats in which animations are written, by the ending of the name."""
+
+_CONTAINERS: Final = {
+    b"PAR1": "parquet",
+    b"\x93NUMPY": "npy",
+    b"PK\x03\x04": "npz",
+    b"PK\x05\x06": "npz",
+    b"\x1f\x8b": "idx",
+    b"\0\0\x08": "idx",
+}
+"""Files that hold many images, by their first bytes; gzip is taken for a compressed IDX file."""
 
 MAX_PIXELS: Final = 1 << 26
-"""An image with more pixels than this (8,192 x 8,192) is refused before it is decoded."""
+"""Most pixels of an image (8,192 x 8,192), checked before it is decoded."""
 
 MAX_BYTES: Final = 1 << 29
-"""A file with more bytes than this is refused unread."""
+"""Most bytes of an image file, checked before it is read."""
 
-_PACKINGS: Final = frozenset(
+_TIFF_COMPRESSIONS: Final = frozenset(
     {
         *("raw", "tiff_raw_16", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "jpeg"),
         *("tiff_ccitt", "group3", "group4"),
     }
 )
-"""How a TIFF may be packed. Libtiff knows more, each with a decoder that no digit was ever packed for."""
+"""Compressions of a TIFF that are read. Libtiff has more, each with a decoder that no data set needs."""
 
-_MARKS: Final = {
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"GIF87a": "GIF",
-    b"GIF89a": "GIF",
-    b"BM": "BMP",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-    b"II+\x00": "TIFF",
-    b"MM\x00+": "TIFF",
-}
-"""First bytes of a file of each kind; PPM and WEBP need more than a beginning."""
 _HEAD_BYTES: Final = 16
 
-# Pillow's readers log what they think of a file, and without any handler that is printed on standard error.
+# Pillow's readers log warnings, which Python prints on standard error where no handler is set.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def name_of(source: str | Path | bytes | BinaryIO) -> str:
-    """Return what a message calls the source."""
+    """Return the name of the source in messages."""
     if isinstance(source, (str, Path)):
         return printable(source)
     return printable(getattr(source, "name", "the image"))
 
 
 def open_source(source: str | Path | bytes | BinaryIO) -> BinaryIO:
-    """Return a file of our own to read and to close; a caller's file is read and left open.
+    """Return a file to read and to close; a file of the caller is read into memory and left open.
 
     Raises:
-        ValueError: It is not a regular file, or holds more than any image.
+        ValueError: It is not a regular file, or too large.
         OSError: It cannot be read.
     """
     if isinstance(source, (str, Path)):
@@ -99,48 +136,57 @@ def open_source(source: str | Path | bytes | BinaryIO) -> BinaryIO:
 
 
 def open_header(file: BinaryIO) -> Image.Image:
-    """Return the image in a file, its header read and its pixels not.
+    """Return the image in a file; only its header has been read.
 
     Raises:
         ImageError: It is none of :data:`FORMATS`, or too large.
-        Exception: Whatever a damaged file leads its reader to.
+        Exception: The file is damaged.
     """
     head = file.read(_HEAD_BYTES)
     file.seek(0)
-    kind = _format(head)
+    kind = image_format(head)
     if kind is None:
         raise ImageError(
             f"not an image of a known format ({', '.join(FORMATS)})" if head else "an empty file"
         )
-    module, reader = _READERS[kind]
     if kind == "TIFF":
-        _hush_libtiff()
-    # Straight to the one reader: Image.open would load and try others, and has a pixel limit of its own.
-    image: Image.Image = getattr(import_module(f"PIL.{module}"), reader)(file, "")
+        _silence_libtiff()
+    # Not Image.open, which would try other readers and has another limit of pixels.
+    module = import_module(f"PIL.{_FORMATS[kind].module}")
+    image: Image.Image = getattr(module, _FORMATS[kind].reader)(file, "")
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageError("an image without pixels")
     if width * height > MAX_PIXELS:
         raise ImageError(f"{width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are read")
-    if kind == "TIFF" and image.info.get("compression") not in _PACKINGS:
-        raise ImageError(f"a TIFF packed as {printable(image.info.get('compression'))}, which is not read")
+    if kind == "TIFF" and image.info.get("compression") not in _TIFF_COMPRESSIONS:
+        raise ImageError(
+            f"a TIFF with compression {printable(image.info.get('compression'))}, which is not supported"
+        )
     return image
 
 
-def _format(head: bytes) -> str | None:
+def image_format(head: bytes) -> str | None:
+    """Return the format of an image file, one of :data:`FORMATS`, by its first 16 bytes."""
     if head[:4] == b"RIFF":
         return "WEBP" if head[8:12] == b"WEBP" else None
-    if head[:1] == b"P":
-        return "PPM" if head[1:2] in b"123456fF" and head[2:3].isspace() else None
-    return next((kind for mark, kind in _MARKS.items() if head.startswith(mark)), None)
+    if head[:1] == b"P" and head[1:2] in b"123456fF" and head[2:3].isspace():
+        # Then come sizes or a comment; a list of names may begin with "P5 copy.png".
+        return "PPM" if head[3:4].isdigit() or head[3:4].isspace() or head[3:4] == b"#" else None
+    return next((name for name, kind in _FORMATS.items() if head.startswith(kind.signatures)), None)
+
+
+def container_format(head: bytes) -> str | None:
+    """Return the kind of a file of many images by its first 8 bytes: parquet, npy, npz, idx or None."""
+    return next((kind for signature, kind in _CONTAINERS.items() if head.startswith(signature)), None)
 
 
 @cache
-def _hush_libtiff() -> None:
-    """Stop libtiff from writing on standard error what it thinks of a file; what matters is an exception too.
+def _silence_libtiff() -> None:
+    """Stop libtiff from printing warnings and errors on standard error; errors arrive as exceptions too.
 
-    Pillow leaves libtiff's own handlers in place. Where its wheel holds libtiff without its names, as on
-    Windows, the lines stay.
+    Pillow leaves libtiff's own handlers in place. Where its wheel hides libtiff's symbols, as on Windows, the
+    lines stay.
     """
     import ctypes  # noqa: PLC0415 - for TIFF only
 

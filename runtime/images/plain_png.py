@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image
 
+from infogan_tool.runtime.images.formats import PNG_SIGNATURE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -26,7 +28,6 @@ PLAIN_BYTES: Final = 1 << 14
 """Longer files are left to Pillow; of those its reader's time is a small part."""
 _OVERHEAD: Final = 1 << 10
 """What an encoder adds, at most, to pixels that cannot be packed. Longer files may unfold to anything."""
-_MARK: Final = b"\x89PNG\r\n\x1a\n"
 _END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _PLAIN: Final = b"\x08\x00\x00\x00\x00"
 """8 bits, grey, deflate, the five filters, not interlaced."""
@@ -73,7 +74,7 @@ def read_plain_pngs(
 def _head(size: int) -> bytes:
     """Return how every file begins that holds a plain image of this size."""
     said = b"IHDR" + struct.pack(">II", size, size) + _PLAIN
-    return _MARK + struct.pack(">I", len(said) - 4) + said + struct.pack(">I", zlib.crc32(said))
+    return PNG_SIGNATURE + struct.pack(">I", len(said) - 4) + said + struct.pack(">I", zlib.crc32(said))
 
 
 def _inflate(content: bytes | None, size: int) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Ink and paper told apart: in which grey, how the paper is lit, which of the two is lighter."""
+"""Estimate the background of an image, and the ink that differs from it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 __all__ = ["Ink", "find_inks"]
 
 _COARSE: Final = 96
-"""Longer side of the image on which the paper is estimated."""
+"""Longer side of the reduced image on which the background is estimated."""
 _SMOOTHED_FROM: Final = 256
-"""Images this long are smoothed a little: paper has a grain, and a stroke is wider than a pixel there."""
+"""Images at least this long are smoothed against the grain of paper; their strokes are wider than a pixel."""
 _ROUNDS: Final = 6
 _INLIER_SIGMAS: Final = 2.5
 _LEAST_SIGMA: Final = 1.5
 _LEVELS: Final = 256
 _LEAST_CONTRAST: Final = 8.0
-"""Of 255: what is fainter is paper."""
+"""Least difference of ink from the background, of 255."""
 _WIDEST_STROKE: Final = 0.2
-"""Part of the image's longer side that the closing spans."""
+"""Width of the closing, as a share of the image's longer side."""
 _DARKEST_SHADOW: Final = 0.6
-"""Part of the light that a shadow leaves at least."""
+"""Least share of the light in a shadow."""
 _WEAK: Final = 0.37
 _STRONG: Final = 0.55
-"""Parts of the usual ink's strength from which ink counts: beside strong ink, and by itself."""
+"""Hysteresis thresholds, as shares of the usual ink's strength: next to strong ink, and by itself."""
 _NOISE_SIGMAS: Final = 4.0
 _MAD_TO_SIGMA: Final = 1.4826
 _BETWEEN_QUANTILES: Final = 1.26
@@ -42,45 +42,46 @@ _BETWEEN_QUANTILES: Final = 1.26
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Ink:
-    """What of an image is ink."""
+    """The ink of an image."""
 
     strength: Grey
-    """``(H, W)``: 0 is paper, 1 is ink of usual strength; more where it is stronger."""
+    """``(H, W)``: 0 is background, 1 is ink of usual strength, stronger ink is above 1."""
     mask: npt.NDArray[np.bool_]
-    """Where ink is, by two thresholds: weak ink counts where it hangs together with strong."""
+    """``(H, W)``: ink above the weak threshold."""
     strong: npt.NDArray[np.bool_]
-    """Where it is without doubt."""
+    """``(H, W)``: ink above the strong threshold."""
 
 
 def find_inks(image: Image.Image) -> Iterator[Ink]:
     """Find the ink in an image of mode L or RGB.
 
     Yields:
-        What is darker than the paper and what is lighter, the likelier first; what is only paper yields none.
+        The ink that is darker than the background and the ink that is lighter, the likelier first. An image
+        of background alone yields nothing.
     """
-    grey = np.asarray(_most_telling(image), np.float32)
+    grey = np.asarray(_best_channel(image), np.float32)
     if max(grey.shape) >= _SMOOTHED_FROM:
         grey = _blurred(grey, 0.8)
-    paper, bare = _lit_paper(grey)
-    difference = grey - paper
+    background, bare = _fit_background(grey)
+    difference = grey - background
     sigma = _spread(difference[bare])
     darker_first = _darker(difference, sigma)
     for darker in (darker_first, not darker_first):
         if darker and max(grey.shape) >= _COARSE:
-            ink = _strong_enough(*_above_noise(_shadowed(grey, paper) - grey))
+            ink = _threshold(*_centre_noise(_with_shadows(grey, background) - grey))
         else:
-            ink = _strong_enough(-difference if darker else difference, sigma)
+            ink = _threshold(-difference if darker else difference, sigma)
         if ink is not None:
             yield ink
 
 
-def _strong_enough(difference: Grey, sigma: float) -> Ink | None:
-    """Return the ink where a difference from the paper is ink; ``sigma`` is the deviation of bare paper."""
+def _threshold(difference: Grey, sigma: float) -> Ink | None:
+    """Return the ink in a difference from the background, whose standard deviation is ``sigma``."""
     floor = max(_NOISE_SIGMAS * sigma, _LEAST_CONTRAST)
     beyond = difference[difference > floor].astype(np.float64)
     if not beyond.size:
         return None
-    # The second is a mean in which strong ink counts for more than faint lines that cover more of the page.
+    # The second is a weighted mean, so that strong ink outweighs faint lines that cover more pixels.
     usual = max(float(np.quantile(beyond, 0.75)), float((beyond**3).sum() / (beyond**2).sum()))
     weak, strong = max(_WEAK * usual, 0.75 * floor), max(_STRONG * usual, floor)
     return Ink(difference / np.float32(usual), difference > weak, difference > strong)
@@ -89,8 +90,8 @@ def _strong_enough(difference: Grey, sigma: float) -> Ink | None:
 # --- grey ----------------------------------------------------------------------------------------------
 
 
-def _most_telling(image: Image.Image) -> Image.Image:
-    """Return luminance, or the colour channel in which figure and ground differ clearly more."""
+def _best_channel(image: Image.Image) -> Image.Image:
+    """Return luminance, or the colour channel in which ink and background differ clearly more."""
     luminance = image.convert("L")
     if image.mode == "L":
         return luminance
@@ -114,14 +115,14 @@ def _between_classes(values: npt.NDArray[np.uint8]) -> float:
     return float(np.nan_to_num(variance).max()) / values.size**2
 
 
-# --- paper ---------------------------------------------------------------------------------------------
+# --- background ----------------------------------------------------------------------------------------
 
 
-def _lit_paper(grey: Grey) -> tuple[Grey, npt.NDArray[np.bool_]]:
-    """Return the brightness that the paper would have everywhere, and where it is seen to be bare.
+def _fit_background(grey: Grey) -> tuple[Grey, npt.NDArray[np.bool_]]:
+    """Return the background's brightness in every pixel, and a mask of the pixels without ink.
 
-    A quadratic surface, fitted robustly: it begins at the border of the image, where most is paper; then
-    every pixel that is near the surface takes part.
+    It is a quadratic surface, fitted robustly: first to the border of the image, then repeatedly to all
+    pixels near the surface.
     """
     height, width = grey.shape
     coarse = _coarse(Image.fromarray(grey))
@@ -134,35 +135,35 @@ def _lit_paper(grey: Grey) -> tuple[Grey, npt.NDArray[np.bool_]]:
         weights = _least_squares(basis[used], values[used])
         difference = values - basis @ weights
         used = np.abs(difference) < _INLIER_SIGMAS * max(_spread(difference[used]), _LEAST_SIGMA)
-    paper: Grey = (_surface(height, width) @ weights).astype(np.float32)
+    background: Grey = (_surface(height, width) @ weights).astype(np.float32)
     bare = Image.fromarray(used.reshape(coarse.shape)).resize((width, height), Image.Resampling.NEAREST)
-    return paper, np.asarray(bare, bool)
+    return background, np.asarray(bare, bool)
 
 
 def _spread(differences: Grey) -> float:
-    """Return the standard deviation of most of the differences from 0; a tenth that is ink does no harm."""
+    """Return a robust standard deviation, from the median absolute deviation."""
     return _MAD_TO_SIGMA * float(np.median(np.abs(differences - np.median(differences))))
 
 
-def _above_noise(difference: Grey) -> tuple[Grey, float]:
-    """Return a difference in which bare paper is about 0, and the deviation of its noise.
+def _centre_noise(difference: Grey) -> tuple[Grey, float]:
+    """Return the difference with the background at about 0, and the standard deviation of its noise.
 
-    Most of the image is paper, and ink is on one side only: the other side of the distribution is noise.
+    Most pixels are background, and ink is on one side only, so the other side of the distribution is noise.
     """
     lowest, low = (float(q) for q in np.quantile(difference, (0.05, 0.35)))
     return difference - np.float32(low), (low - lowest) / _BETWEEN_QUANTILES
 
 
-def _shadowed(grey: Grey, paper: Grey) -> Grey:
-    """Return the brightness of lighter paper with the shadows on it, whose edges no surface follows.
+def _with_shadows(grey: Grey, background: Grey) -> Grey:
+    """Return the brightness of a light background with its shadows, whose edges no smooth surface follows.
 
-    A morphological closing, wider than a stroke, takes dark strokes out and leaves shadows in. What it leaves
-    that is darker than any shadow is the inside of a very broad stroke: there the surface holds.
+    A morphological closing, wider than a stroke, removes dark strokes and keeps shadows. Where the result is
+    darker than any shadow, it is the inside of a very broad stroke, and the surface is used.
     """
     height, width = grey.shape
     coarse = _coarse(Image.fromarray(grey))
     reach = int(_WIDEST_STROKE * max(coarse.shape)) | 1
-    # With room around: at its edge, too, a closing must find the darkness that goes on beyond.
+    # Padded, so that a shadow at the edge of the image is closed like any other.
     wide = np.pad(np.clip(np.rint(coarse), 0, 255).astype(np.uint8), reach, mode="edge")
     closed = Image.fromarray(wide)
     for how in (ImageFilter.MaxFilter, ImageFilter.MinFilter):
@@ -170,13 +171,13 @@ def _shadowed(grey: Grey, paper: Grey) -> Grey:
     closed = closed.crop((reach, reach, closed.width - reach, closed.height - reach))
     smooth = closed.filter(ImageFilter.GaussianBlur(1)).resize((width, height), Image.Resampling.BICUBIC)
     shade = np.asarray(smooth, np.float32)
-    return np.where(shade < _DARKEST_SHADOW * paper, paper, shade)
+    return np.where(shade < _DARKEST_SHADOW * background, background, shade)
 
 
 def _filtered(
     image: Image.Image, how: type[ImageFilter.MaxFilter | ImageFilter.MinFilter], reach: int
 ) -> Image.Image:
-    # Small windows, one after the other, are one large window, and faster.
+    # Several small windows equal one large window, and are faster.
     while reach > 1:
         size = min(reach, 5)
         image = image.filter(how(size))
@@ -186,13 +187,13 @@ def _filtered(
 
 def _coarse(image: Image.Image) -> Grey:
     scale = min(1.0, _COARSE / max(image.size))
-    # Three rows and columns at least, where there are: fewer say nothing of a curve between them.
+    # At least three rows and columns, if there are as many, because a quadratic surface needs them.
     width, height = (max(min(3, side), round(side * scale)) for side in image.size)
     return np.asarray(image.resize((width, height), Image.Resampling.BOX), np.float32)
 
 
 def _least_squares(basis: Grey, values: Grey) -> Grey:
-    # A ridge so weak that it decides only what the pixels leave open, as in an image of one row.
+    # A weak ridge, for images that do not determine the surface, such as one of a single row.
     gram = basis.T @ basis + 1e-3 * np.eye(basis.shape[1], dtype=np.float32)
     solved: Grey = np.linalg.solve(gram, basis.T @ values).astype(np.float32)
     return solved
@@ -214,7 +215,7 @@ def _ring(height: int, width: int) -> npt.NDArray[np.bool_]:
 
 
 def _darker(difference: Grey, sigma: float) -> bool:
-    """Say whether what is not paper is darker than it, all in all."""
+    """Return whether the ink is darker than the background on the whole."""
     coarse = _coarse(Image.fromarray(difference)).astype(np.float64)
     outliers = np.abs(coarse) > max(3 * sigma, 2.0)
     return float((coarse[outliers] ** 3).sum()) < 0

@@ -13,10 +13,10 @@ __all__ = ["label_components"]
 
 
 def label_components(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], int]:
-    """Number the 8-connected components of a mask ``(H, W)``.
+    """Label the 8-connected components of a mask ``(H, W)``.
 
-    The classical two passes, over runs rather than pixels: runs of a row that touch runs of the row above are
-    one component, and the smallest number spreads through each by pointer jumping.
+    The classical two-pass algorithm on runs of pixels: touching runs of neighbouring rows are joined, and the
+    smallest label of each component is spread by pointer jumping.
 
     Returns:
         int32 ``(H, W)``, 0 outside and 1 to n inside, and n.
@@ -39,11 +39,11 @@ def _touching(
     rows: npt.NDArray[np.intp], starts: npt.NDArray[np.intp], ends: npt.NDArray[np.intp], width: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the pairs of runs of neighbouring rows that touch, corners included."""
-    # Runs in reading order on one line, each row with room at its end so that rows cannot touch on it.
+    # Positions of the runs on one line, with a gap after each row so that rows cannot touch.
     step = width + 2
     begin, end = rows * step + starts, rows * step + ends
-    # Of the row below: from the first run that ends at this one's start or later to the last that begins by
-    # its end.
+    # In the row below: from the first run that ends at or after this start to the last that begins by this
+    # end.
     first = np.searchsorted(end, begin + step, side="left")
     last = np.searchsorted(begin, end + step, side="right")
     counts = np.maximum(last - first, 0)
@@ -53,7 +53,7 @@ def _touching(
 
 
 def _unite(count: int, one: npt.NDArray[np.intp], other: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Return for each of ``count`` items the smallest item that it is joined with, by way of others too."""
+    """Return for each of ``count`` items the smallest item of its component."""
     parent = np.arange(count)
     while True:
         a, b = parent[one], parent[other]

@@ -1,4 +1,4 @@
-"""The one figure of an image, cut out: its main component with the parts that belong to it."""
+"""Segment the foreground object of an image: its main connected component and the parts that belong to it."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ if TYPE_CHECKING:
 
     Grey = npt.NDArray[np.float32]
 
-__all__ = ["cut_out"]
+__all__ = ["segment_object"]
 
 _LEAST_SIDE: Final = 0.02
 _LEAST_PIXELS: Final = 4
 _LEAST_SHARE: Final = 0.5
-"""Part of all ink that the figure has at least."""
+"""Least share of all ink that belongs to the object."""
 _MOST_UNEVEN: Final = 0.2
-"""Root of the mean square of what is not figure, as a part of the ink's strength."""
+"""Greatest root mean square of the background, as a share of the ink's strength."""
 _MOST_OPPOSITE: Final = 0.05
-"""Part of what is not figure that differs from the paper as much as weak ink does, to the other side."""
+"""Greatest share of the background that differs from its estimate like weak ink of the opposite sign."""
 _RIVAL: Final = 0.25
-"""Part of the main component's mass from which another is no stray mark: then the figure is both."""
+"""Share of the main component's mass from which another component belongs to the object at any distance."""
 
 
-def cut_out(ink: Ink) -> Grey | None:
-    """Return the figure ``(h, w)``, from 0 (ground) to 1 (ink), cut to its bounding box.
+def segment_object(ink: Ink) -> Grey | None:
+    """Return the object ``(h, w)``, from 0 (background) to 1 (ink), cropped to its bounding box.
 
-    None where the image is not one of a figure on a ground: nothing hangs together, most of what stands out
-    is not part of the figure, or the rest is not even. A photograph of a cat is such an image.
+    Returns None for an image that is not one object on a background: there is no component, less than half of
+    the ink belongs to the object, or the background is uneven. A photograph of a cat is such an image.
     """
     labels, count = label_components(ink.mask)
     if not count:
         return None
     boxes, mass, sure = _measure(labels, count, ink)
-    ruled = _are_lines(boxes, ink.mask.shape)
-    kept = _belonging(boxes, mass, sure, ruled, ink.mask.shape)
+    lines = _are_lines(boxes, ink.mask.shape)
+    kept = _belonging(boxes, mass, sure, lines, ink.mask.shape)
     if not kept.any():
         return None
     mask = np.concatenate([[False], kept])[labels]
-    beside = ~_grown(_grown(np.concatenate([[False], kept | ruled])[labels]))
-    stray = mass[~kept & ~ruled].sum()
+    beside = ~_grown(_grown(np.concatenate([[False], kept | lines])[labels]))
+    stray = mass[~kept & ~lines].sum()
     if mass[kept].sum() < _LEAST_SHARE / (1 - _LEAST_SHARE) * stray or not _even(ink.strength[beside]):
         return None
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -56,7 +56,7 @@ def cut_out(ink: Ink) -> Grey | None:
 def _measure(
     labels: npt.NDArray[np.int32], count: int, ink: Ink
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return of each component its box (top, bottom, left, right; ends included), mass, and if it is sure."""
+    """Return each component's box (top, bottom, left, right; inclusive), mass, and if it has strong ink."""
     rows, columns = np.nonzero(labels)
     which = labels[rows, columns] - 1
     boxes = np.empty((count, 4), np.intp)
@@ -72,7 +72,7 @@ def _measure(
 
 
 def _are_lines(boxes: npt.NDArray[np.intp], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Say which components are lines that paper is ruled with: all across it, or long, thin and level."""
+    """Return which components are ruled lines: across the whole image, or long, thin and level."""
     sides = np.stack([boxes[:, 1] - boxes[:, 0] + 1, boxes[:, 3] - boxes[:, 2] + 1])
     across: npt.NDArray[np.bool_] = np.zeros(len(boxes), bool)
     for along in (0, 1):
@@ -86,9 +86,10 @@ def _belonging(
     boxes: npt.NDArray[np.intp],
     mass: npt.NDArray[np.float64],
     sure: npt.NDArray[np.bool_],
-    ruled: npt.NDArray[np.bool_],
+    lines: npt.NDArray[np.bool_],
     shape: tuple[int, int],
 ) -> npt.NDArray[np.bool_]:
+    """Return which components belong to the object; none if there is no candidate."""
     height, width = shape
     tall, wide = boxes[:, 1] - boxes[:, 0] + 1, boxes[:, 3] - boxes[:, 2] + 1
     longer = np.maximum(tall, wide)
@@ -99,13 +100,13 @@ def _belonging(
         (boxes[:, 0] == 0) | (boxes[:, 1] == height - 1) | (boxes[:, 2] == 0) | (boxes[:, 3] == width - 1)
     )
     off = np.hypot((boxes[:, 0] + boxes[:, 1] + 1) / height - 1, (boxes[:, 2] + boxes[:, 3] + 1) / width - 1)
-    score = mass * (1 - 0.5 * np.minimum(off, 1)) * np.where(at_edge | ruled, 0.1, 1.0) * possible
+    score = mass * (1 - 0.5 * np.minimum(off, 1)) * np.where(at_edge | lines, 0.1, 1.0) * possible
     main = int(score.argmax())
     kept = np.zeros(len(boxes), bool)
     kept[main] = True
     if at_edge[main]:
-        at_edge[:] = False  # a figure that fills the image may touch its edge with every part
-    part = sure & ~at_edge & ~(ruled & ~kept) & (mass > 0.02 * mass[main]) & (longer > 0.08 * longer[main])
+        at_edge[:] = False  # every part of an object that fills the image may touch its edge
+    part = sure & ~at_edge & ~(lines & ~kept) & (mass > 0.02 * mass[main]) & (longer > 0.08 * longer[main])
     gap = 0.15 * longer[main]
     frame = boxes[main].copy()
     while True:
@@ -122,20 +123,21 @@ def _belonging(
 
 
 def _even(rest: Grey) -> bool:
-    """Say whether what is not figure is an even ground; ``rest`` is its strength, where 1 is that of ink."""
+    """Return whether the background is even; ``rest`` is its ink strength."""
     if not rest.size:
-        return True  # an image of few pixels, all of them in or near the figure
+        return True  # a tiny image, all of it in or near the object
     bounded = np.clip(rest, -2, 2)
     return bool(np.sqrt(np.mean(bounded**2)) < _MOST_UNEVEN and np.mean(rest < -0.35) < _MOST_OPPOSITE)  # noqa: PLR2004
 
 
 def _soft(strength: Grey, mask: npt.NDArray[np.bool_]) -> Grey:
-    """Return ink from 0 to 1, and nothing where it is not the figure's."""
+    """Return ink strength from 0 to 1, and 0 outside of the object."""
     near = _grown(mask)
     return np.where(near, np.clip(strength, 0, 1), 0).astype(np.float32)
 
 
 def _grown(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return the mask dilated by one pixel, diagonals included."""
     padded = np.pad(mask, 1)
     across = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
     return across[:-2] | across[1:-1] | across[2:]

@@ -10,8 +10,8 @@ import torch
 
 from infogan_tool.export.evaluation.real_images import RealImages
 from infogan_tool.runtime.bundle.bundle import Posterior
-from infogan_tool.runtime.bundle.metadata import ImageSpec
 from infogan_tool.runtime.images.arrays import to_uint8
+from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.runtime.latents.sampling import Latents, sample
 from infogan_tool.runtime.latents.spec import LatentSpec
 from infogan_tool.train.data import ImageSet

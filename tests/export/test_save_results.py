@@ -21,7 +21,7 @@ from infogan_tool.export.save_results import save_results
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bundle.metadata import OodSpec, read_metadata
 from infogan_tool.runtime.errors import BundleError, InUseError
-from infogan_tool.runtime.images.spec import Preprocessing
+from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
 if TYPE_CHECKING:
     from infogan_tool.export.evaluation.results import Results

@@ -15,9 +15,7 @@ from infogan_tool.runtime.bundle.metadata import (
     GRAPH_FILES,
     BundleMetadata,
     GraphFile,
-    ImageSpec,
     OodSpec,
-    Preprocessing,
     encoder_outputs,
     generator_inputs,
     read_metadata,
@@ -25,8 +23,10 @@ from infogan_tool.runtime.bundle.metadata import (
 from infogan_tool.runtime.errors import BundleError, LatentError
 from infogan_tool.runtime.images.arrays import to_float, to_uint8
 from infogan_tool.runtime.images.files import read_image
+from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.runtime.latents.sampling import sample, traversal
 from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
 MANY = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 SLOWER = settings(

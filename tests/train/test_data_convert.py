@@ -8,9 +8,9 @@ import torch
 from data_fixtures import random_images
 from PIL import Image
 
-from infogan_tool.runtime.bundle.metadata import ImageSpec
 from infogan_tool.runtime.errors import DataError
-from infogan_tool.runtime.images.files import fit
+from infogan_tool.runtime.images.convert import fit
+from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.train.data import ImageSet
 from infogan_tool.train.data.convert import convert_images
 from infogan_tool.train.data.imageset import check_fits

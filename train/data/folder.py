@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Final, Literal
 import torch
 
 from infogan_tool.runtime.errors import DataError
+from infogan_tool.runtime.images.formats import IMAGE_SUFFIXES
 from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.convert import convert_images
 from infogan_tool.train.data.idx import find_part, holds_idx, read_idx_images, read_labels
-from infogan_tool.train.data.image_files import SUFFIXES, native_format, read_image_files
+from infogan_tool.train.data.image_files import native_format, read_image_files
 from infogan_tool.train.data.imageset import ImageSet
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
-    if entry.is_dir() or not entry.name.lower().endswith(SUFFIXES):
+    if entry.is_dir() or not entry.name.lower().endswith(IMAGE_SUFFIXES):
         return False
     if not entry.is_file():
         raise DataError(f"{printable(entry.path)} is named as an image but is not a regular file")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from infogan_tool.runtime.bundle.metadata import ImageSpec
 from infogan_tool.runtime.errors import DataError, ImageError
 from infogan_tool.runtime.images.files import read_image
 from infogan_tool.runtime.images.formats import open_header
+from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.runtime.inference.device import default_threads
 from infogan_tool.runtime.storage.atomic import open_regular, printable
 from infogan_tool.train.data.imageset import MAX_SIZE, check_fits
@@ -20,13 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["SUFFIXES", "native_format", "read_image_files"]
-
-SUFFIXES: Final = (
-    *(".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"),
-    *(".pbm", ".pgm", ".ppm", ".pnm"),
-)
-"""Endings of the files that are taken for images, in lower case."""
+__all__ = ["native_format", "read_image_files"]
 
 _GREY_MODES: Final = frozenset({"1", "L", "LA", "La", "I", "F"})
 _MAX_THREADS: Final = 16

@@ -30,7 +30,7 @@ from infogan_tool.train.infogan.layers import MapToVector, VectorToMap
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.config.schema import NetworkConfig
 
 __all__ = ["Body", "encoder_layers", "generator_layers", "head_layers", "trunk_body"]

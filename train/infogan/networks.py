@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from infogan_tool.runtime.bundle.metadata import ImageSpec
+from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.train.engine.ema import average_into, averaged_copy
 from infogan_tool.train.infogan.architectures import (
     encoder_layers,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from infogan_tool.runtime.images.files import save_png, sheet, to_uint8
+from infogan_tool.runtime.images.arrays import sheet, to_uint8
+from infogan_tool.runtime.images.files import save_png
 from infogan_tool.runtime.latents.sampling import traversal
 from infogan_tool.train.infogan.latents import LatentBatch
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from infogan_tool.runtime.bulk.inputs.chunks import Failed
 from infogan_tool.runtime.errors import ImageError
-from infogan_tool.runtime.images.files import preprocess, read_image
+from infogan_tool.runtime.images.convert import preprocess
+from infogan_tool.runtime.images.files import read_image
 from infogan_tool.runtime.images.plain_png import PLAIN_BYTES, read_plain_pngs
 from infogan_tool.runtime.storage.atomic import printable
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.runtime.images.spec import ImageSpec
 
     Source = str | bytes | Failed | npt.NDArray[np.uint8]
     """A path, a file's content, a failure, or the pixels ``(H, W)`` of a grey image to be preprocessed."""
@@ -157,9 +158,9 @@ def find_plain(sources: Sequence[Source], spec: ImageSpec, *, raw: bool) -> Plai
         del left[place]
     if len(found) and not raw and spec.preprocessing is not None:
         # Not every bundle has a preprocessing.
-        from infogan_tool.runtime.preprocessing.matches_rows import rows_match_preprocessing  # noqa: PLC0415
+        from infogan_tool.runtime.preprocessing.matches import matches_preprocessing  # noqa: PLC0415
 
-        as_they_are = rows_match_preprocessing(pixels, spec.preprocessing)
+        as_they_are = matches_preprocessing(pixels, spec.preprocessing)
         if not as_they_are.all():
             wanting = np.logical_not(as_they_are)
             left |= dict(zip(places[wanting].tolist(), pixels[wanting], strict=True))

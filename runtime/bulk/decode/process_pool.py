@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bulk.decode.decoding import Plain, Source
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
-    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.runtime.images.spec import ImageSpec
 
 __all__ = ["DecodePool"]
 

@@ -15,7 +15,7 @@ from infogan_tool.runtime.bulk.decode.deadline import EndsInTime
 from infogan_tool.runtime.bulk.decode.decoding import decode, decode_each
 
 if TYPE_CHECKING:
-    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.runtime.images.spec import ImageSpec
 
 __all__ = ["main"]
 

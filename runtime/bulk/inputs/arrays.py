@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 import numpy as np
 
 from infogan_tool.runtime.bulk.inputs.chunks import CHUNK_BYTES, CHUNK_IMAGES, Failed
-from infogan_tool.runtime.bulk.inputs.value_scaling import Scale, as_file, layout_of, scale_of, to_bytes
+from infogan_tool.runtime.bulk.inputs.value_scaling import as_file, layout_of, scale_of, to_bytes
 from infogan_tool.runtime.errors import DataError
+from infogan_tool.runtime.images.arrays import Scale
 from infogan_tool.runtime.images.idx import open_idx
 from infogan_tool.runtime.storage.atomic import open_regular, printable
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
-    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.runtime.images.spec import ImageSpec
 
 __all__ = [
     "ArrayChunk",
@@ -131,9 +132,9 @@ def _is_ready(images: npt.NDArray[np.uint8], spec: ImageSpec, *, raw: bool) -> b
     preprocessing = getattr(spec, "preprocessing", None)
     if raw or preprocessing is None:
         return True
-    from infogan_tool.runtime.preprocessing.matches_rows import rows_match_preprocessing  # noqa: PLC0415 - not every bundle has a preprocessing
+    from infogan_tool.runtime.preprocessing.matches import matches_preprocessing  # noqa: PLC0415 - not every bundle has a preprocessing
 
-    return bool(rows_match_preprocessing(images[..., 0], preprocessing).all())
+    return bool(matches_preprocessing(images[..., 0], preprocessing).all())
 
 
 def _names(prefix: str, start: int, stop: int) -> list[str]:

@@ -17,15 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.runtime.images.spec import ImageSpec
 
-__all__ = ["CHUNK_BYTES", "CHUNK_IMAGES", "IMAGE_SUFFIXES", "BlobChunk", "Chunk", "Failed", "FileChunk"]
-
-IMAGE_SUFFIXES: Final = (
-    *(".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"),
-    *(".pbm", ".pgm", ".ppm", ".pnm", ".pfm"),
-)
-"""Endings of the files that are taken for images unopened, in lower case."""
+__all__ = ["CHUNK_BYTES", "CHUNK_IMAGES", "BlobChunk", "Chunk", "Failed", "FileChunk"]
 
 CHUNK_IMAGES: Final = BATCH_ROWS
 """Most images in a chunk."""

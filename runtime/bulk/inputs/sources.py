@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from infogan_tool.runtime.bulk.inputs.chunks import (
     CHUNK_BYTES,
     CHUNK_IMAGES,
-    IMAGE_SUFFIXES,
     BlobChunk,
     Failed,
     FileChunk,
 )
 from infogan_tool.runtime.bulk.inputs.walk import is_pattern, match, walk
 from infogan_tool.runtime.errors import DataError, UsageError
+from infogan_tool.runtime.images.formats import IMAGE_SUFFIXES, container_format
 from infogan_tool.runtime.storage.atomic import open_regular, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
-    from infogan_tool.runtime.bundle.metadata import ImageSpec
+    from infogan_tool.runtime.images.spec import ImageSpec
 
     Container = tuple[str, Callable[[], Iterator[Chunk]]]
     """A file with many images in it: its path, and what yields them."""
@@ -196,17 +196,18 @@ def _container(  # noqa: PLR0911 - a table
         return Failed(path, f"{printable(path)}: {error.strerror or error}")
     except ValueError as error:
         return Failed(path, printable(error))
+    kind = container_format(head)
     # Only now, and only for these: an image needs neither.
-    if head.startswith(b"PAR1"):
+    if kind == "parquet":
         from infogan_tool.runtime.bulk.inputs.parquet import parquet_chunks  # noqa: PLC0415
 
         return path, lambda: parquet_chunks(path, column)
-    if head.startswith((b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"\0\0\x08")):
+    if kind is not None:
         from infogan_tool.runtime.bulk.inputs.arrays import idx_chunks, npy_chunks, npz_chunks  # noqa: PLC0415
 
-        if head.startswith(b"\x93NUMPY"):
+        if kind == "npy":
             return path, lambda: npy_chunks(path)
-        if head.startswith(b"PK"):
+        if kind == "npz":
             return path, lambda: npz_chunks(path, column)
         return path, lambda: idx_chunks(path)
     return path

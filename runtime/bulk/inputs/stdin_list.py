@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from infogan_tool.runtime.bulk.inputs.chunks import Failed
 from infogan_tool.runtime.errors import UsageError
+from infogan_tool.runtime.images.formats import MAX_BYTES, PNG_SIGNATURE, container_format, image_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,9 +17,6 @@ __all__ = ["read_stdin"]
 _HEAD: Final = 1 << 16
 _LONGEST: Final = 1 << 15
 """A longer name is none."""
-_LARGEST: Final = 1 << 29
-_IMAGES: Final = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_CONTAINERS: Final = (b"\x93NUMPY", b"PK\x03\x04", b"PAR1", b"\x1f\x8b", b"\0\0\x08\x03")
 
 
 def read_stdin(stream: BinaryIO) -> bytes | Iterator[str | Failed]:
@@ -31,12 +29,12 @@ def read_stdin(stream: BinaryIO) -> bytes | Iterator[str | Failed]:
         UsageError: It is an array or a Parquet file, which must be a file, or an image that is too large.
     """
     head = _first(stream)
-    if head.startswith(_CONTAINERS):
+    if container_format(head):
         raise UsageError("standard input holds an array or an archive: give the name of the file instead")
-    if _is_image(head):
-        content = head + stream.read(_LARGEST)
-        if len(content) > _LARGEST:
-            raise UsageError(f"standard input holds more than {_LARGEST:,} bytes, no image")
+    if image_format(head):
+        content = head + stream.read(MAX_BYTES)
+        if len(content) > MAX_BYTES:
+            raise UsageError(f"standard input holds more than {MAX_BYTES:,} bytes, no image")
         return content
     return _names(head, stream, b"\0" if b"\0" in head else b"\n")
 
@@ -46,17 +44,9 @@ def _first(stream: BinaryIO) -> bytes:
     head = b""
     while len(head) < 16 and (more := getattr(stream, "read1", stream.read)(_HEAD)):  # noqa: PLR2004
         head += more
-        if b"\n" in head and not _is_image(head):
+        if b"\n" in head and not image_format(head) and not head.startswith(PNG_SIGNATURE[:6]):
             break  # the first line of a list that somebody types
     return head
-
-
-def _is_image(head: bytes) -> bool:
-    if head[:1] == b"P":
-        # A name such as "P5 copy.png" has letters where an image has its sizes.
-        sizes_follow = head[3:4].isdigit() or head[3:4].isspace() or head[3:4] == b"#"
-        return head[1:2] in b"123456fF" and head[2:3].isspace() and sizes_follow
-    return head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 def _names(head: bytes, stream: BinaryIO, end: bytes) -> Iterator[str | Failed]:

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from infogan_tool.runtime.images.files import MAX_PIXELS
+from infogan_tool.runtime.images.arrays import Scale, float_scale
+from infogan_tool.runtime.images.formats import MAX_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy.typing as npt
 
-__all__ = ["Scale", "as_file", "layout_of", "scale_of", "to_bytes"]
+__all__ = ["as_file", "layout_of", "scale_of", "to_bytes"]
 
 _COLOURS: Final = (3, 4)
 _CHANNELS: Final = (1, 3, 4)
-_TOLERANCE: Final = 1e-3
 _MATRIX, _CUBE, _BATCH = 2, 3, 4
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How a value becomes a level from 0 (black) to 255: ``(value - low) * factor``."""
-
-    low: float
-    factor: float
 
 
 def layout_of(shape: tuple[int, ...]) -> str:
@@ -84,13 +75,10 @@ def scale_of(dtype: np.dtype[Any], blocks: Iterable[npt.NDArray[Any]]) -> Scale:
     for block in blocks:  # fmin and fmax pass over NaN, which is a matter of its image alone
         low = min(low, float(np.fmin.reduce(block, axis=None)))
         high = max(high, float(np.fmax.reduce(block, axis=None)))
-    if low >= -_TOLERANCE:
-        for full in (1.0, 255.0, 65535.0):
-            if high <= full * (1 + _TOLERANCE):
-                return Scale(0, 255 / full)
-    elif low >= -1 - _TOLERANCE and high <= 1 + _TOLERANCE:
-        return Scale(-1, 127.5)
-    raise ValueError(f"values from {low:g} to {high:g} are of no known scale (0 to 1, 0 to 255, -1 to 1)")
+    scale = float_scale(low, high)
+    if scale is None:
+        raise ValueError(f"values from {low:g} to {high:g} are of no known scale (0 to 1, 0 to 255, -1 to 1)")
+    return scale
 
 
 def to_bytes(

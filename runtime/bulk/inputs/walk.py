@@ -8,16 +8,14 @@ import re
 from fnmatch import translate
 from typing import TYPE_CHECKING, Final
 
-from infogan_tool.runtime.bulk.inputs.chunks import IMAGE_SUFFIXES, Failed
+from infogan_tool.runtime.bulk.inputs.chunks import Failed
+from infogan_tool.runtime.images.formats import CONTAINER_SUFFIXES, IMAGE_SUFFIXES
 from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["CONTAINER_SUFFIXES", "is_pattern", "match", "walk"]
-
-CONTAINER_SUFFIXES: Final = (".npy", ".npz", ".parquet", "-ubyte", "-ubyte.gz")
-"""Endings of the files that are looked into where a pattern matches everything."""
+__all__ = ["is_pattern", "match", "walk"]
 
 _RECURSIVE: Final = "**"
 

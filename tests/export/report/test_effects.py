@@ -9,7 +9,7 @@ import pytest
 
 from infogan_tool.export.report.effects import alignment, measure_effects
 from infogan_tool.export.report.sharpness import sharpness
-from infogan_tool.runtime.bundle.metadata import ImageSpec
+from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.runtime.latents.spec import LatentSpec
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from infogan_tool.runtime.bulk.decode.decoding import decode, decode_each, find_
 from infogan_tool.runtime.bulk.inputs.chunks import Failed
 from infogan_tool.runtime.errors import ImageError
 from infogan_tool.runtime.images.files import read_image
-from infogan_tool.runtime.images.spec import ImageSpec, Preprocessing
+from infogan_tool.runtime.images.spec import ImageSpec
+from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,6 @@ import pytest
 
 from infogan_tool.runtime.bundle.metadata import (
     BundleMetadata,
-    ImageSpec,
     encoder_inputs,
     encoder_outputs,
     generator_inputs,
@@ -19,6 +18,7 @@ from infogan_tool.runtime.bundle.metadata import (
     read_metadata,
 )
 from infogan_tool.runtime.errors import BundleError
+from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.runtime.latents.spec import LatentSpec
 
 if TYPE_CHECKING:

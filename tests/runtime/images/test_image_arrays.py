@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from infogan_tool.runtime.bundle.metadata import ImageSpec
 from infogan_tool.runtime.errors import ImageError
 from infogan_tool.runtime.images.arrays import sheet, to_float, to_uint8
+from infogan_tool.runtime.images.spec import ImageSpec
 
 GREY = ImageSpec(size=8, channels=1, low=-1, high=1)
 COLOUR = ImageSpec(size=4, channels=3, low=0, high=1)

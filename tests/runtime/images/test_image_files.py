@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infogan_tool.runtime.bundle.metadata import ImageSpec
 from infogan_tool.runtime.errors import ImageError, OutputExistsError
 from infogan_tool.runtime.images import files as module
-from infogan_tool.runtime.images.files import fit, read_image, save_png
+from infogan_tool.runtime.images.convert import fit
+from infogan_tool.runtime.images.files import read_image, save_png
+from infogan_tool.runtime.images.spec import ImageSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +95,7 @@ def test_scale_of_wide_pixels(full: int, kind: str) -> None:
 
 @pytest.mark.parametrize("values", [[-1, 1], [0, 1e6], [0, np.nan], [0, np.inf]])
 def test_float_pixels_without_a_known_scale_are_refused(values: list[float]) -> None:
-    with pytest.raises(ImageError, match="a scale that is not known"):
+    with pytest.raises(ImageError, match="an unknown scale"):
         fit(Image.fromarray(np.array([values], np.float32)), GREY)
 
 

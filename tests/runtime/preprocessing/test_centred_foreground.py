@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from infogan_tool.runtime.images.spec import ImageSpec, Preprocessing
 from infogan_tool.runtime.preprocessing.centred_foreground import apply_preprocessing, stroke_width
+from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,7 +36,7 @@ def pen(points: list[tuple[int, int]], width: int, size: tuple[int, int] = (400,
 
 def laid_out(image: Image.Image, size: int = 28, **changes: object) -> Grey:
     preprocessing = dataclasses.replace(PREPROCESSING, **changes)  # type: ignore[arg-type]
-    found = apply_preprocessing(image, ImageSpec(size=size, channels=1, low=0, high=1), preprocessing)
+    found = apply_preprocessing(image, size, preprocessing)
     assert found is not None
     assert (found.shape, found.dtype) == ((size, size), np.uint8)
     return found
@@ -110,9 +110,8 @@ def test_a_long_strip_of_paper_is_read(*, turned: bool) -> None:
 def test_a_strip_of_one_row_is_no_error() -> None:
     strip = np.full((1, 2000), 255, np.uint8)
     strip[:, 900:1100] = 0
-    spec = ImageSpec(size=28, channels=1, low=0, high=1)
     for image in (strip, strip.T):
-        assert apply_preprocessing(Image.fromarray(image), spec, PREPROCESSING) is not None
+        assert apply_preprocessing(Image.fromarray(image), 28, PREPROCESSING) is not None
 
 
 # --- ink ---------------------------------------------------------------------------------------------------
@@ -215,11 +214,10 @@ def test_what_hangs_over_is_cut(turned: int) -> None:
 
 
 def test_a_page_without_a_figure_has_no_layout() -> None:
-    spec = ImageSpec(size=28, channels=1, low=0, high=1)
-    assert apply_preprocessing(page(), spec, PREPROCESSING) is None
+    assert apply_preprocessing(page(), 28, PREPROCESSING) is None
     rng = np.random.default_rng(0)
     assert (
-        apply_preprocessing(Image.fromarray(rng.integers(0, 256, (200, 200), np.uint8)), spec, PREPROCESSING)
+        apply_preprocessing(Image.fromarray(rng.integers(0, 256, (200, 200), np.uint8)), 28, PREPROCESSING)
         is None
     )
 

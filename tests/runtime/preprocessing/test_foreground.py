@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from infogan_tool.runtime.preprocessing.background import Ink
-from infogan_tool.runtime.preprocessing.foreground import cut_out
+from infogan_tool.runtime.preprocessing.foreground import segment_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ def as_ink(strength: npt.NDArray[np.float32]) -> Ink:
 
 def side_lengths(strength: npt.NDArray[np.float32], turn: Turn) -> tuple[int, int] | None:
     """Height and width of the figure on a page that was turned, as they were before."""
-    found = cut_out(as_ink(turn(strength)))
+    found = segment_object(as_ink(turn(strength)))
     if found is None:
         return None
     height, width = found.shape
@@ -71,7 +71,7 @@ def test_figure_is_cut_to_its_box_with_soft_edges_and_nothing_else() -> None:
     expected = strength[30:50, 40:70].copy()
     expected[0, 0] = 1
     expected[6, 6] = expected[10, 5] = expected[3, 20] = 0
-    found = cut_out(as_ink(strength))
+    found = segment_object(as_ink(strength))
     assert found is not None
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, expected)
@@ -88,10 +88,10 @@ def test_whatever_way_a_page_lies_its_figure_is_the_same() -> None:
         ]
         strength = page(*blocks, size=(size[0], size[1]))
         strength *= rng.uniform(0.6, 1.4, strength.shape).astype(np.float32)
-        found = cut_out(as_ink(strength))
+        found = segment_object(as_ink(strength))
         found_one += found is not None
         for turn in TURNS.values():
-            turned = cut_out(as_ink(turn(strength)))
+            turned = segment_object(as_ink(turn(strength)))
             assert (turned is None) == (found is None)
             if found is not None and turned is not None:
                 np.testing.assert_array_equal(turned, turn(found))
@@ -102,11 +102,11 @@ def test_whatever_way_a_page_lies_its_figure_is_the_same() -> None:
 
 
 def test_what_is_nowhere_strong_is_no_figure() -> None:
-    assert cut_out(as_ink(page())) is None
-    assert cut_out(as_ink(0.5 * page((40, 40, 20, 20)))) is None
+    assert segment_object(as_ink(page())) is None
+    assert segment_object(as_ink(0.5 * page((40, 40, 20, 20)))) is None
     strength = 0.5 * page((40, 40, 20, 20))
     strength[50, 50] = 1
-    assert cut_out(as_ink(strength)) is not None, "weak ink counts where it hangs together with strong"
+    assert segment_object(as_ink(strength)) is not None, "weak ink counts where it hangs together with strong"
 
 
 @pytest.mark.parametrize(("size", "least"), [((60, 40), 4), ((400, 100), 8)])
@@ -135,7 +135,7 @@ def test_ground_is_even() -> None:
     def with_rest(value: float, count: int) -> npt.NDArray[np.float32] | None:
         strength = page(main)
         strength.ravel()[:count] = value
-        return cut_out(as_ink(strength))
+        return segment_object(as_ink(strength))
 
     # The ground is the page without the figure and two pixels around: 9,804 pixels.
     assert with_rest(0.3, 4000) is not None
@@ -152,11 +152,11 @@ def test_the_seam_of_a_figure_is_not_its_ground() -> None:
     around = strength.copy()
     around[8:22, 8:22] = -1
     around[10:20, 10:20] = 1
-    assert cut_out(as_ink(around)) is not None
+    assert segment_object(as_ink(around)) is not None
     around[7, 7:23] = around[22, 7:23] = around[7:23, 7] = -1
-    assert cut_out(as_ink(around)) is None, "three pixels away is ground"
+    assert segment_object(as_ink(around)) is None, "three pixels away is ground"
     everywhere = np.where(page((1, 1, 6, 6), size=(8, 8)) > 0, np.float32(1), np.float32(-1))
-    assert cut_out(as_ink(everywhere)) is not None, "no ground is left to be uneven"
+    assert segment_object(as_ink(everywhere)) is not None, "no ground is left to be uneven"
 
 
 # --- ruled paper -------------------------------------------------------------------------------------------

@@ -13,9 +13,11 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from infogan_tool.runtime.errors import BundleError, ImageError
 from infogan_tool.runtime.images import formats
-from infogan_tool.runtime.images.files import as_png, fit, load_image, read_image
-from infogan_tool.runtime.images.spec import ImageSpec, Preprocessing
+from infogan_tool.runtime.images.convert import fit
+from infogan_tool.runtime.images.files import as_png, load_image, read_image
+from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.runtime.preprocessing.centred_foreground import stroke_width
+from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

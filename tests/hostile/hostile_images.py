@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image, ImageCms
 
-from infogan_tool.runtime.images.spec import ImageSpec, Preprocessing
+from infogan_tool.runtime.images.spec import ImageSpec
+from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
