@@ -18,8 +18,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.images.files import preprocess
-from infogan_tool.runtime.images.spec import ImageSpec, Preprocessing
+from infogan_tool.runtime.images.convert import preprocess
+from infogan_tool.runtime.images.spec import ImageSpec
+from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
 if TYPE_CHECKING:
     import numpy.typing as npt
