@@ -1,7 +1,7 @@
-"""The commonest command lines, matched without Typer: plain ``encode`` and ``--version``.
+"""The most common command lines, parsed without Typer: plain ``encode`` and ``--version``.
 
-What is matched is what Typer would make the same call of; whatever else is on the command line, a mistake
-included, is left to Typer, so that there is one place for help and errors.
+A command line is parsed here only if Typer would make the same call of it. All others, including wrong ones,
+are left to Typer, which prints help and errors.
 """
 
 from collections.abc import Callable
@@ -31,11 +31,11 @@ _VALUES: Final = {
     "--threads": "threads",
 }
 _DEVICES: Final = ("auto", "cpu", "cuda")
-_MOST_THREADS: Final = 1024
+_MAX_THREADS: Final = 1024
 
 
 def match(arguments: list[str]) -> Callable[[], int] | None:
-    """Return the command that ``arguments`` ask for, or None where Typer has to read them."""
+    """Return a function that runs the command, or None if Typer has to parse the arguments."""
     if arguments == ["--version"]:
         return _show_version
     if not arguments or arguments[0] != "encode":
@@ -45,12 +45,12 @@ def match(arguments: list[str]) -> Callable[[], int] | None:
 
 
 def version_line() -> str:
-    """Return what ``--version`` prints."""
+    """Return the output of ``--version``."""
     return f"infogan-tool {__version__}"
 
 
 def _plain_encode(arguments: list[str]) -> tuple[list[str], dict[str, Any]] | None:
-    """Return the paths and the options by name; None where it is not that plain."""
+    """Return the paths, and the options by name; None if Typer has to parse them."""
     paths: list[str] = []
     options: dict[str, Any] = {}
     left = iter(arguments)
@@ -73,14 +73,14 @@ def _plain_encode(arguments: list[str]) -> tuple[list[str], dict[str, Any]] | No
 
 
 def _value(name: str, word: str) -> str | int | Path | None:
-    """Return what an option is set to; None where Typer has to say."""
+    """Return the value of an option; None if Typer has to parse it."""
     if not word or word.startswith("-"):
         return None
     if name == "device":
         return word if word in _DEVICES else None
     if name == "threads":
-        is_number = word.isascii() and word.isdecimal() and len(word) <= len(str(_MOST_THREADS))
-        return int(word) if is_number and 1 <= int(word) <= _MOST_THREADS else None
+        is_number = word.isascii() and word.isdecimal() and len(word) <= len(str(_MAX_THREADS))
+        return int(word) if is_number and 1 <= int(word) <= _MAX_THREADS else None
     return Path(word)
 
 
@@ -90,6 +90,7 @@ def _show_version() -> int:
 
 
 def _encode(paths: list[str], options: dict[str, Any]) -> int:
-    from infogan_tool.cli.encode.run import EncodeOptions, encode_paths
+    from infogan_tool.cli.encode.options import EncodeOptions
+    from infogan_tool.cli.encode.run import encode_paths
 
     return encode_paths(paths, EncodeOptions(**options))

@@ -1,4 +1,4 @@
-"""What commands print: data on standard output, words for people on standard error, JSON alone."""
+"""Data on standard output, messages on standard error, and checks of output paths."""
 
 import json
 import os
@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from infogan_tool.runtime.errors import OutputExistsError, UsageError
+from infogan_tool.runtime.images.formats import IMAGE_SUFFIXES
 from infogan_tool.runtime.storage.atomic import printable
 
 __all__ = [
+    "check_png_or_folder",
     "check_target",
     "emit",
     "error",
@@ -25,11 +27,11 @@ __all__ = [
 
 
 def emit(line: str, stream: TextIO | None = None) -> None:
-    """Print a line of data on standard output; the caller has escaped what a stranger wrote.
+    """Print data on standard output; the caller has escaped untrusted text.
 
     Args:
-        line: What to print.
-        stream: Standard output, where ``sys.stdout`` is something else for the while.
+        line: The text.
+        stream: Standard output, if ``sys.stdout`` is redirected.
 
     Raises:
         OSError: It cannot be written, for example because the disk is full; the error names standard output.
@@ -39,7 +41,7 @@ def emit(line: str, stream: TextIO | None = None) -> None:
 
 
 def flush_stdout() -> None:
-    """Write out what is buffered, while an error can still be told.
+    """Flush standard output, while an error can still be reported.
 
     Raises:
         OSError: As :func:`emit`.
@@ -59,7 +61,7 @@ def _named_stdout() -> Iterator[None]:
 
 
 def settle_streams() -> None:
-    """Send what cannot be written any more nowhere, or the interpreter would complain of it at its end."""
+    """Redirect streams that cannot be flushed to the null device; Python would report them at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -69,17 +71,17 @@ def settle_streams() -> None:
 
 
 def note(message: object) -> None:
-    """Tell people something on standard error, as one line that cannot steer a terminal."""
+    """Print a message on standard error, as one line without control characters."""
     print(printable(message), file=sys.stderr)
 
 
 def error(message: object) -> None:
-    """Print ``error: ...`` on standard error, likewise."""
+    """Print ``error: ...`` on standard error."""
     note(f"error: {message}")
 
 
 def json_line(value: Any) -> str:  # noqa: ANN401 - anything JSON-ready
-    """Return ``value`` as JSON on one line, in ASCII, so that any file name survives any terminal."""
+    """Return ``value`` as JSON on one line, in ASCII, which every terminal can show."""
     return json.dumps(value, allow_nan=False)
 
 
@@ -89,20 +91,37 @@ def plural(count: int, noun: str) -> str:
 
 
 def show_number(value: object) -> str:
-    """Return a number in four digits, anything else as printable text."""
+    """Return a float with four digits, anything else as printable text."""
     return f"{value:.4g}" if isinstance(value, float) else printable(value)
 
 
 def check_target(path: Path, *, force: bool, option: str = "--out") -> None:
-    """Refuse an output file before any work is done for it.
+    """Check an output file before any work is done.
 
     Raises:
-        UsageError: Its folder is not there, or it is a folder itself.
-        OutputExistsError: It is already there and ``force`` is not set.
+        UsageError: It is a folder, or its folder does not exist.
+        OutputExistsError: It exists and ``force`` is not set.
     """
     if path.is_dir() or not path.name:
-        raise UsageError(f"{option} {path} is a folder; name a file")
+        raise UsageError(f"{option} {path} is a folder: give a file name")
     if not path.parent.is_dir():
-        raise UsageError(f"{option} {path}: there is no folder {path.parent}")
+        raise UsageError(f"{option} {path}: the folder {path.parent} does not exist; create it first")
     if os.path.lexists(path) and not force:
         raise OutputExistsError(path)
+
+
+def check_png_or_folder(path: Path, *, force: bool, option: str = "--out") -> None:
+    """Check an output that is a .png file, or a folder, before any work is done.
+
+    Raises:
+        UsageError: It has the suffix of another image format, or its folder does not exist.
+        OutputExistsError: It exists, as a file or a folder that is not empty, and ``force`` is not set.
+    """
+    if path.suffix.lower() == ".png":
+        check_target(path, force=force, option=option)
+    elif path.suffix.lower() in IMAGE_SUFFIXES:
+        raise UsageError(f"{option} {path}: give a name ending in .png, or a folder")
+    elif os.path.lexists(path) and not path.is_dir():
+        raise OutputExistsError(path, "it is not a folder; give another name")
+    elif path.is_dir() and any(path.iterdir()) and not force:
+        raise OutputExistsError(path, "use --force to write into it, or give another name")

@@ -1,7 +1,6 @@
 """``infogan-tool generate``: codes to images."""
 
 import math
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -18,7 +17,7 @@ from infogan_tool.cli.options import (
     SampleSeedOption,
 )
 from infogan_tool.cli.sheets import check_sheet, write_sheet
-from infogan_tool.runtime.errors import OutputExistsError, UsageError
+from infogan_tool.runtime.errors import OutputExistsError
 
 if TYPE_CHECKING:
     from infogan_tool.runtime import Bundle
@@ -28,7 +27,6 @@ __all__ = ["generate"]
 _CODES_FILE: Final = "codes.jsonl"
 _LISTED: Final = re.compile(rb'\{"file": "(\d{5,18}\.png)"')
 """How a line of the list begins."""
-_OTHER_IMAGES: Final = (".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 
 def generate(
@@ -66,11 +64,7 @@ def generate(
 
       infogan-tool generate --category k1=label:7 --style c1=0.5 --out sevens
     """
-    as_sheet = out.suffix.lower() == ".png"
-    if as_sheet:
-        output.check_target(out, force=force)
-    else:
-        _check_folder(out, force=force)
+    output.check_png_or_folder(out, force=force)
     from infogan_tool.runtime import load_bundle
 
     opened = load_bundle(bundle, device=device)
@@ -78,7 +72,7 @@ def generate(
         "categories": parse_categories(category or [], opened.metadata),
         "styles": parse_styles(style or []),
     }
-    if as_sheet:
+    if out.suffix.lower() == ".png":
         check_sheet(opened, count, scale)
         latents = opened.sample(count, seed, **held)
         write_sheet(opened, latents, math.ceil(math.sqrt(count)), out, scale)
@@ -91,15 +85,6 @@ def generate(
         output.note(f"wrote {output.plural(count, 'image')} of seed {seed} and {_CODES_FILE} to {out}")
     if opened.fallback:
         output.note(opened.fallback)
-
-
-def _check_folder(out: Path, *, force: bool) -> None:
-    if out.suffix.lower() in _OTHER_IMAGES:
-        raise UsageError(f"--out {out}: a sheet is a .png file; anything without such an ending is a folder")
-    if os.path.lexists(out) and not out.is_dir():
-        raise OutputExistsError(out, "it is not a folder; name another")
-    if out.is_dir() and any(out.iterdir()) and not force:
-        raise OutputExistsError(out, "use --force to write into it, or name another")
 
 
 def _remove_listed(out: Path) -> None:

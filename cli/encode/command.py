@@ -1,17 +1,18 @@
-"""``infogan-tool encode``: images to codes. What it does is in :mod:`infogan_tool.cli.encode.run`."""
+"""``infogan-tool encode``: images to codes."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from infogan_tool.cli.encode.run import EncodeOptions, Engine, OutFormat, encode_paths
+from infogan_tool.cli.encode.options import EncodeOptions, Engine
 from infogan_tool.cli.options import BundleOption, DeviceOption, ForceOption, JsonOption
+from infogan_tool.runtime.bulk.output.formats import FormatName
 
 __all__ = ["encode"]
 
 _MANY = "Many images"
-_INPUT = "What the network sees"
+_INPUT = "Input of the network"
 
 
 def encode(
@@ -19,7 +20,7 @@ def encode(
         list[str],
         typer.Argument(
             metavar="PATH",
-            help="Images, folders, patterns, .npy, .npz, IDX and Parquet files; - is standard input.",
+            help="Images, folders, quoted patterns, .npy, .npz, IDX or Parquet files; - is standard input.",
             show_default=False,
         ),
     ],
@@ -30,36 +31,41 @@ def encode(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="FILE", help="Write to FILE.jsonl, .csv or .parquet.", show_default=False
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write to FILE.jsonl, .csv or .parquet.",
+            show_default=False,
         ),
     ] = None,
     out_format: Annotated[
-        OutFormat | None,
-        typer.Option("--format", help="Format, whatever the ending of --out.", show_default=False),
+        FormatName | None,
+        typer.Option("--format", help="Output format. Default: by the suffix of --out.", show_default=False),
     ] = None,
     force: ForceOption = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Only pad and resize images.", rich_help_panel=_INPUT)
+        bool,
+        typer.Option("--raw", help="Only pad and resize images.", rich_help_panel=_INPUT),
     ] = False,
     show_input: Annotated[
         Path | None,
         typer.Option(
             "--show-input",
-            metavar="FILE",
-            help="Write what the network saw: FILE.png (many: a sheet), or a folder.",
+            metavar="PATH",
+            help="Write the preprocessed images: FILE.png is a sheet of them, any other name a folder.",
             show_default=False,
             rich_help_panel=_INPUT,
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where a stopped run of --out is.", rich_help_panel=_MANY)
+        bool, typer.Option("--resume", help="Continue an unfinished run of --out.", rich_help_panel=_MANY)
     ] = False,
     errors: Annotated[
         Path | None,
         typer.Option(
             "--errors",
             metavar="FILE",
-            help="Write what cannot be read as JSON lines too.",
+            help="Write the inputs that cannot be read to FILE, as JSON lines.",
             show_default=False,
             rich_help_panel=_MANY,
         ),
@@ -69,7 +75,7 @@ def encode(
         typer.Option(
             "--column",
             metavar="NAME",
-            help="Column of a Parquet file, or array of a .npz file. Default: found.",
+            help="Column of a Parquet file, or array of a .npz file. Default: detected.",
             show_default=False,
             rich_help_panel=_MANY,
         ),
@@ -81,28 +87,28 @@ def encode(
             min=1,
             max=1024,
             metavar="N",
-            help="Cores to use. Default: all.",
+            help="CPU cores to use. Default: all.",
             show_default=False,
             rich_help_panel=_MANY,
         ),
     ] = None,
     engine: Annotated[
-        Engine, typer.Option("--engine", help="ray: on a Ray cluster.", rich_help_panel=_MANY)
+        Engine, typer.Option("--engine", help="ray: encode on a Ray cluster.", rich_help_panel=_MANY)
     ] = "local",
     progress: Annotated[
         bool | None,
         typer.Option(
             "--progress/--no-progress",
-            help="Default: on a terminal.",
+            help="Report progress on standard error. Default: a bar on a terminal, else a line every 30 s.",
             show_default=False,
             rich_help_panel=_MANY,
         ),
     ] = None,
 ) -> None:
-    """Recover the category and style codes of images.
+    """Encode images: print their category and style codes.
 
-    Prints a table, or with --json one object a line, in the order of the inputs.
-    An image that cannot be read is named on standard error; the others are done.
+    Prints a table, or with --json one JSON object per line, in the order of the inputs.
+    Images that cannot be read are reported on standard error and skipped; the exit code is then 3.
 
     Examples:
       infogan-tool encode digit.png
@@ -127,6 +133,8 @@ def encode(
         engine=engine,
         progress=progress,
     )
+    from infogan_tool.cli.encode.run import encode_paths
+
     code = encode_paths(paths, options)
     if code:
         raise typer.Exit(code)

@@ -1,38 +1,28 @@
-"""Where ``encode`` puts codes, errors and what the network saw."""
+"""What ``encode`` prints, and the images of ``--show-input``."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from infogan_tool.cli import output
-from infogan_tool.runtime.bulk.output.formats import CsvFormat, JsonFormat, error_line, records
-from infogan_tool.runtime.errors import OutputExistsError, UsageError
+from infogan_tool.cli.encode.table import CodesTable
+from infogan_tool.runtime.bulk.output.formats import error_line
+from infogan_tool.runtime.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from infogan_tool.cli.encode.run import OutFormat
+    from infogan_tool.cli.encode.options import EncodeOptions
     from infogan_tool.runtime.bulk.encode.encoded import Encoded
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
-    from infogan_tool.runtime.bulk.output.formats import Format
+    from infogan_tool.runtime.bulk.output.formats import RecordFormat
     from infogan_tool.runtime.bundle.bundle import Bundle
 
-__all__ = ["ErrorList", "Printer", "ShownInput", "check_shown", "open_format"]
+__all__ = ["InputImages", "Printer", "report_failures", "report_result"]
 
-_ON_A_SHEET: Final = 1024
-_COLUMNS: Final = 32
-_OTHER_IMAGES: Final = (".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
-
-
-def open_format(chosen: OutFormat, bundle: Bundle) -> Format:
-    """Return the format of that name."""
-    if chosen == "parquet":
-        from infogan_tool.runtime.bulk.output.arrow import ParquetFormat
-
-        return ParquetFormat(bundle)
-    return CsvFormat(bundle) if chosen == "csv" else JsonFormat(bundle)
+_MAX_ON_SHEET: Final = 1024
+_MAX_COLUMNS: Final = 32
 
 
 class Printer:
@@ -40,81 +30,110 @@ class Printer:
 
     Args:
         bundle: The opened bundle.
-        made: The format; None is the table.
-        names: Names of the first images, for the width of their column.
+        record_format: The format; None for the table.
+        names: Names of the first images, from which the table takes the width of their column.
         stream: See :func:`infogan_tool.cli.output.emit`.
     """
 
     def __init__(
-        self, bundle: Bundle, made: Format | None, names: Sequence[str], stream: TextIO | None = None
+        self,
+        bundle: Bundle,
+        record_format: RecordFormat | None,
+        names: Sequence[str],
+        stream: TextIO | None = None,
     ) -> None:
-        from infogan_tool.cli.encode.table import CodesTable
-
-        self._made = made
+        self._format = record_format
         self._stream = stream
-        self._bundle = bundle
-        self._table = None if made else CodesTable(bundle.metadata, names)
-        self._headed = False
+        self._table = None if record_format else CodesTable(bundle.metadata, names)
+        self._header = (record_format.header() if record_format else b"").decode()
         self.num_ood = 0
-        """Number of images that are out of distribution."""
+        """Number of images that the table flags as out of distribution."""
 
-    def take(self, encoded: Encoded) -> None:
-        """Print the records of a chunk."""
-        posterior = encoded.posterior
-        if posterior is None:
+    def print(self, encoded: Encoded) -> None:
+        """Print the codes of a chunk."""
+        if not encoded.names:
             return
-        if self._made is None:
-            assert self._table is not None
-            for record in records(self._bundle, encoded.names, posterior):
-                self.num_ood += record.get("ood") is True
-                output.emit(self._table.line(record), self._stream)
+        if self._format is not None:
+            text = self._header + self._format.rows(encoded.names, encoded.posterior).decode()
+            self._header = ""
+            output.emit(text.removesuffix("\n"), self._stream)
             return
-        text = encoded.block(self._made).decode()
-        if not self._headed:
-            text = self._made.head().decode() + text
-            self._headed = True
-        output.emit(text.removesuffix("\n"), self._stream)
+        assert self._table is not None
+        for line in self._table.lines(encoded.names, encoded.posterior):
+            output.emit(line, self._stream)
+        if encoded.posterior.ood is not None:
+            self.num_ood += int(encoded.posterior.ood.sum())
 
 
-class ErrorList:
-    """Tells what cannot be read, one line each on standard error, and keeps the JSON lines of it."""
+def report_failures(chunk: Chunk, failures: Mapping[int, str]) -> bytes:
+    """Print a line on standard error for each input of a chunk that failed; return their JSON lines.
 
-    def __init__(self) -> None:
-        self.lines = b""
-        """The JSON lines since they were last cleared."""
-
-    def take(self, chunk: Chunk, failures: Mapping[int, str]) -> None:
-        """Tell the failures of a chunk, by their place in it."""
-        if not failures:
-            return
-        names = chunk.names
-        for place, message in sorted(failures.items()):
-            output.error(message)
-            self.lines += error_line(names[place], message)
+    Args:
+        chunk: The chunk.
+        failures: Error message by place in the chunk.
+    """
+    if not failures:
+        return b""
+    names = chunk.names
+    for _, message in sorted(failures.items()):
+        output.error(message)
+    return b"".join(error_line(names[place], message) for place, message in sorted(failures.items()))
 
 
-class ShownInput:
-    """``--show-input``: a PNG of one image, a sheet of several, or a folder with a PNG for each."""
+def report_result(options: EncodeOptions, done: int, failed: int, num_ood: int) -> int:
+    """Print a summary on standard error and return the exit code.
+
+    Args:
+        options: The options of the command.
+        done: Number of images that were encoded.
+        failed: Number of inputs that failed.
+        num_ood: Number of images that the table flags as out of distribution.
+    """
+    if num_ood:
+        verb, their = ("is", "its") if num_ood == 1 else ("are", "their")
+        output.note(
+            f"ood: {output.plural(num_ood, 'image')} {verb} out of distribution (unlike the training "
+            f"images); do not rely on {their} codes"
+        )
+    if not done:
+        if not failed:
+            output.error("the inputs contain no image")
+        return ExitCode.FAILURE
+    if options.out:
+        output.note(f"wrote the codes of {output.plural(done, 'image')} to {options.out}")
+    if failed:
+        output.note(f"{failed:,} of {output.plural(done + failed, 'image')} failed")
+        return ExitCode.SOME_FAILED
+    return ExitCode.SUCCESS
+
+
+class InputImages:
+    """Images of ``--show-input``: a PNG of one image, a sheet of several, or a folder with one PNG each.
+
+    Args:
+        path: File name ending in .png, or the folder.
+        number: Number of the first input, for the file names in the folder.
+    """
 
     def __init__(self, path: Path, number: int = 0) -> None:
         self._path = path
         self._as_sheet = path.suffix.lower() == ".png"
         self._number = number
         self._kept: list[Any] = []
-        self._more = False
+        self._left_out = False
         if not self._as_sheet:
             path.mkdir(parents=True, exist_ok=True)
 
-    def take(self, encoded: Encoded) -> None:
-        """Write, or keep for the sheet, what the network saw of a chunk."""
-        places = [place for place in range(len(encoded.chunk.names)) if place not in encoded.failures]
+    def add(self, encoded: Encoded) -> None:
+        """Write the network's inputs of a chunk, or keep them for the sheet."""
         if self._as_sheet:
-            room = _ON_A_SHEET - len(self._kept)
+            room = _MAX_ON_SHEET - len(self._kept)
             self._kept += list(encoded.images[:room])
-            self._more |= len(encoded.images) > room
+            self._left_out |= len(encoded.images) > room
         else:
             from infogan_tool.runtime.images.files import save_png
 
+            places = (place for place in range(len(encoded.chunk.names)) if place not in encoded.failures)
             for place, image in zip(places, encoded.images, strict=True):
                 save_png(self._path / f"{self._number + place:06d}.png", image)
         self._number += len(encoded.chunk.names)
@@ -129,25 +148,7 @@ class ShownInput:
         from infogan_tool.runtime.images.files import save_png
 
         images = np.stack(self._kept)
-        columns = min(_COLUMNS, int(np.ceil(np.sqrt(len(images)))))
+        columns = min(_MAX_COLUMNS, int(np.ceil(np.sqrt(len(images)))))
         save_png(self._path, images[0] if len(images) == 1 else sheet(images, columns))
-        if self._more:
-            output.note(f"{self._path} shows the first {_ON_A_SHEET:,} images; a folder gets them all")
-
-
-def check_shown(path: Path, *, force: bool) -> None:
-    """Refuse ``--show-input`` before any work is done.
-
-    Raises:
-        UsageError: It is another kind of image, or its folder is not there.
-        OutputExistsError: It is already there, or a folder that is not empty, and ``force`` is not set.
-    """
-    if path.suffix.lower() == ".png":
-        output.check_target(path, force=force, option="--show-input")
-        return
-    if path.suffix.lower() in _OTHER_IMAGES:
-        raise UsageError(f"--show-input {path}: a .png file, or a folder, which has no such ending")
-    if os.path.lexists(path) and not path.is_dir():
-        raise OutputExistsError(path, "it is not a folder; name another")
-    if path.is_dir() and any(path.iterdir()) and not force:
-        raise OutputExistsError(path, "use --force to write into it, or name another")
+        if self._left_out:
+            output.note(f"{self._path} shows the first {_MAX_ON_SHEET:,} images; a folder gets them all")

@@ -1,12 +1,27 @@
-"""Images by the million: where they come from, how they are read side by side, where their codes go.
+"""Encoding of any number of images, in constant memory.
 
-    inputs, walk, stdin_list    command-line arguments to chunks of images, in order, lazily
-    arrays, parquet             images inside .npy, .npz, IDX and Parquet files
-    decoding, pool, worker      chunks to arrays, in processes of their own
-    pipeline                    decoding, encoding and writing at the same time, in the order of the inputs
-    ray_engine                  the same on a Ray cluster
-    formats, arrow              codes to JSON lines, CSV and Parquet
-    resumable                   an output that goes on where a killed run stopped
+    inputs/
+      sources         command-line arguments to chunks of images, in order
+      chunks          a chunk: images that are read and encoded together
+      walk            folders and patterns to file names
+      stdin_list      standard input: an image, or a list of paths
+      arrays          images in .npy, .npz and IDX files
+      value_scaling   arrays of any type to 8-bit images
+      parquet         images in Parquet files
+      counting        number of images in such a file, from its header
+    decode/
+      decoding        a chunk to an array of preprocessed images
+      process_pool    the same in several processes
+      worker          the process that decodes
+      deadline        a time limit per image
+    encode/
+      encoded         an encoded chunk
+      pipeline        decoding and encoding at the same time, in the order of the inputs
+      ray_engine      the same on a Ray cluster
+    output/
+      formats         codes to JSON lines and CSV
+      parquet         codes to Parquet
+      resumable       an output file from which a killed run resumes
 
-Memory does not grow with the number of images. Nothing here is imported for a handful of images.
+A few images in files need only ``chunks``, ``decoding``, ``deadline``, ``encoded`` and ``formats``.
 """

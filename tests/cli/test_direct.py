@@ -11,8 +11,8 @@ import pytest
 
 from infogan_tool import __version__
 from infogan_tool.cli import fast_path
-from infogan_tool.cli.encode import run
 from infogan_tool.cli.encode.command import encode
+from infogan_tool.cli.encode.options import EncodeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +121,7 @@ def test_every_way_of_ending_is_among_them(fill: Callable[[str], list[str]], cli
 
 def test_the_defaults_are_the_commands_own() -> None:
     defaults = encode.__kwdefaults__
-    options = run.EncodeOptions()
+    options = EncodeOptions()
     assert {name: getattr(options, name) for name in defaults} == defaults
 
 

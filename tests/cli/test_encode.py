@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from infogan_tool.cli.encode.table import CodesTable
-from infogan_tool.runtime import LatentSpec, load_bundle, load_image
+from infogan_tool.runtime import LatentSpec, Posterior, load_bundle, load_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,20 +178,8 @@ def test_table(cli: Callable[..., Any], images: list[Path], tiny: Path, continuo
     done = cli("encode", *images, "-b", tiny)
     assert (done.code, done.err) == (0, "")
     head, *rows = done.out.splitlines()
-    assert head.split() == [
-        "image",
-        "k1",
-        "confidence",
-        "second",
-        "best",
-        "k2",
-        "confidence",
-        "second",
-        "best",
-        "c1",
-        "c2",
-        "c3",
-    ]
+    code = ["confidence", "runner-up"]
+    assert head.split() == ["image", "k1", *code, "k2", *code, "c1", "c2", "c3"]
     assert len(rows) == 5
     (record,) = lines(cli("encode", images[0], "-b", tiny, "--json").out)
     assert rows[0].startswith(str(images[0]))
@@ -198,51 +187,74 @@ def test_table(cli: Callable[..., Any], images: list[Path], tiny: Path, continuo
     name = category["label"] or f"#{category['index']}"
     for word in (name, f"{100 * category['confidence']:.1f} %", f"{style['mean']:+.2f} ± {style['std']:.2f}"):
         assert word in rows[0]
-    second = sorted(category["probabilities"])[-2]
-    assert f"{100 * second:.1f} %" in rows[0]
+    runner_up = sorted(category["probabilities"])[-2]
+    assert f"{100 * runner_up:.1f} %" in rows[0]
     place = head.index("c1")
     assert all(row[place] in "+-" for row in rows)  # the columns line up
     assert cli("encode", images[0], "-b", continuous).out.splitlines()[0].split() == ["image", "c1", "c2"]
 
 
+def posterior_of(*tables: list[float], styles: int = 0, ood: bool | None = None) -> Posterior:
+    """Return the posterior of one image with these category probabilities."""
+    probabilities = tuple(np.array([table], np.float32) for table in tables)
+    return Posterior(
+        probabilities,
+        np.array([[table.argmax() for table in probabilities]]),
+        np.array([[table.max() for table in probabilities]], np.float32),
+        np.full((1, styles), -0.31, np.float32),
+        np.full((1, styles), 0.12, np.float32),
+        None if ood is None else np.array([0.7], np.float32),
+        None if ood is None else np.array([ood]),
+    )
+
+
+@pytest.mark.parametrize("ood", [False, True])
 def test_table_fits_a_terminal_and_is_whole_in_a_pipe(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ood: bool
 ) -> None:
     metadata = load_bundle().metadata
     long = "/very/long/path" * 10 + "/digit.png"
-    record = {
-        "path": long,
-        "categories": [
-            {
-                "code": "k1",
-                "index": 3,
-                "label": None,
-                "confidence": 1.0,
-                "probabilities": [0.0] * 3 + [1.0] + [0.0] * 6,
-            }
-        ],
-        "styles": [{"mean": -0.31, "std": 0.12}, {"mean": 1.0, "std": 0.05}],
-    }
-    assert long in CodesTable(metadata, [long]).line(record)
+    posterior = posterior_of([0.0] * 3 + [1.0] + [0.0] * 6, styles=2, ood=ood)
+    assert long in "".join(CodesTable(metadata, [long]).lines([long], posterior))
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
-    shown = CodesTable(metadata, [long]).line(record).splitlines()
-    assert all(len(line) <= 80 for line in shown)
-    assert shown[1].startswith("…")
-    assert "/digit.png  " in shown[1]
+    head, row = CodesTable(metadata, [long]).lines([long], posterior)
+    assert max(len(head), len(row)) <= 80
+    assert row.startswith("…")
+    assert "/digit.png  " in row
+    assert head.endswith("  flag")
+    assert row.endswith("  ood") == ood
 
 
-def test_many_categorical_codes_leave_out_the_second_best() -> None:
+def test_table_shows_a_runner_up_only_where_it_has_a_chance() -> None:
+    metadata = load_bundle().metadata
+    table = CodesTable(metadata, ["a"])
+    rest = [0.0] * 7
+    rows = list(table.lines(["a"], posterior_of([0.856, 0.143, 0.001, *rest], styles=2, ood=False)))
+    rows += table.lines(["b"], posterior_of([0.9996, 0.0004, 0.0, *rest], styles=2, ood=False))
+    first, second = (metadata.label("k1", index) for index in (0, 1))
+    assert rows[1].split()[:6] == ["a", first, "85.6", "%", second, "14.3"]
+    assert rows[2].split()[:5] == ["b", first, "100.0", "%", "-0.31"]
+    assert len(rows) == 3  # one header
+
+
+def test_many_categorical_codes_leave_out_the_runner_up() -> None:
     spec = LatentSpec(noise=0, noise_prior="normal", categorical=(2, 2, 2), continuous=0)
-    metadata = dataclasses.replace(load_bundle().metadata, latent=spec, labels={}, style_names={})
-    categories = [
-        {"code": code, "index": 1, "confidence": 0.75, "probabilities": [0.25, 0.75]}
-        for code in ("k1", "k2", "k3")
-    ]
-    shown = CodesTable(metadata, ["a"]).line({"path": "a", "categories": categories, "styles": []})
-    head, row = shown.splitlines()
+    metadata = dataclasses.replace(load_bundle().metadata, latent=spec, labels={}, style_names={}, ood=None)
+    head, row = CodesTable(metadata, ["a"]).lines(["a"], posterior_of(*[[0.25, 0.75]] * 3))
     assert head.split() == ["image", "k1", "confidence", "k2", "confidence", "k3", "confidence"]
     assert row.split() == ["a", *["#1", "75.0", "%"] * 3]
+
+
+def test_images_that_are_out_of_distribution_are_counted(cli: Callable[..., Any], tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    done = cli("encode", tmp_path / "noise.png", EXAMPLES / "one.png", "--raw")
+    assert [line.endswith("  ood") for line in done.out.splitlines()] == [False, True, False]
+    assert done.err == (
+        "ood: 1 image is out of distribution (unlike the training images); do not rely on its codes\n"
+    )
+    assert (done.code, cli("encode", tmp_path / "noise.png", "--raw", "--json").err) == (0, "")
 
 
 def test_escapes_of_names_and_labels(cli: Callable[..., Any], images: list[Path], tiny: Path) -> None:

@@ -85,7 +85,7 @@ def test_an_image_on_standard_input() -> None:
 def test_nothing_on_standard_input_is_failure() -> None:
     done = piped("encode", "-", "--json", stdin=b"")
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr == b"error: the inputs name no image\n"
+    assert done.stderr == b"error: the inputs contain no image\n"
 
 
 def test_bad_images_among_many(cli: Callable[..., Any], folder: Path, tmp_path: Path) -> None:

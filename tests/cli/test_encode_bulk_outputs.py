@@ -58,11 +58,11 @@ def test_parquet_file(cli: Callable[..., Any], folder: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--out", "codes.xlsx"], "end the name in .jsonl, .csv or .parquet, or say --format"),
-        (["--format", "parquet"], "Parquet needs a file"),
-        (["--json", "--out", "codes.csv"], "--json and format csv do not go together"),
-        (["--resume"], "--resume goes on with the file that --out names"),
-        (["--show-input", "x.jpg"], "a .png file, or a folder"),
+        (["--out", "codes.xlsx"], "use a name ending in .jsonl, .csv or .parquet, or give --format"),
+        (["--format", "parquet"], "--format parquet writes a file: give --out FILE.parquet"),
+        (["--json", "--out", "codes.csv"], "--json and format csv exclude each other"),
+        (["--resume"], "--resume continues the file of --out: give --out"),
+        (["--show-input", "x.jpg"], "give a name ending in .png, or a folder"),
         (["--out", "a.csv", "--errors", "a.csv"], "must be different files"),
         (["--threads", "0"], "Invalid value for '--threads'"),
         (["--engine", "spark"], "Invalid value for '--engine'"),
@@ -183,6 +183,8 @@ def test_memory_does_not_grow_with_the_number(tmp_path: Path) -> None:
             "-b",
             str(bundle),
             "--json",
+            "--raw",
+            "--no-progress",
             "--device",
             "cpu",
         ]

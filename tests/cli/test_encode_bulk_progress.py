@@ -41,7 +41,7 @@ def test_interrupted_leaves_what_is_done(folder: Path, tmp_path: Path) -> None:
             run.stdin.close()
     assert run.returncode == 130
     assert re.fullmatch(
-        rf"[\d,]+ images are done and kept in {part}: the same command with --resume goes on", told[0]
+        rf"[\d,]+ images are done and kept in {part}: the same command with --resume continues", told[0]
     )
     assert told[1] == "interrupted"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["codes.jsonl.part", "codes.jsonl.part.journal"]

@@ -1,4 +1,4 @@
-"""A run that is killed at any moment and gone on with writes, byte for byte, what one that was not writes."""
+"""A run that is killed at any moment and resumed writes the same bytes as one that was not killed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TINY = Path(__file__).parents[1] / "fixtures" / "continuous"
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Return arguments that come to 11,000 images: files, some bad, and two kinds of containers."""
+    """Return arguments that name 11,000 images: files, some damaged, and two kinds of array files."""
     folder = tmp_path_factory.mktemp("inputs")
     rng = np.random.default_rng(0)
     for number in range(1_000):
@@ -35,7 +35,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(folder / name) for name in ("files", "a.npy", "b.npz")]
 
 
-def run(inputs: list[str], out: Path, *options: str) -> subprocess.Popen[bytes]:
+def run(inputs: list[str], out: Path, *options: str, raw: bool = True) -> subprocess.Popen[bytes]:
+    """Start ``encode``; with ``raw``, for speed, without preprocessing."""
+    options = (*options, "--raw") if raw else options
     command = [sys.executable, "-m", "infogan_tool", "encode", *inputs, "-b", str(TINY), "--out", str(out)]
     command += ["--errors", str(out.with_suffix(".err")), *options]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
@@ -48,13 +50,13 @@ def finish(process: subprocess.Popen[bytes]) -> tuple[int, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def whole(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Return the outputs of runs that nobody stopped, by their endings."""
-    folder, found = tmp_path_factory.mktemp("whole"), {}
+def uninterrupted(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Return the outputs of runs that were not stopped, by suffix."""
+    folder, found = tmp_path_factory.mktemp("uninterrupted"), {}
     for suffix in (".jsonl", ".csv", ".parquet"):
         if suffix == ".parquet" and find_spec("pyarrow") is None:
             continue
-        out = folder / suffix.strip(".") / f"whole{suffix}"
+        out = folder / suffix.strip(".") / f"codes{suffix}"
         out.parent.mkdir()
         code, told = finish(run(inputs, out))
         assert code == 3
@@ -68,7 +70,7 @@ def whole(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[s
     ("suffix", "delays"), [(".jsonl", [0.0, 0.01, 0.03]), (".csv", [0.02]), (".parquet", [0.005])]
 )
 def test_killed_again_and_again(
-    inputs: list[str], whole: dict[str, bytes], tmp_path: Path, suffix: str, delays: list[float]
+    inputs: list[str], uninterrupted: dict[str, bytes], tmp_path: Path, suffix: str, delays: list[float]
 ) -> None:
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
@@ -86,10 +88,10 @@ def test_killed_again_and_again(
         seen = done
     code, told = finish(run(inputs, out, "--resume"))
     assert code == 3
-    assert told[0].startswith("going on after ")
+    assert told[0].startswith("resuming after ")
     assert told[-2:] == [f"wrote the codes of 10,990 images to {out}", "10 of 11,000 images failed"]
-    assert out.read_bytes() == whole[suffix]
-    assert out.with_suffix(".err").read_bytes() == whole[".err"]
+    assert out.read_bytes() == uninterrupted[suffix]
+    assert out.with_suffix(".err").read_bytes() == uninterrupted[".err"]
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([out.name, "codes.err"])
 
 
@@ -102,12 +104,12 @@ def test_other_inputs_or_options_are_refused(inputs: list[str], tmp_path: Path) 
     process.kill()
     finish(process)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    for given, options, message in (
-        (inputs[::-1], ["--resume"], "the inputs are not those of the unfinished run"),
-        (inputs, ["--resume", "--raw"], "the unfinished run has another setting of --raw (False, now True)"),
-        (inputs, [], "a run left it unfinished; --resume goes on with it, --force begins anew"),
+    for given, options, raw, message in (
+        (inputs[::-1], ["--resume"], True, "the inputs are not those of the unfinished run"),
+        (inputs, ["--resume"], False, "the unfinished run has another setting of --raw (True, now False)"),
+        (inputs, [], True, "a run left it unfinished; --resume continues it, --force starts over"),
     ):
-        code, told = finish(run(given, out, *options))
+        code, told = finish(run(given, out, *options, raw=raw))
         assert code in (1, 2)
         assert len(told) == 1
         assert message in told[0]
@@ -115,7 +117,39 @@ def test_other_inputs_or_options_are_refused(inputs: list[str], tmp_path: Path) 
     assert after["codes.jsonl.part.journal"] == before["codes.jsonl.part.journal"]
     code, told = finish(run(inputs, out, "--resume"))
     assert code == 3
-    assert told[0].startswith("going on after ")
+    assert told[0].startswith("resuming after ")
     code, told = finish(run(inputs, out, "--resume"))
     assert (code, len(told)) == (1, 1)
     assert f"{out} is already there" in told[0]
+
+
+def test_force_keeps_an_unfinished_run_until_the_new_one_has_records(
+    inputs: list[str], uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    out = tmp_path / "codes.csv"
+    process = run(inputs, out)
+    while inputs_done(out) <= 0:
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    finish(process)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix != ".lock"}
+    assert sorted(before) == ["codes.csv.part", "codes.csv.part.journal", "codes.err.part"]
+    mistakes: list[tuple[list[str], list[str], int]] = [
+        (inputs, ["-b", "nothing"], 1),
+        (inputs, ["--engine", "nothing"], 2),
+        (inputs, ["--show-input", "no/such/folder/x.png"], 2),
+        ([str(tmp_path / "no.png")], [], 1),
+        ([str(tmp_path / "no" / "*.png")], [], 1),
+        ([*inputs, ""], [], 2),
+    ]
+    if find_spec("ray") is None:
+        mistakes.append((inputs, ["--engine", "ray"], 1))
+    for given, options, code in mistakes:
+        assert finish(run(given, out, "--force", *options))[0] == code
+        kept = {name: (tmp_path / name).read_bytes() for name in before}
+        assert kept == before
+        out.with_suffix(".err").unlink(missing_ok=True)
+    assert finish(run(inputs, out, "--force"))[0] == 3
+    assert out.read_bytes() == uninterrupted[".csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["codes.csv", "codes.err"]

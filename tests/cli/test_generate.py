@@ -166,9 +166,9 @@ def test_targets_that_cannot_be(cli: Callable[..., Any], tiny: Path, tmp_path: P
     (tmp_path / "d.png").mkdir()
     (tmp_path / "file").write_text("mine")
     for out, code, message in (
-        (tmp_path / "d.png", 2, "is a folder; name a file"),
-        (tmp_path / "no" / "x.png", 2, "there is no folder"),
-        (tmp_path / "x.jpg", 2, "a sheet is a .png file"),
+        (tmp_path / "d.png", 2, "is a folder: give a file name"),
+        (tmp_path / "no" / "x.png", 2, "does not exist; create it first"),
+        (tmp_path / "x.jpg", 2, "give a name ending in .png, or a folder"),
         (tmp_path / "file", 1, "it is not a folder"),
         ("/dev/null", 1, "it is not a folder"),
     ):

@@ -66,7 +66,7 @@ def test_sheet_and_animation_together(cli: Callable[..., Any], continuous: Path,
     [
         ([], "name what to write: a sheet with --out FILE.png"),
         (["--animate", "x.mp4"], "an animation is a .gif or .webp file"),
-        (["--animate", "no/such/x.gif"], "--animate no/such/x.gif: there is no folder"),
+        (["--animate", "no/such/x.gif"], "--animate no/such/x.gif: the folder no/such does not exist"),
         (["--animate", "x.gif", "--steps", "401"], "at most 400 steps"),
         (["--animate", "x.gif", "--steps", "400", "--scale", "64"], "too many pixels for an animation"),
         (

@@ -112,15 +112,15 @@ def test_an_unfinished_run_that_somebody_has_set_up(place: Path, cli: Callable[.
     assert victim.read_text() == KEPT
 
 
-def test_a_part_that_is_a_link_is_not_gone_on_with(place: Path) -> None:
+def test_a_part_that_is_a_link_is_not_written_to(place: Path) -> None:
     victim = place.parent / "outside" / "victim"
-    with Resumable.open([Path("codes.csv")], {}, resume=False, force=False):
-        pass
+    with Resumable.open([Path("codes.csv")], {}, resume=False, force=False) as output:
+        output.save()
     assert journal_path(Path("codes.csv")).exists()
     part_path(Path("codes.csv")).unlink()
     part_path(Path("codes.csv")).symlink_to(victim)
     with (
-        pytest.raises(UsageError, match="is a link"),
+        pytest.raises(UsageError, match="is a symbolic link"),
         Resumable.open([Path("codes.csv")], {}, resume=True, force=False),
     ):
         pass

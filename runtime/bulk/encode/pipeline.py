@@ -1,7 +1,7 @@
-"""Decoding, encoding and writing at the same time, in the order of the inputs.
+"""Decoding and encoding at the same time, in the order of the inputs.
 
-A few chunks are on the way at any time, however many there are. onnxruntime runs in threads that need no lock
-of Python's, decoding runs in processes, so the caller's thread is free to write.
+Decoding runs in processes, onnxruntime in threads that do not hold Python's lock, so the caller's thread is
+free to write. The number of chunks in the pipeline is bounded.
 """
 
 from __future__ import annotations
@@ -22,95 +22,70 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bulk.encode.encoded import Encoded
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
-    from infogan_tool.runtime.bulk.output.formats import Format
     from infogan_tool.runtime.bundle.bundle import Bundle
-
-    _Task = tuple[Chunk, Decoded, Format | None]
-    """What an encoder's thread has to do."""
 
 __all__ = ["encode_chunks"]
 
-_A = TypeVar("_A")
-_B = TypeVar("_B")
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 _DECODED_AHEAD: Final = 2
-"""Chunks for each decoding process that wait for it or for the encoder."""
+"""Chunks per decoding process that are being decoded or wait for the encoder."""
 _GPU_THREADS: Final = 2
-"""A GPU takes one batch at a time; the other thread has its pixels and records to see to."""
+"""A GPU runs one batch at a time; the other thread prepares its input and reads its output."""
 _ENCODED_AHEAD: Final = 3
-"""Chunks beside those that are being encoded: the caller's thread has its turn now and then only."""
+"""Encoded chunks that may wait for the caller."""
 
 
 def encode_chunks(
-    bundle: Bundle,
-    chunks: Iterable[Chunk],
-    *,
-    raw: bool = False,
-    processes: int | None = None,
-    made: Format | None = None,
+    bundle: Bundle, chunks: Iterable[Chunk], *, raw: bool = False, processes: int | None = None
 ) -> Generator[Encoded]:
-    """Encode chunks; close the iterator to stop early.
+    """Encode chunks in order; close the generator to stop early.
 
     Args:
         bundle: The bundle, opened with one thread.
         chunks: See :class:`infogan_tool.runtime.bulk.inputs.sources.Inputs`.
-        raw: Leave images unpreprocessed but for their size.
-        processes: Processes that decode; None is one for each core that this process may use.
-        made: The format of the records that the encoders' threads make where that is the cheaper; see
-            :meth:`infogan_tool.runtime.bulk.encode.encoded.Encoded.block`.
-
-    Yields:
-        Each chunk, in order.
+        raw: Pad and resize images, without other preprocessing.
+        processes: Number of decoding processes; None: one per core that this process may use.
     """
     count = processes or default_threads()
-    # Several batches at once, each in one thread, keep the cores busier than one batch in several threads,
-    # which wait for each other at every step of the graph.
+    # Several batches, each in one thread, use the cores better than one batch in several threads, which
+    # wait for each other after every operation.
     batches = count if bundle.provider == CPU_PROVIDER else _GPU_THREADS
     bundle.open_graphs([ENCODER_FILE])
     pool = DecodePool(count, bundle.image, raw=raw)
     encoder = ThreadPoolExecutor(batches, thread_name_prefix="encode")
 
-    def decoded(chunk: Chunk) -> Future[_Task]:
+    def decode(chunk: Chunk) -> Future[Decoded]:
         ready = chunk.ready(bundle.image, raw=raw)
         if ready is None:
-            # The caller's thread reads small files too, and waits for every record that it makes itself. Of
-            # arrays it has nothing to read: there the threads would only contend for Python's lock.
-            return _with(chunk, pool.submit(chunk), made)
-        done: Future[_Task] = Future()
-        done.set_result((chunk, Decoded(ready, {}), None))
+            return pool.submit(chunk)
+        done: Future[Decoded] = Future()
+        done.set_result(Decoded(ready, {}))
         return done
 
-    def encoded(task: _Task) -> Future[Encoded]:
+    def encode(task: tuple[Chunk, Decoded]) -> Future[Encoded]:
         return encoder.submit(encode_chunk, bundle, *task)
 
     try:
-        yield from _ahead(encoded, _ahead(decoded, chunks, _DECODED_AHEAD * count), batches + _ENCODED_AHEAD)
+        decoded = _run_ahead(decode, chunks, _DECODED_AHEAD * count)
+        for _, encoded in _run_ahead(encode, decoded, batches + _ENCODED_AHEAD):
+            yield encoded
     finally:
         pool.close()
         encoder.shutdown(cancel_futures=True)
 
 
-def _with(chunk: Chunk, decoding: Future[Decoded], made: Format | None) -> Future[_Task]:
-    task: Future[_Task] = Future()
-
-    def settle(done: Future[Decoded]) -> None:
-        if done.cancelled():
-            task.cancel()
-        elif (error := done.exception()) is not None:
-            task.set_exception(error)
-        else:
-            task.set_result((chunk, done.result(), made))
-
-    decoding.add_done_callback(settle)
-    return task
-
-
-def _ahead(start: Callable[[_A], Future[_B]], tasks: Iterable[_A], most: int) -> Iterator[_B]:
-    """Start each task, at most ``most`` ahead of the one that is waited for; yield results in order."""
-    pending: deque[Future[_B]] = deque()
+def _run_ahead(
+    start: Callable[[_Task], Future[_Result]], tasks: Iterable[_Task], limit: int
+) -> Iterator[tuple[_Task, _Result]]:
+    """Start up to ``limit`` tasks ahead; yield each task with its result, in order."""
+    pending: deque[tuple[_Task, Future[_Result]]] = deque()
     for task in tasks:
-        pending.append(start(task))
-        while pending and (len(pending) > most or pending[0].done()):
-            yield pending.popleft().result()
+        pending.append((task, start(task)))
+        while pending and (len(pending) > limit or pending[0][1].done()):
+            first, future = pending.popleft()
+            yield first, future.result()
     while pending:
-        yield pending.popleft().result()
+        first, future = pending.popleft()
+        yield first, future.result()

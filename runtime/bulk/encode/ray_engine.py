@@ -1,7 +1,7 @@
-"""Encoding on Ray Data: one encoder for each actor, on as many machines as the cluster has.
+"""Encoding on a Ray cluster: one encoder per actor, results in the order of the inputs.
 
-The chunks travel as names and places, so files must be readable under the same path on every machine, and the
-bundle too. What an actor was at when it died is done again; results come back in the order of the inputs.
+Chunks are sent as paths and positions, so files and the bundle must be readable under the same path on every
+machine. The chunk of an actor that died is encoded again by another.
 """
 
 from __future__ import annotations
@@ -31,32 +31,29 @@ if TYPE_CHECKING:
 __all__ = ["encode_on_ray"]
 
 _QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # nothing phones home
+    "RAY_USAGE_STATS_ENABLED": "0",  # send no usage reports
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_DATA_LOG_LEVEL": "ERROR",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # its coming default; unset, Ray warns of the change
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the future default; Ray warns if it is unset
 }
 
 
 def encode_on_ray(
     bundle: Bundle, chunks: Iterable[Chunk], *, device: Device, raw: bool, workers: int | None
 ) -> Generator[Encoded]:
-    """Encode chunks on the cluster that ``RAY_ADDRESS`` names, or on one started here for the while.
+    """Encode chunks, in order, on the cluster that ``RAY_ADDRESS`` names, or on a temporary local one.
 
     Args:
-        bundle: The opened bundle; each actor opens it by its path.
-        chunks: All of them are listed before the first is encoded.
-        device: Where each actor's encoder runs; ``"cuda"`` asks the cluster for a GPU for each.
-        raw: Leave images unpreprocessed but for their size.
-        workers: Actors; None is one for each core of the cluster, or each GPU with ``"cuda"``.
-
-    Yields:
-        Each chunk, in order.
+        bundle: The opened bundle; each actor opens it again by its path.
+        chunks: They are listed completely before the first is encoded.
+        device: Device of each actor's encoder; ``"cuda"`` requests a GPU from the cluster for each.
+        raw: Pad and resize images, without other preprocessing.
+        workers: Number of actors; None: one per core of the cluster, or per GPU with ``"cuda"``.
 
     Raises:
         MissingExtraError: Ray is not installed.
-        DeviceError: The cluster has no core or GPU for an actor.
+        DeviceError: The cluster failed, or has no core or GPU for an actor.
     """
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     try:
@@ -93,10 +90,10 @@ def _run(
 ) -> Generator[Encoded]:
     needs = {"num_gpus": 1} if device == "cuda" else {"num_cpus": 1}
     kind = "GPU" if device == "cuda" else "CPU"
-    there = int(ray.cluster_resources().get(kind, 0))
-    if there < 1:
-        raise DeviceError(f"the Ray cluster has no {kind} for an encoder")
-    actors = max(1, min(workers or there, there, len(listed)))
+    available = int(ray.cluster_resources().get(kind, 0))
+    if available < 1:
+        raise DeviceError(f"the Ray cluster has no {kind} for an encoder: add one, or use --engine local")
+    actors = max(1, min(workers or available, available, len(listed)))
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
@@ -115,7 +112,7 @@ def _run(
 
 @contextmanager
 def _without_stderr() -> Iterator[None]:
-    """Keep to itself what Ray's own processes and libraries say of their start; errors are raised."""
+    """Discard what Ray and its processes print while they start; errors are raised."""
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
@@ -128,7 +125,7 @@ def _without_stderr() -> Iterator[None]:
 
 
 class _Encoder:
-    """What runs in each actor: one bundle with one thread; Ray starts as many actors as there are cores."""
+    """An actor: one bundle, with one thread."""
 
     def __init__(self, path: str, device: Device, raw: bool) -> None:
         self._bundle = load_bundle(path, device=device, threads=1)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["import_pyarrow", "parquet_chunks"]
 
-_USUAL: Final = ("image", "img", "image", "images")
+_USUAL: Final = ("image", "img", "picture", "images")
 _BATCH: Final = 64
 
 

@@ -1,52 +1,58 @@
-"""Codes as JSON lines and CSV, a chunk at a time: a json.dumps for each would cost as much as decoding."""
+"""Codes as JSON lines and CSV: one template per format, filled in with the values of each image."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-import numpy as np
-
-from infogan_tool.runtime.bulk.output.decimals import decimals, joined, lines, texts
 from infogan_tool.runtime.storage.atomic import printable, write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
+    from infogan_tool.runtime.bundle.metadata import BundleMetadata
 
-__all__ = ["CsvFormat", "Format", "JsonFormat", "error_line", "records"]
+__all__ = ["FormatName", "RecordFormat", "csv_columns", "error_line", "make_format"]
 
-_TRUTH: Final = texts(["false", "true"])
-_quoted = json.JSONEncoder().encode
+FormatName = Literal["jsonl", "csv", "parquet"]
+
+_NUMBER: Final = "%.6f"
 _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""The last four are the same signs as East Asian spreadsheets write them."""
+"""Characters that begin a formula; the last four are their full-width forms."""
 _QUOTED: Final = frozenset(',";')
-"""With the sign that parts cells where a comma is in numbers."""
+"""Characters that need quotes around a CSV cell; some locales separate cells by semicolons."""
 
 
-class Format(Protocol):
-    """How records become bytes; the concatenation of :meth:`head` and all blocks is the file."""
+class RecordFormat(Protocol):
+    """How records become bytes: a file holds the header, then the rows of each chunk."""
 
-    def head(self) -> bytes:
-        """Return what comes first."""
+    def header(self) -> bytes:
+        """Return the beginning of a file."""
 
-    def block(self, names: Sequence[str], posterior: Posterior) -> bytes:
-        """Return the records of some images."""
+    def rows(self, names: Sequence[str], posterior: Posterior) -> bytes:
+        """Return the records of N images, given their names."""
 
     def write(self, target: Path, content: bytes) -> None:
-        """Write the file of a head and its blocks."""
+        """Write a file, atomically, from a header and its rows."""
 
     @property
     def convert(self) -> Callable[[Path, Path], None] | None:
-        """What makes the file from one that holds head and blocks; None where that is it already."""
+        """Function that writes a file from one that holds header and rows; None if that is the file."""
 
 
-def records(bundle: Bundle, names: Sequence[str], posterior: Posterior) -> Iterator[dict[str, Any]]:
-    """Yield the JSON object of each image, as docs/guide/bulk.md describes it."""
-    for line in JsonFormat(bundle).block(names, posterior).splitlines():
-        yield json.loads(line)
+def make_format(name: FormatName, bundle: Bundle) -> RecordFormat:
+    """Return the format of that name for a bundle's codes.
+
+    Raises:
+        MissingExtraError: The name is ``"parquet"`` and pyarrow is not installed.
+    """
+    if name == "parquet":
+        from infogan_tool.runtime.bulk.output.parquet import ParquetFormat  # noqa: PLC0415 - an extra
+
+        return ParquetFormat(bundle)
+    return _CsvFormat(bundle.metadata) if name == "csv" else _JsonFormat(bundle.metadata, bundle.provider)
 
 
 def error_line(name: str, message: str) -> bytes:
@@ -54,109 +60,116 @@ def error_line(name: str, message: str) -> bytes:
     return (json.dumps({"path": name, "error": message}) + "\n").encode()
 
 
-class JsonFormat:
-    """One JSON object a line, in ASCII, as docs/guide/bulk.md describes it."""
+class _TextFormat:
+    """One line per image.
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
-        metadata = bundle.metadata
+    Args:
+        metadata: The bundle's metadata.
+        template: %-format of a line: path; index, label, confidence and probabilities of each categorical
+            code; mean and standard deviation of each continuous code; OOD flag and score, if the bundle has
+            them.
+        quote: Returns a path or a label as it is written; it is given None for a category without a label.
+    """
+
+    convert = None
+
+    def __init__(self, metadata: BundleMetadata, template: str, quote: Callable[[str | None], str]) -> None:
+        self._template = template
+        self._quote = quote
+        latent = metadata.latent
         self._labels = [
-            [f'{index}, "label": {json.dumps(metadata.label(code, index))}' for index in range(size)]
-            for code, size in zip(metadata.latent.categorical_names, metadata.latent.categorical, strict=True)
+            [quote(metadata.label(code, index)) for index in range(size)]
+            for code, size in zip(latent.categorical_names, latent.categorical, strict=True)
         ]
 
-    def head(self) -> bytes:
-        """Return nothing: each line stands alone."""
+    def header(self) -> bytes:
+        """Return nothing."""
         return b""
+
+    def rows(self, names: Sequence[str], posterior: Posterior) -> bytes:
+        """Return a line for each image."""
+        columns: list[Iterable[Any]] = [map(self._quote, names)]
+        for place, labels in enumerate(self._labels):
+            categories = posterior.categories[:, place].tolist()
+            columns += [categories, [labels[index] for index in categories]]
+            columns += [posterior.confidence[:, place].tolist(), *posterior.probabilities[place].T.tolist()]
+        for place in range(posterior.style_mean.shape[1]):
+            columns += [posterior.style_mean[:, place].tolist(), posterior.style_std[:, place].tolist()]
+        if posterior.ood is not None and posterior.distance is not None:
+            flags = ["true" if flag else "false" for flag in posterior.ood.tolist()]
+            columns += [flags, posterior.distance.tolist()]
+        return "".join([self._template % row for row in zip(*columns, strict=True)]).encode()
 
     def write(self, target: Path, content: bytes) -> None:
         """Write the lines."""
         write_atomic(target, content)
 
-    convert = None
 
-    def block(self, names: Sequence[str], posterior: Posterior) -> bytes:
-        """Return a line for each image."""
-        metadata, latent = self._bundle.metadata, self._bundle.latent
-        parts: list[Any] = [', "categories": [']
-        for place, code in enumerate(latent.categorical_names):
-            start = ", {" if place else "{"
-            parts += [f'{start}"code": {json.dumps(code)}, "index": ']
-            labels = [self._labels[place][index] for index in posterior.categories[:, place].tolist()]
-            parts += [texts(labels), ', "confidence": ']
-            parts += [decimals(posterior.confidence[:, place]), ', "probabilities": [']
-            parts += [joined(decimals(posterior.probabilities[place]), ", "), "]}"]
-        parts.append('], "styles": [')
-        for place, code in enumerate(latent.continuous_names):
-            start, name = ", {" if place else "{", metadata.style_names.get(code)
-            parts += [f'{start}"code": {json.dumps(code)}, "name": {json.dumps(name)}, "mean": ']
-            parts += [decimals(posterior.style_mean[:, place]), ', "std": ']
-            parts += [decimals(posterior.style_std[:, place]), "}"]
-        parts.append("]")
-        if posterior.ood is not None:
-            parts += [', "ood": ', _TRUTH[posterior.ood.astype(np.intp)]]
-        if posterior.distance is not None:
-            parts += [', "distance": ', decimals(posterior.distance)]
-        bundle, provider = json.dumps(metadata.bundle_id), json.dumps(self._bundle.provider)
-        parts.append(f', "bundle": {bundle}, "provider": {provider}}}')
-        rests = lines(len(names), parts)
-        return b"".join(
-            [
-                b'{"path": %b%b' % (_quoted(name).encode(), rest)
-                for name, rest in zip(names, rests, strict=True)
-            ]
+class _JsonFormat(_TextFormat):
+    """One JSON object per line, in ASCII; docs/guide/bulk.md describes it."""
+
+    def __init__(self, metadata: BundleMetadata, provider: str) -> None:
+        latent = metadata.latent
+        categories = ", ".join(
+            f'{{"code": {_escaped(code)}, "index": %d, "label": %s, "confidence": {_NUMBER}, '
+            f'"probabilities": [{", ".join([_NUMBER] * size)}]}}'
+            for code, size in zip(latent.categorical_names, latent.categorical, strict=True)
+        )
+        styles = ", ".join(
+            f'{{"code": {_escaped(code)}, "name": {_escaped(metadata.style_names.get(code))}, '
+            f'"mean": {_NUMBER}, "std": {_NUMBER}}}'
+            for code in latent.continuous_names
+        )
+        ood = f', "ood": %s, "distance": {_NUMBER}' if metadata.ood is not None else ""
+        super().__init__(
+            metadata,
+            f'{{"path": %s, "categories": [{categories}], "styles": [{styles}]{ood}, '
+            f'"bundle": {_escaped(metadata.bundle_id)}, "provider": {_escaped(provider)}}}\n',
+            json.JSONEncoder().encode,
         )
 
 
-class CsvFormat:
-    r"""Comma-separated values, UTF-8, with one row of heads and flat columns.
+class _CsvFormat(_TextFormat):
+    r"""Comma-separated values in UTF-8, with a header row.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe in front; what is not printable in a
-    name, or no Unicode, is written as ``\x1b`` or ``\udcff``. JSON lines keep all as it is.
+    A text that a spreadsheet would take for a formula gets an apostrophe in front. Characters of a name that
+    are not printable, and bytes that are not Unicode, are written as ``\x1b`` and ``\udcff``.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._metadata = bundle.metadata
+    def __init__(self, metadata: BundleMetadata) -> None:
+        self._columns = csv_columns(metadata)
+        fields = [_FIELDS.get(kind, _NUMBER) for _, kind in self._columns]
+        super().__init__(metadata, ",".join(fields) + "\n", _cell)
 
-    convert = None
-
-    def write(self, target: Path, content: bytes) -> None:
-        """Write the rows."""
-        write_atomic(target, content)
-
-    def head(self) -> bytes:
-        """Return the row of heads."""
-        latent, names = self._metadata.latent, ["path"]
-        for code, size in zip(latent.categorical_names, latent.categorical, strict=True):
-            names += [code, f"{code}_label", f"{code}_confidence", *(f"{code}_p{i}" for i in range(size))]
-        for code in latent.continuous_names:
-            names += [code, f"{code}_std"]
-        if self._metadata.ood is not None:
-            names += ["ood", "distance"]
-        return (",".join(names) + "\n").encode()
-
-    def block(self, names: Sequence[str], posterior: Posterior) -> bytes:
-        """Return a row for each image."""
-        parts: list[Any] = []
-        for place, code in enumerate(self._metadata.latent.categorical_names):
-            labels = [
-                f",{index},{_cell(self._metadata.label(code, index) or '')},"
-                for index in posterior.categories[:, place].tolist()
-            ]
-            parts += [texts(labels), decimals(posterior.confidence[:, place])]
-            parts += [",", joined(decimals(posterior.probabilities[place]), ",")]
-        for place in range(posterior.style_mean.shape[1]):
-            parts += [",", decimals(posterior.style_mean[:, place])]
-            parts += [",", decimals(posterior.style_std[:, place])]
-        if posterior.ood is not None:
-            parts += [",", _TRUTH[posterior.ood.astype(np.intp)]]
-        if posterior.distance is not None:
-            parts += [",", decimals(posterior.distance)]
-        rests = lines(len(names), parts)
-        return b"".join([_cell(name).encode() + rest for name, rest in zip(names, rests, strict=True)])
+    def header(self) -> bytes:
+        """Return the header row."""
+        return (",".join(name for name, _ in self._columns) + "\n").encode()
 
 
-def _cell(text: str) -> str:
+_FIELDS: Final = {"text": "%s", "flag": "%s", "index": "%d"}
+
+
+def csv_columns(metadata: BundleMetadata) -> list[tuple[str, Literal["text", "index", "number", "flag"]]]:
+    """Return name and kind of each column of a CSV or Parquet file, in order."""
+    latent = metadata.latent
+    columns: list[tuple[str, Literal["text", "index", "number", "flag"]]] = [("path", "text")]
+    for code, size in zip(latent.categorical_names, latent.categorical, strict=True):
+        columns += [(code, "index"), (f"{code}_label", "text"), (f"{code}_confidence", "number")]
+        columns += [(f"{code}_p{index}", "number") for index in range(size)]
+    for code in latent.continuous_names:
+        columns += [(code, "number"), (f"{code}_std", "number")]
+    if metadata.ood is not None:
+        columns += [("ood", "flag"), ("distance", "number")]
+    return columns
+
+
+def _escaped(text: str | None) -> str:
+    """Return text as JSON in a %-format."""
+    return json.dumps(text).replace("%", "%%")
+
+
+def _cell(text: str | None) -> str:
+    text = text or ""
     if not text.isprintable():
         text = printable(text)
     if text.startswith(_FORMULA):

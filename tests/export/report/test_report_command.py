@@ -115,7 +115,7 @@ def test_notes_are_told(cli: Callable[..., Any], tmp_path: Path) -> None:
     ("given", "code", "message"),
     [
         (["--out", "r.pdf"], 2, "a page is a .html file"),
-        (["--out", "no/such/r.html"], 2, "there is no folder"),
+        (["--out", "no/such/r.html"], 2, "does not exist; create it first"),
         (["--out", "r.html", "--epochs", "1,x"], 2, "--epochs 1,x: give 1 to 24 numbers"),
         (["--out", "r.html", "--epochs", "nan"], 2, "--epochs nan"),
         (["--out", "r.html", "--epochs", "-1"], 2, "--epochs"),

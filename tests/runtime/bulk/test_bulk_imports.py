@@ -46,7 +46,6 @@ with tempfile.TemporaryDirectory() as folder:
         "output",
         "chunks",
         "deadline",
-        "decimals",
         "decoding",
         "encoded",
         "formats",

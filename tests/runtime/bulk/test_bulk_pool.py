@@ -20,7 +20,6 @@ from infogan_tool.runtime.bulk.decode.process_pool import DecodePool
 from infogan_tool.runtime.bulk.encode.pipeline import encode_chunks
 from infogan_tool.runtime.bulk.inputs.chunks import BlobChunk, FileChunk
 from infogan_tool.runtime.bulk.inputs.sources import Inputs
-from infogan_tool.runtime.bulk.output.formats import JsonFormat
 from infogan_tool.runtime.errors import InfoganError
 
 if TYPE_CHECKING:
@@ -102,28 +101,25 @@ def test_an_error_in_the_inputs_arrives_and_ends_the_processes(names: list[str])
         list(encode_chunks(load_bundle(device="cpu", threads=1), chunks(), processes=1))
 
 
-def test_records_made_beside_the_encoder_are_those_made_here_in_order(
-    names: list[str], tmp_path: Path
-) -> None:
+def test_chunks_of_files_and_arrays_come_back_in_order(names: list[str], tmp_path: Path) -> None:
     bundle = load_bundle(device="cpu", threads=1)
     np.save(tmp_path / "many.npy", np.random.default_rng(0).integers(0, 256, (300, 28, 28), np.uint8))
-    made = JsonFormat(bundle)
 
     def chunks() -> Iterator[Chunk]:
         for _ in range(6):
             yield FileChunk(names, {})
-        yield FileChunk(names[4:5], {})  # of which nothing can be read
+        yield FileChunk(names[4:5], {})  # none of its images can be read
         yield from Inputs([str(tmp_path / "many.npy")], SPEC, column=None, stdin=None).chunks()
 
-    plain = list(encode_chunks(bundle, chunks(), raw=True, processes=2))
-    beside = list(encode_chunks(bundle, chunks(), made=made, raw=True, processes=2))
-    assert [done.records is None for done in plain] == [True] * 9
-    assert [done.records is None for done in beside] == [False] * 6 + [True] * 3
-    assert [done.names for done in plain] == [done.names for done in beside]
-    for alone, done in zip(plain, beside, strict=True):
-        assert alone.block(made) == done.block(made)
-    assert beside[6].block(made) == b""
-    assert [len(done.block(made).splitlines()) for done in beside] == [19] * 6 + [0, 256, 44]
+    given = list(chunks())
+    encoded = list(encode_chunks(bundle, iter(given), raw=True, processes=2))
+    assert [len(done.names) for done in encoded] == [19] * 6 + [0, 256, 44]
+    for chunk, done in zip(given, encoded, strict=True):
+        assert list(done.chunk.names) == list(chunk.names)
+        decoded = decode(chunk.names, chunk.sources(), bundle.image, raw=True)
+        assert done.failures.keys() == decoded.failures.keys()
+        assert np.array_equal(done.images, decoded.images)
+        assert np.array_equal(done.posterior.style_mean, bundle.encode(decoded.images).style_mean)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")

@@ -10,7 +10,7 @@ import pytest
 
 from infogan_tool.runtime.bulk.inputs.chunks import FileChunk
 from infogan_tool.runtime.bulk.output.resumable import Resumable, journal_path, part_path
-from infogan_tool.runtime.errors import OutputExistsError, UsageError
+from infogan_tool.runtime.errors import InUseError, OutputExistsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def run(
     """
     flags = {"resume": False, "force": False} | options
     with Resumable.open([target, target.with_suffix(".err")], SAME, **flags) as out:
-        for number, chunk in enumerate(out.rest(iter(chunks))):
+        for number, chunk in enumerate(out.remaining(iter(chunks))):
             if number == stop:
                 with suppress(KeyboardInterrupt):
                     out.add(Interrupting(chunk.names, {}), 1, b"torn li", b"{")
@@ -89,7 +89,7 @@ def test_goes_on_after_the_last_save(
 def test_counts_go_on(target: Path) -> None:
     run(target, 3)
     with Resumable.open([target, target.with_suffix(".err")], SAME, resume=True, force=False) as out:
-        assert (out.inputs, out.failed, out.resumed_from, out.complete) == (9, 3, 9, False)
+        assert (out.inputs, out.failed, out.complete) == (9, 3, False)
 
 
 def test_begun_anew_only_with_force(target: Path, uninterrupted: tuple[bytes, bytes]) -> None:
@@ -132,7 +132,7 @@ def test_another_bundle_or_output_is_refused(target: Path) -> None:
     run(target, 2)
     for targets, identity, message in (
         ([target, target.with_suffix(".err")], {"bundle": "c"}, r"has another bundle \(b, now c\)"),
-        ([target], SAME, "the unfinished run writes .*out.jsonl and .*out.err: name the same"),
+        ([target], SAME, "the unfinished run writes .*out.jsonl and .*out.err: give the same outputs"),
     ):
         with (
             pytest.raises(UsageError, match=message),
@@ -145,7 +145,7 @@ def test_another_bundle_or_output_is_refused(target: Path) -> None:
 def test_a_journal_that_is_none_is_refused(target: Path, content: bytes) -> None:
     run(target, 2)
     journal_path(target).write_bytes(content)
-    with pytest.raises(UsageError, match="is no journal of this version: --force begins anew"):
+    with pytest.raises(UsageError, match="is not a valid journal: start over with --force"):
         run(target, resume=True)
 
 
@@ -155,7 +155,7 @@ def test_a_part_without_its_journal_or_cut_is_refused(target: Path) -> None:
     with pytest.raises(UsageError, match="is shorter than its journal says"):
         run(target, resume=True)
     journal_path(target).unlink()
-    with pytest.raises(OutputExistsError, match="it has no journal to go on by"):
+    with pytest.raises(OutputExistsError, match="it cannot be resumed"):
         run(target, resume=True)
 
 
@@ -166,7 +166,7 @@ def test_killed_between_the_last_save_and_the_last_renaming(
     for renamed in (0, 1, 2):
         run(target, 4)
         with Resumable.open(outputs, SAME, resume=True, force=False) as out:
-            for chunk in out.rest(iter(CHUNKS)):
+            for chunk in out.remaining(iter(CHUNKS)):
                 out.add(chunk, 1, "".join(f"{name!a}\n" for name in chunk.names).encode(), b"e\n")
             out.save(complete=True)
         for output in outputs[::-1][:renamed]:
@@ -184,7 +184,7 @@ def test_two_runs_at_once_are_refused(target: Path) -> None:
     with Resumable.open([target], SAME, resume=False, force=False) as out:
         out.save()
         with (
-            pytest.raises(OutputExistsError, match="another run is writing it now"),
+            pytest.raises(InUseError, match=r"out\.jsonl is being written by another infogan-tool"),
             Resumable.open([target], SAME, resume=True, force=False),
         ):
             pass

@@ -1,10 +1,11 @@
-"""Codes as Parquet: appended as an Arrow stream, which can be cut and gone on with, then written whole."""
+"""Codes as Parquet: appended as an Arrow stream, from which the Parquet file is written at the end."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.bulk.inputs.parquet import import_pyarrow
+from infogan_tool.runtime.bulk.output.formats import csv_columns
 from infogan_tool.runtime.storage.atomic import atomic_open
 
 if TYPE_CHECKING:
@@ -16,28 +17,32 @@ if TYPE_CHECKING:
 __all__ = ["ParquetFormat"]
 
 _ROW_GROUP: Final = 65_536
-"""Rows that are held at once, however many there are."""
+"""Rows of a group, which is held in memory."""
 
 
 class ParquetFormat:
-    """The columns of the CSV, with types; numbers as the encoder gave them.
+    """The columns of the CSV, with types; numbers are float32 as the encoder returns them.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        self._pa = import_pyarrow("writing Parquet")
+        self._pa = pa = import_pyarrow("writing Parquet")
         self._metadata = bundle.metadata
-        self._schema = self._make_schema(bundle)
+        types = {"text": pa.string(), "index": pa.int32(), "number": pa.float32(), "flag": pa.bool_()}
+        self._schema = pa.schema(
+            [(name, types[kind]) for name, kind in csv_columns(bundle.metadata)],
+            metadata={"infogan.bundle_id": bundle.metadata.bundle_id, "infogan.provider": bundle.provider},
+        )
 
-    def head(self) -> bytes:
+    def header(self) -> bytes:
         """Return the beginning of an Arrow stream."""
         return bytes(self._schema.serialize())
 
-    def block(self, names: Sequence[str], posterior: Posterior) -> bytes:
-        """Return some images as a message of an Arrow stream."""
-        # Arrow's texts are UTF-8: what is no Unicode in a name is escaped, as in the CSV.
+    def rows(self, names: Sequence[str], posterior: Posterior) -> bytes:
+        """Return the records as a message of an Arrow stream."""
+        # Arrow strings are UTF-8: bytes of a name that are not Unicode are escaped, as in the CSV.
         columns: list[Any] = [[name.encode("utf-8", "backslashreplace").decode() for name in names]]
         for place, code in enumerate(self._metadata.latent.categorical_names):
             indices = posterior.categories[:, place]
@@ -45,19 +50,20 @@ class ParquetFormat:
             columns += [posterior.confidence[:, place], *posterior.probabilities[place].T]
         for place in range(posterior.style_mean.shape[1]):
             columns += [posterior.style_mean[:, place], posterior.style_std[:, place]]
-        columns += [known for known in (posterior.ood, posterior.distance) if known is not None]
+        columns += [values for values in (posterior.ood, posterior.distance) if values is not None]
         arrays = [
-            self._pa.array(values, type=f.type) for values, f in zip(columns, self._schema, strict=True)
+            self._pa.array(values, type=field.type)
+            for values, field in zip(columns, self._schema, strict=True)
         ]
         return bytes(self._pa.record_batch(arrays, schema=self._schema).serialize())
 
     def convert(self, part: Path, target: Path) -> None:
-        """Write the Parquet file from the stream that was appended to ``part``."""
+        """Write the Parquet file from an Arrow stream in the file ``part``."""
         with self._pa.OSFile(str(part)) as stream:
             self._copy(stream, target)
 
     def write(self, target: Path, content: bytes) -> None:
-        """Write the Parquet file from a stream in memory."""
+        """Write the Parquet file from an Arrow stream in memory."""
         self._copy(self._pa.BufferReader(content), target)
 
     def _copy(self, stream: Any, target: Path) -> None:  # noqa: ANN401 - pyarrow has no types
@@ -79,20 +85,3 @@ class ParquetFormat:
                 batches, held = [], 0
         if batches:
             yield self._pa.Table.from_batches(batches, self._schema)
-
-    def _make_schema(self, bundle: Bundle) -> Any:  # noqa: ANN401
-        pa, latent = self._pa, self._metadata.latent
-        fields = [("path", pa.string())]
-        for code, size in zip(latent.categorical_names, latent.categorical, strict=True):
-            fields += [
-                (code, pa.int32()),
-                (f"{code}_label", pa.string()),
-                (f"{code}_confidence", pa.float32()),
-            ]
-            fields += [(f"{code}_p{index}", pa.float32()) for index in range(size)]
-        for code in latent.continuous_names:
-            fields += [(code, pa.float32()), (f"{code}_std", pa.float32())]
-        if self._metadata.ood is not None:
-            fields += [("ood", pa.bool_()), ("distance", pa.float32())]
-        about = {"infogan.bundle_id": self._metadata.bundle_id, "infogan.provider": bundle.provider}
-        return pa.schema(fields, metadata=about)

@@ -1,0 +1,103 @@
+"""Options of ``encode`` and their checks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from infogan_tool.cli import output
+from infogan_tool.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infogan_tool.runtime.bulk.output.formats import FormatName
+    from infogan_tool.runtime.inference.device import Device
+
+__all__ = ["EncodeOptions", "Engine", "check_options"]
+
+Engine = Literal["local", "ray"]
+
+_FORMATS: Final[dict[str, FormatName]] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".parquet": "parquet",
+}
+"""Format by the suffix of ``--out``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodeOptions:
+    """Options of the command; names and defaults are the command's."""
+
+    bundle: Path | None = None
+    device: Device = "auto"
+    as_json: bool = False
+    out: Path | None = None
+    out_format: FormatName | None = None
+    force: bool = False
+    raw: bool = False
+    show_input: Path | None = None
+    resume: bool = False
+    errors: Path | None = None
+    column: str | None = None
+    threads: int | None = None
+    engine: Engine = "local"
+    progress: bool | None = None
+
+    @property
+    def targets(self) -> list[Path]:
+        """The output files: ``out`` and ``errors``, as far as they are given."""
+        return [path for path in (self.out, self.errors) if path]
+
+
+def check_options(options: EncodeOptions) -> FormatName | None:
+    """Check the options before any work is done; return the output format, None for the table.
+
+    Nothing is changed on disk, with ``force`` neither.
+
+    Raises:
+        UsageError: Options do not fit together, or an output cannot be written.
+        OutputExistsError: An output, or an unfinished run of it, exists and ``force`` is not set.
+    """
+    name = _format_name(options)
+    if options.resume and not options.out:
+        raise UsageError("--resume continues the file of --out: give --out")
+    if options.show_input:
+        output.check_png_or_folder(options.show_input, force=options.force, option="--show-input")
+    targets = options.targets
+    if len({*targets, options.show_input} - {None}) < len(targets) + bool(options.show_input):
+        raise UsageError("--out, --errors and --show-input must be different files")
+    if targets:
+        _check_targets(targets, options)
+    return name
+
+
+def _check_targets(targets: list[Path], options: EncodeOptions) -> None:
+    from infogan_tool.runtime.bulk.output.resumable import check_unfinished, journal_path
+
+    if options.resume and os.path.lexists(journal_path(targets[0])):
+        return  # the run that is to resume may have put some of its outputs in place
+    for target in targets:
+        option = "--out" if target is options.out else "--errors"
+        output.check_target(target, force=options.force, option=option)
+    if options.out and not (options.resume or options.force):
+        check_unfinished(targets)
+
+
+def _format_name(options: EncodeOptions) -> FormatName | None:
+    name, out = options.out_format, options.out
+    if name is None and out:
+        name = _FORMATS.get(out.suffix.lower())
+        if name is None and out.name and not out.is_dir():
+            raise UsageError(f"--out {out}: use a name ending in .jsonl, .csv or .parquet, or give --format")
+    if options.as_json:
+        if name not in (None, "jsonl"):
+            raise UsageError(f"--json and format {name} exclude each other: leave out one")
+        name = "jsonl"
+    if name == "parquet" and not out:
+        raise UsageError("--format parquet writes a file: give --out FILE.parquet")
+    return name
