@@ -56,7 +56,7 @@ class Measure:
         """Return what the drawing generator is worth."""
         latent = sample_latents(session.config.latent, SAMPLES, torch.Generator().manual_seed(5))
         latent = latent.to(session.device)
-        drawing = session.networks.drawing.eval()
+        drawing = session.networks.export_generator.eval()
         with torch.no_grad():
             images = torch.cat([drawing(part).float() for part in latent.vector().split(CHUNK)])
             own, other = (features(encoder, images) for encoder in self.encoders)
@@ -84,7 +84,7 @@ def features(encoder: QBranch, images: Tensor) -> Tensor:
 @torch.no_grad()
 def style_means(session: Session, images: Tensor) -> Tensor:
     """Return the styles ``(N, K)`` that Q reads by its running statistics; it goes on as it was."""
-    branches = session.networks.branches
+    branches = session.networks.q_branches
     modes = [branch.training for branch in branches]
     session.networks.q.eval()
     means = torch.cat([session.networks.infer(part).mean for part in images.split(CHUNK)])
@@ -98,7 +98,7 @@ def found_encoder(run: Path, images: Tensor) -> QBranch:
     folder = RunFolder.open(run)
     networks = build_networks(folder.read_config(), size=images.shape[2], channels=images.shape[1])
     load_networks(networks, read_checkpoint(folder.last_checkpoint))
-    return networks.branches[0].eval().requires_grad_(False)
+    return networks.q_category.eval().requires_grad_(False)
 
 
 def changed(config: TrainConfig, file: Path | None, seed: int) -> TrainConfig:
@@ -128,10 +128,10 @@ def main() -> None:
     use_precision(config.precision)
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
     encoders = tuple(found_encoder(run, images).to(device) for run in (options.run, options.other))
-    networks.branches[0].load_state_dict(encoders[0].state_dict())
+    networks.q_category.load_state_dict(encoders[0].state_dict())
     on_gpu = device.type == "cuda"
     networks = to_memory_format(networks.to(device))
-    session = Session(config=config, networks=networks, images=images.to(device), captures=on_gpu)
+    session = Session(config=config, networks=networks, images=images.to(device), cuda_graphs=on_gpu)
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(7))[: 2 * SAMPLES]
     halves = [session.float_images(half.to(device)) for half in chosen.split(SAMPLES)]
     real, others = ([features(encoder, half).cpu() for encoder in encoders] for half in halves)

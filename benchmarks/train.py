@@ -29,10 +29,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from infogan_tool.runtime.inference.device import default_threads
+from infogan_tool.train.engine.layers import MapToVector, VectorToMap
 from infogan_tool.train.engine.memory_format import to_memory_format
 from infogan_tool.train.engine.stage import Session, use_precision
 from infogan_tool.train.infogan.adversarial import AdversarialStage
-from infogan_tool.train.infogan.layers import MapToVector, VectorToMap
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.run import launch
 from infogan_tool.train.run.launch import plan_training
@@ -166,7 +166,7 @@ class Ours:
                 config=plan.config,
                 networks=networks if variant.plain else to_memory_format(networks),
                 images=plan.images.images.to(plan.device),
-                captures=variant.captured,
+                cuda_graphs=variant.captured,
             )
         )
         self._done = 0

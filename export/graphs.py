@@ -37,7 +37,7 @@ class GeneratorGraph(nn.Module):
         self.input_shapes = generator_inputs(networks.latent)
         self.output_shapes = generator_outputs(networks.image)
         example = torch.zeros(2, networks.latent.dim, 1, 1)
-        self.layers = fold_layers(networks.drawing.layers, example)
+        self.layers = fold_layers(networks.export_generator.layers, example)
         self.eval()
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -78,9 +78,9 @@ class EncoderGraph(nn.Module):
             maps = taps.encoder[:cut](example)
             found = taps.encoder[cut:](maps)
         self.top = fold_layers(taps.encoder[cut:], maps)
-        self.first = _BranchGraph(networks.branches[0], nn.Sequential(), found)
+        self.first = _BranchGraph(networks.q_category, nn.Sequential(), found)
         self.others = nn.ModuleList(
-            _BranchGraph(branch, branch.layers, example) for branch in networks.branches[1:]
+            _BranchGraph(branch, branch.layers, example) for branch in networks.q_branches[1:]
         )
         self.eval()
 

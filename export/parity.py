@@ -175,7 +175,7 @@ def _mixed(networks: Networks, noise: Tensor, input_images: Tensor | None, seed:
     On noise a good encoder saturates, and equal certainties prove little; the others are what it knows.
     """
     latent = sample_latents(networks.latent, len(noise), torch.Generator().manual_seed(seed))
-    images: Tensor = networks.drawing(latent.vector())
+    images: Tensor = networks.export_generator(latent.vector())
     images[1::2] = noise[1::2]
     if input_images is not None:
         images[3::4] = input_images[: len(images[3::4])]
@@ -213,4 +213,4 @@ def _network_outputs(
         given.get("categories", torch.zeros(count, 0, dtype=torch.long)),
         given.get("styles", torch.zeros(count, 0)),
     )
-    return {"images": networks.drawing(latent.vector())}
+    return {"images": networks.export_generator(latent.vector())}

@@ -22,7 +22,7 @@ class Taps:
     """
 
     def __init__(self, networks: Networks) -> None:
-        branch = networks.branches[0]
+        branch = networks.q_category
         trunk = networks.trunk.layers if networks.shares_trunk else nn.Sequential()
         self.encoder = nn.Sequential(*trunk, *branch.layers)
         self.branch = branch

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from infogan_tool.export.rewrite.subpixel_deconvolution import SubpixelPair, is_subpixel_pair
-from infogan_tool.train.infogan.layers import conv_product, deconv_product
+from infogan_tool.train.engine.layers import conv_product, deconv_product
 
 if TYPE_CHECKING:
     from torch import Tensor

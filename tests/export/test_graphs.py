@@ -113,7 +113,7 @@ def test_wrong_weight_is_caught_with_a_table(make_networks: Callable[..., Networ
 
 def _lifted(networks: Networks, by: float) -> EncoderGraph:
     """Add to features what the heads take off again: the same function, by differences of large sums."""
-    branch = networks.branches[0]
+    branch = networks.q_category
     norm = next(layer for layer in reversed(branch.layers) if isinstance(layer, torch.nn.BatchNorm2d))
     with torch.no_grad():
         for head in (branch.logits, branch.mean, branch.log_var):
@@ -146,7 +146,7 @@ def test_a_small_fault_is_told_from_rounding(make_networks: Callable[..., Networ
     graph = EncoderGraph(networks)
     content = to_onnx(graph, bundle_id="b", metadata_json="{}")
     with torch.no_grad():
-        mean = networks.branches[0].mean
+        mean = networks.q_category.mean
         assert mean is not None
         assert mean.bias is not None
         mean.bias += 5e-5

@@ -70,7 +70,7 @@ def refused(stage: Stage, message: str, index: int = 1) -> None:
 
 
 LOSSES = {
-    ContrastiveStage: "not finite: Loss/pretext = ",
+    ContrastiveStage: "not finite: Loss/contrastive = ",
     RefinementStage: "not finite: -MI/views = ",
     AdversarialStage: "not finite: Loss/D/adv = ",
     ConsolidationStage: "not finite: Loss/Q = ",
@@ -80,7 +80,7 @@ LOSSES = {
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("kind", [ContrastiveStage, RefinementStage, AdversarialStage])
 def test_images(kind: type[Stage], value: float, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage, whole = kind(session), Session.images
+    stage, whole = kind(session), Session.float_images
     stage.step(0)
 
     def spoiled(session: Session, index: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def test_images(kind: type[Stage], value: float, session: Session, monkeypatch: 
         images[3, 0, 14, 14] = value
         return images
 
-    monkeypatch.setattr(Session, "images", spoiled)
+    monkeypatch.setattr(Session, "float_images", spoiled)
     refused(stage, LOSSES[kind])
 
 
@@ -133,11 +133,11 @@ def test_gradient_of_d_alone(value: float, session: Session) -> None:
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_features_that_neighbours_are_looked_for_by(value: float, session: Session) -> None:
+def test_features_of_the_neighbours_stage(value: float, session: Session) -> None:
     with torch.no_grad():
-        next(session.networks.branches[0].parameters()).flatten()[0] = value
+        next(session.networks.q_category.parameters()).flatten()[0] = value
     with pytest.raises(NonFiniteError, match="Neighbours/features = "):
-        NeighboursStage(session)
+        NeighboursStage(session).step(0)
 
 
 def header() -> CheckpointHeader:

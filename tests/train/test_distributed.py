@@ -14,7 +14,7 @@ from infogan_tool.train.config.schema import ViewConfig
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.distributed.torchrun import Place, read_place, restarts
-from infogan_tool.train.infogan.augment import draw_changes
+from infogan_tool.train.infogan.augment import sample_augmentation
 from infogan_tool.train.infogan.latents import sample_latents
 
 PLACE = {
@@ -49,20 +49,20 @@ def test_rows_are_the_whole_batch_and_nearly_as_many_for_each(count: int, size: 
 )
 def test_part_of_the_images_changes_as_in_the_whole(view: ViewConfig) -> None:
     images = torch.rand(11, 1, 20, 20, generator=torch.Generator().manual_seed(0))
-    changes = draw_changes(11, view, torch.Generator().manual_seed(1))
+    changes = sample_augmentation(11, view, torch.Generator().manual_seed(1))
     whole = changes.apply(images)
-    assert changes.rows(slice(0, 11)) is changes
+    assert changes.select(slice(0, 11)) is changes
     for parts in ([slice(0, 4)], [slice(4, 11)], [slice(10, 11)], [slice(1, 3), slice(7, 9)]):
         mine = torch.cat([images[part] for part in parts])
         expected = torch.cat([whole[part] for part in parts])
-        torch.testing.assert_close(changes.rows(*parts).apply(mine), expected)
+        torch.testing.assert_close(changes.select(*parts).apply(mine), expected)
 
 
 def test_rows_of_latents_are_those_of_the_whole() -> None:
     spec = LatentSpec(noise=3, noise_prior="uniform", categorical=(4, 2), continuous=2)
     latents = sample_latents(spec, 9, torch.Generator().manual_seed(0))
     assert len(latents) == 9
-    assert torch.equal(latents.rows(slice(2, 5)).vector(), latents.vector()[2:5])
+    assert torch.equal(latents[2:5].vector(), latents.vector()[2:5])
 
 
 def test_alone_nothing_is_said_and_nothing_changes() -> None:

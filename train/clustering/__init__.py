@@ -1,19 +1,21 @@
-"""Finding the category posterior Q(k1|x) on real images before the adversarial game, without labels.
+"""Clustering: a category encoder Q(k1|x) is pre-trained on real images without labels, before G and D.
 
-Four stages in this order:
+Four stages, in this order:
 
-`pretext`
-    Two strongly changed views of an image find each other among all views of a batch (contrastive learning:
-    NT-Xent, SimCLR, arXiv:2002.05709). Afterwards similar things have similar features.
+`contrastive`
+    Contrastive learning (NT-Xent, SimCLR, arXiv:2002.05709): two strong views of an image get similar
+    features, and so do images that show similar things.
 `neighbours`
-    The images near to each in those features, and of them the ones that explain it best when their parts
-    may move a little (`matching`: the image distortion model).
+    The nearest images of each: candidates by features, the best of them by the deformation cost of
+    `deformation` (the image distortion model).
 `grouping`
-    The graph of neighbours is cut into as many groups as the code has categories, so that the groups of two
-    neighbours say as much as they can of each other (`partition`: the information bottleneck).
+    Cluster assignments: the graph of neighbours is partitioned into as many groups as the code has
+    categories, so that the groups of neighbours have maximal mutual information (`partition`: the
+    information bottleneck).
 `refinement`
-    Q's first branch learns the groups, while the mutual information between its categories of two weakly
-    changed views is raised (IIC, arXiv:1807.06653), and the weights are averaged over the steps.
+    Q's category encoder learns the groups, while the mutual information between its categories of two weak
+    views is maximised (IIC, arXiv:1807.06653); its result is the EMA of its weights.
 
-docs/explanation/default-preset.md has the equations, why each stage is there, and what was measured.
+`stages` holds their base classes. docs/explanation/default-preset.md has the equations, the reason for each
+stage, and what was measured.
 """

@@ -1,4 +1,4 @@
-"""The images nearest to each: near in the encoder's features, then nearest by deformation."""
+"""The nearest neighbours of each image: nearest in the encoder's features, then by deformation cost."""
 
 from __future__ import annotations
 
@@ -9,106 +9,97 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from infogan_tool.train.clustering.deformation import DeformableMatcher
-from infogan_tool.train.engine.optimizer_step import stop_if_not_finite
-from infogan_tool.train.engine.stage import Session, Stage
+from infogan_tool.train.clustering.stages import SingleStepStage, clustering_config
+from infogan_tool.train.engine.optimizer_step import check_finite
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import NeighboursConfig, TrainConfig
+    from collections.abc import Callable
 
-__all__ = ["NEIGHBOURS", "NeighboursStage", "principal_directions"]
+    from infogan_tool.train.config.schema import NeighboursConfig, TrainConfig
+    from infogan_tool.train.distributed.process_group import ProcessGroup
+    from infogan_tool.train.engine.stage import Session
+
+__all__ = ["NEIGHBOURS", "NeighboursStage", "nearest_neighbours", "principal_directions"]
 
 NEIGHBOURS: Final = "neighbours"
 """Name of the artifact: ``(N, count)`` int32, nearest first."""
 _CHUNK: Final = 500
 _PAIRS_CPU: Final = 1024
 _PAIRS_GPU: Final = 8192
+"""Pairs of images that are compared at a time."""
 
 
-class NeighboursStage(Stage):
-    """Candidates by cosine on the strongest principal directions of the features; the best by deformation.
-
-    Features know at once where to look among all images, and err about rare shapes; deformation knows
-    better, and would take hours on all pairs.
-    """
+class NeighboursStage(SingleStepStage):
+    """Find the neighbours of all images with the features of the contrastive stage."""
 
     name = "neighbours"
-    shares_batches = False
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._config = _config(session.config)
-        total = len(session.images)
-        self._candidates = min(self._config.candidates, total - 1)
-        self._count = min(self._config.count, self._candidates)
-        features = self._encode()
-        stop_if_not_finite({"Neighbours/features": features.abs().max()}, [])  # a maximum keeps NaN
-        self._features = principal_directions(features, self._config.pca_components)
-        pairs = _PAIRS_GPU if session.device.type == "cuda" else _PAIRS_CPU
-        self._at_a_time = max(1, pairs // self._candidates)
-        self._matcher = DeformableMatcher(
-            session.images, self._config.displacement, self._at_a_time, self._candidates
-        )
-        self._found = torch.zeros(total, self._count, dtype=torch.int32, device=session.device)
-
-    @classmethod
-    def batch_size_of(cls, config: TrainConfig) -> int:
-        """Return how many images' neighbours a step finds."""
-        return _CHUNK
-
-    @classmethod
-    def count_steps(cls, config: TrainConfig, count: int) -> int:
-        """Return the number of chunks."""
-        return -(-count // _CHUNK)
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:
-        """Return the names of the mean cosine, and of the share of candidates' cost that the nearest have."""
+        """Return the names of the mean cosine of candidates, and of the neighbours' share of their cost."""
         return ["Neighbours/similarity", "Neighbours/cost_share"]
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """All chunks are one pass."""
-        return self.count_steps(self.session.config, len(self.session.images))
+    def compute(self) -> None:
+        """Encode all images and find the neighbours of each."""
+        config, session = clustering_config(self.session.config).neighbours, self.session
+        features = _encode(session)
+        check_finite({"Neighbours/features": features.abs().max()}, [])  # a maximum keeps NaN
+        features = principal_directions(features, config.pca_components)
+        neighbours = nearest_neighbours(features, session.images, config, self.group, self.meters.add)
+        session.artifacts[NEIGHBOURS] = neighbours
 
-    def step(self, index: int) -> None:
-        """Find the neighbours of one chunk of images."""
-        total = len(self._features)
-        chunk = torch.arange(total, device=self._features.device)[index * _CHUNK : (index + 1) * _CHUNK]
-        mine = chunk[self.group.shard(len(chunk))]
-        similarity = self._features[mine] @ self._features.T
-        similarity.scatter_(1, mine[:, None], -torch.inf)
-        near = similarity.topk(self._candidates)
-        parts = (torch.split(numbers, self._at_a_time) for numbers in (mine, near.indices))
-        costs = torch.cat([self._matcher.costs(*part) for part in zip(*parts, strict=True)])
-        best = costs.topk(self._count, largest=False)
-        found = near.indices.gather(1, best.indices).to(torch.int32)
-        self._found[chunk] = self.group.all_gather(len(chunk), found)[0]
-        seen = near.values, best.values.float(), costs.float()
-        similarities, least, every = self.group.all_gather(len(chunk), *seen)
-        share = least.mean() / every.mean().clamp_min(1)
-        self.meters.add(torch.stack([similarities.mean(), share]))
 
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return none."""
-        return {}
+@torch.no_grad()
+def _encode(session: Session) -> Tensor:
+    encoder = session.networks.q_category.layers.eval()
+    return torch.cat([encoder(images).flatten(1) for images in session.image_chunks(_CHUNK)])
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the neighbours found so far."""
-        return {"found": self._found}
 
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take them back."""
-        self._found.copy_(tensors["found"])
+def nearest_neighbours(
+    features: Tensor,
+    images: Tensor,
+    config: NeighboursConfig,
+    group: ProcessGroup,
+    report: Callable[[Tensor], None],
+) -> Tensor:
+    """Return the neighbours of each image: the candidates of the least deformation cost.
 
-    def finish(self) -> None:
-        """Leave the neighbours for the next stage."""
-        self.session.artifacts[NEIGHBOURS] = self._found
+    Candidates are the images of the greatest cosine similarity of features. Features are fast to compare
+    with all images, and unreliable for rare shapes; deformation is reliable, and would take hours on all
+    pairs.
 
-    @torch.no_grad()
-    def _encode(self) -> Tensor:
-        session = self.session
-        encoder = session.networks.branches[0].layers.eval()
-        return torch.cat([encoder(images).flatten(1) for images in session.in_chunks(_CHUNK)])
+    Args:
+        features: ``(N, width)`` of unit length.
+        images: ``(N, C, H, W)`` uint8.
+        config: Numbers of candidates and neighbours.
+        group: Processes, each of which compares its shard of every chunk.
+        report: Called for each chunk with the mean similarity of candidates, and the ratio of the mean
+            cost of neighbours to that of all candidates.
+
+    Returns:
+        ``(N, count)`` int32, nearest first.
+    """
+    total = len(images)
+    num_candidates = min(config.candidates, total - 1)
+    count = min(config.count, num_candidates)
+    pairs = _PAIRS_GPU if images.device.type == "cuda" else _PAIRS_CPU
+    at_a_time = max(1, pairs // num_candidates)
+    matcher = DeformableMatcher(images, config.displacement, at_a_time, num_candidates)
+    neighbours = torch.zeros(total, count, dtype=torch.int32, device=images.device)
+    for chunk in torch.split(torch.arange(total, device=images.device), _CHUNK):
+        own = chunk[group.shard(len(chunk))]
+        similarity = features[own] @ features.T
+        similarity.scatter_(1, own[:, None], -torch.inf)
+        candidates = similarity.topk(num_candidates)
+        parts = (torch.split(indices, at_a_time) for indices in (own, candidates.indices))
+        costs = torch.cat([matcher.costs(*part) for part in zip(*parts, strict=True)])
+        best = costs.topk(count, largest=False)
+        nearest = candidates.indices.gather(1, best.indices).to(torch.int32)
+        neighbours[chunk] = group.all_gather(len(chunk), nearest)[0]
+        values = candidates.values, best.values.float(), costs.float()
+        similarities, least, every = group.all_gather(len(chunk), *values)
+        report(torch.stack([similarities.mean(), least.mean() / every.mean().clamp_min(1)]))
+    return neighbours
 
 
 def principal_directions(features: Tensor, dimensions: int) -> Tensor:
@@ -116,7 +107,7 @@ def principal_directions(features: Tensor, dimensions: int) -> Tensor:
 
     Args:
         features: ``(N, width)``.
-        dimensions: At least the width keeps the features as they are, but of unit length.
+        dimensions: If it is at least the width, the features are only normalised.
     """
     unit = F.normalize(features, dim=1)
     if dimensions >= unit.shape[1]:
@@ -124,8 +115,3 @@ def principal_directions(features: Tensor, dimensions: int) -> Tensor:
     centred = unit - unit.mean(dim=0)
     _, directions = torch.linalg.eigh(centred.T @ centred)
     return F.normalize(centred @ directions[:, -dimensions:], dim=1)
-
-
-def _config(config: TrainConfig) -> NeighboursConfig:
-    assert config.clustering is not None
-    return config.clustering.neighbours

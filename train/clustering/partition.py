@@ -1,15 +1,15 @@
-"""Cutting a graph of neighbours into groups that say as much of each other as they can.
+"""Partition of a graph of neighbours into groups of maximal mutual information.
 
 The objective is the mutual information between the groups of two neighbours,
 
-    I(k(x); k(y)),   y a neighbour of x,
+    I(k(x); k(y)),   y a neighbour of x.
 
-which rewards at once that neighbours share a group and that the groups share the images, as the uniform
-prior of a categorical code says they do. It is the information bottleneck's (Slonim and Tishby,
-*Agglomerative information bottleneck*, NIPS 1999), and is raised from the coarse to the fine: small clusters
-of the graph's spectral embedding (Ng, Jordan, Weiss, NIPS 2001) are merged, then moved one by one, then
-single images follow their neighbours. A rare shape moves as a block this way, where gradients would leave
-it where chance had put it.
+It is large if neighbours share a group and groups are of similar size, as the uniform prior of a categorical
+code requires. It is that of the information bottleneck (Slonim and Tishby, *Agglomerative information
+bottleneck*, NIPS 1999), and is maximised from coarse to fine: small clusters of the graph's spectral
+embedding (Ng, Jordan, Weiss, NIPS 2001) are merged, then moved between groups one by one, then single images
+join the group of most of their neighbours. This moves a rare shape as a block; gradient descent would leave
+it in the group where the initial weights put it.
 """
 
 from __future__ import annotations
@@ -27,50 +27,51 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = ["Partition", "group_information", "merge_clusters", "move_clusters", "neighbour_graph"]
+__all__ = ["GraphPartitioner", "group_information", "merge_clusters", "move_clusters", "neighbour_graph"]
 
 _VOTES: Final = 5
-_LEAST_CLUSTER: Final = 20
-"""Images that a small cluster has on average at least."""
+_MIN_CLUSTER: Final = 20
+"""Least mean number of images of a small cluster."""
 _GAIN: Final = 1e-12
+"""Least gain of information, in nats, for which a cluster is moved."""
 
 
-class Partition:
-    """Partitions of one graph, from different small clusters.
+class GraphPartitioner:
+    """Partitions of one graph, from different initial clusters.
 
     Args:
-        neighbours: ``(N, count)``, numbers of the neighbours of each image.
-        num_groups: How many groups a partition has.
-        directions: Width of the spectral embedding.
-        clusters: Small clusters to begin with; fewer where there are few images.
+        neighbours: ``(N, count)``, indices of the neighbours of each image.
+        num_groups: Groups of a partition.
+        eigenvectors: Width of the spectral embedding.
+        clusters: Initial clusters; fewer where there are few images.
     """
 
-    def __init__(self, neighbours: Ints, num_groups: int, *, directions: int, clusters: int) -> None:
+    def __init__(self, neighbours: Ints, num_groups: int, *, eigenvectors: int, clusters: int) -> None:
         self._graph = neighbour_graph(neighbours)
         self._num_groups = num_groups
         count = len(neighbours)
-        self._clusters = max(num_groups, min(clusters, count // _LEAST_CLUSTER))
-        self._embedding = _spectral_embedding(self._graph, min(directions, count - 2))
+        self._clusters = max(num_groups, min(clusters, count // _MIN_CLUSTER))
+        self._embedding = _spectral_embedding(self._graph, min(eigenvectors, count - 2))
 
-    def find(self, seed: int) -> tuple[Ints, float]:
-        """Return the group of each image ``(N,)`` and the information in nats; a seed gives the same."""
+    def partition(self, seed: int) -> tuple[Ints, float]:
+        """Return the group of each image ``(N,)`` and the information in nats; ``seed`` decides both."""
         kmeans = MiniBatchKMeans(self._clusters, n_init=3, random_state=seed, batch_size=4096)
         cluster = kmeans.fit_predict(self._embedding)
         links = _links(self._graph, cluster, self._clusters)
         groups = move_clusters(links, merge_clusters(links, self._num_groups), self._num_groups)
-        found = groups[cluster]
+        groups = groups[cluster]
         for _ in range(_VOTES):
-            found = self._vote(found)
-        return found, group_information(_links(self._graph, found, self._num_groups))
+            groups = self._vote(groups)
+        return groups, group_information(_links(self._graph, groups, self._num_groups))
 
     def _vote(self, groups: Ints) -> Ints:
-        """Give each image the group that most of its links lead to; its own where it is a tie."""
+        """Return for each image the group that most of its links lead to; a tie keeps its own."""
         member = np.eye(self._num_groups)[groups]
         return np.asarray((self._graph @ member + 0.5 * member).argmax(axis=1), np.int64)
 
 
 def neighbour_graph(neighbours: Ints) -> sp.csr_matrix:
-    """Return the symmetric graph ``(N, N)``: how often each of two images is the other's neighbour."""
+    """Return the symmetric graph ``(N, N)``: 2 for mutual neighbours, 1 for neighbours one way, else 0."""
     count, degree = neighbours.shape
     rows = np.repeat(np.arange(count), degree)
     graph = sp.csr_matrix((np.ones(count * degree), (rows, neighbours.ravel())), shape=(count, count))
@@ -84,11 +85,11 @@ def group_information(links: Floats) -> float:
 
 
 def merge_clusters(links: Floats, num_groups: int) -> Ints:
-    """Merge, time and again, the two clusters whose merging costs the least information.
+    """Repeatedly merge the two clusters whose merging loses the least information.
 
     Args:
         links: ``(m, m)``, symmetric: links between the images of each two clusters.
-        num_groups: How many to leave.
+        num_groups: Groups that remain.
 
     Returns:
         The group of each cluster ``(m,)``.
@@ -118,24 +119,24 @@ def merge_clusters(links: Floats, num_groups: int) -> Ints:
 def _merging_costs(joint: Floats, overlap: Floats) -> Floats:
     """Return the information lost by merging each two rows (and columns); infinite on the diagonal.
 
-    ``overlap`` holds for each two rows i and j the sum over columns m of xlogx(P_im + P_jm). To sum it up
-    anew would be most of the work; a merge changes two of the columns only, so it is kept up to date.
+    ``overlap`` holds for each two rows i and j the sum over columns m of xlogx(P_im + P_jm). A merge changes
+    two columns only, so the caller updates it: recomputing it would be most of the work.
     """
-    terms, share, own = _xlogx(joint), joint.sum(axis=0), np.diag(joint)
+    terms, margin, own = _xlogx(joint), joint.sum(axis=0), np.diag(joint)
     row = terms.sum(axis=1)
-    # Row and column of both before: every term twice, those between the two of them once.
+    # Rows and columns of both before: every term counts twice, those between the two of them once.
     before = 2 * (row[:, None] + row[None]) - np.diag(terms)[:, None] - np.diag(terms)[None] - 2 * terms
     to_one = _xlogx(own[:, None] + joint)
     within = _xlogx(own[:, None] + own[None] + 2 * joint)
     after = 2 * (overlap - to_one - to_one.T) + within
-    shares = 2 * (_xlogx(share[:, None] + share[None]) - _xlogx(share)[:, None] - _xlogx(share)[None])
-    cost: Floats = before - after + shares
+    margins = 2 * (_xlogx(margin[:, None] + margin[None]) - _xlogx(margin)[:, None] - _xlogx(margin)[None])
+    cost: Floats = before - after + margins
     np.fill_diagonal(cost, np.inf)
     return cost
 
 
 def _overlap(row: Floats, joint: Floats) -> Floats:
-    """Return for one row and each of all the sum over columns m of xlogx(P_im + P_jm)."""
+    """Return the overlap of one row with each row."""
     total: Floats = _xlogx(row + joint).sum(axis=1)
     return total
 
@@ -146,7 +147,7 @@ def _column_overlap(column: Floats) -> Floats:
 
 
 def move_clusters(links: Floats, groups: Ints, num_groups: int) -> Ints:
-    """Move single clusters between groups as long as one gains information; return the groups ``(m,)``."""
+    """Move single clusters between groups as long as it gains information; return the groups ``(m,)``."""
     groups, total = groups.copy(), links.sum()
     table = links / total
     to_group = table @ np.eye(num_groups)[groups]
@@ -166,7 +167,7 @@ def move_clusters(links: Floats, groups: Ints, num_groups: int) -> Ints:
             options[every, every, :] += outward
             options[every, :, every] += outward
             options[every, every, every] += own
-            options = options.clip(0)  # what is left of a subtraction may be a little below
+            options = options.clip(0)  # rounding may leave values slightly below 0
             scores = _xlogx(options).sum(axis=(1, 2)) - 2 * _xlogx(options.sum(axis=2)).sum(axis=1)
             best = int(scores.argmax())
             if scores[best] > scores[here] + _GAIN:
@@ -177,12 +178,12 @@ def move_clusters(links: Floats, groups: Ints, num_groups: int) -> Ints:
     return groups
 
 
-def _spectral_embedding(graph: sp.csr_matrix, directions: int) -> Floats:
-    """Return unit vectors ``(N, directions)`` along the slowest modes of a random walk on the graph."""
+def _spectral_embedding(graph: sp.csr_matrix, eigenvectors: int) -> Floats:
+    """Return unit vectors ``(N, eigenvectors)`` along the slowest modes of a random walk on the graph."""
     degree = np.asarray(graph.sum(axis=1)).ravel()
     scale = sp.diags(degree**-0.5)
     start = np.random.default_rng(0).standard_normal(len(degree))
-    _, vectors = eigsh(scale @ graph @ scale, k=directions, which="LA", tol=1e-4, v0=start)
+    _, vectors = eigsh(scale @ graph @ scale, k=eigenvectors, which="LA", tol=1e-4, v0=start)
     unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
     return unit
 

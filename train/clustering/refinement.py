@@ -1,4 +1,4 @@
-"""From groups of the training images to a posterior that reads any image."""
+"""Refinement: Q's category encoder is trained with the cluster assignments as pseudo-labels."""
 
 from __future__ import annotations
 
@@ -9,63 +9,62 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from infogan_tool.train.clustering.grouping import GROUPS
-from infogan_tool.train.clustering.schedule import CycledAdam, LearningStage
-from infogan_tool.train.engine.ema import average_into, averaged_copy
-from infogan_tool.train.infogan.augment import draw_changes
+from infogan_tool.train.clustering.stages import LearningStage, clustering_config
+from infogan_tool.train.engine.ema import ema_copy, update_ema
+from infogan_tool.train.engine.optimizer_step import OneCycleAdamW
+from infogan_tool.train.infogan.augment import sample_augmentation
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import RefinementConfig, TrainConfig
+    from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.engine.stage import Session
 
 __all__ = ["RefinementStage", "view_information"]
 
-_LEAST: Final = 1e-8
+_MIN_PROBABILITY: Final = 1e-8
 
 
 class RefinementStage(LearningStage):
-    """The mutual information between the categories of two weak views rises, from the groups on.
+    """Maximise the mutual information between the categories of two weak views, with the groups as targets.
 
-    The groups alone would be learned with their errors, and the information alone would drift: together the
-    one says which categories, the other where an image belongs that the groups have wrong.
+    Cross-entropy with the groups alone would learn their errors; the information alone would drift away from
+    them. Together, the groups define the categories, and the information corrects images whose group is
+    wrong.
     """
 
     name = "refinement"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        config = _config(session.config)
-        self._branch = session.networks.branches[0].train()
+        self._config = clustering_config(session.config).refinement
+        self._encoder = session.networks.q_category.train()
         steps = self.count_steps(session.config, len(session.images))
-        parameters = list(self._branch.parameters())
-        self._adam = CycledAdam(parameters, config.learning_rate, steps, self)
-        self._average = averaged_copy(self._branch)
+        parameters = list(self._encoder.parameters())
+        self._adam = OneCycleAdamW(parameters, self._config.learning_rate, steps, self.optimizer_step)
+        self._ema = ema_copy(self._encoder)
 
     @classmethod
     def epochs_of(cls, config: TrainConfig) -> float:
-        """Return the config's passes."""
-        return _config(config).epochs
+        """Return the config's epochs."""
+        return clustering_config(config).refinement.epochs
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:
-        """Return the names of the information and of the groups' cross-entropy."""
+        """Return the names of the information and of the cross-entropy with the groups."""
         return ["MI/views", "Loss/groups"]
 
     def step(self, index: int) -> None:
         """Compare the categories of two views of each image with each other and with its group."""
-        config = _config(self.session.config)
-        count, batch = self.batch_size, self.batch(index)
+        config, count, batch = self._config, self.batch_size, self.batch(index)
         images = self.session.float_images(batch[self.shard])
-        drawn = [draw_changes(count, view, self.rng) for view in (config.view, config.second_view)]
-        views = [changes.rows(self.shard).apply(images) for changes in drawn]
-        with self._adam.autocast():
-            logits = self._branch(torch.cat(views)).logits
+        augmentations = [sample_augmentation(count, v, self.rng) for v in (config.view, config.second_view)]
+        views = [augmentation.select(self.shard).apply(images) for augmentation in augmentations]
+        with self.autocast():
+            logits = self._encoder(torch.cat(views)).logits
         logits = torch.cat(self.group.all_gather(count, *logits.float().chunk(2)))
         information = view_information(*logits.softmax(dim=1).chunk(2))
         error = F.cross_entropy(logits[:count], self.session.artifacts[GROUPS][batch])
-        self._adam.update(
-            index, {"-MI/views": -information, "Loss/groups": config.pseudo_label_weight * error}
-        )
-        average_into(self._average, self._branch, config.ema_decay)
+        self._adam.step(index, {"-MI/views": -information, "Loss/groups": config.pseudo_label_weight * error})
+        update_ema(self._ema, self._encoder, config.ema_decay)
         self.meters.add(torch.stack([information.detach(), error.detach()]))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -73,27 +72,22 @@ class RefinementStage(LearningStage):
         return {"adam": self._adam.optimizer}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the averaged branch."""
-        return self._average.state_dict()
+        """Return the EMA of the encoder."""
+        return self._ema.state_dict()
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take it back."""
-        self._average.load_state_dict(tensors)
+        """Restore the EMA of the encoder."""
+        self._ema.load_state_dict(tensors)
 
     def finish(self) -> None:
-        """Put the averaged weights in the place of the last ones, and let the groups go."""
-        self._branch.load_state_dict(self._average.state_dict())
+        """Replace the encoder's weights by their EMA, and delete the groups."""
+        self._encoder.load_state_dict(self._ema.state_dict())
         self.session.artifacts.clear()
 
 
 def view_information(first: Tensor, second: Tensor) -> Tensor:
-    """I(A; B) in nats of two posteriors ``(N, k)`` of the same images (IIC, arXiv:1807.06653)."""
+    """Return I(A; B) in nats of two posteriors ``(N, k)`` of the same images (IIC, arXiv:1807.06653)."""
     joint = first.T @ second / len(first)
-    joint = ((joint + joint.T) / 2).clamp_min(_LEAST)
+    joint = ((joint + joint.T) / 2).clamp_min(_MIN_PROBABILITY)
     margin = joint.sum(dim=0)
     return (joint * (joint.log() - margin.log()[:, None] - margin.log()[None])).sum()
-
-
-def _config(config: TrainConfig) -> RefinementConfig:
-    assert config.clustering is not None
-    return config.clustering.refinement

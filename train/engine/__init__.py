@@ -1,1 +1,15 @@
-"""Training machinery that does not depend on InfoGAN."""
+"""What every stage of a training uses, whatever it trains.
+
+===================  =====================================================================================
+`stage`              :class:`Stage`, the interface between the loop and the parts of a run; `Session`, the
+                     state that they share; precision
+`optimizer_step`     optimizers, and the one place where parameters move: gradients, check, step
+`ema`                exponential moving average of weights
+`meters`             means of scalars over a logging interval
+`cuda_graph`         a step captured as a CUDA graph
+`layers`             convolutions computed as one matrix product
+`memory_format`      channels-last weights, where they are faster
+`cpu_memory`         the allocator's settings
+`profiling`          ``train --profile``
+===================  =====================================================================================
+"""

@@ -1,4 +1,4 @@
-"""What the process does with memory between steps."""
+"""The C library's allocator settings for training on a CPU."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ __all__ = ["keep_freed_memory"]
 
 _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
-"""Parameters of glibc's mallopt, by their numbers in malloc.h."""
+"""Parameters of glibc's mallopt, from malloc.h."""
 
 
 def keep_freed_memory() -> None:
-    """Have this process keep what tensors on the CPU leave free, for those of the next step.
+    """Keep memory that CPU tensors free in the process, for the tensors of the next step.
 
-    glibc gives large blocks back to the system at once, and the system clears each page when it is asked for
-    again: on a virtual machine that can take longer than the arithmetic on it (docs/results/speed.md). With
-    another C library nothing is done.
+    By default glibc returns large blocks to the system, which clears each page when it is requested again:
+    on a virtual machine that can take longer than the computation (docs/results/speed.md). With another C
+    library this does nothing.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

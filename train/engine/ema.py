@@ -1,4 +1,4 @@
-"""Averaged weights: steadier than the last ones of a noisy training."""
+"""Exponential moving average (EMA) of weights."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-__all__ = ["average_into", "averaged_copy"]
+__all__ = ["ema_copy", "update_ema"]
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def averaged_copy(module: M) -> M:
-    """Return a copy to average into: in evaluation mode, not moved by any optimizer."""
+def ema_copy(module: M) -> M:
+    """Return a copy to keep an average in: in evaluation mode, without gradients."""
     return copy.deepcopy(module).eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def average_into(average: nn.Module, module: nn.Module, decay: float) -> None:
-    """Take ``module`` as it is now into ``average``, weights and running statistics.
+def update_ema(average: nn.Module, module: nn.Module, decay: float) -> None:
+    """Update an average: ``decay`` x average + (1 - ``decay``) x module, of weights and running statistics.
 
     Args:
-        average: From :func:`averaged_copy`.
+        average: From :func:`ema_copy`.
         module: Of the same shape.
-        decay: Share of the average that stays.
+        decay: Weight of the old average, 0 to 1.
     """
     pairs = list(zip(average.state_dict().values(), module.state_dict().values(), strict=True))
-    weights = [pair for pair in pairs if pair[0].is_floating_point()]
-    # In one call: asking a GPU for thirty small sums takes longer than what they are.
-    torch._foreach_lerp_([mine for mine, _ in weights], [theirs for _, theirs in weights], 1 - decay)
-    for mine, theirs in pairs:
-        if not mine.is_floating_point():
-            mine.copy_(theirs)
+    floats = [pair for pair in pairs if pair[0].is_floating_point()]
+    # One fused call: on a GPU thirty separate ones take longer to launch than to compute.
+    torch._foreach_lerp_([old for old, _ in floats], [new for _, new in floats], 1 - decay)
+    for old, new in pairs:
+        if not old.is_floating_point():
+            old.copy_(new)

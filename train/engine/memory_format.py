@@ -1,4 +1,4 @@
-"""How weights lie in memory, where that decides how fast the CPU computes convolutions."""
+"""Memory format of weights, which decides how fast a CPU computes convolutions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import nn
 
-from infogan_tool.train.infogan.layers import MapToVector, VectorToMap
+from infogan_tool.train.engine.layers import MapToVector, VectorToMap
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,15 +18,14 @@ M = TypeVar("M", bound=nn.Module)
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 _PRODUCTS = (MapToVector, VectorToMap)
-"""Their weights have a form of their own; see products.py."""
 
 
 def to_memory_format(networks: M) -> M:
-    """Put weights of convolutions channels last on a CPU with AVX2 and no AVX-512, and return ``networks``.
+    """Convert weights of convolutions to channels last on a CPU with AVX2 and without AVX-512, in place.
 
-    Maps then come channels last as well. There it saves oneDNN changes of form between its passes; with
-    AVX-512 it saves nothing (docs/results/speed.md). What is computed is the same but for the rounding.
-    Nothing outside of this process sees it: checkpoints hold every tensor in the order of its dimensions.
+    Feature maps are then channels last too, which saves oneDNN conversions between its passes; with AVX-512
+    it saves nothing (docs/results/speed.md). Results are the same up to rounding. Checkpoints do not depend
+    on it: they hold every tensor in the order of its dimensions.
     """
     if torch.backends.cpu.get_cpu_capability() != "AVX2":
         return networks
@@ -34,11 +33,11 @@ def to_memory_format(networks: M) -> M:
         if isinstance(module, _CONVOLUTIONS) and not isinstance(module, _PRODUCTS):
             weight = module.weight
             if weight.device.type == "cpu":
-                # Not contiguous(): weights of one channel are both at once, and would stay as they are.
+                # contiguous() would not change weights of one channel, which are in both formats at once.
                 weight.data = weight.data.to(memory_format=torch.channels_last)
     return networks
 
 
 def like_memory_format(tensor: Tensor, parameter: Tensor) -> Tensor:
-    """Return ``tensor`` as ``parameter`` lies in memory, which fused optimizers take for granted."""
+    """Return ``tensor`` in the memory format of ``parameter``, which fused optimizers require."""
     return torch.empty_like(parameter).copy_(tensor)

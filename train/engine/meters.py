@@ -17,7 +17,7 @@ class Meters:
 
     Args:
         names: One per scalar.
-        device: Where the sums live.
+        device: Where the sums are.
     """
 
     def __init__(self, names: list[str], device: torch.device) -> None:
@@ -26,20 +26,20 @@ class Meters:
         self.count = 0
 
     def add(self, scalars: Tensor) -> None:
-        """Add one step's scalars ``(len(names),)``; nothing is read back from the device."""
+        """Add scalars ``(len(names),)``; nothing is read back from the device."""
         self.sums += scalars
         self.count += 1
 
     def read(self) -> dict[str, float]:
-        """Return the means of the interval so far; there must have been a step."""
+        """Return the means of the interval so far; something must have been added."""
         return dict(zip(self.names, (self.sums / self.count).tolist(), strict=True))
 
     def reset(self) -> None:
-        """Begin a new interval."""
+        """Start a new interval."""
         self.sums.zero_()
         self.count = 0
 
     def load(self, sums: Tensor, count: int) -> None:
-        """Take up an interval that a checkpoint cut."""
+        """Restore an interval from a checkpoint."""
         self.sums.copy_(sums)
         self.count = count

@@ -1,8 +1,9 @@
-"""One descent of some parameters on a loss, with NaN and infinity kept out of the weights."""
+"""Optimizers, and the optimizer step with its check for values that are not finite."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
@@ -17,36 +18,52 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import OptimizerConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
 
-__all__ = ["Descent", "adam", "set_rate", "stop_if_not_finite"]
+__all__ = [
+    "OneCycleAdamW",
+    "OptimizerStep",
+    "adam",
+    "check_finite",
+    "set_learning_rate",
+    "trainable_parameters",
+]
+
+_WARMUP: Final = 0.1
+_FIRST_RATE: Final = 0.02
+"""The learning rate rises over the first tenth of the steps, from a fiftieth, and falls as a cosine to 0."""
+
+
+def trainable_parameters(*modules: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters of modules that are not frozen, in order."""
+    return [p for module in modules for p in module.parameters() if p.requires_grad]
 
 
 def adam(parameters: list[nn.Parameter], rate: float, config: OptimizerConfig) -> Adam:
-    """Return the optimizer of an update: fused, and on a GPU such that a captured step can hold it."""
+    """Return a fused Adam, on a GPU one that a CUDA graph can capture."""
     betas, device = (config.beta1, config.beta2), parameters[0].device
     capturable = device.type == "cuda"
-    lr = torch.tensor(rate, device=device) if capturable else rate  # a number would be part of the capture
+    lr = torch.tensor(rate, device=device) if capturable else rate  # a float would be fixed by the capture
     return torch.optim.Adam(parameters, lr, betas, fused=True, capturable=capturable)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give an optimizer of :func:`adam` another learning rate."""
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of an optimizer, in place where it is a tensor."""
     for group in optimizer.param_groups:
-        if isinstance(group["lr"], torch.Tensor):
+        if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
         else:
             group["lr"] = rate
 
 
-class Descent:
-    """Where every update of a run goes through: gradients, check, optimizer.
+class OptimizerStep:
+    """Backward pass, sum of the gradients over processes, check that all is finite, optimizer step.
 
-    To look at a value of a GPU is to wait for it. There the check is left to the GPU: what is not finite
-    makes the fused optimizer pass over its own update, and :meth:`check` tells, where the host waits anyhow.
+    Reading a value back from a GPU waits for it. There the check stays on the device: the fused optimizer
+    skips a step whose values are not finite, and :meth:`check` raises, where the host waits anyway.
 
     Args:
-        device: Where the parameters live.
-        group: Whose gradients are summed; all have the same terms.
-        waits: Whether each update waits for its check and raises; by default on a CPU.
+        device: Where the parameters are.
+        group: Processes whose gradients are summed; all have the same terms.
+        waits: Whether :meth:`step` itself raises; default: on a CPU.
     """
 
     def __init__(
@@ -56,7 +73,7 @@ class Descent:
         self._waits = device.type == "cpu" if waits is None else waits
         self._failed: dict[str, Tensor] = {}
 
-    def update(
+    def step(
         self,
         optimizer: Adam | AdamW,
         loss: Tensor,
@@ -66,10 +83,10 @@ class Descent:
         """Move ``parameters`` by the gradient of ``loss``.
 
         Args:
-            optimizer: Fused, over ``parameters``.
+            optimizer: Fused, of ``parameters``.
             loss: A scalar.
-            terms: What it is the sum of, by name.
-            parameters: Whose gradients are new.
+            terms: The terms of the loss, by the names used in errors.
+            parameters: Those that get a gradient.
 
         Raises:
             NonFiniteError: A term or a gradient is not finite; nothing was updated.
@@ -78,14 +95,14 @@ class Descent:
         torch.autograd.backward(loss)
         self.group.sum_gradients(parameters)
         if self._waits:
-            stop_if_not_finite(terms, parameters)
+            check_finite(terms, parameters)
         else:
             optimizer.found_inf = self._note(terms, parameters)  # type: ignore[union-attr]  # as torch's GradScaler
         with section("optimizer"):
             optimizer.step()
 
     def check(self) -> None:
-        """Wait for the device, and stop if an update since the last call was passed over.
+        """Wait for the device, and raise if a step since the last call was skipped.
 
         Raises:
             NonFiniteError: Names the terms, or says that only the gradient was not finite.
@@ -98,7 +115,7 @@ class Descent:
             raise NonFiniteError(f"not finite, in a step since the last report: {', '.join(terms)}")
 
     def _note(self, terms: dict[str, Tensor], parameters: list[nn.Parameter]) -> Tensor:
-        """Return, on the device, 1 if an update must not be made, else 0; and remember why."""
+        """Return, on the device, 1 if a step must be skipped, else 0; remember which terms caused it."""
         norm = _gradient_norm(parameters)
         named = {name: term.detach() for name, term in terms.items()}
         named[_gradient_of(terms)] = norm
@@ -110,8 +127,42 @@ class Descent:
         return bad.any().float()
 
 
-def stop_if_not_finite(terms: dict[str, Tensor], parameters: list[nn.Parameter]) -> None:
-    """Raise before an update that would spread NaN or infinity through the weights.
+class OneCycleAdamW:
+    """AdamW with a one-cycle learning rate, which depends on the step alone and needs no checkpoint.
+
+    Args:
+        parameters: What it moves.
+        rate: Greatest learning rate.
+        steps: Steps of the cycle.
+        optimizer_step: Computes the gradients and moves the parameters.
+    """
+
+    def __init__(
+        self, parameters: list[nn.Parameter], rate: float, steps: int, optimizer_step: OptimizerStep
+    ) -> None:
+        self._parameters, self._rate, self._steps = parameters, rate, steps
+        self._optimizer_step = optimizer_step
+        self.optimizer = torch.optim.AdamW(parameters, rate, (0.9, 0.99), weight_decay=1e-4, fused=True)
+
+    def step(self, index: int, terms: dict[str, Tensor]) -> None:
+        """Do step number ``index`` on the sum of ``terms``.
+
+        Raises:
+            NonFiniteError: A term or a gradient is not finite; nothing was updated.
+        """
+        set_learning_rate(self.optimizer, self._rate * self._cycle(index / max(self._steps, 1)))
+        loss = torch.stack(list(terms.values())).sum()
+        self._optimizer_step.step(self.optimizer, loss, terms, self._parameters)
+
+    @staticmethod
+    def _cycle(progress: float) -> float:
+        if progress < _WARMUP:
+            return max(progress / _WARMUP, _FIRST_RATE)
+        return 0.5 * (1 + math.cos(math.pi * (progress - _WARMUP) / (1 - _WARMUP)))
+
+
+def check_finite(terms: dict[str, Tensor], parameters: list[nn.Parameter]) -> None:
+    """Raise if a term or a gradient is not finite.
 
     Raises:
         NonFiniteError: Names the terms, or says that only the gradient is not finite.

@@ -1,7 +1,7 @@
-"""What the parts of a run have in common, and what they hand on to each other.
+"""The stages of a run: what they have in common, and what they pass on to each other.
 
-A run is a list of stages. Each takes steps on batches of images, keeps sums of named scalars, and can put
-all that its next step depends on into a checkpoint. The loop (loop.py) knows nothing else of them.
+A run is a list of stages. Each takes steps on batches of images, keeps sums of named scalars, and puts all
+that its next step depends on into a checkpoint. The loop (train/run/loop.py) uses nothing else of a stage.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, mixed_seed
 from infogan_tool.train.engine.meters import Meters
-from infogan_tool.train.engine.optimizer_step import Descent
+from infogan_tool.train.engine.optimizer_step import OptimizerStep
 from infogan_tool.train.engine.profiling import section
 
 if TYPE_CHECKING:
@@ -41,15 +41,15 @@ class Session:
     images: Tensor
     """``(N, C, H, W)`` uint8, on the device."""
     artifacts: dict[str, Tensor] = field(default_factory=dict)
-    """Tensors that one stage leaves for a later one; part of every checkpoint."""
-    captures: bool = False
-    """Whether steps on this device, a GPU, are captured and replayed."""
+    """Results of a stage that a later one needs; part of every checkpoint."""
+    cuda_graphs: bool = False
+    """Whether steps on this device, a GPU, are captured as CUDA graphs."""
     group: ProcessGroup = SINGLE_PROCESS
-    """Who shares each batch; all else here is the same in each process."""
+    """The processes that share each batch; all other fields are the same in each of them."""
 
     @property
     def device(self) -> torch.device:
-        """Where everything lives."""
+        """Device of images and networks."""
         return self.images.device
 
     def float_images(self, index: Tensor) -> Tensor:
@@ -59,8 +59,8 @@ class Session:
         with section("data"):
             return self.images[index].to(torch.float32).mul_(scale).add_(image.low)
 
-    def in_chunks(self, size: int) -> Iterator[Tensor]:
-        """Give all images in order, ``size`` at a time."""
+    def image_chunks(self, size: int) -> Iterator[Tensor]:
+        """Yield all images in order, ``size`` at a time, as :meth:`float_images` returns them."""
         for index in torch.split(torch.arange(len(self.images), device=self.device), size):
             yield self.float_images(index)
 
@@ -69,15 +69,15 @@ class Stage(ABC):
     """One part of a run.
 
     Args:
-        session: What earlier stages left.
+        session: What the stages share, with the results of earlier ones.
     """
 
     name: ClassVar[str]
-    """As shown and as written into checkpoints."""
-    draws: ClassVar[bool] = False
-    """Whether the generator changes, so that sample sheets are worth writing."""
-    shares_batches: ClassVar[bool] = True
-    """Whether each process has its rows of every batch."""
+    """In progress, metrics and checkpoints."""
+    trains_generator: ClassVar[bool] = False
+    """Whether the generator changes, so that sample sheets are written."""
+    shards_batches: ClassVar[bool] = True
+    """Whether each process computes its shard of every batch."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -85,7 +85,7 @@ class Stage(ABC):
         self.batch_size = self.batch_size_of(session.config)
         self.seed = session.config.seed
         self.rng = torch.Generator(session.device).manual_seed(self.seed)
-        self.descent = Descent(session.device, self.group)
+        self.optimizer_step = OptimizerStep(session.device, self.group)
         self.meters = Meters(self.scalar_names(session.config), session.device)
         self._order, self._order_epoch = torch.empty(0, dtype=torch.long), -1
 
@@ -118,12 +118,12 @@ class Stage(ABC):
         """
 
     def scalars(self) -> dict[str, float]:
-        """Return the means of the interval so far, and what is only measured when asked.
+        """Return the means of the interval so far, and scalars that are computed for the log only.
 
         Raises:
-            NonFiniteError: An update since the last call was not made, on a device that nobody waits for.
+            NonFiniteError: On a GPU: an optimizer step since the last call was skipped.
         """
-        self.descent.check()
+        self.optimizer_step.check()
         return self.meters.read()
 
     @abstractmethod
@@ -131,49 +131,53 @@ class Stage(ABC):
         """Return the optimizers by name, for checkpoints."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what else the next step depends on; :meth:`load_tensors` takes it back."""
+        """Return further tensors that the next step depends on, for checkpoints."""
         return {}
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what :meth:`tensors` gave."""
+        """Restore the tensors that :meth:`tensors` returned."""
         assert not tensors
 
     def finish(self) -> None:  # noqa: B027 - most stages have nothing left to do
-        """Hand on the stage's result, after its last step."""
+        """Pass on the stage's result, after its last step."""
 
     def write_samples(self, path: Path) -> None:
-        """Write a sample sheet, in a stage that draws."""
+        """Write a sample sheet, in a stage that trains the generator."""
         raise NotImplementedError
 
     @property
     def shard(self) -> slice:
-        """This process's rows of each batch."""
+        """This process's shard of each batch."""
         return self.group.shard(self.batch_size)
 
     def batch(self, index: int) -> Tensor:
-        """Return the numbers of the images of step ``index``; they depend on seed and ``index`` alone."""
-        epoch, place = divmod(index, self.steps_per_epoch)
+        """Return the indices of the images of step ``index``; they depend on seed and ``index`` alone."""
+        epoch, position = divmod(index, self.steps_per_epoch)
         if epoch != self._order_epoch:
             seed = mixed_seed(f"order {self.seed} {epoch}")
             rng = torch.Generator(self.session.device).manual_seed(seed)
             count = len(self.session.images)
             self._order = torch.randperm(count, generator=rng, device=self.session.device)
             self._order_epoch = epoch
-        return self._order[place * self.batch_size : (place + 1) * self.batch_size]
+        return self._order[position * self.batch_size : (position + 1) * self.batch_size]
+
+    def autocast(self) -> torch.autocast:
+        """Return the context of forward passes in the config's precision."""
+        return autocast(self.session.device, self.session.config.precision)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Return the context of forward passes in a config's precision: of half the width for ``bf16``."""
+    """Return the context of forward passes: bfloat16 for ``bf16``, else no change."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def use_precision(precision: str) -> None:
-    """Have GPUs compute ``fp32`` as such, and convolutions the same each time.
+    """Set torch's flags: TF32 on GPUs for ``tf32`` only, and deterministic convolutions.
 
-    Unless told, torch's convolutions are in TF32, and some of their gradients are sums in whatever order.
+    By default torch's convolutions use TF32, and some of their gradients have sums of no fixed order.
     """
     torch.backends.cudnn.deterministic = True
-    # The older of torch's two ways: torch.export reads them in this one.
+    # The older one of torch's two interfaces, because torch.export reads it.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
@@ -181,7 +185,7 @@ def whole_batches(count: int, batch_size: int) -> int:
     """Return the number of whole batches in ``count`` images; a last partial one is left out.
 
     Raises:
-        DataError: There is not one.
+        DataError: There are fewer images than one batch.
     """
     steps = count // batch_size
     if not steps:

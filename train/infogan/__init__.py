@@ -1,1 +1,16 @@
-"""InfoGAN: objective, networks, latents and update steps."""
+"""InfoGAN: objective, networks and update steps. Start with `objective`, `networks` and `step`.
+
+===================  =====================================================================================
+`objective`          L_I (:func:`mutual_information_bound`), -log Q(c|x), the adversarial losses
+`networks`           :class:`Generator`, :class:`DiscriminatorTrunk` and head, all networks of a run
+`q_network`          Q(c|x): the branches of Q and their posterior
+`architectures`      the layers of each architecture
+`latents`            latents ``(z, c)`` as tensors, sampled from their priors
+`step`               one adversarial step: updates, their losses and the parameters that they move
+`augment`            random augmentation of what D and Q see; `interpolation` is its bilinear sampling
+`generator_stage`    base class of the stages in which G learns; `sample_sheet` is what they write
+`adversarial`        the stage of adversarial training
+`consolidation`      the stage after it: Q is fitted to the exported generator
+`vae`                the stage of a conditional variational autoencoder, for comparison
+===================  =====================================================================================
+"""

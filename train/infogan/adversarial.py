@@ -1,4 +1,4 @@
-"""The adversarial stage: InfoGAN's game, min over G and Q, max over D."""
+"""The adversarial stage: min over G and Q, max over D of V(D, G) - lambda L_I(G, Q)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from infogan_tool.train.engine.cuda_graph import CapturedStep
-from infogan_tool.train.infogan.generator_stage import DrawingStage
+from infogan_tool.train.engine.cuda_graph import CudaGraphStep
+from infogan_tool.train.infogan.generator_stage import GeneratorStage
 from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
-from infogan_tool.train.infogan.step import Updates, metric_names
+from infogan_tool.train.infogan.step import AdversarialStep, metric_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,50 +20,54 @@ if TYPE_CHECKING:
 __all__ = ["AdversarialStage"]
 
 _CHUNK: Final = 1000
-"""Images that Q reads at a time before the game."""
+"""Images per forward pass of the computation of pseudo-labels."""
 
 
-class AdversarialStage(DrawingStage):
-    """The updates of D, G and Q on each batch; see :mod:`infogan_tool.train.infogan.step`."""
+class AdversarialStage(GeneratorStage):
+    """An adversarial step on each batch; see :mod:`infogan_tool.train.infogan.step`."""
 
     name = "adversarial"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.updates = Updates(session.networks, session.config, self.rng, self.descent)
+        self.adversarial_step = AdversarialStep(
+            session.networks, session.config, self.rng, self.optimizer_step
+        )
         self._steps = self.count_steps(session.config, len(session.images))
         self._latent: LatentBatch | None = None
-        self._found = self._find_categories() if session.config.num_conditions else None
-        self._take = CapturedStep(self._step, self.rng) if session.captures else self._step
+        self._pseudo_labels = self._infer_categories() if session.config.num_conditions else None
+        self._take_step = CudaGraphStep(self._step, self.rng) if session.cuda_graphs else self._step
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:
-        """Return the names of :meth:`Updates.step`'s scalars."""
+        """Return the names of :meth:`AdversarialStep.step`'s scalars."""
         return metric_names(config.latent)
 
     def step(self, index: int) -> None:
-        """Draw latents, then do every update."""
-        self.updates.pace(index / self._steps)
-        self.meters.add(self._take(self.batch(index)[self.shard]))
-        self.session.networks.average_generator(index)
+        """Sample latents, make every update of the scheme, and update the EMA of G."""
+        self.adversarial_step.set_schedules(index / self._steps)
+        self.meters.add(self._take_step(self.batch(index)[self.shard]))
+        self.session.networks.update_generator_ema(index)
 
     def _step(self, index: Tensor) -> Tensor:
-        real, found = self.session.float_images(index), None if self._found is None else self._found[index]
+        real = self.session.float_images(index)
+        categories = None if self._pseudo_labels is None else self._pseudo_labels[index]
         self._latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
-        return self.updates.step(real, self._latent, found)
+        return self.adversarial_step.step(real, self._latent, categories)
 
     @torch.no_grad()
-    def _find_categories(self) -> Tensor:
-        """Return the category that Q reads in each image, which does not change in this stage."""
-        branch = self.session.networks.branches[0]
-        chunks = self.session.in_chunks(_CHUNK)
-        return torch.cat([branch(images).logits.argmax(dim=1) for images in chunks])
+    def _infer_categories(self) -> Tensor:
+        """Return the most probable category of each image; Q's category encoder is frozen in this stage."""
+        q_category = self.session.networks.q_category
+        chunks = self.session.image_chunks(_CHUNK)
+        return torch.cat([q_category(images).logits.argmax(dim=1) for images in chunks])
 
     def scalars(self) -> dict[str, float]:
-        """Return the means, and D's score of the last latents' images as G draws them after its update."""
+        """Return the means, and D's score of images of the last latents after G's update."""
         assert self._latent is not None
-        return {**super().scalars(), "Scores/fake_after_g": float(self.updates.fake_score(self._latent))}
+        score = self.adversarial_step.fake_score(self._latent)
+        return {**super().scalars(), "Scores/fake_after_g": float(score)}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return D's and G's, and that of L_I's own update where it has one."""
-        return self.updates.optimizers
+        """Return the optimizer of each update."""
+        return {f"{name.lower()}_optimizer": o for name, o in self.adversarial_step.optimizers.items()}

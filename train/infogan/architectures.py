@@ -1,16 +1,16 @@
-"""The layers of each architecture, for any image size it can halve.
+"""The layers of G, D and Q's encoders in each architecture, for any image size that can be halved.
 
 Shapes: N images, C channels, H = W = size, latent width L, maps of M x M.
 
 ============  ==============================================================================================
 name          layers
 ============  ==============================================================================================
-``infogan``   the paper's MNIST networks: D halves the image by stride-2 convolutions until the map is at
-              most 8 x 8 and takes the whole map in one convolution; G is its mirror (arXiv:1606.03657, C.1)
-``dcgan``     halvings down to a map of about 4 x 4, on which D's and Q's heads look; G is its mirror, with no
+``infogan``   the paper's MNIST networks: D halves the image with stride-2 convolutions until the map is at
+              most 8 x 8, then covers the whole map with one convolution; G mirrors D (arXiv:1606.03657, C.1)
+``dcgan``     halvings down to a map of about 4 x 4, on which the heads of D and Q work; G mirrors D, with no
               layer before the first map (arXiv:1511.06434)
-``upsample``  G enlarges by nearest neighbours and convolves, which leaves no checkerboard; D is four stride-2
-              convolutions with dropout
+``upsample``  G upsamples by nearest neighbour and convolves, which avoids checkerboard artefacts; D is four
+              stride-2 convolutions with dropout
 ``mlp``       two fully connected layers each, written as convolutions over the whole image
 ============  ==============================================================================================
 """
@@ -25,27 +25,25 @@ from typing import TYPE_CHECKING, Final
 from torch import nn
 
 from infogan_tool.runtime.errors import UsageError
-from infogan_tool.train.infogan.layers import MapToVector, VectorToMap
+from infogan_tool.train.engine.layers import MapToVector, VectorToMap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.config.schema import NetworkConfig
 
-__all__ = ["Body", "encoder_layers", "generator_layers", "head_layers", "trunk_body"]
+__all__ = ["ConvStack", "discriminator_trunk", "encoder_layers", "generator_layers", "head_layers"]
 
 _LARGEST_FULL_MAP: Final = 8
 _SMALLEST_FULL_MAP: Final = 4
-_UPSAMPLED: Final = 4
-"""How much larger ``upsample``'s image is than G's first map."""
-_HALVED: Final = 2**4
-"""How much smaller than the image the map is that ``upsample``'s D ends in."""
+_UPSAMPLING: Final = 4
+"""Ratio of ``upsample``'s image size to G's first map."""
+_UPSAMPLE_WIDTHS: Final = (1, 2, 4, 8)
+"""Channels of the convolutions of ``upsample``'s D, in units of the base width."""
 _HALVING: Final = {"kernel": 4, "stride": 2, "padding": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class ConvStack:
     """Layers from images ``(N, C, H, W)`` to maps ``(N, width, size, size)``."""
 
     layers: list[nn.Module]
@@ -56,128 +54,96 @@ class Body:
 
 
 def generator_layers(nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> list[nn.Module]:
-    """Return the layers from latents ``(N, L, 1, 1)`` to images ``(N, C, H, W)``, activation included.
+    """Return G's layers, from latents ``(N, L, 1, 1)`` to images ``(N, C, H, W)``, activation included.
 
     Raises:
-        UsageError: The architecture cannot make images of that size; the message names sizes that it can.
+        UsageError: The architecture cannot make images of that size; the message names the nearest sizes.
     """
-    layers = _GENERATORS[nets.architecture](nets, latent_dim, image)
+    full, leak, layers = nets.full_width, nets.leaky_relu_slope, []
+    if nets.architecture == "mlp":
+        layers += [*_deconv(latent_dim, full, kernel=1), *_deconv(full, full, kernel=1)]
+        layers += [VectorToMap(full, image.channels, image.size)]
+    elif nets.architecture == "upsample":
+        if image.size % _UPSAMPLING:
+            raise _wrong_size(image.size, range(8, 513, _UPSAMPLING))
+        wide, narrow = 8 * nets.base_width, 4 * nets.base_width
+        layers += [VectorToMap(latent_dim, wide, image.size // _UPSAMPLING, bias=False), nn.BatchNorm2d(wide)]
+        layers += [nn.Upsample(scale_factor=2), *_conv(wide, wide, leak, kernel=3, padding=1)]
+        layers += [nn.Upsample(scale_factor=2), *_conv(wide, narrow, leak, kernel=3, padding=1)]
+        layers += [nn.Conv2d(narrow, image.channels, 3, padding=1)]
+    else:
+        widths = _halving_widths(nets, image.size)[::-1]
+        inputs, first_map = latent_dim, image.size // 2 ** len(widths)
+        if nets.architecture == "infogan":
+            layers += _deconv(latent_dim, full, kernel=1)
+            inputs = full
+        layers += _deconv(inputs, widths[0], kernel=first_map)
+        for wide, narrow in pairwise(widths):
+            layers += _deconv(wide, narrow, **_HALVING)
+        layers += [nn.ConvTranspose2d(widths[-1], image.channels, 4, 2, 1)]
     return [*layers, nn.Sigmoid() if nets.output == "sigmoid" else nn.Tanh()]
 
 
-def trunk_body(nets: NetworkConfig, image: ImageSpec) -> Body:
+def discriminator_trunk(nets: NetworkConfig, image: ImageSpec) -> ConvStack:
     """Return D without its head.
 
     Raises:
         UsageError: As in :func:`generator_layers`.
     """
-    # No BatchNorm on the first layer: D has to see the images' own brightness.
-    body, full = _body(nets, image, norm_first=False), nets.full_width
+    # No BatchNorm on the first layer, which would hide the images' brightness from D.
+    stack, full, leak = _halving_stack(nets, image, norm_first=False), nets.full_width, nets.leaky_relu_slope
     if nets.architecture == "infogan":
-        return Body(
-            [*body.layers, *_down(body.width, full, nets.leaky_relu_slope, kernel=body.size)], full, 1
-        )
+        return ConvStack([*stack.layers, *_conv(stack.width, full, leak, kernel=stack.size)], full, 1)
     if nets.architecture == "mlp":
-        whole = [MapToVector(body.width, full, body.size), nn.LeakyReLU(nets.leaky_relu_slope)]
-        return Body([*whole, *_down(full, full, nets.leaky_relu_slope, kernel=1)], full, 1)
-    return body
+        first = [MapToVector(stack.width, full, stack.size), nn.LeakyReLU(leak)]
+        return ConvStack([*first, *_conv(full, full, leak, kernel=1)], full, 1)
+    return stack
 
 
 def encoder_layers(nets: NetworkConfig, image: ImageSpec, width: int) -> list[nn.Module]:
-    """Return an encoder of Q's own: images to ``width`` features of a 1 x 1 map.
+    """Return an encoder of a separate Q: images to ``width`` features of a 1 x 1 map.
 
     Raises:
         UsageError: As in :func:`generator_layers`.
     """
-    # BatchNorm on the first layer too: what an image shows is not a matter of its brightness.
-    body = _body(nets, image, norm_first=True)
-    return [*body.layers, *_down(body.width, width, nets.leaky_relu_slope, kernel=body.size)]
+    # BatchNorm on the first layer too: the codes do not depend on an image's brightness.
+    stack = _halving_stack(nets, image, norm_first=True)
+    return [*stack.layers, *_conv(stack.width, width, nets.leaky_relu_slope, kernel=stack.size)]
 
 
 def head_layers(width: int, outputs: int, size: int, leak: float) -> list[nn.Module]:
     """Return layers from maps ``(N, width, size, size)`` to ``outputs`` features of a 1 x 1 map."""
-    return _down(width, outputs, leak, kernel=size)
+    return _conv(width, outputs, leak, kernel=size)
 
 
-# --- generators ------------------------------------------------------------------------------------------
-
-
-def _mirrored(nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> list[nn.Module]:
-    widths = _widths(nets, image.size)[::-1]
-    full_map = image.size // 2 ** len(widths)
-    if nets.architecture == "infogan":
-        layers = [
-            *_up(latent_dim, nets.full_width, kernel=1),
-            *_up(nets.full_width, widths[0], kernel=full_map),
-        ]
-    else:
-        layers = _up(latent_dim, widths[0], kernel=full_map)
-    for wide, narrow in pairwise(widths):
-        layers += _up(wide, narrow, **_HALVING)
-    return [*layers, nn.ConvTranspose2d(widths[-1], image.channels, 4, 2, 1)]
-
-
-def _upsampling(nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> list[nn.Module]:
-    if image.size % _UPSAMPLED:
-        raise _wrong_size(image.size, range(8, 513, _UPSAMPLED))
-    wide, narrow, leak = 8 * nets.base_width, 4 * nets.base_width, nets.leaky_relu_slope
-    first = VectorToMap(latent_dim, wide, image.size // _UPSAMPLED, bias=False)
-    return [
-        *(first, nn.BatchNorm2d(wide), nn.Upsample(scale_factor=2)),
-        *(*_down(wide, wide, leak, kernel=3, padding=1), nn.Upsample(scale_factor=2)),
-        *_down(wide, narrow, leak, kernel=3, padding=1),
-        nn.Conv2d(narrow, image.channels, 3, padding=1),
-    ]
-
-
-def _fully_connected(nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> list[nn.Module]:
-    full = nets.full_width
-    layers = [*_up(latent_dim, full, kernel=1), *_up(full, full, kernel=1)]
-    return [*layers, VectorToMap(full, image.channels, image.size)]
-
-
-_GENERATORS: Final[Mapping[str, Callable[[NetworkConfig, int, ImageSpec], list[nn.Module]]]] = {
-    "infogan": _mirrored,
-    "dcgan": _mirrored,
-    "upsample": _upsampling,
-    "mlp": _fully_connected,
-}
-
-
-# --- D and the encoders of Q -----------------------------------------------------------------------------
-
-
-def _body(nets: NetworkConfig, image: ImageSpec, *, norm_first: bool) -> Body:
+def _halving_stack(nets: NetworkConfig, image: ImageSpec, *, norm_first: bool) -> ConvStack:
+    """Return the stride-2 convolutions that D's trunk and Q's encoders begin with; none for ``mlp``."""
     if nets.architecture == "mlp":
-        return Body([], image.channels, image.size)
+        return ConvStack([], image.channels, image.size)
     if nets.architecture == "upsample":
-        widths, size = [nets.base_width * 2**i for i in range(4)], math.ceil(image.size / _HALVED)
-        how = {"kernel": 3, "stride": 2, "padding": 1}
+        widths = [nets.base_width * factor for factor in _UPSAMPLE_WIDTHS]
+        size, shape = math.ceil(image.size / 2 ** len(widths)), {"kernel": 3, "stride": 2, "padding": 1}
     else:
-        widths = _widths(nets, image.size)
-        size, how = image.size // 2 ** len(widths), _HALVING
+        widths = _halving_widths(nets, image.size)
+        size, shape = image.size // 2 ** len(widths), _HALVING
     layers: list[nn.Module] = []
-    for place, (narrow, wide) in enumerate(pairwise([image.channels, *widths])):
-        layers += _down(narrow, wide, nets.leaky_relu_slope, norm=norm_first or place > 0, **how)
+    for index, (inputs, outputs) in enumerate(pairwise([image.channels, *widths])):
+        layers += _conv(inputs, outputs, nets.leaky_relu_slope, norm=norm_first or index > 0, **shape)
         if nets.dropout:
             layers.append(nn.Dropout2d(nets.dropout))
-    return Body(layers, widths[-1], size)
+    return ConvStack(layers, widths[-1], size)
 
 
-# --- sizes and blocks ------------------------------------------------------------------------------------
+def _halving_widths(nets: NetworkConfig, size: int) -> list[int]:
+    """Return D's channels after each halving of an image of ``size``; G mirrors them.
 
-
-def _widths(nets: NetworkConfig, size: int) -> list[int]:
-    return [nets.base_width * 2**i for i in range(_halvings(size, deep=nets.architecture == "dcgan"))]
-
-
-def _halvings(size: int, *, deep: bool) -> int:
-    """Return how often a size is halved: at least once, until at most 8 remain, or as few as it goes if deep.
+    There is at least one halving, then as many as leave a map of at most 8 x 8; for ``dcgan`` as many as
+    leave at least 4 x 4.
 
     Raises:
         UsageError: The size does not halve evenly; the message names the nearest ones that do.
     """
-    full_map, count = size, 0
+    full_map, count, deep = size, 0, nets.architecture == "dcgan"
     while full_map % 2 == 0 and (
         full_map > _LARGEST_FULL_MAP or not count or (deep and full_map >= 2 * _SMALLEST_FULL_MAP)
     ):
@@ -185,7 +151,7 @@ def _halvings(size: int, *, deep: bool) -> int:
     if not count or not _SMALLEST_FULL_MAP <= full_map <= _LARGEST_FULL_MAP:
         maps = range(_SMALLEST_FULL_MAP, _LARGEST_FULL_MAP + 1)
         raise _wrong_size(size, {full_map * 2**count for full_map in maps for count in range(1, 8)})
-    return count
+    return [nets.base_width * 2**i for i in range(count)]
 
 
 def _wrong_size(size: int, possible: set[int] | range) -> UsageError:
@@ -195,7 +161,7 @@ def _wrong_size(size: int, possible: set[int] | range) -> UsageError:
     )
 
 
-def _down(
+def _conv(
     inputs: int,
     outputs: int,
     leak: float,
@@ -205,14 +171,16 @@ def _down(
     padding: int = 0,
     norm: bool = True,
 ) -> list[nn.Module]:
-    # Here only kernels as large as the map have neither stride nor padding.
+    """Return convolution, BatchNorm and LeakyReLU."""
+    # Without stride and padding a kernel is always as large as its map here.
     kind = MapToVector if stride == 1 and padding == 0 else nn.Conv2d
     # BatchNorm's shift makes the convolution's bias redundant.
     conv = kind(inputs, outputs, kernel, stride, padding, bias=not norm)
     return [conv, *([nn.BatchNorm2d(outputs)] if norm else []), nn.LeakyReLU(leak)]
 
 
-def _up(inputs: int, outputs: int, *, kernel: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:
+def _deconv(inputs: int, outputs: int, *, kernel: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:
+    """Return transposed convolution, BatchNorm and ReLU."""
     kind = VectorToMap if stride == 1 and padding == 0 else nn.ConvTranspose2d
     conv = kind(inputs, outputs, kernel, stride, padding, bias=False)
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]

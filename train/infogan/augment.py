@@ -1,9 +1,9 @@
-"""Random changes of images that leave what they show as it is, with gradients through them.
+"""Random augmentation of images, with gradients through it.
 
-Two parts of the training use them. D and Q see real and generated images warped alike, which keeps G from
-learning the warps (differentiable augmentation, arXiv:2006.10738). And finding categories without labels
-(:mod:`infogan_tool.train.clustering`) rests on them alone: they *are* the statement of what does not matter.
-So they are a table of the config, one for each use, and nothing else knows what is in the images.
+Two parts of the training use it. D and Q see real and generated images augmented alike, so that G does not
+learn the augmentation (differentiable augmentation, arXiv:2006.10738). And clustering
+(:mod:`infogan_tool.train.clustering`) defines by it which differences between images do not matter. Each
+use has a table of its own in the config; nothing here depends on what the images show.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch.nn import functional as F
 
-from infogan_tool.train.infogan.interpolation import sample
+from infogan_tool.train.infogan.interpolation import grid_sample
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from infogan_tool.train.config.schema import ViewConfig
 
-__all__ = ["Changes", "add_noise", "draw_changes", "random_view"]
+__all__ = ["Augmentation", "add_noise", "random_view", "sample_augmentation"]
 
 _ROTATION: Final = math.radians(23)
 _SCALE: Final = 0.25
@@ -37,37 +37,37 @@ _ELASTIC: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """What is drawn for the changes of N images, so that a part of them can be changed as in the whole."""
+class Augmentation:
+    """The sampled parameters of the augmentation of N images."""
 
     count: int
     """N."""
     affine: Tensor | None
-    """``(6, N)``: rotation, shear, scale, aspect, shift across and down, from -1 to 1 times the strength."""
+    """``(6, N)``: rotation, shear, scale, aspect, shift in x and y, from -1 to 1 times the strength."""
     knots: Tensor | None
     """``(N, 2, knots)``: displacements."""
     strokes: tuple[Tensor, ...]
-    """Numbers of the images whose strokes grow, shrink, blur and stay; empty: all stay."""
+    """Indices of the images whose strokes are dilated, eroded, blurred and unchanged; empty: all are."""
     amount: Tensor | None
-    """``(N, 1, 1, 1)``: how far strokes go, 0 to 1."""
+    """``(N, 1, 1, 1)``: how far strokes change, 0 to 1."""
 
-    def rows(self, *parts: slice) -> Changes:
-        """Return what was drawn for some of the images, which lie in ``parts``, one after the other."""
-        if sum(part.stop - part.start for part in parts) == self.count:
+    def select(self, *parts: slice) -> Augmentation:
+        """Return the parameters of some of the images, those of ``parts`` one after the other."""
+        count = sum(part.stop - part.start for part in parts)
+        if count == self.count:
             return self
 
-        def cut(drawn: Tensor, dim: int) -> Tensor:
-            pieces = [drawn.narrow(dim, part.start, part.stop - part.start) for part in parts]
-            return torch.cat(pieces, dim)
+        def cut(values: Tensor, dim: int) -> Tensor:
+            return torch.cat([values.narrow(dim, part.start, part.stop - part.start) for part in parts], dim)
 
         strokes = self.strokes
         if strokes:
-            mine = cut(torch.arange(self.count, device=strokes[0].device), 0)
-            place = torch.full((self.count,), -1, device=mine.device)
-            place[mine] = torch.arange(len(mine), device=mine.device)
-            strokes = tuple(places[places >= 0] for places in (place[kind] for kind in strokes))
-        return Changes(
-            count=sum(part.stop - part.start for part in parts),
+            chosen = cut(torch.arange(self.count, device=strokes[0].device), 0)
+            position = torch.full((self.count,), -1, device=chosen.device)
+            position[chosen] = torch.arange(len(chosen), device=chosen.device)
+            strokes = tuple(new[new >= 0] for new in (position[kind] for kind in strokes))
+        return Augmentation(
+            count=count,
             affine=None if self.affine is None else cut(self.affine, 1),
             knots=None if self.knots is None else cut(self.knots, 0),
             strokes=strokes,
@@ -75,23 +75,23 @@ class Changes:
         )
 
     def apply(self, images: Tensor) -> Tensor:
-        """Change images ``(N, C, H, W)``, each in its own way."""
+        """Augment images ``(N, C, H, W)``, each with its own parameters."""
         if self.affine is not None:
             grid = _affine_grid(images, self.affine)
             if self.knots is not None:
                 grid = grid + _elastic(images, self.knots)
-            images = sample(images, grid)
+            images = grid_sample(images, grid)
         if self.amount is not None:
             images = _change_stroke(images, self.strokes, self.amount)
         return images
 
 
-def draw_changes(count: int, view: ViewConfig, rng: torch.Generator) -> Changes:
-    """Draw the changes of ``count`` images.
+def sample_augmentation(count: int, view: ViewConfig, rng: torch.Generator) -> Augmentation:
+    """Sample the parameters of the augmentation of ``count`` images.
 
     Args:
         count: N.
-        view: Strength of each kind of change; all 0 leaves the images as they are.
+        view: Strength of each kind of change; all 0 leaves the images unchanged.
         rng: Source of randomness, on the images' device.
     """
     device, affine, knots, amount = rng.device, None, None, None
@@ -99,65 +99,65 @@ def draw_changes(count: int, view: ViewConfig, rng: torch.Generator) -> Changes:
     if view.affine or view.elastic:
         affine = (torch.rand(6, count, generator=rng, device=device) * 2 - 1) * view.affine
     if view.elastic:
-        drawn = torch.randn(count, 2, _KNOTS**2, generator=rng, device=device)
-        knots = drawn * (_ELASTIC * view.elastic)
+        unit = torch.randn(count, 2, _KNOTS**2, generator=rng, device=device)
+        knots = unit * (_ELASTIC * view.elastic)
     if view.stroke:
         strokes = torch.randperm(count, generator=rng, device=device).tensor_split(4)
         amount = torch.rand(count, 1, 1, 1, generator=rng, device=device) * view.stroke
-    return Changes(count, affine, knots, strokes, amount)
+    return Augmentation(count, affine, knots, strokes, amount)
 
 
 def random_view(images: Tensor, view: ViewConfig, rng: torch.Generator) -> Tensor:
-    """Change each image in its own random way.
+    """Augment each image in its own random way.
 
     Args:
-        images: ``(N, C, H, W)``, any range; pixels from outside repeat the border.
-        view: Strength of each kind of change; all 0 returns the images as they are.
+        images: ``(N, C, H, W)``, any range; outside of an image its border is repeated.
+        view: Strength of each kind of change; all 0 returns the images unchanged.
         rng: Source of randomness, on the images' device.
 
     Returns:
         Images of the same shape.
     """
-    return draw_changes(len(images), view, rng).apply(images)
+    return sample_augmentation(len(images), view, rng).apply(images)
 
 
-def add_noise(images: Tensor, greatest: float, rng: torch.Generator, *, count: int, rows: slice) -> Tensor:
-    """Add Gaussian noise, of another standard deviation in each image.
+def add_noise(images: Tensor, greatest: float, rng: torch.Generator, *, count: int, shard: slice) -> Tensor:
+    """Add Gaussian noise, with another standard deviation for each image.
 
     Args:
-        images: ``(n, C, H, W)``, the ``rows`` of a batch.
-        greatest: Standard deviations are drawn from 0 to this; 0 returns the images as they are.
-        rng: Source of randomness, on the images' device; what is drawn is the whole batch's.
+        images: ``(n, C, H, W)``, the ``shard`` of a batch.
+        greatest: Standard deviations are uniform from 0 to this; 0 returns the images unchanged.
+        rng: Source of randomness, on the images' device; numbers are drawn for the whole batch.
         count: Images of the whole batch.
-        rows: Which of them these are.
+        shard: Position of ``images`` in it.
 
     Returns:
-        Images of the same shape. They may leave their range by a little: a bound would stop gradients.
+        Images of the same shape. They may leave their range by a little: clipping would stop gradients.
     """
     if not greatest:
         return images
     amounts = torch.rand(count, 1, 1, 1, generator=rng, device=rng.device) * greatest
     noise = torch.randn(count, *images.shape[1:], generator=rng, device=rng.device)
-    return images + (amounts * noise)[rows]
+    return images + (amounts * noise)[shard]
 
 
-def _affine_grid(images: Tensor, draws: Tensor) -> Tensor:
-    angle, shear = draws[0] * _ROTATION, draws[1] * _SHEAR
-    scale, aspect = torch.exp(draws[2] * math.log1p(_SCALE)), torch.exp(draws[3] * math.log1p(_ASPECT) / 2)
+def _affine_grid(images: Tensor, params: Tensor) -> Tensor:
+    angle, shear = params[0] * _ROTATION, params[1] * _SHEAR
+    scale, aspect = torch.exp(params[2] * math.log1p(_SCALE)), torch.exp(params[3] * math.log1p(_ASPECT) / 2)
     cos, sin = torch.cos(angle), torch.sin(angle)
-    # Where each output pixel comes from: rotation x shear x scale, then shift; coordinates span [-1, 1].
+    # Source of each output pixel: rotation x shear x scale, then shift; coordinates span [-1, 1].
     row_x = torch.stack(
-        [cos * scale * aspect, (cos * shear - sin) * scale / aspect, draws[4] * 2 * _SHIFT], 1
+        [cos * scale * aspect, (cos * shear - sin) * scale / aspect, params[4] * 2 * _SHIFT], 1
     )
     row_y = torch.stack(
-        [sin * scale * aspect, (sin * shear + cos) * scale / aspect, draws[5] * 2 * _SHIFT], 1
+        [sin * scale * aspect, (sin * shear + cos) * scale / aspect, params[5] * 2 * _SHIFT], 1
     )
     theta = torch.stack([row_x, row_y], 1).to(images.dtype)
     return F.affine_grid(theta, list(images.shape), align_corners=False)
 
 
 def _elastic(images: Tensor, knots: Tensor) -> Tensor:
-    """A smooth displacement ``(N, H, W, 2)`` through displaced knots."""
+    """Return a smooth displacement ``(N, H, W, 2)`` through displaced knots."""
     count, height, width = images.shape[0], images.shape[2], images.shape[3]
     basis = _knot_basis(height, width, images.device)
     return (knots @ basis).reshape(count, 2, height, width).permute(0, 2, 3, 1)
@@ -165,7 +165,10 @@ def _elastic(images: Tensor, knots: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _knot_basis(height: int, width: int, device: torch.device) -> Tensor:
-    """What each knot moves: ``(knots, height * width)``; a copy from the host would stop a capture."""
+    """Return each knot's interpolation weights ``(knots, height * width)``.
+
+    Cached, because a copy from the host cannot be part of a CUDA graph.
+    """
     impulses = torch.eye(_KNOTS**2).reshape(-1, 1, _KNOTS, _KNOTS)
     basis = F.interpolate(impulses, size=(height, width), mode="bicubic", align_corners=True).flatten(1)
     return basis.to(device)
@@ -173,12 +176,12 @@ def _knot_basis(height: int, width: int, device: torch.device) -> Tensor:
 
 def _change_stroke(images: Tensor, kinds: tuple[Tensor, ...], amount: Tensor) -> Tensor:
     """Blend images of the four kinds with their 3 x 3 maximum, minimum, mean, and nothing."""
-    thick, thin, soft, same = kinds
+    dilated, eroded, blurred, unchanged = kinds
     parts = [
-        (thick, F.max_pool2d(images[thick], 3, 1, 1)),
-        (thin, -F.max_pool2d(-images[thin], 3, 1, 1)),
-        (soft, F.avg_pool2d(images[soft], 3, 1, 1, count_include_pad=False)),
-        (same, images[same]),
+        (dilated, F.max_pool2d(images[dilated], 3, 1, 1)),
+        (eroded, -F.max_pool2d(-images[eroded], 3, 1, 1)),
+        (blurred, F.avg_pool2d(images[blurred], 3, 1, 1, count_include_pad=False)),
+        (unchanged, images[unchanged]),
     ]
     index = torch.cat([part for part, _ in parts])
     changed = torch.cat([torch.lerp(images[part], new, amount[part].to(new.dtype)) for part, new in parts])

@@ -1,9 +1,10 @@
-"""The last stage: Q learns to read the images that will be drawn, in the form in which it will read them.
+"""Consolidation: after adversarial training Q is fitted to the generator that is exported.
 
-During the game Q follows a generator that moves, and normalises by the batch. What is exported is an average
-of that generator, and a Q that normalises by running statistics. Each differs a little from what was trained,
-and together enough to bias a style. So G's average now stands still and draws, everything is in evaluation
-mode, and the branches of Q that learned in the game learn on, by L_I alone, through the noise of the game.
+During adversarial training Q follows a changing generator and normalises by batch statistics. What is
+exported is an EMA of that generator, and a Q that normalises by running statistics. The differences are
+small, and together enough to bias a style. So in this stage the exported generator is frozen, all networks
+are in evaluation mode, and the branches of Q that adversarial training moved maximise L_I alone, with the
+same noise on their input.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch.optim.swa_utils import update_bn
 
-from infogan_tool.train.clustering.schedule import CycledAdam
+from infogan_tool.train.engine.optimizer_step import OneCycleAdamW, trainable_parameters
 from infogan_tool.train.engine.stage import Session, Stage
 from infogan_tool.train.infogan.augment import add_noise
 from infogan_tool.train.infogan.latents import sample_latents
-from infogan_tool.train.infogan.objective import code_nll, entropy_vector
+from infogan_tool.train.infogan.objective import code_entropies, code_nll, mutual_information_bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,26 +29,26 @@ if TYPE_CHECKING:
 
 __all__ = ["ConsolidationStage"]
 
-_LOOKS: Final = 200
-"""Batches from which BatchNorm's statistics of the averaged generator are taken."""
+_BN_BATCHES: Final = 200
+"""Batches of generated images from which the exported generator's BatchNorm statistics are computed."""
 
 
 class ConsolidationStage(Stage):
-    """Maximise L_I over Q's learning branches on images of the generator that draws."""
+    """Maximise L_I over the trainable branches of Q, on images of the exported generator."""
 
     name = "consolidation"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         config, networks = session.config, session.networks.eval()
-        if networks.averaged is not None:
-            # Averaged weights have other statistics than the average of theirs (arXiv:1803.05407, section 3).
-            update_bn(self._latents(_LOOKS), networks.averaged)
-        self._entropies = entropy_vector(config.latent, session.device)
-        first = 1 if config.uses_clustering else 0
-        parameters = [p for branch in networks.branches[first:] for p in branch.parameters()]
+        if networks.generator_ema is not None:
+            # Averaged weights need statistics of their own: arXiv:1803.05407, section 3.
+            update_bn(self._latents(_BN_BATCHES), networks.generator_ema)
+        if config.uses_clustering:
+            networks.freeze_q_category()
+        self._entropies = code_entropies(config.latent, session.device)
         steps, rate = _config(config).steps, _config(config).learning_rate
-        self._adam = CycledAdam(parameters, rate, steps, self)
+        self._adam = OneCycleAdamW(trainable_parameters(networks.q), rate, steps, self.optimizer_step)
 
     @classmethod
     def batch_size_of(cls, config: TrainConfig) -> int:
@@ -56,7 +57,7 @@ class ConsolidationStage(Stage):
 
     @classmethod
     def count_steps(cls, config: TrainConfig, count: int) -> int:
-        """Return the config's steps; they see no real image."""
+        """Return the config's steps; no real images are used."""
         return _config(config).steps
 
     @classmethod
@@ -65,25 +66,25 @@ class ConsolidationStage(Stage):
         return [*(f"MI/{name}" for name in config.latent.code_names), "MI/lower_bound"]
 
     def step(self, index: int) -> None:
-        """Draw images and read their codes."""
+        """Generate images and infer their codes."""
         networks = self.session.networks
         latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
-        with torch.no_grad(), self._adam.autocast():
-            images = networks.drawing(latent.rows(self.shard).vector()).float()
+        with torch.no_grad(), self.autocast():
+            images = networks.export_generator(latent[self.shard].vector()).float()
         noise = self.session.config.q_noise
-        images = add_noise(images, noise, self.rng, count=self.batch_size, rows=self.shard)
-        with self._adam.autocast():
+        images = add_noise(images, noise, self.rng, count=self.batch_size, shard=self.shard)
+        with self.autocast():
             posterior = networks.infer(images).float().all_gather(self.group, self.batch_size)
         nll = code_nll(posterior, latent)
-        self._adam.update(index, {"Loss/Q": nll.sum()})
-        bounds = self._entropies - nll.detach()
+        self._adam.step(index, {"Loss/Q": nll.sum()})
+        bounds = mutual_information_bound(nll.detach(), self._entropies)
         self.meters.add(torch.cat([bounds, bounds.sum().reshape(1)]))
 
     def _latents(self, count: int) -> Iterator[Tensor]:
         rng = torch.Generator(self.session.device).manual_seed(self.seed)
         for _ in range(count):
             latent = sample_latents(self.session.config.latent, self.batch_size, rng)
-            yield latent.rows(self.shard).vector()
+            yield latent[self.shard].vector()
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return the one optimizer."""

@@ -1,4 +1,4 @@
-"""What the stages in which the generator learns have in common."""
+"""Base class of the stages in which the generator learns."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config.schema import TrainConfig
 
-__all__ = ["DrawingStage"]
+__all__ = ["GeneratorStage"]
 
 
-class DrawingStage(Stage):
-    """As long as the schedule says, with sample sheets."""
+class GeneratorStage(Stage):
+    """A stage of the length that the schedule sets, with sample sheets."""
 
-    draws = True
+    trains_generator = True
 
     @classmethod
     def count_steps(cls, config: TrainConfig, count: int) -> int:
@@ -32,6 +32,6 @@ class DrawingStage(Stage):
         return config.schedule.batch_size
 
     def write_samples(self, path: Path) -> None:
-        """Write the sheet of fixed latents beside real images."""
+        """Write a sheet of images of fixed latents, with real images beside them."""
         session = self.session
         write_sample_sheet(path, session.networks, session.images, seed=session.config.seed)

@@ -1,4 +1,4 @@
-"""Latents as torch tensors, drawn from the spec's priors."""
+"""Latents as torch tensors, and sampling them from their priors."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class LatentBatch:
         return len(self.noise)
 
     def vector(self) -> Tensor:
-        """Return the latents as G takes them: ``(N, dim)``, float32, in the spec's order."""
+        """Return G's input ``(N, dim)`` float32: noise, one-hot categories, styles, in the spec's order."""
         codes = [
             F.one_hot(self.categories[:, i], size).to(self.noise.dtype)
             for i, size in enumerate(self.spec.categorical)
         ]
         return torch.cat([self.noise, *codes, self.styles], dim=1)
 
-    def rows(self, part: slice) -> LatentBatch:
+    def __getitem__(self, part: slice) -> LatentBatch:
         """Return some of the latents."""
         return LatentBatch(self.spec, self.noise[part], self.categories[part], self.styles[part])
 
@@ -55,20 +55,20 @@ class LatentBatch:
     def from_numpy(
         cls, spec: LatentSpec, noise: npt.NDArray[Any], categories: npt.NDArray[Any], styles: npt.NDArray[Any]
     ) -> LatentBatch:
-        """Take over latents of the runtime, which have the same three parts."""
+        """Return latents of the runtime, which have the same three parts, as tensors."""
         parts = [torch.from_numpy(part) for part in (noise, categories, styles)]
         return cls(spec, *parts)
 
 
 def sample_latents(spec: LatentSpec, count: int, rng: torch.Generator) -> LatentBatch:
-    """Draw ``count`` latents from the priors on the device of ``rng``."""
+    """Sample ``count`` latents from the priors, on the device of ``rng``."""
     device = rng.device
     if spec.noise_prior == "normal":
         noise = torch.randn(count, spec.noise, generator=rng, device=device)
     else:
         noise = torch.rand(count, spec.noise, generator=rng, device=device) * 2 - 1
-    drawn = [torch.randint(size, (count, 1), generator=rng, device=device) for size in spec.categorical]
-    categories = torch.cat(drawn, dim=1) if drawn else torch.zeros(count, 0, dtype=torch.long, device=device)
+    codes = [torch.randint(size, (count, 1), generator=rng, device=device) for size in spec.categorical]
+    categories = torch.cat(codes, dim=1) if codes else torch.zeros(count, 0, dtype=torch.long, device=device)
     unit = torch.rand(count, spec.continuous, generator=rng, device=device)
     styles = CONTINUOUS_LOW + (CONTINUOUS_HIGH - CONTINUOUS_LOW) * unit
     return LatentBatch(spec, noise, categories, styles)

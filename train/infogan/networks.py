@@ -1,36 +1,29 @@
-"""The networks of a run: generator G, D's trunk and head, and Q on the trunk or apart.
+"""The networks of a run: generator G, D as trunk and head, and Q (q_network.py).
 
 Shapes: N images, C channels, H = W = size, latent width L, features of F channels on an M x M map.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
 
 from infogan_tool.runtime.images.spec import ImageSpec
-from infogan_tool.train.engine.ema import average_into, averaged_copy
-from infogan_tool.train.infogan.architectures import (
-    encoder_layers,
-    generator_layers,
-    head_layers,
-    trunk_body,
-)
-from infogan_tool.train.infogan.layers import MapToVector
-from infogan_tool.train.infogan.q_network import QBranch, QPosterior
+from infogan_tool.train.engine.ema import ema_copy, update_ema
+from infogan_tool.train.engine.layers import MapToVector
+from infogan_tool.train.infogan.architectures import discriminator_trunk, generator_layers
+from infogan_tool.train.infogan.q_network import QBranch, QPosterior, q_branches, q_head
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.latents.spec import LatentSpec
     from infogan_tool.train.config.schema import TrainConfig
 
-__all__ = ["DHead", "Generator", "Networks", "Trunk", "build_networks", "image_range"]
+__all__ = ["DiscriminatorHead", "DiscriminatorTrunk", "Generator", "Networks", "build_networks"]
 
-
-def image_range(output: str) -> tuple[float, float]:
-    """Return the lowest and highest image value of G's output activation."""
-    return (0.0, 1.0) if output == "sigmoid" else (-1.0, 1.0)
+_NOISE_LOG_VARIANCE: Final = (-10.0, 2.0)
+"""Bounds of log Var q(z|x) of the variational autoencoder."""
 
 
 class Generator(nn.Module):
@@ -38,172 +31,165 @@ class Generator(nn.Module):
 
     def __init__(self, config: TrainConfig, image: ImageSpec) -> None:
         super().__init__()
-        blocks = generator_layers(config.networks, config.latent.dim, image)
-        self.layers = nn.Sequential(*blocks)
+        self.layers = nn.Sequential(*generator_layers(config.networks, config.latent.dim, image))
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return the images of latents."""
-        out: Tensor = self.layers(latent[:, :, None, None])
-        return out
+        images: Tensor = self.layers(latent[:, :, None, None])
+        return images
 
 
-class Trunk(nn.Module):
-    """The part that D and Q share: images ``(N, C, H, W)`` to features ``(N, F, M, M)``."""
+class DiscriminatorTrunk(nn.Module):
+    """The part of D that a shared Q uses too: images ``(N, C, H, W)`` to features ``(N, F, M, M)``."""
 
     def __init__(self, config: TrainConfig, image: ImageSpec) -> None:
         super().__init__()
-        body = trunk_body(config.networks, image)
-        self.layers = nn.Sequential(*body.layers)
-        self.width, self.size = body.width, body.size
+        stack = discriminator_trunk(config.networks, image)
+        self.layers = nn.Sequential(*stack.layers)
+        self.feature_shape = stack.width, stack.size
+        """F and M."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the features of images."""
-        out: Tensor = self.layers(images)
-        return out
+        features: Tensor = self.layers(images)
+        return features
 
 
-class DHead(nn.Module):
-    """D's own part: features ``(N, F, M, M)`` to logits ``(N,)``; their sigmoid is P(real).
+class DiscriminatorHead(nn.Module):
+    """The part of D that Q does not use: features ``(N, F, M, M)`` to logits ``(N,)``, sigmoid = P(real).
 
     Args:
-        trunk: What it stands on.
-        categories: Where D classifiers an image and its category together: how many there are. The logit is
-            then the image's plus that of the category for these features (Miyato and Koyama, cGANs with
-            projection discriminator, arXiv:1802.05637, equation 3).
+        feature_shape: F and M.
+        categories: Of a conditional D, the number of categories: the logit is then the sum of one of the
+            image and one of its category (Miyato and Koyama, arXiv:1802.05637, equation 3). Else 0.
     """
 
-    def __init__(self, trunk: Trunk, categories: int = 0) -> None:
+    def __init__(self, feature_shape: tuple[int, int], categories: int = 0) -> None:
         super().__init__()
-        self.logit = MapToVector(trunk.width, 1 + categories, trunk.size)
+        width, size = feature_shape
+        self.logit = MapToVector(width, 1 + categories, size)
 
     def forward(self, features: Tensor, categories: Tensor | None = None) -> Tensor:
-        """Return the logit of each image, of ``categories`` ``(N,)`` where D is told them."""
+        """Return the logit of each image, given its category ``(N,)`` where D is conditional."""
         logits: Tensor = self.logit(features).flatten(1)
         image = logits[:, 0]
         return image if categories is None else image + logits[:, 1:].gather(1, categories[:, None])[:, 0]
 
 
 class Networks(nn.Module):
-    """G, D's trunk and head, and the branches of Q, of one run."""
+    """All networks of a run.
+
+    ``generator``, ``generator_ema`` (or None), ``trunk``, ``d_head`` (of a variational autoencoder instead
+    ``noise_head``) and the branches of ``q``.
+    """
 
     def __init__(self, config: TrainConfig, image: ImageSpec) -> None:
         super().__init__()
         self.latent: LatentSpec = config.latent
         self.image = image
         self.generator = Generator(config, image)
-        self.trunk = Trunk(config, image)
+        self.trunk = DiscriminatorTrunk(config, image)
         if config.is_variational:
-            self.noise_head = _noise_head(config, self.trunk)
+            self.noise_head = q_head(
+                config,
+                self.trunk.feature_shape,
+                num_logits=0,
+                continuous=config.latent.noise,
+                variance=_NOISE_LOG_VARIANCE,
+            )
         else:
-            self.d_head = DHead(self.trunk, config.num_conditions)
+            self.d_head = DiscriminatorHead(self.trunk.feature_shape, config.num_conditions)
         self.shares_trunk = config.networks.q == "shared"
-        branches = _shared_q(config, self.trunk) if self.shares_trunk else _separate_q(config, image)
-        self.q = nn.ModuleList(branches)
-        self._decay = config.optimizer.ema_decay
-        self.averaged = averaged_copy(self.generator) if self._decay else None
+        self.q = nn.ModuleList(q_branches(config, image, self.trunk.feature_shape))
+        self._ema_decay = config.optimizer.ema_decay
+        self.generator_ema = ema_copy(self.generator) if self._ema_decay else None
 
     def discriminate(self, images: Tensor, categories: Tensor | None = None) -> Tensor:
-        """Return D's logits ``(N,)`` of images, of ``categories`` ``(N,)`` where D is told them."""
-        out: Tensor = self.d_head(self.trunk(images), categories)
-        return out
+        """Return D's logits ``(N,)`` of images, given their categories ``(N,)`` where D is conditional."""
+        logits: Tensor = self.d_head(self.trunk(images), categories)
+        return logits
 
     def infer(self, images: Tensor, features: Tensor | None = None) -> QPosterior:
         """Return Q(c|x) of images.
 
         Args:
             images: ``(N, C, H, W)``.
-            features: The trunk's features of them, where they are at hand already.
+            features: The trunk's features of ``images``, if they have been computed already.
         """
         inputs = images
         if self.shares_trunk:
             inputs = self.trunk(images) if features is None else features
-        return QPosterior.join([branch(inputs) for branch in self.branches])
-
-    @torch.no_grad()
-    def observe(self, images: Tensor, features: Tensor) -> None:
-        """Let the running statistics of the branches that learn see real images; nothing else changes."""
-        inputs = features if self.shares_trunk else images
-        for branch in self.branches:
-            if branch.training:
-                branch(inputs)
+        return QPosterior.join([branch(inputs) for branch in self.q_branches])
 
     @property
-    def drawing(self) -> Generator:
-        """The generator that draws for people: the averaged one where there is one."""
-        return self.generator if self.averaged is None else self.averaged
-
-    def average_generator(self, index: int) -> None:
-        """Take G as it is after step number ``index`` into the averaged one, where there is one.
-
-        The first steps count for less and less, so that the average soon forgets G's first weights.
-        """
-        if self.averaged is not None:
-            average_into(self.averaged, self.generator, min(self._decay, (1 + index) / (10 + index)))
-
-    @property
-    def branches(self) -> list[QBranch]:
+    def q_branches(self) -> list[QBranch]:
         """The branches of Q, in the order of the codes."""
         return [branch for branch in self.q if isinstance(branch, QBranch)]
 
+    @property
+    def q_category(self) -> QBranch:
+        """The branch of Q that infers the first categorical code."""
+        return self.q_branches[0]
 
-def _shared_q(config: TrainConfig, trunk: Trunk) -> list[QBranch]:
-    nets, spec = config.networks, config.latent
-    layers = head_layers(trunk.width, nets.q_width, trunk.size, nets.leaky_relu_slope)
-    codes = {"num_logits": spec.num_logits, "continuous": spec.continuous}
-    return [QBranch(layers, nets.q_width, **codes, variance=config.objective.variance)]
+    @property
+    def q_style(self) -> QBranch:
+        """The branch of Q that infers the continuous codes."""
+        return self.q_branches[-1]
 
+    def freeze_q_category(self) -> None:
+        """Freeze :attr:`q_category`, pre-trained by clustering, and put it into evaluation mode."""
+        self.q_category.eval().requires_grad_(False)
 
-def _separate_q(config: TrainConfig, image: ImageSpec) -> list[QBranch]:
-    nets, spec = config.networks, config.latent
-    first = spec.categorical[0] if spec.categorical else 0
-    codes = [
-        (first, 0, nets.q_features),
-        (spec.num_logits - first, spec.continuous, nets.q_width),
-    ]
-    return [
-        QBranch(
-            encoder_layers(nets, image, width),
-            width,
-            num_logits=num_logits,
-            continuous=continuous,
-            variance=config.objective.variance,
-        )
-        for num_logits, continuous, width in codes
-        if num_logits or continuous
-    ]
+    @torch.no_grad()
+    def update_bn_stats(self, images: Tensor, features: Tensor) -> None:
+        """Update BatchNorm's running statistics of Q's branches that are in training mode.
 
+        Args:
+            images: Real images ``(N, C, H, W)``.
+            features: The trunk's features of them.
+        """
+        for branch in self.q_branches:
+            if branch.training:
+                branch(features if self.shares_trunk else images)
 
-def _noise_head(config: TrainConfig, trunk: Trunk) -> QBranch:
-    """What a variational autoencoder has in D's place: q(z|x) on the trunk, which infers the noise."""
-    nets, noise = config.networks, config.latent.noise
-    layers = head_layers(trunk.width, nets.q_width, trunk.size, nets.leaky_relu_slope)
-    return QBranch(layers, nets.q_width, num_logits=0, continuous=noise, variance=(-10.0, 2.0))
+    @property
+    def export_generator(self) -> Generator:
+        """The generator that is exported and makes sample sheets: the EMA of G, if there is one, else G."""
+        return self.generator if self.generator_ema is None else self.generator_ema
+
+    def update_generator_ema(self, index: int) -> None:
+        """Update ``generator_ema``, if there is one, with G after step number ``index``.
+
+        The decay grows over the first steps, so that the average does not keep G's initial weights.
+        """
+        if self.generator_ema is not None:
+            update_ema(self.generator_ema, self.generator, min(self._ema_decay, (1 + index) / (10 + index)))
 
 
 def build_networks(config: TrainConfig, *, size: int, channels: int) -> Networks:
     """Build networks with seeded weights: N(0, 0.02) for convolutions, N(1, 0.02) for BatchNorm's scale.
 
-    A separate Q, which is no part of the adversarial game, has torch's own initial weights.
+    A separate Q keeps torch's default initialisation.
 
     Args:
-        config: The run's config; its seed decides the weights, whatever was drawn before.
+        config: The run's config. Its seed alone decides the weights; torch's global generator is not used up.
         size: Height and width of the images.
         channels: 1 or 3.
 
     Raises:
         UsageError: The size does not halve evenly.
     """
-    low, high = image_range(config.networks.output)
-    image = ImageSpec(size=size, channels=channels, low=low, high=high)
+    low = 0.0 if config.networks.output == "sigmoid" else -1.0
+    image = ImageSpec(size=size, channels=channels, low=low, high=1.0)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)  # a separate Q keeps the weights that torch draws
+        torch.manual_seed(config.seed)
         networks = Networks(config, image)
     rng = torch.Generator().manual_seed(config.seed)
-    game = [networks.generator, networks.trunk]
-    game.append(networks.noise_head if config.is_variational else networks.d_head)
+    parts = [networks.generator, networks.trunk]
+    parts.append(networks.noise_head if config.is_variational else networks.d_head)
     if networks.shares_trunk:
-        game.append(networks.q)
-    for module in (module for part in game for module in part.modules()):
+        parts.append(networks.q)
+    for module in (module for part in parts for module in part.modules()):
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(module.weight, 0.0, 0.02, generator=rng)
             if module.bias is not None:
@@ -211,6 +197,6 @@ def build_networks(config: TrainConfig, *, size: int, channels: int) -> Networks
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02, generator=rng)
             nn.init.zeros_(module.bias)
-    if networks.averaged is not None:
-        networks.averaged.load_state_dict(networks.generator.state_dict())
+    if networks.generator_ema is not None:
+        networks.generator_ema.load_state_dict(networks.generator.state_dict())
     return networks

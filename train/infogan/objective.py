@@ -1,10 +1,10 @@
-"""The terms of the objective, each named after what it computes.
+"""InfoGAN's objective: the adversarial losses, -log Q(c|x) and the mutual information lower bound L_I.
 
-The bound, in nats (docs/explanation/objective.md derives it)::
+::
 
-    L_I(G, Q) = E[log Q(c|x)] + H(c)  <=  I(c; G(z, c))
+    min_{G, Q} max_D  V(D, G) - lambda L_I(G, Q)        (arXiv:1606.03657, equation 6)
 
-so for one code: bound = H(c) - mean negative log-likelihood. H(c) is that of the true prior.
+All information is in nats. docs/explanation/objective.md derives the bound.
 """
 
 from __future__ import annotations
@@ -23,18 +23,83 @@ if TYPE_CHECKING:
     from infogan_tool.train.infogan.q_network import QPosterior
 
 __all__ = [
+    "code_entropies",
     "code_nll",
     "code_weights",
     "discriminator_loss",
-    "entropy_vector",
     "gaussian_nll",
     "generator_loss",
+    "information_loss",
+    "mutual_information_bound",
     "probability_of_real",
 ]
 
 
+def mutual_information_bound(nll: Tensor, entropies: Tensor) -> Tensor:
+    """Return L_I of each code, a lower bound of its mutual information with the generated image.
+
+    ::
+
+        L_I(G, Q) = E_{c ~ P(c), x ~ G(z, c)}[log Q(c|x)] + H(c)  <=  I(c; G(z, c))
+
+    Equation 4 of arXiv:1606.03657 is the bound, equation 5 this form of it, which can be sampled.
+
+    Args:
+        nll: Mean of -log Q(c|x) of each code, from :func:`code_nll`.
+        entropies: H(c) of each code, from :func:`code_entropies`.
+
+    Returns:
+        ``(number of codes,)`` in nats; close to H(c) for a categorical code that Q infers without error.
+    """
+    return entropies - nll
+
+
+def information_loss(nll: Tensor, weights: Tensor) -> Tensor:
+    """Return -lambda L_I summed over the codes, without the constant lambda H(c).
+
+    Args:
+        nll: Mean of -log Q(c|x) of each code, from :func:`code_nll`.
+        weights: lambda of each code, from :func:`code_weights`.
+    """
+    return (weights * nll).sum()
+
+
+def code_nll(posterior: QPosterior, latent: LatentBatch) -> Tensor:
+    """Return the mean of -log Q(c|x) of each code.
+
+    The cross-entropy for a categorical code, :func:`gaussian_nll` for a continuous one.
+
+    Returns:
+        ``(number of codes,)`` in nats, in the order of ``code_names``.
+    """
+    terms = [
+        F.cross_entropy(posterior.logits[:, part], latent.categories[:, i]).reshape(1)
+        for i, part in enumerate(latent.spec.logit_slices)
+    ]
+    if latent.spec.continuous:
+        terms.append(gaussian_nll(latent.styles, posterior.mean, posterior.log_var).mean(dim=0))
+    return torch.cat(terms)
+
+
+def gaussian_nll(value: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    """Return -log N(value; mean, exp(log_var)), element by element; negative where the density is above 1."""
+    return 0.5 * (math.log(2 * math.pi) + log_var + (value - mean).square() * torch.exp(-log_var))
+
+
+def code_entropies(spec: LatentSpec, device: torch.device) -> Tensor:
+    """Return H(c) of each code under its prior, in nats, in the order of ``code_names``."""
+    return torch.tensor(list(spec.entropies.values()), device=device)
+
+
+def code_weights(spec: LatentSpec, objective: ObjectiveConfig, device: torch.device) -> Tensor:
+    """Return lambda of each code, in the order of ``code_names``."""
+    weights = [objective.lambda_categorical] * len(spec.categorical)
+    weights += [objective.lambda_continuous] * spec.continuous
+    return torch.tensor(weights, device=device)
+
+
 def discriminator_loss(kind: str, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """What D minimises, of its outputs ``(N,)``.
+    """Return the loss of D, given its outputs ``(N,)`` for real and for generated images.
 
     =================  ======================================================================================
     ``bce``            -E[log D(x)] - E[log(1 - D(G(z, c)))], D the sigmoid of the output (arXiv:1406.2661)
@@ -50,7 +115,10 @@ def discriminator_loss(kind: str, real_logits: Tensor, fake_logits: Tensor) -> T
 
 
 def generator_loss(kind: str, fake_logits: Tensor) -> Tensor:
-    """What G minimises, of D's outputs ``(N,)``: for ``bce`` -E[log D(G(z, c))], the non-saturating form."""
+    """Return the adversarial loss of G, given D's outputs ``(N,)`` for generated images.
+
+    For ``bce`` it is -E[log D(G(z, c))], the non-saturating form.
+    """
     if kind == "least_squares":
         return 0.5 * (fake_logits - 1).square().mean()
     if kind == "hinge":
@@ -59,40 +127,13 @@ def generator_loss(kind: str, fake_logits: Tensor) -> Tensor:
 
 
 def probability_of_real(kind: str, logits: Tensor) -> Tensor:
-    """Return D's mean probability that images are real, 0 to 1, of its outputs ``(N,)``.
+    """Return D's mean probability that images are real, 0 to 1, given its outputs ``(N,)``.
 
-    ``least_squares`` aims D itself at that probability; ``hinge`` gives none, so it is the share above 0.
+    With ``least_squares`` D's output itself estimates that probability. With ``hinge`` there is no
+    probability: it is the share of outputs above 0.
     """
     if kind == "least_squares":
         return logits.clamp(0, 1).mean()
     if kind == "hinge":
         return (logits > 0).float().mean()
     return torch.sigmoid(logits).mean()
-
-
-def gaussian_nll(value: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
-    """-log N(value; mean, exp(log_var)), element by element; negative where the density is above 1."""
-    return 0.5 * (math.log(2 * math.pi) + log_var + (value - mean).square() * torch.exp(-log_var))
-
-
-def code_nll(posterior: QPosterior, latent: LatentBatch) -> Tensor:
-    """Mean of -log Q(c|x) for each code, ``(number of codes,)`` in the order of ``code_names``, in nats."""
-    terms = [
-        F.cross_entropy(posterior.logits[:, part], latent.categories[:, i]).reshape(1)
-        for i, part in enumerate(latent.spec.logit_slices)
-    ]
-    if latent.spec.continuous:
-        terms.append(gaussian_nll(latent.styles, posterior.mean, posterior.log_var).mean(dim=0))
-    return torch.cat(terms)
-
-
-def code_weights(spec: LatentSpec, objective: ObjectiveConfig, device: torch.device) -> Tensor:
-    """Return lambda of each code, in the order of ``code_names``."""
-    weights = [objective.lambda_categorical] * len(spec.categorical)
-    weights += [objective.lambda_continuous] * spec.continuous
-    return torch.tensor(weights, device=device)
-
-
-def entropy_vector(spec: LatentSpec, device: torch.device) -> Tensor:
-    """Return H(c) of each code in nats, in the order of ``code_names``."""
-    return torch.tensor(list(spec.entropies.values()), device=device)

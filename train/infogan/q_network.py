@@ -1,7 +1,7 @@
-"""Q(c|x): the posterior's parameters, and the branches of network that give them.
+"""The Q network: Q(c|x), the approximate posterior of the codes given an image.
 
-Q is a list of branches. A shared Q is one branch on the trunk's features, the head of the paper. A separate Q
-has branches of its own on the images: one for the first categorical code, one for all other codes.
+Q is a list of branches. A shared Q, as in the paper, is one branch: a head on D's trunk. A separate Q has
+encoders of its own: one branch for the first categorical code, and one for all other codes.
 
 Shapes: N images, F features of a 1 x 1 map.
 """
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from infogan_tool.train.infogan.layers import MapToVector
+from infogan_tool.train.engine.layers import MapToVector
+from infogan_tool.train.infogan.architectures import encoder_layers, head_layers
 
 if TYPE_CHECKING:
+    from infogan_tool.runtime.images.spec import ImageSpec
+    from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
 
-__all__ = ["QBranch", "QPosterior"]
+__all__ = ["QBranch", "QPosterior", "q_branches", "q_head"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +35,19 @@ class QPosterior:
     mean: Tensor
     """``(N, continuous)``: means of the continuous codes."""
     log_var: Tensor
-    """``(N, continuous)``: log-variances, inside the config's bounds or all the same."""
+    """``(N, continuous)``: log-variances, between the config's bounds or one fixed value."""
 
     def float(self) -> QPosterior:
         """Return the parameters in float32."""
         return QPosterior(self.logits.float(), self.mean.float(), self.log_var.float())
 
     def all_gather(self, group: ProcessGroup, count: int) -> QPosterior:
-        """Return the parameters for all ``count`` images of a batch of which these are one process's."""
+        """Return the parameters for all ``count`` images of a batch, of which these are one shard."""
         return QPosterior(*group.all_gather(count, self.logits, self.mean, self.log_var))
 
     @classmethod
     def join(cls, parts: list[QPosterior]) -> QPosterior:
-        """Put the codes of several branches side by side."""
+        """Concatenate the codes of several branches."""
         if len(parts) == 1:
             return parts[0]
         columns = zip(*((part.logits, part.mean, part.log_var) for part in parts), strict=True)
@@ -52,18 +55,17 @@ class QPosterior:
 
 
 class QBranch(nn.Module):
-    """Layers to F features, and heads for some of the codes.
+    """Layers to F features, and output layers for some of the codes.
 
-    A learned variance goes through exp, as in the paper; its logarithm first through a sigmoid between two
-    bounds, which unlike a clamp leaves a gradient to come back by. At a raw output of 0 and bounds of (-4, 2)
-    the standard deviation is exp(-0.5) = 0.61, close to the prior's 0.58.
+    A learned log-variance is bounded by a sigmoid, which unlike a clamp always has a gradient. At a raw
+    output of 0 and bounds of (-4, 2) the standard deviation is exp(-0.5) = 0.61, close to the prior's 0.58.
 
     Args:
         layers: From the branch's input to ``(N, F, 1, 1)``.
         width: F.
         num_logits: Number of categories of the branch's categorical codes together; 0: it has none.
         continuous: Number of its continuous codes.
-        variance: Bounds of the log-variance, or the one variance that all continuous codes have.
+        variance: Bounds of the log-variance, or one fixed variance for all continuous codes.
     """
 
     def __init__(
@@ -79,8 +81,8 @@ class QBranch(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.logits = MapToVector(width, num_logits, 1) if num_logits else None
         self.mean = MapToVector(width, continuous, 1) if continuous else None
-        learns = not isinstance(variance, float)
-        self.log_var = MapToVector(width, continuous, 1) if continuous and learns else None
+        is_fixed = isinstance(variance, float)
+        self.log_var = MapToVector(width, continuous, 1) if continuous and not is_fixed else None
         self.low, self.high = (math.log(variance),) * 2 if isinstance(variance, float) else variance
 
     def forward(self, inputs: Tensor) -> QPosterior:
@@ -96,3 +98,56 @@ class QBranch(nn.Module):
         span = self.high - self.low
         log_var = self.low + span * torch.sigmoid(self.log_var(features).flatten(1))
         return QPosterior(logits, mean, log_var)
+
+
+def q_branches(config: TrainConfig, image: ImageSpec, trunk: tuple[int, int]) -> list[QBranch]:
+    """Return the branches of Q, in the order of the codes.
+
+    Args:
+        config: ``networks.q`` chooses between a head on D's trunk and separate encoders.
+        image: Size and channels of the images.
+        trunk: Channels and size of the maps that the trunk returns.
+    """
+    nets, spec = config.networks, config.latent
+    if nets.q == "shared":
+        return [q_head(config, trunk, num_logits=spec.num_logits, continuous=spec.continuous)]
+    first = spec.categorical[0] if spec.categorical else 0
+    parts = [(first, 0, nets.q_features), (spec.num_logits - first, spec.continuous, nets.q_width)]
+    return [
+        QBranch(
+            encoder_layers(nets, image, width),
+            width,
+            num_logits=num_logits,
+            continuous=continuous,
+            variance=config.objective.variance,
+        )
+        for num_logits, continuous, width in parts
+        if num_logits or continuous
+    ]
+
+
+def q_head(
+    config: TrainConfig,
+    trunk: tuple[int, int],
+    *,
+    num_logits: int,
+    continuous: int,
+    variance: tuple[float, float] | float | None = None,
+) -> QBranch:
+    """Return a branch on D's trunk.
+
+    Args:
+        config: Widths, and the variance unless ``variance`` is given.
+        trunk: Channels and size of the maps that the trunk returns.
+        num_logits: As in :class:`QBranch`.
+        continuous: As in :class:`QBranch`.
+        variance: As in :class:`QBranch`; None: as the config sets it.
+    """
+    nets, (width, size) = config.networks, trunk
+    return QBranch(
+        head_layers(width, nets.q_width, size, nets.leaky_relu_slope),
+        nets.q_width,
+        num_logits=num_logits,
+        continuous=continuous,
+        variance=variance or config.objective.variance,
+    )

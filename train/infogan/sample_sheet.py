@@ -1,4 +1,4 @@
-"""Sample sheets: one fixed traversal of G, with real images beside it."""
+"""Sample sheets: images of a fixed traversal, with real images beside them."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ _GAP: Final = 8
 
 @torch.no_grad()
 def write_sample_sheet(path: Path, networks: Networks, images: torch.Tensor, *, seed: int) -> None:
-    """Write a PNG: G's images on the left, real ones on the right.
+    """Write a PNG: images of the exported generator on the left, real ones on the right.
 
     Rows are the categories of the first categorical code and columns the first continuous code from -2 to 2
-    (for other latents see :func:`infogan_tool.runtime.latents.sampling.traversal`), the same latents each
-    time, so
-    that the sheets of a run are an animation of its training. G is in evaluation mode, as it is exported.
+    (for other latents see :func:`infogan_tool.runtime.latents.sampling.traversal`). The latents are the same
+    each time, so that the sheets of a run show its progress. The generator is in evaluation mode.
 
     Args:
         path: Where the PNG goes.
-        networks: In training mode; they are so again afterwards, with nothing changed.
+        networks: In training mode; their state does not change.
         images: Real images ``(N, C, H, W)`` uint8; the first ones are shown.
         seed: Of the fixed noise.
     """
@@ -45,15 +44,15 @@ def write_sample_sheet(path: Path, networks: Networks, images: torch.Tensor, *, 
     latents = plan.latents
     device = next(networks.parameters()).device
     batch = LatentBatch.from_numpy(spec, latents.noise, latents.categories, latents.styles).to(device)
-    generator, training = networks.drawing, networks.drawing.training
+    generator, training = networks.export_generator, networks.export_generator.training
     generated = to_uint8(generator.eval()(batch.vector()).cpu().numpy(), networks.image)
     generator.train(training)
-    columns = _REAL_COLUMNS
-    real = images[: plan.rows * columns].cpu().permute(0, 2, 3, 1).numpy()
-    left, right = sheet(generated, plan.columns), sheet(real, columns)
+    real = images[: plan.rows * _REAL_COLUMNS].cpu().permute(0, 2, 3, 1).numpy()
+    left, right = sheet(generated, plan.columns), sheet(real, _REAL_COLUMNS)
     height = max(len(left), len(right))
-    panels = [
-        np.pad(p, ((0, height - len(p)), (0, 0), (0, 0)), constant_values=_WHITE) for p in (left, right)
-    ]
-    line = np.full((height, _GAP, left.shape[2]), _WHITE, np.uint8)
-    save_png(path, np.concatenate([panels[0], line, panels[1]], axis=1))
+    left, right = (
+        np.pad(panel, ((0, height - len(panel)), (0, 0), (0, 0)), constant_values=_WHITE)
+        for panel in (left, right)
+    )
+    gap = np.full((height, _GAP, left.shape[2]), _WHITE, np.uint8)
+    save_png(path, np.concatenate([left, gap, right], axis=1))

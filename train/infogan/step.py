@@ -1,70 +1,130 @@
-"""The updates of one training step, and which parameters each of them moves.
+"""One adversarial training step: which loss each update minimises, and which parameters it moves.
 
-Three different algorithms go by the name InfoGAN in public code. ``objective.information_update`` chooses:
+Three different algorithms go by the name InfoGAN in public code. ``objective.information_update`` chooses one
+of :data:`SCHEMES`:
 
-==========  ===========  ======================================================  ===========================
-updates     update       loss that is minimised                                  parameters that move
-==========  ===========  ======================================================  ===========================
-``head``    `d_step`     D's                                                     trunk, D head
-            `g_step`     G's + sum of lambda E[-log Q(c|x)]                      G, Q
-``trunk``   `d_step`     D's + sum of lambda E[-log Q(c|x)]                      trunk, D head, Q
-            `g_step`     G's + sum of lambda E[-log Q(c|x)]                      G
-``apart``   `g_step`     G's                                                     G
-            `d_step`     D's                                                     trunk, D head
-            `i_step`     sum of lambda E[-log Q(c|x)], on fresh latents          G, trunk, Q
-==========  ===========  ======================================================  ===========================
+=================  ======  =============================================  ===========================
+scheme             update  loss that is minimised                         parameters that move
+=================  ======  =============================================  ===========================
+``q_head``         D       L_D                                            trunk, D head
+                   G       L_G + sum of lambda E[-log Q(c|x)]             G, Q
+``shared``         D       L_D + sum of lambda E[-log Q(c|x)]             trunk, D head, Q
+                   G       L_G + sum of lambda E[-log Q(c|x)]             G
+``separate_step``  G       L_G                                            G
+                   D       L_D                                            trunk, D head
+                   L_I     sum of lambda E[-log Q(c|x)], fresh latents    G, trunk, Q
+=================  ======  =============================================  ===========================
 
-``trunk`` is the paper's own code, ``head`` most ports of it, ``apart`` a well-known one. With ``head``, Q
-reads the features by which D tells real from generated, and what Q calls a category follows what makes
-images look real. docs/explanation/update-schemes.md compares the three by measurement.
+``shared`` is what the paper's published code does, ``q_head`` most ports of it, ``separate_step`` a
+well-known one. docs/explanation/update-schemes.md compares them by measurement.
 
-Of ``head`` and ``trunk``, both updates see the same fakes, drawn once a step. Without any lambda G hears
-nothing of Q; Q still learns to read what G happens to say, so that a plain GAN can be measured alike.
+The D and G updates of a step use the same fakes. If every lambda is 0, Q is only monitored: no gradient of
+its loss reaches G, and Q learns to infer whatever G generates, so that a plain GAN can be measured alike.
 
-BatchNorm normalises each batch by itself, real and generated apart. The running statistics, which the
-exported encoder uses, are those of real images alone: reading real images is what it is for.
+BatchNorm normalises real and generated batches separately. Its running statistics, which the exported
+encoder uses, are updated by real images only, because those are what the encoder is applied to.
 
-In a team of processes (:mod:`infogan_tool.train.distributed.process_group`) images are a process's rows of
-the batch, and
-latents, losses and scalars are the whole batch's.
+With several processes (:mod:`infogan_tool.train.distributed.process_group`) images are one process's shard
+of the batch; latents, losses and scalars are those of the whole batch.
 """
 
 from __future__ import annotations
 
+import operator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 from torch import Tensor, nn
 
-from infogan_tool.train.engine.optimizer_step import adam, set_rate
+from infogan_tool.train.engine.optimizer_step import adam, set_learning_rate, trainable_parameters
 from infogan_tool.train.engine.profiling import section
 from infogan_tool.train.engine.stage import autocast
-from infogan_tool.train.infogan.augment import add_noise, draw_changes
+from infogan_tool.train.infogan.augment import add_noise, sample_augmentation
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.objective import (
+    code_entropies,
     code_nll,
     code_weights,
     discriminator_loss,
-    entropy_vector,
     generator_loss,
+    information_loss,
+    mutual_information_bound,
     probability_of_real,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from infogan_tool.runtime.latents.spec import LatentSpec
     from infogan_tool.train.config.schema import TrainConfig, ViewConfig
-    from infogan_tool.train.engine.optimizer_step import Descent
+    from infogan_tool.train.engine.optimizer_step import OptimizerStep
     from infogan_tool.train.infogan.latents import LatentBatch
     from infogan_tool.train.infogan.networks import Networks
 
-__all__ = ["Updates", "metric_names", "running_statistics_kept"]
+__all__ = ["SCHEMES", "AdversarialStep", "Batch", "Update", "bn_stats_kept", "metric_names"]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One optimizer step."""
+
+    name: Literal["D", "G", "L_I"]
+    """What it is called in profiles; it has an optimizer of its own."""
+    terms: tuple[Literal["L_D", "L_G", "L_I"], ...]
+    """Losses whose sum is minimised; L_I stands for the sum of lambda E[-log Q(c|x)]."""
+    parameters: tuple[Literal["generator", "trunk", "d_head", "q"], ...]
+    """Networks that move."""
+    learning_rate: Literal["d_lr", "g_lr"]
+    """Key of the config's ``optimizer`` table."""
+
+
+SCHEMES: Final[Mapping[str, tuple[Update, ...]]] = {
+    "q_head": (
+        Update("D", ("L_D",), ("trunk", "d_head"), "d_lr"),
+        Update("G", ("L_G", "L_I"), ("generator", "q"), "g_lr"),
+    ),
+    "shared": (
+        Update("D", ("L_D", "L_I"), ("trunk", "d_head", "q"), "d_lr"),
+        Update("G", ("L_G", "L_I"), ("generator",), "g_lr"),
+    ),
+    "separate_step": (
+        Update("G", ("L_G",), ("generator",), "g_lr"),
+        Update("D", ("L_D",), ("trunk", "d_head"), "d_lr"),
+        Update("L_I", ("L_I",), ("generator", "trunk", "q"), "g_lr"),
+    ),
+}
+"""The updates of a step, in order, by value of ``objective.information_update``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the updates of one step are computed from."""
+
+    real: Tensor
+    """Real images ``(N, C, H, W)``, of several processes one's shard, like ``fake``."""
+    fake: Tensor
+    """G's images of ``latent``, with their gradient."""
+    latent: LatentBatch
+    """N latents."""
+    real_categories: Tensor | None = None
+    """Pseudo-labels ``(N,)`` of ``real``, where D is conditional."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Losses:
+    terms: dict[str, Tensor]
+    """By the names of :class:`Update`."""
+    checked: dict[str, Tensor]
+    """The parts of the terms, by the names under which a value that is not finite is reported."""
+    scalars: dict[str, Tensor]
+    """What is logged: detached, as before the update."""
 
 
 def metric_names(spec: LatentSpec) -> list[str]:
-    """Return the names of the scalars that :meth:`Updates.step` returns, in order."""
+    """Return the names of the scalars that :meth:`AdversarialStep.step` returns, in order."""
     return [
         "Loss/D/adv",
         "Loss/G/adv",
@@ -78,69 +138,57 @@ def metric_names(spec: LatentSpec) -> list[str]:
     ]
 
 
-class Updates:
-    """Networks and optimizers of a run, and the step that moves them.
+class AdversarialStep:
+    """The training step of an InfoGAN, with its optimizers.
 
     Args:
         networks: On their device, in training mode.
-        config: Learning rates, weights and augmentation.
-        rng: Source of the augmentation's randomness, on the same device.
-        descent: How parameters move, and in which group.
+        config: Scheme, learning rates, weights and augmentation.
+        rng: Source of the randomness of augmentation and noise, on the same device.
+        optimizer_step: Computes gradients and moves parameters.
     """
 
     def __init__(
-        self, networks: Networks, config: TrainConfig, rng: torch.Generator, descent: Descent
+        self, networks: Networks, config: TrainConfig, rng: torch.Generator, optimizer_step: OptimizerStep
     ) -> None:
-        self.networks, self._group = networks, descent.group
-        self._rng, self._descent = rng, descent
-        self._spec, self._objective = config.latent, config.objective
-        self._view, self._q_view = config.augment, config.q_view
-        self._q_noise = config.q_noise
-        self._conditional = config.num_conditions > 0
-        self._kind, self._scheme = config.objective.adversarial_loss, config.objective.information_update
-        device = rng.device
-        self._first_weights = code_weights(config.latent, config.objective, device)
-        self._last_weights = _last_weights(config, device)
+        self.networks, self._group = networks, optimizer_step.group
+        self._rng, self._optimizer_step = rng, optimizer_step
+        self._config, self._spec, self._objective = config, config.latent, config.objective
+        self._kind = config.objective.adversarial_loss
+        self._autocast = autocast(rng.device, config.precision)
+        self._entropies = code_entropies(config.latent, rng.device)
+        self._first_weights = code_weights(config.latent, config.objective, rng.device)
+        self._last_weights = _last_weights(config, rng.device)
         self._weights = self._first_weights.clone()
-        self._entropies = entropy_vector(config.latent, device)
-        self._num_categorical = len(config.latent.categorical)
         if config.uses_clustering:
-            # Q(k1|x) was found on real images: G follows it, not the other way round.
-            networks.branches[0].eval().requires_grad_(False)
-        self._autocast = autocast(device, config.precision)
-        g, q = list(networks.generator.parameters()), _learning(networks.q)
-        trunk = list(networks.trunk.parameters())
-        self._d_parameters = [*trunk, *networks.d_head.parameters(), *(q if self._scheme == "shared" else [])]
-        self._g_parameters = [*g, *(q if self._scheme == "q_head" else [])]
-        self._i_parameters = [*g, *trunk, *q] if self._scheme == "separate_step" else []
-        rates = config.optimizer
-        self.d_optimizer = adam(self._d_parameters, rates.d_lr, rates)
-        self.g_optimizer = adam(self._g_parameters, rates.g_lr, rates)
-        self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "d_optimizer": self.d_optimizer,
-            "g_optimizer": self.g_optimizer,
+            networks.freeze_q_category()
+        self._parts = {
+            name: trainable_parameters(getattr(networks, name))
+            for name in ("generator", "trunk", "d_head", "q")
         }
-        self._rates = {"d_optimizer": rates.d_lr, "g_optimizer": rates.g_lr}
-        self._decay_from = rates.lr_decay_start
-        if self._scheme == "separate_step":
-            self.i_optimizer = adam(self._i_parameters, rates.g_lr, rates)
-            self.optimizers["i_optimizer"], self._rates["i_optimizer"] = self.i_optimizer, rates.g_lr
+        self.scheme = SCHEMES[config.objective.information_update]
+        self._rates = {update.name: getattr(config.optimizer, update.learning_rate) for update in self.scheme}
+        self.optimizers: dict[str, torch.optim.Adam] = {
+            update.name: adam(self._parameters(update.parameters), self._rates[update.name], config.optimizer)
+            for update in self.scheme
+        }
 
-    def pace(self, place: float) -> None:
-        """Set learning rates and lambdas for the step at ``place``: from 0, where the game begins, to 1."""
-        torch.lerp(self._first_weights, self._last_weights, place, out=self._weights)
-        if place > self._decay_from:
-            left = (1 - place) / (1 - self._decay_from)
+    def set_schedules(self, progress: float) -> None:
+        """Set learning rates and lambdas for the step at ``progress``: from 0, the first, to 1."""
+        torch.lerp(self._first_weights, self._last_weights, progress, out=self._weights)
+        start = self._config.optimizer.lr_decay_start
+        if progress > start:
+            remaining = (1 - progress) / (1 - start)
             for name, rate in self._rates.items():
-                set_rate(self.optimizers[name], rate * left)
+                set_learning_rate(self.optimizers[name], rate * remaining)
 
-    def step(self, real: Tensor, latent: LatentBatch, found: Tensor | None = None) -> Tensor:
-        """Do every update of the scheme once.
+    def step(self, real: Tensor, latent: LatentBatch, real_categories: Tensor | None = None) -> Tensor:
+        """Make every update of the scheme once.
 
         Args:
-            real: ``(N, C, H, W)`` in the images' range; in a group, its rows of them.
-            latent: N latents, in a group too.
-            found: Where D is conditional, the categories ``(N,)`` found in ``real``.
+            real: As in :class:`Batch`, in the images' range.
+            latent: As in :class:`Batch`.
+            real_categories: As in :class:`Batch`.
 
         Returns:
             Detached scalars ``(len(metric_names(spec)),)`` on the device, each as before its own update.
@@ -149,154 +197,140 @@ class Updates:
             NonFiniteError: A loss or gradient is not finite; the update that would use it was not made.
         """
         with section("G"):
-            fake = self._draw(latent)
-        if self._scheme == "separate_step":
-            with section("G"):
-                g_loss, _, fake_score_before_g = self.g_step(fake, latent)
-            with section("D"):
-                d_loss, real_score, fake_score = self.d_step(real, fake, latent, found)
-            with section("L_I"):
-                nll = self.i_step(sample_latents(self._spec, len(latent), self._rng))
-        else:
-            with section("D"):
-                d_loss, real_score, fake_score = self.d_step(real, fake, latent, found)
-            with section("G"):
-                g_loss, nll, fake_score_before_g = self.g_step(fake, latent)
-        bounds = self._entropies - nll
-        categorical, continuous = nll[: self._num_categorical].sum(), nll[self._num_categorical :].sum()
-        losses = torch.stack([d_loss, g_loss, categorical, continuous])
-        scores = torch.stack([bounds.sum(), real_score, fake_score, fake_score_before_g])
-        return torch.cat([losses, bounds, scores])
+            fake = self._generate(latent)
+        batch = Batch(real, fake, latent, real_categories)
+        scalars: dict[str, Tensor] = {}
+        for update in self.scheme:
+            with section(update.name):
+                scalars |= self.update(update, batch)
+        nll, num_categorical = scalars["nll"], len(self._spec.categorical)
+        bounds = mutual_information_bound(nll, self._entropies)
+        categorical, continuous = nll[:num_categorical].sum(), nll[num_categorical:].sum()
+        losses = torch.stack([scalars["Loss/D/adv"], scalars["Loss/G/adv"], categorical, continuous])
+        scores = [scalars[name] for name in ("Scores/real", "Scores/fake", "Scores/fake_before_g")]
+        return torch.cat([losses, bounds, torch.stack([bounds.sum(), *scores])])
 
-    def d_step(
-        self, real: Tensor, fake: Tensor, latent: LatentBatch, found: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Update D on real images ``(N, C, H, W)`` of categories ``found``, then on fakes of ``latent``.
+    def update(self, update: Update, batch: Batch) -> dict[str, Tensor]:
+        """Minimise the update's terms over its parameters, by one step of its optimizer.
 
         Returns:
-            D's loss and its mean probabilities of real for the real and for the generated images.
+            Detached scalars, as before the update: those of :func:`metric_names` that it computes, and
+            ``nll`` of each code.
 
         Raises:
-            NonFiniteError: The loss or a gradient is not finite; nothing was updated.
+            NonFiniteError: A loss or a gradient is not finite; nothing was updated.
         """
-        networks = self.networks
-        count = len(latent)
-        real, fake = self._augment(real, count), self._augment(fake.detach(), count)
+        losses_of = {"D": self._d_losses, "G": self._g_losses, "L_I": self._information_loss}
+        others = [part for part in self._parts if part not in update.parameters]
+        with _frozen(self._parameters(others)):  # their gradients would be a quarter of G's update
+            losses = losses_of[update.name](batch, infer="L_I" in update.terms)
+            loss = reduce(operator.add, [losses.terms[name] for name in update.terms])
+            parameters = self._parameters(update.parameters)
+            self._optimizer_step.step(self.optimizers[update.name], loss, losses.checked, parameters)
+        return losses.scalars
+
+    def _d_losses(self, batch: Batch, *, infer: bool) -> _Losses:
+        """Return L_D on real and generated images, and L_I where ``infer``."""
+        networks, count = self.networks, len(batch.latent)
+        real, fake = self._augment(batch.real, count), self._augment(batch.fake.detach(), count)
         with self._autocast:
             features = networks.trunk(real)
-            networks.observe(real, features)
-            real_logits = networks.d_head(features, found).float()
-            with running_statistics_kept(networks.trunk, networks.q):
+            networks.update_bn_stats(real, features)
+            real_logits = networks.d_head(features, batch.real_categories).float()
+            with bn_stats_kept(networks.trunk, networks.q):
                 features = networks.trunk(fake)
-                fake_logits = networks.d_head(features, self._categories(latent)).float()
-                posterior = networks.infer(fake, features).float() if self._scheme == "shared" else None
+                fake_logits = networks.d_head(features, self._fake_categories(batch.latent)).float()
+                posterior = networks.infer(fake, features).float() if infer else None
         real_logits, fake_logits = self._group.all_gather(count, real_logits, fake_logits)
         adversarial = discriminator_loss(self._kind, real_logits, fake_logits)
-        loss, terms = adversarial, {"Loss/D/adv": adversarial}
+        terms, checked = {"L_D": adversarial}, {"Loss/D/adv": adversarial}
         if posterior is not None:
-            nll = code_nll(posterior.all_gather(self._group, count), latent)
-            loss, terms = adversarial + (self._weights * nll).sum(), terms | self._named(nll)
-        self._descent.update(self.d_optimizer, loss, terms, self._d_parameters)
-        return adversarial.detach(), self._probability(real_logits), self._probability(fake_logits)
+            nll = code_nll(posterior.all_gather(self._group, count), batch.latent)
+            terms["L_I"] = information_loss(nll, self._weights)
+            checked |= self._by_code(nll)
+        scores = {"Scores/real": self._score(real_logits), "Scores/fake": self._score(fake_logits)}
+        return _Losses(terms, checked, {"Loss/D/adv": adversarial.detach(), **scores})
 
-    def g_step(self, fake: Tensor, latent: LatentBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Update G, and Q where it moves with G, on images ``(N, C, H, W)`` that G drew from ``latent``.
-
-        Returns:
-            G's adversarial loss, -log Q(c|x) of each code in nats (zeros where L_I has an update of its own),
-            and D's mean probability of real for these images (before G's update).
-
-        Raises:
-            NonFiniteError: A loss or a gradient is not finite; nothing was updated.
-        """
-        networks = self.networks
-        kept = running_statistics_kept(networks.trunk, networks.q)
-        with _standing_still(self._d_parameters), kept:
-            seen = self._augment(fake, len(latent))
-            read = self._augment(fake, len(latent), self._q_view) if self._q_view else seen
-            rows = self._group.shard(len(latent))
-            read = add_noise(read, self._q_noise, self._rng, count=len(latent), rows=rows)
+    def _g_losses(self, batch: Batch, *, infer: bool) -> _Losses:
+        """Return L_G on generated images, and L_I where ``infer``."""
+        networks, config, count = self.networks, self._config, len(batch.latent)
+        with bn_stats_kept(networks.trunk, networks.q):
+            d_images = self._augment(batch.fake, count)
+            q_images = self._augment(batch.fake, count, config.q_view) if config.q_view else d_images
+            shard = self._group.shard(count)
+            q_images = add_noise(q_images, config.q_noise, self._rng, count=count, shard=shard)
             with self._autocast:
-                features = networks.trunk(seen)
-                fake_logits = networks.d_head(features, self._categories(latent)).float()
-                if not self._objective.informs:  # Q looks on: nothing of it reaches G
-                    read, features = read.detach(), features.detach()
-                posterior = (
-                    None if self._scheme == "separate_step" else networks.infer(read, features).float()
-                )
-            (fake_logits,) = self._group.all_gather(len(latent), fake_logits)
-            adversarial = generator_loss(self._kind, fake_logits)
-            terms = {"Loss/G/adv": adversarial}
-            loss, nll = adversarial, torch.zeros_like(self._weights)
-            if posterior is not None:
-                weights = self._weights if self._objective.informs else torch.ones_like(self._weights)
-                nll = code_nll(posterior.all_gather(self._group, len(latent)), latent)
-                terms |= self._named(nll)
-                loss = adversarial + (weights * nll).sum()
-            self._descent.update(self.g_optimizer, loss, terms, self._g_parameters)
-        return adversarial.detach(), nll.detach(), self._probability(fake_logits)
+                features = networks.trunk(d_images)
+                fake_logits = networks.d_head(features, self._fake_categories(batch.latent)).float()
+                if not self._objective.informs:
+                    q_images, features = q_images.detach(), features.detach()
+                posterior = networks.infer(q_images, features).float() if infer else None
+        (fake_logits,) = self._group.all_gather(count, fake_logits)
+        adversarial = generator_loss(self._kind, fake_logits)
+        terms, checked = {"L_G": adversarial}, {"Loss/G/adv": adversarial}
+        scalars = {"Loss/G/adv": adversarial.detach(), "Scores/fake_before_g": self._score(fake_logits)}
+        if posterior is not None:
+            nll = code_nll(posterior.all_gather(self._group, count), batch.latent)
+            weights = self._weights if self._objective.informs else torch.ones_like(self._weights)
+            terms["L_I"] = information_loss(nll, weights)
+            checked |= self._by_code(nll)
+            scalars["nll"] = nll.detach()
+        return _Losses(terms, checked, scalars)
 
-    def i_step(self, latent: LatentBatch) -> Tensor:
-        """Update G, trunk and Q by L_I alone, on images of ``latent``.
-
-        Returns:
-            -log Q(c|x) of each code in nats.
-
-        Raises:
-            NonFiniteError: A loss or a gradient is not finite; nothing was updated.
-        """
-        fake = self._augment(self._draw(latent), len(latent))
-        with running_statistics_kept(self.networks.trunk, self.networks.q), self._autocast:
+    def _information_loss(self, batch: Batch, *, infer: bool) -> _Losses:
+        """Return L_I on generated images of fresh latents."""
+        assert infer
+        latent = sample_latents(self._spec, len(batch.latent), self._rng)
+        fake = self._augment(self._generate(latent), len(latent))
+        with bn_stats_kept(self.networks.trunk, self.networks.q), self._autocast:
             posterior = self.networks.infer(fake).float()
         nll = code_nll(posterior.all_gather(self._group, len(latent)), latent)
-        loss = (self._weights * nll).sum()
-        self._descent.update(self.i_optimizer, loss, self._named(nll), self._i_parameters)
-        return nll.detach()
+        terms = {"L_I": information_loss(nll, self._weights)}
+        return _Losses(terms, self._by_code(nll), {"nll": nll.detach()})
 
     @torch.no_grad()
     def fake_score(self, latent: LatentBatch) -> Tensor:
-        """Return D's mean probability of real for images of ``latent``, leaving every state as it is."""
+        """Return D's mean probability of real for images of ``latent``; no state changes."""
         state = self._rng.get_state()
         devices = [self._rng.device] if self._rng.device.type == "cuda" else []
-        dropout_kept = torch.random.fork_rng(devices)
-        with dropout_kept, running_statistics_kept(self.networks):
-            fake = self._draw(latent)
+        with torch.random.fork_rng(devices), bn_stats_kept(self.networks):
+            fake = self._augment(self._generate(latent), len(latent))
             with self._autocast:
-                logits = self.networks.discriminate(
-                    self._augment(fake, len(latent)), self._categories(latent)
-                ).float()
-            score = self._probability(*self._group.all_gather(len(latent), logits))
+                logits = self.networks.discriminate(fake, self._fake_categories(latent)).float()
+            score = self._score(*self._group.all_gather(len(latent), logits))
         self._rng.set_state(state)
         return score
 
-    def _draw(self, latent: LatentBatch) -> Tensor:
-        mine = latent.rows(self._group.shard(len(latent)))
+    def _generate(self, latent: LatentBatch) -> Tensor:
         with self._autocast:
-            fake: Tensor = self.networks.generator(mine.vector()).float()
+            fake: Tensor = self.networks.generator(latent[self._group.shard(len(latent))].vector()).float()
         return fake
 
-    def _categories(self, latent: LatentBatch) -> Tensor | None:
-        """Return what D is told of fakes."""
-        if not self._conditional:
+    def _fake_categories(self, latent: LatentBatch) -> Tensor | None:
+        """Return the categories of generated images, where D is conditional."""
+        if not self._config.num_conditions:
             return None
-        return latent.rows(self._group.shard(len(latent))).categories[:, 0]
+        return latent[self._group.shard(len(latent))].categories[:, 0]
 
     def _augment(self, images: Tensor, count: int, view: ViewConfig | None = None) -> Tensor:
-        changes = draw_changes(count, view or self._view, self._rng)
-        return changes.rows(self._group.shard(count)).apply(images)
+        augmentation = sample_augmentation(count, view or self._config.augment, self._rng)
+        return augmentation.select(self._group.shard(count)).apply(images)
 
-    def _probability(self, logits: Tensor) -> Tensor:
+    def _score(self, logits: Tensor) -> Tensor:
         return probability_of_real(self._kind, logits.detach())
 
-    def _named(self, nll: Tensor) -> dict[str, Tensor]:
+    def _by_code(self, nll: Tensor) -> dict[str, Tensor]:
         names = [f"Loss/Q/{name}" for name in self._spec.code_names]
         return dict(zip(names, nll, strict=True))
 
+    def _parameters(self, parts: Iterable[str]) -> list[nn.Parameter]:
+        return [parameter for part in parts for parameter in self._parts[part]]
+
 
 @contextmanager
-def running_statistics_kept(*parts: nn.Module) -> Iterator[None]:
-    """Normalise by the batch, as in training, but leave BatchNorm's running statistics as they are."""
-    norms = [module for part in parts for module in part.modules() if isinstance(module, nn.BatchNorm2d)]
+def bn_stats_kept(*modules: nn.Module) -> Iterator[None]:
+    """Normalise by the batch, as in training, without updating BatchNorm's running statistics."""
+    norms = [norm for module in modules for norm in module.modules() if isinstance(norm, nn.BatchNorm2d)]
     for norm in norms:
         norm.track_running_stats = False
     try:
@@ -307,15 +341,13 @@ def running_statistics_kept(*parts: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _standing_still(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
-    # Their gradients would be thrown away: not computing them saves a quarter of G's update.
-    held = list(parameters)
-    for parameter in held:
+def _frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
+    for parameter in parameters:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in held:
+        for parameter in parameters:
             parameter.requires_grad_(True)
 
 
@@ -323,7 +355,3 @@ def _last_weights(config: TrainConfig, device: torch.device) -> Tensor:
     end = config.objective.lambda_categorical_end
     changed = {} if end is None else {"lambda_categorical": end}
     return code_weights(config.latent, config.objective.model_copy(update=changed), device)
-
-
-def _learning(module: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in module.parameters() if parameter.requires_grad]

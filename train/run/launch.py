@@ -118,7 +118,7 @@ def _load_images(config: TrainConfig, group: ProcessGroup) -> ImageSet:
 
 
 def _refuse_small_batches(plan: Plan) -> None:
-    size = min(stage.batch_size_of(plan.config) for stage in stages_of(plan.config) if stage.shares_batches)
+    size = min(stage.batch_size_of(plan.config) for stage in stages_of(plan.config) if stage.shards_batches)
     if size < plan.group.size:
         raise UsageError(
             f"a batch of {size} images cannot be shared by {plan.group.size} processes: "

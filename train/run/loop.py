@@ -19,7 +19,7 @@ from infogan_tool.train.clustering.refinement import RefinementStage
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup, mixed_seed
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.engine.memory_format import to_memory_format
-from infogan_tool.train.engine.profiling import StepProfile, section
+from infogan_tool.train.engine.profiling import profile_steps, section
 from infogan_tool.train.engine.stage import Session, Stage, use_precision
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.consolidation import ConsolidationStage
@@ -133,10 +133,10 @@ def train(
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
     convert_sync_batchnorm(networks, group)
     # A captured step does not wait for other processes; nor can its parts be looked at.
-    captures = device.type == "cuda" and group.is_single and options.capture and not options.profile
+    cuda_graphs = device.type == "cuda" and group.is_single and options.capture and not options.profile
     networks = to_memory_format(networks.to(device))
     session = Session(
-        config=config, networks=networks, images=images.to(device), captures=captures, group=group
+        config=config, networks=networks, images=images.to(device), cuda_graphs=cuda_graphs, group=group
     )
 
     # Go on where a checkpoint left off.
@@ -226,15 +226,14 @@ class _StagePart:
         self.done = 0
         self.stopped = False
         self.saved_at: int | None = None
-        self._profile: StepProfile | None = None
+        self._profile: torch.profiler.profile | None = None
 
     @contextmanager
     def profiled(self, console: Console) -> Iterator[None]:
         """Look at some of the steps, and show and write where their time went."""
         stage = self.stage
-        with StepProfile(
-            self.run.path / "profile", stage.name, stage.session.device, console
-        ) as self._profile:
+        folder = self.run.path / "profile"
+        with profile_steps(folder, stage.name, stage.session.device, console) as self._profile:
             yield
 
     def run_steps(self, stop: threading.Event, console: Console, resume: Checkpoint | None) -> int:
@@ -281,15 +280,16 @@ class _StagePart:
                     self._draw()
             if at_end or (not within and epochs % self.schedule.checkpoint_every == 0):
                 with section("checkpoints"):
-                    self._save(keep=stage.draws and not within and epochs % self.schedule.keep_every == 0)
+                    due = not within and epochs % self.schedule.keep_every == 0
+                    self._save(keep=stage.trains_generator and due)
             if self._profile is not None:
-                self._profile.stepped()
+                self._profile.step()
         if self.saved_at != self.done:
             self._save(keep=False)
 
     def _draw(self) -> None:
         with self.group.fail_together():
-            if self.stage.draws and self.group.is_main:
+            if self.stage.trains_generator and self.group.is_main:
                 self.stage.write_samples(self.run.sample_sheet(self.before + self.done))
 
     def _seed_dropout(self) -> None:
@@ -319,7 +319,7 @@ class _StagePart:
 
     def _save(self, *, keep: bool) -> None:
         with self._explained(self.done):
-            self.stage.descent.check()
+            self.stage.optimizer_step.check()
         with self.group.fail_together():
             if self.log is not None:
                 self._write_checkpoints(self.log, keep=keep)

@@ -1,4 +1,4 @@
-"""Convolutions that are one matrix product compute what torch's convolutions do."""
+"""Convolutions computed as one matrix product against torch's convolutions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from infogan_tool.train.infogan.layers import MapToVector, VectorToMap
+from infogan_tool.train.engine.layers import MapToVector, VectorToMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         (lambda bias: VectorToMap(6, 5, 4, bias=bias), nn.ConvTranspose2d.forward, (3, 6, 1, 1)),
     ],
 )
-def test_values_and_gradients_are_those_of_the_convolution(
+def test_values_and_gradients_equal_the_convolutions(
     ours: Callable[[bool], nn.Conv2d | nn.ConvTranspose2d],
     theirs: Callable[[nn.Module, Tensor], Tensor],
     shape: tuple[int, ...],

@@ -1,4 +1,4 @@
-"""Every update goes through here: on a device that nobody waits for, too, no weight becomes NaN."""
+"""The optimizer step: values that are not finite move no weight, on a CPU and on a GPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from infogan_tool.runtime.errors import NonFiniteError
-from infogan_tool.train.engine.optimizer_step import Descent
+from infogan_tool.train.engine.optimizer_step import OptimizerStep
 from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.networks import build_networks
@@ -24,22 +24,22 @@ CPU = torch.device("cpu")
 
 
 class Line:
-    """y = w x, and its optimizer."""
+    """y = w x, with its optimizer."""
 
     def __init__(self, *, waits: bool) -> None:
         self.weight = nn.Parameter(torch.tensor([1.0, 2.0]))
         self.adam = torch.optim.Adam([self.weight], 0.1, fused=True)
-        self.descent = Descent(CPU, waits=waits)
+        self.optimizer_step = OptimizerStep(CPU, waits=waits)
 
     def update(self, factor: float, of_gradient: float = 1.0) -> None:
         loss = (self.weight * factor).sum()
-        # The loss is sound, and its gradient is not, where of_gradient is not finite.
+        # If of_gradient is not finite, the loss is and its gradient is not.
         self.weight.register_hook(lambda gradient: gradient * of_gradient)
-        self.descent.update(self.adam, loss, {"Loss/line": loss}, [self.weight])
+        self.optimizer_step.step(self.adam, loss, {"Loss/line": loss}, [self.weight])
 
     def update_and_check(self, factor: float, of_gradient: float = 1.0) -> None:
         self.update(factor, of_gradient)
-        self.descent.check()
+        self.optimizer_step.check()
 
     def state(self) -> list[float]:
         state = self.adam.state[self.weight]
@@ -48,7 +48,7 @@ class Line:
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("waits", [True, False])
-def test_what_is_not_finite_moves_nothing(factor: float, *, waits: bool) -> None:
+def test_a_value_that_is_not_finite_moves_nothing(factor: float, *, waits: bool) -> None:
     line = Line(waits=waits)
     line.update(1.0)
     before = line.state()
@@ -58,7 +58,7 @@ def test_what_is_not_finite_moves_nothing(factor: float, *, waits: bool) -> None
 
 
 @pytest.mark.parametrize("waits", [True, False])
-def test_a_gradient_alone_is_told_too(*, waits: bool) -> None:
+def test_a_gradient_that_is_not_finite_is_reported(*, waits: bool) -> None:
     line = Line(waits=waits)
     line.update(1.0)
     before = line.state()
@@ -67,44 +67,44 @@ def test_a_gradient_alone_is_told_too(*, waits: bool) -> None:
     assert line.state() == before
 
 
-def test_what_was_told_is_not_told_again_and_sound_updates_go_on() -> None:
+def test_a_failure_is_reported_once_and_later_steps_are_made() -> None:
     line = Line(waits=False)
     line.update(math.nan)
     with pytest.raises(NonFiniteError, match="since the last report"):
-        line.descent.check()
-    line.descent.check()
+        line.optimizer_step.check()
+    line.optimizer_step.check()
     line.update(1.0)
-    line.descent.check()
+    line.optimizer_step.check()
     assert line.weight.tolist() == pytest.approx([0.9, 1.9])
 
 
-def test_a_game_that_does_not_wait_has_the_same_numbers(
+def test_training_without_waiting_has_the_same_numbers(
     mnist: torch.Tensor, small: Callable[..., TrainConfig]
 ) -> None:
     config = small()
-    found = []
+    results = []
     for waits in (True, False):
         torch.manual_seed(0)
         networks = build_networks(config, size=28, channels=1)
         stage = AdversarialStage(Session(config=config, networks=networks, images=mnist))
-        stage.updates._descent = stage.descent = Descent(CPU, waits=waits)
+        stage.adversarial_step._optimizer_step = stage.optimizer_step = OptimizerStep(CPU, waits=waits)
         for index in range(4):
             stage.step(index)
-        found.append([stage.scalars(), *(p.tolist() for p in networks.parameters())])
-    assert found[0] == found[1]
+        results.append([stage.scalars(), *(p.tolist() for p in networks.parameters())])
+    assert results[0] == results[1]
 
 
-def test_a_game_that_does_not_wait_stops_at_its_report(
+def test_training_without_waiting_stops_at_its_report(
     mnist: torch.Tensor, small: Callable[..., TrainConfig]
 ) -> None:
     config = small()
     networks = build_networks(config, size=28, channels=1)
     stage = AdversarialStage(Session(config=config, networks=networks, images=mnist))
-    stage.updates._descent = stage.descent = Descent(CPU, waits=False)
+    stage.adversarial_step._optimizer_step = stage.optimizer_step = OptimizerStep(CPU, waits=False)
     with torch.no_grad():
         networks.d_head.logit.weight[0, 0, 0, 0] = math.nan
-    sound = [p.detach().clone() for p in networks.generator.parameters()]
+    before = [p.detach().clone() for p in networks.generator.parameters()]
     stage.step(0)
-    assert all(torch.equal(a, b) for a, b in zip(sound, networks.generator.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, networks.generator.parameters(), strict=True))
     with pytest.raises(NonFiniteError, match="Loss/D/adv, Loss/G/adv"):
         stage.scalars()

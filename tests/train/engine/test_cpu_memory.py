@@ -1,4 +1,4 @@
-"""What the process does with memory between steps."""
+"""Freed memory stays in the process."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ CALL = "from infogan_tool.train.engine.cpu_memory import keep_freed_memory; keep
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")
-def test_freed_memory_serves_the_next_step_without_the_system() -> None:
+def test_freed_memory_is_reused_without_page_faults() -> None:
     pages = {before: faults_after(before) for before in ("", CALL)}
-    assert pages[""] > 1_000, "this machine would not need it"
+    assert pages[""] > 1_000, "this machine does not need the setting"
     assert pages[CALL] < 100
 
 

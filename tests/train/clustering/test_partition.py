@@ -1,4 +1,4 @@
-"""Cutting a graph of neighbours: the objective, each move, and graphs whose best cut is known."""
+"""Partition of a graph: the objective, each phase, and graphs whose best partition is known."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from infogan_tool.train.clustering.partition import (
-    Partition,
+    GraphPartitioner,
     group_information,
     merge_clusters,
     move_clusters,
@@ -17,7 +17,7 @@ from infogan_tool.train.clustering.partition import (
 
 
 def blocks(sizes: list[int], crossing: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours (N, 5), a share ``crossing`` of them anywhere, else of the same block; and the blocks."""
+    """Neighbours (N, 5), a share ``crossing`` of them random, else of the same block; and the blocks."""
     rng = np.random.default_rng(seed)
     block = np.repeat(np.arange(len(sizes)), sizes)
     mine = [np.flatnonzero(block == b) for b in range(len(sizes))]
@@ -31,7 +31,7 @@ def joined(links: np.ndarray, groups: np.ndarray, count: int) -> float:
     return group_information(member.T @ links @ member)
 
 
-def test_information_of_a_perfect_a_useless_and_a_degenerate_cut() -> None:
+def test_information_of_perfect_independent_and_degenerate_groups() -> None:
     assert group_information(np.eye(5) * 7) == pytest.approx(math.log(5))
     assert group_information(np.ones((5, 5))) == pytest.approx(0, abs=1e-12)
     assert group_information(np.diag([9.0, 0, 0])) == pytest.approx(0, abs=1e-12)
@@ -58,7 +58,7 @@ def test_each_merge_is_the_cheapest_of_all(seed: int) -> None:
     assert joined(links, merge_clusters(links, 5), 5) == pytest.approx(best)
 
 
-def test_merging_goes_on_from_what_was_merged_and_stops_where_it_shall() -> None:
+def test_merging_continues_down_to_the_number_of_groups() -> None:
     # Four pairs that are linked; two of the pairs to each other, and less so the other two.
     links = np.kron(np.eye(4), np.array([[4.0, 4], [4, 4]]))
     links[:2, 2:4] = links[2:4, :2] = 1
@@ -71,7 +71,7 @@ def test_merging_goes_on_from_what_was_merged_and_stops_where_it_shall() -> None
         assert merge_clusters(links, more).tolist() == list(range(8))
 
 
-def test_moving_never_loses_and_ends_where_no_single_move_gains() -> None:
+def test_moving_ends_where_no_single_move_gains() -> None:
     rng = np.random.default_rng(1)
     links = rng.random((12, 12)) ** 4
     links += links.T
@@ -86,73 +86,74 @@ def test_moving_never_loses_and_ends_where_no_single_move_gains() -> None:
             assert joined(links, other, 3) <= reached + 1e-9
 
 
-def test_noisy_blocks_are_found_whatever_the_seed() -> None:
+def test_noisy_blocks_are_recovered_with_every_seed() -> None:
     near, block = blocks([300, 250, 200, 250], crossing=0.25)
-    partition = Partition(near, 4, directions=8, clusters=40)
+    partitioner = GraphPartitioner(near, 4, eigenvectors=8, clusters=40)
     for seed in (0, 1, 2):
-        groups, information = partition.find(seed)
+        groups, information = partitioner.partition(seed)
         assert information > 0.3
         table = np.zeros((4, 4), int)
         np.add.at(table, (groups, block), 1)
         assert table.max(axis=1).sum() >= 990
-        again, _ = partition.find(seed)
+        again, _ = partitioner.partition(seed)
         assert (again == groups).all()
 
 
-def test_rare_shape_goes_as_a_block_to_where_its_links_lead() -> None:
+def test_rare_shape_joins_as_a_block_the_group_of_its_links() -> None:
     near, block = blocks([400, 400, 400, 40], crossing=0.05)
     rng = np.random.default_rng(5)
     rare = np.flatnonzero(block == 3)
     outward = rng.random((40, 5)) < 0.2
     near[rare] = np.where(outward, rng.choice(np.flatnonzero(block == 1), (40, 5)), near[rare])
-    groups, _ = Partition(near, 3, directions=10, clusters=30).find(0)
+    groups, _ = GraphPartitioner(near, 3, eigenvectors=10, clusters=30).partition(0)
     of_one = np.bincount(groups[block == 1]).argmax()
     assert (groups[rare] == of_one).mean() > 0.9
 
 
-def test_popular_images_do_not_make_groups() -> None:
+def test_images_with_many_links_do_not_form_groups() -> None:
     # Half of all links lead to a few images of each block, as neighbours in many dimensions do.
     near, block = blocks([300, 200, 250, 250], crossing=0.15)
     rng = np.random.default_rng(2)
     popular = np.stack([np.flatnonzero(block == b)[:8] for b in range(4)])
     to_them = rng.random(near.shape) < 0.5
     near = np.where(to_them, popular[block[near], rng.integers(0, 8, near.shape)], near)
-    groups, _ = Partition(near, 4, directions=8, clusters=40).find(0)
+    groups, _ = GraphPartitioner(near, 4, eigenvectors=8, clusters=40).partition(0)
     table = np.zeros((4, 4), int)
     np.add.at(table, (groups, block), 1)
     assert table.max(axis=1).sum() >= 960
 
 
-def test_embedding_tells_blocks_apart_however_many_links_their_images_have() -> None:
+def test_embedding_separates_blocks_whatever_their_degrees() -> None:
     near, block = blocks([60, 60, 60], crossing=0.03)
-    to_two = (
-        np.random.default_rng(1).random((60, 5)) < 0.8
-    )  # four of five links of a block lead to two images
+    # Four of five links of a block lead to two images.
+    to_two = np.random.default_rng(1).random((60, 5)) < 0.8
     near[:60] = np.where(to_two, np.arange(5) % 2, near[:60])
-    embedding = Partition(near, 3, directions=3, clusters=9)._embedding
+    embedding = GraphPartitioner(near, 3, eigenvectors=3, clusters=9)._embedding
     np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1)
     alike, same = embedding @ embedding.T, block[:, None] == block
     assert np.quantile(alike[same], 0.01) > 0.9
     assert np.quantile(np.abs(alike[~same]), 0.99) < 0.4
 
 
-def test_an_image_follows_most_of_its_neighbours_and_stays_at_a_tie() -> None:
+def test_an_image_joins_most_of_its_neighbours_and_stays_at_a_tie() -> None:
     # A ring: each is the neighbour of the next two; links lead two ahead and two back.
     ring = np.arange(20)
-    partition = Partition(np.stack([(ring + 1) % 20, (ring + 2) % 20], axis=1), 2, directions=4, clusters=4)
+    partitioner = GraphPartitioner(
+        np.stack([(ring + 1) % 20, (ring + 2) % 20], axis=1), 2, eigenvectors=4, clusters=4
+    )
     halves = np.repeat([0, 1], 10)
-    assert partition._vote(halves).tolist() == halves.tolist()
+    assert partitioner._vote(halves).tolist() == halves.tolist()
     for groups in (halves, 1 - halves):
         stray = groups.copy()
         stray[4] = 1 - stray[4]
-        assert partition._vote(stray).tolist() == groups.tolist()
+        assert partitioner._vote(stray).tolist() == groups.tolist()
     in_turn = ring % 2  # half of each image's links lead to either group
-    assert partition._vote(in_turn).tolist() == in_turn.tolist()
+    assert partitioner._vote(in_turn).tolist() == in_turn.tolist()
 
 
-def test_every_image_ends_where_most_of_its_links_lead() -> None:
+def test_images_end_in_the_group_of_most_of_their_links() -> None:
     near, _ = blocks([120, 80, 100], crossing=0.4, seed=4)
-    groups, information = Partition(near, 3, directions=6, clusters=15).find(1)
+    groups, information = GraphPartitioner(near, 3, eigenvectors=6, clusters=15).partition(1)
     graph = neighbour_graph(near).toarray()
     to_group = graph @ np.eye(3)[groups]
     follows = to_group[np.arange(300), groups] >= to_group.max(axis=1)
@@ -161,8 +162,8 @@ def test_every_image_ends_where_most_of_its_links_lead() -> None:
     assert information == pytest.approx(group_information(member.T @ graph @ member))
 
 
-def test_few_images_and_many_groups_still_give_a_cut() -> None:
+def test_few_images_and_many_groups_still_give_a_partition() -> None:
     near, _ = blocks([6, 6], crossing=0.1)
-    groups, _ = Partition(near, 4, directions=40, clusters=250).find(0)
+    groups, _ = GraphPartitioner(near, 4, eigenvectors=40, clusters=250).partition(0)
     assert groups.shape == (12,)
     assert set(groups) <= set(range(4))

@@ -1,4 +1,4 @@
-"""Layers of each architecture, and the sizes that it can make."""
+"""Layers of each architecture, and the image sizes that it supports."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_architecture_has_the_same_shapes(
     ("architecture", "size", "nearest"),
     [("dcgan", 30, "28 or 32"), ("upsample", 30, "28 or 32"), ("upsample", 9, "8 or 12")],
 )
-def test_a_size_that_it_cannot_make_is_refused(
+def test_an_unsupported_size_is_refused(
     small: Callable[..., TrainConfig], architecture: str, size: int, nearest: str
 ) -> None:
     config = small({"networks": {"architecture": architecture}})
@@ -60,7 +60,7 @@ def shapes(part: nn.Module) -> list[tuple[str, int, int, int, int]]:
     ]
 
 
-def test_lab_has_a_dcgan() -> None:
+def test_lab_is_a_dcgan() -> None:
     networks = build_networks(resolve_config(preset="lab"), size=64, channels=1)
     up, down = "ConvTranspose2d", "Conv2d"
     assert shapes(networks.generator) == [
@@ -81,7 +81,7 @@ def test_lab_has_a_dcgan() -> None:
     assert networks.latent.dim == 64
 
 
-def test_upsample_has_no_transposed_convolution_but_the_first_layer() -> None:
+def test_upsample_has_one_transposed_convolution_the_first_layer() -> None:
     config = resolve_config(preset="upsample")
     networks = build_networks(config, size=32, channels=1)
     assert shapes(networks.generator) == [
@@ -103,7 +103,7 @@ def test_upsample_has_no_transposed_convolution_but_the_first_layer() -> None:
     assert set(norms) == {1e-5}
 
 
-def test_no_batch_norm_between_the_image_and_d(small: Callable[..., TrainConfig]) -> None:
+def test_ds_first_layer_has_no_batchnorm(small: Callable[..., TrainConfig]) -> None:
     for architecture in SIZES:
         trunk = build_networks(small({"networks": {"architecture": architecture}}), size=28, channels=1).trunk
         assert not isinstance(trunk.layers[1], nn.BatchNorm2d)
@@ -115,4 +115,4 @@ def test_a_fixed_variance_is_the_same_everywhere(small: Callable[..., TrainConfi
     networks = build_networks(small({"objective": {"fixed_variance": 0.5}}), size=28, channels=1)
     log_var = networks.infer(torch.rand(4, 1, 28, 28)).log_var
     torch.testing.assert_close(log_var.exp(), torch.full((4, 2), 0.5))
-    assert networks.branches[0].log_var is None
+    assert networks.q_category.log_var is None

@@ -1,4 +1,4 @@
-"""The conditional autoencoder's bound and what its update moves."""
+"""The bound of the conditional variational autoencoder, and what its update moves."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def make_stage(images: Tensor, changes: dict[str, Any] | None = None) -> Variati
     return VariationalStage(Session(config=config, networks=networks, images=images))
 
 
-def test_kl_is_that_of_torch() -> None:
+def test_kl_equals_torchs() -> None:
     rng = torch.Generator().manual_seed(0)
     mean, log_var = torch.randn(6, 3, generator=rng), torch.randn(6, 3, generator=rng)
     ours = gaussian_kl(mean, log_var, 1 / 3)
@@ -47,7 +47,7 @@ def test_kl_is_that_of_torch() -> None:
     torch.testing.assert_close(ours, kl_divergence(Normal(mean, (0.5 * log_var).exp()), prior).sum(dim=1))
 
 
-def test_likelihood_is_that_of_torch() -> None:
+def test_likelihood_equals_torchs() -> None:
     rng = torch.Generator().manual_seed(0)
     probabilities = torch.rand(4, 1, 5, 5, generator=rng)
     values = (torch.rand(4, 1, 5, 5, generator=rng) > 0.5).float()
@@ -56,21 +56,21 @@ def test_likelihood_is_that_of_torch() -> None:
     assert torch.isfinite(bernoulli_nll(1 - values, values)).all()
 
 
-def test_bound_rises_and_the_category_branch_stands_still(mnist: Tensor) -> None:
+def test_bound_rises_and_the_category_branch_is_frozen(mnist: Tensor) -> None:
     stage = make_stage(mnist)
-    frozen = {n: t.clone() for n, t in stage.session.networks.branches[0].state_dict().items()}
+    frozen = {n: t.clone() for n, t in stage.session.networks.q_category.state_dict().items()}
     losses = []
     for index in range(60):
         stage.meters.reset()
         stage.step(index)
         losses.append(sum(stage.scalars().values()))
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
-    state = stage.session.networks.branches[0].state_dict()
+    state = stage.session.networks.q_category.state_dict()
     assert all(torch.equal(state[name], frozen[name]) for name in state)
     assert not hasattr(stage.session.networks, "d_head"), "an autoencoder has no D"
 
 
-def test_decoder_hears_the_category(mnist: Tensor) -> None:
+def test_decoder_is_conditioned_on_the_category(mnist: Tensor) -> None:
     stage = make_stage(mnist)
     for index in range(5):
         stage.step(index)
@@ -84,7 +84,7 @@ def test_decoder_hears_the_category(mnist: Tensor) -> None:
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_bad_weight_stops_before_anything_moves(mnist: Tensor, poison: float) -> None:
+def test_non_finite_weight_stops_before_anything_moves(mnist: Tensor, poison: float) -> None:
     stage = make_stage(mnist)
     networks = stage.session.networks
     head = networks.noise_head.mean
@@ -101,13 +101,13 @@ def test_bad_weight_stops_before_anything_moves(mnist: Tensor, poison: float) ->
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"latent": {"categorical": []}}, "one categorical code and a posterior"),
-        ({"latent": {"categorical": [10, 3]}}, "one categorical code and a posterior"),
-        ({"clustering": None}, "one categorical code and a posterior"),
+        ({"latent": {"categorical": []}}, "one categorical code and clustering"),
+        ({"latent": {"categorical": [10, 3]}}, "one categorical code and clustering"),
+        ({"clustering": None}, "one categorical code and clustering"),
         ({"latent": {"noise_prior": "uniform"}}, "noise_prior = 'normal'"),
         ({"objective": {"information_update": "shared"}}, "needs networks.q = 'shared'"),
     ],
 )
-def test_configs_that_cannot_be(changes: dict[str, Any], message: str) -> None:
+def test_impossible_configs_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make_config(changes)

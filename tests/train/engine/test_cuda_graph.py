@@ -1,4 +1,4 @@
-"""A captured step gives the numbers of an eager one to the bit; what a CPU cannot do, they leave to a GPU."""
+"""A step captured as a CUDA graph gives the numbers of an eager one to the bit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STEPS = 12
 
 
-def trace(images: torch.Tensor, preset: str, precision: str, *, captures: bool) -> list[dict[str, float]]:
+def trace(images: torch.Tensor, preset: str, precision: str, *, cuda_graphs: bool) -> list[dict[str, float]]:
     flags = {
         "precision": precision,
         "schedule": {"batch_size": 32, "steps": STEPS},
@@ -29,21 +29,21 @@ def trace(images: torch.Tensor, preset: str, precision: str, *, captures: bool) 
     config, device = resolve_config(preset=preset, flags=flags), torch.device("cuda")
     use_precision(precision)
     networks = build_networks(config, size=28, channels=1).to(device)
-    session = Session(config=config, networks=networks, images=images.to(device), captures=captures)
-    stage, found = AdversarialStage(session), []
+    session = Session(config=config, networks=networks, images=images.to(device), cuda_graphs=cuda_graphs)
+    stage, scalars = AdversarialStage(session), []
     for index in range(STEPS):
         stage.step(index)
-        found.append(stage.scalars())
+        scalars.append(stage.scalars())
         stage.meters.reset()
-    return found
+    return scalars
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("preset", ["paper", "compact", "gan", "mnist"])
 def test_captured_and_eager_steps_agree(mnist: torch.Tensor, preset: str, precision: str) -> None:
-    eager = trace(mnist, preset, precision, captures=False)
-    captured = trace(mnist, preset, precision, captures=True)
+    eager = trace(mnist, preset, precision, cuda_graphs=False)
+    captured = trace(mnist, preset, precision, cuda_graphs=True)
     assert captured == eager
 
 
@@ -51,4 +51,4 @@ def test_on_a_cpu_nothing_is_captured(mnist: torch.Tensor, small: Callable[..., 
     config = small()
     networks = build_networks(config, size=28, channels=1)
     stage = AdversarialStage(Session(config=config, networks=networks, images=mnist))
-    assert stage._take == stage._step
+    assert stage._take_step == stage._step

@@ -1,4 +1,4 @@
-"""Shapes, weights and places of the networks."""
+"""Shapes, initial weights and EMA of the networks."""
 
 from __future__ import annotations
 
@@ -80,9 +80,7 @@ def test_weights_depend_on_the_seed_alone(small: Callable[..., TrainConfig]) -> 
     torch.manual_seed(2)
     state = torch.get_rng_state()
     second = build_networks(small(), size=28, channels=1).state_dict()
-    assert torch.equal(torch.get_rng_state(), state), (
-        "building networks must not use up the caller's randomness"
-    )
+    assert torch.equal(torch.get_rng_state(), state), "building networks leaves torch's generator unchanged"
     other = build_networks(small({"seed": 1}), size=28, channels=1).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["trunk.layers.0.weight"], other["trunk.layers.0.weight"])
@@ -90,9 +88,9 @@ def test_weights_depend_on_the_seed_alone(small: Callable[..., TrainConfig]) -> 
 
 def test_log_variance_stays_inside_its_bounds(small: Callable[..., TrainConfig]) -> None:
     networks = build_networks(small({"objective": {"log_variance_range": [-3, 1]}}), size=28, channels=1)
-    assert networks.branches[0].log_var is not None
+    assert networks.q_category.log_var is not None
     for bias, bound in ((-1e4, -3.0), (1e4, 1.0)):
-        nn.init.constant_(networks.branches[0].log_var.bias, bias)
+        nn.init.constant_(networks.q_category.log_var.bias, bias)
         log_var = networks.infer(torch.rand(4, 1, 28, 28)).log_var
         torch.testing.assert_close(log_var, torch.full((4, 2), bound))
 
@@ -120,19 +118,19 @@ def test_a_conditional_d_adds_the_category_to_the_image(small: Callable[..., Tra
     assert not torch.allclose(networks.discriminate(images, kinds.flip(0)), expected)
 
 
-def test_average_of_g_forgets_its_first_weights(small: Callable[..., TrainConfig]) -> None:
+def test_ema_of_g_loses_its_initial_weights(small: Callable[..., TrainConfig]) -> None:
     networks = build_networks(small({"optimizer": {"ema_decay": 0.999}}), size=28, channels=1)
-    assert networks.averaged is not None
-    mine, theirs = (net.layers[0].weight for net in (networks.averaged, networks.generator))
+    assert networks.generator_ema is not None
+    mine, theirs = (net.layers[0].weight for net in (networks.generator_ema, networks.generator))
     first = mine.clone()
     with torch.no_grad():
         theirs.fill_(1.0)
     left = 1.0
     for index in range(30):
-        networks.average_generator(index)
+        networks.update_generator_ema(index)
         left *= (1 + index) / (10 + index)
     assert torch.allclose(mine, 1 + left * (first - 1))
     assert left < 1e-6
     mine.fill_(0.0)
-    networks.average_generator(10**6)
+    networks.update_generator_ema(10**6)
     assert mine.flatten()[0].item() == pytest.approx(0.001, rel=1e-4)

@@ -1,7 +1,7 @@
-"""Convolutions that are one matrix product: from a whole map to a vector, and from a vector to a map.
+"""Convolutions computed as one matrix product: from a whole map to a vector, and from a vector to a map.
 
-They are convolutions in name, weights and checkpoint. Computed as such, the weights, most of a network, would
-be brought into a form for small kernels and back in every pass (docs/results/speed.md).
+Class, weights and state dict are those of convolutions. torch's convolutions would copy the weights, which
+are most of a network's, into a format for small kernels and back in every pass (docs/results/speed.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Weights that lie channels last compute, save and resume as those in the order of their dimensions."""
+"""Channels-last weights compute, save and resume as contiguous ones do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from infogan_tool.train.engine.layers import MapToVector, VectorToMap
 from infogan_tool.train.engine.memory_format import like_memory_format, to_memory_format
-from infogan_tool.train.infogan.layers import MapToVector, VectorToMap
 from infogan_tool.train.infogan.networks import Networks, build_networks
 from infogan_tool.train.run import loop
 from infogan_tool.train.run.checkpoint import read_checkpoint
@@ -29,15 +29,15 @@ PRODUCTS = (MapToVector, VectorToMap)
 
 @pytest.fixture
 def cpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Have torch say what the CPU is capable of; what it computes with stays what it is."""
+    """Make torch report another capability of the CPU."""
 
-    def says(capability: str) -> None:
+    def report(capability: str) -> None:
         monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
 
-    return says
+    return report
 
 
-def last(maps: Tensor) -> bool:
+def is_channels_last(maps: Tensor) -> bool:
     return maps.is_contiguous(memory_format=torch.channels_last) and not maps.is_contiguous()
 
 
@@ -47,17 +47,17 @@ def through(layers: nn.Sequential, inputs: Tensor) -> Iterator[Tensor]:
         yield inputs
 
 
-def laid_out(config: TrainConfig) -> tuple[Networks, Networks]:
-    """Return the same networks as they are built and as they are laid out."""
+def both_formats(config: TrainConfig) -> tuple[Networks, Networks]:
+    """Return the same networks as built, and in the memory format for this CPU."""
     plain, other = (build_networks(config, size=28, channels=1) for _ in range(2))
     return plain, to_memory_format(other)
 
 
-def test_convolutions_and_nothing_else_are_laid_out_with_avx2(
+def test_convolutions_only_are_channels_last_with_avx2(
     small: Callable[..., TrainConfig], cpu: Callable[[str], None]
 ) -> None:
     cpu("AVX2")
-    _, networks = laid_out(small())
+    _, networks = both_formats(small())
     kinds = {type(module) for module in networks.modules()}
     assert {nn.Conv2d, nn.ConvTranspose2d, *PRODUCTS} <= kinds
     for module in networks.modules():
@@ -69,15 +69,15 @@ def test_convolutions_and_nothing_else_are_laid_out_with_avx2(
     latent = torch.zeros(2, networks.latent.dim, 1, 1)
     for layers, inputs in ((networks.trunk.layers, images), (networks.generator.layers, latent)):
         maps = next(after for after in through(layers, inputs) if after.shape[2] == 14)
-        assert last(maps), "maps that any of the layers has put back would cost more than they save"
+        assert is_channels_last(maps), "converting maps back would cost more than it saves"
 
 
 @pytest.mark.parametrize("capability", ["AVX512", "DEFAULT", "NO AVX"])
-def test_elsewhere_nothing_is(
+def test_other_cpus_keep_all_weights_contiguous(
     small: Callable[..., TrainConfig], cpu: Callable[[str], None], capability: str
 ) -> None:
     cpu(capability)
-    _, networks = laid_out(small())
+    _, networks = both_formats(small())
     assert all(parameter.is_contiguous() for parameter in networks.parameters())
 
 
@@ -85,7 +85,7 @@ def test_values_and_gradients_are_the_same(
     small: Callable[..., TrainConfig], cpu: Callable[[str], None]
 ) -> None:
     cpu("AVX2")
-    plain, other = laid_out(small())
+    plain, other = both_formats(small())
     latent = torch.randn(6, plain.latent.dim, generator=torch.Generator().manual_seed(0))
     outputs = []
     for networks in (plain, other):
@@ -102,15 +102,15 @@ def test_values_and_gradients_are_the_same(
             torch.testing.assert_close(parameter.grad, reference.grad, rtol=1e-3, atol=1e-4)
 
 
-def test_a_tensor_is_laid_out_as_its_parameter() -> None:
+def test_a_tensor_gets_its_parameters_format() -> None:
     parameter = torch.zeros(4, 3, 2, 2).contiguous(memory_format=torch.channels_last)
     tensor = torch.randn(4, 3, 2, 2)
-    found = like_memory_format(tensor, parameter)
-    assert found.stride() == parameter.stride()
-    assert found.equal(tensor)
+    converted = like_memory_format(tensor, parameter)
+    assert converted.stride() == parameter.stride()
+    assert converted.equal(tensor)
 
 
-def test_a_run_that_is_cut_goes_on_to_the_bit_and_its_checkpoint_tells_nothing_of_it(
+def test_a_run_resumes_to_the_bit_and_its_checkpoint_is_contiguous(
     small: Callable[..., TrainConfig], mnist: Tensor, tmp_path: Path, cpu: Callable[[str], None]
 ) -> None:
     cpu("AVX2")

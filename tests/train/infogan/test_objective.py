@@ -1,4 +1,4 @@
-"""Each term against torch.distributions or the formula written out."""
+"""Each term of the objective against torch.distributions or its formula."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import torch
 from torch.distributions import Bernoulli, Categorical, Normal, Uniform
 
 from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.train.config.schema import ObjectiveConfig
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.objective import (
+    code_entropies,
     code_nll,
+    code_weights,
     discriminator_loss,
-    entropy_vector,
     gaussian_nll,
     generator_loss,
+    information_loss,
+    mutual_information_bound,
     probability_of_real,
 )
 from infogan_tool.train.infogan.q_network import QPosterior
@@ -58,7 +62,7 @@ def test_least_squares_and_hinge_by_hand() -> None:
 
 
 @pytest.mark.parametrize("kind", ["bce", "least_squares", "hinge"])
-def test_d_and_g_pull_generated_images_apart(kind: str) -> None:
+def test_d_and_g_have_opposite_gradients(kind: str) -> None:
     fake = torch.zeros(3, requires_grad=True)
     (for_d,) = torch.autograd.grad(discriminator_loss(kind, torch.ones(3), fake), fake)
     (for_g,) = torch.autograd.grad(generator_loss(kind, fake), fake)
@@ -80,28 +84,64 @@ def test_code_nll_per_code() -> None:
     torch.testing.assert_close(nll, torch.stack(expected))
 
 
+def test_information_loss_is_the_weighted_sum() -> None:
+    nll, weights = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([1.0, 0.1, 0.0])
+    assert information_loss(nll, weights).item() == pytest.approx(1.9)
+
+
 def test_entropies_are_those_of_the_priors() -> None:
     expected = [
         Categorical(logits=torch.zeros(4)).entropy(),
         Categorical(logits=torch.zeros(3)).entropy(),
         *[Uniform(-1.0, 1.0).entropy()] * 3,
     ]
-    torch.testing.assert_close(entropy_vector(SPEC, torch.device("cpu")), torch.stack(expected))
+    torch.testing.assert_close(code_entropies(SPEC, torch.device("cpu")), torch.stack(expected))
 
 
-def test_bound_of_a_perfect_and_of_a_useless_posterior() -> None:
+def test_bound_of_a_perfect_and_of_an_uninformed_posterior() -> None:
     latent = sample_latents(SPEC, 4096, torch.Generator().manual_seed(3))
-    entropies = entropy_vector(SPEC, torch.device("cpu"))
+    entropies = code_entropies(SPEC, torch.device("cpu"))
     codes = latent.vector()[:, SPEC.noise :]
     perfect = QPosterior(codes[:, :7] * 50, latent.styles, torch.full((4096, 3), -4.0))
-    bound = entropies - code_nll(perfect, latent)
+    bound = mutual_information_bound(code_nll(perfect, latent), entropies)
     torch.testing.assert_close(bound[:2], entropies[:2])
     # H(c) - h(N(0, exp(-4))) at the lower bound of the variance
     best = math.log(2) + 2 - 0.5 * math.log(2 * math.pi)
     torch.testing.assert_close(bound[2:], torch.full((3,), best))
 
-    useless = QPosterior(torch.zeros(4096, 7), torch.zeros(4096, 3), torch.full((4096, 3), math.log(1 / 3)))
-    bound = entropies - code_nll(useless, latent)
+    uninformed = QPosterior(
+        torch.zeros(4096, 7), torch.zeros(4096, 3), torch.full((4096, 3), math.log(1 / 3))
+    )
+    bound = mutual_information_bound(code_nll(uninformed, latent), entropies)
     torch.testing.assert_close(bound[:2], torch.zeros(2), atol=1e-6, rtol=0)
-    assert (bound[2:] < 0).all(), "a Gaussian is never quite the uniform prior"
+    assert (bound[2:] < 0).all(), "no Gaussian equals the uniform prior"
     assert bound[2:].min().item() == pytest.approx(-0.176, abs=0.02)
+
+
+def test_weights_are_in_the_order_of_the_codes() -> None:
+    values = ObjectiveConfig(lambda_categorical=0.5, lambda_continuous=0.25)
+    weights = code_weights(SPEC, values, torch.device("cpu"))
+    assert weights.tolist() == [0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_vectors_are_on_the_given_device() -> None:
+    values = ObjectiveConfig()
+    assert code_weights(SPEC, values, torch.device("meta")).is_meta
+    assert code_entropies(SPEC, torch.device("meta")).is_meta
+
+
+@pytest.mark.parametrize(
+    ("kind", "probability"),
+    [
+        ("bce", sum(1 / (1 + math.exp(-x)) for x in (3.0, 0.5, 1.5, -2.0, -3.0)) / 5),
+        ("least_squares", (1 + 0.5 + 1) / 5),
+        ("hinge", 3 / 5),
+    ],
+)
+def test_probability_of_real_of_outputs_beyond_its_range(kind: str, probability: float) -> None:
+    outputs = torch.tensor([3.0, 0.5, 1.5, -2.0, -3.0])
+    assert probability_of_real(kind, outputs).item() == pytest.approx(probability)
+
+
+def test_an_output_of_exactly_0_is_not_real() -> None:
+    assert probability_of_real("hinge", torch.tensor([0.0, 0.0, 0.5])).item() == pytest.approx(1 / 3)

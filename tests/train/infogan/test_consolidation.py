@@ -1,0 +1,84 @@
+"""Consolidation: BatchNorm statistics of the EMA generator, and a Q that fits its images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from coloured_shapes import shapes, small_preset
+from rich.console import Console
+
+from infogan_tool.train.engine.stage import Session
+from infogan_tool.train.infogan.consolidation import ConsolidationStage
+from infogan_tool.train.infogan.latents import sample_latents
+from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.infogan.objective import code_nll
+from infogan_tool.train.run import loop
+from infogan_tool.train.run.checkpoint import read_checkpoint
+from infogan_tool.train.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.infogan.networks import Networks
+
+
+def test_ema_generator_gets_statistics_of_its_own() -> None:
+    images, _ = shapes(300)
+    config = small_preset()
+    networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
+    ema = networks.generator_ema
+    assert ema is not None
+    norm = next(layer for layer in ema.layers if isinstance(layer, torch.nn.BatchNorm2d))
+    assert norm.running_mean is not None
+    norm.running_mean.fill_(7.0)
+    weights = {name: p.clone() for name, p in ema.named_parameters()}
+    ConsolidationStage(Session(config=config, networks=networks, images=images))
+    latents = sample_latents(config.latent, 20_000, torch.Generator().manual_seed(99)).vector()
+    with torch.no_grad():
+        first = ema.layers[0](latents[:, :, None, None]).flatten(1)
+    assert torch.allclose(norm.running_mean, first.mean(dim=0), atol=0.05 * float(first.std()))
+    assert not ema.training
+    assert all(torch.equal(p, weights[name]) for name, p in ema.named_parameters())
+
+
+def trained(config: TrainConfig, images: Tensor, path: Path) -> Networks:
+    """Train on colour images of 16 x 16 and return the networks as they are exported."""
+    run = RunFolder.create(path, config, "shapes")
+    loop.train(config, images, run, device=torch.device("cpu"), console=Console(quiet=True))
+    networks = build_networks(config, size=16, channels=3)
+    networks.load_state_dict(read_checkpoint(run.last_checkpoint).part("networks"))
+    return networks.eval()
+
+
+def test_consolidation_improves_q_on_generated_images(tmp_path: Path) -> None:
+    images, _ = shapes(600)
+    losses = []
+    for steps in (1, 150):
+        config = small_preset({"schedule": {"steps": 60}, "consolidation": {"steps": steps}})
+        networks = trained(config, images, tmp_path / str(steps))
+        latent = sample_latents(config.latent, 1000, torch.Generator().manual_seed(9))
+        with torch.no_grad():
+            nll = code_nll(networks.infer(networks.export_generator(latent.vector())), latent)
+        losses.append(nll[1:].sum().item())
+    assert losses[1] < losses[0] - 0.1
+
+
+def test_q_noise_makes_q_robust_to_noise(tmp_path: Path) -> None:
+    images, _ = shapes(600)
+    increases = []
+    for q_noise in (0.0, 0.2):
+        changes = {"q_noise": q_noise, "consolidation": {"steps": 150}, "schedule": {"steps": 60}}
+        config = small_preset(changes)
+        networks = trained(config, images, tmp_path / str(q_noise))
+        rng = torch.Generator().manual_seed(9)
+        latent = sample_latents(config.latent, 1000, rng)
+        with torch.no_grad():
+            clear = networks.export_generator(latent.vector())
+            noisy = (clear + 0.1 * torch.randn(clear.shape, generator=rng)).clamp(0, 1)
+            of_clear, of_noisy = (code_nll(networks.infer(x), latent)[1:].sum() for x in (clear, noisy))
+        increases.append((of_noisy - of_clear).item())
+    assert increases[1] < 0.5 * increases[0]

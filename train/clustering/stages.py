@@ -1,0 +1,76 @@
+"""Base classes of the clustering stages: of those that learn on batches, and of those of a single step."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from infogan_tool.train.engine.stage import Session, Stage, whole_batches
+
+if TYPE_CHECKING:
+    import torch
+
+    from infogan_tool.train.config.schema import ClusteringConfig, TrainConfig
+
+__all__ = ["LearningStage", "SingleStepStage", "clustering_config"]
+
+
+class LearningStage(Stage):
+    """A stage that learns on batches for some epochs."""
+
+    @classmethod
+    @abstractmethod
+    def epochs_of(cls, config: TrainConfig) -> float:
+        """Return the passes over the data."""
+
+    @classmethod
+    def batch_size_of(cls, config: TrainConfig) -> int:
+        """Return the clustering stages' batch size."""
+        return clustering_config(config).batch_size
+
+    @classmethod
+    def count_steps(cls, config: TrainConfig, count: int) -> int:
+        """Return the stage's epochs in steps."""
+        return round(cls.epochs_of(config) * whole_batches(count, cls.batch_size_of(config)))
+
+
+class SingleStepStage(Stage):
+    """A stage whose only step computes an artifact from all images.
+
+    It takes from seconds to a minute, and depends on nothing but what earlier stages left: a run that ends
+    inside of it does it again.
+    """
+
+    shards_batches = False
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.batch_size = len(session.images)
+
+    @classmethod
+    def batch_size_of(cls, config: TrainConfig) -> int:
+        """Return 1: no batch needs to be filled."""
+        return 1
+
+    @classmethod
+    def count_steps(cls, config: TrainConfig, count: int) -> int:
+        """Return 1."""
+        return 1
+
+    def step(self, index: int) -> None:  # noqa: ARG002 - it is always 0
+        """Compute the artifact."""
+        self.compute()
+
+    @abstractmethod
+    def compute(self) -> None:
+        """Compute the artifact, and add its scalars to the meters."""
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return none."""
+        return {}
+
+
+def clustering_config(config: TrainConfig) -> ClusteringConfig:
+    """Return the table ``clustering``, which a run with these stages has."""
+    assert config.clustering is not None
+    return config.clustering
