@@ -41,7 +41,7 @@ test-slow: $(STAMP)
 
 # 200 steps of every preset; half an hour.
 test-presets: $(STAMP)
-	$(BIN)/python -m pytest -m slow tests/train/test_every_preset.py
+	$(BIN)/python -m pytest -m slow tests/train/config/test_every_preset.py
 
 # Encoding on a local Ray cluster, while a worker and then a node are killed.
 test-ray: $(STAMP)

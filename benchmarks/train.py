@@ -29,12 +29,13 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from infogan_tool.runtime.inference.device import default_threads
+from infogan_tool.train.distributed.device import fast_precision
+from infogan_tool.train.engine.cpu_memory import keep_freed_memory
 from infogan_tool.train.engine.layers import MapToVector, VectorToMap
 from infogan_tool.train.engine.memory_format import to_memory_format
 from infogan_tool.train.engine.stage import Session, use_precision
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.run import launch
 from infogan_tool.train.run.launch import plan_training
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def variants_on(device: str) -> list[Contestant]:
     reference = Contestant(REFERENCE, "fp32", ours=False)
     if device == "cpu":
         # Where bf16 is emulated it takes a multiple of the time.
-        kinds = dict.fromkeys(("fp32", launch.fast_precision(torch.device("cpu"))))
+        kinds = dict.fromkeys(("fp32", fast_precision(torch.device("cpu"))))
         return [
             reference,
             *(
@@ -133,8 +134,8 @@ def turn_of(pipe: Connection, steps: int) -> Callable[[], object]:
 def take_part(pipe: Connection, variant: Contestant, options: argparse.Namespace) -> None:
     """Do steps when asked, until told to end; then tell what else was seen."""
     before = peak_mb()
-    if variant.plain or not variant.ours:
-        launch.keep_freed_memory = lambda: None
+    if variant.ours and not variant.plain and options.device == "cpu":
+        keep_freed_memory()
     if variant.plain:
         MapToVector.forward, VectorToMap.forward = nn.Conv2d.forward, nn.ConvTranspose2d.forward
     training = Ours(variant, options) if variant.ours else Reference(options)

@@ -52,7 +52,7 @@ def entry() -> NoReturn:
 def _was_in_process_group() -> bool:
     """Return whether this process has been one of torchrun's."""
     torchrun = sys.modules.get("infogan_tool.train.distributed.torchrun")
-    return torchrun is not None and bool(torchrun.joined_process_group())
+    return torchrun is not None and bool(torchrun.has_joined())
 
 
 def _run(arguments: list[str]) -> int:

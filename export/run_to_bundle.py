@@ -35,7 +35,7 @@ from infogan_tool.train.config.schema import config_digest
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.run.checkpoint import load_networks, read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
-from infogan_tool.train.run.loop import stages_of
+from infogan_tool.train.run.stages import stages_of
 
 if TYPE_CHECKING:
     from pathlib import Path

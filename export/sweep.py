@@ -27,7 +27,7 @@ from infogan_tool.runtime.errors import RunError, UsageError
 from infogan_tool.runtime.storage.atomic import write_atomic
 from infogan_tool.train.run.checkpoint import read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
-from infogan_tool.train.run.loop import total_steps
+from infogan_tool.train.run.stages import total_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 _PRESET_HELP = (
-    "A named config (docs/explanation/systems.md): mnist (default), compact, paper, gan, lab, upsample, mlp, "
+    "Named config: mnist (default), compact, paper, gan, lab, upsample, mlp, "
     "cvae, svhn, celeba, faces or chairs."
 )
 _DATA_HELP = (
-    "mnist (ships with the package), fashion-mnist, kmnist, qmnist, emnist, svhn, cifar10, celeba, "
-    "or a folder of IDX files or of images."
+    "mnist (part of the package), fashion-mnist, kmnist, qmnist, emnist, svhn, cifar10 or celeba, which are "
+    "downloaded; or a folder of images or of IDX files."
 )
 
 
@@ -38,46 +38,57 @@ def train(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="TOML or JSON file with any part of a config, over the preset.", metavar="FILE"),
+        typer.Option(
+            help="TOML or JSON file with any part of a config; overrides the preset.", metavar="FILE"
+        ),
     ] = None,
     data: Annotated[str | None, typer.Option(help=_DATA_HELP, metavar="NAME|FOLDER")] = None,
     size: Annotated[
-        int | None, typer.Option(help="Bring images to this height and width.", min=8, metavar="PIXELS")
+        int | None, typer.Option(help="Resize images to this height and width.", min=8, metavar="PIXELS")
     ] = None,
     channels: Annotated[int | None, typer.Option(help="1 (grey) or 3 (colour).", min=1, max=3)] = None,
     categorical: Annotated[
         list[int] | None,
-        typer.Option(help="Categories of a categorical code; repeat for more codes; 0: no such code.", min=0),
+        typer.Option(
+            help="Number of categories of a categorical code. Repeat for more codes; 0 for none.", min=0
+        ),
     ] = None,
     continuous: Annotated[int | None, typer.Option(help="Number of continuous codes.", min=0)] = None,
     noise: Annotated[int | None, typer.Option(help="Number of noise dimensions.", min=0)] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
-    steps: Annotated[int | None, typer.Option(help="Number of steps, in place of epochs.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of steps, in place of --epochs.", min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Real images per step.", min=2)] = None,
     precision: Annotated[
         Literal["auto", "fp32", "tf32", "bf16"] | None,
-        typer.Option(help="Of forward and backward passes; auto: bf16 where the device is faster in it."),
+        typer.Option(
+            help="Precision of forward and backward passes; auto: bf16 where the device is faster in it."
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.", min=0)] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.", min=0)] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Device to train on; auto: a GPU if there is one.")
+    ] = "auto",
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads. Default: every core it may use.", min=1)
+        int | None, typer.Option(help="CPU threads; default: one for every core.", min=1)
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Run folder to make; default: the next number under runs/.", metavar="RUN"),
+        typer.Option(help="Run folder to create; default: the next number under runs/.", metavar="RUN"),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with this run from its last checkpoint.", metavar="RUN")
+        Path | None, typer.Option(help="Resume this run from its last checkpoint.", metavar="RUN")
     ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the scalars for TensorBoard too.")
     ] = False,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Look at some steps of each stage, and say where time goes.")
+        bool,
+        typer.Option(
+            "--profile", help="Profile some steps of each stage, and print and write where time is spent."
+        ),
     ] = False,
     capture: Annotated[
-        bool, typer.Option("--capture/--no-capture", help="On a GPU: the game's step as one CUDA graph.")
+        bool, typer.Option("--capture/--no-capture", help="Capture each adversarial step as one CUDA graph.")
     ] = True,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved config as JSON; write nothing.")
@@ -85,7 +96,7 @@ def train(
 ) -> None:
     """Train an InfoGAN on images, without labels.
 
-    The config is the preset, with the file's keys laid over it, and the options over both.
+    The keys of --config override those of the preset, and the other options override both.
 
     Examples:
       infogan-tool train --out run
@@ -99,7 +110,7 @@ def train(
     from infogan_tool.train.run.options import RunOptions
 
     if epochs and steps:
-        raise UsageError("--epochs and --steps say the same thing twice: give one")
+        raise UsageError("--epochs and --steps both set the length of the training: give one")
     schedule = {"epochs": epochs, "steps": steps, "batch_size": batch_size}
     flags = _given(
         seed=seed,
@@ -110,7 +121,7 @@ def train(
             continuous=continuous,
             noise=noise,
         ),
-        # Whoever says --epochs does not want the number of steps that a file or an earlier call gave.
+        # --epochs replaces a number of steps of the file or of the run.
         schedule=_given(**schedule) | ({"steps": None} if epochs else {}),
     )
     options = RunOptions(tensorboard=tensorboard, profile=profile, capture=capture)
@@ -130,8 +141,8 @@ def train(
     length = flags.pop("schedule", {})
     if flags or preset or config or out or dry_run or batch_size:
         raise UsageError(
-            "--resume takes the run's own config: "
-            "only --epochs, --steps, --device, --threads, --tensorboard, --profile and --capture go with it"
+            "--resume uses the run's own config: it can be combined with --epochs, --steps, --device, "
+            "--threads, --tensorboard, --profile and --capture only"
         )
     require_extras("train", "train")
     _resume(resume, length, device=device, threads=threads, options=options)
@@ -150,15 +161,13 @@ def _start(
 ) -> None:
     from rich.console import Console
 
-    from infogan_tool.train.distributed.torchrun import restarts
+    from infogan_tool.train.distributed.torchrun import has_restarts
     from infogan_tool.train.run.launch import plan_training, start_training
 
     with _process_group(device, threads) as group:
         with group.fail_together():
-            if out is None and restarts(os.environ):
-                raise UsageError(
-                    "torchrun is to restart this training: give --out, by which it is found again"
-                )
+            if out is None and has_restarts(os.environ):
+                raise UsageError("torchrun --max-restarts needs --out: a restart finds the run folder by it")
         plan = plan_training(
             preset=preset, config_file=config, flags=flags, device=device, threads=threads, group=group
         )
@@ -168,7 +177,7 @@ def _start(
             return
         console = Console(stderr=True, quiet=not group.is_main)
         run, outcome = start_training(plan, out=out, console=console, options=options)
-        _say_what_next(group, str(run), outcome)
+        _print_next_step(group, str(run), outcome)
 
 
 def _resume(
@@ -188,12 +197,12 @@ def _resume(
             options=options,
             group=group,
         )
-        _say_what_next(group, str(run), outcome)
+        _print_next_step(group, str(run), outcome)
 
 
 @contextmanager
 def _process_group(device: str, threads: int | None) -> "Iterator[ProcessGroup]":
-    """Be one of torchrun's processes while the block runs; what another one tells is not told twice."""
+    """Join torchrun's processes while the block runs; exit silently on an error that another one reports."""
     from infogan_tool.runtime.errors import ReportedElsewhereError
     from infogan_tool.train.distributed.torchrun import join_process_group
 
@@ -204,12 +213,12 @@ def _process_group(device: str, threads: int | None) -> "Iterator[ProcessGroup]"
         raise typer.Exit(error.exit_code) from error
 
 
-def _say_what_next(group: "ProcessGroup", run: str, outcome: "TrainOutcome") -> None:
+def _print_next_step(group: "ProcessGroup", run: str, outcome: "TrainOutcome") -> None:
     group.ignore_sigterm()
     quoted, step = shlex.quote(run), outcome.step
     if group.is_main and outcome.interrupted:
-        typer.echo(f"stopped at step {step} of {outcome.total_steps} and saved", err=True)
-        typer.echo(f"to go on: infogan-tool train --resume {quoted}", err=True)
+        typer.echo(f"stopped at step {step} of {outcome.total_steps}; the state is saved", err=True)
+        typer.echo(f"resume with: infogan-tool train --resume {quoted}", err=True)
     elif group.is_main:
         typer.echo(f"done: {step} steps; next: infogan-tool export {quoted} --out BUNDLE", err=True)
     group.barrier()
@@ -218,5 +227,5 @@ def _say_what_next(group: "ProcessGroup", run: str, outcome: "TrainOutcome") -> 
 
 
 def _given(**values: object) -> dict[str, Any]:
-    """Return the values that were given: neither None nor an empty table."""
+    """Return the values that are neither None nor an empty table."""
     return {name: value for name, value in values.items() if value is not None and value != {}}

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
-GAME = """
+ONE_STAGE = """
 preset = "paper"
 data = { source = "IMAGES" }
 networks = { base_width = 2, full_width = 8, q_width = 8 }
 schedule = { batch_size = 50, epochs = 2, log_every = 7, sample_every = 2, keep_every = 2 }
 """
 """12 steps in 2 epochs."""
-STAGES = """
+ALL_STAGES = """
 preset = "mnist"
 precision = "fp32"
 data = { source = "IMAGES" }
@@ -73,18 +73,18 @@ def images(tmp_path_factory: pytest.TempPathFactory, digits: torch.Tensor) -> Pa
 
 
 @pytest.fixture(scope="session")
-def game(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
+def one_stage(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
     """A config of one stage."""
-    file = tmp_path_factory.mktemp("config") / "game.toml"
-    file.write_text(GAME.replace("IMAGES", str(images)))
+    file = tmp_path_factory.mktemp("config") / "one_stage.toml"
+    file.write_text(ONE_STAGE.replace("IMAGES", str(images)))
     return file
 
 
 @pytest.fixture(scope="session")
-def stages(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
+def all_stages(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
     """A config of all stages of preset ``mnist``."""
-    file = tmp_path_factory.mktemp("config") / "stages.toml"
-    file.write_text(STAGES.replace("IMAGES", str(images)))
+    file = tmp_path_factory.mktemp("config") / "all_stages.toml"
+    file.write_text(ALL_STAGES.replace("IMAGES", str(images)))
     return file
 
 
@@ -106,15 +106,15 @@ def crash(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
 
 @pytest.fixture(scope="session")
 def crashes(
-    tmp_path_factory: pytest.TempPathFactory, game: Path, stages: Path
+    tmp_path_factory: pytest.TempPathFactory, one_stage: Path, all_stages: Path
 ) -> dict[str, list[dict[str, Any]]]:
     """What came of the kills that every run of the tests does; in one process, because torch loads slowly."""
     folder = tmp_path_factory.mktemp("crashes")
     run = folder / "0" / "work" / "run"  # what the first job leaves: it has been killed and resumed
     jobs = {
-        "game": ("train", game, "all"),
-        "stages": ("train", stages, "renames"),
-        "random": ("random", game, "5,1"),
+        "one_stage": ("train", one_stage, "all"),
+        "all_stages": ("train", all_stages, "renames"),
+        "random": ("random", one_stage, "5,1"),
         "export": ("export", run, "all"),
     }
     found = run_crashes(folder, *(word for job in jobs.values() for word in job))
@@ -122,10 +122,13 @@ def crashes(
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory, game: Path) -> Path:
+def finished_run(tmp_path_factory: pytest.TempPathFactory, one_stage: Path) -> Path:
     """A run that nobody disturbed."""
     out = tmp_path_factory.mktemp("finished") / "run"
-    assert main(["train", "--config", str(game), "--device", "cpu", "--threads", "1", "--out", str(out)]) == 0
+    assert (
+        main(["train", "--config", str(one_stage), "--device", "cpu", "--threads", "1", "--out", str(out)])
+        == 0
+    )
     return out
 
 
@@ -141,8 +144,8 @@ class End:
 
 @pytest.fixture(scope="session")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., list[End]]]:
-    """Run ``infogan-tool``, or a check, as each process of a group; team_driver.py has the options."""
-    command = [sys.executable, str(HERE / "team_driver.py"), str(tmp_path_factory.mktemp("said"))]
+    """Run ``infogan-tool``, or a check, as each process of a group; group_driver.py has the options."""
+    command = [sys.executable, str(HERE / "group_driver.py"), str(tmp_path_factory.mktemp("said"))]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TORCHELASTIC")}
     environment = kept | {"OMP_NUM_THREADS": "1"}
     with subprocess.Popen(

@@ -47,10 +47,10 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 
 @pytest.fixture
-def half(cli: Callable[..., Result], game: Path, tmp_path: Path) -> Path:
+def half(cli: Callable[..., Result], one_stage: Path, tmp_path: Path) -> Path:
     """A run that was stopped after half of its steps."""
     run = tmp_path / "run"
-    assert cli("train", "--config", game, "--epochs", 1, "--out", run, *CPU).code == 0
+    assert cli("train", "--config", one_stage, "--epochs", 1, "--out", run, *CPU).code == 0
     return run
 
 
@@ -106,7 +106,7 @@ def test_disk_that_fills(
     assert "Traceback" not in done.err
     assert f"{file}: File too large" in done.err
     if file != "config.json":  # before anything has begun
-        assert f"the last good checkpoint ({last}, step 6) stays" in done.err
+        assert f"the last good checkpoint ({last}, step 6) is kept" in done.err
     assert last.read_bytes() == before
     assert not list(half.rglob(".*"))
     assert cli("train", "--resume", half, "--epochs", 2, *CPU).code == 0
@@ -136,7 +136,7 @@ def test_removed_metrics_are_missed_at_the_next_line(
     done = cli("train", "--resume", half, "--epochs", 3, *CPU)
     assert (done.code, len(errors(done))) == (1, 1), done.err
     assert f"{half}/metrics.jsonl: it was removed while the training ran; stopped after step 14" in done.err
-    assert "step 12) stays" in done.err
+    assert "step 12) is kept" in done.err
 
 
 def test_run_folder_renamed_on_the_way(
@@ -178,7 +178,7 @@ def test_real_full_disk(cli: Callable[..., Result], half: Path, finished_run: Pa
     assert done.returncode == 1, done.stderr
     assert len([line for line in done.stderr.splitlines() if "rror" in line]) == 1, done.stderr
     assert "No space left on device" in done.stderr
-    assert f"checkpoint ({disk}/run/checkpoints/last.safetensors, step 6) stays" in done.stderr
+    assert f"checkpoint ({disk}/run/checkpoints/last.safetensors, step 6) is kept" in done.stderr
     assert not list(half.rglob(".*"))
     assert cli("train", "--resume", half, "--epochs", 2, *CPU).code == 0
     name = "checkpoints/last.safetensors"
@@ -186,13 +186,13 @@ def test_real_full_disk(cli: Callable[..., Result], half: Path, finished_run: Pa
 
 
 @pytest.mark.skipif(not can_mount(), reason="this user may not mount")
-def test_read_only_folders(finished_run: Path, game: Path, tmp_path: Path) -> None:
+def test_read_only_folders(finished_run: Path, one_stage: Path, tmp_path: Path) -> None:
     folder = tmp_path / "ro"
     folder.mkdir()
     shutil.copytree(finished_run, folder / "run")
     commands = {
         "run/.lock": ["train", "--resume", f"{folder}/run", "--epochs", "3", "--device", "cpu"],
-        "new": ["train", "--config", str(game), "--out", f"{folder}/new", "--device", "cpu"],
+        "new": ["train", "--config", str(one_stage), "--out", f"{folder}/new", "--device", "cpu"],
         ".bundle.lock": ["export", f"{folder}/run", "--out", f"{folder}/bundle"],
     }
     script = f"from infogan_tool.cli.main import main\nfor c in {list(commands.values())}: print(main(c))"

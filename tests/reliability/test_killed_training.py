@@ -21,21 +21,21 @@ def check(kills: Kills) -> None:
         assert kill["same"], kill
         assert "Traceback" not in kill["said"], kill
         if kill["code"]:  # killed after its last checkpoint: all is there, which was just compared
-            assert (kill["code"], "is done (" in kill["said"]) == (1, True), kill["said"]
+            assert (kill["code"], "is finished (" in kill["said"]) == (1, True), kill["said"]
 
 
 def test_killed_before_everything_that_it_does_to_a_file(crashes: dict[str, Kills]) -> None:
-    kills = crashes["game"]
+    kills = crashes["one_stage"]
     check(kills)
     done = [kill["what"].split()[0] for kill in kills]
     assert {"mkdir", "open", "write", "fsync", "rename", "remove"} == set(done)
     assert sum("rename .last.safetensors" in kill["what"] for kill in kills) == 2
-    assert sum("beginning anew" in kill["said"] for kill in kills) > 10
-    assert sum("going on at step 6" in kill["said"] for kill in kills) > 10
+    assert sum("starting over" in kill["said"] for kill in kills) > 10
+    assert sum("resuming at step 6" in kill["said"] for kill in kills) > 10
 
 
 def test_killed_around_each_checkpoint_of_all_stages(crashes: dict[str, Kills]) -> None:
-    kills = crashes["stages"]
+    kills = crashes["all_stages"]
     check(kills)
     assert sum("rename .last.safetensors" in kill["what"] for kill in kills) >= 6
 
@@ -47,7 +47,7 @@ def test_killed_at_random_moments(crashes: dict[str, Kills]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("config", ["game", "stages"])
+@pytest.mark.parametrize("config", ["one_stage", "all_stages"])
 def test_killed_at_25_random_moments(config: str, crash: Crash, request: pytest.FixtureRequest) -> None:
     kills = crash("random", request.getfixturevalue(config), "25,20160612")
     check(kills)
@@ -57,7 +57,7 @@ def test_killed_at_25_random_moments(config: str, crash: Crash, request: pytest.
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_killed_before_everything_that_all_stages_do_to_a_file(crash: Crash, stages: Path) -> None:
-    kills = crash("train", stages, "all")
+def test_killed_before_everything_that_all_stages_do_to_a_file(crash: Crash, all_stages: Path) -> None:
+    kills = crash("train", all_stages, "all")
     check(kills)
     print(f"{len(kills)} kills")

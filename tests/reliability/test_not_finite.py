@@ -18,8 +18,8 @@ from infogan_tool.train.engine.stage import Session, Stage
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.consolidation import ConsolidationStage
 from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.run import loop
 from infogan_tool.train.run.checkpoint import CheckpointHeader, write_checkpoint
+from infogan_tool.train.run.stages import total_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,9 @@ VALUES = (math.nan, math.inf, -math.inf)
 
 
 @pytest.fixture
-def session(stages: Path, digits: Tensor) -> Session:
+def session(all_stages: Path, digits: Tensor) -> Session:
     torch.manual_seed(0)
-    config = resolve_config(file=stages, flags={"data": {"size": 28, "channels": 1}})
+    config = resolve_config(file=all_stages, flags={"data": {"size": 28, "channels": 1}})
     networks = build_networks(config, size=28, channels=1)
     groups = torch.arange(300) % 10
     return Session(config=config, networks=networks, images=digits, artifacts={GROUPS: groups})
@@ -180,10 +180,10 @@ def test_no_checkpoint_holds_it(where: str, value: float, session: Session, tmp_
 
 
 def test_weights_that_the_last_step_spoiled_are_not_saved(
-    cli: Callable[..., Result], game: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Callable[..., Result], one_stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
-    assert cli("train", "--config", game, "--epochs", 1, "--device", "cpu", "--out", run).code == 0
+    assert cli("train", "--config", one_stage, "--epochs", 1, "--device", "cpu", "--out", run).code == 0
     last = run / "checkpoints/last.safetensors"
     before = last.read_bytes()
     step = AdversarialStage.step
@@ -201,15 +201,15 @@ def test_weights_that_the_last_step_spoiled_are_not_saved(
     message = done.err.splitlines()[-1]
     assert message.startswith("error: step 12: not finite: networks/d_head.")
     assert "; it was not saved, the last good checkpoint" in message
-    assert f"({last}, step 6) stays" in message
+    assert f"({last}, step 6) is kept" in message
     assert last.read_bytes() == before
 
 
 def test_training_that_diverges_ends_with_one_line(
-    cli: Callable[..., Result], game: Path, tmp_path: Path
+    cli: Callable[..., Result], one_stage: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "wild.toml"
-    config.write_text(game.read_text() + "\n[optimizer]\nd_lr = 1e30\n")
+    config.write_text(one_stage.read_text() + "\n[optimizer]\nd_lr = 1e30\n")
     done = cli("train", "--config", config, "--device", "cpu", "--out", tmp_path / "run")
     assert done.code == 1
     message = done.err.splitlines()[-1]
@@ -217,4 +217,4 @@ def test_training_that_diverges_ends_with_one_line(
     assert ": not finite: Loss/" in message
     assert "stopped before the update, there is no checkpoint" in message
     assert not (tmp_path / "run/checkpoints/last.safetensors").exists()
-    assert loop.total_steps(resolve_config(file=game), 300) == 12
+    assert total_steps(resolve_config(file=one_stage), 300) == 12

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 
 def test_second_training_is_refused_and_a_killed_one_lets_go(
-    cli: Callable[..., Result], start: Callable[..., subprocess.Popen[bytes]], game: Path, tmp_path: Path
+    cli: Callable[..., Result], start: Callable[..., subprocess.Popen[bytes]], one_stage: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     options = ("--device", "cpu", "--threads", 1)
-    with start("train", "--config", game, "--epochs", 100_000, "--out", run, *options) as first:
+    with start("train", "--config", one_stage, "--epochs", 100_000, "--out", run, *options) as first:
         deadline = time.monotonic() + 200
         while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").stat().st_size:
             assert first.poll() is None, first.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.05)
         before = (run / "config.json").read_bytes()
-        for arguments in (("--resume", run, "--epochs", 3), ("--config", game, "--out", run)):
+        for arguments in (("--resume", run, "--epochs", 3), ("--config", one_stage, "--out", run)):
             done = cli("train", *arguments, *options)
             assert (done.code, done.out) == (1, "")
             assert len(done.err.splitlines()) == 1
@@ -50,15 +50,17 @@ def test_second_training_is_refused_and_a_killed_one_lets_go(
     done = cli("train", "--resume", run, "--steps", 100_000_000, "--epochs", 1, *options)
     assert done.code == 2, "and nothing holds it"
     done = cli("train", "--resume", run, "--epochs", 1, *options)
-    assert "is done" in done.err or done.code == 0, done.err
+    assert "is finished" in done.err or done.code == 0, done.err
     assert not (run / ".lock").exists()
 
 
-def test_two_trainings_that_begin_at_once(cli: Callable[..., Result], game: Path, tmp_path: Path) -> None:
+def test_two_trainings_that_start_at_once(
+    cli: Callable[..., Result], one_stage: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     run.mkdir()
     with only_writer(run / ".lock", "x"):
-        done = cli("train", "--config", game, "--out", run)
+        done = cli("train", "--config", one_stage, "--out", run)
         assert (done.code, len(done.err.splitlines())) == (1, 1)
         assert "another infogan-tool" in done.err
         assert [path.name for path in run.iterdir()] == [".lock"]
@@ -88,14 +90,14 @@ def test_folder_that_came_meanwhile_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_without_locks_work_goes_on_and_nothing_is_tidied(
-    cli: Callable[..., Result], game: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Callable[..., Result], one_stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_locks(*_: object) -> None:
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     run = tmp_path / "run"
-    assert cli("train", "--config", game, "--steps", 1, "--out", run).code == 0
+    assert cli("train", "--config", one_stage, "--steps", 1, "--out", run).code == 0
     other = run / ".config.json.0123abcd.partial"
     other.write_text("perhaps somebody else is writing this now")
     assert cli("train", "--resume", run, "--steps", 2).code == 0
@@ -160,6 +162,6 @@ def test_what_a_killed_training_left_is_removed_by_the_next(tmp_path: Path, fini
     kept = [run.path / ".notes.partial", run.path / ".x.0123ABCD.partial", run.samples / "mine.partial"]
     for path in (*rests, *kept):
         path.write_text("x")
-    with run.claimed():
+    with run.locked():
         assert not any(path.exists() for path in rests)
     assert all(path.exists() for path in kept)

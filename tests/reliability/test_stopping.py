@@ -21,6 +21,7 @@ from infogan_tool.train.run import loop, monitor
 from infogan_tool.train.run.checkpoint import read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.monitor import ProgressDisplay
+from infogan_tool.train.run.resume import _cut_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ def signal_in_step(monkeypatch: pytest.MonkeyPatch, sent: dict[int, list[signal.
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_saves_and_ends_with_130(  # noqa: PLR0917 - fixtures
     cli: Callable[..., Result],
-    game: Path,
+    one_stage: Path,
     finished_run: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -58,9 +59,9 @@ def test_signal_saves_and_ends_with_130(  # noqa: PLR0917 - fixtures
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
         signal_in_step(patch, {4: [number]})
-        done = cli("train", "--config", game, "--out", run, *CPU)
+        done = cli("train", "--config", one_stage, "--out", run, *CPU)
     assert done.code == 130
-    assert "stopped at step 4 of 12 and saved\n" in done.err
+    assert "stopped at step 4 of 12; the state is saved\n" in done.err
     assert signal.getsignal(number) is before
     assert cli("train", "--resume", run, *CPU).code == 0
     assert (run / LAST).read_bytes() == (finished_run / LAST).read_bytes()
@@ -68,7 +69,7 @@ def test_signal_saves_and_ends_with_130(  # noqa: PLR0917 - fixtures
 
 def test_second_signal_does_not_wait_and_leaves_the_last_checkpoint(
     cli: Callable[..., Result],
-    game: Path,
+    one_stage: Path,
     finished_run: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -76,7 +77,7 @@ def test_second_signal_does_not_wait_and_leaves_the_last_checkpoint(
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         signal_in_step(patch, {9: [signal.SIGTERM, signal.SIGINT]})
-        done = cli("train", "--config", game, "--out", run, *CPU)
+        done = cli("train", "--config", one_stage, "--out", run, *CPU)
     assert (done.code, done.err.splitlines()[-1]) == (130, "interrupted")
     assert read_checkpoint(run / LAST).header.step == 6
     assert not list(run.rglob(".*"))
@@ -85,12 +86,12 @@ def test_second_signal_does_not_wait_and_leaves_the_last_checkpoint(
 
 
 def test_ignored_signal_stays_ignored(
-    cli: Callable[..., Result], game: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Callable[..., Result], one_stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
     try:
         signal_in_step(monkeypatch, {4: [signal.SIGHUP]})
-        assert cli("train", "--config", game, "--out", tmp_path / "run", *CPU).code == 0
+        assert cli("train", "--config", one_stage, "--out", tmp_path / "run", *CPU).code == 0
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -117,10 +118,10 @@ class _Gone(io.StringIO):
 @pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(5, "Input/output error")])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_training_goes_on_when_nobody_can_see_it(
-    game: Path, digits: Tensor, finished_run: Path, tmp_path: Path, error: OSError, *, is_terminal: bool
+    one_stage: Path, digits: Tensor, finished_run: Path, tmp_path: Path, error: OSError, *, is_terminal: bool
 ) -> None:
     changes = {"data": {"size": 28, "channels": 1}, "schedule": {"log_every": 1}}
-    config = resolve_config(file=game, flags=changes)
+    config = resolve_config(file=one_stage, flags=changes)
     run = RunFolder.create(tmp_path / "run", config, "digits")
     console = Console(file=_Gone(error, is_terminal=is_terminal), force_terminal=is_terminal, width=80)
     outcome = loop.train(config, digits, run, device=torch.device("cpu"), console=console)
@@ -138,8 +139,8 @@ def test_bar_on_a_terminal_counts_stages_and_epochs() -> None:
     seen = io.StringIO()
     console = Console(file=seen, force_terminal=True, width=120, legacy_windows=False)
     with ProgressDisplay(console, num_stages=3, total_steps=40) as display:
-        display.pass_over()
-        display.begin("second", 8, 4)
+        display.skip_stage()
+        display.start_stage("second", 8, 4)
         display.advance(5)
         display.show(record(5))
     text = seen.getvalue()
@@ -156,16 +157,16 @@ def test_duration(seconds: float, text: str) -> None:
 
 
 def test_run_without_a_checkpoint_begins_anew(
-    cli: Callable[..., Result], game: Path, finished_run: Path, tmp_path: Path
+    cli: Callable[..., Result], one_stage: Path, finished_run: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    assert cli("train", "--config", game, "--steps", 3, "--out", run, *CPU).code == 0
+    assert cli("train", "--config", one_stage, "--steps", 3, "--out", run, *CPU).code == 0
     (run / LAST).unlink()
     (run / "checkpoints").rmdir()
     (run / "run.json").unlink()
     done = cli("train", "--resume", run, "--epochs", 2, *CPU)
     assert done.code == 0, done.err
-    assert "which has no checkpoint yet: beginning anew" in done.err
+    assert "which has no checkpoint yet: starting over" in done.err
     for name in (LAST, "config.json", "samples/step-00000000.png"):
         assert (run / name).read_bytes() == (finished_run / name).read_bytes()
     assert (run / "run.json").exists()
@@ -173,10 +174,10 @@ def test_run_without_a_checkpoint_begins_anew(
 
 
 def test_run_begun_on_other_images_does_not_begin_anew(
-    cli: Callable[..., Result], game: Path, tmp_path: Path
+    cli: Callable[..., Result], one_stage: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    assert cli("train", "--config", game, "--steps", 3, "--out", run, *CPU).code == 0
+    assert cli("train", "--config", one_stage, "--steps", 3, "--out", run, *CPU).code == 0
     (run / LAST).unlink()
     metrics = (run / "metrics.jsonl").read_text()
     info = json.loads((run / "run.json").read_text())
@@ -185,7 +186,7 @@ def test_run_begun_on_other_images_does_not_begin_anew(
     done = cli("train", "--resume", run, *CPU)
     assert (done.code, done.err) == (
         1,
-        f"error: {run} was begun on other images: give the same --data as at the start\n",
+        f"error: {run} was started on other images: give the same --data as at the start\n",
     )
     assert (run / "metrics.jsonl").read_text() == metrics
 
@@ -199,10 +200,10 @@ def test_kept_checkpoints_without_the_last_are_not_overwritten(
         (run / name).write_bytes((finished_run / name).read_bytes())
     done = cli("train", "--resume", run, "--epochs", 3, *CPU)
     assert (done.code, len(done.err.splitlines())) == (1, 1)
-    assert "last.safetensors is not there" in done.err
+    assert "last.safetensors does not exist" in done.err
 
 
-@pytest.mark.parametrize("schema", [0, 2, None, "1", [1]])
+@pytest.mark.parametrize("schema", [0, 1, None, "2", [1]])
 def test_checkpoint_of_an_older_or_newer_schema_is_refused_by_name(
     cli: Callable[..., Result], finished_run: Path, tmp_path: Path, schema: object
 ) -> None:
@@ -216,7 +217,7 @@ def test_checkpoint_of_an_older_or_newer_schema_is_refused_by_name(
     for command in (("train", "--resume", run, "--epochs", 3), ("export", run, "--out", tmp_path / "b")):
         done = cli(*command)
         assert (done.code, len(done.err.splitlines())) == (1, 1), done.err
-        assert f"checkpoint schema {schema!r}; this version reads 1" in done.err
+        assert f"checkpoint schema {schema!r}; this version reads 2" in done.err
     assert (run / LAST).read_bytes() == before
 
 
@@ -231,7 +232,7 @@ def test_lines_of_metrics_that_are_no_records_end_what_is_kept(tmp_path: Path) -
         "\xff",
     ):
         run.metrics.write_bytes((good + bad + "\n" + good).encode("latin-1"))
-        run.cut_metrics(5, None)
+        _cut_metrics(run.metrics, 5, None)
         assert run.metrics.read_text() == good
-    run.cut_metrics(1, ("a", 1))
+    _cut_metrics(run.metrics, 1, ("a", 1))
     assert run.metrics.read_text() == ""

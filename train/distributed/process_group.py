@@ -1,17 +1,16 @@
-"""Many processes, one training: what each computes, and what they tell each other.
+"""Several processes, one training: how a batch is split, and what the processes exchange.
 
-The config's batch is that of all processes together. Everyone draws the order of the images, the latents
-and the augmentation of the whole batch from the same seeded generator, and computes its own rows of it. What
-the networks say of these rows, some numbers an image, is gathered, so that everyone has the loss of the
-whole batch, and with it the same scalars and the same decision on values that are not finite. BatchNorm takes
-its moments over the whole batch too (:mod:`infogan_tool.train.distributed.sync_batchnorm`). What is left is
-to sum the
-gradients before each update: then all weights move alike, as one process's would.
+The config's batch size is that of all processes together. Each process draws the order of images, latents and
+augmentation of the whole batch from the same seeded generator, and computes its own shard of it. The outputs
+of the networks, a few numbers an image, are gathered, so that every process has the loss of the whole batch:
+the same scalars, and the same decision on values that are not finite. BatchNorm takes its moments over the
+whole batch too (:mod:`infogan_tool.train.distributed.sync_batchnorm`). Before each update the gradients are
+summed. All weights then move as in one process, up to rounding.
 
-DistributedDataParallel is not used. The updates call parts of networks by turns: D runs twice before one
-backward pass, which its buffers' broadcast does not survive (an in-place error), Q's parameters move with G
-or with D, and an update leaves out the gradients that it does not need. One sum after each backward pass says
-exactly what is added up, of exactly the parameters that move.
+DistributedDataParallel does not fit. An update calls parts of networks in turn: D runs twice before one
+backward pass, which DDP's broadcast of buffers does not allow (an in-place error); Q's parameters move with G
+or with D; and an update leaves out gradients that it does not need. One explicit sum after each backward pass
+covers exactly the parameters that move.
 """
 
 from __future__ import annotations
@@ -37,58 +36,58 @@ if TYPE_CHECKING:
 __all__ = ["SINGLE_PROCESS", "TIMEOUT", "ProcessGroup", "mixed_seed"]
 
 TIMEOUT: Final = timedelta(minutes=30)
-"""A process that is alive and says nothing for so long is given up; one that ends is noticed at once."""
-_ASKED_EVERY: Final = 10
-"""Steps on a GPU between two questions whether to stop, which make the host wait for the others."""
+"""For a process that is alive and does not answer. A process that ends is noticed at once."""
+_STOP_INTERVAL: Final = 10
+"""Steps on a GPU between two checks of the stop flag, at which the host waits for the other processes."""
 
 _CPU: Final = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessGroup:
-    """The processes of a training, as one of them sees it.
+    """The processes of a training.
 
-    Every process must call each method that speaks to the others at the same place. All of them do nothing
-    in a process that is alone.
+    Methods that communicate are collective: every process must call them in the same order. In a single
+    process they do nothing.
 
     Raises:
-        PeerLostError: From every method that speaks: another process ended, or is silent.
+        PeerLostError: From each collective method: another process ended, or does not answer.
     """
 
     rank: int = 0
-    """This process's number."""
+    """Index of this process."""
     size: int = 1
     """Number of processes."""
     device: torch.device = _CPU
-    """Where this process computes, in a team of several."""
+    """This process's device, if there are several processes."""
     local_rank: int = 0
-    """This process's number on its machine."""
+    """Index of this process on its machine."""
     job: str | None = None
-    """What all starts and restarts by one torchrun have in common."""
+    """Identifies the torchrun that started this process; its restarts have the same."""
 
     @property
     def is_single(self) -> bool:
-        """Whether there is no other process."""
+        """Whether there is only one process."""
         return self.size == 1
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes files and speaks to people; exactly one does."""
+        """Whether this is the one process that writes files and messages."""
         return self.rank == 0
 
     def shard(self, count: int) -> slice:
-        """Return this process's rows of a batch of ``count``: as many as the others', or one more or less."""
+        """Return this process's rows of a batch of ``count``; the sizes of shards differ by at most 1."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def all_gather(self, count: int, *parts: Tensor) -> tuple[Tensor, ...]:
-        """Return the whole batch's rows of what each process has of its own rows.
+        """Gather the shards of all processes into whole batches; differentiable.
 
-        The gradient of what comes out of them reaches a process's own rows there; summed over processes, that
-        is the gradient of the whole.
+        The gradient of a whole batch is passed on to this process's shard. Summed over the processes, these
+        are the gradient of the whole.
 
         Args:
             count: Rows of the whole batch.
-            parts: ``(n, ...)`` each, of one type, n this process's rows.
+            parts: Shards ``(n, ...)`` of one dtype.
 
         Returns:
             ``(count, ...)`` each, the same in all processes.
@@ -102,7 +101,7 @@ class ProcessGroup:
         return tuple(c.reshape(count, *p.shape[1:]) for c, p in zip(columns, parts, strict=True))
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Put the sum over all processes in the place of each one's gradients, in one message."""
+        """Replace gradients by their sum over all processes, in one message."""
         if self.is_single:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -113,7 +112,7 @@ class ProcessGroup:
             gradient.copy_(part.view_as(gradient))
 
     def all_reduce(self, values: Tensor) -> Tensor:
-        """Put the sum over all processes into ``values`` and return it; no gradient goes through."""
+        """Replace ``values`` by their sum over all processes, and return them; not differentiable."""
         if not self.is_single:
             with _peer_errors():
                 torch.distributed.all_reduce(values)
@@ -124,13 +123,13 @@ class ProcessGroup:
         return flag if self.is_single else bool(self.all_reduce(torch.tensor(int(flag))))
 
     def any_at(self, step: int, flag: bool) -> bool:
-        """Return the same, asked before step number ``step``; on a GPU asked at some steps only."""
-        if not self.is_single and self.device.type == "cuda" and step % _ASKED_EVERY:
+        """Return :meth:`any` before step number ``step``; on a GPU only every tenth step, else False."""
+        if not self.is_single and self.device.type == "cuda" and step % _STOP_INTERVAL:
             return False
         return self.any(flag)
 
     def broadcast_json(self, values: Any) -> Any:  # noqa: ANN401 - JSON
-        """Return the JSON-ready ``values`` of the process that leads; those of the others do not matter."""
+        """Return the main process's JSON-ready ``values``."""
         if self.is_single:
             return values
         text = json.dumps(values if self.is_main else None).encode()
@@ -141,9 +140,9 @@ class ProcessGroup:
         return json.loads(self.broadcast(content).numpy().tobytes())
 
     def broadcast(self, tensor: Tensor) -> Tensor:
-        """Put the tensor of the process that leads into the others' and return it."""
+        """Overwrite the tensor with the main process's, and return it."""
         if not self.is_single:
-            whole = tensor.contiguous()  # other machines may have laid it out otherwise (layout.py)
+            whole = tensor.contiguous()  # memory formats differ between machines (engine/memory_format.py)
             with _peer_errors():
                 torch.distributed.broadcast(whole, src=0)
             if whole is not tensor:
@@ -151,7 +150,7 @@ class ProcessGroup:
         return tensor
 
     def broadcast_tensors(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the named tensors of the process that leads, on the CPU; the others give none."""
+        """Return the main process's named tensors, on the CPU; the others pass none."""
         if self.is_single:
             return tensors
         kinds = {name: (str(t.dtype).removeprefix("torch."), list(t.shape)) for name, t in tensors.items()}
@@ -162,16 +161,16 @@ class ProcessGroup:
         return shared
 
     def barrier(self) -> None:
-        """Return when all are here."""
+        """Wait for all processes."""
         self.any(flag=False)
 
     @contextmanager
     def fail_together(self) -> Iterator[None]:
-        """End all alike where the block fails in any, on an error that a person is told.
+        """Fail in all processes if the block fails in any of them; the first of these reports its error.
 
         Raises:
-            InfoganError, OSError: This process's own, if it is the first that failed.
-            ReportedElsewhereError: Another one's, which tells it.
+            InfoganError, OSError: The error of this process, if it reports it.
+            ReportedElsewhereError: Another process reports its error.
         """
         if self.is_single:
             yield
@@ -195,17 +194,17 @@ class ProcessGroup:
             raise failure
 
     def ignore_sigterm(self) -> None:
-        """Say what is to be said before torchrun, which ends all as soon as one has ended, cuts in."""
+        """Ignore SIGTERM from now on: torchrun sends it once any process ends, even before the message."""
         if not self.is_single and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 SINGLE_PROCESS: Final = ProcessGroup()
-"""A training in one process."""
+"""The group of a training in one process."""
 
 
 def mixed_seed(text: str) -> int:
-    """Return a seed of a generator that looks unlike those of all other texts."""
+    """Return a seed derived from a hash of ``text``."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
 
 
@@ -228,7 +227,7 @@ def _peer_errors() -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError as error:  # gloo's and NCCL's errors have no more in common
-        silent = "imed out" in str(error)
-        what = f"has been silent for {TIMEOUT.seconds // 60} minutes" if silent else "ended"
+    except RuntimeError as error:  # the only class that errors of gloo and NCCL share
+        timed_out = "imed out" in str(error)
+        what = f"did not answer for {TIMEOUT.seconds // 60} minutes" if timed_out else "ended"
         raise PeerLostError(f"another process of this training {what}") from error

@@ -1,8 +1,8 @@
 """Checkpoints: one safetensors file each, tensors with a JSON header, never a pickled object.
 
-A checkpoint holds all that the next step depends on: weights, BatchNorm statistics, the stage's optimizers,
-what earlier stages left, the random states and the sums of the current logging interval. A run cut in two and
-resumed therefore writes the same numbers as an uncut one.
+A checkpoint holds everything that the next step depends on: weights, BatchNorm statistics, the stage's
+optimizers, artifacts of earlier stages, random states and the sums of the current logging interval. A resumed
+run therefore writes the same numbers as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from torch import Tensor
 
 from infogan_tool.runtime.errors import NonFiniteError, RunError
 from infogan_tool.runtime.storage.atomic import open_regular, write_atomic
-from infogan_tool.train.engine.memory_format import like_memory_format
 
 if TYPE_CHECKING:
     from torch import nn
 
     from infogan_tool.train.distributed.process_group import ProcessGroup
-    from infogan_tool.train.engine.stage import Session, Stage
+    from infogan_tool.train.engine.stage import Stage
 
 __all__ = [
     "CHECKPOINT_SCHEMA",
@@ -33,12 +32,11 @@ __all__ = [
     "CheckpointHeader",
     "broadcast_checkpoint",
     "load_networks",
-    "load_session",
     "read_checkpoint",
     "write_checkpoint",
 ]
 
-CHECKPOINT_SCHEMA: Final = 1
+CHECKPOINT_SCHEMA: Final = 2
 _HEADER_KEY: Final = "infogan.checkpoint"
 
 
@@ -47,19 +45,19 @@ class CheckpointHeader:
     """The JSON in a checkpoint's header."""
 
     schema_version: int
-    """Version of this layout."""
+    """Version of this format."""
     stage: str
     """Name of the stage that it was written in."""
     stage_step: int
-    """Steps done in that stage."""
+    """Steps completed in that stage."""
     step: int
-    """Steps done in all."""
+    """Steps completed in all stages."""
     meter_count: int
     """Steps in the sums of the current logging interval."""
     data_digest: str
     """Digest of the images trained on."""
     device: str
-    """``cpu`` or ``cuda``: random states are restored on the same kind only."""
+    """``cpu`` or ``cuda``. Random states are restored on the same type of device only."""
     tool_version: str
     """Version of infogan-tool that wrote it."""
 
@@ -77,45 +75,13 @@ class Checkpoint:
         prefix = f"{name}/"
         return {key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)}
 
-    def restore(self, stage: Stage) -> bool:
-        """Put everything of a stage back; networks and artifacts are :func:`load_session`'s.
-
-        Returns:
-            Whether the random states were restored too; False when the checkpoint comes from another kind of
-            device, whose random numbers differ.
-
-        Raises:
-            RunError: The checkpoint is of another config.
-        """
-        try:
-            return self._restore(stage)
-        except RunError:
-            raise
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise RunError(f"{self.path} does not fit the run's config: {reason}") from error
-
-    def _restore(self, stage: Stage) -> bool:
-        for name, optimizer in stage.optimizers().items():
-            _load_optimizer(optimizer, self.part(name), self.path)
-        stage.load_tensors(self.part("stage"))
-        stage.meters.load(self.part("meters")["sums"], self.header.meter_count)
-        if self.header.device != stage.rng.device.type:
-            return False
-        states = self.part("rng")
-        stage.rng.set_state(states["stage"])
-        torch.set_rng_state(states["torch"])
-        if "cuda" in states:
-            torch.cuda.set_rng_state(states["cuda"])
-        return True
-
 
 def write_checkpoint(path: Path, stage: Stage, header: CheckpointHeader) -> None:
-    """Write the state after ``header.step`` steps to ``path``, aside and renamed.
+    """Write the state after ``header.step`` steps to ``path``, atomically.
 
     Raises:
-        NonFiniteError: A weight or a number of an optimizer is not finite; nothing was written.
-        OSError: It cannot be written; what was at ``path`` is still there.
+        NonFiniteError: A weight or an optimizer state is not finite; nothing was written.
+        OSError: The file cannot be written; ``path`` is unchanged.
     """
     session = stage.session
     parts: dict[str, dict[str, Tensor]] = {
@@ -150,13 +116,13 @@ def _refuse_non_finite(tensors: dict[str, Tensor], parts: tuple[str, ...]) -> No
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint, trusting nothing.
+    """Read a checkpoint from an untrusted file.
 
     Raises:
-        RunError: It is missing, damaged, not ours, or of another schema.
+        RunError: It is missing, damaged, not a checkpoint of this tool, or of another schema.
     """
     try:
-        open_regular(path).close()  # a pipe in its place would keep the reader waiting
+        open_regular(path).close()  # a named pipe would block the reader
         with safe_open(path, framework="pt") as file:
             values: Any = json.loads((file.metadata() or {}).get(_HEADER_KEY, "null"))
             if not isinstance(values, dict):
@@ -169,7 +135,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             header = CheckpointHeader(**values)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except FileNotFoundError as error:
-        raise RunError(f"{path} is not there: the run has no checkpoint yet") from error
+        raise RunError(f"{path} does not exist: the run has no checkpoint yet") from error
     except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
         if isinstance(error, RunError):
             raise
@@ -181,33 +147,21 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def broadcast_checkpoint(group: ProcessGroup, checkpoint: Checkpoint | None) -> Checkpoint | None:
-    """Return the checkpoint of the process that leads, which alone may be able to read the file."""
+    """Return the main process's checkpoint; the others may not be able to read the file."""
     if group.is_single:
         return checkpoint
-    told = group.broadcast_json(
+    header = group.broadcast_json(
         {"path": str(checkpoint.path), **asdict(checkpoint.header)} if checkpoint else None
     )
-    if told is None:
+    if header is None:
         return None
-    path = Path(told.pop("path"))
+    path = Path(header.pop("path"))
     tensors = group.broadcast_tensors(checkpoint.tensors if checkpoint else {})
-    return Checkpoint(path=path, header=CheckpointHeader(**told), tensors=tensors)
-
-
-def load_session(session: Session, checkpoint: Checkpoint) -> None:
-    """Put a checkpoint's networks and artifacts into a session.
-
-    Raises:
-        RunError: The checkpoint is of another config.
-    """
-    load_networks(session.networks, checkpoint)
-    session.artifacts = {
-        name: tensor.to(session.device) for name, tensor in checkpoint.part("artifacts").items()
-    }
+    return Checkpoint(path=path, header=CheckpointHeader(**header), tensors=tensors)
 
 
 def load_networks(networks: nn.Module, checkpoint: Checkpoint) -> None:
-    """Put a checkpoint's weights and BatchNorm statistics into networks of the same config.
+    """Load a checkpoint's weights and BatchNorm statistics into networks of the same config.
 
     Raises:
         RunError: A tensor is missing, unknown or of another shape.
@@ -220,18 +174,3 @@ def load_networks(networks: nn.Module, checkpoint: Checkpoint) -> None:
             f"{checkpoint.path} does not fit the run's config: {wrong[0]} (and {len(wrong) - 1} more)"
         )
     networks.load_state_dict(stored)
-
-
-def _load_optimizer(optimizer: torch.optim.Optimizer, stored: dict[str, Tensor], path: Path) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for name, tensor in stored.items():
-        index, _, key = name.partition("/")
-        if not index.isdecimal() or int(index) >= len(parameters):
-            raise RunError(f"{path} has an optimizer state for a parameter that is not there: {name}")
-        if tensor.ndim and tensor.shape != parameters[int(index)].shape:
-            raise RunError(f"{path} has an optimizer state of another shape: {name}")
-        state.setdefault(int(index), {})[key] = (
-            like_memory_format(tensor, parameters[int(index)]) if tensor.ndim else tensor
-        )
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

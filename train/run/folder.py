@@ -4,7 +4,7 @@
 
     RUN/
       config.json             the resolved config
-      run.json                versions, device, data; the steps done so far are in the checkpoint
+      run.json                versions, device, data
       metrics.jsonl           one line of named scalars per logging interval
       samples/                step-00000600.png ...
       checkpoints/            last.safetensors, step-00006000.safetensors ...
@@ -12,7 +12,7 @@
       profile/                only with --profile: STAGE.json.gz, STAGE.txt
       .lock                   while a training writes
 
-config.json is written first: a folder that has one can be resumed, whenever its training was killed.
+config.json is written first: a folder that has one can be resumed, whenever the training was killed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.errors import OutputExistsError, RunError
-from infogan_tool.runtime.storage.atomic import atomic_open, is_leftover, remove_leftovers, write_atomic
+from infogan_tool.runtime.storage.atomic import is_leftover, remove_leftovers, write_atomic
 from infogan_tool.runtime.storage.locks import only_writer
 from infogan_tool.train.config.files import read_config_file, validate_config
 
@@ -54,12 +54,12 @@ class RunFolder:
 
     @classmethod
     def create(cls, out: Path | None, config: TrainConfig, data_name: str) -> RunFolder:
-        """Make a new run folder: ``out``, or the next number under ``runs/``.
+        """Create a run folder: ``out``, or the next number under ``runs/``.
 
         Raises:
-            OutputExistsError: ``out`` is there and not empty.
-            InUseError: Another training is beginning there.
-            OSError: The folder cannot be made.
+            OutputExistsError: ``out`` already exists and is not empty.
+            InUseError: Another training is starting there.
+            OSError: The folder cannot be created.
         """
         if out is not None:
             _refuse_taken(out)
@@ -67,7 +67,7 @@ class RunFolder:
         else:
             out = _next_numbered(Path("runs"), f"{config.preset}-{data_name}-seed{config.seed}")
         run = cls(out)
-        with run.claimed():
+        with run.locked():
             _refuse_taken(out)
             run.write_config(config)
             run.make_folders()
@@ -78,35 +78,35 @@ class RunFolder:
         """Return the run at ``path``.
 
         Raises:
-            RunError: There is none.
+            RunError: There is no run at ``path``.
         """
         run = cls(path)
         if not run._config.is_file():
             what = "has no config.json" if path.is_dir() else "is not a folder"
-            raise RunError(f"{path} {what}: a run is a folder made by infogan-tool train")
+            raise RunError(f"{path} {what}: a run is a folder written by infogan-tool train")
         return run
 
     @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Keep other trainings off while the block runs, and remove what a killed one left half-written.
+    def locked(self) -> Iterator[None]:
+        """Lock the run against other trainings, and remove partial files of a killed one.
 
         Raises:
             InUseError: Another training writes to this run.
             OSError: The folder cannot be written.
         """
-        with only_writer(self.path / _LOCK, str(self)) as alone:
-            if alone:
+        with only_writer(self.path / _LOCK, str(self)) as is_locked:
+            if is_locked:
                 for folder in (self.path, self.samples, self.checkpoints):
                     remove_leftovers(folder)
             yield
 
     def make_folders(self) -> None:
-        """Make what is missing of the folders inside."""
+        """Create the folders inside, where missing."""
         self.samples.mkdir(exist_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
 
     def has_checkpoint(self) -> bool:
-        """Return whether there is any checkpoint: one to go on from, or one that was kept."""
+        """Return whether there is a checkpoint, the last or one that is kept."""
         return self.checkpoints.is_dir() and any(
             not is_leftover(path.name) for path in self.checkpoints.iterdir()
         )
@@ -116,27 +116,27 @@ class RunFolder:
         write_atomic(self._config, _pretty(config.to_dict()))
 
     def read_config(self) -> TrainConfig:
-        """Read the resolved config back.
+        """Read the resolved config.
 
         Raises:
-            ConfigError: It was changed into something that is not valid.
+            ConfigError: The file is not a valid config.
         """
         return validate_config(read_config_file(self._config))
 
     def has_config(self) -> bool:
-        """Return whether a training has begun here."""
+        """Return whether a training was started here."""
         return self._config.is_file()
 
     def write_info(self, info: dict[str, Any]) -> None:
-        """Write versions, device and data."""
+        """Write run.json."""
         write_atomic(self._info, _pretty(info))
 
     def has_info(self) -> bool:
-        """Return whether :meth:`write_info` was called."""
+        """Return whether run.json exists."""
         return self._info.exists()
 
     def read_info(self) -> dict[str, Any]:
-        """Read what :meth:`write_info` wrote.
+        """Read run.json.
 
         Raises:
             RunError: It is missing or damaged.
@@ -150,35 +150,12 @@ class RunFolder:
         return info
 
     def kept_checkpoint(self, step: int) -> Path:
-        """Return the path of the checkpoint that stays after ``step`` steps."""
+        """Return the path of the checkpoint that is kept after ``step`` steps."""
         return self.checkpoints / f"step-{step:08d}.safetensors"
 
     def sample_sheet(self, step: int) -> Path:
         """Return the path of the sample sheet after ``step`` steps."""
         return self.samples / f"step-{step:08d}.png"
-
-    def cut_metrics(self, step: int, cut_short: tuple[str, int] | None) -> None:
-        """Drop lines of metrics.jsonl that a run resumed after ``step`` steps writes again.
-
-        Args:
-            step: Later lines go.
-            cut_short: Stage and stage step of a line that goes too: its interval was cut by the end of an
-                earlier schedule and goes on now.
-        """
-        if not self.metrics.exists():
-            return
-        kept = []
-        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                record = json.loads(line)
-                goes_on = (record["stage"], record["stage_step"]) == cut_short
-                stays = record["step"] <= step and not goes_on
-            except (ValueError, KeyError, TypeError):  # the last line of a killed run may be a part of one
-                break
-            if stays:
-                kept.append(line + "\n")
-        with atomic_open(self.metrics, "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(kept)
 
 
 def _pretty(values: dict[str, Any]) -> str:
@@ -186,11 +163,11 @@ def _pretty(values: dict[str, Any]) -> str:
 
 
 def _refuse_taken(out: Path) -> None:
-    """Refuse a folder that holds anything but what a training leaves that is killed as it begins."""
+    """Refuse a folder that holds more than a training leaves that is killed while starting."""
     if out.is_dir() and all(path.name == _LOCK or is_leftover(path.name) for path in out.iterdir()):
         return
     if out.exists() or out.is_symlink():
-        raise OutputExistsError(out, "go on with --resume, or name another --out")
+        raise OutputExistsError(out, "resume it with --resume, or give another --out")
 
 
 def _next_numbered(root: Path, suffix: str) -> Path:

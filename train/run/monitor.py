@@ -1,4 +1,4 @@
-"""Where a run's numbers go: metrics.jsonl, TensorBoard, and a progress display on stderr."""
+"""Where metrics go: metrics.jsonl, TensorBoard, and a progress display on stderr."""
 
 from __future__ import annotations
 
@@ -33,10 +33,14 @@ class _ScalarSink(Protocol):
 
 
 class MetricsLog(AbstractContextManager["MetricsLog"]):
-    """Appends one JSON object a line to ``metrics.jsonl``, and the same scalars to TensorBoard if wanted.
+    """A log of one JSON object a line in ``metrics.jsonl``, and the same scalars for TensorBoard.
+
+    Args:
+        path: Of metrics.jsonl; lines are appended.
+        tensorboard: Folder of TensorBoard's files; None: none.
 
     Raises:
-        MissingExtraError: TensorBoard is wanted and not installed.
+        MissingExtraError: TensorBoard is not installed.
     """
 
     def __init__(self, path: Path, tensorboard: Path | None = None) -> None:
@@ -45,13 +49,13 @@ class MetricsLog(AbstractContextManager["MetricsLog"]):
         self._file = path.open("a", encoding="utf-8", newline="\n")
 
     def write(self, record: dict[str, Any]) -> None:
-        """Write ``record``, which has ``step``; the line is on its way to the disk when this returns.
+        """Write and flush ``record``, which has ``step``.
 
         Raises:
-            OSError: The disk is full, or the run folder was removed; it names the file.
+            OSError: The disk is full, or the run folder was removed; names the file.
         """
         with self._named():
-            if not os.fstat(self._file.fileno()).st_nlink:  # lines would go on into a file without a name
+            if not os.fstat(self._file.fileno()).st_nlink:  # otherwise lines would be lost without an error
                 raise FileNotFoundError(errno.ENOENT, "it was removed while the training ran")
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
@@ -61,7 +65,7 @@ class MetricsLog(AbstractContextManager["MetricsLog"]):
                     self._sink.add_scalar(name, value, record["step"])
 
     def sync(self) -> None:
-        """Have all lines on the disk for certain."""
+        """Flush all lines to the disk."""
         with self._named():
             os.fsync(self._file.fileno())
 
@@ -75,7 +79,7 @@ class MetricsLog(AbstractContextManager["MetricsLog"]):
 
     def __exit__(self, *_: object) -> None:
         """Close the files."""
-        with suppress(OSError):  # what could not be written was told when it was
+        with suppress(OSError):  # a failed write was an error before
             self._file.close()
         if self._sink is not None:
             self._sink.close()
@@ -91,7 +95,7 @@ def _open_tensorboard(folder: Path) -> _ScalarSink:
 
 
 def summary_line(record: dict[str, Any]) -> str:
-    """Return the figures of a metrics record that a person follows, in one line."""
+    """Return the most important metrics of a record in one line."""
     if "Loss/D/adv" not in record:
         named = [(k.rsplit("/", 1)[-1], v) for k, v in record.items() if k.startswith(("Loss/", "MI/"))]
         return "  ".join(f"{name} {value:.3f}" for name, value in named)
@@ -109,10 +113,10 @@ def summary_line(record: dict[str, Any]) -> str:
 
 
 class SpeedClock:
-    """Speed since the last reading.
+    """Measures speed between readings.
 
     Args:
-        step: Steps done so far.
+        step: Steps completed so far.
         batch_size: Images per step.
     """
 
@@ -121,7 +125,7 @@ class SpeedClock:
         self._step, self._time = step, time.perf_counter()
 
     def read(self, step: int) -> dict[str, float]:
-        """Return seconds per step and images a second, by name, at ``step`` steps."""
+        """Return seconds per step and images per second since the last reading, by metric name."""
         now = time.perf_counter()
         seconds = (now - self._time) / max(step - self._step, 1)
         self._step, self._time = step, now
@@ -129,14 +133,13 @@ class SpeedClock:
 
 
 class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
-    """A live bar with the newest figures on a terminal; a line per interval anywhere else.
+    """A live bar with the newest metrics on a terminal; a line per interval anywhere else.
 
-    Where nobody can see it any more (a terminal that was closed, a pipe without a reader) it goes quiet, and
-    the training goes on.
+    Once the output cannot be written (the terminal was closed, a pipe has no reader) nothing more is shown.
 
     Args:
-        console: Where to show it; its stream is stderr.
-        num_stages: Stages of the run; one alone is not named.
+        console: On stderr.
+        num_stages: Stages of the run; the name of a single one is not shown.
         total_steps: Steps of the whole run.
     """
 
@@ -145,7 +148,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         self._num_stages, self._stage = num_stages, 0
         self._title, self._steps, self._per_epoch = "", 0, 1
         self._live: Live | None = None
-        self._seen = True
+        self._visible = True
         self._bar = Progress(
             TextColumn("{task.fields[title]}epoch {task.fields[epoch]}"),
             BarColumn(bar_width=None),
@@ -167,19 +170,19 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
             self._live.start()
         return self
 
-    def pass_over(self) -> None:
-        """Say that a stage was done before."""
+    def skip_stage(self) -> None:
+        """Count a stage that was finished before."""
         self._stage += 1
 
-    def begin(self, stage: str, steps: int, steps_per_epoch: int) -> None:
-        """Say that a stage of ``steps`` steps begins."""
+    def start_stage(self, stage: str, steps: int, steps_per_epoch: int) -> None:
+        """Show a new stage of ``steps`` steps."""
         self._stage += 1
         self._title = f"{stage} ({self._stage}/{self._num_stages}) " if self._num_stages > 1 else ""
         self._steps, self._per_epoch, self._next_line = steps, steps_per_epoch, 0
         self._bar.reset(self._task, total=steps, title=self._title, epoch="1", rate="")
 
     def advance(self, done: int) -> None:
-        """Say that ``done`` steps of the stage are done."""
+        """Show that ``done`` steps of the stage are completed."""
         if self._live is not None:
             epochs = math.ceil(self._steps / self._per_epoch)
             epoch = min(done // self._per_epoch + 1, epochs)
@@ -187,8 +190,8 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
 
     def show(self, record: dict[str, Any]) -> None:
         """Show a metrics record."""
-        if self._seen:
-            with self._while_seen():
+        if self._visible:
+            with self._while_visible():
                 self._show(record)
 
     def _show(self, record: dict[str, Any]) -> None:
@@ -200,24 +203,24 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         elif done >= self._next_line or done == self._steps:
             self._next_line = done + self._line_every
             left = _duration((self._steps - done) * record["Timing/sec_per_step"])
-            place = f"{self._title}step {done}/{self._steps}  {rate}  {left} left"
+            position = f"{self._title}step {done}/{self._steps}  {rate}  {left} left"
             self.console.print(
-                f"{place}  {summary_line(record)}", markup=False, highlight=False, soft_wrap=True
+                f"{position}  {summary_line(record)}", markup=False, highlight=False, soft_wrap=True
             )
 
     @contextmanager
-    def _while_seen(self) -> Iterator[None]:
+    def _while_visible(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, SystemExit):  # rich ends the program where a pipe has no reader
-            self._seen = False
+        except (OSError, SystemExit):  # rich exits where a pipe has no reader
+            self._visible = False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the bar as it stands."""
+        """Stop updating the bar."""
         if self._live is not None:
-            with self._while_seen():
+            with self._while_visible():
                 self._live.stop()
 
 

@@ -1,4 +1,4 @@
-"""How a training is run. Nothing of it changes a number that it writes."""
+"""Options of a training that change none of its numbers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ __all__ = ["RunOptions"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOptions:
-    """What is not part of a run's config."""
+    """Options that are not part of a run's config."""
 
     tensorboard: bool = False
     """Whether to write the scalars for TensorBoard too."""
     profile: bool = False
-    """Whether to look at some steps of each stage; see :mod:`infogan_tool.train.engine.profiling`."""
+    """Whether to profile some steps of each stage; see :mod:`infogan_tool.train.engine.profiling`."""
     capture: bool = True
-    """Whether a GPU gets D's and G's step as one CUDA graph; not with a profile, nor in a group."""
+    """Whether to capture each adversarial step as one CUDA graph. Ignored on a CPU, with ``profile`` and in
+    several processes."""

@@ -1,4 +1,4 @@
-"""The signals that end a training early."""
+"""The signals that stop a training early."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 __all__ = ["stop_signals"]
 
-_STOPPING: Final = ("SIGINT", "SIGTERM", "SIGHUP")
-"""What ends a training early; SIGHUP is a terminal that was closed, and Windows has none."""
+_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
+"""SIGHUP: the terminal was closed. Windows does not have it."""
 
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into an event: the step in hand ends and the state is saved.
+    """Turn the first SIGINT, SIGTERM or SIGHUP into an event; a second one raises KeyboardInterrupt.
 
-    A signal that the process was told to ignore (nohup) stays ignored.
+    A signal that the process ignores (nohup) stays ignored.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -29,15 +29,15 @@ def stop_signals() -> Iterator[threading.Event]:
 
     def request_stop(number: int, frame: object) -> None:  # noqa: ARG001 - the signal module's signature
         if stop.is_set():
-            raise KeyboardInterrupt  # a second Ctrl-C does not wait
+            raise KeyboardInterrupt
         stop.set()
 
-    numbers = [getattr(signal, name) for name in _STOPPING if hasattr(signal, name)]
-    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, request_stop) for number in heard}
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    handled = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, request_stop) for number in handled}
     try:
         yield stop
     finally:
         for number, handler in before.items():
-            if signal.getsignal(number) is request_stop:  # or somebody has other plans by now
+            if signal.getsignal(number) is request_stop:  # unless it was replaced meanwhile
                 signal.signal(number, handler)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROUNDING: float = 2e-5
 """Between scalars of a first step: sums in another order. What Adam makes of it grows from step to step, as
 it does between numbers of threads: 1e-3 after ten steps of networks as small as these."""
-GAMES = {
+SCHEMES = {
     "q_head": "[augment]\naffine = 0.5\n",
     "shared": (
         '[augment]\naffine = 0.5\nelastic = 0.5\nstroke = 0.6\n[objective]\ninformation_update = "shared"\n'
@@ -30,10 +30,12 @@ GAMES = {
 }
 
 
-def config_of(game: Path, folder: Path, more: str) -> Path:
-    """Return the config of a game that logs each step, and is larger, with something added."""
+def config_of(one_stage: Path, folder: Path, more: str) -> Path:
+    """Return a wider config of one stage that logs each step, with ``more`` added."""
     text = (
-        game.read_text().replace("log_every = 7", "log_every = 1").replace("base_width = 2", "base_width = 4")
+        one_stage.read_text()
+        .replace("log_every = 7", "log_every = 1")
+        .replace("base_width = 2", "base_width = 4")
     )
     file = folder / "more.toml"
     file.write_text(text + more)
@@ -69,9 +71,9 @@ def relative_difference(run: Path, other: Path, part: str) -> float:
 
 @pytest.mark.parametrize(("scheme", "size"), [("q_head", 3), ("shared", 2), ("separate_step", 2)])
 def test_first_step_is_that_of_one_process(
-    ranks: Ranks, game: Path, tmp_path: Path, scheme: str, size: int
+    ranks: Ranks, one_stage: Path, tmp_path: Path, scheme: str, size: int
 ) -> None:
-    config = config_of(game, tmp_path, GAMES[scheme])
+    config = config_of(one_stage, tmp_path, SCHEMES[scheme])
     runs = tmp_path / "one", tmp_path / "many"
     for run, count in zip(runs, (1, size), strict=True):
         train(ranks, count, run, "--config", config, "--steps", "1")
@@ -85,23 +87,25 @@ def test_first_step_is_that_of_one_process(
     assert json.loads((runs[1] / "run.json").read_text())["processes"] == size
 
 
-def test_all_stages_are_those_of_one_process(ranks: Ranks, stages: Path, tmp_path: Path) -> None:
+def test_all_stages_are_those_of_one_process(ranks: Ranks, all_stages: Path, tmp_path: Path) -> None:
     config = tmp_path / "each.toml"
-    # The preset's own rates are so high that rounding grows to a hundredth within the game's six steps.
+    # At the preset's own rates, rounding errors grow to 0.01 within the six adversarial steps.
     slower = "optimizer = { d_lr = 1e-4, g_lr = 1e-4 }\nconsolidation"
-    text = stages.read_text().replace("log_every = 4", "log_every = 1").replace("consolidation", slower, 1)
+    text = (
+        all_stages.read_text().replace("log_every = 4", "log_every = 1").replace("consolidation", slower, 1)
+    )
     config.write_text(text)
     runs = tmp_path / "one", tmp_path / "two"
     for size, run in enumerate(runs, 1):
         train(ranks, size, run, "--config", config)
     assert len({line["stage"] for line in trace(runs[0])}) == 6
-    assert greatest_difference(*runs, slice(0, 21)) < ROUNDING, "before the game"
+    assert greatest_difference(*runs, slice(0, 21)) < ROUNDING, "before adversarial training"
     assert greatest_difference(*runs) < 1e-3
 
 
-def test_autoencoder_is_that_of_one_process(ranks: Ranks, stages: Path, tmp_path: Path) -> None:
+def test_autoencoder_is_that_of_one_process(ranks: Ranks, all_stages: Path, tmp_path: Path) -> None:
     config = tmp_path / "cvae.toml"
-    text = stages.read_text().replace('preset = "mnist"', 'preset = "cvae"')
+    text = all_stages.read_text().replace('preset = "mnist"', 'preset = "cvae"')
     config.write_text(text.replace("consolidation = { steps = 4 }\n", ""))
     runs = tmp_path / "one", tmp_path / "two"
     for size, run in enumerate(runs, 1):
@@ -112,9 +116,9 @@ def test_autoencoder_is_that_of_one_process(ranks: Ranks, stages: Path, tmp_path
 
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
 def test_more_or_fewer_processes_go_on(
-    ranks: Ranks, game: Path, tmp_path: Path, before: int, after: int
+    ranks: Ranks, one_stage: Path, tmp_path: Path, before: int, after: int
 ) -> None:
-    config = config_of(game, tmp_path, "")
+    config = config_of(one_stage, tmp_path, "")
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     train(ranks, 1, whole, "--config", config, "--steps", "5")
     train(ranks, before, cut, "--config", config, "--steps", "3")
@@ -124,9 +128,11 @@ def test_more_or_fewer_processes_go_on(
 
 
 def test_dropout_differs_between_processes_and_goes_on_to_the_bit(
-    ranks: Ranks, game: Path, tmp_path: Path
+    ranks: Ranks, one_stage: Path, tmp_path: Path
 ) -> None:
-    config = config_of(game, tmp_path, "").read_text().replace("q_width = 8", "q_width = 8, dropout = 0.3")
+    config = (
+        config_of(one_stage, tmp_path, "").read_text().replace("q_width = 8", "q_width = 8, dropout = 0.3")
+    )
     file = tmp_path / "drop.toml"
     file.write_text(config)
     whole, cut = tmp_path / "whole", tmp_path / "cut"

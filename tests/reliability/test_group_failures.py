@@ -27,10 +27,10 @@ def fault(rank: int, what: str, step: int = 8) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def whole(ranks: Ranks, game: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(ranks: Ranks, one_stage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The training of two processes that nobody disturbs: 12 steps, checkpoints after 6 and 12."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    ends = ranks(2, "train", "--config", game, "--threads", "1", "--out", out)
+    ends = ranks(2, "train", "--config", one_stage, "--threads", "1", "--out", out)
     assert [end.code for end in ends] == [0, 0], ends[0].err
     return out
 
@@ -48,47 +48,50 @@ def goes_on_to_the_same_end(ranks: Ranks, run: Path, whole: Path) -> None:
 
 @pytest.mark.parametrize("lost", [0, 1])
 def test_process_that_is_killed_ends_the_others_at_once(
-    ranks: Ranks, game: Path, whole: Path, tmp_path: Path, lost: int
+    ranks: Ranks, one_stage: Path, whole: Path, tmp_path: Path, lost: int
 ) -> None:
     run = tmp_path / "run"
-    ends = ranks(2, "train", "--config", game, "--threads", "1", "--out", run, fault=fault(lost, "kill"))
+    ends = ranks(2, "train", "--config", one_stage, "--threads", "1", "--out", run, fault=fault(lost, "kill"))
     left = ends[1 - lost]
     assert (ends[lost].code, left.code) == (-9, 1)
     assert left.seconds - ends[lost].seconds < 10
     (line,) = [text for text in left.err.splitlines() if "error" in text]
     assert line.startswith("error: another process of this training ended; the last good checkpoint")
-    assert line.endswith(f"stays: go on with --resume {run}")
+    assert line.endswith(f"is kept: resume with --resume {run}")
     assert read_checkpoint(run / LAST).header.step == 6
     goes_on_to_the_same_end(ranks, run, whole)
 
 
 def test_killed_before_its_first_checkpoint_begins_anew(
-    ranks: Ranks, game: Path, whole: Path, tmp_path: Path
+    ranks: Ranks, one_stage: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    ends = ranks(2, "train", "--config", game, "--threads", "1", "--out", run, fault=fault(1, "kill", 3))
+    ends = ranks(2, "train", "--config", one_stage, "--threads", "1", "--out", run, fault=fault(1, "kill", 3))
     assert "error: another process of this training ended; there is no checkpoint" in ends[0].err
     goes_on_to_the_same_end(ranks, run, whole)
 
 
 @pytest.mark.parametrize("signalled", [fault(0, "int"), fault(1, "term")], ids=["int", "term"])
 def test_signal_to_one_process_saves_and_ends_all(
-    ranks: Ranks, game: Path, whole: Path, tmp_path: Path, signalled: dict[str, Any]
+    ranks: Ranks, one_stage: Path, whole: Path, tmp_path: Path, signalled: dict[str, Any]
 ) -> None:
     run = tmp_path / "run"
-    ends = ranks(2, "train", "--config", game, "--threads", "1", "--out", run, fault=signalled)
+    ends = ranks(2, "train", "--config", one_stage, "--threads", "1", "--out", run, fault=signalled)
     assert [end.code for end in ends] == [130, 130], ends[0].err
-    assert f"stopped at step 9 of 12 and saved\nto go on: infogan-tool train --resume {run}" in ends[0].err
+    assert (
+        f"stopped at step 9 of 12; the state is saved\nresume with: infogan-tool train --resume {run}"
+        in ends[0].err
+    )
     assert not ends[1].err
     assert read_checkpoint(run / LAST).header.step == 9
     goes_on_to_the_same_end(ranks, run, whole)
 
 
 def test_not_finite_in_one_process_stops_all_before_the_update(
-    ranks: Ranks, game: Path, tmp_path: Path
+    ranks: Ranks, one_stage: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    ends = ranks(2, "train", "--config", game, "--threads", "1", "--out", run, fault=fault(1, "nan"))
+    ends = ranks(2, "train", "--config", one_stage, "--threads", "1", "--out", run, fault=fault(1, "nan"))
     assert [end.code for end in ends] == [1, 1]
     (line,) = [text for text in ends[0].err.splitlines() if "error" in text]
     assert line.startswith("error: step 9: not finite: Loss/D/adv = nan; stopped before the update")
@@ -96,14 +99,16 @@ def test_not_finite_in_one_process_stops_all_before_the_update(
     assert read_checkpoint(run / LAST).header.step == 6
 
 
-def test_writer_that_cannot_write_tells_it_alone(ranks: Ranks, game: Path, tmp_path: Path) -> None:
+def test_writer_that_cannot_write_tells_it_alone(ranks: Ranks, one_stage: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     (tmp_path / "in-the-way").write_text("")
-    taken = ranks(2, "train", "--config", game, "--out", tmp_path / "in-the-way" / "run")
+    taken = ranks(2, "train", "--config", one_stage, "--out", tmp_path / "in-the-way" / "run")
     assert [end.code for end in taken] == [1, 1]
     assert len(taken[0].err.splitlines()) == 1
     assert not taken[1].err
-    lost = ranks(2, "train", "--config", game, "--out", run, fault=fault(0, "lose") | {"folder": str(run)})
+    lost = ranks(
+        2, "train", "--config", one_stage, "--out", run, fault=fault(0, "lose") | {"folder": str(run)}
+    )
     assert [end.code for end in lost] == [1, 1]
     assert "metrics.jsonl: it was removed while the training ran; stopped after step" in lost[0].err
     assert not lost[1].err
@@ -113,15 +118,18 @@ def test_writer_that_cannot_write_tells_it_alone(ranks: Ranks, game: Path, tmp_p
     ("arguments", "end"),
     [
         (["--preset", "papr"], (2, "did you mean 'paper'")),
-        (["--batch-size", "2"], (2, "a batch of 2 images cannot be shared by 3 processes: --batch-size 3")),
+        (
+            ["--batch-size", "2"],
+            (2, "a batch of 2 images cannot be split between 3 processes: use --batch-size 3"),
+        ),
         (["--data", "mnits"], (1, "did you mean 'mnist'")),
         (["--resume", "nothing"], (1, "not a folder")),
     ],
 )
 def test_mistake_is_told_once(
-    ranks: Ranks, game: Path, tmp_path: Path, arguments: list[str], end: tuple[int, str]
+    ranks: Ranks, one_stage: Path, tmp_path: Path, arguments: list[str], end: tuple[int, str]
 ) -> None:
-    begins = [] if "--resume" in arguments else ["--config", game, "--out", tmp_path / "run"]
+    begins = [] if "--resume" in arguments else ["--config", one_stage, "--out", tmp_path / "run"]
     ends = ranks(3, "train", *begins, *arguments)
     assert [each.code for each in ends] == [end[0]] * 3
     assert end[1] in ends[0].err
@@ -130,8 +138,8 @@ def test_mistake_is_told_once(
     assert not list(tmp_path.iterdir())
 
 
-def test_dry_run_is_printed_once(ranks: Ranks, game: Path) -> None:
-    first, second = ranks(2, "train", "--config", game, "--dry-run")
+def test_dry_run_is_printed_once(ranks: Ranks, one_stage: Path) -> None:
+    first, second = ranks(2, "train", "--config", one_stage, "--dry-run")
     assert json.loads(first.out)["steps"] == 12
     assert (first.code, second.code, second.out, first.err) == (0, 0, "", "")
 
@@ -155,21 +163,21 @@ def test_environment_that_torchrun_does_not_make(
     for end in ranks(2, "train", "--out", tmp_path / "run", variables=variables):
         assert end.code == 2
         assert message in end.err
-        assert end.err.startswith("error: the environment is not one that torchrun makes: ")
+        assert end.err.startswith("error: the environment variables are not those of torchrun: ")
         assert "unset RANK and WORLD_SIZE" in end.err
 
 
 def test_same_job_goes_on_and_another_is_refused(
-    ranks: Ranks, game: Path, whole: Path, tmp_path: Path
+    ranks: Ranks, one_stage: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    command = ("train", "--config", game, "--threads", "1", "--out", run)
+    command = ("train", "--config", one_stage, "--threads", "1", "--out", run)
     mine = {"TORCHELASTIC_RUN_ID": "mine", "TORCHELASTIC_MAX_RESTARTS": "3"}
     ranks(2, *command, variables=mine, fault=fault(1, "kill"))
     refused = ranks(2, *command, variables=mine | {"TORCHELASTIC_RUN_ID": "another"})
     assert [end.code for end in refused] == [1, 1]
-    assert "go on with --resume" in refused[0].err
-    for said in (f"run: {run}, going on at step 6\n", "done: 12 steps"):  # and done again, which is no error
+    assert "resume it with --resume" in refused[0].err
+    for said in (f"run: {run}, resuming at step 6\n", "done: 12 steps"):  # and done again, which is no error
         again = ranks(2, *command, variables=mine)
         assert [end.code for end in again] == [0, 0], again[0].err
         assert said in again[0].err
@@ -177,15 +185,17 @@ def test_same_job_goes_on_and_another_is_refused(
     assert_same_checkpoints(run, whole)
 
 
-def test_restarts_need_a_name_for_the_run(ranks: Ranks, game: Path) -> None:
-    ends = ranks(2, "train", "--config", game, variables={"TORCHELASTIC_MAX_RESTARTS": "1"})
+def test_restarts_need_a_name_for_the_run(ranks: Ranks, one_stage: Path) -> None:
+    ends = ranks(2, "train", "--config", one_stage, variables={"TORCHELASTIC_MAX_RESTARTS": "1"})
     assert [end.code for end in ends] == [2, 2]
     assert "give --out" in ends[0].err
 
 
-def test_start_meets_nobody_of_the_one_before(ranks: Ranks, game: Path, whole: Path, tmp_path: Path) -> None:
+def test_start_meets_nobody_of_the_one_before(
+    ranks: Ranks, one_stage: Path, whole: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
-    command = ("train", "--config", game, "--threads", "1", "--out", run)
+    command = ("train", "--config", one_stage, "--threads", "1", "--out", run)
     job: dict[str, Any] = {"kept": True, "variables": {"TORCHELASTIC_RUN_ID": "mine"}}
     lost = ranks(2, *command, **job, fault=fault(0, "kill"))
     assert [end.code for end in lost] == [-9, 1]
@@ -196,19 +206,19 @@ def test_start_meets_nobody_of_the_one_before(ranks: Ranks, game: Path, whole: P
 
 @pytest.mark.slow
 def test_torchrun_restarts_what_was_killed_and_it_ends_the_same(
-    game: Path, whole: Path, tmp_path: Path
+    one_stage: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["--max-restarts", "1", str(HERE / "team_worker.py"), json.dumps(fault(1, "kill"))]
-    command += ["train", "--config", str(game), "--threads", "1", "--out", str(run)]
+    command += ["--max-restarts", "1", str(HERE / "group_worker.py"), json.dumps(fault(1, "kill"))]
+    command += ["train", "--config", str(one_stage), "--threads", "1", "--out", str(run)]
     kept = {name: v for name, v in os.environ.items() if not name.startswith(("TORCHELASTIC", "INFOGAN"))}
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=kept | {"OMP_NUM_THREADS": "1"}
     )
     assert done.returncode == 0, done.stderr
     assert "error: another process of this training ended" in done.stderr
-    assert f"run: {run}, going on at step 6" in done.stderr
+    assert f"run: {run}, resuming at step 6" in done.stderr
     assert not done.stdout
     assert trace(run) == trace(whole)
     assert_same_checkpoints(run, whole)

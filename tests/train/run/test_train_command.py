@@ -55,7 +55,7 @@ def test_train_resume_and_export(cli: Callable[..., Result], config: Path, tmp_p
     assert f"infogan-tool export {run}" in done.err
     done = cli("train", "--resume", run)
     assert done.code == 1
-    assert "done (8 of 8 steps)" in done.err
+    assert "finished (8 of 8 steps)" in done.err
     done = cli("train", "--resume", run, "--steps", 12)
     assert done.code == 0, done.err
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""What each process of a small group finds out; team_driver.py runs it, test_team_numbers.py reads it."""
+"""What each process of a small group finds out; group_driver.py runs it, test_group_numbers.py reads it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A process that torchrun starts: ``infogan-tool``, with a fault the first time; see team_driver.py.
+"""A process that torchrun starts: ``infogan-tool``, with a fault the first time; see group_driver.py.
 
-torchrun ... team_worker.py FAULT ARGUMENTS
+torchrun ... group_worker.py FAULT ARGUMENTS
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-from team_driver import install
+from group_driver import install
 
 from infogan_tool.cli.main import main
 

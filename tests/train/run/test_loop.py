@@ -150,7 +150,7 @@ def test_non_finite_run_keeps_its_last_good_checkpoint(
     before = run.last_checkpoint.read_bytes()
     checkpoint = read_checkpoint(run.last_checkpoint)
     checkpoint.tensors["networks/generator.layers.0.weight"][0, 0] = float("nan")
-    with pytest.raises(NonFiniteError, match=r"step 7: .*step 6\) stays"):
+    with pytest.raises(NonFiniteError, match=r"step 7: .*step 6\) is kept"):
         loop.train(small(), images, run, device=CPU, console=QUIET, resume=checkpoint)
     assert run.last_checkpoint.read_bytes() == before
 
@@ -197,9 +197,9 @@ def test_checkpoint_of_another_schema_or_tool_is_refused_by_name(tmp_path: Path)
     with pytest.raises(RunError, match="not a checkpoint of infogan-tool"):
         read_checkpoint(path)
     save_file({"a": torch.zeros(1)}, path, {"infogan.checkpoint": '{"schema_version": 99}'})
-    with pytest.raises(RunError, match="schema 99; this version reads 1"):
+    with pytest.raises(RunError, match="schema 99; this version reads 2"):
         read_checkpoint(path)
-    save_file({"a": torch.zeros(1)}, path, {"infogan.checkpoint": '{"schema_version": 1, "step": 3}'})
+    save_file({"a": torch.zeros(1)}, path, {"infogan.checkpoint": '{"schema_version": 2, "step": 3}'})
     with pytest.raises(RunError, match="cannot be read"):
         read_checkpoint(path)
 

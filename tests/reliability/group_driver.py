@@ -1,13 +1,13 @@
 """Run command lines in several processes, forks of one that has imported everything, as torchrun would.
 
-    python team_driver.py FOLDER
+    python group_driver.py FOLDER
 
 A job is a JSON line on standard input, and how each process ended a JSON line on standard output. A job has
 
 =============  ==============================================================================================
 ``size``       processes
 ``arguments``  of ``infogan-tool``; or
-``check``      name of a function of team_checks.py, whose answer each process prints as JSON
+``check``      name of a function of group_checks.py, whose answer each process prints as JSON
 ``fault``      optional: ``rank``, ``stage``, ``step`` and what happens there to that process, before that
                step: ``kill`` or the name of a signal that it sends to itself, ``nan`` in its images,
                ``lose``: it removes ``folder``
@@ -29,7 +29,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import team_checks
+import group_checks
 import torch
 import torch._dynamo
 from torch.distributed import TCPStore
@@ -37,11 +37,11 @@ from torch.distributed import TCPStore
 from infogan_tool.cli.main import main
 from infogan_tool.train.distributed import torchrun
 from infogan_tool.train.engine.stage import Session, Stage
-from infogan_tool.train.run import launch, loop
+from infogan_tool.train.run import launch, loop, stages
 
 loop.to_memory_format = lambda networks: networks
 """How far one and many processes may be apart was set for weights in the order of their dimensions, as most
-machines have them; channels last rounds otherwise (tests/train/test_layout.py)."""
+machines have them; channels last rounds otherwise (tests/train/engine/test_memory_format.py)."""
 LOADED = (launch, torchrun, torch._dynamo)
 """Imported before the forks, for speed; the last of them by the first step of any optimizer otherwise."""
 
@@ -71,8 +71,8 @@ def kept_store() -> int:
 
 def install(fault: dict[str, Any]) -> None:
     """Have the fault happen in this process."""
-    (kind,) = [stage for stage in vars(loop).values() if getattr(stage, "name", None) == fault["stage"]]
-    step, images = kind.step, Session.images
+    (kind,) = [stage for stage in vars(stages).values() if getattr(stage, "name", None) == fault["stage"]]
+    step, images = kind.step, Session.float_images
 
     def spoiled(session: Session, index: torch.Tensor) -> torch.Tensor:
         found = images(session, index)
@@ -82,7 +82,7 @@ def install(fault: dict[str, Any]) -> None:
     def faulty(stage: Stage, index: int) -> None:
         if index == fault["step"]:
             if fault["what"] == "nan":
-                Session.images = spoiled  # type: ignore[method-assign]
+                Session.float_images = spoiled  # type: ignore[method-assign]
             elif fault["what"] == "lose":
                 shutil.rmtree(fault["folder"])
             else:
@@ -113,7 +113,7 @@ def begin(job: dict[str, Any], rank: int, port: int, said: Path) -> int:
         install(job["fault"])
     if "check" in job:
         with torchrun.join_process_group("cpu", 1) as group:
-            print(json.dumps(getattr(team_checks, job["check"])(group)), flush=True)
+            print(json.dumps(getattr(group_checks, job["check"])(group)), flush=True)
         os._exit(0)
     os._exit(main(job["arguments"]))
 

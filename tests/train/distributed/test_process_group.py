@@ -1,0 +1,70 @@
+"""What a process does without communication: its shard, and a group of one process."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.train.config.schema import ViewConfig
+from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
+from infogan_tool.train.infogan.augment import sample_augmentation
+from infogan_tool.train.infogan.latents import sample_latents
+
+
+@pytest.mark.parametrize("count", [1, 2, 50, 97])
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+def test_shards_cover_the_batch_and_differ_by_at_most_one_row(count: int, size: int) -> None:
+    parts = [ProcessGroup(rank=rank, size=size).shard(count) for rank in range(size)]
+    assert [row for part in parts for row in range(count)[part]] == list(range(count))
+    lengths = {part.stop - part.start for part in parts}
+    assert max(lengths) - min(lengths) <= 1
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        ViewConfig(affine=1, elastic=0, stroke=0),
+        ViewConfig(affine=0, elastic=1, stroke=0),
+        ViewConfig(affine=0, elastic=0, stroke=1),
+        ViewConfig(affine=0.5, elastic=0.5, stroke=0.5),
+        ViewConfig(affine=0, elastic=0, stroke=0),
+    ],
+)
+def test_a_shard_is_augmented_as_in_the_whole_batch(view: ViewConfig) -> None:
+    images = torch.rand(11, 1, 20, 20, generator=torch.Generator().manual_seed(0))
+    augmentation = sample_augmentation(11, view, torch.Generator().manual_seed(1))
+    whole = augmentation.apply(images)
+    assert augmentation.select(slice(0, 11)) is augmentation
+    for parts in ([slice(0, 4)], [slice(4, 11)], [slice(10, 11)], [slice(1, 3), slice(7, 9)]):
+        mine = torch.cat([images[part] for part in parts])
+        expected = torch.cat([whole[part] for part in parts])
+        torch.testing.assert_close(augmentation.select(*parts).apply(mine), expected)
+
+
+def test_shards_of_latents_are_rows_of_the_whole_batch() -> None:
+    spec = LatentSpec(noise=3, noise_prior="uniform", categorical=(4, 2), continuous=2)
+    latents = sample_latents(spec, 9, torch.Generator().manual_seed(0))
+    assert len(latents) == 9
+    assert torch.equal(latents[2:5].vector(), latents.vector()[2:5])
+
+
+def test_a_single_process_augmentation_nothing() -> None:
+    tensor, layer = torch.rand(3, 2), torch.nn.Sequential(torch.nn.BatchNorm2d(2))
+    norm = layer[0]
+    convert_sync_batchnorm(layer, SINGLE_PROCESS)
+    assert layer[0] is norm
+    assert SINGLE_PROCESS.all_gather(3, tensor)[0] is tensor
+    assert SINGLE_PROCESS.all_reduce(tensor) is tensor
+    assert SINGLE_PROCESS.broadcast(tensor) is tensor
+    assert [SINGLE_PROCESS.any(flag=flag) for flag in (True, False)] == [True, False]
+    assert SINGLE_PROCESS.broadcast_json({"a": 1}) == {"a": 1}
+    with pytest.raises(KeyError), SINGLE_PROCESS.fail_together():
+        raise KeyError
+    assert SINGLE_PROCESS.is_main
+
+
+def test_gpus_check_for_a_stop_at_every_tenth_step_only() -> None:
+    on_gpu = ProcessGroup(rank=0, size=2, device=torch.device("cuda", 0))
+    assert not [step for step in range(1, 10) if on_gpu.any_at(step, flag=True)]

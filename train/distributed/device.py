@@ -1,0 +1,43 @@
+"""The device of a process, its CPU threads, and the precision that the device is fast in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from infogan_tool.runtime.errors import DeviceError
+from infogan_tool.runtime.inference.device import default_threads
+
+__all__ = ["fast_precision", "select_device"]
+
+
+def select_device(name: str, threads: int | None = None) -> torch.device:
+    """Return the torch device, and set the number of CPU threads.
+
+    Args:
+        name: ``auto``, ``cpu`` or ``cuda``.
+        threads: Threads on a CPU; None: one for every core that this process may use.
+
+    Raises:
+        DeviceError: ``cuda`` is not available.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        reason = "this torch has no CUDA" if torch.version.cuda is None else "torch sees no usable NVIDIA GPU"
+        raise DeviceError(f"--device cuda: {reason}; use --device cpu, or fix the driver (nvidia-smi)")
+    if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
+        return torch.device("cuda")
+    torch.set_num_threads(threads or default_threads())
+    return torch.device("cpu")
+
+
+def fast_precision(device: torch.device) -> Literal["fp32", "bf16"]:
+    """Return bf16 where the device computes in it faster than in fp32."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "fp32"
+    return "bf16" if "avx512_bf16" in flags or "amx_bf16" in flags else "fp32"

@@ -1,0 +1,48 @@
+"""The stages of a run, in order, and their numbers of steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from infogan_tool.train.clustering.contrastive import ContrastiveStage
+from infogan_tool.train.clustering.grouping import GroupingStage
+from infogan_tool.train.clustering.neighbours import NeighboursStage
+from infogan_tool.train.clustering.refinement import RefinementStage
+from infogan_tool.train.infogan.adversarial import AdversarialStage
+from infogan_tool.train.infogan.consolidation import ConsolidationStage
+from infogan_tool.train.infogan.vae import VariationalStage
+
+if TYPE_CHECKING:
+    from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.engine.stage import Stage
+
+__all__ = ["stages_of", "steps_by_stage", "total_steps"]
+
+
+def stages_of(config: TrainConfig) -> list[type[Stage]]:
+    """Return the stages of a run, in order."""
+    stages: list[type[Stage]] = []
+    if config.uses_clustering:
+        stages += [ContrastiveStage, NeighboursStage, GroupingStage, RefinementStage]
+    stages.append(VariationalStage if config.is_variational else AdversarialStage)
+    if config.consolidation is not None:
+        stages.append(ConsolidationStage)
+    return stages
+
+
+def steps_by_stage(config: TrainConfig, count: int) -> list[tuple[type[Stage], int]]:
+    """Return the stages of a run on ``count`` images, each with its number of steps.
+
+    Raises:
+        DataError: There are fewer images than one batch.
+    """
+    return [(stage, stage.count_steps(config, count)) for stage in stages_of(config)]
+
+
+def total_steps(config: TrainConfig, count: int) -> int:
+    """Return the number of steps of all stages on ``count`` images.
+
+    Raises:
+        DataError: There are fewer images than one batch.
+    """
+    return sum(steps for _, steps in steps_by_stage(config, count))
