@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infogan_tool.export.evaluation.classifier import ClassifierSettings
-from infogan_tool.export.evaluation.classifier_cache import default_folder, find_classifier
+from infogan_tool.export.evaluation.classifier import ClassifierSettings, default_folder, find_classifier
 from infogan_tool.export.evaluation.metrics.label_matching import match_labels
 from infogan_tool.export.evaluation.real_images import load_real_images, to_nhwc
 from infogan_tool.runtime import load_bundle

@@ -1,4 +1,4 @@
-"""The tables that ``evaluate`` prints for people, at most 80 columns wide."""
+"""The tables that ``evaluate`` and ``sweep`` print, at most 80 columns wide."""
 
 from __future__ import annotations
 
@@ -11,44 +11,63 @@ from rich.text import Text
 from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import RenderableType
 
     from infogan_tool.export.evaluation.results import Distances, EncoderResults, GeneratorResults, Results
+    from infogan_tool.export.evaluation.styles import RealValues, StyleTable
+    from infogan_tool.export.sweep import Sweep
 
-__all__ = ["format_results"]
+__all__ = ["format_results", "format_sweep"]
 
+_WIDTH: Final = 80
 _MAX_CONFUSION: Final = 12
-"""A confusion table with more columns does not fit; the JSON has it."""
+"""A confusion matrix with more columns does not fit; the JSON has it."""
 _MAX_STYLES: Final = 3
 """Continuous codes side by side."""
 _STRONG: Final = 0.8
-"""A correlation that is shown bold."""
+"""Correlations from this on are bold."""
+_MAX_BOUNDS: Final = 7
+"""Codes of a sweep's table; the JSON has all."""
 _LABEL_WIDTH: Final = 12
 _NONE: Final = "-"
+_PRIOR_STD: Final = 3**-0.5
+
+_Cell = str | Text
 
 
 def format_results(results: Results) -> str:
-    """Return the results as tables, coloured where standard output is a terminal."""
+    """Return the results of an evaluation as tables, coloured where standard output is a terminal."""
+    return _rendered(_results(results))
+
+
+def format_sweep(sweep: Sweep) -> str:
+    """Return the scores of a sweep as a table with the mean and the spread below."""
+    return _rendered(_sweep(sweep))
+
+
+def _rendered(parts: Iterable[RenderableType]) -> str:
     console = Console(highlight=False, markup=False)
+    console.width = min(console.width, _WIDTH)
     with console.capture() as capture:
-        console.print(Group(*_parts(results)))
-    return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
+        console.print(Group(*parts))
+    return "\n".join(line.rstrip() for line in capture.get().strip("\n").split("\n"))
 
 
-def _parts(results: Results) -> Iterator[RenderableType]:
+def _results(results: Results) -> Iterator[RenderableType]:
     data = results.data
     yield _line(
-        f"bundle {results.bundle_id[:12]} on {data.name}: {data.scored_count:,} {data.scored_on} images, "
-        f"{results.samples:,} generated with seed {results.seed}"
+        f"Bundle {results.bundle_id[:12]} on {data.name}: {data.scored_count:,} {data.scored_on} images, "
+        f"{results.samples:,} generated images, seed {results.seed}"
     )
-    for code, found in results.encoder.items():
-        yield from _encoder(code, found, results)
+    for code, encoder in results.encoder.items():
+        yield from _encoder(code, encoder, results)
     yield from _codes(results)
     if results.generator:
         yield from _generator(results, results.generator)
-    yield from _styles(results)
+    if results.styles.codes:
+        yield from _styles(results.styles)
     if data.label_names is None:
         yield _line(f"\n{data.name} has no labels, so there is no accuracy, calibration, purity or distance.")
 
@@ -56,143 +75,193 @@ def _parts(results: Results) -> Iterator[RenderableType]:
 # --- real images -----------------------------------------------------------------------------------------
 
 
-def _encoder(code: str, found: EncoderResults, results: Results) -> Iterator[RenderableType]:
-    yield _heading(f"{code} on real images")
-    sure = found.confidence
-    if found.clustering and found.calibration:
-        scores, calibration = found.clustering, found.calibration
-        yield _line(f"accuracy {scores.accuracy:.4f}   NMI {scores.nmi:.4f}   ARI {scores.ari:.4f}")
-        after = ""
+def _encoder(code: str, encoder: EncoderResults, results: Results) -> Iterator[RenderableType]:
+    confidence, calibration, clustering = encoder.confidence, encoder.calibration, encoder.clustering
+    scores = []
+    if clustering:
+        scores += [
+            ("accuracy", f"{clustering.accuracy:.4f}"),
+            ("normalised mutual information (NMI)", f"{clustering.nmi:.4f}"),
+            ("adjusted Rand index (ARI)", f"{clustering.ari:.4f}"),
+        ]
+    scores += [
+        ("mean confidence", f"{confidence.mean:.4f}"),
+        ("images with confidence below 0.5", _percent(confidence.below_half)),
+        ("images with confidence below 0.9", _percent(confidence.below_nine_tenths)),
+    ]
+    if calibration:
+        scores.append(("expected calibration error (ECE)", f"{calibration.ece:.4f}"))
         if calibration.temperature is not None and calibration.ece_tempered is not None:
-            after = (
-                f"   at temperature {calibration.temperature:.2f} it would be {calibration.ece_tempered:.4f}"
+            scores.append(
+                (f"ECE at temperature {calibration.temperature:.2f}", f"{calibration.ece_tempered:.4f}")
             )
-        yield _line(f"calibration error {calibration.ece:.4f}{after}")
-    yield _line(
-        f"confidence {sure.mean:.3f} on average; below 0.5 for {_percent(sure.below_half)} of images, "
-        f"below 0.9 for {_percent(sure.below_nine_tenths)}"
+    yield from _table(f"Encoder on real images: {code}", ("metric", "value"), scores)
+    if clustering is None:
+        return
+    generated = results.generator.purity[code].categories if results.generator else ()
+    title, headings = (
+        f"Categories of {code} on real images",
+        ["category", "label", "images", "purity", "recall"],
     )
-    if found.clustering:
-        yield Text()
-        yield _categories(code, found, results)
-        if len(found.clustering.categories) <= _MAX_CONFUSION:
-            yield _line("\nimages by label and category")
-            yield _confusion(found, results.data.label_names or ())
-
-
-def _categories(code: str, found: EncoderResults, results: Results) -> Table:
-    assert found.clustering is not None
-    drawn = results.generator.purity[code].categories if results.generator else ()
-    table = _table(code, "label", "images", "purity", "recall", *(("drawn as", "purity") if drawn else ()))
-    for row in found.clustering.categories:
-        shares = _percent(row.purity), _percent(row.recall)
-        cells: list[str | Text] = [f"#{row.category}", _name(row.label), f"{row.count:,}", *shares]
-        if drawn:
-            cells += [_name(drawn[row.category].label), _percent(drawn[row.category].purity)]
-        table.add_row(*cells)
-    return table
-
-
-def _confusion(found: EncoderResults, names: Sequence[str]) -> Table:
-    assert found.clustering is not None
-    table = _table("label", *(f"#{row.category}" for row in found.clustering.categories))
-    for name, row in zip(names, found.clustering.confusion, strict=True):
-        table.add_row(_name(name), *(f"{count:,}" if count else "." for count in row))
-    return table
+    rows: list[list[_Cell]] = [
+        [f"#{row.category}", _name(row.label), f"{row.count:,}", _percent(row.purity), _percent(row.recall)]
+        for row in clustering.categories
+    ]
+    if generated:
+        title, headings = f"{title}, and class of generated images", [*headings, "generated class", "purity"]
+        for row, other in zip(rows, generated, strict=True):
+            row += [_name(other.label), _percent(other.purity)]
+    yield from _table(title, headings, rows)
+    if len(clustering.categories) <= _MAX_CONFUSION:
+        yield from _table(
+            f"Confusion matrix: real images by label and category of {code}",
+            ("label", *(f"#{row.category}" for row in clustering.categories)),
+            [
+                [_name(name), *(f"{count:,}" if count else "." for count in row)]
+                for name, row in zip(results.data.label_names or (), clustering.confusion, strict=True)
+            ],
+        )
 
 
 # --- generated images ------------------------------------------------------------------------------------
 
 
 def _codes(results: Results) -> Iterator[RenderableType]:
-    yield _heading("Codes read back from generated images")
-    table = _table("code", "L_I nats", "H(c) nats", "recovered", "r", "|error|", "bias", "std", "in std")
-    for code, found in results.information.codes.items():
-        cells = [code, f"{found.lower_bound_nats:.3f}", f"{found.entropy_nats:.3f}"]
-        if code in results.round_trip.categorical:
-            cells += [_percent(results.round_trip.categorical[code].recovered), *[""] * 5]
-        else:
-            read = results.round_trip.continuous[code]
-            cells += ["", f"{read.pearson_r:.3f}", f"{read.mean_abs_error:.3f}"]
-            cells += [f"{read.mean_error:+.3f}", f"{read.mean_std:.3f}", _percent(read.within_one_std)]
-        table.add_row(*cells)
     bound = results.information
-    if len(bound.codes) > 1:
-        table.add_row("sum", f"{bound.lower_bound_nats:.3f}", f"{bound.entropy_nats:.3f}")
-    yield table
-
-
-def _generator(results: Results, found: GeneratorResults) -> Iterator[RenderableType]:
-    yield _heading("Generated images as an independent classifier sees them")
-    for code, purity in found.purity.items():
-        agrees = purity.agrees_with_encoder
-        also = "" if agrees is None else f"; {_percent(agrees)} show the label of their category"
-        yield _line(
-            f"{code}: {_percent(purity.purity)} show the class of their category "
-            f"(different classes: {purity.classes_generated}){also}"
+    rows = [(code, f"{i.lower_bound_nats:.3f}", f"{i.entropy_nats:.3f}") for code, i in bound.codes.items()]
+    if len(rows) > 1:
+        rows.append(("sum", f"{bound.lower_bound_nats:.3f}", f"{bound.entropy_nats:.3f}"))
+    headings = ("code", "lower bound L_I, nats", "entropy H(c), nats")
+    yield from _table("Mutual information of codes and generated images", headings, rows)
+    if results.round_trip.categorical:
+        yield from _table(
+            "Categorical codes recovered from generated images",
+            ("code", "recovered"),
+            [(code, _percent(found.recovered)) for code, found in results.round_trip.categorical.items()],
         )
-    table = _table("against real images", "Frechet", "kernel", "density", "coverage")
-    table.add_row(f"{found.generated_count:,} generated", *_distances(found.distances))
-    if found.real_vs_real:
-        table.add_row(f"{found.real_vs_real_count:,} training images", *_distances(found.real_vs_real))
-    yield table
+    if results.round_trip.continuous:
+        yield from _table(
+            "Continuous codes recovered from generated images",
+            ("code", "Pearson r", "mean |error|", "bias", "predicted std", "within 1 std"),
+            [
+                (
+                    code,
+                    f"{found.pearson_r:.3f}",
+                    f"{found.mean_abs_error:.3f}",
+                    f"{found.mean_error:+.3f}",
+                    f"{found.mean_std:.3f}",
+                    _percent(found.within_one_std),
+                )
+                for code, found in results.round_trip.continuous.items()
+            ],
+        )
+
+
+def _generator(results: Results, generator: GeneratorResults) -> Iterator[RenderableType]:
+    if generator.purity:
+        yield from _table(
+            "Generated images by the evaluation classifier",
+            ("code", "purity", "different classes", "agreement with the encoder"),
+            [
+                (code, _percent(p.purity), f"{p.classes_generated}", _percent(p.agrees_with_encoder))
+                for code, p in generator.purity.items()
+            ],
+        )
+    rows = [(f"{generator.generated_count:,} generated images", *_distances(generator.distances))]
+    if generator.real_vs_real:
+        count = f"{generator.real_vs_real_count:,} training images (baseline)"
+        rows.append((count, *_distances(generator.real_vs_real)))
+    yield from _table(
+        f"Distance to {generator.real_count:,} real images, in features of the evaluation classifier",
+        ("", "Frechet", "kernel", "density", "coverage"),
+        rows,
+    )
     if results.classifier:
         yield _line(
-            f"{found.real_count:,} real images; the classifier gets "
-            f"{_percent(results.classifier.test_accuracy)} of "
-            f"{results.classifier.test_count:,} unseen ones right"
+            f"The evaluation classifier has an accuracy of {_percent(results.classifier.test_accuracy)} on "
+            f"{results.classifier.test_count:,} held-out real images."
         )
 
 
-def _distances(found: Distances) -> list[str]:
-    return [
-        f"{found.frechet:.2f}",
-        f"{found.kernel:.3f}",
-        f"{found.density:.3f}",
-        f"{found.coverage:.3f}",
-    ]
+def _distances(found: Distances) -> tuple[str, ...]:
+    return f"{found.frechet:.2f}", f"{found.kernel:.3f}", f"{found.density:.3f}", f"{found.coverage:.3f}"
 
 
-def _styles(results: Results) -> Iterator[RenderableType]:
-    styles = results.styles
-    if not styles.codes:
-        return
-    yield _heading("Styles: correlation with attributes of drawn and of real images")
+def _styles(styles: StyleTable) -> Iterator[RenderableType]:
     codes = list(styles.codes)
     for start in range(0, len(codes), _MAX_STYLES):
-        some = codes[start : start + _MAX_STYLES]
-        if start:
-            yield Text()
-        table = _table("attribute", *(f"{code} {what}" for code in some for what in ("drawn", "real")))
-        for attribute in styles.codes[some[0]].attributes:
-            rows = [styles.codes[code].attributes[attribute] for code in some]
-            cells = [_signed(r) for row in rows for r in (row.generated_r, row.real_r)]
-            table.add_row(attribute.replace("_", " "), *cells)
-        yield table
-    for code, row in styles.codes.items():
-        if row.real:
-            mean, beyond = _signed(row.real.mean).plain, _percent(row.real.beyond)
-            yield _line(
-                f"{code} of {styles.real_images:,} real images: mean {mean} and standard deviation "
-                f"{row.real.std:.2f} (prior: 0 and 0.58), {beyond} beyond -1 and 1"
-            )
-    yield _line("; ".join(f"{c}: {row.name or 'no attribute dominates'}" for c, row in styles.codes.items()))
+        some = [(code, styles.codes[code].attributes) for code in codes[start : start + _MAX_STYLES]]
+        yield from _table(
+            "Styles: Pearson's r of codes and attributes, on generated and on real images",
+            ("attribute", *(f"{code}\n{kind}" for code, _ in some for kind in ("generated", "real"))),
+            [
+                [
+                    attribute.replace("_", " "),
+                    *(
+                        _signed(r)
+                        for _, rows in some
+                        for r in (rows[attribute].generated_pearson, rows[attribute].real_pearson)
+                    ),
+                ]
+                for attribute in some[0][1]
+            ],
+        )
+    rows: list[tuple[_Cell, ...]] = [
+        (code, style.name or "no attribute", *_real_values(style.real))
+        for code, style in styles.codes.items()
+    ]
+    rows.append(("prior", "", "+0.00", f"{_PRIOR_STD:.2f}", _percent(0)))
+    yield from _table(
+        f"Styles: name, and predicted values on {styles.real_images:,} real images",
+        ("code", "name", "mean", "std", "outside -1 to 1"),
+        rows,
+    )
 
 
-# --- pieces ------------------------------------------------------------------------------------------------
+def _real_values(real: RealValues | None) -> tuple[_Cell, ...]:
+    if real is None:
+        return (_NONE,) * 3
+    return _signed(real.mean).plain, f"{real.std:.2f}", _percent(real.outside_prior)
 
 
-def _table(first: str, *others: str) -> Table:
+# --- seeds -----------------------------------------------------------------------------------------------
+
+
+def _sweep(sweep: Sweep) -> Iterator[RenderableType]:
+    codes = list(dict.fromkeys(c for score in sweep.scores for c in score.bounds if "_" not in c))[
+        :_MAX_BOUNDS
+    ]
+    yield from _table(
+        "Seeds: accuracy on real images, and L_I of each code in nats",
+        ("seed", "accuracy", *codes, "minutes"),
+        [
+            [
+                str(score.seed),
+                "no labels" if score.accuracy is None else f"{score.accuracy:.4f}",
+                *(f"{score.bounds[code]:.2f}" if code in score.bounds else _NONE for code in codes),
+                f"{score.seconds / 60:.1f}",
+            ]
+            for score in sweep.scores
+        ],
+    )
+    accuracy = sweep.accuracy
+    if accuracy:
+        shown = ((name, _NONE if value is None else f"{value:.4f}") for name, value in accuracy.items())
+        yield _line(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown))
+
+
+# --- cells -----------------------------------------------------------------------------------------------
+
+
+def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[_Cell]]) -> Iterator[RenderableType]:
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    table.add_column(Text(first), no_wrap=True)
-    for heading in others:
-        left = heading in ("label", "drawn as")
+    for index, heading in enumerate(headings):
+        left = index == 0 or heading in ("label", "generated class", "name")
         table.add_column(Text(heading), justify="left" if left else "right", no_wrap=True)
-    return table
-
-
-def _heading(text: str) -> Text:
-    return Text(f"\n{text}", style="bold")
+    for row in rows:
+        table.add_row(*row)
+    yield Text(f"\n{printable(title)}", style="bold")
+    yield table
 
 
 def _line(text: str) -> Text:
@@ -211,5 +280,5 @@ def _percent(share: float | None) -> str:
 def _signed(value: float | None) -> Text:
     if value is None:
         return Text(_NONE)
-    # Adding 0.0 makes a plain zero of a negative one.
+    # Adding 0.0 turns a negative zero into a positive one.
     return Text(f"{round(value, 2) + 0.0:+.2f}", style="bold" if abs(value) >= _STRONG else "")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infogan_tool.export.evaluation.classifier_cache import default_folder
-from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, LEAST_SAMPLES, measure_bundle
+from infogan_tool.export.evaluation.classifier import default_folder
+from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, MIN_SAMPLES, measure_bundle
 from infogan_tool.export.evaluation.real_images import load_real_images
 from infogan_tool.export.open_source import open_source, unknown_data
 from infogan_tool.runtime.errors import UsageError
@@ -47,8 +47,8 @@ def evaluate(
         UsageError: ``samples`` is too small, or ``data`` is not given and not known.
         BundleError, RunError, DataError, DeviceError: As in opening, exporting and loading.
     """
-    if samples < LEAST_SAMPLES:
-        raise UsageError(f"samples must be at least {LEAST_SAMPLES}, not {samples}")
+    if samples < MIN_SAMPLES:
+        raise UsageError(f"samples must be at least {MIN_SAMPLES}, not {samples}")
     with open_source(path, device, progress) as (bundle, trained_on):
         source = data or trained_on
         if source is None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from infogan_tool.export.evaluation.metrics.label_matching import LEAST_PURITY, accuracy, match_best_code
+from infogan_tool.export.evaluation.metrics.label_matching import MIN_PURITY, accuracy, match_best_code
 from infogan_tool.export.evaluation.real_images import to_nhwc
-from infogan_tool.export.evaluation.styles import name_styles
+from infogan_tool.export.evaluation.styles import measure_styles
 from infogan_tool.runtime.bundle.bundle import load_bundle
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def describe_codes(folder: Path, metadata: BundleMetadata, images: RealImages) -
     bundle = load_bundle(folder, device="cpu")
     metadata = _with_flags(bundle, metadata, test)
     if metadata.latent.continuous:
-        styles = name_styles(bundle, to_nhwc(test or train), seed=0)
+        styles = measure_styles(bundle, to_nhwc(test or train), seed=0)
         card = {**metadata.card, "styles": styles.to_card()}
         metadata = replace(metadata, style_names=styles.names, card=card)
     if not metadata.latent.categorical:
@@ -71,7 +71,7 @@ def _name_categories(
         figures["test_count"] = len(test)
     names = train.label_names or tuple(str(i) for i in range(int(truth.max()) + 1))
     named = zip(match.label_of, match.purity, strict=True)
-    labels = {code: tuple(names[i] if i is not None and p >= LEAST_PURITY else None for i, p in named)}
+    labels = {code: tuple(names[i] if i is not None and p >= MIN_PURITY else None for i, p in named)}
     return replace(metadata, labels=labels, card={"accuracy": figures, **metadata.card})
 
 

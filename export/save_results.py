@@ -1,4 +1,4 @@
-"""Keep an evaluation in the card of the bundle that it is of, where ``info`` and the explorer show it."""
+"""Save the results of an evaluation in the card of the bundle, where ``info`` and ``explore`` show them."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ if TYPE_CHECKING:
 
     from infogan_tool.export.evaluation.results import Results
 
-__all__ = ["refuse_unsavable", "save_results"]
+__all__ = ["check_savable", "save_results"]
 
-_LEFT_OUT: Final = frozenset(
+_OMITTED: Final = frozenset(
     {"schema_version", "bundle_id", "label_names", "confusion", "categories", "styles"}
 )
-"""Tables, which a card is too small for, and what the metadata say already."""
+"""Tables that are too large for a card, and values that the metadata already hold."""
 
 
-def refuse_unsavable(path: Path | None) -> None:
-    """Refuse, before any work, what has no card of its own to write to.
+def check_savable(path: Path | None) -> None:
+    """Refuse, before any work, a path that has no card to write to.
 
     Raises:
-        UsageError: ``path`` is no bundle.
+        UsageError: ``path`` is not a bundle.
     """
     if path is None or not (path / METADATA_FILE).is_file():
         raise UsageError("--save needs the folder of a bundle: export the run first, and name the bundle")
 
 
 def save_results(results: Results, path: Path) -> None:
-    """Write a results's figures, without its tables, and the limits they tell into a bundle's metadata.
+    """Write the metrics of an evaluation, and the limitations that follow, into a bundle's metadata.
 
     Args:
-        results: Of the bundle at ``path``.
-        path: The bundle's folder. Graphs and bundle id stay as they are.
+        results: Results of the bundle at ``path``; tables are omitted.
+        path: Folder of the bundle. Graphs and bundle id are not changed.
 
     Raises:
-        BundleError: Another bundle is there by now, or none.
-        InUseError: Another process writes there.
-        OSError: The metadata cannot be written; they are as they were.
+        BundleError: The folder no longer holds that bundle.
+        InUseError: Another process writes to the folder.
+        OSError: The metadata cannot be written; they are not changed.
     """
     with only_writer_of(path):
         metadata = read_metadata(path)
         if metadata.bundle_id != results.bundle_id:
             raise BundleError(f"{path} was replaced while it was measured: evaluate it again")
-        card = with_limitations(metadata, results) | {"evaluation": _figures(results.to_dict())}
+        card = with_limitations(metadata, results) | {"evaluation": _without_tables(results.to_dict())}
         write_metadata(path, replace(metadata, card=card))
 
 
-def _figures(value: dict[str, Any]) -> dict[str, Any]:
+def _without_tables(value: dict[str, Any]) -> dict[str, Any]:
     return {
-        key: _figures(item) if isinstance(item, dict) else item
+        key: _without_tables(item) if isinstance(item, dict) else item
         for key, item in value.items()
-        if key not in _LEFT_OUT
+        if key not in _OMITTED
     }

@@ -1,9 +1,8 @@
-"""Several seeds of one training: run, exported, scored, and put side by side.
+"""Train several seeds of one config, export each, and report the spread of their scores.
 
-One lucky seed proves nothing, so the figure to quote of a preprocessing is a table of seeds: mean, spread
-and worst.
-Each seed is a process of its own with its share of the cores, and a GPU of its own where there are any; what
-is there already is not done again.
+A single seed is no evidence: quote the mean, the spread and the worst of several. Each seed is trained in a
+process of its own, with its share of the cores, and on a GPU of its own where there are any. What already
+exists in the output folder is not done again.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 
@@ -35,89 +34,92 @@ if TYPE_CHECKING:
 
 __all__ = ["SeedScore", "Sweep", "parse_seeds", "run_sweep", "summarise", "usable_gpus"]
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS: Final = 0.2
+_MAX_SEEDS: Final = 1000
+_MAX_SEED: Final = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedScore:
-    """What one seed came to."""
+    """The scores of one seed."""
 
     seed: int
-    """The training's seed."""
+    """Seed of the training."""
     bundle: str
-    """Where its bundle is."""
+    """Path of its bundle."""
     accuracy: float | None
-    """Of the exported encoder on real test images (on training images where there are no test ones); None
-    without labels."""
+    """Accuracy of the exported encoder on real test images (on training images where there are no test
+    images); None without labels."""
     bounds: dict[str, float]
     """L_I of each code at the end of the training, in nats."""
     seconds: float
-    """Wall time of the training's steps, all sessions together."""
+    """Wall time of the training steps, over all sessions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sweep:
-    """All seeds, and how they spread."""
+    """The scores of all seeds."""
 
     scores: tuple[SeedScore, ...]
     """One for each seed."""
 
     @property
-    def accuracies(self) -> list[float]:
-        """The accuracies that there are."""
-        return [score.accuracy for score in self.scores if score.accuracy is not None]
+    def accuracy(self) -> dict[str, float | None] | None:
+        """Mean, standard deviation, worst and best of the accuracies; None without labels."""
+        values = [score.accuracy for score in self.scores if score.accuracy is not None]
+        if not values:
+            return None
+        return {
+            "mean": statistics.fmean(values),
+            "standard_deviation": statistics.stdev(values) if len(values) > 1 else None,
+            "worst": min(values),
+            "best": max(values),
+        }
 
     def to_dict(self) -> dict[str, object]:
         """Return JSON-ready values."""
-        values = self.accuracies
-        summary = (
-            {
-                "mean": statistics.fmean(values),
-                "standard_deviation": statistics.stdev(values) if len(values) > 1 else None,
-                "worst": min(values),
-                "best": max(values),
-            }
-            if values
-            else None
-        )
-        return {"seeds": [asdict(score) for score in self.scores], "accuracy": summary}
+        return {"seeds": [asdict(score) for score in self.scores], "accuracy": self.accuracy}
 
 
 def parse_seeds(text: str) -> list[int]:
     """Return the seeds of ``0-4``, ``0,2,5`` or a mixture.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: The text is malformed, a seed is repeated or too large, or there are more than 1,000.
     """
-    seeds: list[int] = []
+    ranges: list[range] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(first + last) > 20:  # noqa: PLR2004
             raise UsageError(f"seeds are written as 0-4 or 0,2,5, not '{text}'")
-        seeds += range(int(first), int(last if dash else first) + 1) if int(last or first) < 2**32 else [-1]
-    if not seeds or len(set(seeds)) != len(seeds) or len(seeds) > 1000 or min(seeds) < 0:  # noqa: PLR2004
-        raise UsageError(f"seeds must be different numbers below 2**32, at most 1000, not '{text}'")
-    return seeds
+        low, high = (min(int(seed), _MAX_SEED + 1) for seed in (first, last if dash else first))
+        ranges.append(range(low, high + 1))
+    # Count before expanding: a list of 2**32 seeds would exhaust the memory.
+    if sum(map(len, ranges)) <= _MAX_SEEDS:
+        seeds = [seed for part in ranges for seed in part]
+        if seeds and len(set(seeds)) == len(seeds) and max(seeds) <= _MAX_SEED:
+            return seeds
+    raise UsageError(f"seeds must be different numbers below 2**32, at most {_MAX_SEEDS}, not '{text}'")
 
 
 def usable_gpus(arguments: Sequence[str]) -> list[str]:
-    """Return what CUDA_VISIBLE_DEVICES calls each GPU that trainings with these options may use."""
+    """Return the name in CUDA_VISIBLE_DEVICES of each GPU that trainings with these options may use."""
     if _device_option(arguments) == ["--device", "cpu"]:
         return []
-    count, named = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = named.split(",") if named is not None else map(str, range(count))
+    count, listed = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = listed.split(",") if listed is not None else map(str, range(count))
     return [name.strip() for name in names][:count]
 
 
 def _device_option(arguments: Sequence[str]) -> list[str]:
-    """Return ``--device`` and its value, if they are among the options of a training."""
-    found: list[str] = []
-    for place, here in enumerate(arguments):
-        if here == "--device":
-            found = list(arguments[place : place + 2])
-        elif here.startswith("--device="):
-            found = here.split("=", 1)
-    return found
+    """Return ``--device`` and its value, if the options contain it."""
+    option: list[str] = []
+    for index, argument in enumerate(arguments):
+        if argument == "--device":
+            option = list(arguments[index : index + 2])
+        elif argument.startswith("--device="):
+            option = argument.split("=", 1)
+    return option
 
 
 def run_sweep(
@@ -130,33 +132,53 @@ def run_sweep(
     report: Callable[[str], None],
     gpus: Sequence[str] = (),
 ) -> Sweep:
-    """Train, export and score every seed; go on with what is in ``out`` already.
+    """Train, export and score every seed; seeds that are complete in ``out`` are not done again.
 
     Args:
         seeds: Different seeds.
-        arguments: Options of ``infogan-tool train`` for all of them.
-        out: Folder to fill: ``seed-0``, ``seed-0.log`` and ``bundle-0``, ..., and ``sweep.json``.
-        jobs: Trainings at a time.
-        threads: Threads of each.
-        report: Called with a line whenever a seed begins or ends.
-        gpus: What CUDA_VISIBLE_DEVICES calls each GPU; the trainings of one moment are spread over them.
+        arguments: Options of ``infogan-tool train`` for every seed.
+        out: Folder for ``seed-0``, ``seed-0.log`` and ``bundle-0``, ..., and ``sweep.json``.
+        jobs: Number of simultaneous trainings.
+        threads: Threads of each training.
+        report: Called with a line when a seed starts or ends.
+        gpus: Names in CUDA_VISIBLE_DEVICES of the GPUs over which simultaneous trainings are spread.
 
     Raises:
-        RunError: A training failed; the others were stopped, and saved, first.
+        RunError: A training failed; the others are stopped, with a checkpoint, first.
     """
     out.mkdir(parents=True, exist_ok=True)
+    _train(seeds, arguments, out, jobs=jobs, threads=threads, report=report, gpus=gpus)
+    for seed in seeds:
+        if not (out / f"bundle-{seed}" / METADATA_FILE).exists():
+            report(f"seed {seed}: exporting")
+            export_run(out / f"seed-{seed}", out / f"bundle-{seed}")
+    sweep = summarise(out, seeds)
+    write_atomic(out / "sweep.json", json.dumps(sweep.to_dict(), indent=2) + "\n")
+    return sweep
+
+
+def _train(
+    seeds: Sequence[int],
+    arguments: Sequence[str],
+    out: Path,
+    *,
+    jobs: int,
+    threads: int,
+    report: Callable[[str], None],
+    gpus: Sequence[str],
+) -> None:
     waiting, running = list(seeds), dict[int, subprocess.Popen[bytes]]()
-    places, free = dict[int, int](), list(range(jobs))
+    slots, free = dict[int, int](), list(range(jobs))
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 seed = waiting.pop(0)
                 command = _command(out, seed, arguments, threads)
                 if not command:
-                    report(f"seed {seed}: is there")
+                    report(f"seed {seed}: already trained")
                     continue
-                places[seed] = free.pop(0)
-                gpu = gpus[places[seed] % len(gpus)] if gpus else None
+                slots[seed] = free.pop(0)
+                gpu = gpus[slots[seed] % len(gpus)] if gpus else None
                 report(f"seed {seed}: training" + (f" on GPU {gpu}" if gpu else ""))
                 own = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
                 with (out / f"seed-{seed}.log").open("ab") as log:
@@ -165,7 +187,7 @@ def run_sweep(
                     )
             for seed in [s for s, process in running.items() if process.poll() is not None]:
                 code = running.pop(seed).returncode
-                free.append(places[seed])
+                free.append(slots[seed])
                 if code:
                     raise RunError(f"the training of seed {seed} ended with {code}: {_last_line(out, seed)}")
                 report(f"seed {seed}: trained")
@@ -176,58 +198,51 @@ def run_sweep(
                 process.send_signal(signal.SIGINT)
         for process in running.values():
             process.wait()
-    for seed in seeds:
-        if not (out / f"bundle-{seed}" / METADATA_FILE).exists():
-            report(f"seed {seed}: exporting")
-            export_run(out / f"seed-{seed}", out / f"bundle-{seed}")
-    sweep = summarise(out, seeds)
-    write_atomic(out / "sweep.json", json.dumps(sweep.to_dict(), indent=2) + "\n")
-    return sweep
 
 
 def summarise(out: Path, seeds: Sequence[int]) -> Sweep:
-    """Read the scores of bundles and runs under ``out``."""
+    """Read the scores of the bundles and runs under ``out``."""
     return Sweep(scores=tuple(_score(out, seed) for seed in seeds))
 
 
 def _score(out: Path, seed: int) -> SeedScore:
     bundle = out / f"bundle-{seed}"
-    card = read_metadata(bundle).card.get("accuracy", {})
+    accuracy = read_metadata(bundle).card.get("accuracy", {})
     lines = RunFolder.open(out / f"seed-{seed}").metrics.read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
-    seconds, before = 0.0, 0
+    seconds, previous = 0.0, 0
     for record in records:
-        seconds += record["Timing/sec_per_step"] * (record["step"] - before)
-        before = record["step"]
-    bounds = {k.removeprefix("MI/"): v for k, v in records[-1].items() if k.startswith("MI/")}
-    accuracy = card.get("test", card.get("train"))
+        seconds += record["Timing/sec_per_step"] * (record["step"] - previous)
+        previous = record["step"]
     return SeedScore(
-        seed=seed, bundle=str(bundle), accuracy=accuracy, bounds=bounds, seconds=round(seconds, 1)
+        seed=seed,
+        bundle=str(bundle),
+        accuracy=accuracy.get("test", accuracy.get("train")),
+        bounds={k.removeprefix("MI/"): v for k, v in records[-1].items() if k.startswith("MI/")},
+        seconds=round(seconds, 1),
     )
 
 
 def _command(out: Path, seed: int, arguments: Sequence[str], threads: int) -> list[str]:
-    """Return the command that trains a seed, or goes on with it; empty if it is done."""
+    """Return the command that trains or resumes a seed; empty if it is complete."""
     if (out / f"bundle-{seed}" / METADATA_FILE).exists():
         return []
-    run, tool = (
-        out / f"seed-{seed}",
-        [sys.executable, "-m", "infogan_tool", "train", "--threads", str(threads)],
-    )
+    run = out / f"seed-{seed}"
+    tool = [sys.executable, "-m", "infogan_tool", "train", "--threads", str(threads)]
     if (run / "config.json").exists():
-        return [] if _is_done(run) else [*tool, *_device_option(arguments), "--resume", str(run)]
+        return [] if _is_complete(run) else [*tool, *_device_option(arguments), "--resume", str(run)]
     return [*tool, *arguments, "--seed", str(seed), "--out", str(run)]
 
 
-def _is_done(run: Path) -> bool:
+def _is_complete(run: Path) -> bool:
     folder = RunFolder.open(run)
     if not folder.has_checkpoint():
         return False
     data = folder.read_info().get("data", {})
-    done = read_checkpoint(folder.last_checkpoint).header.step
-    return done >= total_steps(folder.read_config(), int(data["images"]))
+    step = read_checkpoint(folder.last_checkpoint).header.step
+    return step >= total_steps(folder.read_config(), int(data["images"]))
 
 
 def _last_line(out: Path, seed: int) -> str:
     lines = (out / f"seed-{seed}.log").read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line for line in reversed(lines) if line.strip()), "its log is empty")

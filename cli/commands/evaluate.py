@@ -18,7 +18,7 @@ def evaluate(
         Path | None,
         typer.Argument(
             metavar="[BUNDLE|RUN]",
-            help="A bundle, or a run, which is exported first. Default: the MNIST bundle that ships.",
+            help="A bundle, or a run, which is exported first. Default: the pretrained MNIST bundle.",
             show_default=False,
         ),
     ] = None,
@@ -36,15 +36,16 @@ def evaluate(
     device: DeviceOption = "auto",
     save: Annotated[
         bool,
-        typer.Option("--save", help="Keep the figures in the bundle's card, for info and explore."),
+        typer.Option("--save", help="Save the metrics in the bundle's card, for info and explore."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure what a bundle can do, on the exported graphs.
+    """Compute the metrics of a bundle, on real and on generated images.
 
-    How the categories agree with labels, what the codes tell, what the styles mean,
-    how good the generated images are. Rows that need labels are left out where
-    there are none. The first evaluation on a data set trains a classifier, in a minute or two.
+    Accuracy and calibration of the encoder, mutual information and recovery of the codes,
+    attributes of the styles, and distances of generated to real images. Metrics that need labels
+    are omitted where there are none. The first evaluation on a data set trains a classifier
+    (one to two minutes).
 
     Examples:
       infogan-tool evaluate bundle
@@ -56,11 +57,11 @@ def evaluate(
     from rich.console import Console
 
     from infogan_tool.export.evaluate import evaluate as evaluate_target
-    from infogan_tool.export.save_results import refuse_unsavable, save_results
+    from infogan_tool.export.save_results import check_savable, save_results
     from infogan_tool.runtime.storage.atomic import printable
 
     if save:
-        refuse_unsavable(target)
+        check_savable(target)
     console = Console(stderr=True, highlight=False, markup=False)
     with console.status("starting") as status:
         results = evaluate_target(
@@ -77,5 +78,5 @@ def evaluate(
         from infogan_tool.cli.evaluation_tables import format_results
 
         output.emit(format_results(results))
-    if save and target is not None:  # last: where it cannot be written, the report is not lost
+    if save and target is not None:  # last: if it cannot be written, the results have been printed
         save_results(results, target)

@@ -1,4 +1,4 @@
-"""``infogan-tool report``: one page that shows what runs and bundles became."""
+"""``infogan-tool report``: one HTML page about runs and bundles."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -20,18 +20,18 @@ def report(
         list[Path] | None,
         typer.Argument(
             metavar="[RUN|BUNDLE]...",
-            help="Runs, which are exported first, and bundles; at most 6. Default: the bundle that ships.",
+            help="Runs, which are exported first, and bundles; at most 6. Default: the pretrained bundle.",
             show_default=False,
         ),
     ] = None,
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.html", help="The page.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.html", help="The page to write.")],
     figures: Annotated[
         Path | None,
         typer.Option(
             "--figures",
             metavar="DIR",
-            help="Also write each figure as PNG, and the training as GIF and WebP.",
+            help="Also write each figure as PNG, and the samples over training as GIF and WebP.",
             show_default=False,
         ),
     ] = None,
@@ -39,7 +39,7 @@ def report(
         str | None,
         typer.Option(
             metavar="NAME|FOLDER",
-            help="Real images, as in train. Default: what each model was trained on.",
+            help="Real images, as in train. Default: the data set that each model was trained on.",
             show_default=False,
         ),
     ] = None,
@@ -48,7 +48,7 @@ def report(
         typer.Option(
             "--epochs",
             metavar="0,10,20",
-            help="Epochs of the evolution. Default: about eight.",
+            help="Epochs at which samples are shown. Default: about eight.",
             show_default=False,
         ),
     ] = None,
@@ -57,10 +57,10 @@ def report(
     device: DeviceOption = "auto",
     force: ForceOption = False,
 ) -> None:
-    """Write one page about runs and bundles, side by side: curves, images, codes, measurements.
+    """Compare runs and bundles on one HTML page: training curves, images, codes, metrics.
 
-    The page is a single file that needs no network. What a run or bundle does not have is left
-    out. The first report on a data set trains a classifier, in a minute or two.
+    The page is a single file that needs no network. Sections without data are omitted. The first
+    report on a data set trains a classifier (one to two minutes).
 
     Examples:
       infogan-tool report run --out report.html
@@ -68,9 +68,9 @@ def report(
       infogan-tool report infogan gan cvae --out compare.html --figures figures
     """
     if out.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"--out {out}: a page is a .html file")
+        raise UsageError(f"--out {out}: the name of the page must end in .html")
     output.check_target(out, force=force)
-    wanted = None if epochs is None else _epochs(epochs)
+    shown_epochs = None if epochs is None else _parse_epochs(epochs)
     require_extras("report", "train", "report")
 
     from rich.console import Console
@@ -87,7 +87,7 @@ def report(
             data=data,
             samples=samples,
             seed=seed,
-            epochs=wanted,
+            epochs=shown_epochs,
             device=device,
             force=force,
             progress=lambda line: status.update(printable(line)),
@@ -98,11 +98,11 @@ def report(
     output.note(f"wrote {out}" + (f" and {figures}" if figures else ""))
 
 
-def _epochs(text: str) -> list[float]:
+def _parse_epochs(text: str) -> list[float]:
     try:
-        found = [float(part) for part in text.split(",")]
+        epochs = [float(part) for part in text.split(",")]
     except ValueError:
-        found = []
-    if not 0 < len(found) <= _MAX_EPOCHS or not all(0 <= epoch <= 1e9 for epoch in found):  # noqa: PLR2004
+        epochs = []
+    if not 0 < len(epochs) <= _MAX_EPOCHS or not all(0 <= epoch <= 1e9 for epoch in epochs):  # noqa: PLR2004
         raise UsageError(f"--epochs {text}: give 1 to {_MAX_EPOCHS} numbers from 0, such as 0,10,20")
-    return found
+    return epochs

@@ -1,10 +1,11 @@
-"""Measure an exported bundle: how well its encoder sorts real images, what its codes mean, how G draws.
+"""Metrics of an exported bundle, computed on real and on generated images.
 
-One family of metrics is one small file of pure functions over arrays; none of them sees a network, so that
-each can be tested with a perfect, a useless and a degenerate representation. ``clustering``, ``calibration``,
-``information``, ``round_trip``, ``purity``, ``distances``, ``coverage``, ``attributes``, ``correlation`` and
-``naming`` are such files. ``classifier`` trains the independent classifier that some of them need,
-``styles`` puts
-names to continuous codes, ``measure`` asks the bundle and fills the ``report``, and ``target`` opens what the
-command line names. docs/reference/evaluation.md says what each row means.
+- ``measure``: run the bundle, compute all metrics; ``results``: the dataclasses that hold them.
+- ``metrics``: one family of metrics in each file, pure functions of arrays.
+- ``real_images``: training and test images at a bundle's size.
+- ``classifier``: the independent evaluation classifier, and its cache.
+- ``styles``: what each continuous code correlates with, and its name; ``traversals``: the latents for it.
+
+Nothing here opens or exports anything: that is ``export.evaluate``. docs/reference/evaluation.md describes
+each result.
 """

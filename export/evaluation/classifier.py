@@ -1,46 +1,60 @@
-"""An independent classifier: a small supervised classifier of real images.
+"""The evaluation classifier: a small supervised network, trained on real images and kept in a cache.
 
-It shares nothing with the InfoGAN. It sees labels, so it is for reporting only: nothing that it says reaches
-a training. Its classes say what a generated image shows, and its penultimate layer gives the features in
+It is independent of the InfoGAN. It uses labels, so it is for reporting only: nothing of it reaches a
+training. Its classes tell what a generated image shows, and its penultimate layer gives the features in
 which sets of images are compared.
+
+The cache is the folder ``classifiers`` beside the downloaded data sets (``INFOGAN_TOOL_DATA``, or the user's
+cache folder): one safetensors file for each classifier, named by a digest of the images, the labels and the
+settings. Deleting it costs one training of about a minute.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infogan_tool.export.threads import one_thread
+from infogan_tool.runtime.errors import DataError
+from infogan_tool.runtime.storage.atomic import write_atomic
+from infogan_tool.train.data import default_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from infogan_tool.train.data import ImageSet
 
 __all__ = [
-    "CLASSIFIER_VERSION",
     "ClassifierInfo",
-    "ClassifierNetwork",
     "ClassifierSettings",
     "EvaluationClassifier",
+    "default_folder",
+    "find_classifier",
     "train_classifier",
 ]
 
 CLASSIFIER_VERSION: Final = 2
-"""Raised whenever the network or its training changes: figures of different classifiers do not compare."""
+"""Raised whenever the network or its training changes: metrics of different classifiers do not compare."""
 
 FEATURES: Final = 128
-_LEAST_SIDE: Final = 8
+_MIN_SIDE: Final = 8
 _SHIFT: Final = 2
 _CHUNK: Final = 500
 _HELD_OUT: Final = 10
+_HEADER_KEY: Final = "infogan.classifier"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,42 +62,41 @@ class ClassifierSettings:
     """How a classifier is trained."""
 
     seed: int = 0
-    """Seed of its weights and of the order of images."""
+    """Seed of the weights and of the order of images."""
     steps: int = 1400
     """Adam steps: three passes over 60,000 images, about a minute on one core."""
     batch_size: int = 128
     """Images per step."""
     learning_rate: float = 3e-3
-    """Greatest learning rate of the one-cycle schedule."""
+    """Maximum learning rate of the one-cycle schedule."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassifierInfo:
-    """What a report says of the classifier."""
+    """Description of a trained classifier, for the results."""
 
     version: int
     """:data:`CLASSIFIER_VERSION`."""
     seed: int
-    """Of its training."""
+    """Seed of the training."""
     steps: int
-    """Of its training."""
+    """Steps of the training."""
     features: int
-    """Width of its penultimate layer."""
+    """Width of the penultimate layer."""
     classes: int
-    """Number of classes that it tells apart."""
+    """Number of classes."""
     test_accuracy: float
-    """Share of real images that it did not train on and gets right: the ceiling of what it can say."""
+    """Accuracy on real images that it was not trained on: an upper limit for what it can measure."""
     test_count: int
-    """Number of those: the test images, or where there are none a tenth of the training images held
-    out."""
+    """Number of these images: the test images, or a tenth of the training images where there are none."""
 
 
 class ClassifierNetwork(nn.Module):
     """Convolutions with batch normalisation and pooling down to a side of at most 8, then two linear layers.
 
     Args:
-        channels: Of the images.
-        size: Their height and width.
+        channels: Channels of the images.
+        size: Height and width of the images.
         classes: Number of classes.
     """
 
@@ -91,7 +104,7 @@ class ClassifierNetwork(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         width = 16
-        while size > _LEAST_SIDE:
+        while size > _MIN_SIDE:
             layers += [*_convolution(channels, width), nn.MaxPool2d(2)]
             channels, width, size = width, min(2 * width, 64), size // 2
         layers += _convolution(channels, 64)
@@ -114,7 +127,7 @@ class EvaluationClassifier:
     def __init__(self, network: ClassifierNetwork, info: ClassifierInfo) -> None:
         self.network = network.eval()
         self.info = info
-        """What a report says of it."""
+        """Description for the results."""
 
     def classify(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the class ``(N,)`` and the features ``(N, 128)`` of images ``(N, H, W, C)``."""
@@ -122,10 +135,13 @@ class EvaluationClassifier:
         with torch.inference_mode():
             for start in range(0, len(images), _CHUNK):
                 part = np.ascontiguousarray(images[start : start + _CHUNK].transpose(0, 3, 1, 2))
-                logits, seen = self.network(torch.from_numpy(part))
+                logits, penultimate = self.network(torch.from_numpy(part))
                 classes.append(logits.argmax(dim=1).numpy())
-                features.append(seen.numpy())
+                features.append(penultimate.numpy())
         return np.concatenate(classes), np.concatenate(features)
+
+
+# --- training --------------------------------------------------------------------------------------------
 
 
 def train_classifier(
@@ -136,16 +152,15 @@ def train_classifier(
 ) -> EvaluationClassifier:
     """Train a classifier on labelled images.
 
-    Cross-entropy with label indices, Adam under a one-cycle learning rate, each batch shifted by up to two
-    pixels, on one thread: the classifier does not depend on the number of cores. torch's global random state
-    is
-    left as it was.
+    Cross-entropy, Adam with a one-cycle learning rate, each batch shifted by up to two pixels. It uses one
+    thread, so that the classifier does not depend on the number of cores. torch's global random state is
+    restored.
 
     Args:
-        train: With labels, of at least two classes.
-        test: With labels, for the classifier's own accuracy; None holds out a tenth of ``train``.
-        settings: How to train.
-        progress: Called now and then with a line for people.
+        train: Labelled images of at least two classes.
+        test: Labelled images for the classifier's own accuracy; None holds out a tenth of ``train``.
+        settings: Settings of the training.
+        progress: Called now and then with a line of text.
     """
     assert train.labels is not None, "a classifier needs labels"
     rng = torch.Generator().manual_seed(settings.seed)
@@ -153,10 +168,10 @@ def train_classifier(
     if test is None or test.labels is None:
         order = torch.randperm(len(images), generator=rng)
         held_out, kept = order[: max(1, len(order) // _HELD_OUT)], order[len(order) // _HELD_OUT :]
-        own_images, own_labels = images[held_out], labels[held_out]
+        test_images, test_labels = images[held_out], labels[held_out]
         images, labels = images[kept], labels[kept]
     else:
-        own_images, own_labels = test.images, test.labels
+        test_images, test_labels = test.images, test.labels
     classes = int(train.labels.max()) + 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -171,11 +186,11 @@ def train_classifier(
         features=FEATURES,
         classes=classes,
         test_accuracy=0.0,
-        test_count=len(own_images),
+        test_count=len(test_images),
     )
-    seen, _ = EvaluationClassifier(network, info).classify(own_images.permute(0, 2, 3, 1).numpy())
-    right = float((seen == own_labels.numpy()).mean())
-    return EvaluationClassifier(network, replace(info, test_accuracy=right))
+    predicted, _ = EvaluationClassifier(network, info).classify(test_images.permute(0, 2, 3, 1).numpy())
+    accuracy = float((predicted == test_labels.numpy()).mean())
+    return EvaluationClassifier(network, replace(info, test_accuracy=accuracy))
 
 
 def _fit(
@@ -192,24 +207,85 @@ def _fit(
         optimizer, max_lr=settings.learning_rate, total_steps=settings.steps
     )
     network.train()
-    order, place = torch.empty(0, dtype=torch.int64), 0
+    order, start = torch.empty(0, dtype=torch.int64), 0
     for step in range(settings.steps):
-        if place + settings.batch_size > len(order):
-            order, place = torch.randperm(len(images), generator=rng), 0
-        rows = order[place : place + settings.batch_size]
-        place += settings.batch_size
-        logits, _ = network(_shifted(images[rows], rng))
+        if start + settings.batch_size > len(order):
+            order, start = torch.randperm(len(images), generator=rng), 0
+        rows = order[start : start + settings.batch_size]
+        start += settings.batch_size
+        logits, _ = network(_shift(images[rows], rng))
         optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(logits, labels[rows]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         if step % 50 == 0:
-            progress(f"training the classifier: step {step:,} of {settings.steps:,}")
+            progress(f"training the evaluation classifier: step {step:,} of {settings.steps:,}")
 
 
-def _shifted(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Shift a batch by up to two pixels each way, its border repeated."""
+def _shift(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Shift a batch by up to two pixels each way, with the border repeated."""
     side = images.shape[-1]
     down, right = (int(n) for n in torch.randint(0, 2 * _SHIFT + 1, (2,), generator=rng))
     padded = F.pad(images.to(torch.float32), (_SHIFT,) * 4, mode="replicate")
     return padded[..., down : down + side, right : right + side]
+
+
+# --- the cache -------------------------------------------------------------------------------------------
+
+
+def default_folder() -> Path | None:
+    """Return the folder of the cache, or None where there is no home folder for it."""
+    try:
+        return default_root() / "classifiers"
+    except DataError:
+        return None
+
+
+def find_classifier(
+    train: ImageSet,
+    test: ImageSet | None,
+    settings: ClassifierSettings,
+    *,
+    folder: Path | None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> EvaluationClassifier:
+    """Return the classifier of these images from ``folder``, or train it and write it there.
+
+    A damaged file is replaced. If the folder cannot be written, the next evaluation trains again. The other
+    arguments are those of :func:`train_classifier`; with ``folder`` None nothing is read or written.
+    """
+    if folder is None:
+        return train_classifier(train, test, settings, progress)
+    path = folder / f"{_digest(train, test, settings)}.safetensors"
+    cached = _read(path, train)
+    if cached is not None:
+        return cached
+    classifier = train_classifier(train, test, settings, progress)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {name: tensor.contiguous() for name, tensor in classifier.network.state_dict().items()}
+        write_atomic(path, save(tensors, {_HEADER_KEY: json.dumps(asdict(classifier.info))}))
+    return classifier
+
+
+def _digest(train: ImageSet, test: ImageSet | None, settings: ClassifierSettings) -> str:
+    digest = hashlib.sha256(json.dumps([CLASSIFIER_VERSION, asdict(settings)]).encode())
+    for images in (train, test):
+        if images is not None and images.labels is not None:
+            digest.update(repr(tuple(images.images.shape)).encode())
+            digest.update(images.images.numpy().data)
+            digest.update(images.labels.contiguous().numpy().data)
+    return digest.hexdigest()[:32]
+
+
+def _read(path: Path, train: ImageSet) -> EvaluationClassifier | None:
+    """Return the classifier in a file; None where the file does not exist or cannot be used."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            info = ClassifierInfo(**json.loads((file.metadata() or {})[_HEADER_KEY]))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        network = ClassifierNetwork(train.channels, train.size, info.classes)
+        network.load_state_dict(tensors)
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError, RecursionError):
+        return None
+    return EvaluationClassifier(network, info)

@@ -1,4 +1,4 @@
-"""Ask a bundle, and fill the report. Everything here goes through the exported graphs and onnxruntime."""
+"""Measure a bundle: run its exported graphs on real and on generated images, and compute all metrics."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from infogan_tool.export.evaluation.classifier import ClassifierSettings
-from infogan_tool.export.evaluation.classifier_cache import find_classifier
+from infogan_tool.export.evaluation.classifier import ClassifierSettings, find_classifier
 from infogan_tool.export.evaluation.metrics.calibration import (
     best_temperature,
     category_of_label,
@@ -39,7 +38,7 @@ from infogan_tool.export.evaluation.results import (
     Results,
     RoundTripResults,
 )
-from infogan_tool.export.evaluation.styles import name_styles
+from infogan_tool.export.evaluation.styles import measure_styles
 from infogan_tool.runtime.images.arrays import to_uint8
 
 if TYPE_CHECKING:
@@ -55,14 +54,12 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.latents.sampling import Latents
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["DEFAULT_SAMPLES", "LEAST_SAMPLES", "measure_bundle"]
+__all__ = ["DEFAULT_SAMPLES", "MIN_SAMPLES", "measure_bundle"]
 
 DEFAULT_SAMPLES: Final = 10_000
-LEAST_SAMPLES: Final = 100
-"""With fewer generated images the distances say nothing."""
-_HALF: Final = 0.5
-_NINE_TENTHS: Final = 0.9
-_LEAST_CLASSES: Final = 2
+MIN_SAMPLES: Final = 100
+"""With fewer generated images the distances are meaningless."""
+_MIN_CLASSES: Final = 2
 
 
 def measure_bundle(
@@ -75,16 +72,17 @@ def measure_bundle(
     classifier_folder: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Results:
-    """Measure everything that the bundle and the images allow.
+    """Compute every metric that the bundle and the images allow.
 
     Args:
-        bundle: What was exported.
+        bundle: The bundle to measure.
         real: Images of the bundle's size and channels.
-        samples: Generated images; at least 100.
-        seed: Of their latents, and of the choice where there are more real images than ``samples``.
-        classifier: How to train the classifier.
-        classifier_folder: Where classifiers are kept; None keeps none.
-        progress: Called with a line for people as the work goes on.
+        samples: Number of generated images; at least 100.
+        seed: Seed of their latents, and of the random subset where there are more real images than
+            ``samples``.
+        classifier: Settings of the evaluation classifier.
+        classifier_folder: Cache of evaluation classifiers; None keeps none.
+        progress: Called with a line of text before each part of the work.
     """
     progress("encoding real images")
     posterior = bundle.encode(to_nhwc(real.scored))
@@ -92,23 +90,19 @@ def measure_bundle(
     encoder = _encoder(bundle.latent, real, posterior, matches)
     progress(f"generating {samples:,} images")
     latents = bundle.sample(samples, seed)
-    drawn = to_uint8(bundle.generate(latents), bundle.image)  # as an image file holds them
-    read_back = bundle.encode(drawn)
+    generated = to_uint8(bundle.generate(latents), bundle.image)  # rounded to 8 bits, as in an image file
+    posterior = bundle.encode(generated)
     progress("measuring styles")
-    styles = name_styles(bundle, to_nhwc(real.scored), seed=seed)
-    found, generator = None, None
-    names = real.label_names
-    if names is not None and len(names) >= _LEAST_CLASSES:
-        progress("preprocessing the classifier")
-        found = find_classifier(
-            real.train,
-            real.test,
-            classifier or ClassifierSettings(),
-            folder=classifier_folder,
-            progress=progress,
+    styles = measure_styles(bundle, to_nhwc(real.scored), seed=seed)
+    evaluator, generator = None, None
+    if real.label_names is not None and len(real.label_names) >= _MIN_CLASSES:
+        progress("preparing the evaluation classifier")
+        settings = classifier or ClassifierSettings()
+        evaluator = find_classifier(
+            real.train, real.test, settings, folder=classifier_folder, progress=progress
         )
         progress("comparing generated and real images")
-        generator = _generator(bundle.latent, found, real, latents, drawn, matches=matches, seed=seed)
+        generator = _generator(bundle.latent, evaluator, real, latents, generated, matches=matches, seed=seed)
     return Results(
         schema_version=RESULTS_SCHEMA,
         bundle_id=bundle.metadata.bundle_id,
@@ -116,15 +110,15 @@ def measure_bundle(
         seed=seed,
         data=real.describe(),
         encoder=encoder,
-        information=_information(bundle.latent, latents, read_back),
-        round_trip=_round_trip(bundle.latent, latents, read_back),
+        information=_information(bundle.latent, latents, posterior),
+        round_trip=_round_trip(bundle.latent, latents, posterior),
         styles=styles,
-        classifier=found.info if found else None,
+        classifier=evaluator.info if evaluator else None,
         generator=generator,
     )
 
 
-# --- real images through the encoder -------------------------------------------------------------------
+# --- real images, encoded --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -139,22 +133,22 @@ def _match(bundle: Bundle, real: RealImages) -> dict[str, _Match]:
     latent, names = bundle.latent, real.label_names
     if names is None or not latent.categorical:
         return {}
-    assert real.train.labels is not None, "there are no names without labels"
+    assert real.train.labels is not None, "label names imply labels"
     labels = real.train.labels.numpy()
     posterior = bundle.encode(to_nhwc(real.train))
-    found = {}
+    matches = {}
     for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True)):
         match = match_labels(posterior.categories[:, column], labels, size)
-        wanted = category_of_label(match.label_of, len(names))[labels]
-        temperature = best_temperature(posterior.probabilities[column], wanted)
-        found[code] = _Match(labels=match, temperature=temperature)
-    return found
+        target = category_of_label(match.label_of, len(names))[labels]
+        temperature = best_temperature(posterior.probabilities[column], target)
+        matches[code] = _Match(labels=match, temperature=temperature)
+    return matches
 
 
 def _encoder(
     latent: LatentSpec, real: RealImages, posterior: Posterior, matches: Mapping[str, _Match]
 ) -> dict[str, EncoderResults]:
-    found = {}
+    results = {}
     for column, code in enumerate(latent.categorical_names):
         confidence = posterior.confidence[:, column]
         clustering, calibration = None, None
@@ -162,34 +156,34 @@ def _encoder(
             labels, categories = real.scored.labels.numpy(), posterior.categories[:, column]
             label_of = matches[code].labels.label_of
             clustering = score_categories(categories, labels, label_of=label_of, label_names=real.label_names)
-            right = category_of_label(label_of, len(real.label_names))[labels] == categories
-            calibration = _calibration(posterior.probabilities[column], right, matches[code].temperature)
-        found[code] = EncoderResults(
+            correct = category_of_label(label_of, len(real.label_names))[labels] == categories
+            calibration = _calibration(posterior.probabilities[column], correct, matches[code].temperature)
+        results[code] = EncoderResults(
             confidence=Confidence(
                 mean=float(confidence.mean(dtype=np.float64)),
-                below_half=share_below(confidence, _HALF),
-                below_nine_tenths=share_below(confidence, _NINE_TENTHS),
+                below_half=share_below(confidence, 0.5),
+                below_nine_tenths=share_below(confidence, 0.9),
             ),
             clustering=clustering,
             calibration=calibration,
         )
-    return found
+    return results
 
 
 def _calibration(
-    probabilities: NDArray[np.float32], right: NDArray[np.bool_], temperature: float | None
+    probabilities: NDArray[np.float32], correct: NDArray[np.bool_], temperature: float | None
 ) -> Calibration:
-    after = None
+    tempered = None
     if temperature is not None:
-        after = expected_calibration_error(temper(probabilities, temperature).max(axis=1), right)
+        tempered = expected_calibration_error(temper(probabilities, temperature).max(axis=1), correct)
     return Calibration(
-        ece=expected_calibration_error(probabilities.max(axis=1), right),
+        ece=expected_calibration_error(probabilities.max(axis=1), correct),
         temperature=temperature,
-        ece_tempered=after,
+        ece_tempered=tempered,
     )
 
 
-# --- generated images through the encoder ----------------------------------------------------------------
+# --- generated images, encoded ---------------------------------------------------------------------------
 
 
 def _information(latent: LatentSpec, latents: Latents, posterior: Posterior) -> InformationResults:
@@ -209,11 +203,11 @@ def _information(latent: LatentSpec, latents: Latents, posterior: Posterior) -> 
 
 
 def _round_trip(latent: LatentSpec, latents: Latents, posterior: Posterior) -> RoundTripResults:
-    names = list(zip(latent.categorical_names, latent.categorical, strict=True))
-    groups = {code: (latents.categories[:, i], size) for i, (code, size) in enumerate(names)}
+    sizes = list(zip(latent.categorical_names, latent.categorical, strict=True))
+    groups = {code: (latents.categories[:, i], size) for i, (code, size) in enumerate(sizes)}
     categorical = {
         code: categorical_recovery(latents.categories[:, i], posterior.categories[:, i], size)
-        for i, (code, size) in enumerate(names)
+        for i, (code, size) in enumerate(sizes)
     }
     continuous = {
         code: continuous_recovery(
@@ -224,7 +218,7 @@ def _round_trip(latent: LatentSpec, latents: Latents, posterior: Posterior) -> R
     return RoundTripResults(categorical=categorical, continuous=continuous)
 
 
-# --- generated images through the classifier --------------------------------------------------------------
+# --- generated images, classified ------------------------------------------------------------------------
 
 
 def _generator(
@@ -232,29 +226,28 @@ def _generator(
     classifier: EvaluationClassifier,
     real: RealImages,
     latents: Latents,
-    drawn: NDArray[np.uint8],
+    generated: NDArray[np.uint8],
     *,
     matches: Mapping[str, _Match],
     seed: int,
 ) -> GeneratorResults | None:
-    names = real.label_names
-    assert names is not None, "there is no classifier without labels"
-    rng = np.random.default_rng(seed)
-    count = len(drawn)
+    assert real.label_names is not None, "a classifier implies labels"
     if len(real.scored) <= NEIGHBOURS:
         return None
-    classes, features = classifier.classify(drawn)
+    rng = np.random.default_rng(seed)
+    count = len(generated)
+    classes, features = classifier.classify(generated)
     _, real_features = classifier.classify(random_subset(to_nhwc(real.scored), count, rng))
-    real_vs_real, baseline_features = None, features[:0]
-    if real.test is not None and len(real.train) >= _LEAST_CLASSES:
-        _, baseline_features = classifier.classify(random_subset(to_nhwc(real.train), count, rng))
-        real_vs_real = _distances(real_features, baseline_features)
+    real_vs_real, train_features = None, features[:0]
+    if real.test is not None and len(real.train) >= _MIN_CLASSES:
+        _, train_features = classifier.classify(random_subset(to_nhwc(real.train), count, rng))
+        real_vs_real = _distances(real_features, train_features)
     purity = {
         code: generator_purity(
             latents.categories[:, column],
             classes,
             num_categories=size,
-            class_names=names,
+            class_names=real.label_names,
             label_of=matches[code].labels.label_of if code in matches else None,
         )
         for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True))
@@ -265,7 +258,7 @@ def _generator(
         real_vs_real=real_vs_real,
         generated_count=count,
         real_count=len(real_features),
-        real_vs_real_count=len(baseline_features),
+        real_vs_real_count=len(train_features),
     )
 
 

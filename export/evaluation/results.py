@@ -1,7 +1,7 @@
-"""The report of an evaluation: typed, nested, JSON-ready. docs/reference/evaluation.md lists each row.
+"""The results of an evaluation: typed, nested, JSON-ready. docs/reference/evaluation.md describes each key.
 
-What could not be measured is absent from the JSON, not zero: rows that need labels where there are none, rows
-about codes of a kind that the bundle does not have.
+What could not be measured is absent from the JSON: metrics that need labels where there are none, and
+metrics of kinds of codes that the bundle does not have.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ _DIGITS: Final = 6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataInfo:
-    """The real images."""
+    """Description of the real images."""
 
     name: str
     """Name of the data set; never a path."""
     train_count: int
-    """Training images: categories are matched to labels on them."""
+    """Number of training images; categories are matched to labels on them."""
     scored_count: int
-    """Images that scores are of."""
+    """Number of images that scores are computed on."""
     scored_on: str
-    """``"test"``; ``"train"`` where the data set has no test images."""
+    """``"test"``, or ``"train"`` where the data set has no test images."""
     label_names: tuple[str, ...] | None
     """Names of the labels; None without labels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Confidence:
-    """How sure the encoder is of real images; needs no labels."""
+    """Confidence of the encoder on real images; needs no labels."""
 
     mean: float
     """Mean probability of the most probable category."""
@@ -65,15 +65,15 @@ class Confidence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Calibration:
-    """Whether that probability is the share of right answers."""
+    """Agreement of the confidence with the accuracy."""
 
     ece: float
     """Expected calibration error over 15 bins, 0 to 1."""
     temperature: float | None
-    """What minimises -log q of the matched category on *training* images; above 1: the encoder is too sure.
-    For information: the exported probabilities are not changed."""
+    """Temperature that minimises -log q of the matched category on *training* images; above 1: the encoder is
+    overconfident. For information: the exported probabilities are not changed."""
     ece_tempered: float | None
-    """The error after that temperature."""
+    """The expected calibration error at that temperature."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,49 +112,49 @@ class RoundTripResults:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Distances:
-    """Two sets of images in the classifier's features."""
+    """Comparison of two sets of images in the features of the evaluation classifier."""
 
     frechet: float
     """Frechet distance, at least 0."""
     kernel: float
-    """Kernel distance (squared MMD, unbiased); around 0 for sets of one distribution."""
+    """Kernel distance (squared MMD, unbiased); near 0 for sets of one distribution."""
     density: float
-    """About 1 for sets of one distribution."""
+    """Density, about 1 for sets of one distribution."""
     coverage: float
-    """0 to 1; 0.97 for sets of one distribution and size."""
+    """Coverage, 0 to 1; 0.97 for sets of one distribution and size."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeneratorResults:
-    """What G draws, as the classifier sees it."""
+    """Generated images, compared with real ones by the evaluation classifier."""
 
     purity: Mapping[str, Purity]
     """By categorical code."""
     distances: Distances
     """Generated against real images."""
     real_vs_real: Distances | None
-    """Training images in place of the generated ones: what a perfect generator would have. None where the
-    real images are training images themselves."""
+    """The real-vs-real baseline: training images in place of generated ones, the values of a perfect
+    generator. None where the real images are the training images."""
     generated_count: int
-    """Generated images in ``distances``."""
+    """Number of generated images in ``distances``."""
     real_count: int
-    """Real images in both."""
+    """Number of real images in both."""
     real_vs_real_count: int
-    """Training images in ``real_vs_real``."""
+    """Number of training images in ``real_vs_real``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
-    """Everything that an evaluation found."""
+    """All results of an evaluation."""
 
     schema_version: int
     """:data:`RESULTS_SCHEMA`."""
     bundle_id: str
-    """Of the bundle measured."""
+    """Id of the measured bundle."""
     samples: int
-    """Generated images, latents from the prior."""
+    """Number of generated images, with latents from the prior."""
     seed: int
-    """Of those latents."""
+    """Seed of the latents."""
     data: DataInfo
     """The real images."""
     encoder: Mapping[str, EncoderResults]
@@ -166,9 +166,9 @@ class Results:
     styles: StyleTable
     """By continuous code."""
     classifier: ClassifierInfo | None
-    """The independent classifier; needs labels."""
+    """The evaluation classifier; needs labels."""
     generator: GeneratorResults | None
-    """Needs the classifier."""
+    """Needs the evaluation classifier."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values: six significant digits, without what could not be measured."""

@@ -1,8 +1,10 @@
-"""Latents in which one continuous code goes from end to end while the rest is held."""
+"""Latents in which one continuous code varies while all else is fixed, for each combination of categories."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -15,10 +17,10 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["MAX_GROUPS", "CodeTraversals", "category_groups", "traverse_code"]
+__all__ = ["CodeTraversals", "category_groups", "evenly", "sample_each_combination", "traverse_code"]
 
-MAX_GROUPS: Final = 20
-"""Greatest number of combinations of categories that are swept; more are thinned out evenly."""
+MAX_COMBINATIONS: Final = 20
+"""Maximum number of combinations of categories; of more, so many are selected evenly."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -30,7 +32,13 @@ class CodeTraversals:
     values: NDArray[np.float64]
     """``(N,)``: value of the code."""
     groups: NDArray[np.int64]
-    """``(N,)``: combination of categories, as :func:`category_groups` numbers them."""
+    """``(N,)``: index of the combination of categories."""
+
+
+def evenly(count: int, limit: int) -> list[int]:
+    """Return at most ``limit`` indices below ``count``, evenly spaced, with the first and the last."""
+    some = min(count, limit)
+    return [0] * some if some <= 1 else [round(Fraction(i * (count - 1), some - 1)) for i in range(some)]
 
 
 def category_groups(categories: NDArray[np.int64], sizes: tuple[int, ...]) -> NDArray[np.int64]:
@@ -41,33 +49,35 @@ def category_groups(categories: NDArray[np.int64], sizes: tuple[int, ...]) -> ND
     return groups
 
 
-def traverse_code(spec: LatentSpec, code: str, *, seed: int, repeats: int, steps: int) -> CodeTraversals:
-    """Lay out traversals of continuous code ``code`` over its prior.
+def sample_each_combination(spec: LatentSpec, seed: int, repeats: int) -> tuple[Latents, NDArray[np.int64]]:
+    """Sample ``repeats`` latents for each combination of categories.
 
-    For each combination of categories there are ``repeats`` traversals of ``steps`` values from -1 to 1;
-    noise and the other continuous codes are drawn from the prior, anew for each traversal, and held along it.
+    Returns:
+        ``G * repeats`` latents, those of a combination side by side, and the combination's index ``(N,)``.
+    """
+    chosen = evenly(math.prod(spec.categorical), MAX_COMBINATIONS)
+    combinations = np.empty((len(chosen), len(spec.categorical)), np.int64)
+    for row, number in enumerate(chosen):
+        for column, size in reversed(list(enumerate(spec.categorical))):
+            number, combinations[row, column] = divmod(number, size)  # noqa: PLW2901 - digits of a number
+    latents = sample(spec, len(chosen) * repeats, seed)
+    categories = combinations.repeat(repeats, axis=0)
+    return replace(latents, categories=categories), np.arange(len(chosen)).repeat(repeats)
+
+
+def traverse_code(spec: LatentSpec, code: str, *, seed: int, repeats: int, steps: int) -> CodeTraversals:
+    """Return traversals of a continuous code over its prior.
+
+    For each combination of categories there are ``repeats`` traversals of ``steps`` values from -1 to 1.
+    Noise and the other continuous codes are sampled for each traversal and fixed along it.
 
     Raises:
         LatentError: There is no such continuous code.
     """
     index = spec.continuous_index(code)
-    combinations = _combinations(spec.categorical)
-    rows = len(combinations) * repeats
-    drawn = sample(spec, rows, seed)
-    values = np.tile(np.linspace(CONTINUOUS_LOW, CONTINUOUS_HIGH, steps), rows)
-    styles = drawn.styles.repeat(steps, axis=0)
+    base, groups = sample_each_combination(spec, seed, repeats)
+    values = np.tile(np.linspace(CONTINUOUS_LOW, CONTINUOUS_HIGH, steps), len(base))
+    styles = base.styles.repeat(steps, axis=0)
     styles[:, index] = values
-    categories = combinations.repeat(repeats * steps, axis=0)
-    latents = Latents(drawn.noise.repeat(steps, axis=0), categories, styles)
-    return CodeTraversals(
-        latents=latents, values=values, groups=category_groups(categories, spec.categorical)
-    )
-
-
-def _combinations(sizes: tuple[int, ...]) -> NDArray[np.int64]:
-    """Return at most :data:`MAX_GROUPS` combinations of categories ``(G, K)``."""
-    total = int(np.prod(sizes, dtype=np.int64))
-    chosen = np.linspace(0, total - 1, min(total, MAX_GROUPS)).round().astype(np.int64)
-    if not sizes:
-        return np.empty((1, 0), np.int64)
-    return np.stack(np.unravel_index(chosen, sizes), axis=1).astype(np.int64)
+    latents = Latents(base.noise.repeat(steps, axis=0), base.categories.repeat(steps, axis=0), styles)
+    return CodeTraversals(latents=latents, values=values, groups=groups.repeat(steps))

@@ -97,7 +97,7 @@ def attributes(entry: Entry, model: Model, name: str) -> Panel | None:
     for column, code in enumerate(codes):
         for row, attribute in enumerate(names):
             found = styles.codes[code].attributes[attribute]
-            for side, value in enumerate((found.generated_r, found.real_r)):
+            for side, value in enumerate((found.generated_pearson, found.real_pearson)):
                 table[row, 2 * column + side] = np.nan if value is None else value
     drawn = _cells(
         table,

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from infogan_tool.export.evaluation.classifier_cache import default_folder
+from infogan_tool.export.evaluation.classifier import default_folder
 from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, measure_bundle
 from infogan_tool.export.evaluation.real_images import RealImages, load_real_images
 from infogan_tool.export.open_source import open_source, unknown_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from infogan_tool.export.evaluation.metrics.label_matching import LEAST_PURITY
+from infogan_tool.export.evaluation.metrics.label_matching import MIN_PURITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +104,7 @@ class Model:
         named = [self.metadata.label(code, index) for index in range(size)]
         generator = self.evaluation.generator if self.evaluation else None
         seen = generator.purity[code].categories if generator and code in generator.purity else ()
-        judged = [row.label if (row.purity or 0.0) >= LEAST_PURITY else None for row in seen] or [None] * size
+        judged = [row.label if (row.purity or 0.0) >= MIN_PURITY else None for row in seen] or [None] * size
         return tuple(name if name is not None else other for name, other in zip(named, judged, strict=True))
 
     def category(self, code: str, index: int) -> str:

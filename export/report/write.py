@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken
-from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, LEAST_SAMPLES
+from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, MIN_SAMPLES
 from infogan_tool.export.report.collect import Collector, names_of
 from infogan_tool.export.report.page import page
 from infogan_tool.export.report.samples import to_animation
@@ -72,8 +72,8 @@ def write_report(
     """
     if len(paths) > MAX_ENTRIES:
         raise UsageError(f"a report shows at most {MAX_ENTRIES} runs and bundles, not {len(paths)}")
-    if samples < LEAST_SAMPLES:
-        raise UsageError(f"samples must be at least {LEAST_SAMPLES}, not {samples}")
+    if samples < MIN_SAMPLES:
+        raise UsageError(f"samples must be at least {MIN_SAMPLES}, not {samples}")
     if out.exists() and not force:
         raise OutputExistsError(out)
     if figures is not None:

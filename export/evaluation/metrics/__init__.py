@@ -1,1 +1,12 @@
-"""Metrics: pure functions of arrays."""
+"""Metrics as pure functions of arrays; none of them runs a network.
+
+On real images: ``label_matching`` (categories to labels, accuracy), ``clustering`` (NMI, ARI, confusion),
+``calibration`` (expected calibration error, temperature).
+
+On generated images: ``information`` (the bound L_I), ``round_trip`` (codes recovered by the encoder),
+``purity`` (classes seen by the evaluation classifier), ``distances`` (Frechet and kernel distance),
+``coverage`` (density and coverage).
+
+Styles: ``attributes`` (slant, stroke width and others of an image), ``correlation`` (Pearson and Spearman
+within groups), ``naming`` (when a code is named after an attribute).
+"""

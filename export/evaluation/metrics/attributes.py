@@ -1,9 +1,9 @@
-"""What can be measured on an image without knowing what it shows.
+"""Attributes of an image that need no labels: slant, stroke width, size, position, brightness.
 
 *Ink* is the absolute difference of a pixel's luma (ITU-R BT.601) from the median luma of the image's
-border, divided by 255: 0 to 1, whether images are light on dark or dark on light. x grows to the right and
-y *upwards*; the middle of the image is (0, 0), and lengths are in pixels. An image whose greatest ink is
-below 1/16 is empty: its area and intensity are 0, and its other attributes are not a number.
+border, divided by 255: 0 to 1, for images light on dark and dark on light alike. x grows to the right and
+y *upwards*; the centre of the image is (0, 0), and lengths are in pixels. An image whose maximum ink is
+below 1/16 is empty: its area and intensity are 0, and its other attributes are NaN.
 """
 
 from __future__ import annotations
@@ -21,22 +21,21 @@ __all__ = ["ATTRIBUTES", "ink", "measure_attributes"]
 ATTRIBUTES: Final = {
     "slant": "atan(cov(x, y) / var(y)) of the ink, degrees; positive leans to the right, like /",
     "stroke_width": "4 x mean distance of the inked pixels from the edge, pixels",
-    "width": "sum over columns of the column's greatest ink / the image's, pixels",
-    "height": "sum over rows of the row's greatest ink / the image's, pixels",
-    "centre_x": "mean x of the ink, pixels to the right of the middle",
-    "centre_y": "mean y of the ink, pixels above the middle",
+    "width": "sum over columns of the column's maximum ink / the image's, pixels",
+    "height": "sum over rows of the row's maximum ink / the image's, pixels",
+    "centre_x": "mean x of the ink, pixels to the right of the centre",
+    "centre_y": "mean y of the ink, pixels above the centre",
     "aspect": "width / height",
-    "area": "pixels with at least half of the image's greatest ink",
+    "area": "pixels with at least half of the image's maximum ink",
     "intensity": "sum of the ink, in fully inked pixels",
 }
-"""What is measured, and how."""
+"""Definition of each attribute."""
 
 _LUMA: Final = (0.299, 0.587, 0.114)
 _EMPTY: Final = 1 / 16
 _HALF: Final = 0.5
 _ENLARGED: Final = 2
-"""The edge of a stroke is found on images enlarged this much, linearly, so that width is finer than a
-pixel."""
+"""Images are enlarged this much, linearly, before the stroke width is measured, for sub-pixel precision."""
 _CHUNK: Final = 1000
 
 
@@ -51,24 +50,25 @@ def ink(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     weights = np.array(_LUMA if images.shape[3] == len(_LUMA) else (1.0,), np.float32)
     luma = images.astype(np.float32) @ weights / np.float32(255)
     border = np.concatenate([luma[:, 0], luma[:, -1], luma[:, :, 0], luma[:, :, -1]], axis=1)
-    found: NDArray[np.float32] = np.abs(luma - np.median(border, axis=1)[:, None, None]).astype(np.float32)
-    return found
+    difference = luma - np.median(border, axis=1)[:, None, None]
+    inked: NDArray[np.float32] = np.abs(difference).astype(np.float32)
+    return inked
 
 
 def _measure(images: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    greatest = images.max(axis=(1, 2), initial=0).astype(np.float64)
-    empty = greatest < _EMPTY
+    maximum = images.max(axis=(1, 2), initial=0).astype(np.float64)
+    empty = maximum < _EMPTY
     images = np.where(empty[:, None, None], np.float32(0), images)
     total = images.sum(axis=(1, 2), dtype=np.float64)
     # An empty image has 0 / 0, which becomes nan below.
     with np.errstate(divide="ignore", invalid="ignore"):
         shapes = _moments(images, total)
-        shapes["width"] = images.max(axis=1).sum(axis=1) / greatest
-        shapes["height"] = images.max(axis=2).sum(axis=1) / greatest
+        shapes["width"] = images.max(axis=1).sum(axis=1) / maximum
+        shapes["height"] = images.max(axis=2).sum(axis=1) / maximum
         shapes["aspect"] = shapes["width"] / shapes["height"]
         shapes["stroke_width"] = _stroke_width(images)
     sizes = {
-        "area": (images >= _HALF * greatest[:, None, None]).sum(axis=(1, 2)) * 1.0,
+        "area": (images >= _HALF * maximum[:, None, None]).sum(axis=(1, 2)) * 1.0,
         "intensity": total,
     }
     values = {name: np.where(empty, np.nan, value) for name, value in shapes.items()}
@@ -92,10 +92,10 @@ def _stroke_width(images: NDArray[np.float32]) -> NDArray[np.float64]:
     large = zoom(images, (1, _ENLARGED, _ENLARGED), order=1, grid_mode=True, mode="grid-constant")
     mask = large >= _HALF * large.max(axis=(1, 2), keepdims=True)
     mask &= large > 0
-    # One below the other with a margin of background, so that one transform serves them all.
+    # Stack the images with a margin of background between them, so that one transform serves all.
     mask = np.pad(mask, ((0, 0), (1, 1), (1, 1)))
     distance = distance_transform_edt(mask.reshape(-1, mask.shape[2])).reshape(mask.shape)
-    # Measured from the middle of a pixel to the middle of the next outside: half a pixel beyond the edge.
+    # The transform measures to the centre of the next pixel outside: half a pixel too far.
     inside = np.where(mask, distance - _HALF, 0).sum(axis=(1, 2))
     width: NDArray[np.float64] = 4 * inside / mask.sum(axis=(1, 2)) / _ENLARGED
     return width

@@ -1,10 +1,9 @@
-"""How the categories of a code agree with labels, on images whose labels nobody trained on.
+"""Agreement of the categories of a code with labels, on images with labels.
 
 ACC is the share of images whose category is matched one to one to their label (the Hungarian method; the
-matching is found on *training* images, so that the score is no maximum over matchings of the images
-scored). NMI and ARI need no matching: normalised mutual information 2 I(k; y) / (H(k) + H(y)), from 0 to 1,
-and the Rand index adjusted for chance (Hubert and Arabie 1985), 0 for an independent grouping and 1 for the
-same one.
+matching is computed on *training* images, so that the score is not maximised over the scored images). NMI
+and ARI need no matching: normalised mutual information 2 I(k; y) / (H(k) + H(y)), from 0 to 1, and the Rand
+index adjusted for chance (Hubert and Arabie 1985), 0 for an independent grouping and 1 for an identical one.
 """
 
 from __future__ import annotations
@@ -12,33 +11,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from infogan_tool.export.evaluation.metrics.label_matching import accuracy
+from infogan_tool.export.evaluation.metrics.label_matching import accuracy, confusion_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["CategoryRow", "Clustering", "confusion_table", "score_categories"]
+__all__ = ["CategoryRow", "Clustering", "score_categories"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CategoryRow:
-    """One category of a code, on the images scored."""
+    """One category of a code, on the scored images."""
 
     category: int
-    """Its index."""
+    """Index of the category."""
     label: str | None
-    """Name of the label that it is matched to; None for a category that no label is left for."""
+    """Name of the matched label; None if no label is left for it."""
     count: int
-    """Images in it."""
+    """Number of images."""
     purity: float | None
-    """Share of its images that have its label; None without images or label."""
+    """Share of its images that have the matched label; None without images or label."""
     recall: float | None
-    """Share of its label's images that are in it; None without label or images of that label."""
+    """Share of the label's images that are in the category; None without label or images of that label."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,15 +56,6 @@ class Clustering:
     """One row for each category."""
 
 
-def confusion_table(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]
-) -> NDArray[np.int64]:
-    """Count the pairs of ``rows (N,)`` and ``columns (N,)``: int64 of ``shape``."""
-    counts = np.zeros(shape, np.int64)
-    np.add.at(counts, (rows, columns), 1)
-    return counts
-
-
 def score_categories(
     categories: NDArray[np.int64],
     labels: NDArray[np.int64],
@@ -76,9 +66,9 @@ def score_categories(
     """Score categories against labels.
 
     Args:
-        categories: ``(N,)``, the category found for each image; N is at least 1.
+        categories: ``(N,)``, the predicted category of each image; N is at least 1.
         labels: ``(N,)``, the true label index of each.
-        label_of: Label index of each category, found on other images; see
+        label_of: Label index of each category, matched on other images; see
             :func:`infogan_tool.export.evaluation.metrics.label_matching.match_labels`.
         label_names: Name of each label.
     """

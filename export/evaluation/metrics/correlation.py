@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LEAST_IN_GROUP", "pearson", "spearman", "within_groups"]
+__all__ = ["MIN_GROUP", "pearson", "spearman", "within_groups"]
 
-LEAST_IN_GROUP: Final = 10
-"""A group with fewer images is left out: its correlation would be chance."""
+MIN_GROUP: Final = 10
+"""A group with fewer images is ignored: its correlation would be noise."""
 _FLAT: Final = 1e-9
-"""A standard deviation that is this small next to the values is rounding: nothing varies."""
+"""A standard deviation this small relative to the values is rounding error."""
 
 
 def pearson(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:
@@ -43,9 +43,8 @@ def within_groups(
 ) -> float | None:
     """Return the mean over groups of the correlation inside each, weighted by its number of images.
 
-    What differs *between* groups does not count: a code that says the same as the category explains nothing
-    within one. Images where ``x`` or ``y`` is not a number are left out, and groups with fewer than ten
-    others.
+    Differences *between* groups do not count: a code that only repeats the category explains nothing within
+    one. Images where ``x`` or ``y`` is not finite are ignored, and so are groups with fewer than ten others.
 
     Args:
         x: ``(N,)``.
@@ -54,13 +53,13 @@ def within_groups(
         measure: :func:`pearson` or :func:`spearman`.
 
     Returns:
-        From -1 to 1; None where no group is left.
+        From -1 to 1; None if no group is left.
     """
     usable = np.isfinite(x) & np.isfinite(y)
-    found, counts = [], []
+    correlations, counts = [], []
     for group in np.unique(groups):
         rows = usable & (groups == group)
-        if rows.sum() >= LEAST_IN_GROUP:
-            found.append(measure(x[rows], y[rows]))
+        if rows.sum() >= MIN_GROUP:
+            correlations.append(measure(x[rows], y[rows]))
             counts.append(int(rows.sum()))
-    return float(np.average(found, weights=counts)) if found else None
+    return float(np.average(correlations, weights=counts)) if correlations else None

@@ -1,9 +1,9 @@
-"""Density and coverage: are generated images where real ones are, and are they everywhere there?
+"""Density and coverage of generated images in the neighbourhoods of real images.
 
 Naeem, Oh, Uh, Choi, Yoo, *Reliable Fidelity and Diversity Metrics for Generative Models*, arXiv:2002.09797,
 equations 3 and 4. Every real image has a ball that reaches to its k-th nearest other real image. Density
 is the mean number of balls that a generated image lies in, divided by k; coverage is the share of balls
-with a generated image in them. Outliers among the real images, whose balls are wide, count once at most
+with a generated image in them. An outlier among the real images, whose ball is wide, counts at most once
 in coverage.
 """
 
@@ -30,8 +30,7 @@ def density_and_coverage(
 ) -> tuple[float, float]:
     """Return density (at least 0; about 1 for two sets of one distribution) and coverage (0 to 1).
 
-    Coverage depends on the sizes: for two sets of one distribution with as many images, it is near 1 -
-    2^-k.
+    Coverage depends on the sizes: for two sets of one distribution and size it is near 1 - 2^-k.
 
     Args:
         real: Features ``(N, d)``; N is greater than ``neighbours``.
@@ -39,7 +38,7 @@ def density_and_coverage(
         neighbours: k.
     """
     finder = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(real)
-    # Without an argument the query is the set itself, and no vector is its own neighbour.
+    # Without an argument the query is the fitted set, and no vector is its own neighbour.
     radius = finder.kneighbors()[0][:, -1]
     inside, covered = 0, 0
     for start in range(0, len(real), _ROWS):

@@ -1,9 +1,9 @@
-"""Distances between two sets of feature vectors: generated and real images as a network sees them.
+"""Distances between two sets of feature vectors: generated and real images in the features of a network.
 
 Frechet distance: Heusel et al., arXiv:1706.08500, equation 6, the distance of two Gaussians with the sets'
 means and covariances. Kernel distance: Binkowski et al., arXiv:1801.01401, section 4, the unbiased squared
-maximum mean discrepancy under the kernel (x.y / d + 1)^3. Their features are Inception's; figures in other
-features, such as a classifier's, compare only with figures in the very same ones.
+maximum mean discrepancy under the kernel (x.y / d + 1)^3. The papers use the features of Inception;
+values in other features, such as a classifier's, compare only with values in the same features.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["frechet_distance", "kernel_distance"]
 
 _ROWS: Final = 1000
-"""Rows of a kernel matrix that are held at a time."""
+"""Rows of the kernel matrix in memory at a time."""
 
 
 def frechet_distance(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
     """Return |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)) of features ``(N, d)`` and ``(M, d)``.
 
-    It is at least 0, and biased upwards for few images: N and M want to be many times d, and the same
-    wherever figures are compared. N and M are at least 2.
+    It is at least 0, and biased upwards for few images: N and M should be many times d, and the same
+    wherever values are compared. N and M are at least 2.
     """
     a, b = (np.asarray(features, np.float64) for features in (first, second))
     cov_a, cov_b = (np.atleast_2d(np.cov(features, rowvar=False)) for features in (a, b))
@@ -46,7 +46,7 @@ def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 def kernel_distance(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
     """Return the unbiased MMD^2 of features ``(N, d)`` and ``(M, d)`` over all pairs; N and M at least 2.
 
-    Its expectation is 0 for two sets from one distribution, so it may come out a little below.
+    Its expectation is 0 for two sets from one distribution, so it may be slightly negative.
     """
     first, second = (np.asarray(features, np.float64) for features in (first, second))
     n, m = len(first), len(second)
@@ -57,7 +57,7 @@ def kernel_distance(first: NDArray[np.floating], second: NDArray[np.floating]) -
 
 
 def _kernel_sum(first: NDArray[np.floating], second: NDArray[np.floating], *, diagonal: bool) -> float:
-    """Sum the kernel over all pairs, without those of a vector and itself unless ``diagonal``."""
+    """Sum the kernel over all pairs, without the pairs of a vector with itself unless ``diagonal``."""
     total = 0.0
     for start in range(0, len(first), _ROWS):
         part = first[start : start + _ROWS]

@@ -1,8 +1,8 @@
-"""The bound L_I that InfoGAN maximises, measured on what was exported.
+"""The bound L_I that InfoGAN maximises, measured on the exported graphs.
 
-arXiv:1606.03657, equation 5: L_I = E[log Q(c|x)] + H(c), for latents drawn from the prior and x = G(z, c). In
-nats. docs/explanation/objective.md derives it and says how to read it: at most log k for k categories,
-without a ceiling for a continuous code, and 0.18 below zero for a continuous code that no image shows.
+arXiv:1606.03657, equation 5: L_I = E[log Q(c|x)] + H(c), for latents sampled from the prior and x = G(z, c),
+in nats. docs/explanation/objective.md derives it. It is at most log k for k categories, unbounded above for a
+continuous code, and -0.18 for a continuous code that has no effect on the image.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class CodeInformation:
 def categorical_log_likelihood(
     probabilities: NDArray[np.floating], categories: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return log Q(c|x) ``(N,)`` of the categories drawn ``(N,)``, from probabilities ``(N, k)``."""
+    """Return log Q(c|x) ``(N,)`` of the sampled categories ``(N,)``, from probabilities ``(N, k)``."""
     return safe_log(probabilities[np.arange(len(categories)), categories])
 
 
 def gaussian_log_likelihood(
     values: NDArray[np.floating], mean: NDArray[np.floating], std: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """Return log N(c; mean, std**2) ``(N,)`` of the continuous codes ``(N,)`` that were drawn."""
+    """Return log N(c; mean, std**2) ``(N,)`` of the sampled continuous codes ``(N,)``."""
     logs: NDArray[np.float64] = norm.logpdf(np.asarray(values, np.float64), loc=mean, scale=std)
     return logs
 

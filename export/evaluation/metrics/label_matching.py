@@ -1,4 +1,4 @@
-"""Names for categories, found after the fact: labels never reach training, and never choose a model."""
+"""Matching of categories to labels after training: labels neither train nor select a model."""
 
 from __future__ import annotations
 
@@ -13,34 +13,42 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LEAST_PURITY", "LabelMatch", "accuracy", "match_best_code", "match_labels"]
+__all__ = ["MIN_PURITY", "LabelMatch", "accuracy", "confusion_table", "match_best_code", "match_labels"]
 
-LEAST_PURITY: Final = 0.5
-"""A category gets a name only if at least this share of its images has it: else the name would mislead."""
+MIN_PURITY: Final = 0.5
+"""A category is named after its label only if at least this share of its images has the label."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabelMatch:
-    """The best one-to-one matching of one code's categories to labels."""
+    """The optimal one-to-one matching of one code's categories to labels."""
 
     label_of: tuple[int | None, ...]
-    """Label index of each category; None for a category that no label is left for."""
+    """Label index of each category; None if no label is left for it."""
     purity: tuple[float, ...]
     """Share of each category's images that have its label; 0 for one without images or label."""
     accuracy: float
-    """Share of the images whose category's label is their own, on the images it was matched on."""
+    """Accuracy on the images that the matching was computed on."""
+
+
+def confusion_table(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.int64]:
+    """Count the pairs of ``rows (N,)`` and ``columns (N,)``: int64 of ``shape``."""
+    counts = np.zeros(shape, np.int64)
+    np.add.at(counts, (rows, columns), 1)
+    return counts
 
 
 def match_labels(categories: NDArray[np.int64], labels: NDArray[np.int64], num_categories: int) -> LabelMatch:
-    """Match categories to labels one to one so that most images agree (the Hungarian method).
+    """Match categories to labels one to one so that most images agree (Hungarian method).
 
     Args:
-        categories: ``(N,)``, the category found for each image.
+        categories: ``(N,)``, the predicted category of each image.
         labels: ``(N,)``, the true label index of each.
         num_categories: Number of categories of the code.
     """
-    counts = np.zeros((num_categories, int(labels.max()) + 1), dtype=np.int64)
-    np.add.at(counts, (categories, labels), 1)
+    counts = confusion_table(categories, labels, (num_categories, int(labels.max()) + 1))
     rows, columns = linear_sum_assignment(counts, maximize=True)
     matched = dict(zip(rows.tolist(), columns.tolist(), strict=True))
     label_of = tuple(matched.get(k) for k in range(num_categories))

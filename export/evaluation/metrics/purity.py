@@ -1,17 +1,16 @@
-"""Whether each category of the generator is one class, as an independent classifier sees it."""
+"""Agreement of the generator's categories with the classes predicted by the evaluation classifier."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from infogan_tool.export.evaluation.metrics.clustering import confusion_table
+from infogan_tool.export.evaluation.metrics.label_matching import accuracy, confusion_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["GeneratedCategory", "Purity", "generator_purity"]
@@ -19,30 +18,30 @@ __all__ = ["GeneratedCategory", "Purity", "generator_purity"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeneratedCategory:
-    """What the classifier sees in the images of one category."""
+    """Predicted classes of the images generated with one category."""
 
     category: int
-    """Its index."""
+    """Index of the category."""
     label: str | None
-    """The class that the classifier sees most often; None for a category that was not drawn."""
+    """The class predicted most often; None for a category without images."""
     count: int
-    """Images drawn."""
+    """Number of images."""
     purity: float | None
-    """Share of them that the classifier takes for that class; None without images."""
+    """Share of the images that are predicted as that class; None without images."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Purity:
-    """How far the categories of one code are classes."""
+    """Agreement of one code's categories with classes."""
 
     purity: float
-    """Share of all images that the classifier takes for the class of their category."""
+    """Share of all images that are predicted as the most frequent class of their category."""
     classes_generated: int
-    """Number of different classes among those of the categories; a generator of one class only is pure
+    """Number of different classes among those of the categories: a generator of a single class has purity 1
     too."""
     agrees_with_encoder: float | None
-    """Share of all images that the classifier takes for the label that their category has on *real* images;
-    None where the encoder's categories have no labels."""
+    """Share of all images that are predicted as the label of their category on *real* images; None where the
+    encoder's categories have no labels."""
     categories: tuple[GeneratedCategory, ...]
     """One row for each category."""
 
@@ -55,14 +54,14 @@ def generator_purity(
     class_names: Sequence[str],
     label_of: Sequence[int | None] | None = None,
 ) -> Purity:
-    """Compare the categories that images were drawn from with the classes that a classifier sees.
+    """Compare the categories that images were generated with and the classes that a classifier predicts.
 
     Args:
-        categories: ``(N,)``, the category drawn; N is at least 1.
-        classes: ``(N,)``, the classifier's class of each image.
+        categories: ``(N,)``, the sampled category; N is at least 1.
+        classes: ``(N,)``, the predicted class of each image.
         num_categories: Number of categories of the code.
         class_names: Name of each class.
-        label_of: Class that each category has on real images, by the encoder.
+        label_of: Class of each category on real images, by the encoder.
     """
     counts = confusion_table(categories, classes, (num_categories, len(class_names)))
     totals, best = counts.sum(axis=1), counts.argmax(axis=1)
@@ -75,13 +74,9 @@ def generator_purity(
         )
         for k in range(num_categories)
     )
-    agrees = None
-    if label_of is not None:
-        wanted = np.array([-1 if label is None else label for label in label_of])
-        agrees = float((wanted[categories] == classes).mean())
     return Purity(
         purity=float(counts.max(axis=1).sum() / len(categories)),
         classes_generated=len({int(best[k]) for k in range(num_categories) if totals[k]}),
-        agrees_with_encoder=agrees,
+        agrees_with_encoder=None if label_of is None else accuracy(categories, classes, label_of),
         categories=rows,
     )

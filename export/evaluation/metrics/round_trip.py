@@ -1,4 +1,4 @@
-"""Whether the encoder recovers, from generated images, the codes that they were drawn from."""
+"""Recovery of the codes of generated images by the encoder."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CategoricalRecovery:
-    """A categorical code, read back."""
+    """Recovery of a categorical code."""
 
     recovered: float
-    """Share of images whose category is the one they were drawn from."""
+    """Share of images whose predicted category is the one that they were generated with."""
     by_category: tuple[float | None, ...]
-    """The same for each category; None for one that was not drawn."""
+    """The same for each category; None for one without images."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContinuousRecovery:
-    """A continuous code, read back."""
+    """Recovery of a continuous code."""
 
     pearson_r: float
     """Correlation of the code with the encoder's mean."""
     mean_abs_error: float
-    """Mean of |c - mean|; the code goes from -1 to 1, so 0.5 is what a constant 0 has."""
+    """Mean of |c - mean|; a constant prediction of 0 has 0.5."""
     mean_error: float
-    """Mean of mean - c, the bias; 0 for an encoder that is not shifted."""
+    """Mean of mean - c: the bias."""
     mean_std: float
-    """Mean of the standard deviation that the encoder gives."""
+    """Mean of the predicted standard deviation."""
     within_one_std: float
-    """Share of images with |c - mean| < std; 0.683 for a Gaussian that is right about itself."""
+    """Share of images with |c - mean| < std; 0.683 for a calibrated Gaussian."""
     pearson_r_by_category: Mapping[str, tuple[float, ...]]
     """The correlation within each category, by categorical code."""
 
 
 def categorical_recovery(
-    drawn: NDArray[np.int64], found: NDArray[np.int64], num_categories: int
+    sampled: NDArray[np.int64], predicted: NDArray[np.int64], num_categories: int
 ) -> CategoricalRecovery:
-    """Compare the categories drawn ``(N,)`` with those found ``(N,)``; N is at least 1."""
-    right = drawn == found
-    shares = [right[drawn == k] for k in range(num_categories)]
+    """Compare the sampled and the predicted categories ``(N,)``; N is at least 1."""
+    right = sampled == predicted
+    shares = [right[sampled == k] for k in range(num_categories)]
     return CategoricalRecovery(
         recovered=float(right.mean()),
         by_category=tuple(float(share.mean()) if len(share) else None for share in shares),
@@ -63,7 +63,7 @@ def categorical_recovery(
 
 
 def continuous_recovery(
-    drawn: NDArray[np.floating],
+    sampled: NDArray[np.floating],
     mean: NDArray[np.floating],
     std: NDArray[np.floating],
     categories: Mapping[str, tuple[NDArray[np.int64], int]],
@@ -71,18 +71,19 @@ def continuous_recovery(
     """Compare a continuous code with the encoder's Gaussian.
 
     Args:
-        drawn: ``(N,)``, from -1 to 1; N is at least 1.
+        sampled: ``(N,)``, from -1 to 1; N is at least 1.
         mean: ``(N,)``.
         std: ``(N,)``, above 0.
-        categories: By categorical code, the category drawn for each image ``(N,)`` and how many there are.
+        categories: By categorical code, the sampled category of each image ``(N,)`` and the number of
+            categories.
     """
-    error = np.asarray(mean, np.float64) - drawn
+    error = np.asarray(mean, np.float64) - sampled
     by_category = {
-        code: tuple(pearson(drawn[which == k], mean[which == k]) for k in range(number))
+        code: tuple(pearson(sampled[which == k], mean[which == k]) for k in range(number))
         for code, (which, number) in categories.items()
     }
     return ContinuousRecovery(
-        pearson_r=pearson(drawn, mean),
+        pearson_r=pearson(sampled, mean),
         mean_abs_error=float(np.abs(error).mean()),
         mean_error=float(error.mean()),
         mean_std=float(np.mean(std, dtype=np.float64)),

@@ -1,4 +1,4 @@
-"""The classifier: learns, repeats itself, is kept, and leaves random states alone."""
+"""The evaluation classifier: its training is deterministic, and it is cached."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import pytest
 import torch
 from evaluation_stubs import bar_images
 
-from infogan_tool.export.evaluation import classifier_cache
+from infogan_tool.export.evaluation import classifier as classifier_module
 from infogan_tool.export.evaluation.classifier import (
     CLASSIFIER_VERSION,
     FEATURES,
     ClassifierSettings,
+    default_folder,
+    find_classifier,
     train_classifier,
 )
-from infogan_tool.export.evaluation.classifier_cache import default_folder, find_classifier
 from infogan_tool.export.evaluation.real_images import to_nhwc
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def test_it_learns_and_says_how_well() -> None:
+def test_training_and_its_reported_accuracy() -> None:
     classifier = train_classifier(TRAIN, TEST, SETTINGS)
     classes, features = classifier.classify(to_nhwc(TEST))
     assert classifier.info.test_accuracy == (classes == TEST.labels.numpy()).mean() > 0.95
@@ -45,18 +46,19 @@ def test_it_learns_and_says_how_well() -> None:
     assert features.min() == 0, "after the rectifier"
 
 
-def test_same_seed_same_judge_and_global_random_state_untouched() -> None:
+def test_same_seed_gives_the_same_classifier_and_keeps_the_global_random_state() -> None:
     torch.manual_seed(7)
     before = torch.get_rng_state()
-    first, second = (train_classifier(TRAIN, TEST, SETTINGS) for _ in range(2))
+    settings = ClassifierSettings(steps=10, batch_size=50)
+    first, second = (train_classifier(TRAIN, TEST, settings) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
     for name, tensor in first.network.state_dict().items():
         assert torch.equal(tensor, second.network.state_dict()[name]), name
-    other = train_classifier(TRAIN, TEST, ClassifierSettings(steps=60, batch_size=50, seed=1))
+    other = train_classifier(TRAIN, TEST, ClassifierSettings(steps=10, batch_size=50, seed=1))
     assert not torch.equal(other.network.head.weight, first.network.head.weight)
 
 
-def test_the_number_of_threads_makes_no_other_judge() -> None:
+def test_number_of_threads_does_not_change_the_classifier() -> None:
     classifiers = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
@@ -73,7 +75,7 @@ def test_without_test_images_a_tenth_is_held_out() -> None:
     assert classifier.info.test_accuracy > 0.9
 
 
-def test_a_judge_sees_an_image_alone_as_among_others() -> None:
+def test_features_of_an_image_do_not_depend_on_its_batch() -> None:
     classifier = train_classifier(TRAIN, TEST, ClassifierSettings(steps=2, batch_size=20))
     images = to_nhwc(TEST)
     _, features = classifier.classify(images)
@@ -81,20 +83,21 @@ def test_a_judge_sees_an_image_alone_as_among_others() -> None:
     assert classifier.classify(images[:0])[1].shape == (0, FEATURES)
 
 
-def test_it_is_kept_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classifier_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "classifiers"
-    first = find_classifier(TRAIN, TEST, SETTINGS, folder=folder)
+    quick = ClassifierSettings(steps=2, batch_size=20)
+    first = find_classifier(TRAIN, TEST, quick, folder=folder)
     (file,) = folder.iterdir()
-    monkeypatch.setattr(classifier_cache, "train_classifier", lambda *_: pytest.fail("trained again"))
-    again = find_classifier(TRAIN, TEST, SETTINGS, folder=folder)
+    monkeypatch.setattr(classifier_module, "train_classifier", lambda *_: pytest.fail("trained again"))
+    again = find_classifier(TRAIN, TEST, quick, folder=folder)
     assert again.info == first.info
     np.testing.assert_array_equal(again.classify(to_nhwc(TEST))[1], first.classify(to_nhwc(TEST))[1])
     monkeypatch.undo()
     for train, test, settings in (
-        (bar_images(300, 9), TEST, SETTINGS),
-        (TRAIN, bar_images(200, 9), SETTINGS),
-        (TRAIN, TEST, ClassifierSettings(steps=59, batch_size=50)),
-        (TRAIN, TEST, ClassifierSettings(steps=60, batch_size=50, seed=1)),
+        (bar_images(300, 9), TEST, quick),
+        (TRAIN, bar_images(200, 9), quick),
+        (TRAIN, TEST, ClassifierSettings(steps=3, batch_size=20)),
+        (TRAIN, TEST, ClassifierSettings(steps=2, batch_size=20, seed=1)),
     ):
         find_classifier(train, test, settings, folder=folder)
     assert len(list(folder.iterdir())) == 5
@@ -102,7 +105,7 @@ def test_it_is_kept_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("content", [b"", b"not a classifier", b"\x08\0\0\0\0\0\0\0{}      "])
-def test_a_damaged_file_is_replaced(content: bytes, tmp_path: Path) -> None:
+def test_damaged_file_is_replaced(content: bytes, tmp_path: Path) -> None:
     quick = ClassifierSettings(steps=2, batch_size=20)
     find_classifier(TRAIN, TEST, quick, folder=tmp_path)
     (file,) = tmp_path.iterdir()
@@ -111,19 +114,19 @@ def test_a_damaged_file_is_replaced(content: bytes, tmp_path: Path) -> None:
     assert len(file.read_bytes()) > 10_000
 
 
-def test_a_folder_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
+def test_unwritable_folder_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     quick = ClassifierSettings(steps=2, batch_size=20)
     assert find_classifier(TRAIN, TEST, quick, folder=tmp_path / "file" / "classifiers").info.classes == 2
     assert find_classifier(TRAIN, TEST, quick, folder=None).info.classes == 2
 
 
-def test_default_folder_is_beside_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_folder_is_in_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFOGAN_TOOL_DATA", str(tmp_path))
     assert default_folder() == tmp_path / "classifiers"
 
 
-def test_progress_is_told() -> None:
-    said: list[str] = []
-    train_classifier(TRAIN, TEST, ClassifierSettings(steps=3, batch_size=20), said.append)
-    assert said == ["training the classifier: step 0 of 3"]
+def test_progress_is_reported() -> None:
+    lines: list[str] = []
+    train_classifier(TRAIN, TEST, ClassifierSettings(steps=3, batch_size=20), lines.append)
+    assert lines == ["training the evaluation classifier: step 0 of 3"]

@@ -10,8 +10,8 @@ from infogan_tool.export.evaluation.metrics.attributes import ATTRIBUTES, measur
 from infogan_tool.export.evaluation.metrics.correlation import pearson, spearman, within_groups
 from infogan_tool.export.evaluation.metrics.naming import DERIVED, INDEPENDENT, NAMES, name_code
 from infogan_tool.export.evaluation.real_images import to_nhwc
-from infogan_tool.export.evaluation.styles import name_styles
-from infogan_tool.export.evaluation.traversals import MAX_GROUPS, category_groups, traverse_code
+from infogan_tool.export.evaluation.styles import measure_styles
+from infogan_tool.export.evaluation.traversals import MAX_COMBINATIONS, category_groups, traverse_code
 from infogan_tool.runtime.errors import LatentError
 from infogan_tool.runtime.latents.spec import LatentSpec
 
@@ -58,7 +58,7 @@ def test_what_is_not_a_number_is_left_out() -> None:
 # --- traversals --------------------------------------------------------------------------------------------
 
 
-def test_traversal_varies_one_code_and_holds_the_rest() -> None:
+def test_traversal_varies_one_code_and_fixes_the_rest() -> None:
     spec = LatentSpec(noise=3, noise_prior="normal", categorical=(2, 3), continuous=2)
     found = traverse_code(spec, "c2", seed=4, repeats=5, steps=7)
     assert len(found.latents) == 6 * 5 * 7
@@ -67,7 +67,7 @@ def test_traversal_varies_one_code_and_holds_the_rest() -> None:
     np.testing.assert_allclose(rows[:, :, 1], np.broadcast_to(np.linspace(-1, 1, 7), (30, 7)), atol=1e-7)
     np.testing.assert_allclose(found.values, found.latents.styles[:, 1], atol=1e-7)
     assert (rows[:, :, 0] == rows[:, :1, 0]).all()
-    assert len(np.unique(rows[:, 0, 0])) == 30, "drawn anew for each traversal"
+    assert len(np.unique(rows[:, 0, 0])) == 30, "sampled for each traversal"
     noise = found.latents.noise.reshape(30, 7, 3)
     assert (noise == noise[:, :1]).all()
     assert len(np.unique(noise[:, 0, 0])) == 30
@@ -80,7 +80,7 @@ def test_traversal_without_categories_and_with_too_many() -> None:
     assert traverse_code(plain, "c1", seed=0, repeats=4, steps=5).groups.tolist() == [0] * 20
     many = LatentSpec(noise=1, noise_prior="uniform", categorical=(50, 40), continuous=1)
     found = traverse_code(many, "c1", seed=0, repeats=1, steps=2)
-    assert len(np.unique(found.groups)) == MAX_GROUPS
+    assert len(np.unique(found.groups)) == MAX_COMBINATIONS
     with pytest.raises(LatentError, match="c3"):
         traverse_code(plain, "c3", seed=0, repeats=1, steps=2)
 
@@ -114,12 +114,12 @@ def test_no_name(found: dict[str, float], real: dict[str, float]) -> None:
     assert name_code(table(**found), table(**real)) is None
 
 
-def test_what_follows_from_an_attribute_is_no_rival_of_it() -> None:
+def test_derived_attributes_do_not_compete_with_independent_ones() -> None:
     found = table(stroke_width=0.93, area=0.97, intensity=0.98, width=0.5)
     assert name_code(found, table(stroke_width=0.7, area=0.8, intensity=0.8)) == "stroke_width"
 
 
-def test_size_is_called_ink_area_where_no_independent_attribute_dominates() -> None:
+def test_derived_attribute_names_a_code_where_no_independent_one_dominates() -> None:
     found = table(width=0.7, height=0.75, stroke_width=0.6, area=0.95, intensity=0.94)
     assert name_code(found, table(area=0.8, intensity=0.8)) == "area"
 
@@ -128,72 +128,77 @@ def test_size_is_called_ink_area_where_no_independent_attribute_dominates() -> N
 
 
 def test_perfect_bundle_is_named() -> None:
-    found = name_styles(BarBundle("perfect"), to_nhwc(bar_images(400, 3)), repeats=10, steps=9)
+    found = measure_styles(BarBundle("perfect"), to_nhwc(bar_images(400, 3)), repeats=10, steps=9)
     assert found.names == {"c1": "slant", "c2": "stroke width", "c3": None}
     assert found.generated_images == 2 * 10 * 9
     assert found.real_images == 400
     slant = found.codes["c1"].attributes["slant"]
-    assert slant.generated_r > 0.99
-    assert slant.generated_rank > 0.99
-    assert slant.real_r > 0.99
-    assert slant.real_rank > 0.99
+    assert slant.generated_pearson > 0.99
+    assert slant.generated_spearman > 0.99
+    assert slant.real_pearson > 0.99
+    assert slant.real_spearman > 0.99
     assert found.codes["c1"].attribute == "slant"
-    assert abs(found.codes["c3"].attributes["slant"].generated_r) < 0.2
+    assert abs(found.codes["c3"].attributes["slant"].generated_pearson) < 0.2
     values = found.codes["c1"].real
     assert values.mean == pytest.approx(0, abs=0.1)
-    assert values.std == pytest.approx(3**-0.5, abs=0.05), "that of the prior, from which they were drawn"
-    assert values.beyond < 0.1
+    assert values.std == pytest.approx(3**-0.5, abs=0.05), "that of the prior"
+    assert values.outside_prior < 0.1
     idle = found.codes["c3"].real
-    assert (idle.mean, idle.std, idle.beyond) == (0, 0, 0)
+    assert (idle.mean, idle.std, idle.outside_prior) == (0, 0, 0)
     card = found.to_card()
-    assert card["correlation"]["c1"]["slant"] == [round(slant.generated_r, 3), round(slant.real_r, 3)]
+    assert card["correlation"]["c1"]["slant"] == [
+        round(slant.generated_pearson, 3),
+        round(slant.real_pearson, 3),
+    ]
     assert (card["generated_images"], card["real_images"]) == (180, 400)
 
 
 @pytest.mark.parametrize("kind", ["useless", "degenerate"])
 def test_other_bundles_have_no_names(kind: str) -> None:
-    found = name_styles(BarBundle(kind), to_nhwc(bar_images(100, 3)), repeats=4, steps=5)
+    found = measure_styles(BarBundle(kind), to_nhwc(bar_images(100, 3)), repeats=4, steps=5)
     assert set(found.names.values()) == {None}
     if kind == "degenerate":
-        for row in found.codes["c1"].attributes.items():
-            figures = row[1].generated_r, row[1].generated_rank, row[1].real_r, row[1].real_rank
-            # What is always 0 follows nothing; what an empty image does not have cannot be compared.
-            drawn = 0 if row[0] in ("area", "intensity") else None
-            assert figures == (drawn, drawn, 0, 0), row[0]
+        for name, row in found.codes["c1"].attributes.items():
+            # Area and intensity of an empty image are 0, which correlates with nothing; the others are NaN.
+            generated = 0 if name in ("area", "intensity") else None
+            assert (row.generated_pearson, row.generated_spearman) == (generated, generated), name
+            assert (row.real_pearson, row.real_spearman) == (0, 0), name
 
 
-def test_too_few_real_images_are_no_zero() -> None:
-    found = name_styles(BarBundle("perfect"), to_nhwc(bar_images(8, 3)), repeats=4, steps=5)
-    assert found.codes["c1"].attributes["slant"].real_r is None
+def test_too_few_real_images_give_no_correlation() -> None:
+    found = measure_styles(BarBundle("perfect"), to_nhwc(bar_images(8, 3)), repeats=4, steps=5)
+    assert found.codes["c1"].attributes["slant"].real_pearson is None
     assert found.names["c1"] is None
 
 
 def test_without_real_images_nothing_is_named() -> None:
-    found = name_styles(BarBundle("perfect"), None, repeats=4, steps=5)
+    found = measure_styles(BarBundle("perfect"), None, repeats=4, steps=5)
     assert set(found.names.values()) == {None}
-    assert found.codes["c1"].attributes["slant"].real_r is None
+    assert found.codes["c1"].attributes["slant"].real_pearson is None
     assert found.to_card()["correlation"]["c1"]["slant"][1] is None
 
 
-def test_of_many_real_images_some_are_measured_by_seed() -> None:
+def test_random_subset_of_many_real_images_depends_on_the_seed() -> None:
     images = to_nhwc(bar_images(100, 3))
     one, again, other = (
-        name_styles(BarBundle("perfect"), images, seed=seed, repeats=2, steps=3, max_real=40)
+        measure_styles(BarBundle("perfect"), images, seed=seed, repeats=2, steps=3, max_real=40)
         for seed in (1, 1, 2)
     )
     assert one.real_images == 40
     assert one == again
-    assert one.codes["c1"].attributes["width"].real_r != other.codes["c1"].attributes["width"].real_r
+    assert (
+        one.codes["c1"].attributes["width"].real_pearson != other.codes["c1"].attributes["width"].real_pearson
+    )
 
 
-def test_styles_that_real_images_do_not_have_are_told() -> None:
+def test_values_outside_of_the_prior_on_real_images() -> None:
     every = to_nhwc(bar_images(200, 3))
     leaning = every[measure_attributes(every)["slant"] > 0]
-    found = name_styles(BarBundle("perfect"), leaning, repeats=4, steps=5).codes["c1"].real
+    found = measure_styles(BarBundle("perfect"), leaning, repeats=4, steps=5).codes["c1"].real
     assert found.mean == pytest.approx(0.5, abs=0.1)
     assert found.std == pytest.approx(0.5 * 3**-0.5, abs=0.05)
 
 
 def test_without_real_images_there_are_no_values_of_them() -> None:
-    found = name_styles(BarBundle("perfect"), None, repeats=4, steps=5)
+    found = measure_styles(BarBundle("perfect"), None, repeats=4, steps=5)
     assert [row.real for row in found.codes.values()] == [None, None, None]

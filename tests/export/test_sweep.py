@@ -1,4 +1,4 @@
-"""Several seeds: trained, exported, put side by side, and gone on with."""
+"""Several seeds: trained, exported, summarised and resumed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,17 +41,42 @@ def config(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("text", "seeds"), [("0-4", [0, 1, 2, 3, 4]), ("3", [3]), ("0,2,7", [0, 2, 7]), ("0-1,9", [0, 1, 9])]
 )
-def test_seeds_as_they_are_written(text: str, seeds: list[int]) -> None:
+def test_parse_seeds(text: str, seeds: list[int]) -> None:
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "a", "1-", "-3", "4-2", "1,1", "0-99999", "5000000000", "9" * 30])
-def test_impossible_seeds_are_refused(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        "1-",
+        "-3",
+        "4-2",
+        "1,1",
+        "0-99999",
+        "5000000000",
+        "1,5000000000",
+        "0-4000000000",
+        "0-" + "9" * 19,
+        "9" * 30,
+    ],
+)
+def test_invalid_seeds_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_seeds(text)
 
 
-def test_summary_is_over_the_seeds_that_have_labels() -> None:
+@pytest.mark.parametrize("text", ["0-4000000000", "1,5000000000", "0-4294967296", "0-" + "9" * 18])
+def test_long_ranges_are_refused_before_they_are_expanded(text: str) -> None:
+    tracemalloc.start()
+    with pytest.raises(UsageError, match="at most 1000"):
+        parse_seeds(text)
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
+
+
+def test_summary_covers_the_seeds_with_labels() -> None:
     scores = [
         SeedScore(seed=i, bundle="b", accuracy=a, bounds={}, seconds=1.0)
         for i, a in enumerate([0.9, 0.7, None, 0.8])
@@ -60,7 +86,9 @@ def test_summary_is_over_the_seeds_that_have_labels() -> None:
     assert Sweep(scores=(scores[2],)).to_dict()["accuracy"] is None
 
 
-def test_sweep_trains_exports_and_goes_on(cli: Callable[..., Result], tmp_path: Path, config: str) -> None:
+def test_sweep_trains_exports_and_skips_complete_seeds(
+    cli: Callable[..., Result], tmp_path: Path, config: str
+) -> None:
     out = tmp_path / "sweep"
     done = cli("sweep", "--seeds", "0-1", "--out", out, "--jobs", 2, "--json", "--", "--config", config)
     assert done.code == 0, done.err
@@ -71,13 +99,16 @@ def test_sweep_trains_exports_and_goes_on(cli: Callable[..., Result], tmp_path: 
     first = (out / "bundle-0" / "metadata.json").read_bytes()
     done = cli("sweep", "--seeds", "0-2", "--out", out, "--", "--config", config)
     assert done.code == 0, done.err
-    assert "seed 0: is there" in done.err
-    assert "mean" in done.out
+    assert "seed 0: already trained" in done.err
+    lines = done.out.splitlines()
+    assert lines[1].split() == ["seed", "accuracy", "k1", "c1", "c2", "minutes"]
+    assert [line.split()[0] for line in lines[2:5]] == ["0", "1", "2"]
+    assert lines[5].startswith("mean 0.")
     assert (out / "bundle-0" / "metadata.json").read_bytes() == first
     assert json.loads((out / "sweep.json").read_text())["accuracy"]["worst"] > 0
 
 
-def test_a_sweep_that_is_stopped_saves_its_trainings_and_goes_on_with_them(
+def test_interrupted_sweep_is_resumed(
     cli: Callable[..., Result], start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     config, out = tmp_path / "small.toml", tmp_path / "sweep"
@@ -87,8 +118,8 @@ def test_a_sweep_that_is_stopped_saves_its_trainings_and_goes_on_with_them(
         while not metrics.exists() and process.poll() is None:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
     assert len(metrics.read_text().splitlines()) < 80
     *_, option, run = command = _command(out, 5, ["--config", str(config)], 1)
     assert (option, run) == ("--resume", str(out / "seed-5"))
@@ -96,7 +127,7 @@ def test_a_sweep_that_is_stopped_saves_its_trainings_and_goes_on_with_them(
     assert done.code == 0, done.err
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
     assert steps == list(range(1, 81))
-    assert _command(out, 5, [], 1) == [], "it is trained"
+    assert _command(out, 5, [], 1) == [], "the training is complete"
 
 
 def test_seeds_are_spread_over_the_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,15 +139,15 @@ def test_seeds_are_spread_over_the_gpus(tmp_path: Path, monkeypatch: pytest.Monk
             super().__init__(command, env=env, **options)
 
     monkeypatch.setattr(subprocess, "Popen", Spied)
-    said: list[str] = []
-    places: dict[str, Any] = {"jobs": 3, "threads": 1, "gpus": ["4", "GPU-7f"]}
+    lines: list[str] = []
+    options: dict[str, Any] = {"jobs": 3, "threads": 1, "gpus": ["4", "GPU-7f"]}
     with pytest.raises(RunError, match="did you mean 'paper'"):  # each started, none trains
-        run_sweep([0, 1, 2], ["--preset", "papr"], tmp_path / "s", report=said.append, **places)
+        run_sweep([0, 1, 2], ["--preset", "papr"], tmp_path / "s", report=lines.append, **options)
     assert given == ["4", "GPU-7f", "4"]
-    assert said[:2] == ["seed 0: training on GPU 4", "seed 1: training on GPU GPU-7f"]
+    assert lines[:2] == ["seed 0: training on GPU 4", "seed 1: training on GPU GPU-7f"]
 
 
-def test_gpus_are_those_that_torch_sees_by_their_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_have_the_names_of_cuda_visible_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # of a machine that has two
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert usable_gpus([]) == ["0", "1"]
@@ -127,13 +158,13 @@ def test_gpus_are_those_that_torch_sees_by_their_own_names(monkeypatch: pytest.M
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the message is for machines without a GPU")
-def test_training_that_goes_on_keeps_its_device(tmp_path: Path, config: str) -> None:
+def test_resumed_training_gets_the_device_option(tmp_path: Path, config: str) -> None:
     (tmp_path / "seed-3").mkdir()
     (tmp_path / "seed-3" / "config.json").write_text((Path(config)).read_text())
     with pytest.raises(RunError, match="seed 3 ended with 1: error: --device cuda"):
         run_sweep([3], ["--device", "cuda"], tmp_path, jobs=1, threads=1, report=print)
 
 
-def test_failing_training_is_told_with_its_own_words(tmp_path: Path) -> None:
+def test_error_of_a_training_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"seed 4 ended with 2: error: .*did you mean 'paper'"):
         run_sweep([4], ["--preset", "papr"], tmp_path / "s", jobs=1, threads=1, report=print)
