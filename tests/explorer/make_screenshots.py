@@ -1,12 +1,16 @@
-"""Take the screenshots of the explorer: python tests/explorer/make_screenshots.py (needs chromium)."""
+"""Take the explorer's screenshots: python tests/explorer/make_screenshots.py (needs chromium)."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -16,30 +20,35 @@ from conftest import CHROMIUM, SWITCHES, Explorer  # noqa: E402
 from strokes import draw  # noqa: E402
 
 COLOURS = 256
-VIEWS = {
-    "light": {"viewport": {"width": 1240, "height": 900}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1240, "height": 900}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
-}
+
+
+def take(
+    browser: Browser, name: str, *bundles: str, size: tuple[int, int] = (1240, 900), theme: str = "light"
+) -> None:
+    """Draw a 2 on the page of some bundles and write docs/images/explorer-NAME.png."""
+    explorer = Explorer(*bundles)
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
+    page.goto(explorer.address)
+    page.wait_for_selector("html[data-ready]")
+    draw(page, ROOT / "examples" / "two.png")
+    page.wait_for_timeout(4000)
+    target = ROOT / "docs" / "images" / f"explorer-{name}.png"
+    row = page.locator(".all-categories").last.bounding_box() if bundles else None
+    clip = {"x": 0, "y": 0, "width": size[0], "height": row["y"] + row["height"] + 20} if row else None
+    page.screenshot(path=target, full_page=name != "phone", clip=clip)
+    Image.open(target).convert("RGB").quantize(COLOURS).save(target, optimize=True)
+    explorer.end(2)
 
 
 def main() -> None:
-    """Write docs/images/explorer-light.png, -dark.png and -phone.png."""
-    explorer = Explorer()
+    """Take all screenshots."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        for name, view in VIEWS.items():
-            page = browser.new_page(**view)
-            page.goto(explorer.address)
-            page.wait_for_selector("#canvas")
-            page.wait_for_timeout(3000)
-            draw(page, ROOT / "examples" / "two.png")
-            page.wait_for_timeout(4000)
-            target = ROOT / "docs" / "images" / f"explorer-{name}.png"
-            page.screenshot(path=target, full_page=name != "phone")
-            Image.open(target).convert("RGB").quantize(COLOURS).save(target, optimize=True)
+        take(browser, "light")
+        take(browser, "dark", theme="dark")
+        take(browser, "phone", size=(390, 844))
+        take(browser, "compare", "mnist", "mnist-int8")
         browser.close()
-    explorer.end(2)
 
 
 if __name__ == "__main__":

@@ -189,8 +189,11 @@ def test_categories_map_noise_and_interpolation(page: Page) -> None:
     handle.focus()
     page.keyboard.press("ArrowUp")
     assert page.locator(".style output").last.inner_text() == f"{MINUS}0.35"
-    square = page.locator(".map-square").bounding_box()
+    square, dot = page.locator(".map-square").bounding_box(), handle.bounding_box()
     assert square
+    assert dot
+    assert dot["width"] > 20
+    assert dot["x"] + dot["width"] / 2 == pytest.approx(square["x"] + square["width"] * 0.4, abs=2)  # at -0.4
     page.mouse.click(square["x"] + square["width"] * 0.75, square["y"] + square["height"] * 0.25)
     assert [float(text.replace(MINUS, "-")) for text in page.locator(".style output").all_inner_texts()] == (
         pytest.approx([1, 1], abs=0.05)

@@ -1,6 +1,6 @@
 /** The canvas on which an image is drawn, dropped or pasted. */
 
-import { context, imageData } from "./images.js";
+import { context, paint } from "./images.js";
 import { fromBase64, toBase64 } from "./link.js";
 import { followPointer, placeOn } from "./pointer.js";
 
@@ -57,10 +57,15 @@ export class Drawing {
   }
 
   clear() {
-    this.strokes = [];
-    this.given = null;
-    this.wipe();
+    this.replace(null);
     this.onChange();
+  }
+
+  /** @param {Drawing["given"]} given */
+  replace(given) {
+    this.strokes = [];
+    this.given = given;
+    this.wipe();
   }
 
   undo() {
@@ -73,9 +78,7 @@ export class Drawing {
   /** Replace the drawing by an image file.
    * @param {Blob} file */
   async take(file) {
-    this.strokes = [];
-    this.given = { kind: "file", file };
-    this.wipe();
+    this.replace({ kind: "file", file });
     const bitmap = await decode(file);
     if (bitmap) this.show(bitmap, bitmap.width, bitmap.height);
     bitmap?.close();
@@ -85,12 +88,9 @@ export class Drawing {
   /** Replace the drawing by an image that is preprocessed already.
    * @param {Uint8Array} pixels @param {ImageSpec} image */
   takePreprocessed(pixels, image) {
-    this.strokes = [];
-    this.given = { kind: "preprocessed", pixels };
-    this.wipe();
+    this.replace({ kind: "preprocessed", pixels });
     const small = document.createElement("canvas");
-    small.width = small.height = image.size;
-    context(small).putImageData(imageData(pixels, image), 0, 0);
+    paint(small, pixels, image);
     this.show(small, image.size, image.size);
     this.onChange();
   }
@@ -115,8 +115,7 @@ export class Drawing {
     const bytes = fromBase64(text);
     if (!bytes || bytes.length > MAX_LINK_BYTES) return;
     const { width, height } = this.canvas;
-    this.strokes = [];
-    this.given = null;
+    this.replace(null);
     for (let at = 0; at + 4 <= bytes.length; ) {
       const [pen, count] = [Math.max(1, bytes[at]), bytes[at + 1]];
       /** @type {[number, number][]} */
@@ -168,10 +167,7 @@ export class Drawing {
     if (down.button !== 0) return;
     down.preventDefault();
     this.canvas.focus();
-    if (this.given) {
-      this.given = null;
-      this.wipe();
-    }
+    if (this.given) this.replace(null);
     /** @type {Stroke} */
     const stroke = { pen: this.pen, points: [this.place(down)] };
     this.strokes.push(stroke);

@@ -10,7 +10,7 @@ export const imageBytes = (image) => image.size * image.size * image.channels;
 
 /** Convert uint8 (H, W, C) for a canvas.
  * @param {Uint8Array} pixels @param {ImageSpec} image @param {number} [index] which of several images */
-export function imageData(pixels, image, index = 0) {
+function imageData(pixels, image, index = 0) {
   const count = image.size * image.size;
   const start = index * count * image.channels;
   const data = new Uint8ClampedArray(count * 4);
