@@ -26,7 +26,7 @@ def check_animation(path: Path, steps: int | None, *, force: bool) -> None:
 
     Raises:
         UsageError: It has another ending, its folder is not there, or there are too many steps.
-        OutputExistsError: It is already there and ``force`` is not set.
+        OutputExistsError: The file exists and ``force`` is not set.
     """
     if path.suffix.lower() not in ANIMATION_SUFFIXES:
         raise UsageError(f"--animate {path}: an animation is a {' or '.join(ANIMATION_SUFFIXES)} file")

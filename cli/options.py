@@ -38,7 +38,7 @@ DeviceOption = Annotated[
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace an output that is already there.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
 
 SampleSeedOption = Annotated[
     int,

@@ -1,7 +1,6 @@
-"""Every error that infogan-tool raises on purpose.
+"""The exceptions of infogan-tool, with the exit codes of the command line.
 
-Each carries a message that says what is wrong and how to mend it, and the exit code that the command
-line ends with. Each is also the builtin a Python caller would expect.
+Each message says what is wrong and how to fix it. Each class is also a subclass of the matching builtin.
 
     InfoganError                    exit code
     ├── UsageError (ValueError)             2  options that do not fit together
@@ -9,17 +8,17 @@ line ends with. Each is also the builtin a Python caller would expect.
     ├── LatentError (ValueError)            2  a code name or value that the latent spec does not have
     ├── ImageError (ValueError)           1  an image that cannot be read
     ├── BundleError (ValueError)            1  a bundle that is incomplete, mixed or of another schema
-    ├── DeviceError (RuntimeError)          1  a device that was asked for and is not there
+    ├── DeviceError (RuntimeError)          1  a requested device that cannot be used
     ├── DataError (ValueError)              1  a data set that cannot be used
     ├── RunError (ValueError)               1  a run folder or checkpoint that cannot be used
     │   └── PeerLostError                   1  another process of a training that ended
     ├── ReportedElsewhereError (RuntimeError) .  an error that another process of the training reports
     ├── NonFiniteError (ArithmeticError)    1  a loss or gradient that is not finite
-    ├── ParityError (ArithmeticError)       1  an exported graph that computes something else
+    ├── ParityError (ArithmeticError)       1  an exported graph whose outputs differ from torch's
     ├── PrecisionError (ArithmeticError)    1  a reduced precision that costs accuracy
-    ├── OutputExistsError (FileExistsError) 1  an output that is already there
+    ├── OutputExistsError (FileExistsError) 1  an output that already exists
     ├── InUseError (RuntimeError)           1  an output that another process is writing
-    ├── MissingToolError (RuntimeError)     1  another program that is not installed or does not do its part
+    ├── MissingToolError (RuntimeError)     1  another program that is not installed or fails
     └── MissingExtraError (ImportError)     1  an optional part that is not installed
 
 The exit codes are those of :class:`ExitCode`.
@@ -73,11 +72,11 @@ class ExitCode(IntEnum):
 
 
 class InfoganError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all exceptions of infogan-tool."""
 
     exit_code: int = ExitCode.FAILURE
     details: tuple[str, ...] = ()
-    """Lines that go below the message."""
+    """Lines printed below the message."""
 
 
 class UsageError(InfoganError, ValueError):
@@ -105,7 +104,7 @@ class BundleError(InfoganError, ValueError):
 
 
 class DeviceError(InfoganError, RuntimeError):
-    """A device that was asked for and cannot be used."""
+    """A requested device that cannot be used."""
 
 
 class DataError(InfoganError, ValueError):
@@ -145,10 +144,10 @@ class PrecisionError(InfoganError, ArithmeticError):
 
 
 class OutputExistsError(InfoganError, FileExistsError):
-    """An output path that is taken; nothing was overwritten."""
+    """An output path that already exists; nothing was overwritten."""
 
-    def __init__(self, path: object, remedy: str = "use --force to replace it, or name another") -> None:
-        super().__init__(f"{path} is already there: {remedy}")
+    def __init__(self, path: object, fix: str = "use --force to replace it, or choose another path") -> None:
+        super().__init__(f"{path} already exists: {fix}")
 
 
 class InUseError(InfoganError, RuntimeError):
@@ -162,7 +161,7 @@ class InUseError(InfoganError, RuntimeError):
 
 
 class MissingToolError(InfoganError, RuntimeError):
-    """Another program that is not installed, or that does not do its part."""
+    """Another program that is not installed, or fails."""
 
 
 class MissingExtraError(InfoganError, ImportError):
@@ -174,7 +173,7 @@ class MissingExtraError(InfoganError, ImportError):
 
 def did_you_mean(word: str, valid: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the valid word nearest to ``word``, or the list of valid words."""
-    import difflib  # noqa: PLC0415 - only on the way to an error
+    import difflib  # noqa: PLC0415 - only for an error message
 
     choices = list(valid)
     near = difflib.get_close_matches(word, choices, n=1)

@@ -1,1 +1,11 @@
-"""The bundle: metadata, files and the opened bundle."""
+"""The bundle: its format on disk, loading and checking it, and running its two graphs.
+
+bundle
+    ``Bundle`` (encode, generate, sample, traverse), ``Posterior`` and ``load_bundle``. Read this first.
+metadata
+    The bundle format: ``BundleMetadata``, ``read_metadata``, file names, and the tensors of both graphs.
+check_graphs
+    Check a graph file's digest, and its inputs and outputs against the metadata.
+self_check
+    Generate images, encode them and compare the codes.
+"""

@@ -1,12 +1,12 @@
-"""The bundle contract: what the exporter writes and the runtime trusts, in one place.
+"""The bundle format, shared by exporter and runtime.
 
-A bundle is a folder of three files that share a bundle id::
+A bundle is a folder of three files with one bundle id::
 
     generator.onnx    noise, categories, styles -> images
     q_encoder.onnx    images -> probabilities, style_mean, style_std
     metadata.json     this module's BundleMetadata
 
-An input or output of width zero (no noise, no categorical or no continuous code) is left out of its graph.
+A graph has no input or output of width zero (no noise, no categorical or no continuous code).
 docs/reference/bundle.md describes the format for readers in other languages.
 """
 
@@ -57,17 +57,17 @@ BATCH_AXIS: Final = "batch"
 PROP_BUNDLE_ID: Final = "infogan.bundle_id"
 PROP_SCHEMA_VERSION: Final = "infogan.schema_version"
 PROP_METADATA: Final = "infogan.metadata"
-"""Keys of each graph's metadata_props; the last: latent spec, image, opset, versions, training as JSON."""
+"""Keys of each graph's metadata_props; the last holds latent, image, opset, versions and training as JSON."""
 
 Precision = Literal["fp32", "fp16", "int8"]
-"""What the graphs compute in; their inputs and outputs are float32 (and int64) at any precision."""
+"""Precision of the graphs' computation; inputs and outputs are float32 (and int64) at any precision."""
 
 _MAX_METADATA_BYTES: Final = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GraphFile:
-    """What a graph file must be, to the byte."""
+    """Digest and size of a graph file."""
 
     sha256: str
     """SHA-256 of the file, in hexadecimal."""
@@ -77,12 +77,12 @@ class GraphFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OodSpec:
-    """How far from the training images an image may be. The encoder then has an output ``distance``."""
+    """Out-of-distribution detection. The encoder then has an output ``distance``, the OOD score."""
 
     threshold: float
-    """An image with a greater distance is not of the kind that the bundle knows."""
+    """An image with a greater distance is out of distribution."""
     metrics: dict[str, Any] = field(default_factory=dict)
-    """What the distance is and how the threshold was set; open."""
+    """How the distance was fitted and the threshold chosen; free form."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
@@ -90,10 +90,10 @@ class OodSpec:
 
     @classmethod
     def from_dict(cls, data: object) -> OodSpec:
-        """Read what :meth:`to_dict` wrote.
+        """Read the output of :meth:`to_dict`.
 
         Raises:
-            BundleError: A value is missing or not possible.
+            BundleError: A value is missing or not valid.
         """
         fields = Fields(data, "ood")
         return cls(threshold=fields.number("threshold"), metrics=fields.table("metrics"))
@@ -101,43 +101,43 @@ class OodSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BundleMetadata:
-    """Everything that a bundle says of itself."""
+    """The content of metadata.json."""
 
     schema_version: int
-    """Version of this layout; the runtime reads exactly :data:`SCHEMA_VERSION`."""
+    """Version of the format; the runtime reads exactly :data:`SCHEMA_VERSION`."""
     bundle_id: str
-    """Same in the metadata and in both graphs; derived from weights, spec and config."""
+    """Id in the metadata and in both graphs; derived from weights, latent spec and config."""
     tool_version: str
-    """Version of infogan-tool that exported."""
+    """Version of infogan-tool that exported the bundle."""
     latent: LatentSpec
-    """What goes into G and comes out of Q."""
+    """Latent spec: inputs of G, outputs of Q."""
     image: ImageSpec
-    """What comes out of G and goes into Q."""
+    """Image spec: output of G, input of Q."""
     opset: int
     """ONNX opset of both graphs."""
     graphs: dict[str, GraphFile]
-    """Digest and size by file name."""
+    """Digest and size of each graph file, by name."""
     versions: dict[str, str]
-    """Libraries that trained and exported, by name."""
+    """Versions of the libraries that trained and exported the bundle."""
     training: dict[str, Any]
-    """Preset, data, seed, steps, config digest and the whole resolved config."""
+    """Preset, data, seed, steps, config digest and the full config."""
     labels: dict[str, tuple[str | None, ...]] = field(default_factory=dict)
-    """Name of each category, by categorical code, where labels were there to name them; for people only."""
+    """Label of each category, by categorical code, if the data set has labels; never used in training."""
     style_names: dict[str, str | None] = field(default_factory=dict)
-    """Name of each continuous code where one attribute dominates it."""
+    """Name of each continuous code that one attribute dominates."""
     parity: dict[str, Any] = field(default_factory=dict)
-    """Greatest difference to torch by tensor, the tolerance and the batch sizes."""
+    """Greatest difference from torch by tensor, with tolerance and batch sizes."""
     card: dict[str, Any] = field(default_factory=dict)
-    """Measured metrics of this model, with what they were measured on."""
+    """Metrics of the model, and the data they were measured on."""
     ood: OodSpec | None = None
-    """When an image is not of the kind that the bundle knows; None where the encoder cannot tell."""
+    """Out-of-distribution detection; None if the encoder has no output for it."""
     precision: Precision = "fp32"
-    """What the graphs compute in."""
+    """Precision of the graphs' computation."""
     drift: dict[str, Any] = field(default_factory=dict)
-    """How far a bundle of reduced precision is from the one in float32, measured on real images; open."""
+    """Differences of a bundle of reduced precision from the fp32 one on real images; free form."""
 
     def label(self, code: str, index: int) -> str | None:
-        """Return the name of category ``index`` of categorical code ``code``, if it has one."""
+        """Return the label of a category of a categorical code, if it has one."""
         names = self.labels.get(code)
         return names[index] if names else None
 
@@ -163,16 +163,16 @@ class BundleMetadata:
 
     @classmethod
     def from_dict(cls, data: object) -> BundleMetadata:
-        """Read what :meth:`to_dict` wrote, trusting nothing.
+        """Read the output of :meth:`to_dict`, checking every value.
 
         Raises:
-            BundleError: The schema is another, or a value is missing or not possible.
+            BundleError: The schema version is another, or a value is missing or not valid.
         """
         fields = Fields(data, "")
         schema = fields.whole("schema_version", 0, 2**31)
         if schema != SCHEMA_VERSION:
             raise BundleError(
-                f"bundle schema {schema} is not known (this version reads {SCHEMA_VERSION}): "
+                f"bundle schema {schema} is not supported (this version reads {SCHEMA_VERSION}): "
                 f"export again, or use the infogan-tool that wrote it ({fields.text('tool_version')})"
             )
         try:
@@ -212,7 +212,7 @@ def read_metadata(folder: Path) -> BundleMetadata:
     """Read and check ``folder/metadata.json``.
 
     Raises:
-        BundleError: It is missing, too large, not JSON, or not a known schema.
+        BundleError: It is missing, too large, not JSON, of another schema, or not valid.
     """
     path = folder / METADATA_FILE
     try:
@@ -223,7 +223,7 @@ def read_metadata(folder: Path) -> BundleMetadata:
             if folder.is_dir()
             else "is not a folder"
             if folder.exists()
-            else "is not there"
+            else "does not exist"
         )
         raise BundleError(f"{folder} {what}: a bundle is a folder made by infogan-tool export") from error
     except OSError as error:
@@ -244,27 +244,27 @@ def read_metadata(folder: Path) -> BundleMetadata:
 
 
 def generator_inputs(latent: LatentSpec) -> dict[str, tuple[int, ...]]:
-    """Inputs of generator.onnx: ``noise`` and ``styles`` float32, ``categories`` int64 indices."""
+    """Return the inputs of generator.onnx: ``noise`` and ``styles`` float32, ``categories`` int64 indices."""
     widths = {"noise": latent.noise, "categories": len(latent.categorical), "styles": latent.continuous}
     return {name: (width,) for name, width in widths.items() if width}
 
 
 def generator_outputs(image: ImageSpec) -> dict[str, tuple[int, ...]]:
-    """Output of generator.onnx: ``images`` float32."""
+    """Return the output of generator.onnx: ``images`` float32."""
     return {"images": image.shape}
 
 
 def encoder_inputs(image: ImageSpec) -> dict[str, tuple[int, ...]]:
-    """Input of q_encoder.onnx: ``images`` float32, exactly what the generator returns."""
+    """Return the input of q_encoder.onnx: ``images`` float32, as the generator returns them."""
     return {"images": image.shape}
 
 
 def encoder_outputs(latent: LatentSpec, *, distance: bool = False) -> dict[str, tuple[int, ...]]:
-    """Outputs of q_encoder.onnx: ``probabilities`` of all codes in one row, ``style_mean``, ``style_std``.
+    """Return the outputs of q_encoder.onnx: ``probabilities`` of all codes, ``style_mean``, ``style_std``.
 
     Args:
         latent: The latent spec.
-        distance: Whether the bundle declares a ood; the graph then has ``distance``, one an image.
+        distance: Whether there is also ``distance``, the OOD score.
     """
     widths = {
         "probabilities": latent.num_logits,
@@ -275,7 +275,7 @@ def encoder_outputs(latent: LatentSpec, *, distance: bool = False) -> dict[str, 
     return {name: (width,) for name, width in widths.items() if width}
 
 
-# --- reading what a stranger may have written ------------------------------------------------------------
+# --- untrusted names -------------------------------------------------------------------------------------
 
 
 def _read_labels(table: dict[str, Any], latent: LatentSpec) -> dict[str, tuple[str | None, ...]]:
@@ -283,7 +283,7 @@ def _read_labels(table: dict[str, Any], latent: LatentSpec) -> dict[str, tuple[s
     labels: dict[str, tuple[str | None, ...]] = {}
     for code, names in table.items():
         if not isinstance(names, list) or len(names) != sizes.get(code):
-            raise BundleError(f"metadata 'labels.{code}' must list one name for each category of the code")
+            raise BundleError(f"metadata 'labels.{code}' must list a name for each category of the code")
         labels[code] = tuple(None if n is None else checked_text(n, f"labels.{code}") for n in names)
     return labels
 

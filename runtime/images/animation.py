@@ -1,4 +1,4 @@
-"""Images that move: frames with a caption, written as GIF or WebP."""
+"""Write frames with a caption as a GIF or WebP animation."""
 
 from __future__ import annotations
 
@@ -21,40 +21,41 @@ if TYPE_CHECKING:
 __all__ = ["MAX_FRAMES", "MAX_TOTAL_PIXELS", "animate", "captioned", "save_animation"]
 
 MAX_FRAMES: Final = 1000
-"""Frames of one animation at most."""
+"""Most frames of an animation."""
 MAX_TOTAL_PIXELS: Final = 200_000_000
-"""Pixels of all frames together at most."""
+"""Most pixels of all frames together."""
 
 _CAPTION: Final = 22
-"""Height of a caption's band, pixels."""
+"""Height of the caption in pixels."""
 _BAR: Final = 3
-"""Height of the bar below it that shows how far the animation is."""
+"""Height of the progress bar below it."""
 _MARGIN: Final = 5
 _TEXT: Final = 14
-_PAPER: Final = 255
-_INK: Final = 30
-_FAINT: Final = 205
+_WHITE: Final = 255
+_DARK_GREY: Final = 30
+_LIGHT_GREY: Final = 205
 _FASTEST: Final = 20
-"""Milliseconds of a frame; viewers slow down what is quicker."""
+"""Least milliseconds of a frame; viewers slow down faster ones."""
 
 
 def captioned(frame: npt.NDArray[np.uint8], text: str, progress: float) -> npt.NDArray[np.uint8]:
-    """Put a line of text, and a bar, above a frame.
+    """Return a frame with a caption and a progress bar above it.
 
     Args:
         frame: uint8 ``(H, W, C)``, C 1 or 3.
-        text: The caption; what is not printable is escaped, and what does not fit is cut off.
+        text: The caption; control characters are escaped, and text that does not fit is cropped.
         progress: Length of the bar, from 0 to 1.
 
     Returns:
         uint8 ``(H + 25, W, C)``.
     """
     width, channels = frame.shape[1:]
-    band = Image.new("L", (width, _CAPTION + _BAR), _PAPER)
+    band = Image.new("L", (width, _CAPTION + _BAR), _WHITE)
     draw = ImageDraw.Draw(band)
-    draw.text((_MARGIN, _CAPTION // 2), printable(text), fill=_INK, font=_font(), anchor="lm")
-    draw.rectangle((0, _CAPTION, width, _CAPTION + _BAR - 1), fill=_FAINT)
-    draw.rectangle((0, _CAPTION, round(width * min(max(progress, 0.0), 1.0)), _CAPTION + _BAR - 1), fill=_INK)
+    draw.text((_MARGIN, _CAPTION // 2), printable(text), fill=_DARK_GREY, font=_font(), anchor="lm")
+    draw.rectangle((0, _CAPTION, width, _CAPTION + _BAR - 1), fill=_LIGHT_GREY)
+    bar = round(width * min(max(progress, 0.0), 1.0))
+    draw.rectangle((0, _CAPTION, bar, _CAPTION + _BAR - 1), fill=_DARK_GREY)
     above = np.asarray(band)[..., None].repeat(channels, axis=2)
     return np.concatenate([above, frame])
 
@@ -62,13 +63,13 @@ def captioned(frame: npt.NDArray[np.uint8], text: str, progress: float) -> npt.N
 def animate(
     frames: Sequence[npt.NDArray[np.uint8]], file: IO[bytes], kind: str, milliseconds: int | Sequence[int]
 ) -> None:
-    """Write frames as an endless animation to an open file.
+    """Write frames as a looping animation to an open file.
 
     Args:
         frames: uint8 ``(H, W, C)``, C 1 or 3, all of one shape.
         file: Open for writing.
         kind: ``"GIF"``, or ``"WEBP"``, which is lossless and smaller.
-        milliseconds: How long each frame is shown, or one number for all; at least 20.
+        milliseconds: Duration of each frame, or one for all; at least 20.
 
     Raises:
         ImageError: There is no frame, they differ in shape, or there are too many.
@@ -93,10 +94,10 @@ def animate(
 def save_animation(
     path: str | Path, frames: Sequence[npt.NDArray[np.uint8]], milliseconds: int | Sequence[int]
 ) -> None:
-    """Write frames as ``.gif`` or ``.webp``, aside and renamed; see :func:`animate`.
+    """Write frames as ``.gif`` or ``.webp``, atomically; see :func:`animate`.
 
     Raises:
-        ImageError: The name ends otherwise, or as :func:`animate`.
+        ImageError: The name has another ending, or as :func:`animate`.
         OSError: The file cannot be written.
     """
     kind = ANIMATION_SUFFIXES.get(Path(path).suffix.lower())

@@ -3,8 +3,7 @@
     00 00 08 03 | count | height | width | count * height * width bytes       images
     00 00 08 01 | count |                  count bytes                        labels
 
-All sizes are big-endian 32-bit. A header's word alone is never believed: it must agree with the size of the
-file before anything is allocated for it.
+All sizes are big-endian 32-bit. A header is checked against the size of the file before memory is allocated.
 """
 
 from __future__ import annotations
@@ -33,19 +32,20 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 _CONTENT: Final = {1: "labels", 3: "images"}
 _MAX_SIZE: Final = 4096
 _MAX_EXPANSION: Final = 200
-"""Large content that gzip packs better than this is nearly constant: no images, but a bomb. Black drawings
-of one shape at a time reach about 110."""
+"""Greatest compression ratio of large content; beyond it is a decompression bomb. Images of one shape on
+black
+reach about 110."""
 _SMALL: Final = 64 * 2**20
-"""Content up to this many bytes may be packed as well as gzip can (at most 1032 to 1)."""
+"""Content up to this many bytes may have any compression ratio (gzip reaches 1032)."""
 _STEP: Final = 2**20
 
 
 @contextmanager
 def open_idx(path: str | Path, ndim: int) -> Iterator[IdxStream]:
-    """Open an IDX file of bytes and read its header; whatever goes wrong inside the block names the file.
+    """Open an IDX file and read its header; errors inside the block name the file.
 
     Args:
-        path: A regular file, plain or gzipped, told by its content.
+        path: A regular file, plain or gzipped; its first bytes decide which.
         ndim: 3 for images, 1 for labels.
 
     Raises:
@@ -73,7 +73,7 @@ def open_idx(path: str | Path, ndim: int) -> Iterator[IdxStream]:
 
 
 class IdxStream:
-    """One pass over one IDX file whose header has been read; made by :func:`open_idx`."""
+    """A sequential reader of an IDX file, made by :func:`open_idx`."""
 
     def __init__(self, stream: BinaryIO, shown: str, ndim: int, *, stored: int, packed: bool) -> None:
         self.shown = shown
@@ -81,13 +81,13 @@ class IdxStream:
         self.packed = packed
         """Whether it is gzipped."""
         self.offset = 4 + 4 * ndim
-        """Where the content begins."""
+        """Position of the content."""
         self._stream = stream
         self._stored = stored
         self._hash = hashlib.md5(usedforsecurity=False)
         self._done = 0
         self.shape = self._read_header(ndim)
-        """What the header says, the number of items first; see :meth:`check_claim`."""
+        """The sizes in the header, the number of items first; see :meth:`check_claim`."""
 
     def _read_header(self, ndim: int) -> tuple[int, ...]:
         header = self._stream.read(self.offset)
@@ -105,23 +105,23 @@ class IdxStream:
         return tuple(int.from_bytes(header[i : i + 4], "big") for i in range(4, self.offset, 4))
 
     def check_claim(self) -> int:
-        """Return the number of bytes that the header announces, if the file can hold them.
+        """Return the number of bytes of the content, after checking that the file can hold them.
 
         Raises:
-            DataError: It cannot, or the header announces nothing or images that are too large.
+            DataError: It cannot, or the header declares no items or too large images.
         """
-        claim = " x ".join(f"{length:,}" for length in self.shape)
+        sizes = " x ".join(f"{length:,}" for length in self.shape)
         if 0 in self.shape:
-            raise DataError(f"{self.shown} holds nothing: its header says {claim}")
+            raise DataError(f"{self.shown} holds nothing: its header has {sizes}")
         if max(self.shape[1:], default=1) > _MAX_SIZE:
-            raise DataError(f"{self.shown}: images of {claim} are larger than {_MAX_SIZE} pixels")
-        needed, there = math.prod(self.shape), self._stored - self.offset
-        if not self.packed and needed != there:
-            state = "truncated" if needed > there else "too long"
-            raise DataError(f"{self.shown} is {state}: its header says {claim} bytes, {there:,} are there")
+            raise DataError(f"{self.shown}: images of {sizes} are larger than {_MAX_SIZE} pixels")
+        needed, size = math.prod(self.shape), self._stored - self.offset
+        if not self.packed and needed != size:
+            state = "truncated" if needed > size else "too long"
+            raise DataError(f"{self.shown} is {state}: its header has {sizes} bytes, the file has {size:,}")
         if self.packed and needed > max(_SMALL, self._stored * _MAX_EXPANSION):
             raise DataError(
-                f"{self.shown}: its header says {claim} bytes, which {self._stored:,} compressed bytes "
+                f"{self.shown}: its header has {sizes} bytes, which {self._stored:,} compressed bytes "
                 "cannot hold"
             )
         return needed
@@ -130,28 +130,30 @@ class IdxStream:
         """Read the next ``len(view)`` bytes of the content into ``view``.
 
         Raises:
-            DataError: The file ends before.
+            DataError: The file ends early.
         """
         done = 0
         while done < len(view):
             got = self._stream.readinto(view[done : done + _STEP])  # type: ignore[attr-defined]
             if not got:
                 raise DataError(
-                    f"{self.shown} is truncated: {self._done:,} of {math.prod(self.shape):,} bytes are there"
+                    f"{self.shown} is truncated: {self._done:,} of {math.prod(self.shape):,} bytes"
                 )
             self._hash.update(view[done : done + got])
             done += got
             self._done += got
 
     def finish(self) -> None:
-        """Read on to the end, which also has gzip check its own checksum.
+        """Read to the end, which also makes gzip check its checksum.
 
         Raises:
-            DataError: More follows than the header announces.
+            DataError: There are more bytes than the header declares.
         """
         if self._stream.read(1):
-            raise DataError(f"{self.shown} is too long: more follows the {self._done:,} bytes it announces")
+            raise DataError(
+                f"{self.shown} is too long: there are more than the {self._done:,} bytes of its header"
+            )
 
     def md5(self) -> str:
-        """Return the MD5 of what has been read, header included, in hexadecimal."""
+        """Return the MD5 of the bytes read so far, with the header, in hexadecimal."""
         return self._hash.hexdigest()

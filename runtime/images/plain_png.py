@@ -1,8 +1,8 @@
-"""The PNG that data sets are kept as: 8 bits of grey, nothing else in the file.
+"""A fast reader of plain PNG files: small, 8-bit grey, without other chunks, as data sets have them.
 
-Pillow's reader is general, and of an image as small as MNIST's most of its time goes into that. This reads
-the chunks itself and has the rows of many images unfiltered by Pillow's decoder at once. Whatever is not
-exactly the plain form is left to Pillow's reader, and so is every judgement of what is wrong with a file.
+For images as small as MNIST's, most of the time of Pillow's reader is overhead. This one parses the chunks
+itself and lets Pillow's decoder unfilter the rows of many images at once. Any other file, and every damaged
+one, is left to Pillow's reader.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 __all__ = ["PLAIN_BYTES", "read_plain_png", "read_plain_pngs"]
 
 PLAIN_BYTES: Final = 1 << 14
-"""Longer files are left to Pillow; of those its reader's time is a small part."""
+"""Greatest size of a file; the overhead matters less for larger ones."""
 _OVERHEAD: Final = 1 << 10
-"""What an encoder adds, at most, to pixels that cannot be packed. Longer files may unfold to anything."""
+"""Most bytes that an encoder adds to incompressible pixels; a longer file is not plain."""
 _END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _PLAIN: Final = b"\x08\x00\x00\x00\x00"
-"""8 bits, grey, deflate, the five filters, not interlaced."""
+"""Of the IHDR chunk: 8 bits, grey, deflate, adaptive filters, not interlaced."""
 _FILTERS: Final = 5
-_AROUND: Final = 57
-"""Bytes of a file with one chunk of pixels that are not these: head, length, kind and checksum, end."""
+_OVERHEAD_OF_ONE_CHUNK: Final = 57
+"""Bytes of a file with one IDAT chunk besides its data: signature, IHDR, length, type, checksum, IEND."""
 _number = struct.Struct(">I").unpack_from
 
 
 def read_plain_png(content: bytes, size: int) -> npt.NDArray[np.uint8] | None:
-    """Return the pixels ``(size, size)`` of a PNG in the plain form; None: let Pillow's reader see to it.
+    """Return the pixels ``(size, size)`` of a plain PNG file; None if it is not plain.
 
     Args:
         content: The whole file.
-        size: Height and width; an image of another size is not read.
+        size: Height and width; other images are not read.
     """
     pixels, places = read_plain_pngs([content], size)
     return pixels[0] if places else None
@@ -51,14 +51,14 @@ def read_plain_png(content: bytes, size: int) -> npt.NDArray[np.uint8] | None:
 def read_plain_pngs(
     contents: Iterable[bytes | None], size: int
 ) -> tuple[npt.NDArray[np.uint8], Sequence[int]]:
-    """Read those of many files that are in the plain form.
+    """Read the plain PNG files among many files.
 
     Args:
-        contents: The whole of each file; None is passed over.
-        size: Height and width; an image of another size is not read.
+        contents: The content of each file; None is skipped.
+        size: Height and width; other images are not read.
 
     Returns:
-        The pixels, ``(M, size, size)``, and the places of these M files among ``contents``.
+        The pixels, ``(M, size, size)``, and the indices of these M files in ``contents``.
     """
     found = [(place, rows) for place, content in enumerate(contents) if (rows := _inflate(content, size))]
     if not found:
@@ -72,23 +72,23 @@ def read_plain_pngs(
 
 @lru_cache(maxsize=4)
 def _head(size: int) -> bytes:
-    """Return how every file begins that holds a plain image of this size."""
-    said = b"IHDR" + struct.pack(">II", size, size) + _PLAIN
-    return PNG_SIGNATURE + struct.pack(">I", len(said) - 4) + said + struct.pack(">I", zlib.crc32(said))
+    """Return signature and IHDR chunk of a plain image of this size."""
+    header = b"IHDR" + struct.pack(">II", size, size) + _PLAIN
+    return PNG_SIGNATURE + struct.pack(">I", len(header) - 4) + header + struct.pack(">I", zlib.crc32(header))
 
 
 def _inflate(content: bytes | None, size: int) -> bytes | None:
-    """Return the rows of a plain image, each after its filter's number: ``size * (size + 1)`` bytes."""
+    """Return the rows of a plain image, each preceded by its filter type: ``size * (size + 1)`` bytes."""
     wanted = size * (size + 1)
     if (
         content is None
         or not content.startswith(_head(size))
         or not content.endswith(_END)
-        or not _AROUND < len(content) <= min(PLAIN_BYTES, wanted + _OVERHEAD)
+        or not _OVERHEAD_OF_ONE_CHUNK < len(content) <= min(PLAIN_BYTES, wanted + _OVERHEAD)
     ):
         return None
-    if _number(content, 33)[0] == len(content) - _AROUND:
-        # Nearly always: one chunk holds all.
+    if _number(content, 33)[0] == len(content) - _OVERHEAD_OF_ONE_CHUNK:
+        # Nearly always there is one IDAT chunk.
         if content[37:41] != b"IDAT" or zlib.crc32(content[37:-16]) != _number(content, len(content) - 16)[0]:
             return None
         packed = content[41:-16]
@@ -105,7 +105,7 @@ def _inflate(content: bytes | None, size: int) -> bytes | None:
 
 
 def _joined(content: bytes) -> bytes | None:
-    """Return what is in the chunks between the head and the end, if all are sound and of pixels."""
+    """Return the data of the chunks between IHDR and IEND, if all are undamaged IDAT chunks."""
     packed, place, end = [], 33, len(content) - len(_END)
     while place < end:
         after = place + 8 + _number(content, place)[0]
@@ -119,10 +119,10 @@ def _joined(content: bytes) -> bytes | None:
 
 
 def _unfilter(images: Sequence[bytes], size: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Return the pixels ``(N, size, size)`` of filtered rows, and which images have known filters.
+    """Return the pixels ``(N, size, size)`` of filtered rows, and which images have valid filters.
 
-    All go through Pillow's decoder as one tall image. What is above an image's first row counts as black,
-    so that a black row goes before each.
+    Pillow decodes all as one tall image. A filter takes the row above an image as black, so a black row is
+    put before each.
     """
     black = bytes(size + 1)
     tall = black + black.join(images)
@@ -133,7 +133,7 @@ def _unfilter(images: Sequence[bytes], size: int) -> tuple[npt.NDArray[np.uint8]
         kept = lines.copy()
         kept[~good] = 0
         tall = kept.tobytes()
-    # Packed without compression, which is little more than a copy.
+    # Compression level 0 is little more than a copy.
     stream = zlib.compress(tall, 0)
     image = Image.frombytes("L", (size, count * (size + 1)), stream, "zip", "L")
     pixels = np.frombuffer(image.tobytes(), np.uint8).reshape(count, size + 1, size)

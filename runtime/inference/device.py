@@ -1,4 +1,4 @@
-"""What the machine offers, asked without importing onnxruntime."""
+"""Devices of the machine, detected without onnxruntime."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, Literal
 __all__ = ["Device", "default_threads", "gpu_names", "gpu_present"]
 
 Device = Literal["auto", "cpu", "cuda"]
-"""``"cuda"`` is CUDA or an error; ``"auto"`` is CUDA where a GPU is there and works, otherwise the CPU."""
+"""``"cuda"`` is CUDA or an error; ``"auto"`` is CUDA if there is a working GPU, otherwise the CPU."""
 
 _HIDDEN: Final = ("", "-1", "NoDevFiles")
 """Values of CUDA_VISIBLE_DEVICES that hide every GPU."""
@@ -23,14 +23,14 @@ def default_threads() -> int:
 
 
 def gpu_present() -> bool:
-    """Say whether an NVIDIA GPU is visible to this process.
+    """Return whether an NVIDIA GPU is visible to this process.
 
-    onnxruntime's list of available providers does not tell: it names CUDA on every machine.
+    onnxruntime's list of available providers has CUDA on every machine.
     """
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in _HIDDEN:
         return False
     if sys.platform == "win32":
-        import ctypes.util  # noqa: PLC0415 - only there
+        import ctypes.util  # noqa: PLC0415 - Windows
 
         return ctypes.util.find_library("nvcuda") is not None
     under_wsl = Path("/dev/dxg").exists() and Path("/usr/lib/wsl/lib/libcuda.so.1").exists()
@@ -38,7 +38,7 @@ def gpu_present() -> bool:
 
 
 def gpu_names() -> list[str]:
-    """Return the model names of the NVIDIA GPUs that the Linux driver lists; empty where it lists none."""
+    """Return the model names of the NVIDIA GPUs, as listed by the Linux driver."""
     names = []
     for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""What is installed, asked of the package metadata: nothing here is imported to find out."""
+"""Installed onnxruntime packages, from package metadata alone, and how to fix a broken installation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ONNXRUNTIME_PACKAGES: Final = (
     "ort-nightly",
     "ort-nightly-gpu",
 )
-"""Distributions that all install the same folder ``onnxruntime``, so that at most one may be there."""
+"""Distributions that all install the module ``onnxruntime``, so that only one may be installed."""
 
 
 def installed(names: tuple[str, ...]) -> dict[str, str]:
@@ -34,7 +34,7 @@ def installed(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def expected_onnxruntime() -> str:
-    """Return the distribution that infogan-tool depends on, on this platform."""
+    """Return the onnxruntime distribution that infogan-tool depends on, on this platform."""
     machine = platform.machine()
     on_linux = sys.platform == "linux" and machine == "x86_64"
     on_windows = sys.platform == "win32" and machine == "AMD64"
@@ -42,9 +42,9 @@ def expected_onnxruntime() -> str:
 
 
 def suggested_fix(found: dict[str, str]) -> list[str]:
-    """Return the commands that leave exactly one onnxruntime, given those installed.
+    """Return the commands that leave exactly one onnxruntime installed.
 
-    Uninstalling one of two removes files of the other, so all go and one comes back.
+    Uninstalling one of two removes files of the other, so all are uninstalled first.
     """
     install = f"pip install {expected_onnxruntime()}"
     return [f"pip uninstall -y {' '.join(found)}", install] if found else [install]

@@ -1,12 +1,12 @@
-"""The latent spec: what G is given and what Q recovers, said once.
+"""The latent spec: the input of G, whose codes Q infers.
 
 A latent is one vector, in this order::
 
     [ noise z | one-hot of k1 | one-hot of k2 | ... | c1 c2 ... ]
 
-Noise is incompressible: G may use it as it likes and Q does not see it. Categorical codes k1, k2, ... and
-continuous codes c1, c2, ... are what the mutual-information term ties to the image (InfoGAN,
-arXiv:1606.03657, section 4). Every dimension, slice, entropy, name and option elsewhere is read from here.
+Noise is incompressible; Q does not infer it. The mutual-information term ties the categorical codes k1, k2,
+... and the continuous codes c1, c2, ... to the image (InfoGAN, arXiv:1606.03657, section 4). Every dimension,
+slice, entropy and name of a code is derived here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CONTINUOUS_HIGH: Final = 1.0
 """Upper end of the uniform prior of every continuous code."""
 
 _MAX_DIM: Final = 65_536
-"""No latent is wider than this; a spec from a stranger's file that says so is refused."""
+"""Greatest width of a latent, a limit for untrusted files."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +36,7 @@ class LatentSpec:
 
     Raises:
         LatentError: A size is negative, a categorical code has fewer than two categories, there is no code
-            at all, or the latent is absurdly wide.
+            at all, or the latent is too wide.
     """
 
     noise: int
@@ -44,26 +44,26 @@ class LatentSpec:
     noise_prior: NoisePrior
     """``"uniform"`` on (-1, 1), or ``"normal"`` with mean 0 and standard deviation 1."""
     categorical: tuple[int, ...]
-    """Number of categories of each categorical code, each drawn uniformly; empty is valid."""
+    """Number of categories of each categorical code, with a uniform prior; empty is valid."""
     continuous: int
     """Number of continuous codes, each uniform on (-1, 1); 0 is valid."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the sizes."""
         numbers = (self.noise, self.continuous, *self.categorical)
         if any(not isinstance(number, int) or isinstance(number, bool) or number < 0 for number in numbers):
             raise LatentError("latent sizes are whole numbers of at least 0")
         if self.noise_prior not in get_args(NoisePrior):
             hint = did_you_mean(self.noise_prior, get_args(NoisePrior))
             raise LatentError(f"unknown noise_prior '{self.noise_prior}'{hint}")
-        if any(size < 2 for size in self.categorical):  # noqa: PLR2004 - one category says nothing
+        if any(size < 2 for size in self.categorical):  # noqa: PLR2004 - one category carries no information
             raise LatentError("a categorical code needs at least 2 categories")
         if not self.categorical and not self.continuous:
             raise LatentError("the latent has no code: give at least one categorical or continuous code")
         if self.dim > _MAX_DIM:
             raise LatentError(f"the latent is {self.dim:,} wide; at most {_MAX_DIM:,} is allowed")
 
-    # --- dimensions and places -------------------------------------------------------------------------
+    # --- dimensions and slices -------------------------------------------------------------------------
 
     @property
     def dim(self) -> int:
@@ -77,23 +77,23 @@ class LatentSpec:
 
     @property
     def noise_slice(self) -> slice:
-        """Where the noise is in a latent."""
+        """Slice of the noise in a latent."""
         return slice(0, self.noise)
 
     @property
     def logit_slices(self) -> tuple[slice, ...]:
-        """Where each categorical code is in Q's logits (and in its probabilities)."""
+        """Slice of each categorical code in Q's logits and probabilities."""
         ends = [sum(self.categorical[: i + 1]) for i in range(len(self.categorical))]
         return tuple(slice(end - size, end) for end, size in zip(ends, self.categorical, strict=True))
 
     @property
     def categorical_slices(self) -> tuple[slice, ...]:
-        """Where the one-hot of each categorical code is in a latent."""
+        """Slice of each one-hot categorical code in a latent."""
         return tuple(slice(self.noise + s.start, self.noise + s.stop) for s in self.logit_slices)
 
     @property
     def continuous_slice(self) -> slice:
-        """Where the continuous codes are in a latent."""
+        """Slice of the continuous codes in a latent."""
         return slice(self.noise + self.num_logits, self.dim)
 
     # --- names -----------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ class LatentSpec:
             **dict.fromkeys(self.continuous_names, math.log(width)),
         }
 
-    # --- as data ---------------------------------------------------------------------------------------
+    # --- JSON ------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as JSON-ready values."""
@@ -159,10 +159,10 @@ class LatentSpec:
 
     @classmethod
     def from_dict(cls, data: object) -> LatentSpec:
-        """Read what :meth:`to_dict` wrote, or a table of a config file.
+        """Read the output of :meth:`to_dict`, or a table of a config file.
 
         Raises:
-            LatentError: A key is missing or unknown, or a value is not possible.
+            LatentError: A key is missing or unknown, or a value is not valid.
         """
         keys = ("noise", "noise_prior", "categorical", "continuous")
         if not isinstance(data, dict):
@@ -172,7 +172,7 @@ class LatentSpec:
                 raise LatentError(f"unknown latent key '{key}'{did_you_mean(str(key), keys)}")
         for key in keys:
             if key not in data:
-                raise LatentError(f"the latent spec lacks '{key}'")
+                raise LatentError(f"the latent spec has no '{key}'")
         categorical = data["categorical"]
         if not isinstance(categorical, (list, tuple)) or len(categorical) > _MAX_DIM:
             raise LatentError("latent 'categorical' is a list of numbers of categories, such as [10]")

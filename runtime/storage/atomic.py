@@ -1,4 +1,4 @@
-"""Files are written aside and renamed: a reader sees the old file or the new one, never a part."""
+"""Write files atomically, read regular files with limits, and escape names for messages."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ __all__ = [
 _READ_FLAGS: Final = (
     os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 )
-"""To open what may turn out to be a pipe or a device, which then must not wait."""
+"""Opening a pipe or a device with these does not block."""
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @contextmanager
 def atomic_open(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[IO[Any]]:  # noqa: ANN401 - open()'s own
-    """Open a temporary file beside ``path`` for writing; on success sync it and rename it to ``path``.
+    """Open a temporary file next to ``path`` for writing; on success sync it and rename it to ``path``.
 
-    If the block raises, the temporary file is removed and ``path`` is as it was.
+    A reader sees the old file or the new one, never a part. If the block raises, ``path`` is unchanged.
 
     Args:
-        path: Where the finished file goes; its folder must exist.
+        path: The file to write; its folder must exist.
         mode: ``"wb"`` or ``"w"``.
-        **kwargs: Passed to :func:`open`, such as ``encoding``.
+        **kwargs: Arguments of :func:`open`, such as ``encoding``.
 
     Raises:
         OutputExistsError: ``path`` is a folder, a device or a pipe, which a rename would replace.
@@ -52,24 +52,24 @@ def atomic_open(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[I
     target = Path(path)
     if target.exists() and not target.is_file():
         raise OutputExistsError(path, "it is not a file, so it is not replaced")
-    aside = target.with_name(f".{target.name}.{os.urandom(4).hex()}.partial")
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.partial")
     try:
-        with aside.open(mode, **kwargs) as file:
+        with temporary.open(mode, **kwargs) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(target)
+        temporary.replace(target)
     except BaseException as error:
         with suppress(OSError):
-            aside.unlink()
-        # The temporary name means nothing to whoever reads the message, and a full disk names no file.
-        if isinstance(error, OSError) and (error.filename == str(aside) or error.errno in _FULL):
+            temporary.unlink()
+        # Messages name the target: the temporary name is internal, and the error of a full disk has no name.
+        if isinstance(error, OSError) and (error.filename == str(temporary) or error.errno in _FULL):
             error.filename, error.filename2 = str(path), None
         raise
 
 
 def write_atomic(path: str | Path, content: bytes | str) -> None:
-    """Write ``content`` (text as UTF-8) to ``path`` in one step; see :func:`atomic_open`."""
+    """Write ``content`` (text as UTF-8) to ``path`` atomically; see :func:`atomic_open`."""
     with atomic_open(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
@@ -78,37 +78,37 @@ _LEFTOVER: Final = re.compile(r"\..+\.[0-9a-f]{8}\.partial")
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed writers left in ``folder``, whose only writer the caller is."""
+    """Remove temporary files of killed writers from ``folder``; the caller must be its only writer."""
     for path in list(folder.iterdir()) if folder.is_dir() else ():
         if is_leftover(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 
 def is_leftover(name: str) -> bool:
-    """Return whether a name is that of a temporary file, of a writer that was killed or still writes."""
+    """Return whether a name is that of a temporary file of :func:`atomic_open`."""
     return bool(_LEFTOVER.fullmatch(name))
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in ``folder`` on the disk for certain, where the system can do that."""
-    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
+    """Flush the directory entries of ``folder`` to disk, if the system supports it."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open folders
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with suppress(OSError):  # some file systems have no such call
+        with suppress(OSError):  # not every file system supports it
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
 def open_regular(path: str | Path) -> BinaryIO:
-    """Open a regular file for reading; a folder, pipe or device is refused, and nothing waits for a writer.
+    """Open a regular file for reading, without blocking on a pipe or a device.
 
     Raises:
         ValueError: It is not a regular file.
         OSError: It is missing or cannot be read.
     """
-    # Asked before opening, because opening a device can do something; and after, because it may have changed.
+    # Checked before opening, because opening a device can have effects, and after, in case it has changed.
     _refuse_irregular(path, os.stat(path).st_mode)  # noqa: PTH116 - like the open below
     file = os.fdopen(os.open(path, _READ_FLAGS), "rb")
     try:
@@ -141,5 +141,5 @@ def read_limited(path: str | Path, limit: int) -> bytes:
 
 
 def printable(text: object) -> str:
-    r"""Return ``text`` as one line that cannot steer a terminal: what is not printable reads ``\x1b``."""
+    r"""Return ``text`` on one line, with characters that are not printable escaped, such as ``\x1b``."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))

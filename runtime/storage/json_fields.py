@@ -1,4 +1,4 @@
-"""Typed access to JSON that a stranger may have written: every failure names the place."""
+"""Typed access to untrusted JSON; every error names the key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TOO_DEEP: Final = "it is nested too deep"
 
 
 class Fields:
-    """A table of the metadata; every failure is a BundleError that names the place."""
+    """A table of the metadata; every invalid value is a BundleError that names the key."""
 
     def __init__(self, data: object, place: str) -> None:
         if not isinstance(data, dict):
@@ -29,7 +29,7 @@ class Fields:
 
     def _get(self, key: str) -> object:
         if key not in self._data:
-            raise BundleError(f"metadata lacks '{self.name(key)}'")
+            raise BundleError(f"metadata has no '{self.name(key)}'")
         return self._data[key]
 
     def name(self, key: str) -> str:
@@ -46,18 +46,18 @@ class Fields:
     def number(self, key: str, low: float = -_MAX_NUMBER, high: float = _MAX_NUMBER) -> float:
         """Return a number from ``low`` to ``high``."""
         value = self._get(key)
-        # Written so that NaN, which compares as False, is refused too.
+        # NaN compares as False and is refused too.
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
-            told = "" if (low, high) == (-_MAX_NUMBER, _MAX_NUMBER) else f" from {low:g} to {high:g}"
-            raise BundleError(f"metadata '{self.name(key)}' must be a number{told}")
+            limits = "" if (low, high) == (-_MAX_NUMBER, _MAX_NUMBER) else f" from {low:g} to {high:g}"
+            raise BundleError(f"metadata '{self.name(key)}' must be a number{limits}")
         return float(value)
 
     def text(self, key: str) -> str:
-        """Return a short printable text."""
+        """Return a short printable string."""
         return checked_text(self._get(key), self.name(key))
 
     def choice(self, key: str, known: tuple[str, ...]) -> str:
-        """Return one of the texts of ``known``."""
+        """Return one of the strings of ``known``."""
         value = self.text(key)
         if value not in known:
             raise BundleError(f"metadata '{self.name(key)}' is '{value}', not one of {', '.join(known)}")
@@ -72,11 +72,11 @@ class Fields:
 
 
 def parse_json(content: bytes) -> object:
-    """Return what JSON says.
+    """Parse JSON.
 
     Raises:
-        ValueError: It is not JSON, has NaN or an infinity, which Python's reader would take, or is nested so
-            deep that what handles it later might not be able to.
+        ValueError: It is not JSON, has NaN or an infinity, which Python's parser accepts, or is nested too
+        deep.
     """
     try:
         data: object = json.loads(content, parse_constant=refuse_constant)
@@ -87,10 +87,10 @@ def parse_json(content: bytes) -> object:
 
 
 def refuse_deep(data: object) -> None:
-    """Refuse tables and lists in each other at more than 64 levels.
+    """Check that tables and lists are nested at most 64 levels deep.
 
     Raises:
-        ValueError: They are.
+        ValueError: They are nested deeper.
     """
     level = [data]
     for _ in range(_MAX_DEPTH):
@@ -106,15 +106,15 @@ def refuse_deep(data: object) -> None:
 
 
 def refuse_constant(name: str) -> float:
-    """Refuse NaN and the infinities, which Python's JSON reader would take."""
+    """Raise ValueError for NaN and the infinities, as ``parse_constant`` of Python's JSON parser."""
     raise ValueError(f"{name} is not a JSON number")
 
 
 def checked_text(value: object, name: str) -> str:
-    """Return ``value`` if it is a short printable text.
+    """Return ``value`` if it is a short printable string.
 
     Raises:
-        BundleError: It is not; what is not printable could steer the terminal that it is shown on.
+        BundleError: It is not; control characters could manipulate the terminal.
     """
     if not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():
         raise BundleError(f"metadata '{name}' must be a short printable text")

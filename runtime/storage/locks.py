@@ -1,7 +1,7 @@
-"""One writer at a time: a lock that ends with its process, however that ends.
+"""A lock that allows one writer at a time and ends with its process.
 
-The lock is the system's, held on a small file; the file itself means nothing. What a killed process leaves of
-it is taken over by the next. Where the file system has no locks (some NFS), work goes on without.
+It is an operating-system lock on a small file, so a lock file left by a killed process does not block the
+next one. On file systems without locks (some NFS) nothing is locked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["only_writer"]
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _LOCKED_BYTE: Final = 1 << 30
-"""On Windows bytes are locked, and cannot be read then; this one is far behind the holder's name."""
+"""The byte that is locked on Windows, where locked bytes cannot be read: far behind the holder's name."""
 _LONGEST_NAME: Final = 200
 
 
@@ -31,22 +31,22 @@ def only_writer(lock: Path, what: str) -> Iterator[bool]:
     """Hold ``lock`` while the block runs, and remove its file afterwards.
 
     Args:
-        lock: A file that is made if it is not there; its folder must exist.
-        what: What is written, for the message.
+        lock: The lock file, created if it does not exist; its folder must exist.
+        what: Name of the output, for the message.
 
     Yields:
-        Whether nobody else can hold it; False where the file system has no locks.
+        Whether the lock is exclusive; False on a file system without locks.
 
     Raises:
         InUseError: Another process, or this one, holds it.
-        OSError: The file cannot be made.
+        OSError: The file cannot be created.
     """
     descriptor, certain = _hold(lock, what)
     try:
         yield certain
     finally:
-        # Removed while it is held, so that whoever waits at the same file sees that it is no longer the one.
-        # Windows does not remove an open file, and closes it first.
+        # Removed while it is held, so that _hold of another process sees that the file is gone. Windows
+        # cannot remove an open file, so it is closed first.
         with suppress(OSError):
             lock.unlink()
         os.close(descriptor)
@@ -60,10 +60,10 @@ def _hold(lock: Path, what: str) -> tuple[int, bool]:
         descriptor = os.open(lock, _FLAGS, 0o666)
         try:
             certain = _try_lock(descriptor)
-            if certain and not _is_still(lock, descriptor):  # its holder has just ended, and removed it
+            if certain and not _is_still(lock, descriptor):  # its holder has just ended and removed it
                 os.close(descriptor)
                 continue
-            with suppress(OSError):  # a full disk: the name is only for a message
+            with suppress(OSError):  # a full disk; the name is only for a message
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         except BlockingIOError as error:
@@ -77,10 +77,10 @@ def _hold(lock: Path, what: str) -> tuple[int, bool]:
 
 
 def _try_lock(descriptor: int) -> bool:
-    """Take the lock; False where there are none.
+    """Take the lock; return False if the file system has no locks.
 
     Raises:
-        BlockingIOError: Somebody has it.
+        BlockingIOError: Another process holds it.
     """
     if sys.platform == "win32":
         import msvcrt  # noqa: PLC0415 - Windows

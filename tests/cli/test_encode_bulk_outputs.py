@@ -158,7 +158,7 @@ def test_show_input(cli: Callable[..., Any], tmp_path: Path, folder: Path, digit
     for there in ("one.png", "all", "file"):
         done = cli("encode", one, "--show-input", tmp_path / there)
         assert done.code == 1
-        assert "is already there" in done.err
+        assert "already exists" in done.err
 
 
 def test_memory_does_not_grow_with_the_number(tmp_path: Path) -> None:

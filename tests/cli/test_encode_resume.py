@@ -120,7 +120,7 @@ def test_other_inputs_or_options_are_refused(inputs: list[str], tmp_path: Path) 
     assert told[0].startswith("resuming after ")
     code, told = finish(run(inputs, out, "--resume"))
     assert (code, len(told)) == (1, 1)
-    assert f"{out} is already there" in told[0]
+    assert f"{out} already exists" in told[0]
 
 
 def test_force_keeps_an_unfinished_run_until_the_new_one_has_records(

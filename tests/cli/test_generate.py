@@ -152,7 +152,7 @@ def test_outputs_are_not_overwritten(cli: Callable[..., Any], tiny: Path, tmp_pa
         assert cli("generate", "-b", tiny, "-n", 2, "--out", out).code == 0
         done = cli("generate", "-b", tiny, "-n", 3, "--out", out)
         assert done.code == 1
-        assert f"{out} is already there: use --force" in done.err
+        assert f"{out} already exists: use --force" in done.err
     assert len(held(folder)) == 2
     for out in (sheet_file, folder):
         assert cli("generate", "-b", tiny, "-n", 3, "--out", out, "--force").code == 0

@@ -73,7 +73,7 @@ def test_open_tables_are_shown_and_escaped(cli: Callable[..., Any], tiny: Path, 
 def test_refusals(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     bundle = shutil.copytree(tiny, tmp_path / "bundle")
     (bundle / "generator.onnx").write_bytes(b"x")
-    for path, message in ((bundle, "is not the file that metadata.json describes"), ("no", "is not there")):
+    for path, message in ((bundle, "is not the file that metadata.json describes"), ("no", "does not exist")):
         done = cli("info", path, "--json")
         assert (done.code, done.out) == (1, "")
         assert message in done.err

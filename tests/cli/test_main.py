@@ -95,7 +95,7 @@ def test_usage_errors_are_one_line(arguments: list[str], message: str, cli: Call
         (
             OutputExistsError("a.png"),
             1,
-            "error: a.png is already there: use --force to replace it, or name another",
+            "error: a.png already exists: use --force to replace it, or choose another path",
         ),
         (OSError(28, "No space left on device", "out.png"), 1, "error: out.png: No space left on device"),
         (PermissionError(13, "Permission denied"), 1, "error: Permission denied"),

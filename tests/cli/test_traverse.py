@@ -75,6 +75,6 @@ def test_targets(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     assert cli("traverse", "--code", "c1", "-b", tiny, "--out", out).code == 0
     done = cli("traverse", "--code", "c1", "-b", tiny, "--out", out)
     assert done.code == 1
-    assert "is already there: use --force" in done.err
+    assert "already exists: use --force" in done.err
     assert cli("traverse", "--code", "c1", "-b", tiny, "--out", out, "--force").code == 0
     assert cli("traverse", "--code", "c1", "-b", tiny, "--out", tmp_path / "folder").code == 2

@@ -64,7 +64,7 @@ def test_other_machines_can_connect_only_with_host(tiny: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["no-such-bundle"], 1, "no-such-bundle is not there"),
+        (["no-such-bundle"], 1, "no-such-bundle does not exist"),
         (["--host", "192.0.2.1"], 2, "--host 192.0.2.1"),
         (["--host", "no.such.host.invalid"], 2, "--host no.such.host.invalid"),
         (["--port", "99999"], 2, "'--port'"),
@@ -116,7 +116,7 @@ def test_only_a_site_is_replaced_and_only_with_force(
     cli: Callable[..., Any], tiny: Path, exported: Path, tmp_path: Path
 ) -> None:
     done = cli("explore", tiny, "--export", exported)
-    assert (done.code, "already there" in done.err) == (1, True)
+    assert (done.code, "already exists" in done.err) == (1, True)
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "letter.txt").write_text("dear")

@@ -198,7 +198,7 @@ def test_tables_without_labels() -> None:
     ("given", "code", "message"),
     [
         (["--samples", "99"], 2, "--samples"),
-        (["nothing"], 1, "nothing is not there"),
+        (["nothing"], 1, "nothing does not exist"),
         ([str(TINY), "--data", "no-such-set"], 1, "no-such-set"),
         ([str(TINY), "--seed", "-1"], 2, "--seed"),
     ],

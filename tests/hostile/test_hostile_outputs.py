@@ -57,7 +57,7 @@ def test_only_what_was_named(name: str, place: Path, cli: Callable[..., Result])
     Path(target).write_text(KEPT)
     done = cli(*command, "--out", target)
     assert (done.code, Path(target).read_text()) == (1, KEPT)
-    assert "is already there" in done.err
+    assert "already exists" in done.err
     assert cli(*command, "--out", target, "--force").code == 0
     assert Path(target).read_bytes() == after[f"here/{target}"]
 

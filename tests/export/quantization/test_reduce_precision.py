@@ -298,7 +298,7 @@ def test_the_command(digits: Path, tmp_path: Path, cli: Callable[..., Any]) -> N
     assert (again.code, again.out) == (1, "")
     assert (
         again.err.splitlines()[-1]
-        == f"error: {out} is already there: use --force to replace it, or name another"
+        == f"error: {out} already exists: use --force to replace it, or choose another path"
     )
     wrong = cli("export", PRETRAINED_BUNDLE, "--precision", "fp8", "--out", out)
     assert wrong.code == 2

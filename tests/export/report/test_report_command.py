@@ -120,7 +120,7 @@ def test_notes_are_told(cli: Callable[..., Any], tmp_path: Path) -> None:
         (["--out", "r.html", "--epochs", "nan"], 2, "--epochs nan"),
         (["--out", "r.html", "--epochs", "-1"], 2, "--epochs"),
         (["--out", "r.html", "--samples", "9"], 2, "--samples"),
-        (["--out", "r.html", "nothing"], 1, "nothing is not there"),
+        (["--out", "r.html", "nothing"], 1, "nothing does not exist"),
         (["--out", "r.html", *"abcdefg"], 2, "at most 6"),
         (["--out", "r.html", str(TINY), "--data", "no-such-set"], 1, "no-such-set"),
         ([], 2, "Missing option '--out'"),

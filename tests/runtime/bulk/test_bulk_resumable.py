@@ -94,9 +94,7 @@ def test_counts_go_on(target: Path) -> None:
 
 def test_begun_anew_only_with_force(target: Path, uninterrupted: tuple[bytes, bytes]) -> None:
     run(target, 2)
-    with pytest.raises(
-        OutputExistsError, match=r"out\.jsonl\.part is already there: a run left it unfinished"
-    ):
+    with pytest.raises(OutputExistsError, match=r"out\.jsonl\.part already exists: a run left it unfinished"):
         run(target)
     run(target, force=True)
     assert target.read_bytes() == uninterrupted[0]

@@ -210,7 +210,7 @@ def refusal(folder: Path | str) -> str:
 
 
 def test_missing_parts(copy: Path, tmp_path: Path) -> None:
-    assert refusal(tmp_path / "no").startswith(f"{tmp_path / 'no'} is not there: a bundle is a folder")
+    assert refusal(tmp_path / "no").startswith(f"{tmp_path / 'no'} does not exist: a bundle is a folder")
     assert refusal(copy / "metadata.json").startswith(f"{copy / 'metadata.json'} is not a folder")
     assert refusal(tmp_path).startswith(f"{tmp_path} has no metadata.json")
     (copy / "q_encoder.onnx").unlink()
@@ -223,7 +223,7 @@ def test_missing_parts(copy: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_schema_names_the_tool_that_wrote_it(copy: Path) -> None:
     edit(copy, lambda data: data.update(schema_version=99, tool_version="7.1"))
-    assert "bundle schema 99 is not known (this version reads 2)" in refusal(copy)
+    assert "bundle schema 99 is not supported (this version reads 2)" in refusal(copy)
     assert "7.1" in refusal(copy)
 
 

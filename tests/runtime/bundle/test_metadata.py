@@ -53,7 +53,7 @@ def test_every_key_is_needed_and_typed(key: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(schema_version=3), "schema 3 is not known"),
+        (lambda d: d.update(schema_version=3), "schema 3 is not supported"),
         (lambda d: d.update(schema_version=True), "whole number"),
         (lambda d: d.update(bundle_id="a\x1b[31m"), "'bundle_id' must be a short printable text"),
         (lambda d: d.update(bundle_id="a\nb"), "'bundle_id' must be a short printable text"),

@@ -337,7 +337,7 @@ def test_save_png_refusals(values: np.ndarray, tmp_path: Path) -> None:
 
 def test_save_png_replaces_files_but_never_a_folder(tmp_path: Path) -> None:
     (tmp_path / "d.png").mkdir()
-    with pytest.raises(OutputExistsError, match=r"d\.png is already there: it is not a file"):
+    with pytest.raises(OutputExistsError, match=r"d\.png already exists: it is not a file"):
         save_png(tmp_path / "d.png", np.zeros((2, 2), np.uint8))
 
 

@@ -123,7 +123,7 @@ def test_refused(change: dict[Any, Any], message: str) -> None:
 
 @pytest.mark.parametrize("key", list(VALID))
 def test_missing_key(key: str) -> None:
-    with pytest.raises(LatentError, match=f"^the latent spec lacks '{key}'$"):
+    with pytest.raises(LatentError, match=f"^the latent spec has no '{key}'$"):
         LatentSpec.from_dict({name: value for name, value in VALID.items() if name != key})
 
 

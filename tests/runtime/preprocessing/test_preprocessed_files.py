@@ -300,7 +300,7 @@ def test_a_recipe_from_a_stranger_is_refused(change: dict[str, Any], message: st
     said = SPEC.to_dict()
     with pytest.raises(BundleError, match=message.replace(".", r"\.")):
         ImageSpec.from_dict(said | {"preprocessing": said["preprocessing"] | change})
-    with pytest.raises(BundleError, match=r"lacks 'image\.preprocessing\.box'"):
+    with pytest.raises(BundleError, match=r"has no 'image\.preprocessing\.box'"):
         ImageSpec.from_dict(said | {"preprocessing": {"kind": "centred_foreground"}})
     with pytest.raises(BundleError, match=r"'image\.preprocessing' must be a table"):
         ImageSpec.from_dict(said | {"preprocessing": "mnist"})

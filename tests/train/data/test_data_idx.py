@@ -207,21 +207,21 @@ def claim(*sizes: int, magic: bytes = b"\x00\x00\x08\x03") -> bytes:
         (claim(4, 8, 8, magic=bytes((0, 0, 13, 3))), "wrong magic number 00000d03"),
         (GOOD[:3], "wrong magic number 000008,"),
         (GOOD[:15], "is truncated: it ends within its header"),
-        (GOOD[:-1], "is truncated: its header says 4 x 8 x 8 bytes, 255 are there"),
-        (GOOD + b"\0", "is too long: its header says 4 x 8 x 8 bytes, 257 are there"),
-        (claim(0, 8, 8), "holds nothing: its header says 0 x 8 x 8"),
-        (claim(4, 0, 8), "holds nothing: its header says 4 x 0 x 8"),
+        (GOOD[:-1], "is truncated: its header has 4 x 8 x 8 bytes, the file has 255"),
+        (GOOD + b"\0", "is too long: its header has 4 x 8 x 8 bytes, the file has 257"),
+        (claim(0, 8, 8), "holds nothing: its header has 0 x 8 x 8"),
+        (claim(4, 0, 8), "holds nothing: its header has 4 x 0 x 8"),
         (
             claim(10**6, 1000, 1000),
-            "is truncated: its header says 1,000,000 x 1,000 x 1,000 bytes, 0 are there",
+            "is truncated: its header has 1,000,000 x 1,000 x 1,000 bytes, the file has 0",
         ),
         (
             claim(1, 2**32 - 1, 2**32 - 1),
             "images of 1 x 4,294,967,295 x 4,294,967,295 are larger than 4096",
         ),
         (gzip.compress(claim(10**6, 1000, 1000)), "bytes, which 3. compressed bytes cannot hold"),
-        (gzip.compress(GOOD[:-1]), "is truncated: 255 of 256 bytes are there"),
-        (gzip.compress(GOOD + b"\0"), "is too long: more follows the 256 bytes it announces"),
+        (gzip.compress(GOOD[:-1]), "is truncated: 255 of 256 bytes"),
+        (gzip.compress(GOOD + b"\0"), "is too long: there are more than the 256 bytes of its header"),
         (gzip.compress(GOOD)[:-9], "the gzip file is truncated or damaged"),
         (gzip.compress(GOOD)[:40], "the gzip file is truncated or damaged"),
         (gzip.compress(GOOD)[:-8] + bytes(8), "the gzip file is truncated or damaged"),
@@ -263,7 +263,7 @@ def gzip_of_zeros(path: Path, header: bytes, num_zeros: int) -> None:
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ((1, 1024, 1024), "is too long: more follows the 1,048,576 bytes it announces"),
+        ((1, 1024, 1024), "is too long: there are more than the 1,048,576 bytes of its header"),
         ((256, 1024, 1024), "compressed bytes cannot hold"),
     ],
 )
