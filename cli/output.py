@@ -99,13 +99,8 @@ def check_target(path: Path, *, force: bool, option: str = "--out") -> None:
     """Check an output file before any work is done.
 
     Raises:
-<<<<<<< HEAD
         UsageError: It is a folder, or its folder does not exist.
         OutputExistsError: It exists and ``force`` is not set.
-=======
-        UsageError: Its folder is not there, or it is a folder itself.
-        OutputExistsError: The file exists and ``force`` is not set.
->>>>>>> a68c2f6 (Describe storage, latents, formats and errors in plain words)
     """
     if path.is_dir() or not path.name:
         raise UsageError(f"{option} {path} is a folder: give a file name")

@@ -150,28 +150,5 @@ class InputImages:
         images = np.stack(self._kept)
         columns = min(_MAX_COLUMNS, int(np.ceil(np.sqrt(len(images)))))
         save_png(self._path, images[0] if len(images) == 1 else sheet(images, columns))
-<<<<<<< HEAD
         if self._left_out:
             output.note(f"{self._path} shows the first {_MAX_ON_SHEET:,} images; a folder gets them all")
-=======
-        if self._more:
-            output.note(f"{self._path} shows the first {_ON_A_SHEET:,} images; a folder gets them all")
-
-
-def check_shown(path: Path, *, force: bool) -> None:
-    """Refuse ``--show-input`` before any work is done.
-
-    Raises:
-        UsageError: It is another kind of image, or its folder is not there.
-        OutputExistsError: The path exists, or is a folder that is not empty, and ``force`` is not set.
-    """
-    if path.suffix.lower() == ".png":
-        output.check_target(path, force=force, option="--show-input")
-        return
-    if path.suffix.lower() in _OTHER_IMAGES:
-        raise UsageError(f"--show-input {path}: a .png file, or a folder, which has no such ending")
-    if os.path.lexists(path) and not path.is_dir():
-        raise OutputExistsError(path, "it is not a folder; name another")
-    if path.is_dir() and any(path.iterdir()) and not force:
-        raise OutputExistsError(path, "use --force to write into it, or name another")
->>>>>>> a68c2f6 (Describe storage, latents, formats and errors in plain words)
