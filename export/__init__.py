@@ -1,6 +1,28 @@
-"""Run folder to bundle: the generator and the Q encoder as ONNX, proved to compute what torch does.
+"""Export: a run to a bundle of ONNX files, and measurements of that bundle.
 
-``fold_layers`` rewrites the layers, ``graphs`` gives them the contract's inputs and outputs,
-``onnx_graph`` makes the files, ``parity`` compares them with torch, ``labels`` names the categories, and
-``bundle`` does all of it in order.
+From a run to its outputs::
+
+    outputs                what the command ``export`` calls: a bundle in any precision, a Triton repository
+    run_to_bundle          read this first: checkpoint to graphs, parity, names and metadata, written at once
+    graphs                 G and Q as torch modules with the inputs and outputs of the bundle format
+    onnx_file              one graph to one ONNX file
+    parity                 comparison of the files with torch
+    model_card             names of categories and styles
+    limitations            sentences for the model card
+    preprocessing_options  the preprocessing of a bundle, by data set or by option
+    triton                 the Triton model repository
+    atomic_folder          writing a folder of files at once
+    threads                torch on one thread, for results that do not depend on the machine
+    rewrite/               exact rewrites of layers for faster inference
+    quantization/          fp16 and int8
+    ood/                   the out-of-distribution score
+
+Measurements::
+
+    evaluation/            metrics of a bundle on real and generated images; knows nothing of the exporter
+    open_source            a bundle, or a run exported to a temporary one
+    evaluate               what the command ``evaluate`` calls
+    save_results           results into the model card
+    sweep                  training, export and accuracy of several seeds
+    report/                the HTML report
 """

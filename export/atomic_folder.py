@@ -1,9 +1,9 @@
-"""Write a folder of several files so that a reader sees all of it or nothing.
+"""Write a folder of several files so that readers see all of it or nothing.
 
 While ``out`` is written, two entries exist beside it: ``.out.lock``, which keeps other writers out, and
-``.out.TOKEN.partial``, the new folder. An existing ``out`` is renamed to ``.out.TOKEN.old``, the new folder
-to ``out``, and only then the old one is removed. A writer that is killed between the two renames loses
-nothing: the next writer renames the old folder back. It also removes what else killed writers left.
+``.out.TOKEN.partial``, the new folder. An existing ``out`` is renamed to ``.out.TOKEN.old``, then the new
+folder to ``out``; only then the old one is removed. If a writer is killed between the two renames, the next
+writer renames the old folder back. It also removes what else killed writers left.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,16 +33,16 @@ __all__ = ["atomic_folder", "only_writer_of", "refuse_taken", "write_metadata"]
 
 
 def refuse_taken(out: Path, *, force: bool, mark: str = METADATA_FILE, kind: str = "a bundle") -> None:
-    """Refuse a folder that is there, unless ``force`` is set and it may be replaced.
+    """Refuse an existing folder, unless ``force`` is set and it may be replaced.
 
     Args:
         out: The folder to write.
-        force: Replace it if it is empty or holds a file that matches ``mark``.
-        mark: A glob pattern, relative to ``out``, of a file that every folder of this kind has.
-        kind: What it is called in the message.
+        force: Replace it if it is empty or contains a file that matches ``mark``.
+        mark: A glob pattern, relative to ``out``, of a file that every folder of this kind contains.
+        kind: The kind's name for the message.
 
     Raises:
-        OutputExistsError: It is there and not to be replaced.
+        OutputExistsError: It exists and must not be replaced.
     """
     if not out.exists() and not out.is_symlink():
         return
@@ -55,28 +56,36 @@ def refuse_taken(out: Path, *, force: bool, mark: str = METADATA_FILE, kind: str
 def atomic_folder(
     out: Path, *, force: bool, mark: str = METADATA_FILE, kind: str = "a bundle"
 ) -> Iterator[Path]:
-    """Give a folder beside ``out`` to fill; put it at ``out`` when the block ends well, else remove it.
+    """Yield a new folder beside ``out`` to fill; rename it to ``out`` if the block succeeds, else remove it.
 
-    Arguments are those of :func:`refuse_taken`.
+    The arguments are those of :func:`refuse_taken`.
 
     Raises:
         OutputExistsError: As in :func:`refuse_taken`, before the block and again after it.
         InUseError: Another process writes ``out``.
         OSError: It cannot be written.
     """
-    refuse_taken(out, force=force, mark=mark, kind=kind)
-    target = _in_full(out)
+    check = partial(refuse_taken, out, force=force, mark=mark, kind=kind)
+    check()
+    target = _absolute(out)
     missing = [folder for folder in target.parents if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with only_writer_of(out) as alone:
-            if alone:
-                _tidy(target)
-                refuse_taken(out, force=force, mark=mark, kind=kind)
-            with _aside(target) as (aside, old):
-                yield aside
-                refuse_taken(out, force=force, mark=mark, kind=kind)
-                _put(aside, target, old)
+        with only_writer_of(out) as locked:
+            if locked:
+                _recover(target)
+                check()
+            token = secrets.token_hex(4)
+            new, old = (target.with_name(f".{target.name}.{token}.{end}") for end in ("partial", "old"))
+            new.mkdir()
+            try:
+                yield new
+                check()
+                _replace(target, new, old)
+            finally:
+                _remove(new)
+                if os.path.lexists(target):
+                    _remove(old)
     except BaseException:
         for folder in missing:
             with suppress(OSError):  # it was not made, or is no longer empty
@@ -85,46 +94,32 @@ def atomic_folder(
 
 
 def only_writer_of(out: Path) -> AbstractContextManager[bool]:
-    """Keep other processes from writing the folder ``out`` while the block runs."""
-    target = _in_full(out)
+    """Lock the folder ``out`` against other writing processes for the block; see :func:`only_writer`."""
+    target = _absolute(out)
     return only_writer(target.with_name(f".{target.name}.lock"), str(out))
 
 
-def _in_full(out: Path) -> Path:
+def _absolute(out: Path) -> Path:
     return Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a link, which is to be replaced
 
 
-@contextmanager
-def _aside(target: Path) -> Iterator[tuple[Path, Path]]:
-    """Give a new folder beside ``target`` and a free name, and remove what is at either in the end."""
-    token = secrets.token_hex(4)
-    aside, old = (target.with_name(f".{target.name}.{token}.{what}") for what in ("partial", "old"))
-    aside.mkdir()
-    try:
-        yield aside, old
-    finally:
-        _remove(aside)
-        if os.path.lexists(target):
-            _remove(old)
-
-
-def _put(aside: Path, target: Path, old: Path) -> None:
-    """Put ``aside`` at ``target``; what was there is at ``old`` then."""
-    sync_folder(aside)
-    if not os.path.lexists(target):
-        aside.rename(target)
-    else:
+def _replace(target: Path, new: Path, old: Path) -> None:
+    """Rename ``target`` to ``old`` if it exists, and ``new`` to ``target``."""
+    sync_folder(new)
+    replaces = os.path.lexists(target)
+    if replaces:
         target.rename(old)
-        try:
-            aside.rename(target)
-        except BaseException:
+    try:
+        new.rename(target)
+    except BaseException:
+        if replaces:
             old.rename(target)
-            raise
+        raise
     sync_folder(target.parent)
 
 
-def _tidy(target: Path) -> None:
-    """Mend what killed writers of ``target`` left; the caller is the only one."""
+def _recover(target: Path) -> None:
+    """Restore or remove what killed writers of ``target`` left; the caller must be the only writer."""
     name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.(partial|old)")
     left = [path for path in target.parent.iterdir() if name.fullmatch(path.name)]
     olds = sorted((path for path in left if path.suffix == ".old"), key=lambda path: path.lstat().st_mtime_ns)

@@ -1,4 +1,4 @@
-"""The two graphs as torch modules with exactly the inputs and outputs of the bundle contract."""
+"""The two graphs of a bundle as torch modules, with the inputs and outputs of the bundle format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["EncoderGraph", "GeneratorGraph", "random_inputs"]
 
 
 class GeneratorGraph(nn.Module):
-    """generator.onnx: noise, category indices and styles to images. There is no randomness inside."""
+    """generator.onnx: noise, category indices and styles to images. It contains no random operation."""
 
     def __init__(self, networks: Networks) -> None:
         super().__init__()
@@ -54,11 +54,11 @@ class GeneratorGraph(nn.Module):
 
 
 class EncoderGraph(nn.Module):
-    """q_encoder.onnx: images to category probabilities, style means and standard deviations, and distance.
+    """q_encoder.onnx: images to category probabilities, style means and deviations, and the OOD distance.
 
     Args:
-        networks: What was trained.
-        head: Says how far an image is from the training images; None: the graph does not say.
+        networks: The trained networks.
+        head: Computes the distance from the training images; None: the graph has no such output.
     """
 
     def __init__(self, networks: Networks, head: DistanceHead | None = None) -> None:
@@ -70,15 +70,15 @@ class EncoderGraph(nn.Module):
         assert self.input_shapes == encoder_inputs(networks.image)
         example = torch.zeros(2, *networks.image.shape)
         self.head = head
-        # The encoder that the head looks into is cut where its maps end; without a head it stays whole.
+        # The head reads the encoder's last feature maps, so the encoder is split there.
         taps = Taps(networks)
-        cut = taps.place if head is not None else 0
+        cut = taps.split if head is not None else 0
         self.body = fold_layers(taps.encoder[:cut], example) if cut else None
         with torch.no_grad():
             maps = taps.encoder[:cut](example)
-            found = taps.encoder[cut:](maps)
+            features = taps.encoder[cut:](maps)
         self.top = fold_layers(taps.encoder[cut:], maps)
-        self.first = _BranchGraph(networks.q_category, nn.Sequential(), found)
+        self.first = _BranchGraph(networks.q_category, nn.Sequential(), features)
         self.others = nn.ModuleList(
             _BranchGraph(branch, branch.layers, example) for branch in networks.q_branches[1:]
         )
@@ -102,7 +102,7 @@ class EncoderGraph(nn.Module):
 
 
 class _BranchGraph(nn.Module):
-    """One branch of Q: inputs to features, logits, means and deviations; None for what it has not."""
+    """One branch of Q: inputs to features, logits, means and deviations; None for outputs it lacks."""
 
     def __init__(self, branch: QBranch, layers: nn.Sequential, inputs: Tensor) -> None:
         super().__init__()
@@ -135,13 +135,13 @@ def _join(parts: Iterable[Tensor | None]) -> Tensor | None:
 
 
 def random_inputs(graph: GeneratorGraph | EncoderGraph, count: int, seed: int) -> tuple[Tensor, ...]:
-    """Return ``count`` valid inputs of a graph: codes inside their ranges, images of uniform pixels."""
+    """Return ``count`` random inputs of a graph: codes in their ranges, images of uniform noise."""
     rng = torch.Generator().manual_seed(seed)
     inputs: list[Tensor] = []
     for name, shape in graph.input_shapes.items():
         if name == "categories":
-            drawn = [torch.randint(size, (count, 1), generator=rng) for size in graph.spec.categorical]
-            inputs.append(torch.cat(drawn, dim=1))
+            codes = [torch.randint(size, (count, 1), generator=rng) for size in graph.spec.categorical]
+            inputs.append(torch.cat(codes, dim=1))
         else:
             image = graph.image if isinstance(graph, EncoderGraph) else None
             low, high = (image.low, image.high) if image else (-1.0, 1.0)

@@ -1,6 +1,6 @@
-"""What the codes of an exported bundle turned out to mean, measured on its own graphs with real images.
+"""Measure what the codes of an exported bundle mean, on its own graphs and with real images.
 
-Everything here is for people: it is found after training, and nothing of it reaches training.
+All of it is computed after training and does not influence training.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ def describe_codes(folder: Path, metadata: BundleMetadata, images: RealImages) -
 
     Args:
         folder: The bundle, with ``metadata`` written.
-        metadata: As it is so far.
+        metadata: The metadata so far.
         images: Real images.
 
     Returns:
-        The metadata with labels, style names and the figures behind them in its card, and why some of it is
-        missing, or an empty text.
+        The metadata with labels, style names and the metrics behind them in its card; and a note why names
+        are missing, or an empty string.
     """
     train, test = images.train, images.test
     bundle = load_bundle(folder, device="cpu")
-    metadata = _with_flags(bundle, metadata, test)
+    metadata = _add_false_flags(bundle, metadata, test)
     if metadata.latent.continuous:
-        styles = measure_styles(bundle, to_nhwc(test or train), seed=0)
+        styles = measure_styles(bundle, to_nhwc(images.scored), seed=0)
         card = {**metadata.card, "styles": styles.to_card()}
         metadata = replace(metadata, style_names=styles.names, card=card)
     if not metadata.latent.categorical:
@@ -54,11 +54,11 @@ def _name_categories(
     bundle: Bundle, metadata: BundleMetadata, train: ImageSet, test: ImageSet | None
 ) -> BundleMetadata:
     assert train.labels is not None
-    found, truth = bundle.encode(to_nhwc(train)).categories, train.labels.numpy()
-    # With several codes, one of them may follow the labels; naming the others after it would mislead.
-    best, match = match_best_code(found, truth, metadata.latent.categorical)
+    categories, labels = bundle.encode(to_nhwc(train)).categories, train.labels.numpy()
+    # At most one of several codes follows the labels; names of labels would mislead for the others.
+    best, match = match_best_code(categories, labels, metadata.latent.categorical)
     code = metadata.latent.categorical_names[best]
-    figures: dict[str, Any] = {
+    metrics: dict[str, Any] = {
         "code": code,
         "data": train.name,
         "train": round(match.accuracy, 4),
@@ -66,21 +66,20 @@ def _name_categories(
         "category_purity": [round(share, 4) for share in match.purity],
     }
     if test is not None and test.labels is not None:
-        test_found = bundle.encode(to_nhwc(test)).categories[:, best]
-        figures["test"] = round(accuracy(test_found, test.labels.numpy(), match.label_of), 4)
-        figures["test_count"] = len(test)
-    names = train.label_names or tuple(str(i) for i in range(int(truth.max()) + 1))
-    named = zip(match.label_of, match.purity, strict=True)
-    labels = {code: tuple(names[i] if i is not None and p >= MIN_PURITY else None for i, p in named)}
-    return replace(metadata, labels=labels, card={"accuracy": figures, **metadata.card})
+        test_categories = bundle.encode(to_nhwc(test)).categories[:, best]
+        metrics["test"] = round(accuracy(test_categories, test.labels.numpy(), match.label_of), 4)
+        metrics["test_count"] = len(test)
+    names = train.label_names or tuple(str(i) for i in range(int(labels.max()) + 1))
+    matched = zip(match.label_of, match.purity, strict=True)
+    named = {code: tuple(names[i] if i is not None and p >= MIN_PURITY else None for i, p in matched)}
+    return replace(metadata, labels=named, card={"accuracy": metrics, **metadata.card})
 
 
-def _with_flags(bundle: Bundle, metadata: BundleMetadata, test: ImageSet | None) -> BundleMetadata:
+def _add_false_flags(bundle: Bundle, metadata: BundleMetadata, test: ImageSet | None) -> BundleMetadata:
     """Add the share of test images (all in distribution) that are flagged as out of distribution."""
     if metadata.ood is None or test is None:
         return metadata
     ood = bundle.encode(to_nhwc(test)).ood
     assert ood is not None
     share = {"false_flags_test": round(float(ood.mean()), 4), "test_count": len(test)}
-    metrics = metadata.ood.metrics | share
-    return replace(metadata, ood=replace(metadata.ood, metrics=metrics))
+    return replace(metadata, ood=replace(metadata.ood, metrics=metadata.ood.metrics | share))

@@ -1,7 +1,8 @@
-"""One torch module to one self-contained ONNX file, with nothing of this machine left inside."""
+"""Convert a graph to one self-contained ONNX file without traces of the machine that made it."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import warnings
 from contextlib import redirect_stdout
@@ -18,36 +19,37 @@ from infogan_tool.runtime.bundle.metadata import (
     PROP_METADATA,
     PROP_SCHEMA_VERSION,
     SCHEMA_VERSION,
+    GraphFile,
 )
 
 if TYPE_CHECKING:
     from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
 
-__all__ = ["OPSET", "to_onnx"]
+__all__ = ["OPSET", "graph_file", "to_onnx"]
 
 OPSET: Final = 20
-"""What torch.onnx exports by default and onnxruntime 1.18 and later read."""
+"""The default of torch.onnx; onnxruntime 1.18 and later read it."""
 _EXAMPLE_BATCH: Final = 3
 """Not 0 or 1, which torch.export may take for a constant."""
 
 
 def to_onnx(graph: GeneratorGraph | EncoderGraph, *, bundle_id: str, metadata_json: str) -> bytes:
-    """Return the ONNX file of ``graph``: dynamic batch, named tensors, checked, weights inside.
+    """Return the ONNX file of ``graph``: dynamic batch axis, named tensors, weights inside, checked.
 
     Args:
         graph: In evaluation mode, on the CPU.
-        bundle_id: Written into metadata_props.
-        metadata_json: Likewise; latent spec, image, versions and training.
+        bundle_id: For metadata_props.
+        metadata_json: For metadata_props: latent spec, image, versions and training.
     """
     inputs = random_inputs(graph, _EXAMPLE_BATCH, seed=0)
     batch = torch.export.Dim(BATCH_AXIS, min=1, max=65_536)
     # A forward of *args gets its dynamic shapes as one tuple; one of a named argument gets them by position.
     per_input = tuple({0: batch} for _ in inputs)
     is_variadic = len(graph.input_shapes) > 1 or "images" not in graph.input_shapes
-    # Older exporters print how many rewrite rules they applied; standard output belongs to our own results.
+    # Older exporters print how many rewrite rules they applied; only results belong on standard output.
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        # Several inputs share one batch axis, which the exporter notes once for each; and what it says to
-        # itself of coming releases is no business of ours.
+        # The inputs share one batch axis, which the exporter warns about once for each; users cannot act on
+        # its announcements of later releases.
         warnings.filterwarnings(
             "ignore", message="# The axis name: .* will not be used", category=UserWarning
         )
@@ -82,7 +84,7 @@ def to_onnx(graph: GeneratorGraph | EncoderGraph, *, bundle_id: str, metadata_js
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Remove source paths, stack traces and stale shapes, which the exporter leaves for debugging."""
+    """Remove source paths, stack traces and stale shapes, which the exporter adds for debugging."""
     graph = model.graph
     for item in (*graph.node, *graph.input, *graph.output, *graph.initializer, graph, model):
         del item.metadata_props[:]
@@ -90,3 +92,8 @@ def _strip(model: onnx.ModelProto) -> None:
     del graph.value_info[:]
     graph.name = "infogan"
     model.producer_name, model.producer_version = "infogan-tool", ""
+
+
+def graph_file(content: bytes) -> GraphFile:
+    """Return digest and size of an ONNX file."""
+    return GraphFile(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))

@@ -1,4 +1,4 @@
-"""From a run or a bundle to what was asked for: a bundle, in any precision, and a Triton model repository."""
+"""Export a run or a bundle to the requested outputs: a bundle in any precision, a Triton model repository."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ __all__ = ["Exported", "export_outputs"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exported:
-    """What was written."""
+    """The outputs of one export."""
 
     bundle: ExportOutcome | None = None
-    """The bundle in float32, where one was written."""
+    """The bundle in fp32, where one was written."""
     reduced: PrecisionOutcome | None = None
     """The bundle in reduced precision, where one was made."""
     triton: Path | None = None
@@ -55,24 +55,24 @@ def export_outputs(
 
     Args:
         source: A run folder, or a bundle.
-        out: The bundle to write; None where only a model repository is wanted.
-        triton: The model repository to write; None where none is wanted.
+        out: The bundle to write; None to write a model repository only.
+        triton: The model repository to write, or None.
         precision: Of the graphs.
-        data: Real images to measure a reduced precision with, as ``train --data`` names them; None is what
-            the model was trained on, where that is a built-in data set or the run still says where it is.
-        preprocessing: How a run's bundle preprocesses images from elsewhere; None is chosen by the data set.
-        force: Replace outputs that are there.
-        progress: Called with a line for people as the work goes on.
+        data: Real images to measure a reduced precision on, as ``train --data`` names them; None is what the
+            model was trained on, where that is a built-in data set or the run still has its source.
+        preprocessing: How a run's bundle preprocesses images; None is chosen by the data set.
+        force: Replace existing outputs.
+        progress: Called with a status line.
 
     Raises:
-        UsageError: Nothing is to be written, the images are not known, or the preprocessing is not possible.
+        UsageError: No output is named, the images are not known, or the preprocessing is not possible.
         InfoganError, OSError: As :func:`~infogan_tool.export.run_to_bundle.export_run`,
             :func:`~infogan_tool.export.quantization.reduce.reduce_precision` and
             :func:`~infogan_tool.export.triton.write_repository`.
     """
     is_bundle = (source / METADATA_FILE).exists()
     if out is None and triton is None:
-        raise UsageError("say what to write: --out BUNDLE, --triton DIR or both")
+        raise UsageError("name an output: --out BUNDLE, --triton DIR or both")
     if out is not None and precision == "fp32" and is_bundle:
         raise UsageError(f"{source} is a bundle in fp32 already: --out goes with --precision fp16 or int8")
     if preprocessing is not None and is_bundle:

@@ -1,14 +1,13 @@
-"""Parity: the file that users will run, opened by the code that will run it, against torch.
+"""Parity: compare an ONNX file, run by the runtime that users run, with the networks in torch.
 
-Names, then shapes, then values, at batch sizes other than the traced one; every difference is collected
-before the verdict.
+Names, then shapes, then values are compared, at several batch sizes.
 """
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -20,29 +19,30 @@ from infogan_tool.runtime.inference.session import GraphSession
 from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from infogan_tool.train.infogan.networks import Networks
 
-__all__ = ["BATCHES", "TOLERANCE", "TOLERANCES", "Difference", "check_parity", "reference_outputs"]
+    Graph = GeneratorGraph | EncoderGraph
+
+__all__ = ["BATCHES", "TOLERANCE", "Difference", "check_parity", "parity_metadata", "reference_outputs"]
 
 BATCHES: Final = (1, 2, 7, 64, 256)
 """Batch sizes that are compared."""
 TOLERANCE: Final = 1e-5
-"""Greatest difference allowed in any output element: absolute up to 1, relative to larger values.
+"""Greatest difference allowed in an output element: absolute up to 1, relative for larger values.
 
-Style means go far beyond the codes' range on noise, where float32 itself is no finer."""
-TOLERANCES: Final = {"distance": 1e-4}
-"""Of outputs that are always allowed more. The distance is a sum of squares that directions of little
-variance have been scaled up for, and decides by being above or below one half."""
-_ROUNDED: Final = 2.0
-_MOST: Final = 1e-4
-"""Where torch itself is farther from exact than half of :data:`TOLERANCE`, because a network takes small
-differences of large sums, a graph that adds up in another order may be off by twice as much as torch is, up
-to a limit."""
+Style means of noise images are far outside the codes' range, where float32 itself is no finer."""
+_TOLERANCES: Final = {"distance": 1e-4}
+"""Tolerances of other outputs. The distance is a sum of squares along directions that are scaled up because
+they have little variance; only its threshold matters."""
+_MAX_TOLERANCE: Final = 1e-4
+_ROUNDING_FACTOR: Final = 2.0
+"""Where torch in float32 differs from torch in float64 by more than half of :data:`TOLERANCE` (a network that
+subtracts large sums), a graph may differ by twice as much as torch does, at most by ``_MAX_TOLERANCE``."""
 _SEED: Final = 20_160_612
 
 
@@ -57,62 +57,76 @@ class Difference:
     batch: int
     """Batch size."""
     max_abs: float
-    """Greatest difference to torch, as :data:`TOLERANCE` counts it; infinite where names or shapes do."""
+    """Greatest difference from torch, as :data:`TOLERANCE` defines it; infinite if names or shapes differ."""
     allowed: float
-    """How much of it is no fault."""
+    """Tolerance."""
     note: str = ""
     """What differs, if not a value."""
 
     @property
-    def figures(self) -> str:
-        """The difference, and what is allowed."""
-        return f"{self.max_abs:.3g} (allowed: {self.allowed:.3g})"
-
-    @property
     def passed(self) -> bool:
-        """Whether it is no more than that."""
+        """Whether the difference is within the tolerance."""
         return self.max_abs <= self.allowed
+
+    def __str__(self) -> str:
+        """Return a row of a table."""
+        what = self.note or f"{self.max_abs:.3g} (allowed: {self.allowed:.3g})"
+        return f"{self.graph}  {self.tensor}  batch {self.batch}  {what}"
 
 
 def check_parity(
-    networks: Networks,
-    graphs: Mapping[str, tuple[GeneratorGraph | EncoderGraph, bytes]],
-    images: Tensor | None = None,
+    networks: Networks, graphs: Mapping[str, tuple[Graph, bytes]], images: Tensor | None = None
 ) -> list[Difference]:
-    """Compare each graph's file with the networks as trained, before any rewriting.
+    """Compare the file of each graph with the networks as trained, before any rewriting.
 
     Args:
         networks: In evaluation mode, on the CPU.
-        graphs: File name to the graph (which knows its inputs and outputs) and its ONNX file's content.
-        images: Real images for the encoder ``(N, C, H, W)`` in its range; of all others the distance is
-            likely 1, which would prove little.
+        graphs: File name to the graph (for its inputs and outputs) and the content of its ONNX file.
+        images: Real images for the encoder ``(N, C, H, W)`` in its range. The distance of all other images is
+            close to 1, where a comparison shows little.
 
     Returns:
-        Every comparison made.
+        Every comparison.
 
     Raises:
-        ParityError: A comparison failed; its details are the rows of all that did.
+        ParityError: A comparison failed; its details are the rows of all that failed.
     """
     differences = [
-        d
+        difference
         for name, (graph, content) in graphs.items()
-        for d in _compare(networks, name, graph, content, images)
+        for difference in _compare(networks, name, graph, content, images)
     ]
-    failed = [d for d in differences if not d.passed]
+    failed = [difference for difference in differences if not difference.passed]
     if failed:
         raise ParityError(
             "the exported graphs differ from torch by more than is allowed; nothing was written",
-            (f"{d.graph}  {d.tensor}  batch {d.batch}  {d.note or d.figures}" for d in failed),
+            map(str, failed),
         )
     return differences
 
 
+def parity_metadata(differences: Sequence[Difference]) -> dict[str, Any]:
+    """Return the tolerances, the batch sizes and the greatest difference of each output, JSON-ready."""
+
+    def rounded(value: float) -> float:
+        return float(f"{value:.3g}")
+
+    allowed: dict[str, float] = {}
+    greatest: dict[str, float] = {}
+    for d in differences:
+        key = f"{d.graph}:{d.tensor}"
+        allowed[d.tensor] = max(allowed.get(d.tensor, 0.0), d.allowed)
+        greatest[key] = max(greatest.get(key, 0.0), d.max_abs)
+    return {
+        "tolerance": TOLERANCE,
+        "tolerances": {name: rounded(value) for name, value in allowed.items() if value > TOLERANCE},
+        "batches": list(BATCHES),
+        "max_abs_difference": {key: rounded(value) for key, value in greatest.items()},
+    }
+
+
 def _compare(
-    networks: Networks,
-    name: str,
-    graph: GeneratorGraph | EncoderGraph,
-    content: bytes,
-    images: Tensor | None,
+    networks: Networks, name: str, graph: Graph, content: bytes, images: Tensor | None
 ) -> list[Difference]:
     session = GraphSession(content, device="cpu")
     if list(session.outputs) != list(graph.output_shapes):
@@ -125,43 +139,49 @@ def _compare(
         expected = reference_outputs(networks, graph, inputs)
         feeds = {key: tensor.numpy() for key, tensor in zip(graph.input_shapes, inputs, strict=True)}
         for tensor, got in session.run(feeds).items():
-            want = expected[tensor].numpy()
-            allowed = TOLERANCES.get(tensor, TOLERANCE)
+            want, note = expected[tensor].numpy(), ""
+            allowed = _TOLERANCES.get(tensor, TOLERANCE)
             if got.shape != want.shape:
                 value, note = np.inf, f"shape {got.shape}, not {want.shape}"
             else:
                 value = _greatest(got, want)
-                note = "" if np.isfinite(value) else "not finite"
-                value = value if np.isfinite(value) else np.inf
-                if allowed < value <= _MOST:
-                    # Of many inputs: a few may happen to be rounded well.
+                if not np.isfinite(value):
+                    value, note = np.inf, "not finite"
+                elif allowed < value <= _MAX_TOLERANCE:
+                    # Measured on many inputs: the rounding of a few may be small by chance.
                     rounding = rounding or _rounding(
                         networks, graph, _inputs(networks, graph, max(BATCHES), images)
                     )
-                    allowed = max(allowed, min(_MOST, _ROUNDED * rounding[tensor]))
+                    allowed = max(allowed, min(_MAX_TOLERANCE, _ROUNDING_FACTOR * rounding[tensor]))
             differences.append(
                 Difference(graph=name, tensor=tensor, batch=batch, max_abs=value, allowed=allowed, note=note)
             )
     return differences
 
 
-def _inputs(
-    networks: Networks, graph: GeneratorGraph | EncoderGraph, batch: int, images: Tensor | None
-) -> tuple[Tensor, ...]:
+@torch.inference_mode()
+def _inputs(networks: Networks, graph: Graph, batch: int, images: Tensor | None) -> tuple[Tensor, ...]:
+    """Return ``batch`` inputs; those of the encoder are generated images, noise and ``images`` if given.
+
+    A good encoder saturates on noise, and equal saturated outputs show little.
+    """
     inputs = random_inputs(graph, batch, _SEED + batch)
-    if isinstance(graph, EncoderGraph):
-        return (_mixed(networks, inputs[0], images, _SEED + batch),)
-    return inputs
+    if isinstance(graph, GeneratorGraph):
+        return inputs
+    latent = sample_latents(networks.latent, batch, torch.Generator().manual_seed(_SEED + batch))
+    mixed: Tensor = networks.export_generator(latent.vector())
+    mixed[1::2] = inputs[0][1::2]
+    if images is not None:
+        mixed[3::4] = images[: len(mixed[3::4])]
+    return (mixed,)
 
 
 def _greatest(got: NDArray[np.floating], want: NDArray[np.floating]) -> float:
     return float((np.abs(got.astype(np.float64) - want) / np.abs(want).clip(1)).max())
 
 
-def _rounding(
-    networks: Networks, graph: GeneratorGraph | EncoderGraph, inputs: tuple[Tensor, ...]
-) -> dict[str, float]:
-    """Return how far torch's own outputs are from those that it computes in double precision."""
+def _rounding(networks: Networks, graph: Graph, inputs: tuple[Tensor, ...]) -> dict[str, float]:
+    """Return how far torch's outputs in single precision are from those in double precision."""
     exact = copy.deepcopy(networks).double()
     doubled = tuple(part.double() if part.is_floating_point() else part for part in inputs)
     wants, exacts = _network_outputs(networks, graph, inputs), _network_outputs(exact, graph, doubled)
@@ -169,23 +189,7 @@ def _rounding(
 
 
 @torch.inference_mode()
-def _mixed(networks: Networks, noise: Tensor, input_images: Tensor | None, seed: int) -> Tensor:
-    """Put input_images that G draws, and real ones if given, in the place of most of noise ``(N, C, H, W)``.
-
-    On noise a good encoder saturates, and equal certainties prove little; the others are what it knows.
-    """
-    latent = sample_latents(networks.latent, len(noise), torch.Generator().manual_seed(seed))
-    images: Tensor = networks.export_generator(latent.vector())
-    images[1::2] = noise[1::2]
-    if input_images is not None:
-        images[3::4] = input_images[: len(images[3::4])]
-    return images
-
-
-@torch.inference_mode()
-def reference_outputs(
-    networks: Networks, graph: GeneratorGraph | EncoderGraph, inputs: tuple[Tensor, ...]
-) -> dict[str, Tensor]:
+def reference_outputs(networks: Networks, graph: Graph, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """Return what the networks as trained compute for a graph's inputs, by output name."""
     outputs = _network_outputs(networks, graph, inputs)
     if isinstance(graph, EncoderGraph) and graph.head:
@@ -194,9 +198,7 @@ def reference_outputs(
 
 
 @torch.inference_mode()
-def _network_outputs(
-    networks: Networks, graph: GeneratorGraph | EncoderGraph, inputs: tuple[Tensor, ...]
-) -> dict[str, Tensor]:
+def _network_outputs(networks: Networks, graph: Graph, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
     given = dict(zip(graph.input_shapes, inputs, strict=True))
     if isinstance(graph, EncoderGraph):
         posterior = networks.infer(given["images"])

@@ -1,4 +1,4 @@
-"""How images from elsewhere are brought to what was trained on: by the data set, or as the user says."""
+"""The preprocessing of a bundle: chosen by the data set, or by the options of ``export``."""
 
 from __future__ import annotations
 
@@ -16,34 +16,32 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.images.spec import ImageSpec
 
-__all__ = ["Kind", "PreprocessingOptions", "data_name", "layout_note", "preprocessing_for"]
-
-Kind = Literal["centred-foreground", "plain"]
+__all__ = ["PreprocessingOptions", "data_name", "preprocessing_for", "preprocessing_note"]
 
 _MNIST_SIZE: Final = 28
 _MNIST_BOX: Final = 20
 _MNIST_STROKE: Final = 2.0
 """One stroke in five of MNIST is thinner, few by much."""
 _LIKE_MNIST: Final = ("mnist", "qmnist")
-"""Data sets whose images were made so: a box of 20 pixels, the centre of mass in the middle of 28."""
-_LOOKED_AT: Final = 2_000
+"""Data sets with this layout: digits in a box of 20 pixels, centre of mass in the middle of 28 pixels."""
+_CHECKED: Final = 2_000
 _ENOUGH: Final = 0.9
-"""Of the training images that should be laid out by the preprocessing, or else the user is told."""
+"""Share of the training images that should match the preprocessing; below it the user gets a note."""
 
 
 def data_name(training: dict[str, Any]) -> str | None:
-    """Return the name of the data set in a bundle's training record, which may be of anybody's making."""
+    """Return the name of the data set in a bundle's training metadata; the file may be untrusted."""
     data = training.get("data")
     name = data.get("name") if isinstance(data, dict) else None
     return name if isinstance(name, str) else None
 
 
 def preprocessing_for(data: str | None, image: ImageSpec) -> Preprocessing | None:
-    """Return the preprocessing of a data set's images at the size they were trained on, or None.
+    """Return the preprocessing of a known data set at the bundle's image size, or None.
 
     Args:
         data: Name of the data set.
-        image: What the graphs take.
+        image: The bundle's image format.
     """
     if data not in _LIKE_MNIST or image.channels != 1:
         return None
@@ -58,20 +56,20 @@ def preprocessing_for(data: str | None, image: ImageSpec) -> Preprocessing | Non
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreprocessingOptions:
-    """What a user says of the images that were trained on; the options of ``export``, by their names."""
+    """The layout of the training images; the fields are the options of ``export`` of the same names."""
 
-    preprocessing: Kind
-    """``"plain"``: images are padded and resized only, whatever the data set is."""
+    preprocessing: Literal["centred-foreground", "plain"]
+    """``"plain"``: images are only padded and resized, also for a known data set."""
     box: int | None = None
     ink: Literal["light", "dark"] | None = None
     centre: Literal["mass", "box"] | None = None
     stroke: float | None = None
 
     def resolve(self, image: ImageSpec) -> Preprocessing | None:
-        """Return the preprocessing for images of this size.
+        """Return the preprocessing for images of this format.
 
         Raises:
-            UsageError: A value is missing, not possible for these images, or means nothing here.
+            UsageError: A value is missing, not possible for these images, or has no effect.
         """
         if self.preprocessing == "plain":
             if (self.box, self.ink, self.centre, self.stroke) != (None, None, None, None):
@@ -79,8 +77,8 @@ class PreprocessingOptions:
             return None
         if self.box is None or self.ink is None:
             raise UsageError(
-                "--preprocessing centred-foreground needs --box PIXELS and --ink light or dark: "
-                "how long the figures trained on are, and whether they are lighter than their ground"
+                "--preprocessing centred-foreground needs --box PIXELS and --ink light or dark: the longer "
+                "side of the objects in the training images, and whether they are lighter than the background"
             )
         if image.channels != 1:
             raise UsageError(
@@ -95,16 +93,16 @@ class PreprocessingOptions:
         return Preprocessing(box=self.box, centre=self.centre or "mass", ink=self.ink, stroke=stroke)
 
 
-def layout_note(images: npt.NDArray[np.uint8], preprocessing: Preprocessing | None) -> str:
-    """Say where training images are not what the preprocessing makes of others; nothing where nearly all are.
+def preprocessing_note(images: npt.NDArray[np.uint8], preprocessing: Preprocessing | None) -> str:
+    """Return a note that training images do not match the preprocessing; empty if nearly all do.
 
     Args:
-        images: uint8 ``(N, S, S)``, of which some are looked at.
-        preprocessing: The preprocessing; None is any layout.
+        images: uint8 ``(N, S, S)``, of which a sample is checked.
+        preprocessing: The preprocessing; None matches every layout.
     """
     if preprocessing is None or not len(images):
         return ""
-    some = images[:: max(1, len(images) // _LOOKED_AT)]
+    some = images[:: max(1, len(images) // _CHECKED)]
     share = float(matches_preprocessing(some, preprocessing).mean())
     if share >= _ENOUGH:
         return ""
@@ -113,13 +111,13 @@ def layout_note(images: npt.NDArray[np.uint8], preprocessing: Preprocessing | No
     seen = (255 - some if dark else some) >= VISIBLE
     longer = np.median(np.maximum(_extents(seen, 1), _extents(seen, 2)).astype(np.float64))
     return (
-        f"{100 * share:.0f} % of the training images are laid out by this preprocessing; at the median their "
-        f"figures are {longer:.0f} pixels long, with {'dark' if dark else 'light'} ink"
+        f"only {100 * share:.0f} % of the training images match this preprocessing; their foreground objects "
+        f"are {longer:.0f} pixels long (median), with {'dark' if dark else 'light'} ink"
     )
 
 
 def _extents(seen: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.intp]:
-    """Return how wide (axis 1) or tall (axis 2) each figure is; 0 where there is none."""
+    """Return how wide (axis 1) or tall (axis 2) each foreground is; 0 where there is none."""
     used = np.asarray(seen.any(axis))
     length = used.shape[1] - used.argmax(1) - used[:, ::-1].argmax(1)
     return np.where(used.any(1), length, 0)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.export.atomic_folder import only_writer_of, write_metadata
-from infogan_tool.export.limitations import with_limitations
+from infogan_tool.export.limitations import describe_limitations
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE, read_metadata
 from infogan_tool.runtime.errors import BundleError, UsageError
 
@@ -49,7 +49,10 @@ def save_results(results: Results, path: Path) -> None:
         metadata = read_metadata(path)
         if metadata.bundle_id != results.bundle_id:
             raise BundleError(f"{path} was replaced while it was measured: evaluate it again")
-        card = with_limitations(metadata, results) | {"evaluation": _without_tables(results.to_dict())}
+        card = metadata.card | {
+            "limitations": describe_limitations(metadata, results),
+            "evaluation": _without_tables(results.to_dict()),
+        }
         write_metadata(path, replace(metadata, card=card))
 
 

@@ -1,4 +1,4 @@
-"""On how many threads torch fits what an export or an evaluation needs."""
+"""Run torch on one thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["one_thread"]
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch on one thread: sums then do not depend on the number of cores."""
+    """Run torch on one thread in the block, so that sums do not depend on the number of cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

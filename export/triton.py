@@ -1,10 +1,10 @@
-"""A bundle as a model repository of the Triton Inference Server: a folder and a configuration for each graph.
+"""Write a bundle as a model repository of the Triton Inference Server: one model for each graph.
 
     DIR/mnist_generator/config.pbtxt    DIR/mnist_encoder/config.pbtxt
     DIR/mnist_generator/1/model.onnx    DIR/mnist_encoder/1/model.onnx
                                         DIR/mnist_encoder/labels.txt
 
-The server gathers requests into batches, so that dimensions are without the batch axis.
+The server batches requests, so dimensions exclude the batch axis.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken
+from infogan_tool.export.preprocessing_options import data_name
 from infogan_tool.runtime.bundle.metadata import (
     ENCODER_FILE,
     GENERATOR_FILE,
@@ -35,7 +36,7 @@ __all__ = ["CONFIG_FILE", "MODEL_FILES", "model_names", "refuse_repository", "wr
 
 CONFIG_FILE: Final = "config.pbtxt"
 MODEL_FILES: Final = {"generator": GENERATOR_FILE, "encoder": ENCODER_FILE}
-"""What follows the name of the bundle in a model's name, and the graph that it is."""
+"""End of a model's name, and the graph in it."""
 
 _MARK: Final = f"*/{CONFIG_FILE}"
 _KIND: Final = "a model repository"
@@ -44,11 +45,11 @@ _TYPES: Final = {"categories": "TYPE_INT64"}
 """Every other tensor is TYPE_FP32."""
 _MAX_NAME: Final = 60
 _QUEUE_DELAY: Final = 200
-"""Microseconds that a request waits for others; about what a small batch takes to run."""
+"""Microseconds that a request waits for others; about the run time of a small batch."""
 
 
 def refuse_repository(out: Path, *, force: bool) -> None:
-    """Refuse a repository folder that is there and not to be replaced; see :func:`write_repository`."""
+    """Refuse an existing repository folder that must not be replaced; see :func:`write_repository`."""
     refuse_taken(out, force=force, mark=_MARK, kind=_KIND)
 
 
@@ -56,15 +57,15 @@ def write_repository(bundle: Bundle, out: Path, *, force: bool = False) -> Path:
     """Write the model repository ``out``.
 
     Args:
-        bundle: Its graphs are copied as they are.
+        bundle: Its graphs are copied unchanged.
         out: The repository's folder; must not exist, unless ``force``.
-        force: Replace a model repository (or an empty folder) that is at ``out``.
+        force: Replace a model repository (or an empty folder) at ``out``.
 
     Returns:
         ``out``.
 
     Raises:
-        OutputExistsError: ``out`` is there.
+        OutputExistsError: ``out`` exists.
         OSError: It cannot be written.
     """
     refuse_repository(out, force=force)
@@ -80,10 +81,9 @@ def write_repository(bundle: Bundle, out: Path, *, force: bool = False) -> Path:
 
 
 def model_names(metadata: BundleMetadata) -> dict[str, str]:
-    """Return the models' names by part: what the bundle was trained on, and ``generator`` or ``encoder``."""
-    data = metadata.training.get("data")
-    given = data.get("name") if isinstance(data, dict) else None
-    plain = re.sub(r"[^a-z0-9]+", "_", str(given or "").lower()).strip("_")[:_MAX_NAME]
+    """Return the models' names by part: the data set, and ``generator`` or ``encoder``."""
+    name = data_name(metadata.training) or ""
+    plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:_MAX_NAME]
     return {part: f"{plain or 'infogan'}_{part}" for part in MODEL_FILES}
 
 
@@ -103,7 +103,7 @@ def _config(metadata: BundleMetadata, part: str, name: str) -> str:
         *(_tensor("output", tensor, shape) for tensor, shape in outputs.items()),
         f"dynamic_batching {{ max_queue_delay_microseconds: {_QUEUE_DELAY} }}",
         *(_warm_up(size, inputs) for size in (1, BATCH_ROWS)),
-        *(_parameter(f"infogan.{key}", value) for key, value in _said(metadata).items()),
+        *(_parameter(f"infogan.{key}", value) for key, value in _properties(metadata).items()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -115,7 +115,7 @@ def _tensor(kind: str, name: str, shape: tuple[int, ...]) -> str:
 
 
 def _warm_up(size: int, inputs: dict[str, tuple[int, ...]]) -> str:
-    """Return what has the server run the model once before it takes requests."""
+    """Return the field that makes the server run the model once before it accepts requests."""
     fields = " ".join(
         f'inputs {{ key: "{name}" value {{ data_type: {_dtype(name)} '
         f"dims: [ {', '.join(map(str, shape))} ] zero_data: true }} }}"
@@ -129,11 +129,11 @@ def _dtype(name: str) -> str:
 
 
 def _parameter(key: str, value: str) -> str:
-    # A JSON text in ASCII without line breaks is also a text of the protobuf format.
+    # A JSON string in ASCII without line breaks is also a string of the protobuf text format.
     return f"parameters {{ key: {json.dumps(key)} value {{ string_value: {json.dumps(value)} }} }}"
 
 
-def _said(metadata: BundleMetadata) -> dict[str, str]:
+def _properties(metadata: BundleMetadata) -> dict[str, str]:
     return {
         "bundle_id": metadata.bundle_id,
         "precision": metadata.precision,

@@ -1,6 +1,10 @@
-"""Whether an image is of the kind that a bundle knows: a distance that is fitted at export, without labels.
+"""The out-of-distribution (OOD) score of a bundle: a distance that is fitted at export, without labels.
 
-``strangers`` makes images that are not of the kind out of those that are, ``fitting`` fits a density of the
-encoder's features and a comparison of its maps with strangers', ``head`` is the part of the encoder's graph
-that computes the distance. docs/explanation/ood.md says why and how well it does.
+``synthetic_outliers``   images unlike the training images, made from them
+``batch_preprocessing``  the preprocessing for batches in torch, for the varied images
+``fitting``              Gaussians of the encoder's features, a classifier of real against synthetic
+                         feature maps, and the threshold
+``head``                 the part of the encoder's graph that computes the distance
+
+docs/explanation/ood.md has the reasons and the results.
 """

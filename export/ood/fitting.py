@@ -1,4 +1,4 @@
-"""Fit the distance of a bundle on its training images, and set the threshold on others of them."""
+"""Fit the OOD score of a bundle on its training images, and set the threshold on held-out ones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from infogan_tool.export.ood.batch_preprocessing import preprocess_batch
 from infogan_tool.export.ood.head import DistanceHead, Gaussians, Taps
-from infogan_tool.export.ood.preprocessing import apply_preprocessing_batch
 from infogan_tool.export.ood.synthetic_outliers import make_synthetic_outliers
 from infogan_tool.export.threads import one_thread
 from infogan_tool.runtime.bundle.metadata import OodSpec
@@ -22,87 +22,86 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.preprocessing.spec import Preprocessing
     from infogan_tool.train.infogan.networks import Networks
 
-__all__ = ["LEAST_IMAGES", "fit_ood"]
+__all__ = ["MIN_IMAGES", "fit_ood"]
 
-LEAST_IMAGES: Final = 500
-"""With fewer training images a bundle does not say what it does not know."""
+MIN_IMAGES: Final = 500
+"""With fewer training images a bundle has no OOD score."""
 _FITTED: Final = 16_000
 _HELD_OUT: Final = 5_000
-_MADE_UP: Final = 2.0
-"""Strangers for each image that is fitted on."""
+_OUTLIERS: Final = 2.0
+"""Synthetic outliers for each image that is fitted on."""
 _VIEW: Final = ViewConfig(affine=0.3, elastic=0.0, stroke=0.15)
-"""How images are varied, real and made up alike, so that a photographed one is not strange for its blur."""
+"""Variation of images, real and synthetic alike, so that the blur of a photograph is not an outlier."""
 _AXES: Final = 64, 32
 _HIDDEN: Final = 48
 _SHRINKAGE: Final = 0.05
-_LEAST_OF_CATEGORY: Final = 32
+_MIN_OF_CATEGORY: Final = 32
 _EPOCHS: Final = 5
 _BATCH: Final = 128
 _RATE: Final = 2e-3
 _DECAY: Final = 1e-3
 _FALSE_FLAGS: Final = 0.018
-"""Share of held-out training images beyond the threshold."""
-_LEAST: Final = 0.05
-"""Share of held-out images below what a part counts at least."""
+"""Share of held-out training images above the threshold."""
+_LOWER_BOUND: Final = 0.05
+"""Quantile of each part among held-out images that is its lower bound."""
 _ROUNDING: Final = 1e-5
-"""Of the rows' mean squared length: no variance counts as less."""
+"""Smallest variance, as a share of the rows' mean squared length."""
 _CHUNK: Final = 1000
 _THRESHOLD: Final = 0.5
 _WEIGHTS: Final = (1.0, 0.5, 1.0)
-"""Of the features' part, the maps' and the comparison, each as a part of what held-out images reach."""
-_LEAST_SPREAD: Final = (4.0, 4.0, 0.1)
-"""Of each part among held-out images: an encoder that has learned nothing yet has less, and rounding would
-be scaled up."""
+"""Of the features' part, the maps' part and the classifier, each relative to its spread."""
+_MIN_SPREAD: Final = (4.0, 4.0, 0.1)
+"""Smallest spread of each part: that of an untrained encoder is smaller, and rounding would be scaled up."""
 _SHARPNESS: Final = 4.0
 
 
 def fit_ood(
     networks: Networks, images: Tensor, preprocessing: Preprocessing | None, seed: int = 0
 ) -> tuple[DistanceHead, OodSpec] | None:
-    """Fit the distance of images to a bundle's training images; no label takes part.
+    """Fit the distance of images from a bundle's training images, without labels.
 
     Args:
         networks: In evaluation mode, on the CPU.
         images: The training images, uint8 ``(N, C, H, W)``.
-        preprocessing: How images are laid out; None: they fill the frame.
-        seed: Of the choice of images, their variation and the comparison's weights.
+        preprocessing: Of the bundle; None: images fill the frame.
+        seed: Of the choice of images, their variation and the classifier's weights.
 
     Returns:
-        The head and what the metadata say of it; None where there are too few images, or the encoder has no
-        layer over a whole map to look at.
+        The head and its metadata; None where there are too few images, or no layer of the encoder reduces a
+        map to 1 x 1.
     """
     taps = Taps(networks)
-    if len(images) < LEAST_IMAGES or not taps.place:
+    if len(images) < MIN_IMAGES or not taps.split:
         return None
     with one_thread():
         rng = torch.Generator().manual_seed(seed)
         held_out = min(_HELD_OUT, len(images) // 4)
         order = torch.randperm(len(images), generator=rng)
-        held = images[order[:held_out]]
-        fitted = _as_figures(images[order[held_out : held_out + _FITTED]], preprocessing)
-        real = torch.cat([fitted, _varied(fitted, preprocessing, rng)])
-        made_up = make_synthetic_outliers(fitted, int(_MADE_UP * len(fitted)), rng)
-        strange = _varied(made_up, preprocessing, rng)
+        held = _to_floats(images[order[:held_out]], preprocessing)
+        fitted = _to_floats(images[order[held_out : held_out + _FITTED]], preprocessing)
+        real = torch.cat([fitted, _vary(fitted, preprocessing, rng)])
+        outliers = make_synthetic_outliers(fitted, int(_OUTLIERS * len(fitted)), rng)
+        outliers = _vary(outliers, preprocessing, rng)
 
-        def read(metrics: Tensor) -> tuple[Tensor, Tensor]:
-            return _read(taps, networks, _as_images(metrics, preprocessing, networks))
+        def read(batch: Tensor) -> tuple[Tensor, Tensor]:
+            return _read(taps, networks, _to_inputs(batch, preprocessing, networks))
 
         maps, features = read(real)
         categories = _categories(networks, taps, features)
-        axes = min(_AXES[0], taps.features), min(_AXES[1], taps.maps)
-        head = DistanceHead(taps.features, taps.maps, axes, int(categories.max()) + 1, _HIDDEN)
+        axes = min(_AXES[0], taps.feature_size), min(_AXES[1], taps.map_size)
+        head = DistanceHead(taps.feature_size, taps.map_size, axes, int(categories.max()) + 1, _HIDDEN)
         _fit_gaussians(head.project, head.of_features, features, categories)
-        axes_of_maps, compared = nn.Linear(taps.maps, axes[1]), nn.Linear(taps.maps, _HIDDEN)
-        _fit_gaussians(axes_of_maps, head.of_maps, maps, categories)
-        _fit_comparison(compared, head.decide, maps, read(strange)[0], rng)
+        map_axes, hidden = nn.Linear(taps.map_size, axes[1]), nn.Linear(taps.map_size, _HIDDEN)
+        _fit_gaussians(map_axes, head.of_maps, maps, categories)
+        _fit_classifier(hidden, head.decide, maps, read(outliers)[0], rng)
         for name in ("weight", "bias"):
-            both = torch.cat([getattr(axes_of_maps, name), getattr(compared, name)])
+            both = torch.cat([getattr(map_axes, name), getattr(hidden, name)])
             getattr(head.look, name).data.copy_(both)
-        _join_parts(head, read(_as_figures(held, preprocessing)))
+        _join_parts(head, read(held))
     metrics = {
-        "method": "Gaussians of the categories' features, and a comparison of maps with made-up images",
+        "method": "Gaussians of the categories' features, and a classifier of real against synthetic images",
         "fitted_on": len(fitted),
-        "synthetic_outliers": len(strange),
+        "synthetic_outliers": len(outliers),
         "held_out": len(held),
         "false_flags_held_out": _FALSE_FLAGS,
     }
@@ -112,27 +111,31 @@ def fit_ood(
 # --- images ------------------------------------------------------------------------------------------
 
 
-def _as_figures(images: Tensor, preprocessing: Preprocessing | None) -> Tensor:
-    """Return uint8 images as floats from 0 (ground) to 1."""
-    metrics = images.float() / 255
-    return 1 - metrics if preprocessing is not None and preprocessing.ink == "dark" else metrics
+def _is_dark(preprocessing: Preprocessing | None) -> bool:
+    return preprocessing is not None and preprocessing.ink == "dark"
 
 
-def _as_images(metrics: Tensor, preprocessing: Preprocessing | None, networks: Networks) -> Tensor:
-    """Return metrics as the encoder is given them: of 256 levels, in its range."""
-    levels = (metrics.clamp(0, 1) * 255).round() / 255
-    levels = 1 - levels if preprocessing is not None and preprocessing.ink == "dark" else levels
-    return levels * (networks.image.high - networks.image.low) + networks.image.low
+def _to_floats(images: Tensor, preprocessing: Preprocessing | None) -> Tensor:
+    """Return uint8 images as floats from 0 (background) to 1."""
+    values = images.float() / 255
+    return 1 - values if _is_dark(preprocessing) else values
 
 
-def _varied(metrics: Tensor, preprocessing: Preprocessing | None, rng: torch.Generator) -> Tensor:
-    """Return a random view of every image, laid out again; what is left without a figure is dropped."""
+def _to_inputs(values: Tensor, preprocessing: Preprocessing | None, networks: Networks) -> Tensor:
+    """Return images from 0 (background) to 1 as inputs of the encoder, rounded to 8 bits."""
+    rounded = (values.clamp(0, 1) * 255).round() / 255
+    rounded = 1 - rounded if _is_dark(preprocessing) else rounded
+    return rounded * (networks.image.high - networks.image.low) + networks.image.low
+
+
+def _vary(images: Tensor, preprocessing: Preprocessing | None, rng: torch.Generator) -> Tensor:
+    """Return a preprocessed random view of every image; views without a foreground are dropped."""
     parts = []
-    for part in torch.split(metrics, _CHUNK):
+    for part in torch.split(images, _CHUNK):
         views = random_view(part, _VIEW, rng)
         if preprocessing is not None:
-            views, there = apply_preprocessing_batch(views, preprocessing)
-            views = views[there]
+            views, has_foreground = preprocess_batch(views, preprocessing)
+            views = views[has_foreground]
         parts.append(views)
     return torch.cat(parts)
 
@@ -145,15 +148,15 @@ def _read(taps: Taps, networks: Networks, images: Tensor) -> tuple[Tensor, Tenso
 
 @torch.no_grad()
 def _categories(networks: Networks, taps: Taps, features: Tensor) -> Tensor:
-    """Return the category of the first code for each image's features; 0 where there is no such code."""
+    """Return each image's category of the first code; 0 for all if there is no code or a category is rare."""
     if not networks.latent.categorical or taps.branch.logits is None:
         return torch.zeros(len(features), dtype=torch.long)
     logits = taps.branch.logits(features[:, :, None, None]).flatten(1)
-    found = logits[:, : networks.latent.categorical[0]].argmax(1)
+    categories = logits[:, : networks.latent.categorical[0]].argmax(1)
     dense: Tensor
-    _, dense, counts = torch.unique(found, return_inverse=True, return_counts=True)
-    if int(counts.min()) < _LEAST_OF_CATEGORY:
-        return torch.zeros(len(features), dtype=torch.long)  # too few of one for a Gaussian: one for all
+    _, dense, counts = torch.unique(categories, return_inverse=True, return_counts=True)
+    if int(counts.min()) < _MIN_OF_CATEGORY:
+        return torch.zeros(len(features), dtype=torch.long)  # too few images of one category for a Gaussian
     return dense
 
 
@@ -174,7 +177,7 @@ def _fit_gaussians(project: nn.Linear, gaussians: Gaussians, values: Tensor, cat
     covariances = [torch.cov(group.T).reshape(count, count) for group in groups]
     shared = torch.stack(covariances).mean(0)
     floor = 1e-4 * shared.diagonal().mean().clamp(min=1e-12) * torch.eye(count, dtype=torch.double)
-    # Along an axis of hardly any variance float32's own rounding would be scaled up to a distance.
+    # Along an axis with almost no variance, the rounding of float32 would be scaled up to a distance.
     least = _ROUNDING * values.square().sum(1).mean().double()
     log_determinants = torch.zeros(len(groups), dtype=torch.double)
     for k, (group, own) in enumerate(zip(groups, covariances, strict=True)):
@@ -185,16 +188,16 @@ def _fit_gaussians(project: nn.Linear, gaussians: Gaussians, values: Tensor, cat
         gaussians.whiten.weight[rows] = inverse.float()
         gaussians.whiten.bias[rows] = -(inverse @ group.mean(0)).float()
         log_determinants[k] = torch.logdet(covariance)
-    # Only their differences count; what all have in common would take digits from the sum.
+    # Only differences matter; a common constant would take digits from the sum.
     gaussians.log_determinants.copy_(log_determinants - log_determinants.mean())
 
 
-def _fit_comparison(
-    hidden: nn.Linear, decide: nn.Linear, real: Tensor, strange: Tensor, rng: torch.Generator
+def _fit_classifier(
+    hidden: nn.Linear, decide: nn.Linear, real: Tensor, outliers: Tensor, rng: torch.Generator
 ) -> None:
-    """Teach a network of one hidden layer to tell made-up images' maps from real ones'."""
-    maps = torch.cat([real, strange])
-    targets = torch.cat([torch.zeros(len(real)), torch.ones(len(strange))])
+    """Train a network of one hidden layer to classify maps as those of real images or synthetic outliers."""
+    maps = torch.cat([real, outliers])
+    targets = torch.cat([torch.zeros(len(real)), torch.ones(len(outliers))])
     mean, scale = real.mean(0), real.std().clamp(min=1e-6)
     maps = (maps - mean) / scale
     parameters = [*hidden.parameters(), *decide.parameters()]
@@ -214,21 +217,21 @@ def _fit_comparison(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-    with torch.no_grad():  # the maps' own scale goes into the weights
+    with torch.no_grad():  # fold the standardisation of the maps into the weights
         hidden.bias.sub_(hidden.weight @ mean / scale)
         hidden.weight.div_(scale)
 
 
 @torch.no_grad()
 def _join_parts(head: DistanceHead, held: tuple[Tensor, Tensor]) -> None:
-    """Weigh the parts by what held-out images reach, and put the threshold where few of them are beyond."""
+    """Weight the parts by their spread among held-out images, and set the threshold by ``_FALSE_FLAGS``."""
     parts = torch.cat(
         [head.parts(*rows) for rows in zip(*(torch.split(t, _CHUNK) for t in held), strict=True)]
     )
-    head.least.copy_(parts.quantile(_LEAST, dim=0))
+    head.least.copy_(parts.quantile(_LOWER_BOUND, dim=0))
     parts = torch.maximum(parts, head.least)
     middle = parts.quantile(0.5, dim=0)
-    spread = torch.maximum(parts.quantile(1 - _FALSE_FLAGS, dim=0) - middle, torch.tensor(_LEAST_SPREAD))
+    spread = torch.maximum(parts.quantile(1 - _FALSE_FLAGS, dim=0) - middle, torch.tensor(_MIN_SPREAD))
     weights = torch.tensor(_WEIGHTS) / spread
     threshold = ((parts - middle) @ weights).quantile(1 - _FALSE_FLAGS)
     head.join.weight.copy_(_SHARPNESS * weights[None])

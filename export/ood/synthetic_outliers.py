@@ -1,12 +1,12 @@
-"""Images that are not of the training set's kind, made of its own images: no other images are needed.
+"""Synthetic outliers: images unlike the training images, made from the training images.
 
-Halves and quarters of two images, mirrored and turned ones, two on top of each other, a part enlarged, a
-half and its reflection, one with a piece missing. They have the training set's strokes, brightness and layout
-and show other things, so that telling them apart is a matter of what is shown. Transformations that shift the
+Halves and quarters of two images, mirrored and turned images, two images overlaid, an enlarged part, a half
+and its reflection, an image with a part erased. They share strokes, brightness and layout with the training
+images and differ in content, so that a classifier must look at the content. Transformations that shift the
 distribution are those of Tack, Mo, Jeong and Shin (arXiv:2007.08176), used as the outliers of Hendrycks,
-Mazeika and Dietterich (arXiv:1812.04606). Some turn out as real ones do, a mirrored 8 for one. That costs
-little: the comparison learns how probable it is that an image like this was made up, and the threshold is
-set on real ones.
+Mazeika and Dietterich (arXiv:1812.04606). Some look like real images, such as a mirrored 8. That costs
+little: the classifier learns the probability that such an image is synthetic, and the threshold is set on
+real images.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ __all__ = ["make_synthetic_outliers"]
 
 
 def make_synthetic_outliers(images: Tensor, count: int, rng: torch.Generator) -> Tensor:
-    """Return ``(count, C, S, S)`` made of images ``(N, C, S, S)``, 0 (ground) to 1; not laid out yet."""
+    """Return ``(count, C, S, S)`` from images ``(N, C, S, S)``, 0 (background) to 1, not preprocessed."""
     order = torch.arange(count) % len(_KINDS)
-    made = torch.empty(count, *images.shape[1:])
+    outliers = torch.empty(count, *images.shape[1:])
     for number, kind in enumerate(_KINDS):
         rows = torch.nonzero(order == number)[:, 0]
         one, other = (images[torch.randint(len(images), (len(rows),), generator=rng)] for _ in range(2))
-        made[rows] = kind(one, other, rng)
-    return made
+        outliers[rows] = kind(one, other, rng)
+    return outliers
 
 
 def _halves(one: Tensor, other: Tensor, _: torch.Generator) -> Tensor:
@@ -49,9 +49,8 @@ def _mirrored(one: Tensor, _: Tensor, __: torch.Generator) -> Tensor:
     return one.flip(3)
 
 
-def _lying(one: Tensor, _: Tensor, rng: torch.Generator) -> Tensor:
-    turned, back = one.rot90(1, (2, 3)), one.rot90(3, (2, 3))
-    return torch.where(_coin(one, rng), turned, back)
+def _turned(one: Tensor, _: Tensor, rng: torch.Generator) -> Tensor:
+    return torch.where(_coin(one, rng), one.rot90(1, (2, 3)), one.rot90(3, (2, 3)))
 
 
 def _upside_down(one: Tensor, _: Tensor, rng: torch.Generator) -> Tensor:
@@ -110,7 +109,7 @@ _KINDS: tuple[Callable[[Tensor, Tensor, torch.Generator], Tensor], ...] = (
     _halves,
     _sides,
     _mirrored,
-    _lying,
+    _turned,
     _upside_down,
     _overlaid,
     _part,

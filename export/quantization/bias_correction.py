@@ -1,9 +1,9 @@
-"""Take out of a quantised graph the part of its error that is the same for every image.
+"""Bias correction: remove the mean error of each quantised layer.
 
-Where an image is empty, a layer sees the same values in each, and their rounding errors add up to a constant
-in the next layer. As long as it is constant it can be subtracted: bias correction (Nagel et al. 2019,
-"Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.2), here from the means
-over calibration images, layer by layer, each with those before it corrected.
+Rounding errors of values that are the same in every image (an empty background, for example) add up to a
+constant in the next layer, which can be subtracted: Nagel et al. 2019, "Data-Free Quantization Through Weight
+Equalization and Bias Correction", section 4.2. Here the constants are means over calibration images, layer by
+layer, each computed after the layers before it were corrected.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def correct_biases(
     """Change the biases of ``nodes`` in ``quantised`` so that their outputs have the means of ``original``.
 
     Args:
-        quantised: In QDQ form, with the names of nodes and tensors that ``original`` has.
+        quantised: In QDQ form, with the names of nodes and tensors of ``original``.
         original: The same graph in float32.
         nodes: Names of quantised products, in the order of execution.
         batches: Inputs by name.
@@ -56,11 +56,11 @@ def _means(
     model: onnx.ModelProto, outputs: Sequence[str], batches: Sequence[Feeds]
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Return the mean of each channel of inner tensors ``(N, C, ...)`` by name."""
-    opened = onnx.ModelProto()
-    opened.CopyFrom(model)
-    del opened.graph.output[:]
-    opened.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in outputs)
-    session = GraphSession(opened.SerializeToString(), device="cpu")
+    probed = onnx.ModelProto()
+    probed.CopyFrom(model)
+    del probed.graph.output[:]
+    probed.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in outputs)
+    session = GraphSession(probed.SerializeToString(), device="cpu")
     sums: dict[str, Any] = dict.fromkeys(outputs, 0.0)
     for batch in batches:
         for name, values in session.run(batch).items():

@@ -1,6 +1,6 @@
-"""How far a bundle of reduced precision is from the one in float32: measured on real images, for reporting.
+"""Drift: how far a bundle of reduced precision is from the one in fp32, on real and on generated images.
 
-The labels serve to say the accuracy of both, and to refuse a bundle that has lost some; they tune nothing.
+Labels are used to measure the accuracy of both and to refuse a loss; nothing is tuned with them.
 """
 
 from __future__ import annotations
@@ -17,99 +17,98 @@ from infogan_tool.runtime.errors import PrecisionError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from infogan_tool.export.evaluation.real_images import RealImages
     from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
-    from infogan_tool.train.data import ImageSet
 
-__all__ = ["MOST_LOST", "Drift", "measure_drift"]
+__all__ = ["MAX_LOSS", "Drift", "measure_drift"]
 
-MOST_LOST: Final = 0.001
-"""Accuracy (or agreement, where there are no labels) that a bundle may lose: a tenth of a point."""
-_DRAWN: Final = 1000
+MAX_LOSS: Final = 0.001
+"""Accuracy (or agreement, where there are no labels) that a bundle may lose: 0.1 percentage points."""
+_GENERATED: Final = 1000
 """Generated images that are compared."""
 _SEED: Final = 20_160_612
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drift:
-    """What was measured."""
+    """The measurements."""
 
-    figures: dict[str, Any]
-    """JSON-ready, as docs/reference/bundle.md describes it."""
-    lost: float
-    """Accuracy lost, or where no labels are there agreement with float32, as a share; below 0 is gained."""
+    metrics: dict[str, Any]
+    """JSON-ready; docs/reference/bundle.md describes them."""
+    loss: float
+    """Share of accuracy lost, or of agreement with fp32 where there are no labels; negative is a gain."""
     by_labels: bool
-    """Whether ``lost`` is accuracy."""
+    """Whether ``loss`` is a loss of accuracy."""
 
     def refuse_loss(self, precision: str) -> None:
-        """Refuse a bundle that has lost more than :data:`MOST_LOST`.
+        """Refuse a bundle that lost more than :data:`MAX_LOSS`.
 
         Raises:
-            PrecisionError: It has.
+            PrecisionError: It did.
         """
-        if self.lost <= MOST_LOST:
+        if self.loss <= MAX_LOSS:
             return
-        what = "of its accuracy" if self.by_labels else "of its agreement with fp32"
-        images = f"{self.figures['images']:,} images"
+        what = "accuracy" if self.by_labels else "agreement with fp32"
         raise PrecisionError(
-            f"in {precision} the encoder loses {100 * self.lost:.2f} points {what} on {images}; "
-            f"at most {100 * MOST_LOST:g} are allowed, so nothing was written"
+            f"in {precision} the encoder loses {100 * self.loss:.2f} percentage points of {what} on "
+            f"{self.metrics['images']:,} images (at most {100 * MAX_LOSS:g} allowed); nothing was written"
         )
 
 
-def measure_drift(before: Bundle, after: Bundle, train: ImageSet, test: ImageSet | None) -> Drift:
+def measure_drift(before: Bundle, after: Bundle, real: RealImages) -> Drift:
     """Compare two bundles of the same model.
 
     Args:
-        before: In float32.
+        before: In fp32.
         after: In reduced precision.
-        train: Training images: their labels name the categories.
-        test: Test images, on which everything is measured; None: the training images.
+        real: The labels of its training images name the categories; everything is measured on its scored
+            images.
     """
-    real = test or train
-    images = to_nhwc(real)
+    precision = after.metadata.precision
+    images = to_nhwc(real.scored)
     old, new = before.encode(images), after.encode(images)
-    figures: dict[str, Any] = {"data": real.name, "split": "test" if test else "train", "images": len(real)}
-    columns = {
-        "probabilities": (np.hstack(old.probabilities), np.hstack(new.probabilities))
-        if old.probabilities
-        else (),
-        "style_mean": (old.style_mean, new.style_mean),
-        "style_std": (old.style_std, new.style_std),
+    metrics: dict[str, Any] = {
+        "data": real.scored.name,
+        "split": "test" if real.test else "train",
+        "images": len(images),
     }
-    figures |= {name: _difference(*pair) for name, pair in columns.items() if pair and pair[0].size}
+    columns = {"style_mean": (old.style_mean, new.style_mean), "style_std": (old.style_std, new.style_std)}
+    if old.probabilities:
+        columns = {"probabilities": (np.hstack(old.probabilities), np.hstack(new.probabilities))} | columns
+    metrics |= {name: _difference(*pair) for name, pair in columns.items() if pair[0].size}
     if old.distance is not None and new.distance is not None:
-        figures["distance"] = _difference(old.distance, new.distance)
-        figures["in_distribution"] = {
+        metrics["distance"] = _difference(old.distance, new.distance)
+        metrics["in_distribution"] = {
             "fp32": _share_in_distribution(old.ood),
-            after.metadata.precision: _share_in_distribution(new.ood),
+            precision: _share_in_distribution(new.ood),
         }
     same = (old.categories == new.categories).mean(axis=0)
-    figures["agreement"] = {
+    metrics["agreement"] = {
         code: round(float(share), 6)
         for code, share in zip(before.latent.categorical_names, same, strict=True)
     }
-    lost = float(1 - same.min()) if same.size else 0.0
-    scores = _accuracies(before, old, new, train, real)
+    loss = float(1 - same.min()) if same.size else 0.0
+    scores = _accuracies(before, old, new, real)
     if scores:
-        lost = scores[0] - scores[1]
-        figures["accuracy"] = {"fp32": round(scores[0], 6), after.metadata.precision: round(scores[1], 6)}
-    latents = before.sample(_DRAWN, _SEED)
-    figures["generated"] = {
-        "images": _DRAWN,
+        loss = scores[0] - scores[1]
+        metrics["accuracy"] = {"fp32": round(scores[0], 6), precision: round(scores[1], 6)}
+    latents = before.sample(_GENERATED, _SEED)
+    metrics["generated"] = {
+        "images": _GENERATED,
         **_difference(before.generate(latents), after.generate(latents)),
     }
-    return Drift(figures=figures, lost=lost, by_labels=scores is not None)
+    return Drift(metrics=metrics, loss=loss, by_labels=scores is not None)
 
 
 def _accuracies(
-    bundle: Bundle, old: Posterior, new: Posterior, train: ImageSet, real: ImageSet
+    bundle: Bundle, old: Posterior, new: Posterior, real: RealImages
 ) -> tuple[float, float] | None:
-    """Return the accuracy of both on ``real``, with the categories matched once, by the float32 encoder."""
-    if train.labels is None or real.labels is None or not bundle.latent.categorical:
+    """Return the accuracy of both on the scored images, with the categories matched by the fp32 encoder."""
+    if real.train.labels is None or real.scored.labels is None or not bundle.latent.categorical:
         return None
-    found, truth = bundle.encode(to_nhwc(train)).categories, train.labels.numpy()
-    best, match = match_best_code(found, truth, bundle.latent.categorical)
-    labels, names = real.labels.numpy(), match.label_of
+    categories = bundle.encode(to_nhwc(real.train)).categories
+    best, match = match_best_code(categories, real.train.labels.numpy(), bundle.latent.categorical)
+    labels, names = real.scored.labels.numpy(), match.label_of
     return accuracy(old.categories[:, best], labels, names), accuracy(new.categories[:, best], labels, names)
 
 

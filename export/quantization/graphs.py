@@ -1,7 +1,7 @@
-"""An ONNX graph in 16-bit floats or 8-bit integers, by onnxruntime's own tools.
+"""Convert an ONNX graph to 16-bit floats or 8-bit integers, with onnxruntime's own tools.
 
-Inputs and outputs stay what the contract says, and every operator is a standard one, so that any reader of
-the graph in float32 reads these too.
+Inputs and outputs keep the types of the bundle format and all operators are standard ones, so that every
+program that reads the graph in fp32 also reads these.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ if TYPE_CHECKING:
 __all__ = ["to_fp16", "to_int8"]
 
 _PRODUCTS: Final = ("Conv", "Gemm")
-_LEAST_INPUTS: Final = 128
-_LEAST_OUTPUTS: Final = 16
-"""A product of fewer terms, or for fewer outputs, gains nothing in integers and loses the most: the
-convolution that sees the image itself, and the heads that give logits, means and variances."""
-_KEPT_FLOAT: Final = "distance"
-"""An output that is held against a threshold; what serves it alone stays in floats."""
+_MIN_INPUTS: Final = 128
+_MIN_OUTPUTS: Final = 16
+"""Products of fewer terms or with fewer outputs stay in floats: the convolution that reads the image, and the
+heads of logits, means and variances. In integers they gain no speed and lose the most accuracy."""
+_FLOAT_OUTPUT: Final = "distance"
+"""Nodes that only this output depends on stay in floats, because it is compared with a threshold."""
 _KEPT_PROPS: Final = "infogan."
 
 
 def to_fp16(content: bytes) -> bytes:
     """Return the graph with weights and arithmetic in 16-bit floats.
 
-    A processor without such arithmetic computes in 32 bits, with weights rounded to 16.
+    Processors without 16-bit arithmetic compute in 32 bits, with weights rounded to 16.
     """
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415 - slow to import
     from onnxruntime.transformers.onnx_model import OnnxModel  # noqa: PLC0415
 
     with _silence():
         model = convert_float_to_float16(onnx.load_from_string(content), keep_io_types=True)
-        OnnxModel(model).topological_sort()  # the converter puts its casts at the end
+        OnnxModel(model).topological_sort()  # the converter appends its casts at the end
     return _finished(model, content)
 
 
 def to_int8(content: bytes, calibration: Sequence[Mapping[str, npt.NDArray[Any]]]) -> bytes:
     """Return the graph with its large products in 8-bit integers (QDQ form, static ranges).
 
-    Weights are signed and scaled for each output channel, activations unsigned with the least and greatest
-    value seen in calibration. Weights use 7 of their 8 bits: pairs of products then fit 16 bits on processors
-    without VNNI, which would cut them off, so that the results do not depend on the processor.
+    Weights are signed, with a scale for each output channel; activations are unsigned, with the range seen in
+    calibration. Weights use 7 of their 8 bits: sums of two products then fit into 16 bits on processors
+    without VNNI, which saturate, so that results do not depend on the processor.
 
     Args:
         content: The graph in float32.
@@ -80,7 +80,7 @@ def to_int8(content: bytes, calibration: Sequence[Mapping[str, npt.NDArray[Any]]
         chosen = _large_products(onnx.load(preprocessed))
         if not chosen:
             raise BundleError(
-                f"no layer of the bundle has {_LEAST_INPUTS} inputs and {_LEAST_OUTPUTS} outputs, so int8 "
+                f"no layer of the bundle has {_MIN_INPUTS} inputs and {_MIN_OUTPUTS} outputs, so int8 "
                 "gains nothing: use fp16, or the bundle as it is"
             )
         q.quantize_static(
@@ -115,9 +115,9 @@ def _reader(batches: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Any:  # noqa: 
 
 
 def _large_products(model: onnx.ModelProto) -> list[str]:
-    """Return the names of the nodes that integers are worth it for."""
+    """Return the names of the products that are large enough for integers."""
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    serves = _outputs_served(model.graph)
+    dependents = _dependent_outputs(model.graph)
     chosen = []
     for node in model.graph.node:
         weight = weights.get(node.input[1]) if node.op_type in _PRODUCTS else None
@@ -126,25 +126,25 @@ def _large_products(model: onnx.ModelProto) -> list[str]:
         transposed = node.op_type == "Conv" or any(a.name == "transB" and a.i for a in node.attribute)
         outputs = weight.dims[0] if transposed else weight.dims[1]
         inputs = to_array(weight).size // outputs
-        if inputs >= _LEAST_INPUTS and outputs >= _LEAST_OUTPUTS and serves[node.name] != {_KEPT_FLOAT}:
+        if inputs >= _MIN_INPUTS and outputs >= _MIN_OUTPUTS and dependents[node.name] != {_FLOAT_OUTPUT}:
             chosen.append(node.name)
     return chosen
 
 
-def _outputs_served(graph: onnx.GraphProto) -> dict[str, set[str]]:
+def _dependent_outputs(graph: onnx.GraphProto) -> dict[str, set[str]]:
     """Return for each node the graph outputs that depend on it."""
     of_tensor = {output.name: {output.name} for output in graph.output}
     of_node: dict[str, set[str]] = {}
     for node in reversed(graph.node):  # a graph's nodes are in the order of their execution
-        served: set[str] = set().union(*(of_tensor.get(name, set()) for name in node.output))
-        of_node[node.name] = served
+        outputs: set[str] = set().union(*(of_tensor.get(name, set()) for name in node.output))
+        of_node[node.name] = outputs
         for name in node.input:
-            of_tensor[name] = of_tensor.get(name, set()) | served
+            of_tensor[name] = of_tensor.get(name, set()) | outputs
     return of_node
 
 
 def _finished(model: onnx.ModelProto, original: bytes) -> bytes:
-    """Return the file of ``model``, with the original's own properties and nothing of the tools'."""
+    """Return the file of ``model`` with the names and properties of the original instead of the tools'."""
     before = onnx.load_from_string(original)
     model.graph.name = before.graph.name
     model.producer_name, model.producer_version = before.producer_name, before.producer_version
@@ -159,7 +159,7 @@ def _finished(model: onnx.ModelProto, original: bytes) -> bytes:
 
 
 def _drop_unused_domains(model: onnx.ModelProto) -> None:
-    """Take out the operator sets that no node is of: tools declare many, the runtime takes ONNX's only."""
+    """Remove operator sets that no node uses: the tools declare many, and the runtime accepts ONNX's only."""
     used = {node.domain for node in model.graph.node}
     kept = [entry for entry in model.opset_import if entry.domain in used | {""}]
     del model.opset_import[:]
@@ -168,7 +168,7 @@ def _drop_unused_domains(model: onnx.ModelProto) -> None:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep what the tools say to their developers off both streams."""
+    """Suppress the output, warnings and log lines of the tools."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""A bundle in float32 to one in reduced precision: its drift is measured, and a loss of accuracy refused."""
+"""Convert a bundle in fp32 to one in reduced precision, measure its drift, and refuse a loss of accuracy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import onnx
 
 from infogan_tool.export.atomic_folder import atomic_folder, write_metadata
-from infogan_tool.export.limitations import with_limitations
+from infogan_tool.export.evaluation.real_images import load_real_images
+from infogan_tool.export.limitations import describe_limitations
+from infogan_tool.export.onnx_file import graph_file
 from infogan_tool.export.quantization.drift import Drift, measure_drift
 from infogan_tool.export.quantization.graphs import to_fp16, to_int8
 from infogan_tool.runtime.bundle.bundle import load_bundle
@@ -20,13 +22,11 @@ from infogan_tool.runtime.bundle.metadata import (
     GRAPH_FILES,
     PROP_BUNDLE_ID,
     PROP_METADATA,
-    GraphFile,
     generator_inputs,
 )
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.runtime.images.arrays import to_float
 from infogan_tool.runtime.storage.atomic import write_atomic
-from infogan_tool.train.data import load_images, load_test_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,21 +41,19 @@ if TYPE_CHECKING:
 __all__ = ["PrecisionOutcome", "reduce_precision"]
 
 _CALIBRATION: Final = 2048
-"""Training images, and latents of the prior, that the ranges of int8 are taken from."""
+"""Training images, and latents from the prior, that the value ranges of int8 are measured on."""
 _BATCH: Final = 256
 _SEED: Final = 20_160_613
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrecisionOutcome:
-    """What was written and measured."""
+    """The result of a conversion."""
 
-    path: Path
-    """The bundle."""
     metadata: BundleMetadata
     """As written."""
     bytes_before: dict[str, int]
-    """Size of each graph in float32."""
+    """Size of each graph in fp32."""
 
 
 def reduce_precision(
@@ -70,40 +68,37 @@ def reduce_precision(
     """Write the bundle ``out``, which computes what ``bundle`` does in ``precision``.
 
     Args:
-        bundle: In float32.
+        bundle: In fp32.
         out: The new bundle's folder; must not exist, unless ``force``.
         precision: ``"fp16"`` or ``"int8"``.
-        source: Real images, as ``train --data`` names them, for the ranges of int8 and the drift.
-        force: Replace a bundle (or an empty folder) that is at ``out``.
-        progress: Called with a line for people as the work goes on.
+        source: Real images, as ``train --data`` names them, for calibration and drift.
+        force: Replace a bundle (or an empty folder) at ``out``.
+        progress: Called with a status line.
 
     Raises:
         UsageError: ``bundle`` is of reduced precision already.
-        PrecisionError: The encoder loses more than a tenth of a point of accuracy, or where there are no
-            labels of agreement with float32. Nothing was written.
+        PrecisionError: The encoder loses more than 0.1 percentage points of accuracy, or of agreement with
+            fp32 where there are no labels. Nothing was written.
         BundleError, DataError, OutputExistsError, InUseError, OSError: As in opening, loading and writing.
     """
     if bundle.metadata.precision != "fp32":
-        had = bundle.metadata.precision
-        raise UsageError(f"{bundle.path} is in {had} already: name the bundle in fp32 that it is made of")
-    with atomic_folder(out, force=force) as folder:  # from here on no other export writes to it
+        raise UsageError(f"{bundle.path} is in {bundle.metadata.precision} already: name the bundle in fp32")
+    with atomic_folder(out, force=force) as folder:  # locked: no other export writes to it
         progress(f"loading {source}")
-        size, channels = bundle.image.size, bundle.image.channels
-        train = load_images(source, size=size, channels=channels)
-        test = load_test_images(source, size=size, channels=channels)
+        real = load_real_images(source, bundle.image)
         before = {file: (bundle.path / file).read_bytes() for file in GRAPH_FILES}
         progress(f"writing the graphs in {precision}")
-        metadata, contents = _convert(bundle, before, precision, train)
+        metadata, contents = _convert(bundle, before, precision, real.train)
         for name, content in contents.items():
             write_atomic(folder / name, content)
         write_metadata(folder, metadata)
         progress("measuring the drift on real images")
-        drift = measure_drift(bundle, load_bundle(folder, device="cpu"), train, test)
+        drift = measure_drift(bundle, load_bundle(folder, device="cpu"), real)
         drift.refuse_loss(precision)
-        metadata = _with_figures(metadata, bundle.metadata, drift)
+        metadata = _with_drift(metadata, bundle.metadata.bundle_id, drift)
         write_metadata(folder, metadata)
     sizes = {name: len(content) for name, content in before.items()}
-    return PrecisionOutcome(path=out, metadata=metadata, bytes_before=sizes)
+    return PrecisionOutcome(metadata=metadata, bytes_before=sizes)
 
 
 def _convert(
@@ -114,24 +109,25 @@ def _convert(
     else:
         feeds = {ENCODER_FILE: _images(bundle, train), GENERATOR_FILE: _latents(bundle)}
         contents = {file: to_int8(content, feeds[file]) for file, content in before.items()}
-    # Other numbers come out than of the bundle in float32, so that the codes must not pass for its codes.
+    # A new id, because the codes are not equal to those of the bundle in fp32.
     digest = hashlib.sha256(json.dumps([bundle.metadata.bundle_id, precision]).encode())
     for file in GRAPH_FILES:
         digest.update(contents[file])
     bundle_id = digest.hexdigest()[:32]
-    contents = {file: _renamed(content, bundle_id, precision) for file, content in contents.items()}
-    graphs = {n: GraphFile(sha256=hashlib.sha256(c).hexdigest(), bytes=len(c)) for n, c in contents.items()}
+    contents = {file: _set_id(content, bundle_id, precision) for file, content in contents.items()}
+    graphs = {name: graph_file(content) for name, content in contents.items()}
     return replace(bundle.metadata, bundle_id=bundle_id, graphs=graphs, precision=precision), contents
 
 
-def _renamed(content: bytes, bundle_id: str, precision: Precision) -> bytes:
+def _set_id(content: bytes, bundle_id: str, precision: Precision) -> bytes:
+    """Return the ONNX file with another bundle id and precision in its metadata_props."""
     model = onnx.load_from_string(content)
     props = {p.key: p.value for p in model.metadata_props}
-    said = json.loads(props[PROP_METADATA]) | {"bundle_id": bundle_id, "precision": precision}
-    props |= {PROP_BUNDLE_ID: bundle_id, PROP_METADATA: json.dumps(said, sort_keys=True)}
+    metadata = json.loads(props[PROP_METADATA]) | {"bundle_id": bundle_id, "precision": precision}
+    props |= {PROP_BUNDLE_ID: bundle_id, PROP_METADATA: json.dumps(metadata, sort_keys=True)}
     onnx.helper.set_model_props(model, props)
-    renamed: bytes = model.SerializeToString(deterministic=True)
-    return renamed
+    changed: bytes = model.SerializeToString(deterministic=True)
+    return changed
 
 
 def _images(bundle: Bundle, train: ImageSet) -> list[dict[str, npt.NDArray[Any]]]:
@@ -149,14 +145,14 @@ def _latents(bundle: Bundle) -> list[dict[str, npt.NDArray[Any]]]:
     ]
 
 
-def _with_figures(metadata: BundleMetadata, before: BundleMetadata, drift: Drift) -> BundleMetadata:
-    """Put the measured figures in, and take out those that are of the graphs in float32."""
-    card = {key: figures for key, figures in metadata.card.items() if key != "evaluation"}
-    found = drift.figures.get("accuracy")
+def _with_drift(metadata: BundleMetadata, reference_id: str, drift: Drift) -> BundleMetadata:
+    """Add the drift, and replace metrics that were measured on the graphs in fp32."""
+    metrics, precision = drift.metrics, metadata.precision
+    card = {key: value for key, value in metadata.card.items() if key != "evaluation"}
     if "accuracy" in card:
         kept = {key: card["accuracy"][key] for key in ("code", "data") if key in card["accuracy"]}
-        counts = {drift.figures["split"]: found[metadata.precision]} if found else {}
-        card["accuracy"] = kept | counts | {f"{drift.figures['split']}_count": drift.figures["images"]}
-    figures = {"of": before.bundle_id, **drift.figures}
-    metadata = replace(metadata, card=card, drift=figures, parity={})
-    return replace(metadata, card=with_limitations(metadata))
+        split = metrics["split"]
+        measured = {split: metrics["accuracy"][precision]} if "accuracy" in metrics else {}
+        card["accuracy"] = kept | measured | {f"{split}_count": metrics["images"]}
+    metadata = replace(metadata, card=card, drift={"fp32_bundle_id": reference_id, **metrics}, parity={})
+    return replace(metadata, card=card | {"limitations": describe_limitations(metadata)})

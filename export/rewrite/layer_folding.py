@@ -1,9 +1,9 @@
-"""Exact algebra that makes networks faster to run: BatchNorm folded, full-map convolutions as products.
+"""Fold layers for inference: BatchNorm into convolutions, full-map convolutions into matrix products.
 
 A convolution whose kernel covers the whole map, and a transposed convolution of a 1 x 1 map, are each one
-matrix product. onnxruntime runs a product (Gemm) several times faster than the same thing as Conv or
-ConvTranspose, and Conv faster than ConvTranspose, so that two of the latter in a row are written as Conv
-(``packed_deconv``). torch's and onnxruntime's results still agree to float32 rounding.
+matrix product. onnxruntime runs a product (Gemm) several times faster than the same operation as Conv or
+ConvTranspose, and Conv faster than ConvTranspose; for two transposed convolutions in a row see
+``subpixel_deconvolution``.
 """
 
 from __future__ import annotations
@@ -24,27 +24,26 @@ if TYPE_CHECKING:
 __all__ = ["fold_layers"]
 
 _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh)
-"""What acts on each value alone."""
+"""Element-wise activations."""
 
 
 def fold_layers(layers: nn.Sequential, example: Tensor) -> nn.Sequential:
-    """Return a copy of ``layers`` that computes the same in evaluation mode by fewer and faster operations.
+    """Return a copy of ``layers`` that computes the same in evaluation mode with fewer, faster operations.
 
     Args:
-        layers: Convolutions, transposed convolutions, BatchNorm, dropout, enlargements and activations; in
+        layers: Convolutions, transposed convolutions, BatchNorm, dropout, upsampling and activations; in
             evaluation mode.
         example: An input ``(N, C, H, W)``; its map size decides which convolutions are matrix products.
 
     Returns:
-        Layers from ``(N, C, H, W)``, or from ``(N, C)`` where the example's map is 1 x 1, to what ``layers``
-        returns, as ``(N, F)`` where that map is 1 x 1.
+        Layers whose input is ``(N, C, H, W)``, or ``(N, C)`` where the example's map is 1 x 1, and whose
+        output is that of ``layers``, as ``(N, F)`` where its map is 1 x 1.
     """
     modules = [copy.deepcopy(module).eval() for module in layers if not isinstance(module, nn.Dropout2d)]
-    modules = _fold_batch_norm(modules)
     result: list[nn.Module] = []
     flat = example.shape[2:] == (1, 1)
     with torch.no_grad():
-        for module in modules:
+        for module in _fold_batch_norm(modules):
             output = module(example)
             is_product = isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)) and _is_matrix_product(
                 module, example, output
@@ -60,29 +59,8 @@ def fold_layers(layers: nn.Sequential, example: Tensor) -> nn.Sequential:
             else:
                 result.append(module)
             example = output
-        result = _pack_deconvs(_activate_early(result))
+        result = _pair_deconvolutions(_activate_early(result))
     return nn.Sequential(*result).eval()
-
-
-def _activate_early(modules: list[nn.Module]) -> list[nn.Module]:
-    """Put an activation before the reshaping that it follows: there it is part of the product."""
-    moved: list[nn.Module] = []
-    for module in modules:
-        early = isinstance(module, _ACTIVATIONS) and moved and isinstance(moved[-1], nn.Unflatten)
-        moved.insert(len(moved) - 1 if early else len(moved), module)
-    return moved
-
-
-def _pack_deconvs(modules: list[nn.Module]) -> list[nn.Module]:
-    for start in range(len(modules) - 2):
-        first, activation, second, *rest = modules[start:]
-        if is_subpixel_pair(first, activation, second):
-            assert isinstance(first, nn.ConvTranspose2d)
-            assert isinstance(second, nn.ConvTranspose2d)
-            after = rest.pop(0) if rest and isinstance(rest[0], _ACTIVATIONS) else None
-            packed = SubpixelPair(first, activation, second, after)
-            return [*modules[:start], packed, *_pack_deconvs(rest)]
-    return modules
 
 
 def _fold_batch_norm(modules: list[nn.Module]) -> list[nn.Module]:
@@ -94,6 +72,27 @@ def _fold_batch_norm(modules: list[nn.Module]) -> list[nn.Module]:
         else:
             folded.append(module)
     return folded
+
+
+def _activate_early(modules: list[nn.Module]) -> list[nn.Module]:
+    """Move an activation before the reshaping that it follows, where it can be part of the product."""
+    moved: list[nn.Module] = []
+    for module in modules:
+        early = isinstance(module, _ACTIVATIONS) and moved and isinstance(moved[-1], nn.Unflatten)
+        moved.insert(len(moved) - 1 if early else len(moved), module)
+    return moved
+
+
+def _pair_deconvolutions(modules: list[nn.Module]) -> list[nn.Module]:
+    for start in range(len(modules) - 2):
+        first, activation, second, *rest = modules[start:]
+        if is_subpixel_pair(first, activation, second):
+            assert isinstance(first, nn.ConvTranspose2d)
+            assert isinstance(second, nn.ConvTranspose2d)
+            after = rest.pop(0) if rest and isinstance(rest[0], _ACTIVATIONS) else None
+            pair = SubpixelPair(first, activation, second, after)
+            return [*modules[:start], pair, *_pair_deconvolutions(rest)]
+    return modules
 
 
 def _is_matrix_product(conv: nn.Conv2d | nn.ConvTranspose2d, example: Tensor, output: Tensor) -> bool:

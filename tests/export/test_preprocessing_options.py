@@ -1,4 +1,4 @@
-"""``export --preprocessing``: a user who trained on a folder says how its images are laid out."""
+"""``export --preprocessing``: the layout of the images of a folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from infogan_tool.cli.main import main
 from infogan_tool.export.outputs import export_outputs
-from infogan_tool.export.preprocessing_options import PreprocessingOptions, layout_note
+from infogan_tool.export.preprocessing_options import PreprocessingOptions, preprocessing_note
 from infogan_tool.runtime import ImageSpec, Preprocessing, read_metadata
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.data import load_test_images
@@ -45,14 +45,14 @@ def letters_run(digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def off_centre_scan() -> Image.Image:
-    """A dark figure on light paper, in the upper left of an image that is not square."""
+    """A dark stroke on light paper, in the upper left of an image that is not square."""
     image = Image.new("L", (300, 200), 235)
     ImageDraw.Draw(image).line([(40, 30), (80, 30), (50, 100)], fill=40, width=9)
     return image
 
 
-def seen_through(bundle: Path, folder: Path) -> np.ndarray:
-    """What the network saw of the scan."""
+def network_input(bundle: Path, folder: Path) -> np.ndarray:
+    """Return the preprocessed scan."""
     off_centre_scan().save(folder / "scan.png")
     seen = folder / "seen.png"
     options = ["-b", str(bundle), "--device", "cpu", "--force", "--json", "--show-input", str(seen)]
@@ -61,17 +61,17 @@ def seen_through(bundle: Path, folder: Path) -> np.ndarray:
         return np.asarray(image, np.float64)
 
 
-def test_a_scan_is_brought_to_what_the_folder_is_like(
+def test_scan_is_preprocessed_like_the_training_images(
     letters_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "bundle"
     options = ["--preprocessing", "centred-foreground", "--box", "20", "--ink", "light"]
     assert main(["export", str(letters_run), "--out", str(out), *options]) == 0
-    assert "laid out" not in capsys.readouterr().err, "the training images are as the options say"
+    assert "match this preprocessing" not in capsys.readouterr().err
     assert read_metadata(out).image.preprocessing == Preprocessing(
         box=20, centre="mass", ink="light", stroke=0
     )
-    seen = seen_through(out, tmp_path)
+    seen = network_input(out, tmp_path)
     assert seen.shape == (28, 28)
     assert seen[[0, -1]].max() == seen[:, [0, -1]].max() == 0, "light on black, with a border"
     middle = [(seen.sum(axis) @ np.arange(28)) / seen.sum() + 0.5 for axis in (0, 1)]
@@ -80,7 +80,7 @@ def test_a_scan_is_brought_to_what_the_folder_is_like(
     assert abs(max(np.ptp(rows), np.ptp(columns)) + 1 - 20) <= 1
 
 
-def test_training_images_of_another_layout_are_told(
+def test_note_on_training_images_of_another_layout(
     letters_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "bundle"
@@ -89,12 +89,12 @@ def test_training_images_of_another_layout_are_told(
     assert read_metadata(out).image.preprocessing == Preprocessing(
         box=12, centre="box", ink="dark", stroke=1.5
     )
-    notes = [line for line in capsys.readouterr().err.splitlines() if "laid out" in line]
-    told = "0 % of the training images are laid out by this preprocessing; at the median their figures are"
-    assert notes == [f"note: {told} 20 pixels long, with light ink"]
+    notes = [line for line in capsys.readouterr().err.splitlines() if "match this preprocessing" in line]
+    expected = "only 0 % of the training images match this preprocessing; their foreground objects are"
+    assert notes == [f"note: {expected} 20 pixels long (median), with light ink"]
 
 
-def test_a_known_data_set_can_be_left_plain_in_any_precision(run_path: Path, tmp_path: Path) -> None:
+def test_plain_preprocessing_of_a_known_data_set_in_fp16(run_path: Path, tmp_path: Path) -> None:
     export_outputs(
         run_path,
         out=tmp_path / "fp16",
@@ -105,7 +105,7 @@ def test_a_known_data_set_can_be_left_plain_in_any_precision(run_path: Path, tmp
     assert (metadata.precision, metadata.image.preprocessing) == ("fp16", None)
 
 
-def test_a_bundle_keeps_its_preparation(tiny: Path, tmp_path: Path) -> None:
+def test_bundle_keeps_its_preprocessing(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a bundle and keeps its preprocessing"):
         export_outputs(
             tiny,
@@ -133,7 +133,7 @@ def test_a_bundle_keeps_its_preparation(tiny: Path, tmp_path: Path) -> None:
         (["--preprocessing", "centred_foreground"], "is not one of 'centred-foreground', 'plain'"),
     ],
 )
-def test_what_does_not_fit_is_one_line_and_nothing_is_written(
+def test_invalid_options_are_one_line_and_nothing_is_written(
     options: list[str], message: str, run_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["export", str(run_path), "--out", str(tmp_path / "bundle"), *options]) == 2
@@ -146,31 +146,33 @@ def test_what_does_not_fit_is_one_line_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("stroke", [-1.0, 10.5, float("nan"), float("inf")])
-def test_a_stroke_that_the_metadata_could_not_hold(stroke: float) -> None:
+def test_stroke_out_of_range(stroke: float) -> None:
     with pytest.raises(UsageError, match=r"--stroke .*: from 0 to 10, half the box"):
         PreprocessingOptions(preprocessing="centred-foreground", box=20, ink="light", stroke=stroke).resolve(
             GREY
         )
 
 
-def test_colour_has_no_preparation() -> None:
+def test_colour_has_no_centred_foreground() -> None:
     colour = ImageSpec(size=28, channels=3, low=0, high=1)
     with pytest.raises(UsageError, match="--channels 1"):
         PreprocessingOptions(preprocessing="centred-foreground", box=20, ink="light").resolve(colour)
     assert PreprocessingOptions(preprocessing="plain").resolve(colour) is None
 
 
-def test_the_note_on_images_of_all_kinds(digits: np.ndarray) -> None:
+def test_preprocessing_note(digits: np.ndarray) -> None:
     preprocessing = Preprocessing(box=20, centre="mass", ink="light", stroke=0)
     inverted = 255 - digits
     assert (
-        layout_note(digits, None)
-        == layout_note(digits, preprocessing)
-        == layout_note(digits[:0], preprocessing)
+        preprocessing_note(digits, None)
+        == preprocessing_note(digits, preprocessing)
+        == preprocessing_note(digits[:0], preprocessing)
         == ""
     )
-    assert layout_note(inverted, Preprocessing(box=20, centre="mass", ink="dark", stroke=0)) == ""
-    assert layout_note(inverted, preprocessing).endswith("20 pixels long, with dark ink")
+    assert preprocessing_note(inverted, Preprocessing(box=20, centre="mass", ink="dark", stroke=0)) == ""
+    assert preprocessing_note(inverted, preprocessing).endswith("20 pixels long (median), with dark ink")
     half = np.concatenate([digits[:150], np.roll(digits[:150], 4, 2)])
-    assert layout_note(half, preprocessing).startswith("50 % of the training images")
-    assert "0 pixels long, with light ink" in layout_note(np.zeros((5, 28, 28), np.uint8), preprocessing)
+    assert preprocessing_note(half, preprocessing).startswith("only 50 % of the training images")
+    assert "0 pixels long (median), with light ink" in preprocessing_note(
+        np.zeros((5, 28, 28), np.uint8), preprocessing
+    )

@@ -1,4 +1,4 @@
-"""Run folder to bundle: what is written, what is refused, and that nothing is half done."""
+"""Export of a run to a bundle: content, refusals, and no partial output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from infogan_tool.export import run_to_bundle as export_bundle
+from infogan_tool.export import run_to_bundle
 from infogan_tool.export.run_to_bundle import export_networks, export_run
 from infogan_tool.runtime import Preprocessing, load_bundle
 from infogan_tool.runtime.bundle.metadata import read_metadata
@@ -40,7 +40,7 @@ def bundle_path(run_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return out
 
 
-def test_bundle_says_where_it_comes_from(run_path: Path, bundle_path: Path) -> None:
+def test_metadata_describe_the_training(run_path: Path, bundle_path: Path) -> None:
     metadata = read_metadata(bundle_path)
     config = RunFolder.open(run_path).read_config()
     assert metadata.latent == config.latent
@@ -58,7 +58,7 @@ def test_bundle_says_where_it_comes_from(run_path: Path, bundle_path: Path) -> N
     ]
 
 
-def test_labels_and_accuracy_are_those_of_the_exported_encoder(bundle_path: Path) -> None:
+def test_labels_and_accuracy_of_the_exported_encoder(bundle_path: Path) -> None:
     metadata = read_metadata(bundle_path)
     test = load_test_images("mnist")
     assert test is not None
@@ -75,10 +75,10 @@ def test_labels_and_accuracy_are_those_of_the_exported_encoder(bundle_path: Path
         assert (name is not None) == (share >= 0.5)
 
 
-def test_the_bundle_says_what_it_does_not_know(bundle_path: Path) -> None:
+def test_bundle_flags_images_out_of_distribution(bundle_path: Path) -> None:
     bundle = load_bundle(bundle_path, device="cpu")
     assert bundle.metadata.ood is not None
-    # Not 0: the images that it was compared on are not all as strange as can be.
+    # Not 0: the distance of some compared images is below 1.
     assert 0 < bundle.metadata.parity["max_abs_difference"]["q_encoder.onnx:distance"] <= 1e-5
     assert bundle.image.preprocessing == Preprocessing(box=20, centre="mass", ink="light", stroke=2.0)
     test = load_test_images("mnist")
@@ -87,9 +87,9 @@ def test_the_bundle_says_what_it_does_not_know(bundle_path: Path) -> None:
     assert posterior.ood is not None
     assert posterior.distance is not None
     assert ((posterior.distance >= 0) & (posterior.distance <= 1)).all()
-    said = bundle.metadata.ood.metrics["false_flags_test"]
-    assert said == pytest.approx(posterior.ood.mean(), abs=1e-4)
-    assert 0 < said < 0.04
+    false_flags = bundle.metadata.ood.metrics["false_flags_test"]
+    assert false_flags == pytest.approx(posterior.ood.mean(), abs=1e-4)
+    assert 0 < false_flags < 0.04
     blank = bundle.encode(np.full((1, 28, 28), 255, np.uint8))
     assert blank.ood is not None
     assert blank.ood.all()
@@ -119,7 +119,7 @@ def test_taken_path_is_refused_and_force_replaces_bundles_only(
     assert (mine / "thesis.txt").read_text() == "keep"
 
 
-def test_failure_while_writing_leaves_the_old_bundle_and_no_rest(
+def test_failure_while_writing_leaves_the_old_bundle_alone(
     run_path: Path, bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "b"
@@ -128,7 +128,7 @@ def test_failure_while_writing_leaves_the_old_bundle_and_no_rest(
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(export_bundle, "write_metadata", full_disk)
+    monkeypatch.setattr(run_to_bundle, "write_metadata", full_disk)
     with pytest.raises(OSError, match="No space left"):
         export_run(run_path, out, force=True)
     assert digests(out) == digests(bundle_path)
@@ -174,7 +174,7 @@ def test_image_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
     plan = plan_training(preset="paper", config_file=None, flags=flags, device="cpu")
     start_training(plan, out=tmp_path / "run", console=Console(quiet=True))
     outcome = export_run(tmp_path / "run", tmp_path / "b")
-    assert "no labels" in outcome.label_note
+    assert any("no labels" in note for note in outcome.notes)
     assert outcome.metadata.labels == {}
     assert outcome.metadata.training["data"]["name"] == "shapes"
     for file in (tmp_path / "b").iterdir():
@@ -183,7 +183,7 @@ def test_image_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
 
 def test_networks_alone_can_be_exported(make_networks: Callable[..., Networks], tmp_path: Path) -> None:
     outcome = export_networks(make_networks(), tmp_path / "b", training={"note": "by hand"})
-    assert outcome.label_note == ""
+    assert outcome.notes == ()
     assert load_bundle(tmp_path / "b").generate(load_bundle(tmp_path / "b").sample(2, seed=0)).shape == (
         2,
         1,

@@ -16,7 +16,7 @@ from infogan_tool.export import evaluate as evaluate_module
 from infogan_tool.export.atomic_folder import only_writer_of
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.evaluation.measure import measure_bundle
-from infogan_tool.export.limitations import with_limitations
+from infogan_tool.export.limitations import describe_limitations
 from infogan_tool.export.save_results import save_results
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bundle.metadata import OodSpec, read_metadata
@@ -45,11 +45,11 @@ def bundle(tmp_path: Path) -> Path:
 
 def test_limits_are_of_what_a_bundle_is() -> None:
     metadata = read_metadata(TINY)
-    said = " ".join(with_limitations(metadata)["limitations"])
-    assert "laid out like those of mnist" in said
-    assert "is not flagged" in said
-    assert "what c1, c2 and c3 do." in said
-    assert "fp32" not in said
+    text = " ".join(describe_limitations(metadata))
+    assert "with the layout of mnist" in text
+    assert "are not flagged" in text
+    assert "describes c1, c2 and c3." in text
+    assert "fp32" not in text
 
     preprocessing = Preprocessing(box=20, centre="mass", ink="light", stroke=2.0)
     known = OodSpec(threshold=0.5, metrics={"false_flags_test": 0.0312})
@@ -61,14 +61,12 @@ def test_limits_are_of_what_a_bundle_is() -> None:
         precision="int8",
         card={"accuracy": {}, "limitations": ["older"]},
     )
-    card = with_limitations(other)
-    said = " ".join(card["limitations"])
-    assert card["accuracy"] == {}
-    assert "one figure at a time" in said
-    assert "as are 3.1 % of the test images" in said
-    assert "what c2 does." in said
-    assert "computes in int8" in said
-    assert "older" not in said
+    text = " ".join(describe_limitations(other))
+    assert "one foreground object per image" in text
+    assert "and so are 3.1 % of the test images" in text
+    assert "describes c2." in text
+    assert "Computes in int8" in text
+    assert "older" not in text
 
 
 @pytest.mark.parametrize("strange", [None, [], {"name": ["x"]}, {"name": 1}])
@@ -78,9 +76,9 @@ def test_limits_of_metadata_that_anybody_wrote(strange: object) -> None:
         training={"data": strange},
         ood=OodSpec(threshold=0.5, metrics={"false_flags_test": "many"}),
     )
-    said = " ".join(with_limitations(metadata)["limitations"])
-    assert "its training images" in said
-    assert "many" not in said
+    text = " ".join(describe_limitations(metadata))
+    assert "layout of the training images" in text
+    assert "many" not in text
 
 
 def test_limits_that_were_measured(report: Results) -> None:
@@ -88,11 +86,11 @@ def test_limits_that_were_measured(report: Results) -> None:
     assert rows is not None
     assert report.generator is not None
     label, share = max(((r.label, 1 - (r.recall or 0)) for r in rows.categories), key=lambda pair: pair[1])
-    said = " ".join(with_limitations(read_metadata(TINY), report)["limitations"])
-    assert f"k1 is least right for {label}: {100 * share:.1f} % of its test images" in said
-    assert f"coverage {report.generator.distances.coverage:.2f}, theirs" in said
+    text = " ".join(describe_limitations(read_metadata(TINY), report))
+    assert f"k1 is least accurate for {label}: {100 * share:.1f} % of its test images" in text
+    assert f"coverage {report.generator.distances.coverage:.2f}, real-vs-real baseline" in text
     perfect = measure_bundle(BarBundle("perfect"), real_bars(), samples=200, classifier=QUICK)
-    assert "least right" not in " ".join(with_limitations(read_metadata(TINY), perfect)["limitations"])
+    assert "least accurate" not in " ".join(describe_limitations(read_metadata(TINY), perfect))
 
 
 def test_a_saved_evaluation_is_in_the_card_and_nothing_else_changes(report: Results, bundle: Path) -> None:
@@ -105,7 +103,7 @@ def test_a_saved_evaluation_is_in_the_card_and_nothing_else_changes(report: Resu
     assert kept["round_trip"] == whole["round_trip"]
     assert kept["information"] == whole["information"]
     assert "confusion" not in json.dumps(kept)
-    assert any("least right" in text for text in metadata.card["limitations"])
+    assert any("least accurate" in text for text in metadata.card["limitations"])
     assert metadata == replace(read_metadata(TINY), card=metadata.card)
     after = {file.name: file.read_bytes() for file in bundle.iterdir()}
     assert {name for name in before | after if before.get(name) != after.get(name)} == {"metadata.json"}

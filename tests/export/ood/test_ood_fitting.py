@@ -1,4 +1,4 @@
-"""The distance that an export fits: what it flags, what it lets pass, and that the graph computes it."""
+"""The OOD distance fitted at export: flagged images, and images in distribution."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from infogan_tool.export.ood.batch_preprocessing import preprocess_batch
 from infogan_tool.export.ood.fitting import fit_ood
 from infogan_tool.export.ood.head import Taps
-from infogan_tool.export.ood.preprocessing import apply_preprocessing_batch
 from infogan_tool.export.ood.synthetic_outliers import make_synthetic_outliers
 from infogan_tool.export.preprocessing_options import preprocessing_for
 from infogan_tool.export.run_to_bundle import export_networks
@@ -38,13 +38,13 @@ SEPARATE = {"networks": {"q": "separate", "q_features": 24}}
 CONTINUOUS = {"latent": {"categorical": [], "continuous": 2}}
 
 
-# Networks that learned nothing: a separate Q of 24 random features sees little of noise.
+# Untrained networks: a separate Q of 24 random features separates noise poorly.
 @pytest.mark.parametrize(
     ("changes", "least"),
     [({}, 0.95), (SEPARATE, 0.3), (CONTINUOUS, 0.95)],
     ids=["shared", "separate", "continuous"],
 )
-def test_digits_pass_and_noise_does_not(
+def test_noise_is_flagged_and_digits_are_not(
     changes: dict[str, object], least: float, make_networks: Callable[..., Networks], digits: torch.Tensor
 ) -> None:
     networks = make_networks(changes, size=28)
@@ -73,28 +73,28 @@ def test_the_same_images_give_the_same_distance(
     networks = make_networks(size=28)
     weights = []
     for _ in range(2):
-        torch.rand(7)  # what was drawn before does not matter
+        torch.rand(7)  # the state of the global generator has no effect
         fitted = fit_ood(networks, digits, PREPROCESSING)
         assert fitted is not None
         weights.append(fitted[0].state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_few_images_are_not_enough(make_networks: Callable[..., Networks], digits: torch.Tensor) -> None:
+def test_too_few_images_give_no_distance(
+    make_networks: Callable[..., Networks], digits: torch.Tensor
+) -> None:
     assert fit_ood(make_networks(size=28), digits[:499], PREPROCESSING) is None
 
 
-def test_without_the_images_there_is_no_distance(
-    make_networks: Callable[..., Networks], tmp_path: Path
-) -> None:
+def test_missing_images_give_no_distance(make_networks: Callable[..., Networks], tmp_path: Path) -> None:
     gone = DataConfig(source=str(tmp_path / "gone"), size=16, channels=1)
     outcome = export_networks(make_networks(), tmp_path / "b", training={}, data=gone)
     assert outcome.metadata.ood is None
-    assert "codes have no names" in outcome.label_note
+    assert "codes have no names" in outcome.notes[0]
     assert load_bundle(tmp_path / "b", device="cpu").encode(np.zeros((1, 16, 16), np.uint8)).ood is None
 
 
-def test_recipes_follow_the_data() -> None:
+def test_preprocessing_follows_the_data_set() -> None:
     image = ImageSpec(size=28, channels=1, low=0, high=1)
     assert preprocessing_for("mnist", image) == PREPROCESSING
     double = preprocessing_for("mnist", ImageSpec(size=56, channels=1, low=0, high=1))
@@ -104,33 +104,33 @@ def test_recipes_follow_the_data() -> None:
     assert preprocessing_for(None, image) is None
 
 
-# --- images that are made up -----------------------------------------------------------------------------
+# --- synthetic outliers -----------------------------------------------------------------------------
 
 
-def test_many_are_laid_out_as_one_is(digits: torch.Tensor) -> None:
-    figures = digits[:200].float() / 255
-    laid, there = apply_preprocessing_batch(figures, PREPROCESSING)
-    assert there.all()
-    torch.testing.assert_close(laid, figures, atol=1e-5, rtol=0)  # they are laid out already
-    moved = torch.nn.functional.interpolate(figures[..., 3:25, 3:25], size=28, mode="bilinear").clamp(0, 1)
-    back, there = apply_preprocessing_batch(moved.roll((2, -3), (2, 3)), PREPROCESSING)
+def test_batch_preprocessing_matches_the_preprocessing(digits: torch.Tensor) -> None:
+    values = digits[:200].float() / 255
+    centred, has_foreground = preprocess_batch(values, PREPROCESSING)
+    assert has_foreground.all()
+    torch.testing.assert_close(centred, values, atol=1e-5, rtol=0)  # they match already
+    moved = torch.nn.functional.interpolate(values[..., 3:25, 3:25], size=28, mode="bilinear").clamp(0, 1)
+    back, _ = preprocess_batch(moved.roll((2, -3), (2, 3)), PREPROCESSING)
     values = (back * 255).round().to(torch.uint8)[:, 0].numpy()
     assert matches_preprocessing(values, PREPROCESSING).mean() > 0.9
-    assert not apply_preprocessing_batch(torch.zeros(1, 1, 28, 28), PREPROCESSING)[1].any()
+    assert not preprocess_batch(torch.zeros(1, 1, 28, 28), PREPROCESSING)[1].any()
     boxed = dataclasses.replace(PREPROCESSING, box=16, centre="box")
-    values = (apply_preprocessing_batch(moved, boxed)[0] * 255).round().to(torch.uint8)[:, 0].numpy()
+    values = (preprocess_batch(moved, boxed)[0] * 255).round().to(torch.uint8)[:, 0].numpy()
     assert matches_preprocessing(values, boxed).mean() > 0.9
     assert matches_preprocessing(values, PREPROCESSING).mean() < 0.1
 
 
-def test_strangers_are_made_of_the_images_and_differ_from_them(digits: torch.Tensor) -> None:
-    figures = digits[:300].float() / 255
-    made = make_synthetic_outliers(figures, 600, torch.Generator().manual_seed(0))
-    again = make_synthetic_outliers(figures, 600, torch.Generator().manual_seed(0))
+def test_synthetic_outliers_differ_from_the_images(digits: torch.Tensor) -> None:
+    values = digits[:300].float() / 255
+    made = make_synthetic_outliers(values, 600, torch.Generator().manual_seed(0))
+    again = make_synthetic_outliers(values, 600, torch.Generator().manual_seed(0))
     assert made.shape == (600, 1, 28, 28)
     assert torch.equal(made, again)
     assert 0 <= made.min() <= made.max() <= 1
-    own = {image.numpy().tobytes() for image in figures}
+    own = {image.numpy().tobytes() for image in values}
     assert sum(image.numpy().tobytes() in own for image in made) < 30
     colour = make_synthetic_outliers(torch.rand(8, 3, 10, 10), 40, torch.Generator().manual_seed(0))
     assert colour.shape == (40, 3, 10, 10)

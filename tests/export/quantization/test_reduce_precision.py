@@ -1,4 +1,4 @@
-"""Bundles in fp16 and int8: what is written, how far it is from float32, and what is refused."""
+"""Bundles in fp16 and int8: files, drift from fp32, and refusals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from onnx.numpy_helper import from_array, to_array
 
 from infogan_tool.export.outputs import export_outputs
 from infogan_tool.export.quantization import graphs
-from infogan_tool.export.quantization.drift import MOST_LOST, Drift
+from infogan_tool.export.quantization.drift import MAX_LOSS, Drift
 from infogan_tool.export.quantization.graphs import to_int8
 from infogan_tool.export.quantization.reduce import reduce_precision
 from infogan_tool.export.rewrite.polyphase_convolution import merge_phases
@@ -90,18 +90,16 @@ def read_test_images(digits: Path) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize(("precision", "share"), [("fp16", 0.52), ("int8", 0.45)])
-def test_the_files_are_smaller_and_fit_together(
-    precision: str, share: float, reduced: dict[str, Path]
-) -> None:
+def test_files_are_smaller_and_consistent(precision: str, share: float, reduced: dict[str, Path]) -> None:
     before, after = read_metadata(PRETRAINED_BUNDLE), read_metadata(reduced[precision])
     assert after.precision == precision
-    assert after.drift["of"] == before.bundle_id != after.bundle_id
+    assert after.drift["fp32_bundle_id"] == before.bundle_id != after.bundle_id
     for file in GRAPH_FILES:
         assert after.graphs[file].bytes < share * before.graphs[file].bytes
         model = onnx.load(reduced[precision] / file)
         props = {p.key: p.value for p in model.metadata_props}
-        said = json.loads(props[PROP_METADATA])
-        assert (said["bundle_id"], said["precision"]) == (after.bundle_id, precision)
+        embedded = json.loads(props[PROP_METADATA])
+        assert (embedded["bundle_id"], embedded["precision"]) == (after.bundle_id, precision)
         assert all(key.startswith("infogan.") for key in props)
         # Readers in other languages have the standard operators only.
         assert {node.domain for node in model.graph.node} == {""}
@@ -110,14 +108,14 @@ def test_the_files_are_smaller_and_fit_together(
             assert tensor.type.tensor_type.elem_type == expected
     kept = ("latent", "image", "labels", "style_names", "training", "versions")
     assert all(getattr(after, name) == getattr(before, name) for name in kept)
-    # Parity with torch was proved of the graphs in float32, and their figures are not these.
+    # Parity and accuracy of the fp32 graphs do not apply to these.
     assert after.parity == {}
     assert after.card["accuracy"]["test"] == after.drift["accuracy"][precision]
     assert "train" not in after.card["accuracy"]
 
 
 @pytest.mark.parametrize(("precision", "probability", "style"), [("fp16", 0.02, 0.005), ("int8", 0.4, 0.5)])
-def test_the_drift_is_what_was_measured(
+def test_drift_equals_the_measured_difference(
     precision: str, probability: float, style: float, reduced: dict[str, Path], digits: Path
 ) -> None:
     images = read_test_images(digits)
@@ -135,14 +133,14 @@ def test_the_drift_is_what_was_measured(
         assert 0 < drift[name]["max"] < most
     assert drift["agreement"]["k1"] == pytest.approx((before.categories == after.categories).mean())
     assert drift["agreement"]["k1"] > 0.998
-    assert drift["accuracy"]["fp32"] - drift["accuracy"][precision] <= MOST_LOST
+    assert drift["accuracy"]["fp32"] - drift["accuracy"][precision] <= MAX_LOSS
     latents = old.sample(50, seed=3)
     pixels = np.abs(old.generate(latents) - new.generate(latents))
     assert 0 < pixels.mean() < 3 * drift["generated"]["mean"]
     assert drift["generated"]["mean"] < 0.015
 
 
-def test_layers_that_integers_are_worth_it_for(reduced: dict[str, Path]) -> None:
+def test_large_layers_are_in_integers(reduced: dict[str, Path]) -> None:
     model = onnx.load(reduced["int8"] / ENCODER_FILE)
     made_by = {name: node.op_type for node in model.graph.node for name in node.output}
     of_weights = [
@@ -151,7 +149,7 @@ def test_layers_that_integers_are_worth_it_for(reduced: dict[str, Path]) -> None
         if node.op_type in ("Conv", "Gemm")
     ]
     weights = {tensor.name: to_array(tensor) for tensor in model.graph.initializer}
-    # In each branch: the convolution that sees the image, and the heads, stay in floats.
+    # In each branch the convolution that reads the image, and the heads, stay in floats.
     assert of_weights.count(("Conv", "DequantizeLinear")) == of_weights.count(("Conv", "a float weight")) == 2
     assert of_weights.count(("Gemm", "DequantizeLinear")) == 2
     integers = [value for value in weights.values() if value.dtype == np.int8 and value.size > 1000]
@@ -160,13 +158,13 @@ def test_layers_that_integers_are_worth_it_for(reduced: dict[str, Path]) -> None
     assert max(int(np.abs(value.astype(int)).max()) for value in integers) <= 64
 
 
-def test_the_same_input_gives_the_same_bytes(reduced: dict[str, Path], digits: Path, tmp_path: Path) -> None:
+def test_same_input_gives_the_same_bytes(reduced: dict[str, Path], digits: Path, tmp_path: Path) -> None:
     export_outputs(PRETRAINED_BUNDLE, out=tmp_path / "again", precision="fp16", data=str(digits))
     for file in (*GRAPH_FILES, "metadata.json"):
         assert (tmp_path / "again" / file).read_bytes() == (reduced["fp16"] / file).read_bytes()
 
 
-def test_what_is_the_same_for_every_image_is_taken_out(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bias_correction_removes_the_mean_error(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = load_bundle(device="cpu")
     images = (read_test_images(digits)[:, None] / 255).astype(np.float32)
     batches = [{"images": images[start : start + 250]} for start in range(0, 1000, 250)]
@@ -193,9 +191,9 @@ def precision_session(content: bytes) -> Callable[[np.ndarray[Any, Any]], np.nda
 
 
 def with_outlier(folder: Path) -> Path:
-    """Write the shipped bundle with one channel a thousand times as strong, and its readers as much weaker.
+    """Write the shipped bundle with one channel scaled by 1000, and its readers by 1/1000.
 
-    In float32 it computes the same; in eight bits that channel leaves no steps for the others.
+    In float32 it computes the same; in 8 bits that channel takes the range of the others.
     """
     shutil.copytree(PRETRAINED_BUNDLE, folder, ignore=shutil.ignore_patterns("training"))
     model = onnx.load(folder / ENCODER_FILE)
@@ -208,7 +206,7 @@ def with_outlier(folder: Path) -> Path:
         node
         for node in model.graph.node
         if node.op_type == "Gemm"
-        and weights[node.input[1]].dims[0] == 256  # of the branch that tells the category
+        and weights[node.input[1]].dims[0] == 256  # of the branch of the categorical code
     )
     for tensor, change in (
         (conv.input[1], lambda w: np.concatenate([w[:1] * 1000, w[1:]])),
@@ -227,29 +225,33 @@ def with_outlier(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("labels", [True, False])
-def test_a_loss_of_accuracy_is_refused(labels: bool, tmp_path: Path) -> None:
+def test_loss_of_accuracy_is_refused(labels: bool, tmp_path: Path) -> None:
     write_digits(tmp_path / "data", labels=labels)
     bundle = with_outlier(tmp_path / "outlier")
     images = read_test_images(tmp_path / "data")
     agreement = load_bundle(bundle).encode(images).categories == load_bundle().encode(images).categories
     assert agreement.mean() > 0.999
     what = "accuracy" if labels else "agreement with fp32"
-    with pytest.raises(PrecisionError, match=rf"in int8 the encoder loses .* points of its {what} on 2,000"):
+    with pytest.raises(
+        PrecisionError, match=rf"in int8 the encoder loses .* percentage points of {what} on 2,000"
+    ):
         export_outputs(bundle, out=tmp_path / "int8", precision="int8", data=str(tmp_path / "data"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "outlier"]
 
 
-def test_a_tenth_of_a_point_is_allowed() -> None:
-    for lost, allowed in ((-0.01, True), (0.0, True), (0.001, True), (0.0011, False)):
-        drift = Drift(figures={"images": 10_000}, lost=lost, by_labels=True)
+def test_loss_of_a_tenth_of_a_point_is_allowed() -> None:
+    for loss, allowed in ((-0.01, True), (0.0, True), (0.001, True), (0.0011, False)):
+        drift = Drift(metrics={"images": 10_000}, loss=loss, by_labels=True)
         if allowed:
             drift.refuse_loss("fp16")
         else:
-            with pytest.raises(PrecisionError, match=r"loses 0\.11 points of its accuracy on 10,000 images"):
+            with pytest.raises(
+                PrecisionError, match=r"loses 0\.11 percentage points of accuracy on 10,000 images"
+            ):
                 drift.refuse_loss("fp16")
 
 
-def test_layers_too_small_for_integers(tiny: Path, tmp_path: Path) -> None:
+def test_networks_too_small_for_int8_are_refused(tiny: Path, tmp_path: Path) -> None:
     write_digits(tmp_path / "data", labels=False)
     bundle, images = load_bundle(tiny, device="cpu"), load_images(str(tmp_path / "data"), size=16, channels=3)
     assert len(images) == TRAIN
@@ -258,13 +260,15 @@ def test_layers_too_small_for_integers(tiny: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "int8").exists()
 
 
-def test_calls_that_make_no_sense(reduced: dict[str, Path], digits: Path, tiny: Path, tmp_path: Path) -> None:
+def test_invalid_calls_are_refused(
+    reduced: dict[str, Path], digits: Path, tiny: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     with pytest.raises(UsageError, match="is in fp16 already"):
         export_outputs(reduced["fp16"], out=out, precision="int8", data=str(digits))
     with pytest.raises(UsageError, match="is a bundle in fp32 already"):
         export_outputs(PRETRAINED_BUNDLE, out=out)
-    with pytest.raises(UsageError, match="say what to write"):
+    with pytest.raises(UsageError, match="name an output"):
         export_outputs(PRETRAINED_BUNDLE, out=None)
     unknown = tmp_path / "unknown"
     shutil.copytree(tiny, unknown)
@@ -282,12 +286,18 @@ def test_calls_that_make_no_sense(reduced: dict[str, Path], digits: Path, tiny: 
 # --- as a user ---------------------------------------------------------------------------------------------
 
 
-def test_the_command(digits: Path, tmp_path: Path, cli: Callable[..., Any]) -> None:
+def test_export_command(digits: Path, tmp_path: Path, cli: Callable[..., Any]) -> None:
     out = tmp_path / "bundle"
     done = cli("export", PRETRAINED_BUNDLE, "--precision", "fp16", "--out", out, "--data", digits)
     assert done.code == 0, done.err
     assert f"wrote {out}" in done.err
-    for word in ("fp16 against fp32", "probabilities", "style_mean", "2,000 test images", "accuracy"):
+    for word in (
+        "difference of fp16 from fp32",
+        "probabilities",
+        "style_mean",
+        "2,000 test images",
+        "accuracy",
+    ):
         assert word in " ".join(done.out.split())
     shown = cli("info", out)
     assert "precision   fp16" in shown.out
@@ -304,7 +314,7 @@ def test_the_command(digits: Path, tmp_path: Path, cli: Callable[..., Any]) -> N
     assert wrong.code == 2
 
 
-def test_a_run_is_exported_first(run_path: Path, digits: Path, tmp_path: Path) -> None:
+def test_run_is_exported_first(run_path: Path, digits: Path, tmp_path: Path) -> None:
     exported = export_outputs(
         run_path, out=tmp_path / "half", precision="fp16", triton=tmp_path / "models", data=str(digits)
     )
@@ -317,7 +327,7 @@ def test_a_run_is_exported_first(run_path: Path, digits: Path, tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["half", "models"]
 
 
-def test_unknown_precision_is_refused_by_the_reader(reduced: dict[str, Path], tmp_path: Path) -> None:
+def test_unknown_precision_is_refused_by_load_bundle(reduced: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     shutil.copytree(reduced["fp16"], folder)
     data = json.loads((folder / "metadata.json").read_text())

@@ -125,7 +125,9 @@ def test_the_pretrained_bundles_have_names(tmp_path: Path, monkeypatch: pytest.M
     assert find_bundle(None) == find_bundle("mnist")
     small, full = load_bundle("mnist-int8", device="cpu"), load_bundle(device="cpu")
     assert small.metadata.precision == "int8"
-    assert small.metadata.drift["of"] == full.metadata.bundle_id, "derived from the pretrained bundle"
+    assert small.metadata.drift["fp32_bundle_id"] == full.metadata.bundle_id, (
+        "derived from the pretrained bundle"
+    )
     for name in ("", ".", "..", "mnist/", "x", "training", "./mnist-int8/q_encoder.onnx"):
         found = find_bundle(name)
         assert not found.is_absolute() or name == "mnist/"
