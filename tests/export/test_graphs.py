@@ -160,11 +160,11 @@ def test_wrong_output_name_and_nan_are_caught(make_networks: Callable[..., Netwo
     graph = GeneratorGraph(networks)
     content = to_onnx(graph, bundle_id="b", metadata_json="{}")
     renamed = onnx.load_from_string(content)
-    renamed.graph.output[0].name = "images"
-    renamed.graph.node[-1].output[0] = "images"
+    renamed.graph.output[0].name = "samples"
+    renamed.graph.node[-1].output[0] = "samples"
     with pytest.raises(ParityError) as error:
         check_parity(networks, {GENERATOR_FILE: (graph, renamed.SerializeToString())})
-    assert "outputs are images, not images" in error.value.details[0]
+    assert "outputs are samples, not images" in error.value.details[0]
     poisoned = onnx.load_from_string(content)
     bias = next(t for t in poisoned.graph.initializer if t.name.endswith(".bias"))
     values = np.full_like(onnx.numpy_helper.to_array(bias), np.nan)
