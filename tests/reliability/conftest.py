@@ -16,12 +16,10 @@ import torch
 
 from infogan_tool.cli.main import main
 from infogan_tool.train.data import load_images
-from infogan_tool.train.run.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-HERE = Path(__file__).parent
 ONE_STAGE = """
 preset = "paper"
 data = { source = "IMAGES" }
@@ -90,7 +88,7 @@ def all_stages(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
 
 def run_crashes(folder: Path, *jobs: str | Path) -> list[list[dict[str, Any]]]:
     """Kill commands again and again, as crash_driver.py says; return what came of each kill, for each job."""
-    command = [sys.executable, str(HERE / "crash_driver.py"), str(folder), *map(str, jobs)]
+    command = [sys.executable, str(Path(__file__).with_name("crash_driver.py")), str(folder), *map(str, jobs)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -145,7 +143,8 @@ class End:
 @pytest.fixture(scope="session")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., list[End]]]:
     """Run ``infogan-tool``, or a check, as each process of a group; group_driver.py has the options."""
-    command = [sys.executable, str(HERE / "group_driver.py"), str(tmp_path_factory.mktemp("said"))]
+    driver_file = Path(__file__).with_name("group_driver.py")
+    command = [sys.executable, str(driver_file), str(tmp_path_factory.mktemp("streams"))]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TORCHELASTIC")}
     environment = kept | {"OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
@@ -164,16 +163,3 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., li
 
         yield run
         driver.stdin.close()
-
-
-def trace(run: Path) -> list[dict[str, Any]]:
-    """Return the metrics of a run, without how long it took."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if not k.startswith("Timing/")} for line in lines]
-
-
-def assert_same_checkpoints(run: Path, other: Path) -> None:
-    """Compare every tensor of two runs' last checkpoints to the bit."""
-    ours, theirs = (read_checkpoint(path / "checkpoints/last.safetensors").tensors for path in (run, other))
-    assert ours.keys() == theirs.keys()
-    assert not [name for name in ours if not torch.equal(ours[name], theirs[name])]

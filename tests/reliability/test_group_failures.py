@@ -6,20 +6,21 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import HERE, assert_same_checkpoints, trace
+from compare_runs import assert_same_checkpoints, trace
 
 from infogan_tool.train.run.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Ranks = Callable[..., list[Any]]
 
 LAST = "checkpoints/last.safetensors"
+WORKER = Path(__file__).with_name("group_worker.py")
 
 
 def fault(rank: int, what: str, step: int = 8) -> dict[str, Any]:
@@ -210,7 +211,7 @@ def test_torchrun_restarts_what_was_killed_and_it_ends_the_same(
 ) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["--max-restarts", "1", str(HERE / "group_worker.py"), json.dumps(fault(1, "kill"))]
+    command += ["--max-restarts", "1", str(WORKER), json.dumps(fault(1, "kill"))]
     command += ["train", "--config", str(one_stage), "--threads", "1", "--out", str(run)]
     kept = {name: v for name, v in os.environ.items() if not name.startswith(("TORCHELASTIC", "INFOGAN"))}
     done = subprocess.run(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from conftest import assert_same_checkpoints, trace
+from compare_runs import assert_same_checkpoints, trace
 
 from infogan_tool.train.run.checkpoint import read_checkpoint
 

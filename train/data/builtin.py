@@ -43,30 +43,32 @@ _MNIST_MD5: Final = {
 """MD5 of the uncompressed files, as the authors published them."""
 
 BUILTIN_NAMES: Final = ("mnist", *TORCHVISION_NAMES)
-"""Names that :func:`~infogan_tool.train.data.load_images` knows."""
+"""Names for :func:`~infogan_tool.train.data.load_images`."""
 
 
 def default_root() -> Path:
-    """Return the folder that downloaded data sets are kept in; it need not exist.
+    """Return the folder of downloaded data sets; it may not exist.
 
     ``INFOGAN_TOOL_DATA`` if it is set, otherwise ``infogan-tool/data`` in the user's cache folder:
     ``XDG_CACHE_HOME`` or ``~/.cache``, ``~/Library/Caches`` on macOS, ``LOCALAPPDATA`` on Windows.
 
     Raises:
-        DataError: There is no home folder to keep them in.
+        DataError: There is no home folder.
     """
     chosen = os.environ.get("INFOGAN_TOOL_DATA")
     try:
         return Path(chosen).expanduser() if chosen else _cache_folder() / "infogan-tool" / "data"
     except RuntimeError as error:
-        raise DataError(f"no folder to keep data sets in ({error}): set INFOGAN_TOOL_DATA to one") from error
+        raise DataError(
+            f"there is no folder for data sets ({error}): set INFOGAN_TOOL_DATA to one"
+        ) from error
 
 
 def _cache_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     chosen = os.environ.get("XDG_CACHE_HOME")
-    # The XDG specification has a relative path ignored.
+    # The XDG specification says to ignore a relative path.
     if chosen and Path(chosen).is_absolute():
         return Path(chosen)
     return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
@@ -84,7 +86,7 @@ def load_builtin(
     """Load a data set of :data:`BUILTIN_NAMES`; see :func:`~infogan_tool.train.data.load_images`.
 
     Raises:
-        DataError: It is damaged, or not there and cannot be downloaded.
+        DataError: It is damaged, or missing and cannot be downloaded.
         MissingExtraError: A package that it needs is not installed.
     """
     if name == "mnist":

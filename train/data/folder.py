@@ -1,16 +1,16 @@
-"""A data set from a folder of the user's own.
+"""A data set from a folder.
 
-What a folder may hold, one kind at a time:
+A folder holds one of:
 
 1. IDX files, named as MNIST's: ``train-images-idx3-ubyte`` (and ``train-labels-idx1-ubyte``, ``t10k-...``).
-2. ``train`` (or ``training``) and, if wanted, ``test`` (or ``testing``): two folders, each of kind 3 or 4.
-   ``val``, ``valid`` and ``validation`` beside them are left alone. Capitals do not matter.
+2. ``train`` (or ``training``) and optionally ``test`` (or ``testing``): two folders, each of kind 3 or 4.
+   ``val``, ``valid`` and ``validation`` beside them are ignored. Upper and lower case are the same.
 3. One sub-folder for each class, its images at any depth below; the folder's name is the class's name.
-4. Images and nothing else: there are no labels.
+4. Images; there are no labels.
 
-A folder that holds two kinds at once is refused: nothing is guessed. Hidden files, files that are not named
-as images, and sub-folders without an image are passed over. The order is that of the names, so it is the
-same on every machine. Symbolic links are followed; an image that is not a regular file is refused unopened.
+A folder that holds two kinds is refused. Hidden files, files without a suffix of an image format, and
+sub-folders without an image are ignored. Images are in the order of their names, which is the same on every
+machine. Symbolic links are followed; an image that is not a regular file is refused unopened.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ FOLDER_KINDS: Final = (
     "a folder of images, of one sub-folder of images for each class, of train/ and test/ with such "
     "images, or of IDX files named as MNIST's (train-images-idx3-ubyte)"
 )
-"""The folders that are understood, for messages."""
+"""The supported folders, for messages."""
 
 _SPLIT_FOLDERS: Final = {"train": "train", "training": "train", "test": "test", "testing": "test"}
-_UNREAD: Final = ("val", "valid", "validation")
+_IGNORED: Final = ("val", "valid", "validation")
 _NAME_LENGTH: Final = 100
 
 
 def load_folder(
     folder: Path, *, split: Literal["train", "test"], size: int | None, channels: int | None
 ) -> ImageSet | None:
-    """Load the images of a folder; the module says which folders are understood.
+    """Load the images of a folder of one of the kinds above.
 
     Args:
         folder: An existing folder.
-        split: ``"test"`` is the t10k files or the ``test`` sub-folder.
-        size: Height and width wanted; ``None`` takes them as they are, and they must all be the same.
-        channels: 1 or 3; ``None`` takes them as they are.
+        split: ``"test"``: the t10k files, or the ``test`` sub-folder.
+        size: Height and width; ``None``: as in the data, which must all have the same.
+        channels: 1 or 3; ``None``: as in the data.
 
     Returns:
         The images; ``None`` if the folder has no test part and ``split`` is ``"test"``.
@@ -64,7 +64,7 @@ def load_folder(
         DataError: The folder or a file in it cannot be used; the message names the file.
     """
     try:
-        with os.scandir(folder):  # a closed folder is named itself, not the first file looked for in it
+        with os.scandir(folder):  # so that the error of an unreadable folder names the folder
             pass
         if holds_idx(folder):
             return _load_idx(folder, split, size, channels)
@@ -85,10 +85,10 @@ def load_folder(
 
 
 def _load_idx(folder: Path, split: str, size: int | None, channels: int | None) -> ImageSet | None:
-    stranger = next(_images_below(folder), None)
-    if stranger is not None:
+    other = next(_images_below(folder), None)
+    if other is not None:
         raise DataError(
-            f"{printable(folder)} holds IDX files and images ({printable(stranger.name)}): keep one kind"
+            f"{printable(folder)} holds IDX files and images ({printable(other.name)}): keep one kind"
         )
     path = find_part(folder, split, "images")
     if path is None and split == "test":
@@ -126,17 +126,17 @@ def _list_split(folder: Path, split: str) -> _Listing | None:
         raise DataError(f"{printable(folder)} has a folder {parts['test'].name} but no folder train")
     used = [part.name for part in parts.values()]
     for entry in _entries(folder):
-        if entry.name in used or entry.name.lower() in _UNREAD:
+        if entry.name in used or entry.name.lower() in _IGNORED:
             continue
-        stranger = next(_images_at(entry), None)
-        if stranger is not None:
+        other = next(_images_at(entry), None)
+        if other is not None:
             raise DataError(
                 f"{printable(folder)} holds a folder {parts['train'].name} and images beside it "
-                f"({printable(stranger.relative_to(folder))}): keep one kind"
+                f"({printable(other.relative_to(folder))}): keep one kind"
             )
     if split not in parts:
         return None
-    # The classes of both parts together: a label means the same in train and in test.
+    # Classes of both splits, so that labels of train and test agree.
     classes = sorted({name for part in parts.values() for name in _class_folders(part)})
     return _list_images(parts[split], classes)
 
@@ -154,7 +154,7 @@ def _find_splits(folder: Path) -> dict[str, Path]:
 
 
 def _list_images(folder: Path, classes: list[str] | None) -> _Listing:
-    """List a folder of kind 3 or 4; ``classes`` are all there are, ``None`` if this folder has them all."""
+    """List a folder of kind 3 or 4; ``classes`` are those of all splits, ``None``: of this folder."""
     flat = [Path(entry.path) for entry in _entries(folder) if _is_image(entry)]
     own = _class_folders(folder)
     if flat and own:
@@ -178,7 +178,7 @@ def _list_images(folder: Path, classes: list[str] | None) -> _Listing:
 
 
 def _class_folders(folder: Path) -> list[str]:
-    """Names of the sub-folders that have an image, sorted."""
+    """Return the names of the sub-folders that have an image, sorted."""
     folders = [entry for entry in _entries(folder) if entry.is_dir()]
     return [entry.name for entry in folders if next(_images_below(Path(entry.path)), None)]
 
@@ -191,17 +191,17 @@ def _images_at(entry: os.DirEntry[str], above: frozenset[tuple[int, int]] = froz
 
 
 def _images_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """Every image at any depth, in the order of the names; ``above`` guards against circular links."""
+    """Yield the images at any depth, sorted by name; ``above`` are the folders above, for circular links."""
     status = folder.stat()
     here = (status.st_dev, status.st_ino)
     if here in above:
-        raise DataError(f"{printable(folder)} is a link to a folder that it is in itself")
+        raise DataError(f"{printable(folder)} is a link to a folder that contains it")
     for entry in _entries(folder):
         yield from _images_at(entry, above | {here})
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """Whatever is not hidden, sorted by name."""
+    """Return the entries that are not hidden, sorted by name."""
     with os.scandir(folder) as entries:
         return sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
 

@@ -1,4 +1,4 @@
-"""Data sets in the IDX format of MNIST as tensors."""
+"""Images and labels from files in MNIST's IDX format."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _PARTS: Final = {
 
 
 def find_part(folder: Path, split: str, part: str) -> Path | None:
-    """Return the IDX file of a folder that holds ``part`` of ``split``, or ``None``.
+    """Return the IDX file of ``part`` and ``split`` in a folder, or ``None``.
 
-    ``train-images-idx3-ubyte`` and ``train-images.idx3-ubyte`` are understood, each plain or with ``.gz``. A
-    plain file goes before its own ``.gz``, which torchvision leaves beside it.
+    Names are ``train-images-idx3-ubyte`` or ``train-images.idx3-ubyte``, each with or without ``.gz``. The
+    file without is preferred: torchvision leaves the ``.gz`` beside it.
 
     Args:
         folder: Where to look.
@@ -36,7 +36,7 @@ def find_part(folder: Path, split: str, part: str) -> Path | None:
         part: ``"images"`` or ``"labels"``.
 
     Raises:
-        DataError: Both spellings are there.
+        DataError: Files of both spellings exist.
         OSError: The folder cannot be read.
     """
     found = []
@@ -50,24 +50,24 @@ def find_part(folder: Path, split: str, part: str) -> Path | None:
 
 
 def holds_idx(folder: Path) -> bool:
-    """Say whether ``folder`` has images in IDX format, of either split.
+    """Return whether ``folder`` has images in IDX format, of either split.
 
     Raises:
-        DataError: A file is there in two spellings.
+        DataError: Files of both spellings exist.
         OSError: The folder cannot be read.
     """
     return any(find_part(folder, split, "images") is not None for split in ("train", "test"))
 
 
 def read_idx_images(path: Path, *, md5: str | None = None) -> torch.Tensor:
-    """Read images.
+    """Read the images of an IDX file.
 
     Args:
         path: An IDX file of three dimensions, plain or gzipped.
-        md5: MD5 that the uncompressed content must have, in hexadecimal.
+        md5: Expected MD5 of the uncompressed content, in hexadecimal.
 
     Returns:
-        uint8 ``(N, 1, H, W)``; no more than these bytes and a small buffer are held while reading.
+        uint8 ``(N, 1, H, W)``. Reading needs no more memory than these bytes and a small buffer.
 
     Raises:
         DataError: It cannot be read, is not IDX, is truncated or has another checksum.
@@ -80,8 +80,8 @@ def read_labels(path: Path, count: int, *, md5: str | None = None) -> torch.Tens
 
     Args:
         path: An IDX file of one dimension, plain or gzipped.
-        count: How many labels there must be.
-        md5: MD5 that the uncompressed content must have, in hexadecimal.
+        count: Expected number of labels.
+        md5: Expected MD5 of the uncompressed content, in hexadecimal.
 
     Raises:
         DataError: As :func:`read_idx_images`, or there are more or fewer labels than images.

@@ -1,39 +1,36 @@
-"""Read many image files into one block: headers first where the size is not given, then all in parallel."""
+"""Read many image files into one block."""
 
 from __future__ import annotations
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
-
-import torch
 
 from infogan_tool.runtime.errors import DataError, ImageError
 from infogan_tool.runtime.images.files import read_image
 from infogan_tool.runtime.images.formats import open_header
 from infogan_tool.runtime.images.spec import ImageSpec
-from infogan_tool.runtime.inference.device import default_threads
 from infogan_tool.runtime.storage.atomic import open_regular, printable
-from infogan_tool.train.data.imageset import MAX_SIZE, check_fits
+from infogan_tool.train.data.convert import build_block
+from infogan_tool.train.data.imageset import MAX_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import torch
+
 __all__ = ["native_format", "read_image_files"]
 
 _GREY_MODES: Final = frozenset({"1", "L", "LA", "La", "I", "F"})
-_MAX_THREADS: Final = 16
-_IMAGES_A_TASK: Final = 64
 
 
 def native_format(paths: Sequence[Path], size: int | None, channels: int | None) -> tuple[int, int]:
-    """Find the size and channels that all images have, from their headers.
+    """Return the size and channels that all images have, from their headers.
 
     Args:
         paths: At least one image file.
-        size: Returned as it is if it is given.
-        channels: Returned as it is if it is given.
+        size: Returned unchanged if given.
+        channels: Returned unchanged if given.
 
     Returns:
         Size and channels. An image with a palette counts as colour; transparency does not count.
@@ -46,7 +43,7 @@ def native_format(paths: Sequence[Path], size: int | None, channels: int | None)
     first = paths[0]
     width, found = 0, 0
     with warnings.catch_warnings():
-        # Pillow warns of many pixels, which are checked here, and of oddities that do not matter in a header.
+        # Pillow warns of large images, which are checked here, and of irregular headers.
         warnings.simplefilter("ignore")
         for path in paths:
             (this_width, this_height), grey = _read_header(path)
@@ -57,7 +54,7 @@ def native_format(paths: Sequence[Path], size: int | None, channels: int | None)
                 colours = {1: "grey", 3: "colour"}
                 raise DataError(
                     f"{printable(path)} is {colours[this_channels]}, {printable(first)} is {colours[found]}: "
-                    "say which they shall be (--channels 1 or --channels 3)"
+                    "set the channels with --channels 1 or --channels 3"
                 )
             width, found = this_width, this_channels
     return size or width, channels or found
@@ -66,9 +63,7 @@ def native_format(paths: Sequence[Path], size: int | None, channels: int | None)
 def _check_size(path: Path, width: int, height: int, first: Path, expected: int) -> None:
     shown = f"{printable(path)} is {width} x {height}"
     if expected and width != expected and width == height:
-        raise DataError(
-            f"{shown}, {printable(first)} is {expected} x {expected}: say which size they shall have (--size)"
-        )
+        raise DataError(f"{shown}, {printable(first)} is {expected} x {expected}: set the size with --size")
     if width != height:
         raise DataError(f"{shown}, not square: --size pads and resizes every image")
     if width > MAX_SIZE:
@@ -84,46 +79,35 @@ def _read_header(path: Path) -> tuple[tuple[int, int], bool]:
         raise DataError(f"{shown} is {error}") from error
     except OSError as error:
         raise DataError(f"{shown} cannot be read: {error.strerror or printable(error)}") from error
-    except Exception as error:  # readers raise whatever a damaged file leads them to
+    except Exception as error:  # decoders raise any exception on damaged files
         raise DataError(f"{shown} cannot be read: {printable(error)}") from error
 
 
 def read_image_files(
     paths: Sequence[Path], *, size: int, channels: int, name: str, padded_size: int | None = None
 ) -> torch.Tensor:
-    """Read images, each brought to ``size`` and ``channels`` by the runtime's own reader.
+    """Read image files with the runtime's reader, each resized to ``size`` and ``channels``.
 
     Args:
         paths: Image files; at least one.
         size: Height and width of the result.
         channels: 1 or 3.
-        name: What to call the data set in a message.
-        padded_size: If given, every image is brought to this size, of which the centre ``size`` is kept.
+        name: Name of the data set, for messages.
+        padded_size: Height and width that images are resized to before the centre ``size`` is cropped; None:
+            ``size``.
 
     Returns:
         uint8 ``(N, channels, size, size)`` in the order of ``paths``.
 
     Raises:
-        DataError: An image cannot be read (the first in order is named), or all do not fit the memory.
+        DataError: An image cannot be read (the first one is named), or the images do not fit into memory.
     """
-    check_fits(len(paths) * channels * size * size, name)
     spec = ImageSpec(size=padded_size or size, channels=channels, low=0.0, high=1.0)
-    result = torch.empty((len(paths), channels, size, size), dtype=torch.uint8)
-    block = result.numpy()
     edge = (spec.size - size) // 2
     centre = slice(edge, edge + size)
-
-    def read(start: int) -> None:
-        for index in range(start, min(start + _IMAGES_A_TASK, len(paths))):
-            block[index] = read_image(paths[index], spec, raw=True)[centre, centre].transpose(2, 0, 1)
-
-    # Pillow decodes without holding Python's lock, so threads are enough.
-    pool = ThreadPoolExecutor(min(default_threads(), _MAX_THREADS))
     try:
-        for _ in pool.map(read, range(0, len(paths), _IMAGES_A_TASK)):
-            pass
+        return build_block(
+            len(paths), size, channels, name, lambda i: read_image(paths[i], spec, raw=True)[centre, centre]
+        )
     except ImageError as error:
         raise DataError(str(error)) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return result

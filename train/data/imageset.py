@@ -1,4 +1,4 @@
-"""A data set as the training loop takes it: one block of uint8 images, held whole."""
+"""A data set in memory: one block of uint8 images, with labels if there are some."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ MAX_SIZE: Final = 4096
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ImageSet:
-    """Images of one size, with their labels where the source has some.
+    """Images of one size, with labels if the source has some.
 
     Raises:
-        DataError: The parts do not fit together.
+        DataError: Images, labels and names do not match.
     """
 
     images: torch.Tensor
     """Images, uint8 ``(N, C, H, W)`` from 0 to 255, contiguous, on the CPU; C is 1 or 3, H equals W, N is
     at least 1."""
     labels: torch.Tensor | None
-    """Class of each image, int64 ``(N,)`` from 0. For reporting only: no training step may read it."""
+    """Class of each image, int64 ``(N,)`` from 0. For evaluation only; training does not use it."""
     label_names: tuple[str, ...] | None
-    """Name of each class, by label; ``None`` where the source has no names."""
+    """Name of each class, by label; ``None`` if the source has no names."""
     name: str
-    """What metadata and reports show: the built-in name or the folder's own name, never a path."""
+    """The built-in name or the name of the folder, without its path; for metadata and reports."""
 
     def __post_init__(self) -> None:
-        """Refuse what the training loop could not take."""
+        """Validate."""
         images, labels = self.images, self.labels
         if images.dtype != torch.uint8 or images.ndim != 4 or not images.is_contiguous():  # noqa: PLR2004 - NCHW
             raise DataError(f"{self.name}: images must be one contiguous uint8 block (N, C, H, W)")
@@ -71,7 +71,7 @@ class ImageSet:
 
 
 def check_wanted(size: int | None, channels: int | None) -> None:
-    """Refuse a size or a number of channels that no data set can have.
+    """Validate a size and a number of channels.
 
     Raises:
         UsageError: ``size`` is not from 1 to :data:`MAX_SIZE`, or ``channels`` is not 1 or 3.
@@ -83,18 +83,18 @@ def check_wanted(size: int | None, channels: int | None) -> None:
 
 
 def check_fits(num_bytes: int, name: str) -> None:
-    """Refuse a data set that this machine's memory cannot hold, before any of it is allocated.
+    """Refuse a data set that does not fit into this machine's memory, before it is allocated.
 
     Args:
-        num_bytes: Bytes of all images together.
-        name: What to call the data set in the message.
+        num_bytes: Bytes of all images.
+        name: Name of the data set, for the message.
 
     Raises:
         DataError: It is larger than nine tenths of the physical memory.
     """
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not told on this system: let the allocation decide
+    except (AttributeError, ValueError, OSError):  # unknown on this system: the allocation decides
         return
     if num_bytes > 0.9 * memory:
         raise DataError(

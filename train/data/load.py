@@ -1,4 +1,4 @@
-"""From what ``--data`` says to images."""
+"""From the value of ``--data`` to images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["load_images", "load_test_images"]
 
 
 _RENDERINGS = ("faces", "chairs")
-"""Data sets of the paper that nobody may hand on, or that are nowhere to be had in a usual form."""
+"""Data sets of the paper that may not be redistributed, or that exist in no common format."""
 
 
 def load_images(
@@ -29,23 +29,22 @@ def load_images(
     """Load the training images of a data set.
 
     Args:
-        source: One of :data:`BUILTIN_NAMES`, or the path of a folder; see
-            :mod:`infogan_tool.train.data.folder` for the folders that are understood. A name goes before a
-            folder of the same name, which is then written ``./mnist``.
-        size: Height and width that every image is brought to: resized with its aspect kept, and padded
-            to a square with the median colour of its border.
-            ``None`` takes them as they are; they must then be square and all the same.
-        channels: 1 (grey) or 3 (colour), to which every image is brought; ``None`` takes them as they are,
-            and they must all be the same.
-        root: Where a built-in data set is kept, in torchvision's layout; ``None`` is
+        source: One of :data:`BUILTIN_NAMES`, or the path of a folder as described in
+            :mod:`infogan_tool.train.data.folder`. A name takes precedence over a folder of the same name,
+            which is then written ``./mnist``.
+        size: Height and width of the result: each image is resized, keeping its aspect ratio, and padded to a
+            square with the median colour of its border. ``None``: as in the data; all images must then be
+            square and of one size.
+        channels: 1 (grey) or 3 (colour). ``None``: as in the data; all images must then have the same.
+        root: Folder of built-in data sets, in torchvision's layout; ``None``:
             :func:`~infogan_tool.train.data.default_root`. ``mnist`` is part of this package and needs none.
         download: Whether a built-in data set that is not under ``root`` may be downloaded.
 
     Returns:
-        At least one image, and the labels where there are some.
+        At least one image, and the labels if the source has some.
 
     Raises:
-        DataError: The source is not there or cannot be used; one line that names the file and the remedy.
+        DataError: The source does not exist or cannot be used; names the file and a fix.
         UsageError: ``size`` or ``channels`` is out of range.
         MissingExtraError: A built-in data set needs a package that is not installed.
     """
@@ -62,9 +61,9 @@ def load_test_images(
     root: Path | None = None,
     download: bool = True,
 ) -> ImageSet | None:
-    """Load the test images of a data set, or ``None`` for a folder that has none.
+    """Load the test images of a data set; ``None`` for a folder without.
 
-    A folder's test images are its ``t10k-...`` files or its ``test`` sub-folder. Labels mean the same as in
+    A folder's test images are its ``t10k-...`` files or its ``test`` sub-folder. Labels are those of
     :func:`load_images`. Arguments and errors are those of :func:`load_images`.
     """
     return _load(source, "test", size, channels, root, download=download)

@@ -1,6 +1,6 @@
 """Data sets that torchvision downloads and verifies.
 
-torchvision is imported only when one of them is asked for, because that takes a second or more.
+torchvision is imported only when one of them is loaded, because that takes a second or more.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CELEBA_HEIGHT: Final = 218
 _CELEBA_WIDTH: Final = 178
 
 _TIMEOUT_S: Final = 60.0
-"""A download that is silent for this long has failed; torchvision itself would wait for ever."""
+"""A download without data for this long fails; torchvision itself has no timeout."""
 _REASON_LENGTH: Final = 200
 
 
@@ -45,98 +45,38 @@ class _Source:
 
     class_name: str
     """Class in torchvision.datasets."""
-    folder: str
-    """Where its files go, below the root."""
-    train_files: tuple[str, ...]
-    """What to put there by hand for the training images; torchvision unpacks it."""
-    test_files: tuple[str, ...] = ()
-    """The same for the test images, where it differs."""
-    unpacked: tuple[str, ...] = ()
-    """Files that are there once the data set has been unpacked; ``*`` stands for train or test."""
+    folder: str = ""
+    """Where its files are, below the root."""
     split_option: bool = False
     """Whether the class takes ``split="train"`` in place of ``train=True``."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the class."""
     layout: Literal["NHW", "NHWC", "NCHW", "files"] = "NHW"
-    """Axes of the array that the class holds; ``"files"`` if it holds names of images."""
+    """Axes of the class's array; ``"files"`` if it has names of image files."""
     transposed: bool = False
-    """Whether rows and columns of the images have changed places."""
+    """Whether rows and columns of the images are exchanged."""
     label_names: tuple[str, ...] | None = _DIGITS
-    """Names of the classes; ``None`` asks the torchvision class."""
+    """Names of the classes; ``None``: those of the torchvision class."""
 
-
-_IDX_FILES: Final = tuple(
-    f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
-)
-_IDX_PACKED: Final = tuple(f"{name}.gz" for name in _IDX_FILES)
 
 _SOURCES: Final = {
-    "fashion-mnist": _Source(
-        class_name="FashionMNIST",
-        folder="FashionMNIST/raw",
-        train_files=_IDX_PACKED,
-        unpacked=_IDX_FILES,
-        label_names=None,
-    ),
-    "kmnist": _Source(
-        class_name="KMNIST",
-        folder="KMNIST/raw",
-        train_files=_IDX_PACKED,
-        unpacked=_IDX_FILES,
-        label_names=None,
-    ),
-    "qmnist": _Source(
-        class_name="QMNIST",
-        folder="QMNIST/raw",
-        train_files=("qmnist-train-images-idx3-ubyte.gz", "qmnist-train-labels-idx2-int.gz"),
-        test_files=("qmnist-test-images-idx3-ubyte.gz", "qmnist-test-labels-idx2-int.gz"),
-        unpacked=("qmnist-*-images-idx3-ubyte", "qmnist-*-labels-idx2-int"),
-    ),
+    "fashion-mnist": _Source(class_name="FashionMNIST", folder="FashionMNIST/raw", label_names=None),
+    "kmnist": _Source(class_name="KMNIST", folder="KMNIST/raw", label_names=None),
+    "qmnist": _Source(class_name="QMNIST", folder="QMNIST/raw"),
     "emnist": _Source(
         class_name="EMNIST",
         folder="EMNIST/raw",
-        train_files=("gzip.zip",),
-        unpacked=("emnist-digits-*-images-idx3-ubyte", "emnist-digits-*-labels-idx1-ubyte"),
-        # Of its splits this one has MNIST's ten classes, each equally often.
+        # The split that has MNIST's ten classes, each equally often.
         options={"split": "digits"},
         transposed=True,
     ),
-    "svhn": _Source(
-        class_name="SVHN",
-        folder="",
-        train_files=("train_32x32.mat",),
-        test_files=("test_32x32.mat",),
-        unpacked=("*_32x32.mat",),
-        split_option=True,
-        layout="NCHW",
-    ),
-    "cifar10": _Source(
-        class_name="CIFAR10",
-        folder="",
-        train_files=("cifar-10-python.tar.gz",),
-        unpacked=("cifar-10-batches-py/batches.meta",),
-        layout="NHWC",
-        label_names=None,
-    ),
-    "celeba": _Source(
-        class_name="CelebA",
-        folder="celeba",
-        train_files=(
-            "img_align_celeba/ (img_align_celeba.zip, unpacked)",
-            "list_attr_celeba.txt",
-            "identity_CelebA.txt",
-            "list_bbox_celeba.txt",
-            "list_landmarks_align_celeba.txt",
-            "list_eval_partition.txt",
-        ),
-        unpacked=("img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"),
-        split_option=True,
-        layout="files",
-    ),
+    "svhn": _Source(class_name="SVHN", split_option=True, layout="NCHW"),
+    "cifar10": _Source(class_name="CIFAR10", layout="NHWC", label_names=None),
+    "celeba": _Source(class_name="CelebA", folder="celeba", split_option=True, layout="files"),
 }
 
 TORCHVISION_NAMES: Final = tuple(_SOURCES)
-"""Names of these data sets; the module builtin describes them."""
+"""Names of these data sets, which builtin.py describes."""
 
 
 def load_torchvision(
@@ -151,7 +91,7 @@ def load_torchvision(
     """Load a data set of :data:`TORCHVISION_NAMES` from ``root``, in torchvision's layout.
 
     Raises:
-        DataError: It is damaged, or not there and cannot be downloaded.
+        DataError: It is damaged, or missing and cannot be downloaded.
         MissingExtraError: A package that it needs is not installed.
     """
     dataset = _open(name, _SOURCES[name], split, root, download=download)
@@ -173,18 +113,11 @@ def _open(name: str, source: _Source, split: str, root: Path, *, download: bool)
     except ModuleNotFoundError as error:  # svhn is read by scipy
         raise MissingExtraError(f"data set {name}", "train") from error
     except Exception as error:
-        raise DataError(_failure(name, source, split, root, error, download=download)) from error
-
-
-def _failure(name: str, source: _Source, split: str, root: Path, error: Exception, *, download: bool) -> str:
-    folder = root / source.folder
-    files = (source.test_files or source.train_files) if split == "test" else source.train_files
-    remedy = f"put {', '.join(files)} into {printable(folder)}"
-    if all((folder / part.replace("*", split)).exists() for part in source.unpacked):
-        return f"{name} in {printable(folder)} is damaged ({_reason(error)}): remove it, or {remedy} afresh"
-    if not download:
-        return f"{name} is not in {printable(folder)} and is not to be downloaded: {remedy}"
-    return f"{name} could not be downloaded ({_reason(error)}): {remedy}"
+        folder = printable(root / source.folder)
+        raise DataError(
+            f"{name} cannot be loaded ({_reason(error)}); without a download, put torchvision's files into "
+            f"{folder}"
+        ) from error
 
 
 def _reason(error: Exception) -> str:
@@ -193,7 +126,7 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what torchvision prints off stdout, and let no download wait for ever."""
+    """Redirect what torchvision prints to stderr, and give downloads a timeout."""
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT_S)
     try:
@@ -206,7 +139,7 @@ def _quiet() -> Iterator[None]:
 def from_torchvision(
     name: str, dataset: VisionDataset, *, size: int | None, channels: int | None
 ) -> ImageSet:
-    """Take the images and labels of an open torchvision data set.
+    """Return the images and labels of an open torchvision data set.
 
     Args:
         name: One of :data:`TORCHVISION_NAMES`.
@@ -215,14 +148,14 @@ def from_torchvision(
         channels: 1 or 3, or ``None``.
 
     Raises:
-        DataError: Its arrays are not what this class should hold.
+        DataError: Its arrays have another dtype or shape than they should.
     """
     source = _SOURCES[name]
     if source.layout == "files":
         return _from_celeba(name, dataset, size=size, channels=channels)
     images = torch.as_tensor(dataset.data)
     if images.dtype != torch.uint8 or images.ndim != len(source.layout):
-        raise DataError(f"{name}: its images are no bytes of axes {source.layout}: the files are damaged")
+        raise DataError(f"{name}: its images are not uint8 of axes {source.layout}: the files are damaged")
     if source.layout == "NHW":
         images = images.unsqueeze(1)
     elif source.layout == "NHWC":
@@ -240,7 +173,7 @@ def from_torchvision(
 def _labels(dataset: VisionDataset) -> torch.Tensor:
     labels = dataset.targets if hasattr(dataset, "targets") else dataset.labels
     labels = torch.as_tensor(np.asarray(labels)).long()
-    # qmnist has eight facts of each image; the first is the digit.
+    # qmnist has eight attributes of each image; the first is the digit.
     return labels[:, 0].contiguous() if labels.ndim > 1 else labels
 
 
@@ -252,7 +185,7 @@ def _from_celeba(name: str, dataset: VisionDataset, *, size: int | None, channel
         size=size,
         channels=channels or 3,
         name=name,
-        # Brought to a square with bars left and right, of which the centre has none.
+        # Padded to a square with bars left and right, which the crop of the centre removes.
         padded_size=math.ceil(size * _CELEBA_HEIGHT / _CELEBA_WIDTH),
     )
     return ImageSet(images=images, labels=None, label_names=None, name=name)

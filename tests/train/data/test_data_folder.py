@@ -201,7 +201,7 @@ def test_files_and_arrays_are_brought_to_size_alike(folder: Path, tmp_path: Path
 def test_different_sizes_are_refused_without_size(folder: Path) -> None:
     write_flat(folder, GREY)
     write_image(folder / "p4.png", random_images(9, 9))
-    with pytest.raises(DataError, match=r"p4.png is 9 x 9, .*p0.png is 8 x 8: say which .* \(--size\)$"):
+    with pytest.raises(DataError, match=r"p4.png is 9 x 9, .*p0.png is 8 x 8: set the size with --size$"):
         load_images(str(folder))
 
 

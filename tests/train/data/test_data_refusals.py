@@ -142,7 +142,7 @@ def test_dangling_link(folder: Path) -> None:
 def test_circular_link(folder: Path) -> None:
     write_classes(folder, ["a"], GREY)
     (folder / "a" / "z").symlink_to(folder)
-    refused(folder, "shapes/a/z/a is a link to a folder that it is in itself$")
+    refused(folder, "shapes/a/z/a is a link to a folder that contains it$")
 
 
 def test_file_in_place_of_a_folder(tmp_path: Path) -> None:
