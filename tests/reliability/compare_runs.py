@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def trace(run: Path) -> list[dict[str, Any]]:
-    """Return the metrics of a run, without how long it took."""
+    """Return the metrics of a run, without times."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if not k.startswith("Timing/")} for line in lines]
 

@@ -1,4 +1,4 @@
-"""Small trainings on real digits, to be killed and disturbed."""
+"""Small trainings on real digits, to be killed and interrupted."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def all_stages(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
 
 
 def run_crashes(folder: Path, *jobs: str | Path) -> list[list[dict[str, Any]]]:
-    """Kill commands again and again, as crash_driver.py says; return what came of each kill, for each job."""
+    """Kill commands as crash_driver.py describes; return the records of the kills of each job."""
     command = [sys.executable, str(Path(__file__).with_name("crash_driver.py")), str(folder), *map(str, jobs)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -106,9 +106,9 @@ def crash(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
 def crashes(
     tmp_path_factory: pytest.TempPathFactory, one_stage: Path, all_stages: Path
 ) -> dict[str, list[dict[str, Any]]]:
-    """What came of the kills that every run of the tests does; in one process, because torch loads slowly."""
+    """The kills of the default tests, in one process, because torch loads slowly."""
     folder = tmp_path_factory.mktemp("crashes")
-    run = folder / "0" / "work" / "run"  # what the first job leaves: it has been killed and resumed
+    run = folder / "0" / "work-0" / "run"  # of the first job: it was killed and resumed
     jobs = {
         "one_stage": ("train", one_stage, "all"),
         "all_stages": ("train", all_stages, "renames"),
@@ -121,7 +121,7 @@ def crashes(
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory, one_stage: Path) -> Path:
-    """A run that nobody disturbed."""
+    """An uninterrupted run."""
     out = tmp_path_factory.mktemp("finished") / "run"
     assert (
         main(["train", "--config", str(one_stage), "--device", "cpu", "--threads", "1", "--out", str(out)])
@@ -132,7 +132,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, one_stage: Path) -> P
 
 @dataclass(frozen=True)
 class End:
-    """How one process of a group ended."""
+    """The end of one process of a group."""
 
     code: int
     seconds: float

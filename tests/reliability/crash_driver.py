@@ -1,4 +1,4 @@
-"""Run command lines in forks of one process, which has imported everything once, and kill some of them.
+"""Run command lines in forks of one process, which has imported everything, and kill some of them.
 
     python crash_driver.py FOLDER [KIND SOURCE WHICH]...
 
@@ -11,9 +11,9 @@ random    CONFIG.toml  KILLS,SEED    a training, from outside, at random moments
 export    RUN          all           an export, before each change of a file
 ========  ===========  ============  ===================================================================
 
-After each kill the command that a person would type next is run. Of several writes in a row only the first
-and the last count. For each kill there is a JSON line on standard output: what was next, how the process
-died, and how it went on.
+After each kill the command that a user would type next is run. Of several writes in a row only the first and
+the last are fatal. Standard output has a JSON line for each kill: the change that was next, how the process
+died, and the outcome of the next command.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import sys
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from faults import Faults
@@ -38,6 +38,9 @@ from infogan_tool.cli.main import main
 from infogan_tool.export import outputs
 from infogan_tool.export import run_to_bundle as export_bundle
 from infogan_tool.train.run import launch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LOADED = (outputs, launch)
 """Imported before the forks, for speed."""
@@ -54,19 +57,19 @@ def run(
     count: Path | None = None,
     seconds: float | None = None,
 ) -> tuple[int, str]:
-    """Run a command line in a fork; return its wait status and what it said.
+    """Run a command line in a fork; return its wait status and output.
 
     Args:
         arguments: Of ``infogan-tool``.
-        folder: What is done to files in it counts.
-        fatal: Number of the change that it is killed before.
+        folder: Changes of files in it are counted.
+        fatal: Number of the change before which the process is killed.
         count: File for a list of all changes.
-        seconds: When it is killed from outside.
+        seconds: Time after which it is killed from outside.
     """
-    said = folder.parent / f"{folder.name}.err"
+    output = folder.parent / f"{folder.name}.err"
     child = os.fork()
     if child == 0:
-        descriptor = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         faults = Faults(folder, fatal)
@@ -74,18 +77,18 @@ def run(
             faults.install()
         code = main(arguments)
         if count:
-            seen = list(faults.seen)  # before this file is counted too
+            seen = list(faults.seen)  # before this file is counted
             count.write_text(json.dumps(seen))
         os._exit(code)
     if seconds is not None:
         time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)  # not waited for yet, so that the number is still its own
+        os.kill(child, signal.SIGKILL)  # not waited for yet, so the process id is still its own
     _, status = os.waitpid(child, 0)
-    return status, said.read_text(errors="replace")
+    return status, output.read_text(errors="replace")
 
 
 def state(run_folder: Path) -> dict[str, Any]:
-    """Return all that a run folder says, apart from how long it took."""
+    """Return a digest of each file of a run folder, without times."""
     found: dict[str, Any] = {}
     for path in sorted(p for p in run_folder.rglob("*") if p.is_file()):
         content: Any = path.read_bytes()
@@ -99,30 +102,54 @@ def state(run_folder: Path) -> dict[str, Any]:
 
 
 def faults_of(arguments: list[str], folder: Path) -> list[str]:
-    """Return everything that a whole run does to files, in order."""
+    """Return all changes of files by a run, in order."""
     file = folder.parent / "count.json"
-    status, said = run(arguments, folder, count=file)
-    assert status == 0, said
+    status, output = run(arguments, folder, count=file)
+    assert status == 0, output
     return json.loads(file.read_text())  # type: ignore[no-any-return]
 
 
+def in_workers(folder: Path, numbers: list[int], kill: Callable[[Path, int], None]) -> None:
+    """Call ``kill`` with a working folder and each of the numbers, in one fork for each core."""
+    workers = min(os.cpu_count() or 1, 4)
+    children = []
+    for index in range(workers):
+        child = os.fork()
+        if child == 0:
+            work = folder / f"work-{index}"
+            for number in numbers[index::workers]:
+                shutil.rmtree(work, ignore_errors=True)
+                work.mkdir()
+                kill(work, number)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        _, status = os.waitpid(child, 0)
+        assert status == 0
+
+
 def crash_trainings(folder: Path, config: str, which: str) -> None:
-    """Kill a training before each change of a file, resume it, compare it with one that was left alone."""
-    work, target, begin, resume, whole = whole_training(folder, config)
+    """Kill a training before each change of a file, resume it, and compare it with an uninterrupted one."""
+    work, target, begin, _, whole = whole_training(folder, config)
     seen = faults_of(begin, work)
     assert state(target) == whole
     ends = {number for number, what in enumerate(seen, 1) if "rename .last.safetensors" in what}
-    for number, what in enumerate(seen, 1):
-        if which == "renames" and number not in ends and number - 1 not in ends:
-            continue
-        if seen[number - 2 : number + 1] == ["write"] * 3:
-            continue
-        shutil.rmtree(work)
-        work.mkdir()
+    fatal = [
+        number
+        for number in range(1, len(seen) + 1)
+        if (which == "all" or number in ends or number - 1 in ends)
+        and seen[number - 2 : number + 1] != ["write"] * 3
+    ]
+
+    def kill(work: Path, number: int) -> None:
+        target, begin, resume = commands(work, config)
         status, _ = run(begin, work, fatal=number)
-        begun = (target / "config.json").exists()
-        again, said = run(resume if begun else begin, work)
-        report(number, what, status, again, said, {"begun": begun, "same": state(target) == whole})
+        started = (target / "config.json").exists()
+        again, output = run(resume if started else begin, work)
+        same = state(target) == whole
+        report(number, seen[number - 1], status, again, output, {"started": started, "same": same})
+
+    in_workers(folder, fatal, kill)
 
 
 def crash_at_random(folder: Path, config: str, which: str) -> None:
@@ -136,36 +163,41 @@ def crash_at_random(folder: Path, config: str, which: str) -> None:
     while number < kills:
         shutil.rmtree(work)
         work.mkdir()
-        status = begun = 0
+        status = started = 0
         for command in (begin, resume)[: 1 + number % 2]:
-            begun = (target / "config.json").exists()
-            if command is begin or begun:
+            started = (target / "config.json").exists()
+            if command is begin or started:
                 status, _ = run(command, work, seconds=moments.random() * seconds)
-        if os.WIFEXITED(status):  # it was done before
+        if os.WIFEXITED(status):  # it had finished
             continue
         number += 1
         what = f"step {last_step(target)}"
-        begun = (target / "config.json").exists()
-        again, said = run(resume if begun else begin, work)
-        report(number, what, status, again, said, {"begun": begun, "same": state(target) == whole})
+        started = (target / "config.json").exists()
+        again, output = run(resume if started else begin, work)
+        report(number, what, status, again, output, {"started": started, "same": state(target) == whole})
 
 
 def last_step(target: Path) -> int:
-    """Return the last step that a run has written a line about."""
+    """Return the step of the last complete line of a run's metrics."""
     metrics = target / "metrics.jsonl"
     lines = metrics.read_text().split("\n")[:-1] if metrics.exists() else []
     return json.loads(lines[-1])["step"] if lines else 0
 
 
+def commands(work: Path, config: str) -> tuple[Path, list[str], list[str]]:
+    """Return run folder, and the commands that start and resume the run."""
+    target, options = work / "run", ["--threads", "1", "--device", "cpu"]
+    start = ["train", "--config", config, "--out", str(target), *options]
+    return target, start, ["train", "--resume", str(target), *options]
+
+
 def whole_training(folder: Path, config: str) -> tuple[Path, Path, list[str], list[str], dict[str, Any]]:
-    """Return working folder, run folder, both commands, and the state of a run that nobody disturbed."""
+    """Return working folder, run folder, both commands, and the state of an uninterrupted run."""
     work = folder / "work"
-    target = work / "run"
-    begin = ["train", "--config", config, "--threads", "1", "--device", "cpu", "--out", str(target)]
-    resume = ["train", "--resume", str(target), "--threads", "1", "--device", "cpu"]
+    target, begin, resume = commands(work, config)
     work.mkdir()
     with redirect_stdout(sys.stderr):
-        assert main(begin) == 0  # here, not in a fork: torch imports much at the first step
+        assert main(begin) == 0  # not in a fork: torch imports much at the first step
     whole = state(target)
     shutil.rmtree(target)
     return work, target, begin, resume, whole
@@ -193,18 +225,23 @@ def crash_exports(folder: Path, source: str, _: str) -> None:
         if before:
             shutil.copytree(before, target)
         seen = faults_of(make, work)
-        for number, what in enumerate(seen, 1):
-            shutil.rmtree(work)
-            work.mkdir()
+
+        def kill(
+            work: Path, number: int, before: Path | None = before, seen: tuple[str, ...] = tuple(seen)
+        ) -> None:
+            target = work / "bundle"
+            make = ["export", source, "--out", str(target), "--force"]
             if before:
                 shutil.copytree(before, target)
             status, _ = run(make, work, fatal=number)
             there = state(target)
             found = "new" if there == new else "old" if there == old else "none" if not there else "mixed"
-            again, said = run(make, work)
+            again, output = run(make, work)
             names = sorted(path.name for path in work.iterdir())
             more = {"before": bool(before), "found": found, "same": state(target) == new, "names": names}
-            report(number, what, status, again, said, more)
+            report(number, seen[number - 1], status, again, output, more)
+
+        in_workers(folder, list(range(1, len(seen) + 1)), kill)
 
 
 def remember(name: str) -> None:
@@ -222,12 +259,12 @@ def remember(name: str) -> None:
 
 
 def report(  # noqa: PLR0917 - in the order of events
-    number: int, what: str, status: int, again: int, said: str, more: dict[str, Any]
+    number: int, what: str, status: int, again: int, output: str, more: dict[str, Any]
 ) -> None:
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     code = os.waitstatus_to_exitcode(again)
     record = {"job": JOB[0], "number": number, "what": what, "killed": killed, "code": code}
-    print(json.dumps({**record, **more, "said": said[-2000:]}), flush=True)
+    print(json.dumps({**record, **more, "output": output[-1000:]}), flush=True)
 
 
 if __name__ == "__main__":

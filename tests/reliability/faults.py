@@ -1,6 +1,6 @@
-"""Kill this process, as with ``kill -9``, at the n-th thing that it does to the files under a folder.
+"""Kill this process, as with ``kill -9``, at its n-th change of the files under a folder.
 
-Nothing of the product is replaced: calls that change files are counted on their way to the system.
+Calls that change files are counted on their way to the system; no code of the tool is replaced.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CHANGES = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.
 class Faults:
     """Counts changes of files under ``folder``; before number ``fatal`` the process is killed.
 
-    A fatal write is done by half first, so that the system has a part of it.
+    Half of a fatal write is written, so that the file has a part of it.
     """
 
     def __init__(self, folder: Path, fatal: int | None) -> None:
@@ -31,34 +31,34 @@ class Faults:
         self._open, self._fsync = io.open, os.fsync
 
     def install(self) -> None:
-        """Begin to count; there is no way back."""
-        sys.addaudithook(self._hear)
+        """Start to count; this cannot be undone."""
+        sys.addaudithook(self._audit)
         os.fsync = self._counted_fsync  # type: ignore[assignment]
         io.open = builtins.open = self._counted_open  # type: ignore[assignment]
 
     def count(self, what: str, half: Callable[[], None] | None = None) -> None:
-        """Count one change, and die if it is the fatal one."""
+        """Count one change, and kill this process if it is the fatal one."""
         self.seen.append(what)
         if len(self.seen) == self._fatal:
             if half is not None:
                 half()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in _CHANGES:
             path, in_folder = arguments[0], -1
             if event in ("os.remove", "os.rmdir"):
                 in_folder = arguments[1]
-            if in_folder != -1 or self._is_mine(path):
+            if in_folder != -1 or self._is_watched(path):
                 self.count(f"{event.removeprefix('os.')} {named(path)}")
         elif event == "open":
             path, _, flags = arguments
-            if flags & (os.O_WRONLY | os.O_RDWR) and self._is_mine(path):
+            if flags & (os.O_WRONLY | os.O_RDWR) and self._is_watched(path):
                 self.count(f"open {named(path)}")
         elif event == "ctypes.dlsym" and arguments[1] == "renameat2":
             self.count("renameat2")
 
-    def _is_mine(self, path: object) -> bool:
+    def _is_watched(self, path: object) -> bool:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return False
         return os.path.abspath(os.fsdecode(path)).startswith(self._folder)  # noqa: PTH100 - as the system has it
@@ -69,7 +69,7 @@ class Faults:
 
     def _counted_open(self, file: Any, mode: str = "r", *args: Any, **more: Any) -> Any:  # noqa: ANN401 - open()
         opened = self._open(file, mode, *args, **more)
-        return _Counted(opened, self) if set(mode) & set("wax+") and self._is_mine(file) else opened
+        return _Counted(opened, self) if set(mode) & set("wax+") and self._is_watched(file) else opened
 
 
 class _Counted:

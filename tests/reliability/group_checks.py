@@ -1,4 +1,4 @@
-"""What each process of a small group finds out; group_driver.py runs it, test_group_numbers.py reads it."""
+"""Checks in each process of a small group; group_driver.py runs them, test_group_numbers.py asserts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COUNT = 7
 """Images of a batch; no team of 2 or 3 shares them evenly."""
 
 
-def normalising(group: ProcessGroup) -> dict[str, float]:
+def batchnorm(group: ProcessGroup) -> dict[str, float]:
     """Compare a network with a BatchNorm of one and of two dimensions to one that has the whole batch."""
     greatest: dict[str, float] = {}
     for dtype in (torch.float32, torch.bfloat16):
@@ -67,7 +67,7 @@ def _small_network() -> nn.Sequential:
     return nn.Sequential(*first, nn.Flatten(), nn.BatchNorm1d(180))
 
 
-def talking(group: ProcessGroup) -> dict[str, Any]:
+def communication(group: ProcessGroup) -> dict[str, Any]:
     """Say all kinds of things to each other."""
     rows = group.shard(COUNT)
     whole = torch.arange(COUNT * 3.0).reshape(COUNT, 3)
@@ -91,7 +91,7 @@ def talking(group: ProcessGroup) -> dict[str, Any]:
 
 
 def _ends(group: ProcessGroup) -> list[str]:
-    """Fail together: nobody, everybody, all but the first."""
+    """Fail together: no process, all of them, all but the first."""
     ends = []
     for failing in ([], range(group.size), range(1, group.size)):
         try:
@@ -101,14 +101,14 @@ def _ends(group: ProcessGroup) -> list[str]:
         except DataError as error:
             ends.append(str(error))
         except ReportedElsewhereError as error:
-            ends.append(f"silent, {error.exit_code}")
+            ends.append(f"not reported, {error.exit_code}")
         else:
             ends.append("well")
     return ends
 
 
 def other_images(group: ProcessGroup) -> str:
-    """Train on images of which one process has others."""
+    """Train on images that differ between processes."""
     config = validate_config({"data": {"size": 28, "channels": 1}})
     images = load_images("mnist").images[:200].clone()
     images[3, 0, 14, 14] += group.rank
@@ -118,12 +118,12 @@ def other_images(group: ProcessGroup) -> str:
     except DataError as error:
         return str(error)
     except ReportedElsewhereError as error:
-        return f"silent, {error.exit_code}"
+        return f"not reported, {error.exit_code}"
     return "well"
 
 
-def dropping(group: ProcessGroup) -> list[float]:
-    """Return what a process drops at a step."""
+def dropout(group: ProcessGroup) -> list[float]:
+    """Return the dropout of a process at a step."""
     torch.manual_seed(mixed_seed(f"dropout 0 3 {group.rank}"))
     return nn.functional.dropout(torch.ones(20)).tolist()
 
@@ -134,5 +134,5 @@ def _gradient(tensor: Tensor) -> Tensor:
 
 
 def _distance(mine: Tensor, other: Tensor) -> float:
-    """Return the distance over the length of the other."""
+    """Return the relative distance."""
     return float(((mine.double() - other.double()).norm() / other.double().norm().clamp_min(1e-12)).detach())

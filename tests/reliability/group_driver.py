@@ -1,18 +1,18 @@
-"""Run command lines in several processes, forks of one that has imported everything, as torchrun would.
+"""Run command lines as torchrun would, in several forks of one process that has imported everything.
 
     python group_driver.py FOLDER
 
-A job is a JSON line on standard input, and how each process ended a JSON line on standard output. A job has
+A job is a JSON line on standard input, the ends of its processes a JSON line on standard output. A job has
 
 =============  ==============================================================================================
 ``size``       processes
 ``arguments``  of ``infogan-tool``; or
-``check``      name of a function of group_checks.py, whose answer each process prints as JSON
+``check``      name of a function of group_checks.py, whose result each process prints as JSON
 ``fault``      optional: ``rank``, ``stage``, ``step`` and what happens there to that process, before that
                step: ``kill`` or the name of a signal that it sends to itself, ``nan`` in its images,
                ``lose``: it removes ``folder``
-``variables``  more of the environment; null takes one away
-``kept``       whether they meet at a store that is kept from job to job, as torchrun keeps its own
+``variables``  environment variables; null removes one
+``kept``       whether they use a store that is kept from job to job, as torchrun keeps its own
 =============  ==============================================================================================
 """
 
@@ -40,10 +40,10 @@ from infogan_tool.train.engine.stage import Session, Stage
 from infogan_tool.train.run import launch, loop, stages
 
 loop.to_memory_format = lambda networks: networks
-"""How far one and many processes may be apart was set for weights in the order of their dimensions, as most
-machines have them; channels last rounds otherwise (tests/train/engine/test_memory_format.py)."""
+"""The tolerances between one and many processes are for contiguous weights, as most machines use them;
+channels last rounds differently (tests/train/engine/test_memory_format.py)."""
 LOADED = (launch, torchrun, torch._dynamo)
-"""Imported before the forks, for speed; the last of them by the first step of any optimizer otherwise."""
+"""Imported before the forks, for speed; the last one would be imported by the first optimizer step."""
 
 
 def free_port() -> int:
@@ -55,14 +55,14 @@ def free_port() -> int:
 
 @functools.cache
 def kept_store() -> int:
-    """Keep a store in a process of its own, and return its port."""
-    (ready, tell), (ended, _held) = os.pipe(), os.pipe()
+    """Keep a store in its own process, and return its port."""
+    (ready, signal_ready), (ended, _held) = os.pipe(), os.pipe()
     port = free_port()
     if os.fork() == 0:
         os.close(_held)
         store = TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False)
-        os.write(tell, b"!")
-        os.read(ended, 1)  # until nobody holds the other end any more
+        os.write(signal_ready, b"!")
+        os.read(ended, 1)  # until the other end is closed
         del store
         os._exit(0)
     os.read(ready, 1)
@@ -70,7 +70,7 @@ def kept_store() -> int:
 
 
 def install(fault: dict[str, Any]) -> None:
-    """Have the fault happen in this process."""
+    """Install the fault in this process."""
     (kind,) = [stage for stage in vars(stages).values() if getattr(stage, "name", None) == fault["stage"]]
     step, images = kind.step, Session.float_images
 
@@ -92,13 +92,13 @@ def install(fault: dict[str, Any]) -> None:
     kind.step = faulty
 
 
-def begin(job: dict[str, Any], rank: int, port: int, said: Path) -> int:
-    """Fork the process of one rank and return its number."""
+def fork_rank(job: dict[str, Any], rank: int, port: int, output: Path) -> int:
+    """Fork the process of one rank and return its id."""
     child = os.fork()
     if child:
         return child
     for stream, name in ((1, "out"), (2, "err")):
-        descriptor = os.open(said / f"{rank}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        descriptor = os.open(output / f"{rank}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(descriptor, stream)
     names = {"RANK": rank, "WORLD_SIZE": job["size"], "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": job["size"]}
     names |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
@@ -118,16 +118,16 @@ def begin(job: dict[str, Any], rank: int, port: int, said: Path) -> int:
     os._exit(main(job["arguments"]))
 
 
-def run(job: dict[str, Any], said: Path) -> list[dict[str, Any]]:
+def run(job: dict[str, Any], output: Path) -> list[dict[str, Any]]:
     """Return code, streams and seconds of each process, in the order of ranks."""
     port, clock = kept_store() if job.get("kept") else free_port(), time.monotonic()
-    left = {begin(job, rank, port, said): rank for rank in range(job["size"])}
+    left = {fork_rank(job, rank, port, output): rank for rank in range(job["size"])}
     ends: list[dict[str, Any]] = [{} for _ in left]
     while left:
         child, status = os.wait()
         rank = left.pop(child)
         code, seconds = os.waitstatus_to_exitcode(status), time.monotonic() - clock
-        streams = {name: (said / f"{rank}.{name}").read_text(errors="replace") for name in ("out", "err")}
+        streams = {name: (output / f"{rank}.{name}").read_text(errors="replace") for name in ("out", "err")}
         ends[rank] = {"code": code, "seconds": seconds, **streams}
     return ends
 

@@ -1,4 +1,4 @@
-"""A process that torchrun starts: ``infogan-tool``, with a fault the first time; see group_driver.py.
+"""A process that torchrun starts: ``infogan-tool``, with a fault in the first start; see group_driver.py.
 
 torchrun ... group_worker.py FAULT ARGUMENTS
 """

@@ -1,4 +1,4 @@
-"""A full disk, a read-only folder, a folder that goes away: one line, and the last checkpoint is whole."""
+"""A full disk, a read-only or removed folder: one line of error, and the last checkpoint is unharmed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CPU = ("--device", "cpu", "--threads", 1)
 
 
 def can_mount() -> bool:
-    """Whether this user may mount something where nobody else sees it."""
+    """Return whether this user may mount in a private namespace."""
     try:
         command = ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -37,7 +37,7 @@ def can_mount() -> bool:
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """Have the system refuse to let any file grow beyond ``size`` bytes, as a full disk does."""
+    """Limit the size of files, which fails as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -59,7 +59,7 @@ def errors(done: Result) -> list[str]:
 
 
 def act_in_step_9(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
-    """Have something happen while the third step of a resumed run is on its way."""
+    """Call ``act`` within the third step of a resumed run."""
     steps, add = [], Meters.add
 
     def acting(meters: Meters, scalars: Tensor) -> None:
@@ -105,7 +105,7 @@ def test_disk_that_fills(
     assert (done.code, len(errors(done))) == (1, 1), done.err
     assert "Traceback" not in done.err
     assert f"{file}: File too large" in done.err
-    if file != "config.json":  # before anything has begun
+    if file != "config.json":  # before the first step
         assert f"the last good checkpoint ({last}, step 6) is kept" in done.err
     assert last.read_bytes() == before
     assert not list(half.rglob(".*"))
@@ -118,7 +118,7 @@ def steps_of(run: Path) -> list[int]:
     return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_run_folder_removed_on_the_way(
+def test_run_folder_removed_while_training(
     cli: Callable[..., Result], half: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     act_in_step_9(monkeypatch, lambda: shutil.rmtree(half))
@@ -129,7 +129,7 @@ def test_run_folder_removed_on_the_way(
     assert not half.exists()
 
 
-def test_removed_metrics_are_missed_at_the_next_line(
+def test_removed_metrics_file_is_noticed_at_the_next_line(
     cli: Callable[..., Result], half: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     act_in_step_9(monkeypatch, (half / "metrics.jsonl").unlink)
@@ -139,7 +139,7 @@ def test_removed_metrics_are_missed_at_the_next_line(
     assert "step 12) is kept" in done.err
 
 
-def test_run_folder_renamed_on_the_way(
+def test_run_folder_renamed_while_training(
     cli: Callable[..., Result], half: Path, finished_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved = half.with_name("moved")

@@ -1,4 +1,4 @@
-"""How a training in several processes ends: lost ones, signals, refusals, and torchrun's restarts."""
+"""Failures of a training in several processes: killed ones, signals, errors, and torchrun's restarts."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def fault(rank: int, what: str, step: int = 8) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def whole(ranks: Ranks, one_stage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The training of two processes that nobody disturbs: 12 steps, checkpoints after 6 and 12."""
+    """An uninterrupted training in two processes: 12 steps, checkpoints after 6 and 12."""
     out = tmp_path_factory.mktemp("whole") / "run"
     ends = ranks(2, "train", "--config", one_stage, "--threads", "1", "--out", out)
     assert [end.code for end in ends] == [0, 0], ends[0].err
     return out
 
 
-def goes_on_to_the_same_end(ranks: Ranks, run: Path, whole: Path) -> None:
+def resumes_to_the_same_end(ranks: Ranks, run: Path, whole: Path) -> None:
     ends = ranks(2, "train", "--resume", run, "--threads", "1")
     assert [end.code for end in ends] == [0, 0], ends[0].err
     assert trace(run) == trace(whole)
@@ -48,7 +48,7 @@ def goes_on_to_the_same_end(ranks: Ranks, run: Path, whole: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", [0, 1])
-def test_process_that_is_killed_ends_the_others_at_once(
+def test_others_end_at_once_when_a_process_is_killed(
     ranks: Ranks, one_stage: Path, whole: Path, tmp_path: Path, lost: int
 ) -> None:
     run = tmp_path / "run"
@@ -60,16 +60,16 @@ def test_process_that_is_killed_ends_the_others_at_once(
     assert line.startswith("error: another process of this training ended; the last good checkpoint")
     assert line.endswith(f"is kept: resume with --resume {run}")
     assert read_checkpoint(run / LAST).header.step == 6
-    goes_on_to_the_same_end(ranks, run, whole)
+    resumes_to_the_same_end(ranks, run, whole)
 
 
-def test_killed_before_its_first_checkpoint_begins_anew(
+def test_killed_before_the_first_checkpoint_starts_over(
     ranks: Ranks, one_stage: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     ends = ranks(2, "train", "--config", one_stage, "--threads", "1", "--out", run, fault=fault(1, "kill", 3))
     assert "error: another process of this training ended; there is no checkpoint" in ends[0].err
-    goes_on_to_the_same_end(ranks, run, whole)
+    resumes_to_the_same_end(ranks, run, whole)
 
 
 @pytest.mark.parametrize("signalled", [fault(0, "int"), fault(1, "term")], ids=["int", "term"])
@@ -85,7 +85,7 @@ def test_signal_to_one_process_saves_and_ends_all(
     )
     assert not ends[1].err
     assert read_checkpoint(run / LAST).header.step == 9
-    goes_on_to_the_same_end(ranks, run, whole)
+    resumes_to_the_same_end(ranks, run, whole)
 
 
 def test_not_finite_in_one_process_stops_all_before_the_update(
@@ -100,7 +100,9 @@ def test_not_finite_in_one_process_stops_all_before_the_update(
     assert read_checkpoint(run / LAST).header.step == 6
 
 
-def test_writer_that_cannot_write_tells_it_alone(ranks: Ranks, one_stage: Path, tmp_path: Path) -> None:
+def test_only_the_main_process_reports_that_it_cannot_write(
+    ranks: Ranks, one_stage: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     (tmp_path / "in-the-way").write_text("")
     taken = ranks(2, "train", "--config", one_stage, "--out", tmp_path / "in-the-way" / "run")
@@ -127,7 +129,7 @@ def test_writer_that_cannot_write_tells_it_alone(ranks: Ranks, one_stage: Path, 
         (["--resume", "nothing"], (1, "not a folder")),
     ],
 )
-def test_mistake_is_told_once(
+def test_error_is_reported_once(
     ranks: Ranks, one_stage: Path, tmp_path: Path, arguments: list[str], end: tuple[int, str]
 ) -> None:
     begins = [] if "--resume" in arguments else ["--config", one_stage, "--out", tmp_path / "run"]
@@ -158,7 +160,7 @@ def test_dry_run_is_printed_once(ranks: Ranks, one_stage: Path) -> None:
         ({"MASTER_PORT": "http"}, "MASTER_PORT is 'http'"),
     ],
 )
-def test_environment_that_torchrun_does_not_make(
+def test_invalid_environment_variables(
     ranks: Ranks, tmp_path: Path, variables: dict[str, str], message: str
 ) -> None:
     for end in ranks(2, "train", "--out", tmp_path / "run", variables=variables):
@@ -168,7 +170,7 @@ def test_environment_that_torchrun_does_not_make(
         assert "unset RANK and WORLD_SIZE" in end.err
 
 
-def test_same_job_goes_on_and_another_is_refused(
+def test_same_job_resumes_and_another_is_refused(
     ranks: Ranks, one_stage: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -178,21 +180,21 @@ def test_same_job_goes_on_and_another_is_refused(
     refused = ranks(2, *command, variables=mine | {"TORCHELASTIC_RUN_ID": "another"})
     assert [end.code for end in refused] == [1, 1]
     assert "resume it with --resume" in refused[0].err
-    for said in (f"run: {run}, resuming at step 6\n", "done: 12 steps"):  # and done again, which is no error
+    for output in (f"run: {run}, resuming at step 6\n", "done: 12 steps"):  # a finished run is no error
         again = ranks(2, *command, variables=mine)
         assert [end.code for end in again] == [0, 0], again[0].err
-        assert said in again[0].err
+        assert output in again[0].err
     assert trace(run) == trace(whole)
     assert_same_checkpoints(run, whole)
 
 
-def test_restarts_need_a_name_for_the_run(ranks: Ranks, one_stage: Path) -> None:
+def test_restarts_need_out(ranks: Ranks, one_stage: Path) -> None:
     ends = ranks(2, "train", "--config", one_stage, variables={"TORCHELASTIC_MAX_RESTARTS": "1"})
     assert [end.code for end in ends] == [2, 2]
-    assert "give --out" in ends[0].err
+    assert "needs --out" in ends[0].err
 
 
-def test_start_meets_nobody_of_the_one_before(
+def test_restart_does_not_use_addresses_of_the_start_before(
     ranks: Ranks, one_stage: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -206,7 +208,7 @@ def test_start_meets_nobody_of_the_one_before(
 
 
 @pytest.mark.slow
-def test_torchrun_restarts_what_was_killed_and_it_ends_the_same(
+def test_torchrun_restarts_a_killed_process_with_the_same_result(
     one_stage: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"

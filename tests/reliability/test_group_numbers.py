@@ -43,7 +43,7 @@ def config_of(one_stage: Path, folder: Path, more: str) -> Path:
 
 
 def train(ranks: Ranks, size: int, out: Path, *arguments: str | Path) -> None:
-    """Train in so many processes: one writes and speaks, the others are silent."""
+    """Train in ``size`` processes, of which only the main one writes and prints."""
     place = [] if "--resume" in arguments else ["--out", out]
     ends = ranks(size, "train", "--threads", "1", *arguments, *place)
     assert [end.code for end in ends] == [0] * size, ends[0].err
@@ -70,7 +70,7 @@ def relative_difference(run: Path, other: Path, part: str) -> float:
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("q_head", 3), ("shared", 2), ("separate_step", 2)])
-def test_first_step_is_that_of_one_process(
+def test_first_step_equals_that_of_one_process(
     ranks: Ranks, one_stage: Path, tmp_path: Path, scheme: str, size: int
 ) -> None:
     config = config_of(one_stage, tmp_path, SCHEMES[scheme])
@@ -87,7 +87,7 @@ def test_first_step_is_that_of_one_process(
     assert json.loads((runs[1] / "run.json").read_text())["processes"] == size
 
 
-def test_all_stages_are_those_of_one_process(ranks: Ranks, all_stages: Path, tmp_path: Path) -> None:
+def test_all_stages_equal_those_of_one_process(ranks: Ranks, all_stages: Path, tmp_path: Path) -> None:
     config = tmp_path / "each.toml"
     # At the preset's own rates, rounding errors grow to 0.01 within the six adversarial steps.
     slower = "optimizer = { d_lr = 1e-4, g_lr = 1e-4 }\nconsolidation"
@@ -103,7 +103,7 @@ def test_all_stages_are_those_of_one_process(ranks: Ranks, all_stages: Path, tmp
     assert greatest_difference(*runs) < 1e-3
 
 
-def test_autoencoder_is_that_of_one_process(ranks: Ranks, all_stages: Path, tmp_path: Path) -> None:
+def test_autoencoder_equals_that_of_one_process(ranks: Ranks, all_stages: Path, tmp_path: Path) -> None:
     config = tmp_path / "cvae.toml"
     text = all_stages.read_text().replace('preset = "mnist"', 'preset = "cvae"')
     config.write_text(text.replace("consolidation = { steps = 4 }\n", ""))
@@ -115,7 +115,7 @@ def test_autoencoder_is_that_of_one_process(ranks: Ranks, all_stages: Path, tmp_
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
-def test_more_or_fewer_processes_go_on(
+def test_another_number_of_processes_resumes(
     ranks: Ranks, one_stage: Path, tmp_path: Path, before: int, after: int
 ) -> None:
     config = config_of(one_stage, tmp_path, "")
@@ -127,7 +127,7 @@ def test_more_or_fewer_processes_go_on(
     assert relative_difference(whole, cut, "running_") < 1e-3
 
 
-def test_dropout_differs_between_processes_and_goes_on_to_the_bit(
+def test_dropout_differs_between_processes_and_resumes_to_the_bit(
     ranks: Ranks, one_stage: Path, tmp_path: Path
 ) -> None:
     config = (
@@ -141,13 +141,13 @@ def test_dropout_differs_between_processes_and_goes_on_to_the_bit(
     train(ranks, 2, cut, "--resume", cut, "--steps", "4")
     assert trace(cut) == trace(whole)
     assert_same_checkpoints(cut, whole)
-    first, second = (json.loads(end.out) for end in ranks(2, check="dropping"))
+    first, second = (json.loads(end.out) for end in ranks(2, check="dropout"))
     assert first != second
 
 
 @pytest.mark.parametrize("size", [2, 3])
 def test_batch_norm_is_that_of_the_whole_batch(ranks: Ranks, size: int) -> None:
-    for end in ranks(size, check="normalising"):
+    for end in ranks(size, check="batchnorm"):
         assert end.code == 0, end.err
         found = json.loads(end.out)
         assert len(found) == 46
@@ -155,16 +155,16 @@ def test_batch_norm_is_that_of_the_whole_batch(ranks: Ranks, size: int) -> None:
 
 
 def test_what_processes_tell_each_other(ranks: Ranks) -> None:
-    ends = ranks(3, check="talking")
+    ends = ranks(3, check="communication")
     assert [end.code for end in ends] == [0] * 3, ends[0].err
-    told = [json.loads(end.out) for end in ends]
-    assert [each["rows"] for each in told] == [[0, 2], [2, 4], [4, 7]]
-    assert [each["ends"] for each in told] == [
-        ["well", "process 0", "silent, 1"],
-        ["well", "silent, 1", "process 1"],
-        ["well", "silent, 1", "silent, 1"],
+    answers = [json.loads(end.out) for end in ends]
+    assert [each["rows"] for each in answers] == [[0, 2], [2, 4], [4, 7]]
+    assert [each["ends"] for each in answers] == [
+        ["well", "process 0", "not reported, 1"],
+        ["well", "not reported, 1", "process 1"],
+        ["well", "not reported, 1", "not reported, 1"],
     ]
-    for each in told:
+    for each in answers:
         assert each["gathered"] == [True, True]
         assert each["shared"] == [True, True], "whatever lies how in whose memory"
         assert each["widths"] == [[7, 3], [7], [7, 0]]
@@ -177,6 +177,6 @@ def test_what_processes_tell_each_other(ranks: Ranks) -> None:
 def test_other_images_in_one_process_are_refused(ranks: Ranks) -> None:
     ends = ranks(2, check="other_images")
     assert [json.loads(end.out) for end in ends] == [
-        "silent, 1",
+        "not reported, 1",
         "not all processes have the same images: every machine needs the same --data",
     ]

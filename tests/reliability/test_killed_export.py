@@ -13,13 +13,13 @@ from infogan_tool.export.atomic_folder import atomic_folder
 from infogan_tool.runtime.errors import OutputExistsError
 
 
-def test_killed_before_everything_that_it_does_to_a_file(crashes: dict[str, list[dict[str, Any]]]) -> None:
+def test_killed_before_each_change_of_a_file(crashes: dict[str, list[dict[str, Any]]]) -> None:
     kills = crashes["export"]
     assert kills
     for kill in kills:
         assert kill["killed"], kill
         assert (kill["code"], kill["same"], kill["names"]) == (0, True, ["bundle"]), kill
-        assert "Traceback" not in kill["said"], kill
+        assert "Traceback" not in kill["output"], kill
     fresh = [kill["found"] for kill in kills if not kill["before"]]
     replaced = [kill["found"] for kill in kills if kill["before"]]
     assert fresh == sorted(fresh, key=["none", "new"].index)

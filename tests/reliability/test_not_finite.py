@@ -1,4 +1,4 @@
-"""NaN and infinity in images, weights and gradients: stopped before the update, and told which."""
+"""NaN and infinity in images, weights and gradients: stopped before the update, with the name of the term."""
 
 from __future__ import annotations
 

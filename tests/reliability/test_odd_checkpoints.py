@@ -1,4 +1,4 @@
-"""Checkpoints that are well-formed and do not fit: refused by one line that says why, and left alone."""
+"""Well-formed checkpoints that do not fit are refused by one line with the reason, and not changed."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def change(
     """Put other values into the last checkpoint (None: leave it out), and return the file as it is then."""
     last = run / "checkpoints/last.safetensors"
     with safe_open(last, framework="pt") as file:
-        said = json.loads(file.metadata()["infogan.checkpoint"]) | (header or {})
+        stored = json.loads(file.metadata()["infogan.checkpoint"]) | (header or {})
     held = {name: t for name, t in (load_file(last) | (tensors or {})).items() if t is not None}
-    save_file(held, last, {"infogan.checkpoint": json.dumps(said)})
+    save_file(held, last, {"infogan.checkpoint": json.dumps(stored)})
     return last.read_bytes()
 
 
@@ -70,7 +70,7 @@ def test_refused(
     assert (run / "checkpoints/last.safetensors").read_bytes() == before
 
 
-def test_checkpoint_of_another_kind_of_device_goes_on_and_says_so(
+def test_checkpoint_of_another_type_of_device_resumes_with_a_note(
     cli: Callable[..., Result], run: Path
 ) -> None:
     change(run, {"device": "cuda"})

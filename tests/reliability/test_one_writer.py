@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from conftest import Result
 
 
-def test_second_training_is_refused_and_a_killed_one_lets_go(
+def test_second_training_is_refused_and_a_killed_one_releases_the_lock(
     cli: Callable[..., Result], start: Callable[..., subprocess.Popen[bytes]], one_stage: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -43,10 +43,10 @@ def test_second_training_is_refused_and_a_killed_one_lets_go(
         done = cli("train", "--resume", run, *options)
         assert f"{run} is being written by another infogan-tool (process {first.pid} on " in done.err
         assert (run / "config.json").read_bytes() == before
-        assert first.poll() is None, "the first goes on"
+        assert first.poll() is None, "the first one continues"
         first.send_signal(signal.SIGKILL)
         first.wait()
-    assert (run / ".lock").exists(), "nobody was left to remove it"
+    assert (run / ".lock").exists(), "a killed process cannot remove it"
     done = cli("train", "--resume", run, "--steps", 100_000_000, "--epochs", 1, *options)
     assert done.code == 2, "and nothing holds it"
     done = cli("train", "--resume", run, "--epochs", 1, *options)
@@ -89,7 +89,7 @@ def test_folder_that_came_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
-def test_without_locks_work_goes_on_and_nothing_is_tidied(
+def test_without_locks_training_works_and_leftovers_are_kept(
     cli: Callable[..., Result], one_stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_locks(*_: object) -> None:
@@ -109,7 +109,7 @@ def test_without_locks_work_goes_on_and_nothing_is_tidied(
     assert theirs.exists()
 
 
-def test_lock_whose_holder_has_just_ended_is_taken_anew(
+def test_lock_whose_holder_has_just_ended_is_taken_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, take, tries = tmp_path / "x.lock", locks._try_lock, []
@@ -128,7 +128,7 @@ def test_lock_whose_holder_has_just_ended_is_taken_anew(
     assert not path.exists()
 
 
-def test_lock_is_let_go_by_errors_and_names_its_holder(tmp_path: Path) -> None:
+def test_lock_is_released_by_errors_and_names_its_holder(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     with pytest.raises(ValueError, match="inside"), only_writer(path, "x"):
         raise ValueError("inside")

@@ -1,4 +1,4 @@
-"""Signals save and end; a terminal that goes away, or a run that was hardly begun, loses nothing."""
+"""Signals save and stop; a closed terminal, or a run without a checkpoint, loses nothing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def signal_in_step(monkeypatch: pytest.MonkeyPatch, sent: dict[int, list[signal.
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signal_saves_and_ends_with_130(  # noqa: PLR0917 - fixtures
+def test_signal_saves_and_exits_with_130(  # noqa: PLR0917 - fixtures
     cli: Callable[..., Result],
     one_stage: Path,
     finished_run: Path,
@@ -67,7 +67,7 @@ def test_signal_saves_and_ends_with_130(  # noqa: PLR0917 - fixtures
     assert (run / LAST).read_bytes() == (finished_run / LAST).read_bytes()
 
 
-def test_second_signal_does_not_wait_and_leaves_the_last_checkpoint(
+def test_second_signal_exits_at_once_and_keeps_the_last_checkpoint(
     cli: Callable[..., Result],
     one_stage: Path,
     finished_run: Path,
@@ -88,7 +88,7 @@ def test_second_signal_does_not_wait_and_leaves_the_last_checkpoint(
 def test_ignored_signal_stays_ignored(
     cli: Callable[..., Result], one_stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as with nohup
     try:
         signal_in_step(monkeypatch, {4: [signal.SIGHUP]})
         assert cli("train", "--config", one_stage, "--out", tmp_path / "run", *CPU).code == 0
@@ -117,7 +117,7 @@ class _Gone(io.StringIO):
 @pytest.mark.parametrize("is_terminal", [False, True])
 @pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(5, "Input/output error")])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_training_goes_on_when_nobody_can_see_it(
+def test_training_continues_when_its_output_cannot_be_written(
     one_stage: Path, digits: Tensor, finished_run: Path, tmp_path: Path, error: OSError, *, is_terminal: bool
 ) -> None:
     changes = {"data": {"size": 28, "channels": 1}, "schedule": {"log_every": 1}}
@@ -156,7 +156,7 @@ def test_duration(seconds: float, text: str) -> None:
     assert monitor._duration(seconds) == text
 
 
-def test_run_without_a_checkpoint_begins_anew(
+def test_run_without_a_checkpoint_starts_over(
     cli: Callable[..., Result], one_stage: Path, finished_run: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -173,7 +173,7 @@ def test_run_without_a_checkpoint_begins_anew(
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
 
 
-def test_run_begun_on_other_images_does_not_begin_anew(
+def test_run_on_other_images_does_not_start_over(
     cli: Callable[..., Result], one_stage: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
