@@ -25,7 +25,7 @@ COLOURS = 256
 def take(
     browser: Browser, name: str, *bundles: str, size: tuple[int, int] = (1240, 900), theme: str = "light"
 ) -> None:
-    """Draw a 2 on the page of some bundles and write docs/images/explorer-NAME.png."""
+    """Draw a 2 on the page of some bundles and write docs/images/explorer-*.png."""
     explorer = Explorer(*bundles)
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
     page.goto(explorer.address)
