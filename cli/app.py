@@ -1,6 +1,6 @@
-"""The sub-commands of ``infogan-tool``, as Typer reads them.
+"""The Typer application: the sub-commands of ``infogan-tool``.
 
-Nothing heavy is imported here or at the top of a command's file, so that ``--help`` answers at once.
+Nothing heavy is imported here or at the top of a command's file, so that ``--help`` is fast.
 """
 
 from typing import Annotated, Final
@@ -26,11 +26,12 @@ from infogan_tool.runtime.errors import ExitCode
 __all__ = ["app", "run"]
 
 _EPILOG: Final = (
-    "Exit codes: 0 done, 1 failure, 2 usage, 3 some inputs failed and the others were done, 130 interrupted."
+    "Exit codes: 0 success; 1 failure; 2 wrong option, code name or config key; 3 some inputs failed, the "
+    "others are done; 130 interrupted; 141 the reader of a pipe has closed it."
 )
 
 _WIDTH: Final = 100
-"""Greatest width of the help."""
+"""Maximum width of the help."""
 
 app = typer.Typer(
     name="infogan-tool",
@@ -70,7 +71,7 @@ def _root(
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """Train an InfoGAN, export it to ONNX, and read images through it without torch."""
+    """Train an InfoGAN, export it to ONNX, and encode and generate images without torch."""
     if context.invoked_subcommand is None:
         output.emit(context.get_help())
         raise typer.Exit(ExitCode.USAGE)
@@ -80,11 +81,11 @@ def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code.
 
     Raises:
-        BaseException: Whatever the command raised, and Typer's own for a wrong command line.
+        BaseException: Exceptions of the command, and Typer's for a wrong command line.
     """
     group = typer.main.get_command(app)
     try:
-        # Not group.main(), which would print and exit by rules of its own.
+        # Not group.main(), which prints errors and exits itself.
         with group.make_context("infogan-tool", list(arguments)) as context:
             group.invoke(context)
     except typer.Exit as wanted:

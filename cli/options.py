@@ -1,4 +1,4 @@
-"""Options that several commands share, said once."""
+"""Options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ BundleOption = Annotated[
         "--bundle",
         "-b",
         metavar="DIR",
-        help="Folder made by export, or mnist-int8. Default: mnist, which ships.",
+        help="Folder made by export, or a pretrained bundle: mnist (default) or mnist-int8.",
         show_default=False,
     ),
 ]
@@ -32,23 +32,23 @@ DeviceOption = Annotated[
     Device,
     typer.Option(
         "--device",
-        help="cuda: CUDA or an error. auto: CUDA if a GPU is there and works, else the CPU.",
+        help="auto: CUDA if a GPU works, else the CPU. cuda: CUDA, or an error.",
     ),
 ]
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
 
 SampleSeedOption = Annotated[
     int,
-    typer.Option("--seed", min=0, metavar="N", help="Image i of a seed is the same at any count."),
+    typer.Option("--seed", min=0, metavar="N", help="Random seed; image i does not depend on the count."),
 ]
 
 SamplesOption = Annotated[
     int,
-    # With fewer, the distances to real images say nothing.
-    typer.Option("--samples", min=100, metavar="N", help="Generated images."),
+    # With fewer, the distances to real images are not meaningful.
+    typer.Option("--samples", min=100, metavar="N", help="Number of generated images."),
 ]
 
 ImageScaleOption = Annotated[

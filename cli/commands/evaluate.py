@@ -17,8 +17,8 @@ def evaluate(
     target: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[BUNDLE|RUN]",
-            help="A bundle, or a run, which is exported first. Default: the pretrained MNIST bundle.",
+            metavar="BUNDLE|RUN",
+            help="Bundle, or run, which is exported first. Default: the pretrained MNIST bundle.",
             show_default=False,
         ),
     ] = None,
@@ -27,7 +27,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME|FOLDER",
-            help="Real images, as in train. Default: the data set that the model was trained on.",
+            help="Real images, as in train. Default: the training data set.",
             show_default=False,
         ),
     ] = None,
@@ -36,16 +36,15 @@ def evaluate(
     device: DeviceOption = "auto",
     save: Annotated[
         bool,
-        typer.Option("--save", help="Save the metrics in the bundle's card, for info and explore."),
+        typer.Option("--save", help="Save the results in the bundle's card, which info and explore show."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute the metrics of a bundle, on real and on generated images.
+    """Measure a bundle: accuracy, calibration, information, image quality.
 
-    Accuracy and calibration of the encoder, mutual information and recovery of the codes,
-    attributes of the styles, and distances of generated to real images. Metrics that need labels
-    are omitted where there are none. The first evaluation on a data set trains a classifier
-    (one to two minutes).
+    All metrics are computed with the exported graphs. Those that need labels are
+    left out where the data set has none. The first evaluation on a data set
+    trains a classifier, which takes a minute or two.
 
     Examples:
       infogan-tool evaluate bundle

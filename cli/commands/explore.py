@@ -20,14 +20,14 @@ def explore(
     bundle: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[BUNDLE]",
+            metavar="BUNDLE",
             help="Folder made by export. Default: the pretrained MNIST bundle.",
             show_default=False,
         ),
     ] = None,
     other: Annotated[
         Path | None,
-        typer.Argument(metavar="[OTHER]", help="A second bundle to compare.", show_default=False),
+        typer.Argument(metavar="OTHER", help="A second bundle to compare.", show_default=False),
     ] = None,
     *,
     export: Annotated[
@@ -65,10 +65,10 @@ def explore(
     device: DeviceOption = "auto",
     force: ForceOption = False,
 ) -> None:
-    """Open a page to draw digits, see their codes, change the codes and generate images.
+    """Serve a web page to draw digits, see and change their codes, and generate images.
 
-    Ctrl-C ends it. No network is needed. The static site reads drawings and images on an even background
-    only; photographs need the server.
+    Ctrl-C stops the server. No network is needed. The static site of --export reads
+    drawings and images on an even background only; photographs need the server.
 
     Examples:
       infogan-tool explore

@@ -1,4 +1,4 @@
-"""``infogan-tool export``."""
+"""``infogan-tool export``: a run to an ONNX bundle."""
 
 from __future__ import annotations
 
@@ -18,43 +18,45 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
-_PREPROCESSING: Final = "Preprocessing, of a run"
+_PREPROCESSING: Final = "Preprocessing of a run's bundle"
 
 
 def export(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A run folder of infogan-tool train, or a bundle to convert.",
+            help="Run folder made by train, or a bundle to convert.",
             metavar="RUN|BUNDLE",
         ),
     ],
     *,
     out: Annotated[
-        Path | None, typer.Option(help="The bundle's folder.", metavar="BUNDLE", show_default=False)
+        Path | None, typer.Option(help="Bundle folder to create.", metavar="BUNDLE", show_default=False)
     ] = None,
     precision: Annotated[
         Literal["fp32", "fp16", "int8"],
-        typer.Option(
-            help="fp16: half the size. int8: a quarter, and faster on CPUs. Their drift is measured."
-        ),
+        typer.Option(help="fp16: half the size. int8: a quarter of the size, and faster on CPUs."),
     ] = "fp32",
     triton: Annotated[
         Path | None,
-        typer.Option(help="Write a Triton model repository.", metavar="DIR", show_default=False),
+        typer.Option(
+            help="Write a model repository for Triton Inference Server.",
+            metavar="DIR",
+            show_default=False,
+        ),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FOLDER",
-            help="Images to measure fp16 or int8 on. Default: what the model was trained on.",
+            help="Images to measure the drift of fp16 or int8 on. Default: the training data set.",
             show_default=False,
         ),
     ] = None,
     preprocessing: Annotated[
         Literal["centred-foreground", "plain"] | None,
         typer.Option(
-            help="How input images are preprocessed. Default: by the data set.",
+            help="How encode preprocesses images. Default: by the data set.",
             rich_help_panel=_PREPROCESSING,
             show_default=False,
         ),
@@ -62,7 +64,7 @@ def export(
     box: Annotated[
         int | None,
         typer.Option(
-            help="Longer side of the objects in the training images.",
+            help="Longer side of the foreground object in the training images.",
             metavar="PIXELS",
             rich_help_panel=_PREPROCESSING,
             show_default=False,
@@ -71,7 +73,7 @@ def export(
     ink: Annotated[
         Literal["light", "dark"] | None,
         typer.Option(
-            help="Whether they are lighter or darker than the background.",
+            help="Whether the object is lighter or darker than the background.",
             rich_help_panel=_PREPROCESSING,
             show_default=False,
         ),
@@ -79,7 +81,7 @@ def export(
     centre: Annotated[
         Literal["mass", "box"] | None,
         typer.Option(
-            help="What is centred: the centre of mass (default) or the box.",
+            help="What is centred: centre of mass or bounding box. Default: mass.",
             rich_help_panel=_PREPROCESSING,
             show_default=False,
         ),
@@ -87,7 +89,7 @@ def export(
     stroke: Annotated[
         float | None,
         typer.Option(
-            help="Thicken thinner strokes. Default: off.",
+            help="Thicken strokes that are thinner than this. Default: off.",
             metavar="PIXELS",
             rich_help_panel=_PREPROCESSING,
             show_default=False,
@@ -95,11 +97,11 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
 ) -> None:
-    """Export a run to an ONNX bundle, and check that it computes the same.
+    """Export a run to an ONNX bundle, and check it against torch.
 
-    Nothing is written unless both graphs agree with torch at five batch sizes: to 1e-5, or to
-    1e-4 where float32 itself is less exact. A bundle in fp16 or int8 is written only if it
-    loses at most 0.1 percentage points of accuracy on test images.
+    Nothing is written unless both graphs agree with torch: to 1e-5 (OOD score:
+    1e-4), or to twice torch's own rounding error if that is more. fp16 and int8
+    may cost at most 0.1 points of accuracy on test images.
 
     Examples:
       infogan-tool export run --out bundle
@@ -108,7 +110,7 @@ def export(
 
       infogan-tool export bundle --triton models
 
-      infogan-tool export run --out bundle --preprocessing centred-foreground --box 20 --ink light
+      infogan-tool export run --out b --preprocessing centred-foreground --box 20
     """
     require_extras("export", "train")
 
@@ -120,7 +122,7 @@ def export(
     from infogan_tool.runtime.storage.atomic import printable
 
     if preprocessing is None and (box, ink, centre, stroke) != (None, None, None, None):
-        raise UsageError("--box, --ink, --centre and --stroke go with --preprocessing centred-foreground")
+        raise UsageError("--box, --ink, --centre and --stroke need --preprocessing centred-foreground")
     options = preprocessing and PreprocessingOptions(
         preprocessing=preprocessing, box=box, ink=ink, centre=centre, stroke=stroke
     )

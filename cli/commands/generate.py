@@ -34,7 +34,10 @@ def generate(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", metavar="FILE.png|DIR", help="A sheet of all, or a folder with a PNG of each."
+            "--out",
+            "-o",
+            metavar="FILE.png|DIR",
+            help="A sheet of all images, or a folder of PNGs.",
         ),
     ],
     count: Annotated[int, typer.Option("--count", "-n", min=1, metavar="N", help="Number of images.")] = 64,
@@ -42,22 +45,22 @@ def generate(
     category: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="K=INDEX", help="Hold a categorical code: k1=7, or by its label k1=label:7. Repeatable."
+            metavar="K=INDEX", help="Fix a categorical code: k1=7, or by label k1=label:7. Repeatable."
         ),
     ] = None,
     style: Annotated[
         list[str] | None,
-        typer.Option(metavar="C=VALUE", help="Hold a continuous code: c1=0.5. Repeatable."),
+        typer.Option(metavar="C=VALUE", help="Fix a continuous code: c1=0.5. Repeatable."),
     ] = None,
     bundle: BundleOption = None,
     device: DeviceOption = "auto",
     scale: ImageScaleOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Draw images from a bundle's generator.
+    """Generate images from codes.
 
-    FILE.png gets all images on one sheet.
-    DIR gets one PNG for each, and codes.jsonl with the codes of each.
+    FILE.png is a sheet of all images.
+    DIR gets one PNG per image, and codes.jsonl with their codes.
 
     Examples:
       infogan-tool generate --out sheet.png

@@ -19,8 +19,8 @@ def report(
     targets: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[RUN|BUNDLE]...",
-            help="Runs, which are exported first, and bundles; at most 6. Default: the pretrained bundle.",
+            metavar="RUN|BUNDLE",
+            help="Up to 6 runs and bundles; runs are exported first. Default: the pretrained MNIST bundle.",
             show_default=False,
         ),
     ] = None,
@@ -39,7 +39,7 @@ def report(
         str | None,
         typer.Option(
             metavar="NAME|FOLDER",
-            help="Real images, as in train. Default: the data set that each model was trained on.",
+            help="Real images, as in train. Default: each model's training data set.",
             show_default=False,
         ),
     ] = None,
@@ -48,7 +48,7 @@ def report(
         typer.Option(
             "--epochs",
             metavar="0,10,20",
-            help="Epochs at which samples are shown. Default: about eight.",
+            help="Epochs to show samples of. Default: about eight.",
             show_default=False,
         ),
     ] = None,
@@ -57,10 +57,10 @@ def report(
     device: DeviceOption = "auto",
     force: ForceOption = False,
 ) -> None:
-    """Compare runs and bundles on one HTML page: training curves, images, codes, metrics.
+    """Write an HTML page that compares runs and bundles: curves, images, metrics.
 
-    The page is a single file that needs no network. Sections without data are omitted. The first
-    report on a data set trains a classifier (one to two minutes).
+    The page is one file and needs no network. The first report on a data set
+    trains a classifier, which takes a minute or two.
 
     Examples:
       infogan-tool report run --out report.html

@@ -1,4 +1,4 @@
-"""``infogan-tool sweep``: train, export and score several seeds."""
+"""``infogan-tool sweep``: several seeds of a training."""
 
 import json
 from pathlib import Path
@@ -16,22 +16,22 @@ __all__ = ["sweep"]
 def sweep(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- TRAIN OPTIONS]", help="Options of train, after --, for every seed."),
+        typer.Argument(metavar="-- TRAIN OPTIONS", help="Options of train, after --, for all seeds."),
     ] = None,
     *,
     seeds: Annotated[
-        str, typer.Option(metavar="0-4", help="Seeds: a range, a list as 0,2,5, or both.")
+        str, typer.Option(metavar="0-4", help="Seeds: a range such as 0-4, a list such as 0,2,5, or both.")
     ] = "0-4",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for all runs and bundles.")],
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Simultaneous trainings. Default: one for each GPU, else for each core."),
+        typer.Option(min=1, metavar="N", help="Trainings at a time. Default: one per GPU, or else per core."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train, export and score several seeds, and show the spread of their accuracies.
+    """Train, export and evaluate several seeds, and print the spread.
 
-    An interrupted sweep is resumed; seeds that are complete are not done again.
+    The same command continues a sweep that was stopped; finished seeds are kept.
 
     Example:
       infogan-tool sweep --seeds 0-4 --out sweep -- --preset mnist

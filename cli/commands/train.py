@@ -46,30 +46,40 @@ def train(
     size: Annotated[
         int | None, typer.Option(help="Resize images to this height and width.", min=8, metavar="PIXELS")
     ] = None,
-    channels: Annotated[int | None, typer.Option(help="1 (grey) or 3 (colour).", min=1, max=3)] = None,
+    channels: Annotated[
+        int | None, typer.Option(help="1 (grey) or 3 (colour).", min=1, max=3, metavar="C")
+    ] = None,
     categorical: Annotated[
         list[int] | None,
         typer.Option(
-            help="Number of categories of a categorical code. Repeat for more codes; 0 for none.", min=0
+            help="Number of categories of a categorical code. Repeat for more codes; 0 for none.",
+            min=0,
+            metavar="K",
         ),
     ] = None,
-    continuous: Annotated[int | None, typer.Option(help="Number of continuous codes.", min=0)] = None,
-    noise: Annotated[int | None, typer.Option(help="Number of noise dimensions.", min=0)] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
-    steps: Annotated[int | None, typer.Option(help="Number of steps, in place of --epochs.", min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Real images per step.", min=2)] = None,
+    continuous: Annotated[
+        int | None, typer.Option(help="Number of continuous codes.", min=0, metavar="N")
+    ] = None,
+    noise: Annotated[int | None, typer.Option(help="Number of noise dimensions.", min=0, metavar="N")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of adversarial training.", min=1, metavar="N")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Number of steps, in place of --epochs.", min=1, metavar="N")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Real images per step.", min=2, metavar="N")] = None,
     precision: Annotated[
         Literal["auto", "fp32", "tf32", "bf16"] | None,
         typer.Option(
             help="Precision of forward and backward passes; auto: bf16 where the device is faster in it."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.", min=0, metavar="N")] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Device to train on; auto: a GPU if there is one.")
     ] = "auto",
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads; default: one for every core.", min=1)
+        int | None, typer.Option(help="CPU threads; default: one for every core.", min=1, metavar="N")
     ] = None,
     out: Annotated[
         Path | None,
@@ -79,7 +89,7 @@ def train(
         Path | None, typer.Option(help="Resume this run from its last checkpoint.", metavar="RUN")
     ] = None,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write the scalars for TensorBoard too.")
+        bool, typer.Option("--tensorboard", help="Also write the metrics for TensorBoard.")
     ] = False,
     profile: Annotated[
         bool,

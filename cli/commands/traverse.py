@@ -1,4 +1,4 @@
-"""``infogan-tool traverse``: what one code does, on one sheet or as an animation."""
+"""``infogan-tool traverse``: images along one code, as a sheet or an animation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -29,27 +29,33 @@ _STEPS: Final = 10
 
 def traverse(
     *,
-    code: Annotated[
-        str, typer.Option("--code", "-c", metavar="CODE", help="The code that varies: c1, k1, ...")
-    ],
+    code: Annotated[str, typer.Option("--code", "-c", metavar="CODE", help="The code to vary: c1, k1, ...")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE.png", help="The sheet.", show_default=False),
+        typer.Option("--out", "-o", metavar="FILE.png", help="Sheet to write.", show_default=False),
     ] = None,
     animate: Annotated[
         Path | None,
-        typer.Option("--animate", metavar="FILE", help="An animation: .gif or .webp.", show_default=False),
+        typer.Option(
+            "--animate", metavar="FILE", help="Animation to write: .gif or .webp.", show_default=False
+        ),
     ] = None,
     low: Annotated[
         float | None,
         typer.Option(
-            "--from", help=f"First value of a continuous code (default {_LOW:g}).", show_default=False
+            "--from",
+            metavar="VALUE",
+            help=f"First value of a continuous code (default {_LOW:g}).",
+            show_default=False,
         ),
     ] = None,
     high: Annotated[
         float | None,
         typer.Option(
-            "--to", help=f"Last value of a continuous code (default {_HIGH:g}).", show_default=False
+            "--to",
+            metavar="VALUE",
+            help=f"Last value of a continuous code (default {_HIGH:g}).",
+            show_default=False,
         ),
     ] = None,
     steps: Annotated[
@@ -58,7 +64,8 @@ def traverse(
             "--steps",
             min=1,
             max=1000,
-            help=f"Columns of a continuous code (default {_STEPS}; {ANIMATION_STEPS} for an animation).",
+            metavar="N",
+            help=f"Values of a continuous code (default {_STEPS}; {ANIMATION_STEPS} for an animation).",
             show_default=False,
         ),
     ] = None,
@@ -68,11 +75,11 @@ def traverse(
     scale: ImageScaleOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Vary one code along the columns of a sheet, and hold the rest.
+    """Vary one code and keep the others fixed, as a sheet or an animation.
 
-    A continuous code (c1, c2, ...): a row for each category, one noise for all.
-    A categorical code (k1, ...): a column for each category, a row for each noise.
-    Training draws continuous codes from -1 to 1.
+    A continuous code (c1, c2, ...): one row per category, all with the same noise.
+    A categorical code (k1, ...): one column per category, one row per noise.
+    In training, continuous codes are from -1 to 1.
 
     Examples:
       infogan-tool traverse --code c1 --out c1.png
@@ -88,7 +95,7 @@ def traverse(
     if code in opened.latent.categorical_names and (low, high, steps) != (None, None, None):
         raise UsageError(f"--from, --to and --steps are for continuous codes; {code} shows all categories")
 
-    def laid_out(default_steps: int) -> "Traversal":
+    def traversal(default_steps: int) -> "Traversal":
         return opened.traverse(
             code,
             seed=seed,
@@ -97,11 +104,11 @@ def traverse(
             steps=steps or default_steps,
         )
 
-    sheet = laid_out(_STEPS) if out is not None else None
+    sheet = traversal(_STEPS) if out is not None else None
     if sheet is not None:
         check_sheet(opened, len(sheet.latents), scale)
     if animate is not None:
-        frames = write_animation(opened, laid_out(ANIMATION_STEPS), animate, scale)
+        frames = write_animation(opened, traversal(ANIMATION_STEPS), animate, scale)
         output.note(f"wrote {animate}: {frames}")
     if sheet is not None and out is not None:
         write_sheet(opened, sheet.latents, sheet.columns, out, scale)
@@ -112,12 +119,10 @@ def traverse(
 
 def _check_targets(out: Path | None, animate: Path | None, steps: int | None, *, force: bool) -> None:
     if out is None and animate is None:
-        raise UsageError(
-            "name what to write: a sheet with --out FILE.png, an animation with --animate FILE.gif"
-        )
+        raise UsageError("nothing to write: give --out FILE.png for a sheet, or --animate FILE.gif")
     if out is not None:
         if out.suffix.lower() != ".png":
-            raise UsageError(f"--out {out}: a sheet is a .png file")
+            raise UsageError(f"--out {out}: give a name ending in .png")
         output.check_target(out, force=force)
     if animate is not None:
         check_animation(animate, steps, force=force)

@@ -107,15 +107,16 @@ def encode(
 ) -> None:
     """Encode images: print their category and style codes.
 
-    Prints a table, or with --json one JSON object per line, in the order of the inputs.
-    Images that cannot be read are reported on standard error and skipped; the exit code is then 3.
+    Prints a table, or with --json one JSON object per line, in input order.
+    Images that cannot be read are reported on standard error and skipped; the
+    exit code is then 3.
 
     Examples:
       infogan-tool encode digit.png
 
       infogan-tool encode scans/ --out codes.csv
 
-      find scans -name '*.png' | infogan-tool encode - --out codes.parquet --resume
+      find scans -name '*.png' | infogan-tool encode - --out codes.csv
     """
     options = EncodeOptions(
         bundle=bundle,

@@ -64,7 +64,7 @@ def test_sheet_and_animation_together(cli: Callable[..., Any], continuous: Path,
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "name what to write: a sheet with --out FILE.png"),
+        ([], "nothing to write: give --out FILE.png for a sheet"),
         (["--animate", "x.mp4"], "an animation is a .gif or .webp file"),
         (["--animate", "no/such/x.gif"], "--animate no/such/x.gif: the folder no/such does not exist"),
         (["--animate", "x.gif", "--steps", "401"], "at most 400 steps"),

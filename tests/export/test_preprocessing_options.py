@@ -119,8 +119,8 @@ def test_bundle_keeps_its_preprocessing(tiny: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--box", "20"], "--box, --ink, --centre and --stroke go with --preprocessing centred-foreground"),
-        (["--stroke", "2"], "go with --preprocessing centred-foreground"),
+        (["--box", "20"], "--box, --ink, --centre and --stroke need --preprocessing centred-foreground"),
+        (["--stroke", "2"], "need --preprocessing centred-foreground"),
         (["--preprocessing", "plain", "--ink", "light"], "--preprocessing plain takes no --box"),
         (["--preprocessing", "centred-foreground", "--box", "20"], "needs --box PIXELS and --ink"),
         (["--preprocessing", "centred-foreground", "--ink", "light"], "needs --box PIXELS and --ink"),
