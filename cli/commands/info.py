@@ -1,6 +1,7 @@
-"""``infogan-tool info``: what a bundle says of itself."""
+"""``infogan-tool info``: description of a bundle."""
 
 import json
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -16,35 +17,139 @@ if TYPE_CHECKING:
 
 __all__ = ["info"]
 
-_KEY_WIDTH: Final = 11
+_KEY_WIDTH: Final = 12
+_WIDTH: Final = 80
+_LINES: Final = 24
+"""Lines of the summary."""
+_MAX_CODES: Final = 6
+_MAX_TEXT: Final = 400
+"""Longest text of a summary; a sentence of a card is far shorter."""
 _MAX_DEPTH: Final = 6
-_CONFIG_KEY: Final = "config"
-_LIMITS_KEY: Final = "limitations"
+_CONFIG: Final = "config"
+_LIMITATIONS: Final = "limitations"
 
 
 def info(
     bundle: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[BUNDLE]",
-            help="Folder made by export. Default: the MNIST bundle that ships.",
+            metavar="BUNDLE",
+            help="Folder made by export, or mnist-int8. Default: the pretrained MNIST bundle.",
             show_default=False,
         ),
     ] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Print all metadata, as text.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a bundle says of itself: codes, images, figures, origin."""
+    """Print what a bundle is: its codes, accuracy, limitations and files.
+
+    The summary fits a screen; --all and --json print all metadata.
+
+    Examples:
+      infogan-tool info
+
+      infogan-tool info bundle --json
+    """
     from infogan_tool.runtime import load_bundle
 
     opened = load_bundle(bundle)
     if as_json:
         output.emit(json.dumps({"path": str(opened.path), **opened.metadata.to_dict()}, indent=2))
-        return
-    for key, value in _lines(opened):
-        output.emit(f"{key:<{_KEY_WIDTH}} {printable(value)}".rstrip())
+    elif show_all:
+        for key, value in _all_lines(opened):
+            output.emit(f"{key:<{_KEY_WIDTH}}{printable(value)}".rstrip())
+    else:
+        output.emit("\n".join(_summary(opened)))
 
 
-def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
+# --- the summary -------------------------------------------------------------------------------------------
+
+
+def _summary(bundle: "Bundle") -> list[str]:
+    """Return at most 24 lines of at most 80 columns."""
+    metadata = bundle.metadata
+    lines = [*_wrapped("bundle", _cut_start(printable(bundle.path), _WIDTH - _KEY_WIDTH))]
+    lines += _wrapped("model", f"{_trained(metadata.training)}, {_images(metadata)}, {metadata.precision}")
+    lines += _code_lines(metadata)
+    for key, text in (("accuracy", _accuracy(metadata.card)), ("out of dist.", _ood(metadata))):
+        lines += _wrapped(key, text) if text else []
+    files = ", ".join(f"{name} {graph.bytes / 1e6:.1f} MB" for name, graph in metadata.graphs.items())
+    end = [*_wrapped("files", files), *_wrapped("more", "infogan-tool info --all, or --json")]
+    return lines + _limitations(metadata.card, _LINES - len(lines) - len(end)) + end
+
+
+def _wrapped(key: str, text: str) -> list[str]:
+    """Return lines of a text, with the key on the first."""
+    shown = printable(text)
+    shown = shown if len(shown) <= _MAX_TEXT else shown[: _MAX_TEXT - 1] + "…"
+    return textwrap.wrap(
+        shown, _WIDTH, initial_indent=f"{key:<{_KEY_WIDTH}}", subsequent_indent=" " * _KEY_WIDTH
+    ) or [key]
+
+
+def _cut_start(text: str, width: int) -> str:
+    return text if len(text) <= width else "…" + text[1 - width :]
+
+
+def _trained(training: dict[str, Any]) -> str:
+    data = training.get("data")
+    name = data.get("name") if isinstance(data, dict) else None
+    preset = training.get("preset")
+    of_preset = f"preset {preset}" if preset else "InfoGAN"
+    return f"{of_preset}, trained on {name}" if name else of_preset
+
+
+def _images(metadata: "BundleMetadata") -> str:
+    image = metadata.image
+    return f"{image.size} x {image.size} {'grey' if image.channels == 1 else 'colour'} images"
+
+
+def _code_lines(metadata: "BundleMetadata") -> Iterator[str]:
+    codes = list(_codes(metadata))
+    for code, meaning in codes[:_MAX_CODES]:
+        yield from _wrapped(code, meaning)[:3]
+    if len(codes) > _MAX_CODES:
+        yield from _wrapped("", f"({len(codes) - _MAX_CODES} more codes)")
+
+
+def _accuracy(card: dict[str, Any]) -> str:
+    accuracy = card.get("accuracy")
+    if not isinstance(accuracy, dict):
+        return ""
+    shares = [
+        f"{100 * accuracy[split]:.2f} % of {accuracy[f'{split}_count']:,} {name}"
+        for split, name in (("test", "test images"), ("train", "training images"))
+        if isinstance(accuracy.get(split), float) and isinstance(accuracy.get(f"{split}_count"), int)
+    ]
+    return f"{accuracy.get('code')}: {', '.join(shares)}" if shares else ""
+
+
+def _ood(metadata: "BundleMetadata") -> str:
+    if metadata.ood is None:
+        return "images are not checked"
+    share = metadata.ood.metrics.get("false_flags_test")
+    flagged = f"; {100 * share:.1f} % of the test images are" if isinstance(share, float) else ""
+    return f"images unlike the training images are flagged{flagged}"
+
+
+def _limitations(card: dict[str, Any], room: int) -> list[str]:
+    """Return the limitations that fit into so many lines, and how many do not."""
+    sentences = card.get(_LIMITATIONS)
+    sentences = sentences if isinstance(sentences, list) else []
+    lines: list[str] = []
+    for number, sentence in enumerate(sentences):
+        wrapped = _wrapped("" if number else _LIMITATIONS, f"- {sentence}")
+        left = number < len(sentences) - 1
+        if len(lines) + len(wrapped) + left > room:
+            return [*lines, *_wrapped("" if number else _LIMITATIONS, f"({len(sentences) - number} more)")]
+        lines += wrapped
+    return lines
+
+
+# --- all metadata ------------------------------------------------------------------------------------------
+
+
+def _all_lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
     metadata = bundle.metadata
     image = metadata.image
     yield "bundle", str(bundle.path)
@@ -53,53 +158,47 @@ def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
         "made by",
         f"infogan-tool {metadata.tool_version}, schema {metadata.schema_version}, opset {metadata.opset}",
     )
-    colours = "grey" if image.channels == 1 else "colour"
-    yield "images", f"{image.size} x {image.size}, {colours}, float32 from {image.low:g} to {image.high:g}"
+    yield "images", f"{_images(metadata)}, float32 from {image.low:g} to {image.high:g}"
     yield from _codes(metadata)
+    if metadata.latent.noise:
+        uniform = metadata.latent.noise_prior == "uniform"
+        prior = "uniform from -1 to 1" if uniform else "normal, mean 0, standard deviation 1"
+        yield "noise", f"{metadata.latent.noise} dimensions, {prior}"
     yield "precision", metadata.precision
     for name, graph in metadata.graphs.items():
         yield "file", f"{name}, {graph.bytes:,} bytes, sha256 {graph.sha256[:16]}..."
-    yield from _figures("card", {key: value for key, value in metadata.card.items() if key != _LIMITS_KEY})
-    yield from _sentences(_LIMITS_KEY, metadata.card.get(_LIMITS_KEY))
-    yield from _figures("drift", metadata.drift)
-    yield from _figures("parity", metadata.parity)
-    training = {key: value for key, value in metadata.training.items() if key != _CONFIG_KEY}
-    yield from _figures("training", training)
+    yield from _table("card", {key: value for key, value in metadata.card.items() if key != _LIMITATIONS})
+    limitations = metadata.card.get(_LIMITATIONS)
+    for number, sentence in enumerate(limitations if isinstance(limitations, list) else ()):
+        yield "" if number else _LIMITATIONS, str(sentence)
+    yield from _table("drift", metadata.drift)
+    yield from _table("parity", metadata.parity)
+    yield from _table("training", {key: value for key, value in metadata.training.items() if key != _CONFIG})
     yield "versions", ", ".join(f"{name} {version}" for name, version in metadata.versions.items())
 
 
 def _codes(metadata: "BundleMetadata") -> Iterator[tuple[str, str]]:
     latent = metadata.latent
-    if latent.noise:
-        prior = "uniform from -1 to 1" if latent.noise_prior == "uniform" else "normal, mean 0, std 1"
-        yield "noise", f"{latent.noise} dimensions, {prior}"
     for code, size in zip(latent.categorical_names, latent.categorical, strict=True):
-        names = metadata.labels.get(code)
-        shown = ": " + ", ".join(f"#{i} = {n}" for i, n in enumerate(names) if n is not None) if names else ""
-        yield code, f"{size} categories{shown}"
+        names = metadata.labels.get(code) or ()
+        labels = ", ".join(f"#{index} = {name}" for index, name in enumerate(names) if name is not None)
+        yield code, f"{size} categories{f': {labels}' if labels else ', without labels'}"
     for code in latent.continuous_names:
         name = metadata.style_names.get(code)
-        yield code, "continuous, uniform from -1 to 1" + (f": {name}" if name else "")
+        yield code, f"{name or 'no name'} (continuous, from -1 to 1)"
 
 
-def _figures(title: str, table: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Return an open table line by line, nested names joined by dots, with its title on the first."""
-    for key, value in _flat(table, "", 0):
+def _table(title: str, table: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the entries of a nested table, names joined by dots, with the title on the first."""
+    for key, value in _flatten(table, "", 0):
         yield title, f"{key} {value}"
         title = ""
 
 
-def _sentences(title: str, found: object) -> Iterator[tuple[str, str]]:
-    """Return what an open table has as a list of sentences, each on a line of its own."""
-    for sentence in found if isinstance(found, list) else ():
-        yield title, str(sentence)
-        title = ""
-
-
-def _flat(value: object, name: str, depth: int) -> Iterator[tuple[str, str]]:
+def _flatten(value: object, name: str, depth: int) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict) and depth < _MAX_DEPTH:
-        for key, below in value.items():
-            yield from _flat(below, f"{name}.{key}" if name else str(key), depth + 1)
+        for key, inner in value.items():
+            yield from _flatten(inner, f"{name}.{key}" if name else str(key), depth + 1)
     elif isinstance(value, list) and not any(isinstance(item, (dict, list)) for item in value):
         yield name, ", ".join(output.show_number(item) for item in value)
     elif isinstance(value, (dict, list)):
