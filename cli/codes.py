@@ -1,4 +1,4 @@
-"""Codes on the command line and in JSON lines: ``k1=7``, ``k1=label:seven``, ``c1=0.5``."""
+"""Codes as command-line options (``k1=7``, ``k1=label:seven``, ``c1=0.5``) and as JSON."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,44 +13,44 @@ _LABEL: Final = "label:"
 
 
 def parse_categories(given: list[str], metadata: "BundleMetadata") -> dict[str, int]:
-    """Return the category by code of options such as ``k1=7`` and ``k1=label:seven``.
+    """Parse options such as ``k1=7`` and ``k1=label:seven``; return the category index by code.
 
     Raises:
-        UsageError: An option is not of that form, names a code twice, or names a label that is not one.
-        LatentError: There is no such categorical code.
+        UsageError: An option has another form, a code is given twice, or a label does not exist.
+        LatentError: A categorical code does not exist.
     """
-    held: dict[str, int] = {}
+    fixed: dict[str, int] = {}
     for code, value in _pairs("--category", given):
         metadata.latent.categorical_index(code)
         if value.startswith(_LABEL):
-            held[code] = _labelled(code, value.removeprefix(_LABEL), metadata)
+            fixed[code] = _labelled(code, value.removeprefix(_LABEL), metadata)
             continue
         try:
-            held[code] = int(value)
+            fixed[code] = int(value)
         except ValueError:
             known = value in (metadata.labels.get(code) or ())
             hint = f"; did you mean {code}={_LABEL}{value}?" if known else ""
-            raise UsageError(f"--category {code}={value}: a category is a whole number{hint}") from None
-    return held
+            raise UsageError(f"--category {code}={value}: give a category number{hint}") from None
+    return fixed
 
 
 def parse_styles(given: list[str]) -> dict[str, float]:
-    """Return the value by code of options such as ``c1=0.5``.
+    """Parse options such as ``c1=0.5``; return the value by code.
 
     Raises:
-        UsageError: An option is not of that form, or names a code twice.
+        UsageError: An option has another form, or a code is given twice.
     """
-    held: dict[str, float] = {}
+    fixed: dict[str, float] = {}
     for code, value in _pairs("--style", given):
         try:
-            held[code] = float(value)
+            fixed[code] = float(value)
         except ValueError:
-            raise UsageError(f"--style {code}={value}: a style is a number") from None
-    return held
+            raise UsageError(f"--style {code}={value}: give a number") from None
+    return fixed
 
 
 def codes_of(latents: "Latents", row: int, metadata: "BundleMetadata") -> dict[str, Any]:
-    """Return the codes of one latent, as ``encode --json`` names them."""
+    """Return the codes of one latent, with the keys of ``encode --json``."""
     latent = metadata.latent
     return {
         "categories": [
@@ -71,19 +71,19 @@ def _pairs(option: str, given: list[str]) -> list[tuple[str, str]]:
         if not (code and equals and value):
             raise UsageError(f"{option} {text}: write it as CODE=VALUE")
         if code in (known for known, _ in pairs):
-            raise UsageError(f"{option} names {code} twice")
+            raise UsageError(f"{option} {code} is given twice")
         pairs.append((code, value))
     return pairs
 
 
 def _labelled(code: str, label: str, metadata: "BundleMetadata") -> int:
     names = metadata.labels.get(code) or ()
-    found = [index for index, name in enumerate(names) if name == label]
+    matches = [index for index, name in enumerate(names) if name == label]
     if not names:
         raise UsageError(f"the categories of {code} have no labels in this bundle: use {code}=0 and so on")
-    if len(found) != 1:
-        what = "several categories have" if found else "no category has"
+    if len(matches) != 1:
+        what = "several categories have" if matches else "no category has"
         raise UsageError(
             f"{what} the label '{label}'{did_you_mean(label, [name for name in names if name is not None])}"
         )
-    return found[0]
+    return matches[0]

@@ -1,7 +1,7 @@
-"""The ``infogan-tool`` command: where it starts, and how it ends.
+"""Entry point of the ``infogan-tool`` command.
 
-The commonest command lines are told by :mod:`infogan_tool.cli.fast_path`, without the packages that parse and
-format a command line, which take longer to import than an image takes to encode; all else is Typer's.
+The most common command lines are parsed by :mod:`infogan_tool.cli.fast_path`, because importing Typer takes
+longer than encoding an image; all others are parsed by Typer.
 """
 
 import gc
@@ -15,7 +15,7 @@ from infogan_tool.cli import failures, fast_path, output
 __all__ = ["entry", "main"]
 
 _GARBAGE: Final = 50_000
-"""Objects between two searches for unreachable ones; at Python's own 700, imports alone cause hundreds."""
+"""Threshold of the garbage collector; with Python's 700, imports alone cause hundreds of collections."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,26 +24,26 @@ def main(argv: list[str] | None = None) -> int:
     Args:
         argv: Arguments without the program's name; None takes the process's.
     """
-    # Before numpy is imported: starting OpenBLAS's threads costs more than they bring here.
+    # Before numpy is imported: starting OpenBLAS's threads takes longer than they save here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(_GARBAGE)
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a letter the terminal lacks is no error
+        sys.stdout.reconfigure(errors="backslashreplace")  # characters that the terminal lacks are escaped
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         output.flush_stdout()
-    except BaseException as error:  # noqa: BLE001 - this is where every error ends
+    except BaseException as error:  # noqa: BLE001 - every exception becomes a message
         code = failures.report_error(error)
     output.settle_streams()
     return code
 
 
 def entry() -> NoReturn:
-    """Be the ``infogan-tool`` command: run the process's command line, and end with its exit code."""
+    """Run the process's command line and end the process with its exit code."""
     code = main()
-    # All files are closed and the streams written out. Taking apart what onnxruntime and numpy have built
-    # takes a fifth of the time of a single image. And gloo's threads outlive their process group: Python's
-    # ending sometimes aborts on them. Where a thread of Python still works, that ending waits for it.
+    # Files are closed and streams flushed, so the process may exit at once. Python's own shutdown of
+    # onnxruntime and numpy takes a fifth of the time of a single image, and it may abort on gloo's threads,
+    # which outlive their process group. It is needed only if another Python thread is running.
     if (fast_path.match(sys.argv[1:]) or _was_in_process_group()) and threading.active_count() == 1:
         os._exit(code)
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""The help of ``infogan-tool`` itself, in plain text: Rich would take longer to import than all else here."""
+"""The help of ``infogan-tool`` itself, as plain text, because importing Rich is slow."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ __all__ = ["RootHelp"]
 
 
 class RootHelp(TyperGroup):
-    """The group of all commands; each command's own help is Typer's."""
+    """The group of all commands; the help of each command is Typer's."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Typer's own, which have no public name
-        """Write usage, options, the commands under the names of their panels, and the epilog."""
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Typer's types have no public name
+        """Write usage, options, the commands by panel, and the epilog."""
         self.format_usage(ctx, formatter)
         self.format_help_text(ctx, formatter)
         options = (parameter.get_help_record(ctx) for parameter in self.get_params(ctx))

@@ -1,1 +1,13 @@
-"""One file for each command."""
+"""The sub-commands, one file each; ``encode`` is in :mod:`infogan_tool.cli.encode`.
+
+train       images to a run
+export      a run to a bundle
+sweep       several seeds of a training
+generate    codes to images
+traverse    images along one code
+explore     the web page
+evaluate    metrics of a bundle
+report      an HTML page about runs and bundles
+info        description of a bundle
+doctor      check of the installation
+"""

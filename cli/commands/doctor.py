@@ -1,4 +1,4 @@
-"""``infogan-tool doctor``: does it work here, and what is missing."""
+"""``infogan-tool doctor``: a check of the installation."""
 
 import platform
 import sys
@@ -21,9 +21,10 @@ _KEY_WIDTH: Final = 12
 
 
 def doctor(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
-    """Check versions, onnxruntime, GPU and extras, and a bundle by really running it.
+    """Check the installation: versions, onnxruntime, GPU, extras, and a test run.
 
-    Exit code 1 if something is wrong; each problem comes with what mends it.
+    The test run generates and encodes images with a bundle on each device. Each
+    problem is printed with its fix; the exit code is then 1.
     """
     problems: list[dict[str, Any]] = []
     report: dict[str, Any] = {
@@ -33,7 +34,10 @@ def doctor(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
         **_libraries(),
         "onnxruntime": _onnxruntime(problems),
         "gpu": _gpu(),
-        "train_extra": {"missing": [name for name in EXTRA_MODULES["train"] if find_spec(name) is None]},
+        "missing_modules": {
+            extra: [name for name in names if find_spec(name) is None]
+            for extra, names in EXTRA_MODULES.items()
+        },
         "bundle": _bundle(bundle, problems),
     }
     report |= {"problems": problems, "ok": not problems}
@@ -56,15 +60,15 @@ def _onnxruntime(problems: list[dict[str, Any]]) -> dict[str, Any]:
     from infogan_tool.runtime.inference.session import available_providers, onnxruntime_version
 
     packages = installed(ONNXRUNTIME_PACKAGES)
-    cure = suggested_fix(packages)
+    fix = suggested_fix(packages)
     found: dict[str, Any] = {"packages": packages, "version": None, "built_for": []}
     if len(packages) > 1:
-        problem = f"{' and '.join(packages)} are installed together and overwrite each other's files"
-        problems.append({"problem": problem, "cure": cure})
+        problem = f"{' and '.join(packages)} are both installed and overwrite each other's files"
+        problems.append({"problem": problem, "fix": fix})
     try:
         found |= {"version": onnxruntime_version(), "built_for": available_providers()}
     except InfoganError as error:
-        problems.append({"problem": str(error), "cure": cure})
+        problems.append({"problem": str(error), "fix": fix})
     return found
 
 
@@ -83,7 +87,7 @@ def _bundle(path: Path | None, problems: list[dict[str, Any]]) -> dict[str, Any]
     try:
         opened = load_bundle(path)
     except InfoganError as error:
-        problems.append({"problem": str(error), "cure": []})
+        problems.append({"problem": str(error), "fix": []})
         return found
     found |= {"path": str(opened.path), "id": opened.metadata.bundle_id}
     for device in ("cpu", "cuda") if gpu_present() else ("cpu",):
@@ -91,7 +95,7 @@ def _bundle(path: Path | None, problems: list[dict[str, Any]]) -> dict[str, Any]
             check = self_check(load_bundle(path, device=device))
         except InfoganError as error:
             found["runs"][device] = None
-            problems.append({"problem": f"on {device}: {error}", "cure": []})
+            problems.append({"problem": f"on {device}: {error}", "fix": []})
             continue
         found["runs"][device] = {
             "provider": check.provider,
@@ -118,27 +122,25 @@ def _show(report: dict[str, Any]) -> None:
     built_for = ", ".join(name.removesuffix("ExecutionProvider") for name in ort["built_for"])
     runs = report["bundle"]["runs"]
     works = ", ".join(run["provider"].removesuffix("ExecutionProvider") for run in runs.values() if run)
-    line("providers", f"built for {built_for or 'none'}; {works or 'none'} works here")
+    line("providers", f"built for {built_for or 'none'}; working: {works or 'none'}")
     names = ", ".join(report["gpu"]["names"]) or "yes"
-    line("GPU", names if report["gpu"]["visible"] else "none is visible; the CPU is used")
-    missing = ", ".join(report["train_extra"]["missing"])
-    extra = (
-        f"not installed ({missing} missing): pip install 'infogan-tool[train]'" if missing else "installed"
-    )
-    line("train extra", extra)
-    line("bundle", report["bundle"]["path"] or "the one that ships")
+    line("GPU", names if report["gpu"]["visible"] else "none visible; the CPU is used")
+    for extra, missing in report["missing_modules"].items():
+        install = f"not installed ({', '.join(missing)} missing): pip install 'infogan-tool[{extra}]'"
+        line(f"extra {extra}", install if missing else "installed")
+    line("bundle", report["bundle"]["path"] or "pretrained")
     for device, run in runs.items():
         line(f"  on {device}", _run_line(run) if run else "does not run")
     for problem in report["problems"]:
         line("problem", problem["problem"])
-        for command in problem["cure"]:
-            line("  mend with", command)
+        for command in problem["fix"]:
+            line("  fix with", command)
     if report["ok"]:
-        line("ok", "everything works")
+        line("ok", "no problems found")
 
 
 def _run_line(run: dict[str, Any]) -> str:
-    figures = [f"{code} recovered in {100 * part:.1f} %" for code, part in run["agreement"].items()]
-    figures += [f"{code} correlation {value:.2f}" for code, value in run["correlation"].items()]
-    took = f"{run['images']} images drawn and read back in {1000 * run['seconds']:.0f} ms"
-    return f"{took}: {', '.join(figures)}"
+    results = [f"{code} recovered in {100 * part:.1f} %" for code, part in run["agreement"].items()]
+    results += [f"{code} correlation {value:.2f}" for code, value in run["correlation"].items()]
+    took = f"{run['images']} images generated and encoded in {1000 * run['seconds']:.0f} ms"
+    return f"{took}: {', '.join(results)}"

@@ -26,7 +26,7 @@ __all__ = ["generate"]
 
 _CODES_FILE: Final = "codes.jsonl"
 _LISTED: Final = re.compile(rb'\{"file": "(\d{5,18}\.png)"')
-"""How a line of the list begins."""
+"""Beginning of a line of codes.jsonl."""
 
 
 def generate(
@@ -71,29 +71,29 @@ def generate(
     from infogan_tool.runtime import load_bundle
 
     opened = load_bundle(bundle, device=device)
-    held: dict[str, Any] = {
+    fixed: dict[str, Any] = {
         "categories": parse_categories(category or [], opened.metadata),
         "styles": parse_styles(style or []),
     }
     if out.suffix.lower() == ".png":
         check_sheet(opened, count, scale)
-        latents = opened.sample(count, seed, **held)
+        latents = opened.sample(count, seed, **fixed)
         write_sheet(opened, latents, math.ceil(math.sqrt(count)), out, scale)
         output.note(f"wrote {output.plural(count, 'image')} of seed {seed} to {out}")
     else:
-        opened.sample(0, seed, **held)  # refuses a code that is not there before a folder is made
+        opened.sample(0, seed, **fixed)  # checks the codes before the folder is created
         out.mkdir(parents=True, exist_ok=True)
         _remove_listed(out)
-        _write_folder(opened, out, count=count, seed=seed, held=held, scale=scale or 1)
+        _write_folder(opened, out, count=count, seed=seed, fixed=fixed, scale=scale or 1)
         output.note(f"wrote {output.plural(count, 'image')} of seed {seed} and {_CODES_FILE} to {out}")
     if opened.fallback:
         output.note(opened.fallback)
 
 
 def _remove_listed(out: Path) -> None:
-    """Remove the images that an earlier list names, and before them the list: with one a folder is whole.
+    """Remove codes.jsonl and the images that it lists; other files are not changed.
 
-    What no list names is not known to be ours, and stays.
+    The list goes first: a folder with a list is complete.
     """
     from infogan_tool.runtime.storage.atomic import open_regular
 
@@ -103,7 +103,7 @@ def _remove_listed(out: Path) -> None:
     except FileNotFoundError:
         return
     except ValueError as error:
-        raise OutputExistsError(out / _CODES_FILE, "it is not a file, so it is not replaced") from error
+        raise OutputExistsError(out / _CODES_FILE, "it is not a regular file; give another folder") from error
     (out / _CODES_FILE).unlink()
     for match in found:
         if match:
@@ -111,17 +111,17 @@ def _remove_listed(out: Path) -> None:
 
 
 def _write_folder(
-    bundle: "Bundle", out: Path, *, count: int, seed: int, held: dict[str, Any], scale: int
+    bundle: "Bundle", out: Path, *, count: int, seed: int, fixed: dict[str, Any], scale: int
 ) -> None:
     from infogan_tool.runtime import save_png, to_uint8
     from infogan_tool.runtime.inference.shards import BATCH_ROWS, split
     from infogan_tool.runtime.storage.atomic import atomic_open
 
     digits = max(5, len(str(count - 1)))
-    # The list is written last: a folder with a list is whole.
+    # The list is written last: a folder with a list is complete.
     with atomic_open(out / _CODES_FILE, "w", encoding="utf-8", newline="\n") as codes:
         for rows in split(count, rows=BATCH_ROWS):
-            latents = bundle.sample(rows.stop - rows.start, seed, start=rows.start, **held)
+            latents = bundle.sample(rows.stop - rows.start, seed, start=rows.start, **fixed)
             images = to_uint8(bundle.generate(latents), bundle.image)
             for row, image in enumerate(images):
                 number = rows.start + row

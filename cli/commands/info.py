@@ -71,9 +71,9 @@ def _summary(bundle: "Bundle") -> list[str]:
     lines = [*_wrapped("bundle", _cut_start(printable(bundle.path), _WIDTH - _KEY_WIDTH))]
     lines += _wrapped("model", f"{_trained(metadata.training)}, {_images(metadata)}, {metadata.precision}")
     lines += _code_lines(metadata)
-    for key, text in (("accuracy", _accuracy(metadata.card)), ("out of dist.", _ood(metadata))):
+    for key, text in (("accuracy", _accuracy(metadata.card)), ("ood", _ood(metadata))):
         lines += _wrapped(key, text) if text else []
-    files = ", ".join(f"{name} {graph.bytes / 1e6:.1f} MB" for name, graph in metadata.graphs.items())
+    files = ", ".join(f"{name} ({_size(graph.bytes)})" for name, graph in metadata.graphs.items())
     end = [*_wrapped("files", files), *_wrapped("more", "infogan-tool info --all, or --json")]
     return lines + _limitations(metadata.card, _LINES - len(lines) - len(end)) + end
 
@@ -89,6 +89,10 @@ def _wrapped(key: str, text: str) -> list[str]:
 
 def _cut_start(text: str, width: int) -> str:
     return text if len(text) <= width else "…" + text[1 - width :]
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"  # noqa: PLR2004
 
 
 def _trained(training: dict[str, Any]) -> str:
@@ -126,10 +130,10 @@ def _accuracy(card: dict[str, Any]) -> str:
 
 def _ood(metadata: "BundleMetadata") -> str:
     if metadata.ood is None:
-        return "images are not checked"
+        return "no output: images unlike the training images are not flagged"
     share = metadata.ood.metrics.get("false_flags_test")
-    flagged = f"; {100 * share:.1f} % of the test images are" if isinstance(share, float) else ""
-    return f"images unlike the training images are flagged{flagged}"
+    also = f", and {100 * share:.1f} % of the test images" if isinstance(share, float) else ""
+    return f"flags images unlike the training images{also}"
 
 
 def _limitations(card: dict[str, Any], room: int) -> list[str]:
@@ -181,11 +185,11 @@ def _codes(metadata: "BundleMetadata") -> Iterator[tuple[str, str]]:
     latent = metadata.latent
     for code, size in zip(latent.categorical_names, latent.categorical, strict=True):
         names = metadata.labels.get(code) or ()
-        labels = ", ".join(f"#{index} = {name}" for index, name in enumerate(names) if name is not None)
+        labels = ", ".join(f"#{index}={name}" for index, name in enumerate(names) if name is not None)
         yield code, f"{size} categories{f': {labels}' if labels else ', without labels'}"
     for code in latent.continuous_names:
         name = metadata.style_names.get(code)
-        yield code, f"{name or 'no name'} (continuous, from -1 to 1)"
+        yield code, f"continuous, from -1 to 1: {name or 'without a name'}"
 
 
 def _table(title: str, table: dict[str, Any]) -> Iterator[tuple[str, str]]:

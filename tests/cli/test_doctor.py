@@ -18,8 +18,8 @@ def test_a_working_installation(cli: Callable[..., Any], tiny: Path) -> None:
     done = cli("doctor", "--bundle", tiny)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"infogan-tool {__version__}, python ")
-    assert "images drawn and read back" in done.out
-    assert done.out.splitlines()[-1].split() == ["ok", "everything", "works"]
+    assert "images generated and encoded" in done.out
+    assert done.out.splitlines()[-1].split() == ["ok", "no", "problems", "found"]
     assert cli("doctor").code == 0
 
 
@@ -32,7 +32,9 @@ def test_json(cli: Callable[..., Any], tiny: Path) -> None:
     assert report["infogan_tool"] == __version__
     assert len(report["onnxruntime"]["packages"]) == 1
     assert report["onnxruntime"]["version"] in report["onnxruntime"]["packages"].values()
-    assert ("torch" in report["train_extra"]["missing"]) == (find_spec("torch") is None)
+    assert list(report["missing_modules"]) == ["train", "report", "ui"]
+    assert ("torch" in report["missing_modules"]["train"]) == (find_spec("torch") is None)
+    assert report["missing_modules"]["report"] == ([] if find_spec("matplotlib") else ["matplotlib"])
     run = report["bundle"]["runs"]["cpu"]
     assert run["provider"] == "CPUExecutionProvider"
     assert set(run["agreement"]) == {"k1", "k2"}
@@ -46,7 +48,7 @@ def test_a_broken_bundle_is_a_problem(cli: Callable[..., Any], tiny: Path, tmp_p
     assert (done.code, done.err) == (1, "")
     assert "problem" in done.out
     assert "is not the file that metadata.json describes" in done.out
-    assert "everything works" not in done.out
+    assert "no problems found" not in done.out
     report = json.loads(cli("doctor", "--bundle", bundle, "--json").out)
     assert report["ok"] is False
     assert len(report["problems"]) == 1
@@ -64,7 +66,7 @@ def test_a_graph_that_does_not_run_is_a_problem(cli: Callable[..., Any], tiny: P
     assert "problem      on cpu: " in done.out
 
 
-def test_two_onnxruntimes_come_with_the_commands_that_mend_it(
+def test_two_onnxruntimes_come_with_the_commands_that_fix_it(
     cli: Callable[..., Any], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A second distribution, as pip records it: only its metadata is looked at.
@@ -77,9 +79,9 @@ def test_two_onnxruntimes_come_with_the_commands_that_mend_it(
     monkeypatch.syspath_prepend(tmp_path)
     done = cli("doctor", "--bundle", tiny)
     assert done.code == 1
-    assert "onnxruntime and onnxruntime-gpu are installed together" in done.out
-    assert "mend with  pip uninstall -y onnxruntime onnxruntime-gpu\n" in done.out
-    assert "mend with  pip install onnxruntime" in done.out
+    assert "onnxruntime and onnxruntime-gpu are both installed" in done.out
+    assert "fix with   pip uninstall -y onnxruntime onnxruntime-gpu\n" in done.out
+    assert "fix with   pip install onnxruntime" in done.out
 
 
 def test_an_onnxruntime_that_cannot_be_imported(
@@ -91,7 +93,7 @@ def test_an_onnxruntime_that_cannot_be_imported(
     done = spawn("doctor", "--bundle", tiny, PYTHONPATH=str(tmp_path))
     assert done.code == 1
     assert "onnxruntime cannot be imported" in done.out
-    assert "mend with  pip install onnxruntime" in done.out
+    assert "fix with   pip install onnxruntime" in done.out
     assert "Traceback" not in done.out + done.err
     done = spawn("encode", "x.png", "--bundle", tiny, PYTHONPATH=str(tmp_path))
     assert done.code == 1

@@ -79,7 +79,7 @@ def test_progress_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> No
     for wanted, seconds, told in ((None, 29, 0), (None, 31, 1), (True, 6, 1), (False, 99, 0)):
         with Progress(lambda: None, done=0, wanted=wanted, bar=False) as progress:
             progress._start -= seconds
-            progress._told -= seconds
+            progress._printed -= seconds
             progress.update(500)
             progress.update(501)
         assert len(capsys.readouterr().err.splitlines()) == told

@@ -1,12 +1,24 @@
+"""``info``: a summary that fits a screen, and all metadata as text or JSON."""
+
 from __future__ import annotations
 
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+def changed(source: Path, folder: Path, **keys: object) -> Path:
+    """Return a copy of a bundle with other values of some metadata keys."""
+    bundle = shutil.copytree(source, folder / "bundle")
+    data = json.loads((bundle / "metadata.json").read_text())
+    (bundle / "metadata.json").write_text(json.dumps(data | keys))
+    return bundle
 
 
 def test_json_is_the_metadata(cli: Callable[..., Any], tiny: Path) -> None:
@@ -17,63 +29,109 @@ def test_json_is_the_metadata(cli: Callable[..., Any], tiny: Path) -> None:
     assert shown == json.loads((tiny / "metadata.json").read_text())
 
 
-def test_text(cli: Callable[..., Any], tiny: Path, continuous: Path) -> None:
-    done = cli("info", tiny)
+@pytest.mark.parametrize("which", ["tiny", "continuous", "mnist", "mnist-int8"])
+def test_the_summary_fits_a_screen(
+    cli: Callable[..., Any], which: str, request: pytest.FixtureRequest
+) -> None:
+    bundle = which if which.startswith("mnist") else request.getfixturevalue(which)
+    done = cli("info", bundle)
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines[1:])) <= 80
+    keys = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert {"bundle", "model", "c1", "c2", "ood", "limitations", "files", "more"} <= set(keys)
+    assert ("accuracy" in keys) == (which != "continuous")
+
+
+def test_the_summary_of_the_pretrained_bundle(cli: Callable[..., Any]) -> None:
+    shown = cli("info").out
+    for part in (
+        "preset mnist, trained on mnist, 28 x 28 grey images, fp32",
+        "k1          10 categories: #0=9, #1=4, ",
+        "c1          continuous, from -1 to 1: slant",
+        " of 10,000 test images, ",
+        "flags images unlike the training images, and ",
+        "files       generator.onnx (3.5 MB), q_encoder.onnx (6.4 MB)",
+    ):
+        assert part in shown
+
+
+def test_a_summary_of_hostile_metadata_fits_a_screen(
+    cli: Callable[..., Any], tiny: Path, tmp_path: Path
+) -> None:
+    bundle = changed(
+        tiny,
+        tmp_path,
+        card={"accuracy": "none", "limitations": ["word " * 10_000, "x\x1b[2J" * 500, *["more"] * 1000]},
+        labels={"k1": ["a" * 5000, None, "[bold]three[/bold]", "four"]},
+        training={"preset": "p\n" * 5000, "data": 7},
+    )
+    done = cli("info", bundle)
+    assert (done.code, done.err) == (0, "")
+    assert "\x1b" not in done.out
+    assert len(done.out.splitlines()) <= 24
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert " more)" in done.out
+
+
+def test_all_metadata_as_text(cli: Callable[..., Any], tiny: Path, continuous: Path) -> None:
+    done = cli("info", tiny, "--all")
     assert (done.code, done.err) == (0, "")
     shown = dict(line.split(maxsplit=1) for line in done.out.splitlines() if not line.startswith(" "))
     metadata = json.loads((tiny / "metadata.json").read_text())
     assert shown["id"] == metadata["bundle_id"]
-    assert shown["images"] == "16 x 16, colour, float32 from 0 to 1"
-    assert shown["noise"] == "5 dimensions, normal, mean 0, std 1"
+    assert shown["images"] == "16 x 16 colour images, float32 from 0 to 1"
+    assert shown["noise"] == "5 dimensions, normal, mean 0, standard deviation 1"
     assert shown["k1"].startswith("4 categories")
     assert shown["k2"].startswith("3 categories")
-    assert shown["c3"].startswith("continuous, uniform from -1 to 1")
+    assert shown["c3"].startswith("continuous, from -1 to 1")
     assert "generator.onnx" in done.out
     assert "q_encoder.onnx" in done.out
-    assert "parity" in shown
-    assert "training" in shown
+    assert {"limitations", "parity", "training", "versions"} <= set(shown)
     shown = dict(
-        line.split(maxsplit=1) for line in cli("info", continuous).out.splitlines() if line[0] != " "
+        line.split(maxsplit=1)
+        for line in cli("info", continuous, "--all").out.splitlines()
+        if not line.startswith(" ")
     )
-    assert shown["images"] == "8 x 8, grey, float32 from -1 to 1"
+    assert shown["images"] == "8 x 8 grey images, float32 from -1 to 1"
     assert "noise" not in shown
-    assert cli("info").code == 0
 
 
 def test_open_tables_are_shown_and_escaped(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
-    bundle = shutil.copytree(tiny, tmp_path / "bundle")
-    data = json.loads((bundle / "metadata.json").read_text())
     nested: dict[str, Any] = {"deep": 1}
     for _ in range(40):
         nested = {"deeper": nested}
-    data["card"] = {
+    card = {
         "accuracy": {"test": 0.97654321, "seeds": [1, 2.5, None]},
         "a\x1b[2J": "evil\x1b[31m\nline",
         "rows": [{"a": 1}],
         "nested": nested,
     }
-    data["labels"] = {"k1": ["one", None, "[bold]three[/bold]", "four"]}
-    data["style_names"] = {"c1": "slant"}
-    (bundle / "metadata.json").write_text(json.dumps(data))
-    done = cli("info", bundle)
+    labels = {"k1": ["one", None, "[bold]three[/bold]", "four"]}
+    bundle = changed(tiny, tmp_path, card=card, labels=labels, style_names={"c1": "slant"})
+    done = cli("info", bundle, "--all")
     assert done.code == 0
     assert "\x1b" not in done.out
-    for piece in (
+    for part in (
         "card        accuracy.test 0.9765",
         "accuracy.seeds 1, 2.5, None",
         "a\\x1b[2J evil\\x1b[31m\\nline",
         "rows (1 entry, see --json)",
-        "k1          4 categories: #0 = one, #2 = [bold]three[/bold], #3 = four",
-        "c1          continuous, uniform from -1 to 1: slant",
+        "k1          4 categories: #0=one, #2=[bold]three[/bold], #3=four",
+        "c1          continuous, from -1 to 1: slant",
     ):
-        assert piece in done.out
+        assert part in done.out
     assert json.loads(cli("info", bundle, "--json").out)["card"]["nested"] == nested
 
 
 def test_refusals(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     bundle = shutil.copytree(tiny, tmp_path / "bundle")
     (bundle / "generator.onnx").write_bytes(b"x")
-    for path, message in ((bundle, "is not the file that metadata.json describes"), ("no", "does not exist")):
+    for path, message in (
+        (bundle, "is not the file that metadata.json describes"),
+        ("no", "a bundle is a folder made by infogan-tool export"),
+    ):
         done = cli("info", path, "--json")
         assert (done.code, done.out) == (1, "")
         assert message in done.err

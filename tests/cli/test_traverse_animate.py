@@ -65,7 +65,7 @@ def test_sheet_and_animation_together(cli: Callable[..., Any], continuous: Path,
     ("given", "message"),
     [
         ([], "nothing to write: give --out FILE.png for a sheet"),
-        (["--animate", "x.mp4"], "an animation is a .gif or .webp file"),
+        (["--animate", "x.mp4"], "give a name ending in .gif or .webp"),
         (["--animate", "no/such/x.gif"], "--animate no/such/x.gif: the folder no/such does not exist"),
         (["--animate", "x.gif", "--steps", "401"], "at most 400 steps"),
         (["--animate", "x.gif", "--steps", "400", "--scale", "64"], "too many pixels for an animation"),
