@@ -146,8 +146,8 @@ class PrecisionError(InfoganError, ArithmeticError):
 class OutputExistsError(InfoganError, FileExistsError):
     """An output path that already exists; nothing was overwritten."""
 
-    def __init__(self, path: object, fix: str = "use --force to replace it, or choose another path") -> None:
-        super().__init__(f"{path} already exists: {fix}")
+    def __init__(self, path: object, remedy: str = "use --force to replace it, or give another name") -> None:
+        super().__init__(f"{path} already exists: {remedy}")
 
 
 class InUseError(InfoganError, RuntimeError):

@@ -143,7 +143,7 @@ def test_out_writes_aside_and_refuses_to_replace(
     assert first == cli("encode", *images, "-b", tiny, "--json").out
     done = cli("encode", images[0], "-b", tiny, "--out", out)
     assert done.code == 1
-    assert done.err == f"error: {out} already exists: use --force to replace it, or choose another path\n"
+    assert done.err == f"error: {out} already exists: use --force to replace it, or give another name\n"
     assert out.read_text() == first
     assert cli("encode", images[0], "no.png", "-b", tiny, "--out", out, "--force").code == 3
     assert len(lines(out.read_text())) == 1

@@ -64,7 +64,7 @@ def test_a_summary_of_hostile_metadata_fits_a_screen(
         tiny,
         tmp_path,
         card={"accuracy": "none", "limitations": ["word " * 10_000, "x\x1b[2J" * 500, *["more"] * 1000]},
-        labels={"k1": ["a" * 5000, None, "[bold]three[/bold]", "four"]},
+        labels={"k1": ["a" * 500, None, "[bold]three[/bold]", "four"]},
         training={"preset": "p\n" * 5000, "data": 7},
     )
     done = cli("info", bundle)

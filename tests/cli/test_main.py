@@ -95,7 +95,7 @@ def test_usage_errors_are_one_line(arguments: list[str], message: str, cli: Call
         (
             OutputExistsError("a.png"),
             1,
-            "error: a.png already exists: use --force to replace it, or choose another path",
+            "error: a.png already exists: use --force to replace it, or give another name",
         ),
         (OSError(28, "No space left on device", "out.png"), 1, "error: out.png: No space left on device"),
         (PermissionError(13, "Permission denied"), 1, "error: Permission denied"),

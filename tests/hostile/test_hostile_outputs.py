@@ -162,7 +162,7 @@ def test_a_list_that_is_a_pipe_is_not_waited_for(place: Path, cli: Callable[...,
     Path("d").mkdir()
     os.mkfifo("d/codes.jsonl")
     done = cli("generate", "--count", "2", "--out", "d", "--force")
-    assert (done.code, "it is not a file, so it is not replaced" in done.err) == (1, True)
+    assert (done.code, "it is not a regular file" in done.err) == (1, True)
     assert [p.name for p in place.rglob("*")] == ["d", "codes.jsonl"]
 
 

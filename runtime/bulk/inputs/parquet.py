@@ -64,7 +64,7 @@ def _column(pa: Any, schema: Any, wanted: str | None) -> str:  # noqa: ANN401 - 
     if wanted is not None:
         if wanted in fitting:
             return wanted
-        there = "holds no image bytes" if wanted in schema.names else "is not there"
+        there = "holds no image bytes" if wanted in schema.names else "does not exist"
         raise ValueError(f"column {wanted} {there} (with bytes: {_listed(fitting)})")
     usual = [name for name in _USUAL if name in fitting]
     if usual or len(fitting) == 1:

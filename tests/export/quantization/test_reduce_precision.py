@@ -308,7 +308,7 @@ def test_export_command(digits: Path, tmp_path: Path, cli: Callable[..., Any]) -
     assert (again.code, again.out) == (1, "")
     assert (
         again.err.splitlines()[-1]
-        == f"error: {out} already exists: use --force to replace it, or choose another path"
+        == f"error: {out} already exists: use --force to replace it, or give another name"
     )
     wrong = cli("export", PRETRAINED_BUNDLE, "--precision", "fp8", "--out", out)
     assert wrong.code == 2

@@ -80,7 +80,7 @@ def test_the_column_is_found_or_named(tmp_path: Path) -> None:
     assert read(path)[1] == [f"{path}: several columns hold bytes (left, right): name one with --column"]
     assert np.array_equal(read(path, "right")[0][..., 0], IMAGES[3:6])
     assert read(path, "label")[1] == [f"{path}: column label holds no image bytes (with bytes: left, right)"]
-    assert read(path, "none")[1] == [f"{path}: column none is not there (with bytes: left, right)"]
+    assert read(path, "none")[1] == [f"{path}: column none does not exist (with bytes: left, right)"]
     path = write(tmp_path / "b.parquet", label=[1, 2, 3])
     assert read(path)[1] == [f"{path}: no column holds image bytes (columns: label)"]
 
