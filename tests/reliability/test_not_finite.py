@@ -43,10 +43,9 @@ def session(all_stages: Path, digits: Tensor) -> Session:
 def moved(stage: Stage) -> dict[str, Tensor]:
     """Return a copy of every weight and every number of an optimizer."""
     found = dict(stage.session.networks.named_parameters())
-    found |= {
-        f"stage/{name}": tensor for name, tensor in stage.tensors().items() if "num_batches" not in name
-    }
-    for name, optimizer in stage.optimizers().items():
+    extra = stage.extra_state.state_dict().items()
+    found |= {f"stage/{name}": tensor for name, tensor in extra if "num_batches" not in name}
+    for name, optimizer in stage.optimizers.items():
         for index, state in optimizer.state_dict()["state"].items():
             found |= {f"{name}/{index}/{key}": value for key, value in state.items()}
     # BatchNorm's running statistics go with the forward pass; nothing reads them before the run ends.
@@ -94,7 +93,7 @@ def test_images(kind: type[Stage], value: float, session: Session, monkeypatch: 
 
 def learned(stage: Stage) -> list[nn.Parameter]:
     """Return the parameters of the stage's last optimizer."""
-    *_, optimizer = stage.optimizers().values()
+    *_, optimizer = stage.optimizers.values()
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
@@ -127,7 +126,7 @@ def test_gradients(kind: type[Stage], value: float, session: Session) -> None:
 def test_gradient_of_d_alone(value: float, session: Session) -> None:
     stage = AdversarialStage(session)
     stage.step(0)
-    d = stage.optimizers()["d_optimizer"].param_groups[0]["params"][0]
+    d = stage.optimizers["d_optimizer"].param_groups[0]["params"][0]
     d.register_hook(lambda gradient: torch.full_like(gradient, value))
     refused(stage, r"not finite: the gradient of Loss/D/adv \(norm")
 
@@ -171,7 +170,7 @@ def test_no_checkpoint_holds_it(where: str, value: float, session: Session, tmp_
             session.networks.get_buffer(name)[0] = value
             name = f"networks/{name}"
         else:
-            stage.optimizers()["g_optimizer"].state_dict()["state"][0]["exp_avg"].flatten()[0] = value
+            stage.optimizers["g_optimizer"].state_dict()["state"][0]["exp_avg"].flatten()[0] = value
             name = "g_optimizer/0/exp_avg"
     with pytest.raises(NonFiniteError, match=f"not finite: {name}"):
         write_checkpoint(path, stage, header())

@@ -41,10 +41,11 @@ class ContrastiveStage(LearningStage):
                 nn.Linear(width, _PROJECTION),
             )
         convert_sync_batchnorm(projection, self.group)
-        self._projection = projection.to(session.device)
+        self._projection = self.extra_state = projection.to(session.device)
         steps = self.count_steps(session.config, len(session.images))
         parameters = [*self._encoder.parameters(), *self._projection.parameters()]
         self._adam = OneCycleAdamW(parameters, self._config.learning_rate, steps, self.optimizer_step)
+        self.optimizers = {"adam": self._adam.optimizer}
 
     @classmethod
     def epochs_of(cls, config: TrainConfig) -> float:
@@ -68,18 +69,6 @@ class ContrastiveStage(LearningStage):
         loss = contrastive_loss(projected, self._config.temperature)
         self._adam.step(index, {"Loss/contrastive": loss})
         self.meters.add(loss.detach().reshape(1))
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the one optimizer."""
-        return {"adam": self._adam.optimizer}
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the projection head."""
-        return self._projection.state_dict()
-
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Restore the projection head."""
-        self._projection.load_state_dict(tensors)
 
 
 def contrastive_loss(projected: Tensor, temperature: float) -> Tensor:

@@ -40,7 +40,8 @@ class RefinementStage(LearningStage):
         steps = self.count_steps(session.config, len(session.images))
         parameters = list(self._encoder.parameters())
         self._adam = OneCycleAdamW(parameters, self._config.learning_rate, steps, self.optimizer_step)
-        self._ema = ema_copy(self._encoder)
+        self.optimizers = {"adam": self._adam.optimizer}
+        self._ema = self.extra_state = ema_copy(self._encoder)
 
     @classmethod
     def epochs_of(cls, config: TrainConfig) -> float:
@@ -66,18 +67,6 @@ class RefinementStage(LearningStage):
         self._adam.step(index, {"-MI/views": -information, "Loss/groups": config.pseudo_label_weight * error})
         update_ema(self._ema, self._encoder, config.ema_decay)
         self.meters.add(torch.stack([information.detach(), error.detach()]))
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the one optimizer."""
-        return {"adam": self._adam.optimizer}
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the EMA of the encoder."""
-        return self._ema.state_dict()
-
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Restore the EMA of the encoder."""
-        self._ema.load_state_dict(tensors)
 
     def finish(self) -> None:
         """Replace the encoder's weights by their EMA, and delete the groups."""

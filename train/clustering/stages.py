@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from infogan_tool.train.engine.stage import Session, Stage, whole_batches
 
 if TYPE_CHECKING:
-    import torch
-
     from infogan_tool.train.config.schema import ClusteringConfig, TrainConfig
 
 __all__ = ["LearningStage", "SingleStepStage", "clustering_config"]
@@ -64,10 +62,6 @@ class SingleStepStage(Stage):
     @abstractmethod
     def compute(self) -> None:
         """Compute the artifact, and add its scalars to the meters."""
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return none."""
-        return {}
 
 
 def clustering_config(config: TrainConfig) -> ClusteringConfig:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
+from torch import nn
 
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, mixed_seed
@@ -87,6 +88,10 @@ class Stage(ABC):
         self.rng = torch.Generator(session.device).manual_seed(self.seed)
         self.optimizer_step = OptimizerStep(session.device, self.group)
         self.meters = Meters(self.scalar_names(session.config), session.device)
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        """By name; part of every checkpoint, like ``extra_state``."""
+        self.extra_state = nn.Module()
+        """A module of the stage's own, on which its next step depends."""
         self._order, self._order_epoch = torch.empty(0, dtype=torch.long), -1
 
     @classmethod
@@ -125,18 +130,6 @@ class Stage(ABC):
         """
         self.optimizer_step.check()
         return self.meters.read()
-
-    @abstractmethod
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the optimizers by name, for checkpoints."""
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return further tensors that the next step depends on, for checkpoints."""
-        return {}
-
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Restore the tensors that :meth:`tensors` returned."""
-        assert not tensors
 
     def finish(self) -> None:  # noqa: B027 - most stages have nothing left to do
         """Pass on the stage's result, after its last step."""

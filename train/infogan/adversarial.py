@@ -33,6 +33,8 @@ class AdversarialStage(GeneratorStage):
         self.adversarial_step = AdversarialStep(
             session.networks, session.config, self.rng, self.optimizer_step
         )
+        optimizers = self.adversarial_step.optimizers
+        self.optimizers = {f"{name.lower()}_optimizer": adam for name, adam in optimizers.items()}
         self._steps = self.count_steps(session.config, len(session.images))
         self._latent: LatentBatch | None = None
         self._pseudo_labels = self._infer_categories() if session.config.num_conditions else None
@@ -67,7 +69,3 @@ class AdversarialStage(GeneratorStage):
         assert self._latent is not None
         score = self.adversarial_step.fake_score(self._latent)
         return {**super().scalars(), "Scores/fake_after_g": float(score)}
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the optimizer of each update."""
-        return {f"{name.lower()}_optimizer": o for name, o in self.adversarial_step.optimizers.items()}

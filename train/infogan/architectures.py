@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.config.schema import NetworkConfig
 
-__all__ = ["ConvStack", "discriminator_trunk", "encoder_layers", "generator_layers", "head_layers"]
+__all__ = ["ConvStack", "conv_block", "discriminator_trunk", "encoder_layers", "generator_layers"]
 
 _LARGEST_FULL_MAP: Final = 8
 _SMALLEST_FULL_MAP: Final = 4
@@ -61,25 +61,25 @@ def generator_layers(nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> 
     """
     full, leak, layers = nets.full_width, nets.leaky_relu_slope, []
     if nets.architecture == "mlp":
-        layers += [*_deconv(latent_dim, full, kernel=1), *_deconv(full, full, kernel=1)]
+        layers += [*_deconv_block(latent_dim, full, kernel=1), *_deconv_block(full, full, kernel=1)]
         layers += [VectorToMap(full, image.channels, image.size)]
     elif nets.architecture == "upsample":
         if image.size % _UPSAMPLING:
             raise _wrong_size(image.size, range(8, 513, _UPSAMPLING))
         wide, narrow = 8 * nets.base_width, 4 * nets.base_width
         layers += [VectorToMap(latent_dim, wide, image.size // _UPSAMPLING, bias=False), nn.BatchNorm2d(wide)]
-        layers += [nn.Upsample(scale_factor=2), *_conv(wide, wide, leak, kernel=3, padding=1)]
-        layers += [nn.Upsample(scale_factor=2), *_conv(wide, narrow, leak, kernel=3, padding=1)]
+        layers += [nn.Upsample(scale_factor=2), *conv_block(wide, wide, leak, kernel=3, padding=1)]
+        layers += [nn.Upsample(scale_factor=2), *conv_block(wide, narrow, leak, kernel=3, padding=1)]
         layers += [nn.Conv2d(narrow, image.channels, 3, padding=1)]
     else:
         widths = _halving_widths(nets, image.size)[::-1]
         inputs, first_map = latent_dim, image.size // 2 ** len(widths)
         if nets.architecture == "infogan":
-            layers += _deconv(latent_dim, full, kernel=1)
+            layers += _deconv_block(latent_dim, full, kernel=1)
             inputs = full
-        layers += _deconv(inputs, widths[0], kernel=first_map)
+        layers += _deconv_block(inputs, widths[0], kernel=first_map)
         for wide, narrow in pairwise(widths):
-            layers += _deconv(wide, narrow, **_HALVING)
+            layers += _deconv_block(wide, narrow, **_HALVING)
         layers += [nn.ConvTranspose2d(widths[-1], image.channels, 4, 2, 1)]
     return [*layers, nn.Sigmoid() if nets.output == "sigmoid" else nn.Tanh()]
 
@@ -93,10 +93,10 @@ def discriminator_trunk(nets: NetworkConfig, image: ImageSpec) -> ConvStack:
     # No BatchNorm on the first layer, which would hide the images' brightness from D.
     stack, full, leak = _halving_stack(nets, image, norm_first=False), nets.full_width, nets.leaky_relu_slope
     if nets.architecture == "infogan":
-        return ConvStack([*stack.layers, *_conv(stack.width, full, leak, kernel=stack.size)], full, 1)
+        return ConvStack([*stack.layers, *conv_block(stack.width, full, leak, kernel=stack.size)], full, 1)
     if nets.architecture == "mlp":
         first = [MapToVector(stack.width, full, stack.size), nn.LeakyReLU(leak)]
-        return ConvStack([*first, *_conv(full, full, leak, kernel=1)], full, 1)
+        return ConvStack([*first, *conv_block(full, full, leak, kernel=1)], full, 1)
     return stack
 
 
@@ -108,12 +108,7 @@ def encoder_layers(nets: NetworkConfig, image: ImageSpec, width: int) -> list[nn
     """
     # BatchNorm on the first layer too: the codes do not depend on an image's brightness.
     stack = _halving_stack(nets, image, norm_first=True)
-    return [*stack.layers, *_conv(stack.width, width, nets.leaky_relu_slope, kernel=stack.size)]
-
-
-def head_layers(width: int, outputs: int, size: int, leak: float) -> list[nn.Module]:
-    """Return layers from maps ``(N, width, size, size)`` to ``outputs`` features of a 1 x 1 map."""
-    return _conv(width, outputs, leak, kernel=size)
+    return [*stack.layers, *conv_block(stack.width, width, nets.leaky_relu_slope, kernel=stack.size)]
 
 
 def _halving_stack(nets: NetworkConfig, image: ImageSpec, *, norm_first: bool) -> ConvStack:
@@ -128,7 +123,7 @@ def _halving_stack(nets: NetworkConfig, image: ImageSpec, *, norm_first: bool) -
         size, shape = image.size // 2 ** len(widths), _HALVING
     layers: list[nn.Module] = []
     for index, (inputs, outputs) in enumerate(pairwise([image.channels, *widths])):
-        layers += _conv(inputs, outputs, nets.leaky_relu_slope, norm=norm_first or index > 0, **shape)
+        layers += conv_block(inputs, outputs, nets.leaky_relu_slope, norm=norm_first or index > 0, **shape)
         if nets.dropout:
             layers.append(nn.Dropout2d(nets.dropout))
     return ConvStack(layers, widths[-1], size)
@@ -161,7 +156,7 @@ def _wrong_size(size: int, possible: set[int] | range) -> UsageError:
     )
 
 
-def _conv(
+def conv_block(
     inputs: int,
     outputs: int,
     leak: float,
@@ -179,7 +174,9 @@ def _conv(
     return [conv, *([nn.BatchNorm2d(outputs)] if norm else []), nn.LeakyReLU(leak)]
 
 
-def _deconv(inputs: int, outputs: int, *, kernel: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:
+def _deconv_block(
+    inputs: int, outputs: int, *, kernel: int, stride: int = 1, padding: int = 0
+) -> list[nn.Module]:
     """Return transposed convolution, BatchNorm and ReLU."""
     kind = VectorToMap if stride == 1 and padding == 0 else nn.ConvTranspose2d
     conv = kind(inputs, outputs, kernel, stride, padding, bias=False)

@@ -49,6 +49,7 @@ class ConsolidationStage(Stage):
         self._entropies = code_entropies(config.latent, session.device)
         steps, rate = _config(config).steps, _config(config).learning_rate
         self._adam = OneCycleAdamW(trainable_parameters(networks.q), rate, steps, self.optimizer_step)
+        self.optimizers = {"adam": self._adam.optimizer}
 
     @classmethod
     def batch_size_of(cls, config: TrainConfig) -> int:
@@ -85,10 +86,6 @@ class ConsolidationStage(Stage):
         for _ in range(count):
             latent = sample_latents(self.session.config.latent, self.batch_size, rng)
             yield latent[self.shard].vector()
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the one optimizer."""
-        return {"adam": self._adam.optimizer}
 
 
 def _config(config: TrainConfig) -> ConsolidationConfig:

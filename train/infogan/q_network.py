@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from infogan_tool.train.engine.layers import MapToVector
-from infogan_tool.train.infogan.architectures import encoder_layers, head_layers
+from infogan_tool.train.infogan.architectures import conv_block, encoder_layers
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.images.spec import ImageSpec
@@ -145,7 +145,7 @@ def q_head(
     """
     nets, (width, size) = config.networks, trunk
     return QBranch(
-        head_layers(width, nets.q_width, size, nets.leaky_relu_slope),
+        conv_block(width, nets.q_width, nets.leaky_relu_slope, kernel=size),
         nets.q_width,
         num_logits=num_logits,
         continuous=continuous,

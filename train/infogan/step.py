@@ -63,6 +63,9 @@ if TYPE_CHECKING:
     from infogan_tool.train.engine.optimizer_step import OptimizerStep
     from infogan_tool.train.infogan.latents import LatentBatch
     from infogan_tool.train.infogan.networks import Networks
+    from infogan_tool.train.infogan.q_network import QPosterior
+
+    _Terms = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 __all__ = ["SCHEMES", "AdversarialStep", "Batch", "Update", "bn_stats_kept", "metric_names"]
 
@@ -111,16 +114,6 @@ class Batch:
     """N latents."""
     real_categories: Tensor | None = None
     """Pseudo-labels ``(N,)`` of ``real``, where D is conditional."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Losses:
-    terms: dict[str, Tensor]
-    """By the names of :class:`Update`."""
-    checked: dict[str, Tensor]
-    """The parts of the terms, by the names under which a value that is not finite is reported."""
-    scalars: dict[str, Tensor]
-    """What is logged: detached, as before the update."""
 
 
 def metric_names(spec: LatentSpec) -> list[str]:
@@ -203,7 +196,8 @@ class AdversarialStep:
         for update in self.scheme:
             with section(update.name):
                 scalars |= self.update(update, batch)
-        nll, num_categorical = scalars["nll"], len(self._spec.categorical)
+        nll = torch.stack([scalars[f"Loss/Q/{name}"] for name in self._spec.code_names])
+        num_categorical = len(self._spec.categorical)
         bounds = mutual_information_bound(nll, self._entropies)
         categorical, continuous = nll[:num_categorical].sum(), nll[num_categorical:].sum()
         losses = torch.stack([scalars["Loss/D/adv"], scalars["Loss/G/adv"], categorical, continuous])
@@ -214,23 +208,23 @@ class AdversarialStep:
         """Minimise the update's terms over its parameters, by one step of its optimizer.
 
         Returns:
-            Detached scalars, as before the update: those of :func:`metric_names` that it computes, and
-            ``nll`` of each code.
+            Detached scalars, as before the update, by name: losses and scores.
 
         Raises:
             NonFiniteError: A loss or a gradient is not finite; nothing was updated.
         """
-        losses_of = {"D": self._d_losses, "G": self._g_losses, "L_I": self._information_loss}
+        compute = {"D": self._d_terms, "G": self._g_terms, "L_I": self._information_terms}[update.name]
         others = [part for part in self._parts if part not in update.parameters]
         with _frozen(self._parameters(others)):  # their gradients would be a quarter of G's update
-            losses = losses_of[update.name](batch, infer="L_I" in update.terms)
-            loss = reduce(operator.add, [losses.terms[name] for name in update.terms])
+            terms, scalars = compute(batch, infer="L_I" in update.terms)
+            loss = reduce(operator.add, [terms[name] for name in update.terms])
+            losses = {name: scalar for name, scalar in scalars.items() if name.startswith("Loss/")}
             parameters = self._parameters(update.parameters)
-            self._optimizer_step.step(self.optimizers[update.name], loss, losses.checked, parameters)
-        return losses.scalars
+            self._optimizer_step.step(self.optimizers[update.name], loss, losses, parameters)
+        return {name: scalar.detach() for name, scalar in scalars.items()}
 
-    def _d_losses(self, batch: Batch, *, infer: bool) -> _Losses:
-        """Return L_D on real and generated images, and L_I where ``infer``."""
+    def _d_terms(self, batch: Batch, *, infer: bool) -> _Terms:
+        """Return L_D of real and generated images, with L_I if ``infer``, and scalars by name."""
         networks, count = self.networks, len(batch.latent)
         real, fake = self._augment(batch.real, count), self._augment(batch.fake.detach(), count)
         with self._autocast:
@@ -240,19 +234,18 @@ class AdversarialStep:
             with bn_stats_kept(networks.trunk, networks.q):
                 features = networks.trunk(fake)
                 fake_logits = networks.d_head(features, self._fake_categories(batch.latent)).float()
-                posterior = networks.infer(fake, features).float() if infer else None
+                posterior = networks.infer(fake, features) if infer else None
         real_logits, fake_logits = self._group.all_gather(count, real_logits, fake_logits)
         adversarial = discriminator_loss(self._kind, real_logits, fake_logits)
-        terms, checked = {"L_D": adversarial}, {"Loss/D/adv": adversarial}
-        if posterior is not None:
-            nll = code_nll(posterior.all_gather(self._group, count), batch.latent)
-            terms["L_I"] = information_loss(nll, self._weights)
-            checked |= self._by_code(nll)
         scores = {"Scores/real": self._score(real_logits), "Scores/fake": self._score(fake_logits)}
-        return _Losses(terms, checked, {"Loss/D/adv": adversarial.detach(), **scores})
+        terms, scalars = {"L_D": adversarial}, {"Loss/D/adv": adversarial, **scores}
+        if posterior is not None:
+            terms["L_I"], losses = self._information_loss(posterior, batch.latent, self._weights)
+            scalars |= losses
+        return terms, scalars
 
-    def _g_losses(self, batch: Batch, *, infer: bool) -> _Losses:
-        """Return L_G on generated images, and L_I where ``infer``."""
+    def _g_terms(self, batch: Batch, *, infer: bool) -> _Terms:
+        """Return L_G of generated images, with L_I if ``infer``, and scalars by name."""
         networks, config, count = self.networks, self._config, len(batch.latent)
         with bn_stats_kept(networks.trunk, networks.q):
             d_images = self._augment(batch.fake, count)
@@ -264,29 +257,34 @@ class AdversarialStep:
                 fake_logits = networks.d_head(features, self._fake_categories(batch.latent)).float()
                 if not self._objective.informs:
                     q_images, features = q_images.detach(), features.detach()
-                posterior = networks.infer(q_images, features).float() if infer else None
+                posterior = networks.infer(q_images, features) if infer else None
         (fake_logits,) = self._group.all_gather(count, fake_logits)
         adversarial = generator_loss(self._kind, fake_logits)
-        terms, checked = {"L_G": adversarial}, {"Loss/G/adv": adversarial}
-        scalars = {"Loss/G/adv": adversarial.detach(), "Scores/fake_before_g": self._score(fake_logits)}
+        terms = {"L_G": adversarial}
+        scalars = {"Loss/G/adv": adversarial, "Scores/fake_before_g": self._score(fake_logits)}
         if posterior is not None:
-            nll = code_nll(posterior.all_gather(self._group, count), batch.latent)
             weights = self._weights if self._objective.informs else torch.ones_like(self._weights)
-            terms["L_I"] = information_loss(nll, weights)
-            checked |= self._by_code(nll)
-            scalars["nll"] = nll.detach()
-        return _Losses(terms, checked, scalars)
+            terms["L_I"], losses = self._information_loss(posterior, batch.latent, weights)
+            scalars |= losses
+        return terms, scalars
 
-    def _information_loss(self, batch: Batch, *, infer: bool) -> _Losses:
-        """Return L_I on generated images of fresh latents."""
+    def _information_terms(self, batch: Batch, *, infer: bool) -> _Terms:
+        """Return L_I of generated images of fresh latents, and scalars by name."""
         assert infer
         latent = sample_latents(self._spec, len(batch.latent), self._rng)
         fake = self._augment(self._generate(latent), len(latent))
         with bn_stats_kept(self.networks.trunk, self.networks.q), self._autocast:
-            posterior = self.networks.infer(fake).float()
-        nll = code_nll(posterior.all_gather(self._group, len(latent)), latent)
-        terms = {"L_I": information_loss(nll, self._weights)}
-        return _Losses(terms, self._by_code(nll), {"nll": nll.detach()})
+            posterior = self.networks.infer(fake)
+        loss, scalars = self._information_loss(posterior, latent, self._weights)
+        return {"L_I": loss}, scalars
+
+    def _information_loss(
+        self, posterior: QPosterior, latent: LatentBatch, weights: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return -lambda L_I without its constant, and -log Q(c|x) of each code by name."""
+        nll = code_nll(posterior.float().all_gather(self._group, len(latent)), latent)
+        names = [f"Loss/Q/{name}" for name in self._spec.code_names]
+        return information_loss(nll, weights), dict(zip(names, nll, strict=True))
 
     @torch.no_grad()
     def fake_score(self, latent: LatentBatch) -> Tensor:
@@ -318,10 +316,6 @@ class AdversarialStep:
 
     def _score(self, logits: Tensor) -> Tensor:
         return probability_of_real(self._kind, logits.detach())
-
-    def _by_code(self, nll: Tensor) -> dict[str, Tensor]:
-        names = [f"Loss/Q/{name}" for name in self._spec.code_names]
-        return dict(zip(names, nll, strict=True))
 
     def _parameters(self, parts: Iterable[str]) -> list[nn.Parameter]:
         return [parameter for part in parts for parameter in self._parts[part]]

@@ -56,7 +56,8 @@ class VariationalStage(GeneratorStage):
         networks.freeze_q_category()
         parts = networks.generator, networks.trunk, networks.noise_head, networks.q
         self._parameters = trainable_parameters(*parts)
-        self._optimizer = adam(self._parameters, rates.g_lr, rates)
+        self._adam = adam(self._parameters, rates.g_lr, rates)
+        self.optimizers = {"adam": self._adam}
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:
@@ -87,13 +88,9 @@ class VariationalStage(GeneratorStage):
         whole = self.group.all_gather(self.batch_size, *per_image.values())
         terms = {name: nats.mean() for name, nats in zip(per_image, whole, strict=True)}
         losses = torch.stack(list(terms.values()))
-        self.optimizer_step.step(self._optimizer, losses.sum(), terms, self._parameters)
+        self.optimizer_step.step(self._adam, losses.sum(), terms, self._parameters)
         networks.update_generator_ema(index)
         self.meters.add(losses.detach())
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the one optimizer."""
-        return {"optimizer": self._optimizer}
 
     def _to_unit(self, images: Tensor) -> Tensor:
         """Return images with values in [0, 1]."""

@@ -87,13 +87,13 @@ def write_checkpoint(path: Path, stage: Stage, header: CheckpointHeader) -> None
     parts: dict[str, dict[str, Tensor]] = {
         "networks": session.networks.state_dict(),
         "artifacts": session.artifacts,
-        "stage": stage.tensors(),
+        "stage": stage.extra_state.state_dict(),
         "meters": {"sums": stage.meters.sums},
         "rng": {"stage": stage.rng.get_state(), "torch": torch.get_rng_state()},
     }
     if session.device.type == "cuda":
         parts["rng"]["cuda"] = torch.cuda.get_rng_state()
-    for name, optimizer in stage.optimizers().items():
+    for name, optimizer in stage.optimizers.items():
         states = optimizer.state_dict()["state"].items()
         parts[name] = {f"{index}/{key}": value for index, state in states for key, value in state.items()}
     tensors = {
@@ -101,7 +101,7 @@ def write_checkpoint(path: Path, stage: Stage, header: CheckpointHeader) -> None
         for part, named in parts.items()
         for name, tensor in named.items()
     }
-    _refuse_non_finite(tensors, ("networks", *stage.optimizers()))
+    _refuse_non_finite(tensors, ("networks", *stage.optimizers))
     write_atomic(path, save(tensors, {_HEADER_KEY: json.dumps(asdict(header))}))
 
 

@@ -156,9 +156,9 @@ def restore_stage(stage: Stage, checkpoint: Checkpoint) -> bool:
     """
     header, states = checkpoint.header, checkpoint.part("rng")
     try:
-        for name, optimizer in stage.optimizers().items():
+        for name, optimizer in stage.optimizers.items():
             _load_optimizer(optimizer, checkpoint.part(name), checkpoint.path)
-        stage.load_tensors(checkpoint.part("stage"))
+        stage.extra_state.load_state_dict(checkpoint.part("stage"))
         stage.meters.load(checkpoint.part("meters")["sums"], header.meter_count)
         if header.device != stage.rng.device.type:
             stage.rng.manual_seed(stage.session.config.seed + header.step)

@@ -45,7 +45,8 @@ def g_losses(config: TrainConfig) -> tuple[Tensor, Tensor]:
     step, rng = make(config)
     latent = sample_latents(config.latent, 32, rng)
     scalars = step.update(named(step, "G"), make_batch(step, latent))
-    return scalars["Loss/G/adv"], scalars["nll"]
+    nll = [scalars[f"Loss/Q/{name}"] for name in config.latent.code_names]
+    return scalars["Loss/G/adv"], torch.stack(nll)
 
 
 def snapshot(module: nn.Module) -> dict[str, Tensor]:
