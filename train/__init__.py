@@ -1,13 +1,16 @@
-"""The training backend (PyTorch): images and a config in, a run folder out.
+"""Training (PyTorch): images and a config in, a run folder out.
 
-=============  ==================================================================================
-`infogan`      InfoGAN: objective, networks, Q, the updates of a step, the adversarial stage.
-               Read this first
-`clustering`   Q(k1|x) from real images without labels, before adversarial training
-`config`       every key with its default, presets, config files
-`engine`       what every stage uses: optimizer step, averages, CUDA graphs, profiling
-`run`          a run: launch, loop, resume, run folder, checkpoints, progress
-`distributed`  several processes on one batch
-`data`         from the value of ``--data`` to one block of uint8 images
-=============  ==================================================================================
+A room imports those below it, never those above.
+
+=============  ==============================================================================
+`run`          a training run: launch, resume, the loop, and what is written to the run folder
+`clustering`   the stages that pre-train Q's category encoder on real images, without labels
+`infogan`      InfoGAN: objective, networks, one adversarial step, and the stages that train G
+`engine`       what every stage uses: its interface, optimizers, EMA, meters, profiling
+`config`       every key of the training config, presets, config files
+`data`         from ``--data`` to one block of uint8 images
+`distributed`  several processes: how a batch is split, and synchronised BatchNorm
+=============  ==============================================================================
+
+To learn how InfoGAN is trained, read `infogan`: `objective`, `networks`, `step`.
 """
