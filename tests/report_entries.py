@@ -1,4 +1,4 @@
-"""Runs and bundles for the tests of ``report``: written by hand, so that no training is waited for."""
+"""Runs and bundles for the tests of ``report``, written without a training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>&amp;'$\\frac{"
-"""What a stranger may call a thing: markup, an attribute's end, an entity, and half a formula."""
+"""A hostile name: markup, the end of an attribute, an entity, and an incomplete formula."""
 SIDE = 8
 CONFIG: dict[str, Any] = {
     "preset": "paper",
@@ -26,7 +26,7 @@ CONFIG: dict[str, Any] = {
 
 
 def write_bundle(folder: Path, source: Path, **changes: Any) -> Path:  # noqa: ANN401 - JSON
-    """Copy a fixture bundle with other metadata; by default it does not say what it was trained on."""
+    """Copy a fixture bundle with other metadata; by default without the name of its training data."""
     shutil.copytree(source, folder)
     metadata = json.loads((folder / "metadata.json").read_text())
     metadata["training"] = {}
@@ -48,7 +48,7 @@ def metrics_line(step: int, *, per_epoch: int = 100, **scalars: float) -> dict[s
 
 
 def scalars_at(step: int) -> dict[str, float]:
-    """What a training might tell; D(fake) after G's update is a tenth above that before."""
+    """Plausible scalars of a training; D(fake) after G's update is 0.1 above that before."""
     near = step / (step + 100)
     return {
         "Loss/D/adv": 1.4 - near / 2,
@@ -65,9 +65,9 @@ def scalars_at(step: int) -> dict[str, float]:
 
 
 def sheet_of(level: int, *, spec_rows: int = 3, columns: int = 10, channels: int = 1) -> np.ndarray:
-    """A sample sheet as a run writes it: image (r, c) is even, ``level + 10 r + c``; real ones are 200."""
-    drawn = np.array([level + 10 * r + c for r in range(spec_rows) for c in range(columns)], np.uint8)
-    left = np.broadcast_to(drawn[:, None, None, None], (len(drawn), SIDE, SIDE, channels)).copy()
+    """A sample sheet as a run writes it: image (r, c) has the value ``level + 10 r + c``, real ones 200."""
+    generated = np.array([level + 10 * r + c for r in range(spec_rows) for c in range(columns)], np.uint8)
+    left = np.broadcast_to(generated[:, None, None, None], (len(generated), SIDE, SIDE, channels)).copy()
     right = np.full((spec_rows * 5, SIDE, SIDE, channels), 200, np.uint8)
     panels = [sheet(left, columns), sheet(right, 5)]
     line = np.full((len(panels[0]), 8, channels), 255, np.uint8)
@@ -82,7 +82,7 @@ def write_run(
     sheets: bool = True,
     tail: str = "",
 ) -> Path:
-    """Write a run that has no checkpoint: 100 steps an epoch, a line and a sheet for each."""
+    """Write a run without a checkpoint: 100 steps per epoch, a line and a sheet for each epoch."""
     (folder / "samples").mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(CONFIG if config is None else config))
     info = {"device": "cpu", "device_name": "x86_64", "threads": 1}

@@ -1,7 +1,7 @@
-"""Figures by matplotlib, each as SVG for the page and as PNG for a slide.
+"""Draw figures with matplotlib, each as SVG for the page and as PNG.
 
-A figure is drawn once, in the colours of the light page. In the SVG each of these colours becomes the page's
-variable of that name, so that the figure follows the page into the dark and onto paper; text stays text.
+A figure is drawn once, in the colours of the light theme. In the SVG a CSS variable of the page replaces each
+of these colours, so that the figure follows the dark theme and print; text stays text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LINE: Final = "#dfd9cb"
 ON: Final = "#fefefe"
 """Text on a filled cell."""
 SERIES: Final = ("#4a3fc4", "#00706a", "#a84400", "#a0266e", "#1d5fae", "#6b6212")
-"""Colours of lines, told apart by :data:`DASHES` too."""
+"""Colours of lines; :data:`DASHES` distinguishes them as well."""
 DASHES: Final = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (3, 1)), (0, (9, 3)))
 
 _VARIABLES: Final = {
@@ -49,12 +49,12 @@ _HREF: Final = "{http://www.w3.org/1999/xlink}href"
 _URL: Final = re.compile(r"url\(#([^)]+)\)")
 _DPI: Final = 160
 _MAX_SIDE: Final = 96
-"""An image with a longer side is shown smaller."""
+"""Images with a longer side are reduced."""
 
 _STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "infogan",
-    "text.parse_math": False,  # a stranger's label may hold a $
+    "text.parse_math": False,  # a label may contain a $
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 9,
@@ -86,19 +86,19 @@ _STYLE: Final[dict[Any, Any]] = {
     "lines.solid_capstyle": "round",
 }
 
-# Register the names that the SVG is written back with.
+# Names of the namespaces in the SVG that is written.
 ET.register_namespace("", _SVG[1:-1])
 ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RenderedFigure:
-    """One figure."""
+    """A drawn figure."""
 
     svg: str
-    """For a page: no declaration, ids of its own, colours and font of the page."""
+    """For a page: without declaration, with unique ids, in the colours and font of the page."""
     png: bytes
-    """On white."""
+    """On a white background."""
     width: float
     """Natural width on the page, CSS pixels."""
 
@@ -107,12 +107,12 @@ def draw(paint: Callable[[Axes], None], *, width: float, height: float, name: st
     """Draw a figure of one pair of axes.
 
     Args:
-        paint: Is given the axes.
+        paint: Draws on the axes.
         width: Inches.
         height: Inches.
-        name: Different for each figure of a page; letters, digits and hyphens.
+        name: Unique on the page; letters, digits and hyphens.
     """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its font cache
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it logs that it builds its font cache
     with mpl.rc_context(), warnings.catch_warnings(action="ignore"):  # such as a letter that the font lacks
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
@@ -125,7 +125,7 @@ def draw(paint: Callable[[Axes], None], *, width: float, height: float, name: st
 
 
 def mosaic(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-    """Lay images ``(rows, columns, H, W, C)`` out with transparent gaps between them.
+    """Arrange images ``(rows, columns, H, W, C)`` with transparent gaps between them.
 
     Returns:
         RGBA ``(H', W', 4)``, and the width of the gaps in pixels.
@@ -138,16 +138,16 @@ def mosaic(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
         images = blocks.mean(axis=(3, 5)).round().astype(np.uint8)
         height, width = height // step, width // step
     gap = max(1, width // 14)
-    paper = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
+    grid = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
     for row in range(rows):
         for column in range(columns):
-            place = (
+            cell = (
                 slice(row * (height + gap), row * (height + gap) + height),
                 slice(column * (width + gap), column * (width + gap) + width),
             )
-            paper[place][..., :3] = images[row, column]  # one channel fills three
-            paper[place][..., 3] = 255
-    return paper, gap
+            grid[cell][..., :3] = images[row, column]  # one channel is broadcast to three
+            grid[cell][..., 3] = 255
+    return grid, gap
 
 
 def _for_page(svg: str, name: str) -> str:
@@ -156,12 +156,12 @@ def _for_page(svg: str, name: str) -> str:
         for child in list(parent):
             if child.tag in (f"{_SVG}metadata", f"{_SVG}style"):
                 parent.remove(child)
-    wanted = {m for e in root.iter() for v in e.attrib.values() for m in _URL.findall(v)}
-    wanted |= {v[1:] for e in root.iter() for k, v in e.attrib.items() if k == _HREF and v.startswith("#")}
+    used = {m for e in root.iter() for v in e.attrib.values() for m in _URL.findall(v)}
+    used |= {v[1:] for e in root.iter() for k, v in e.attrib.items() if k == _HREF and v.startswith("#")}
     for element in root.iter():
         for key, value in list(element.attrib.items()):
             element.set(key, _attribute(key, value, name))
-        if element.get("id", "").removeprefix(f"{name}-") not in wanted:
+        if element.get("id", "").removeprefix(f"{name}-") not in used:
             element.attrib.pop("id", None)
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
@@ -177,5 +177,5 @@ def _attribute(key: str, value: str, name: str) -> str:
         return f"#{name}-{value[1:]}" if value.startswith("#") else "".join(value.split())
     if key == "style":
         value = _FONT.sub("", value)
-        value = _COLOUR.sub(lambda found: f"var({_VARIABLES[found[0].lower()]})", value)
+        value = _COLOUR.sub(lambda match: f"var({_VARIABLES[match[0].lower()]})", value)
     return _URL.sub(rf"url(#{name}-\1)", value)

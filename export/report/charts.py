@@ -1,4 +1,4 @@
-"""Figures of measurements: confusion, codes read back, what styles follow, what moves the image."""
+"""Figures of the metrics: confusion matrix, code recovery, attributes of styles, effects, comparison."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ __all__ = ["attributes", "comparison", "confusion", "effects", "recovery"]
 
 _WIDTH: Final = 4.6
 _MAX_CELLS: Final = 30
-"""Rows and columns of a table of cells; the rest is left out."""
+"""Maximum number of rows and columns of a heat map; the rest is left out."""
 _MAX_NUMBERED: Final = 14
-"""Up to so many columns the cells have numbers."""
+"""Maximum number of columns with numbers in the cells."""
 _DARK: Final = 0.55
 """Cells filled more than this have light text."""
 _PERCENT: Final = 100
 _MAX_STYLES: Final = 6
 
 
-def confusion(entry: Entry, code: str, found: Clustering, labels: Sequence[str], name: str) -> Panel:
-    """Draw the share of each label's real images that are in each category, the columns in label order."""
-    counts = np.array(found.confusion, np.float64)
-    place = {label: i for i, label in enumerate(labels)}
-    label_of = [row.label for row in found.categories]
-    order = sorted(range(len(label_of)), key=lambda k: place.get(label_of[k] or "", len(labels)))
+def confusion(entry: Entry, code: str, clustering: Clustering, labels: Sequence[str], name: str) -> Panel:
+    """Draw the share of each label's real images in each category, the columns in the order of labels."""
+    counts = np.array(clustering.confusion, np.float64)
+    index_of = {label: i for i, label in enumerate(labels)}
+    label_of = [row.label for row in clustering.categories]
+    order = sorted(range(len(label_of)), key=lambda k: index_of.get(label_of[k] or "", len(labels)))
     rows = [i for i in range(len(labels)) if counts[i].sum()][:_MAX_CELLS]
     order = order[:_MAX_CELLS]
     shares = counts[np.ix_(rows, order)] / counts[rows].sum(axis=1, keepdims=True)
@@ -46,7 +46,7 @@ def confusion(entry: Entry, code: str, found: Clustering, labels: Sequence[str],
     def text(share: float) -> str:
         return f"{_PERCENT * share:.0f}" if share >= 0.005 else ""  # noqa: PLR2004 - rounds to 0
 
-    drawn = _cells(
+    figure = _heat_map(
         shares,
         name,
         rows=[short(labels[i], 10) for i in rows],
@@ -56,75 +56,67 @@ def confusion(entry: Entry, code: str, found: Clustering, labels: Sequence[str],
         height=min(1.1 + 0.3 * len(rows), 6.5),
     )
     alt = (
-        f"Confusion of {code} on real images: accuracy {found.accuracy:.4f}, NMI {found.nmi:.3f}; "
-        "cells are the percentage of a label's images in a category."
+        f"Confusion matrix of {code} on real images: accuracy {clustering.accuracy:.4f}, "
+        f"NMI {clustering.nmi:.3f}; cells are the percentage of a label's images in a category."
     )
-    return Panel(key=f"confusion-{code}", entry=entry.name, drawn=drawn, alt=alt)
+    return Panel(key=f"confusion-{code}", entry=entry.name, figure=figure, alt=alt)
 
 
 def recovery(entry: Entry, code: str, found: Recovery, name: str) -> Panel:
-    """Draw a continuous code against what the encoder reads from the image drawn with it."""
+    """Draw the predicted mean against the continuous code of generated images."""
 
     def paint(axes: Axes) -> None:
         axes.axline((0, 0), slope=1, color=SOFT, linewidth=0.8, linestyle=":")
         axes.plot(
-            found.drawn, found.mean, linestyle="", marker="o", markersize=2.6, markeredgewidth=0, alpha=0.55,
+            found.values, found.mean, linestyle="", marker="o", markersize=2.6, markeredgewidth=0, alpha=0.55,
             color=SERIES[0],
         )  # fmt: skip
         bound = max(1.25, float(np.abs(found.mean).max()) * 1.05) if len(found.mean) else 1.25
         axes.set_xlim(-1.1, 1.1)
         axes.set_ylim(-bound, bound)
-        axes.set_xlabel(f"{code} drawn")
-        axes.set_ylabel(f"{code} read back")
-        axes.set_title(f"r = {found.figures.pearson_r:.3f}")
+        axes.set_xlabel(code)
+        axes.set_ylabel(f"{code}, predicted")
+        axes.set_title(f"r = {found.scores.pearson_r:.3f}")
 
-    drawn = draw(paint, width=2.9, height=2.7, name=name)
+    figure = draw(paint, width=2.9, height=2.7, name=name)
     alt = (
-        f"{code} drawn against {code} read back from {len(found.drawn)} images: "
-        f"r = {found.figures.pearson_r:.3f}, mean error {found.figures.mean_abs_error:.3f}."
+        f"{code} and its predicted mean on {len(found.values)} generated images: "
+        f"r = {found.scores.pearson_r:.3f}, mean absolute error {found.scores.mean_abs_error:.3f}."
     )
-    return Panel(key=f"recovery-{code}", entry=entry.name, drawn=drawn, alt=alt)
+    return Panel(key=f"recovery-{code}", entry=entry.name, figure=figure, alt=alt)
 
 
 def attributes(entry: Entry, model: Model, name: str) -> Panel | None:
-    """Draw the correlation of each style with each attribute, on drawn and on real images."""
-    styles = model.evaluation.styles if model.evaluation else None
+    """Draw the correlation of each style with each attribute, on generated and on real images."""
+    styles = model.results.styles if model.results else None
     if styles is None or not styles.codes:
         return None
     codes = list(styles.codes)[:_MAX_STYLES]
     names = list(styles.codes[codes[0]].attributes)
-    table = np.full((len(names), 2 * len(codes)), np.nan)
-    for column, code in enumerate(codes):
-        for row, attribute in enumerate(names):
-            found = styles.codes[code].attributes[attribute]
-            for side, value in enumerate((found.generated_pearson, found.real_pearson)):
-                table[row, 2 * column + side] = np.nan if value is None else value
-    drawn = _cells(
-        table,
+    rows = [[styles.codes[code].attributes[attribute] for code in codes] for attribute in names]
+    table = [[r for cell in row for r in (cell.generated_pearson, cell.real_pearson)] for row in rows]
+    figure = _heat_map(
+        np.array(table, np.float64),
         name,
         rows=[attribute.replace("_", " ") for attribute in names],
-        columns=[f"{code}\n{side}" for code in codes for side in ("drawn", "real")],
+        columns=[f"{code}\n{kind}" for code in codes for kind in ("gen.", "real")],
         labels=("", ""),
         text=lambda r: f"{r + 0.0:+.2f}",
         height=3.4,
     )
-    named = "; ".join(f"{code} follows {styles.codes[code].name or 'no attribute'}" for code in codes)
-    return Panel(
-        key="attributes",
-        entry=entry.name,
-        drawn=drawn,
-        alt=f"Correlation of styles with attributes, within categories: {named}.",
-    )
+    named = "; ".join(f"{code}: {styles.codes[code].name or 'no attribute dominates'}" for code in codes)
+    alt = f"Correlation of styles with attributes, within categories: {named}."
+    return Panel(key="attributes", entry=entry.name, figure=figure, alt=alt)
 
 
-def effects(entry: Entry, model: Model, name: str, *, furthest: float) -> Panel:
+def effects(entry: Entry, model: Model, name: str, *, max_strength: float) -> Panel:
     """Draw strength against consistency of each code, and of single noise dimensions.
 
     Args:
-        entry: Whose.
-        model: Its graphs.
-        name: Of the figure.
-        furthest: The greatest strength of all entries, so that their figures compare.
+        entry: The entry of the model.
+        model: The model.
+        name: Name of the figure.
+        max_strength: The maximum strength of all entries, so that their figures have the same scale.
     """
     found, categorical = model.effects, model.metadata.latent.categorical_names
 
@@ -133,32 +125,32 @@ def effects(entry: Entry, model: Model, name: str, *, furthest: float) -> Panel:
         if noise:
             across, up = zip(*noise, strict=True)
             axes.plot(across, up, linestyle="", marker="o", markersize=4, color=SOFT, alpha=0.45)
-            above = (float(np.mean(across)), max(up))
-            _named(axes, "single noise dimensions", above, (-10, 7), SOFT)
+            _annotate(axes, "single noise dimensions", (float(np.mean(across)), max(up)), (-10, 7), SOFT)
         for code, effect in found.codes.items():
-            place = (_PERCENT * effect.strength, effect.consistency or 0.0)
+            point = (_PERCENT * effect.strength, effect.consistency or 0.0)
             kind = 0 if code in categorical else 1
-            axes.plot(*place, linestyle="", marker="Do"[kind], markersize=7, color=SERIES[kind])
-            _named(axes, code, place, (7, -3), INK)
-        axes.set_xlim(0, _PERCENT * furthest * 1.15 or 1)
+            axes.plot(*point, linestyle="", marker="Do"[kind], markersize=7, color=SERIES[kind])
+            _annotate(axes, code, point, (7, -3), INK)
+        axes.set_xlim(0, _PERCENT * max_strength * 1.15 or 1)
         axes.set_ylim(-0.05, 1.05)
         axes.set_xlabel("strength: change of a pixel, % of its range")
         axes.set_ylabel("consistency")
 
-    drawn = draw(paint, width=_WIDTH, height=2.9, name=name)
-    told = "; ".join(
+    figure = draw(paint, width=_WIDTH, height=2.9, name=name)
+    strengths = "; ".join(
         f"{code} {_PERCENT * e.strength:.1f} % with consistency {e.consistency or 0:.2f}"
         for code, e in found.codes.items()
     )
     noise = found.noise_strength
-    beside = f"; a noise dimension {_PERCENT * noise:.1f} %" if noise is not None else ""
-    alt = f"How far each code moves a pixel: {told}{beside}."
-    return Panel(key="effects", entry=entry.name, drawn=drawn, alt=alt)
+    if noise is not None:
+        strengths += f"; a noise dimension {_PERCENT * noise:.1f} %"
+    alt = f"Change of a pixel by each code: {strengths}."
+    return Panel(key="effects", entry=entry.name, figure=figure, alt=alt)
 
 
 def comparison(entries: Sequence[Entry], name: str) -> Panel | None:
-    """Draw how sharp and how right the images of several entries are; None where that is not known."""
-    known = [(s.name, s.model.relative_sharpness, s.model.correctness) for s in entries if s.model]
+    """Draw sharpness and correctness of several entries; None where neither is known, or of one entry."""
+    known = [(e.name, e.model.relative_sharpness, e.model.correctness) for e in entries if e.model]
     if len(known) < 2 or not any(v is not None for _, *values in known for v in values):  # noqa: PLR2004
         return None
 
@@ -167,10 +159,10 @@ def comparison(entries: Sequence[Entry], name: str) -> Panel | None:
             for part, value in enumerate(values):
                 if value is None:
                     continue
-                place = row + 0.19 * (2 * part - 1)
+                y = row + 0.19 * (2 * part - 1)
                 label = ("sharpness", "correctness")[part] if row == 0 else None
-                axes.barh(place, value, height=0.34, color=SERIES[part], label=label)
-                _named(axes, f"{value:.2f}", (value, place), (4, -3), INK)
+                axes.barh(y, value, height=0.34, color=SERIES[part], label=label)
+                _annotate(axes, f"{value:.2f}", (value, y), (4, -3), INK)
         axes.axvline(1, color=SOFT, linewidth=0.8, linestyle=":")
         axes.set_yticks(range(len(known)), [short(known_name, 22) for known_name, *_ in known])
         axes.invert_yaxis()
@@ -181,23 +173,23 @@ def comparison(entries: Sequence[Entry], name: str) -> Panel | None:
         assert figure is not None
         figure.legend(loc="outside upper left", ncols=2)
 
-    drawn = draw(paint, width=_WIDTH, height=0.9 + 0.55 * len(known), name=name)
-    told = "; ".join(
-        f"{whose}: sharpness {_number(sharp)}, correctness {_number(right)}" for whose, sharp, right in known
-    )
-    return Panel(key="comparison", entry=None, drawn=drawn, alt=f"Where real images have 1: {told}.")
+    figure = draw(paint, width=_WIDTH, height=0.9 + 0.55 * len(known), name=name)
+    values = "; ".join(f"{whose}: sharpness {_number(s)}, correctness {_number(c)}" for whose, s, c in known)
+    return Panel(key="comparison", entry=None, figure=figure, alt=f"Real images have 1. {values}.")
 
 
 def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2f}"
 
 
-def _named(axes: Axes, text: str, place: tuple[float, float], off: tuple[int, int], colour: str) -> None:
+def _annotate(
+    axes: Axes, text: str, point: tuple[float, float], offset: tuple[int, int], colour: str
+) -> None:
     size = 8 if colour == SOFT else 9
-    axes.annotate(text, place, xytext=off, textcoords="offset points", color=colour, fontsize=size)
+    axes.annotate(text, point, xytext=offset, textcoords="offset points", color=colour, fontsize=size)
 
 
-def _cells(
+def _heat_map(
     table: NDArray[np.float64],
     name: str,
     *,
@@ -207,22 +199,20 @@ def _cells(
     text: Callable[[float], str],
     height: float,
 ) -> RenderedFigure:
-    """Draw a table from -1 to 1 as cells: the fuller, the further from 0; below 0 in another colour."""
+    """Draw a table from -1 to 1 as cells whose opacity is the absolute value; negative in another colour."""
     count_down, count_across = table.shape
 
     def paint(axes: Axes) -> None:
-        for row in range(count_down):
-            for column in range(count_across):
-                value = table[row, column]
-                if not np.isfinite(value):
-                    continue
-                colour, full = SERIES[0 if value >= 0 else 2], min(abs(value), 1.0)
-                axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, alpha=full, linewidth=0))
-                if count_across <= _MAX_NUMBERED and text(value):
-                    axes.text(
-                        column + 0.5, row + 0.52, text(value), ha="center", va="center", fontsize=8,
-                        color=ON if full > _DARK else INK,
-                    )  # fmt: skip
+        for (row, column), value in np.ndenumerate(table):
+            if not np.isfinite(value):
+                continue
+            colour, opacity = SERIES[0 if value >= 0 else 2], min(abs(value), 1.0)
+            axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, alpha=opacity, linewidth=0))
+            if count_across <= _MAX_NUMBERED and text(value):
+                axes.text(
+                    column + 0.5, row + 0.52, text(value), ha="center", va="center", fontsize=8,
+                    color=ON if opacity > _DARK else INK,
+                )  # fmt: skip
         axes.set_xlim(0, count_across)
         axes.set_ylim(count_down, 0)
         axes.set_xticks(np.arange(count_across) + 0.5, columns)

@@ -1,4 +1,4 @@
-"""Figures of a training: losses, what D thinks, what the codes tell."""
+"""Figures of a training: losses, probabilities of D, and mutual information of the codes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from infogan_tool.export.report.canvas import DASHES, SERIES, SOFT, draw
 from infogan_tool.export.report.panels import Panel, short
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from infogan_tool.export.report.canvas import RenderedFigure
     from infogan_tool.export.report.entry import Entry
-    from infogan_tool.export.report.metrics_log import StageHistory
+    from infogan_tool.export.report.metrics_log import StageLog
 
 __all__ = ["information", "losses", "other_stages", "probabilities"]
 
@@ -31,53 +31,52 @@ _PROBABILITIES: Final = {
 _LOSSES: Final = {"Loss/D/adv": "D", "Loss/G/adv": "G"}
 _Q: Final = "Loss/Q/"
 _SMOOTH: Final = 60
-"""Curves of more points are shown faint, with their running mean."""
+"""Curves of more points are faint, with their running mean."""
 _LABELLED: Final = 6
-"""More curves than that are not named one by one."""
+"""Maximum number of curves in a legend."""
 _HALF: Final = 0.5
-_BOTTOM, _TOP = 0.5, 99.5
-_ROOM: Final = 0.25
+_PERCENTILES: Final = (0.5, 99.5)
+_MARGIN: Final = 0.25
 _HANDLE, _LETTER = 34, 4.9
-"""Points that a legend needs for each entry and each letter."""
+"""Width of a legend's handle and of a letter, points."""
 
 
 def losses(entry: Entry, name: str) -> Panel | None:
-    """Draw the losses of D, G and Q, or of the autoencoder, in the stage that draws."""
-    stage = entry.history.generator_stage()
+    """Draw the losses of D, G and Q, or of the autoencoder, in the stage that trains G."""
+    stage = entry.log.generator_stage()
     if stage is None:
         return None
-    shown = {label: stage.scalars[key] for key, label in _LOSSES.items() if key in stage.scalars}
-    q_parts = {key: values for key, values in stage.scalars.items() if key.startswith(_Q)}
-    # A kind of code that the latent does not have is told as 0 all along.
-    shown |= {f"Q, {key.removeprefix(_Q)}": values for key, values in q_parts.items() if values.any()}
-    others = {
+    curves = {label: stage.scalars[key] for key, label in _LOSSES.items() if key in stage.scalars}
+    q_losses = {key: values for key, values in stage.scalars.items() if key.startswith(_Q)}
+    # The loss of a kind of code that the latent spec does not have is logged as 0.
+    curves |= {f"Q, {key.removeprefix(_Q)}": values for key, values in q_losses.items() if values.any()}
+    curves |= {
         key.removeprefix("Loss/").replace("/", ", "): values
         for key, values in stage.scalars.items()
-        if key.startswith("Loss/") and key not in _LOSSES and key not in q_parts
+        if key.startswith("Loss/") and key not in _LOSSES and key not in q_losses
     }
-    shown |= others
-    if not shown:
+    if not curves:
         return None
-    drawn = _lines(stage, shown, name, "loss", robust=True)
-    return Panel(key="losses", entry=entry.name, drawn=drawn, alt=_told("Losses", shown))
+    figure = _lines(stage, curves, name, "loss", robust=True)
+    return Panel(key="losses", entry=entry.name, figure=figure, alt=_describe("Losses", curves))
 
 
 def other_stages(entry: Entry, name: str) -> Panel | None:
     """Draw the losses of the other stages, one after the other over the steps of the run."""
-    drawing = entry.history.generator_stage()
+    generator_stage = entry.log.generator_stage()
     parts = [
         (stage, key, values)
-        for stage in entry.history.stages
-        if stage is not drawing
+        for stage in entry.log.stages
+        if stage is not generator_stage
         for key, values in stage.scalars.items()
         if key.startswith(("Loss/", "MI/")) and np.isfinite(values).sum() > 1
     ][:_LABELLED]
     if not parts:
         return None
 
-    starts, begin = {}, 0  # side by side, without the stage that draws, which is far longer
+    starts, start = {}, 0  # without the stage that trains G, which is far longer
     for stage in dict.fromkeys(stage for stage, _, _ in parts):
-        starts[stage], begin = begin, begin + stage.steps
+        starts[stage], start = start, start + stage.steps
 
     def paint(axes: Axes) -> None:
         for number, (stage, key, values) in enumerate(parts):
@@ -87,98 +86,97 @@ def other_stages(entry: Entry, name: str) -> Panel | None:
         axes.set_xlabel("step of these stages, one after the other")
         _legend(axes, len(parts))
 
-    shown = {f"{stage.name} {key}": values for stage, key, values in parts}
-    drawn = draw(paint, width=WIDTH, height=HEIGHT, name=name)
-    return Panel(key="other-stages", entry=entry.name, drawn=drawn, alt=_told("Other stages", shown))
+    curves = {f"{stage.name} {key}": values for stage, key, values in parts}
+    figure = draw(paint, width=WIDTH, height=HEIGHT, name=name)
+    return Panel(key="other-stages", entry=entry.name, figure=figure, alt=_describe("Other stages", curves))
 
 
 def probabilities(entry: Entry, name: str) -> Panel | None:
-    """Draw D's mean probability of real and of generated images."""
-    stage = entry.history.generator_stage()
-    found = stage.scalars if stage else {}
-    shown = {label: found[key] for key, label in _PROBABILITIES.items() if key in found}
-    if stage is None or not shown:
+    """Draw D's mean probability for real and for generated images."""
+    stage = entry.log.generator_stage()
+    scalars = stage.scalars if stage else {}
+    curves = {label: scalars[key] for key, label in _PROBABILITIES.items() if key in scalars}
+    if stage is None or not curves:
         return None
 
     def extra(axes: Axes) -> None:
         low, high = axes.get_ylim()
-        within = low >= -_ROOM and high <= 1 + _ROOM
-        if within:  # the scores of some losses are no probabilities
+        within = low >= -_MARGIN and high <= 1 + _MARGIN
+        if within:  # the scores of some losses are not probabilities
             axes.set_ylim(-0.02, 1.02)
         axes.axhline(_HALF if within else 0.0, color=SOFT, linewidth=0.8, linestyle=":")
 
-    drawn = _lines(stage, shown, name, "probability", extra=extra)
-    return Panel(key="probabilities", entry=entry.name, drawn=drawn, alt=_told("What D gives", shown))
+    figure = _lines(stage, curves, name, "probability", extra=extra)
+    alt = _describe("Probabilities of D", curves)
+    return Panel(key="probabilities", entry=entry.name, figure=figure, alt=alt)
 
 
 def information(entry: Entry, name: str) -> Panel | None:
     """Draw L_I of each code in nats, with H(c) as a dotted line in the same colour."""
-    stage = entry.history.generator_stage()
+    stage = entry.log.generator_stage()
     codes = entry.latent.code_names if entry.latent else ()
-    shown = {code: stage.scalars[f"MI/{code}"] for code in codes if stage and f"MI/{code}" in stage.scalars}
-    if stage is None or entry.latent is None or not shown:
+    curves = {code: stage.scalars[f"MI/{code}"] for code in codes if stage and f"MI/{code}" in stage.scalars}
+    if stage is None or entry.latent is None or not curves:
         return None
     entropies = entry.latent.entropies
 
     def extra(axes: Axes) -> None:
-        drawn: set[float] = set()
-        for number, code in enumerate(shown):
-            entropy = entropies[code]
-            if entropy not in drawn:
-                drawn.add(entropy)
-                colour = SERIES[number % len(SERIES)]
-                axes.axhline(entropy, color=colour, linewidth=0.9, linestyle=":")
-                kind = "k" if code.startswith("k") else "c"
-                axes.annotate(
-                    f"H({kind}) = {entropy:.2f}",
-                    (1, entropy),
-                    xycoords=("axes fraction", "data"),
-                    xytext=(-2, 2),
-                    textcoords="offset points",
-                    ha="right",
-                    color=colour,
-                    fontsize=8,
-                )
+        first_of = {entropies[code]: (number, code) for number, code in reversed(list(enumerate(curves)))}
+        for entropy, (number, code) in first_of.items():
+            colour = SERIES[number % len(SERIES)]
+            axes.axhline(entropy, color=colour, linewidth=0.9, linestyle=":")
+            axes.annotate(
+                f"H({'k' if code.startswith('k') else 'c'}) = {entropy:.2f}",
+                (1, entropy),
+                xycoords=("axes fraction", "data"),
+                xytext=(-2, 2),
+                textcoords="offset points",
+                ha="right",
+                color=colour,
+                fontsize=8,
+            )
 
-    drawn = _lines(stage, shown, name, "L_I, nats", robust=True, extra=extra, keep=list(entropies.values()))
-    told = "; ".join(
+    figure = _lines(stage, curves, name, "L_I, nats", robust=True, extra=extra, keep=list(entropies.values()))
+    ends = "; ".join(
         f"{code} ends at {_last(values)} of H = {entropies[code]:.2f}"
-        for code, values in list(shown.items())[:_LABELLED]
+        for code, values in list(curves.items())[:_LABELLED]
     )
-    return Panel(key="information", entry=entry.name, drawn=drawn, alt=f"L_I in nats over epochs: {told}.")
+    alt = f"L_I in nats over epochs: {ends}."
+    return Panel(key="information", entry=entry.name, figure=figure, alt=alt)
 
 
 def _lines(
-    stage: StageHistory,
-    shown: Mapping[str, NDArray[np.float64]],
+    stage: StageLog,
+    curves: Mapping[str, NDArray[np.float64]],
     name: str,
     unit: str,
     *,
     robust: bool = False,
-    extra: object = None,
+    extra: Callable[[Axes], None] = lambda _: None,
     keep: Sequence[float] = (),
 ) -> RenderedFigure:
+    """Draw curves over epochs; ``robust``: outliers do not extend the range, ``keep`` values do."""
+
     def paint(axes: Axes) -> None:
-        for number, (label, values) in enumerate(shown.items()):
+        for number, (label, values) in enumerate(curves.items()):
             colour, dash = SERIES[number % len(SERIES)], DASHES[number % len(DASHES)]
-            told = short(label, 30) if number < _LABELLED else None
+            text = short(label, 30) if number < _LABELLED else None
             if len(values) > _SMOOTH:
                 axes.plot(stage.epochs, values, color=colour, alpha=0.22, linewidth=0.8)
             marker = "o" if len(values) == 1 else None
-            axes.plot(stage.epochs, _smooth(values), color=colour, linestyle=dash, marker=marker, label=told)
+            axes.plot(stage.epochs, _smooth(values), color=colour, linestyle=dash, marker=marker, label=text)
         axes.set_xlabel("epoch" if stage.steps_per_epoch else "step")
         axes.set_ylabel(unit)
         if robust:
-            _bounded(axes, shown, keep)
-        if callable(extra):
-            extra(axes)
-        _legend(axes, len(shown))
+            _limit(axes, curves, keep)
+        extra(axes)
+        _legend(axes, len(curves))
 
     return draw(paint, width=WIDTH, height=HEIGHT, name=name)
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the running mean over a twentieth of the curve where it is long; gaps stay gaps."""
+    """Return the running mean over a twentieth of a long curve; gaps stay gaps."""
     if len(values) <= _SMOOTH:
         return values
     width = len(values) // 20 | 1
@@ -189,15 +187,14 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return smooth
 
 
-def _bounded(axes: Axes, shown: Mapping[str, NDArray[np.float64]], keep: Sequence[float]) -> None:
-    """Keep a first outlier from flattening all the rest."""
-    every = np.concatenate([values[np.isfinite(values)] for values in shown.values()])
-    if not len(every):
+def _limit(axes: Axes, curves: Mapping[str, NDArray[np.float64]], keep: Sequence[float]) -> None:
+    values = np.concatenate([values[np.isfinite(values)] for values in curves.values()])
+    if not len(values):
         return
-    low, high = np.percentile(every, (_BOTTOM, _TOP))
+    low, high = np.percentile(values, _PERCENTILES)
     low, high = min(low, *keep, high), max(high, *keep, low)
-    room = 0.08 * (high - low) or 1.0
-    axes.set_ylim(low - room, high + room)
+    margin = 0.08 * (high - low) or 1.0
+    axes.set_ylim(low - margin, high + margin)
 
 
 def _legend(axes: Axes, count: int) -> None:
@@ -213,14 +210,14 @@ def _legend(axes: Axes, count: int) -> None:
 
 
 def _fits(labels: Sequence[str], columns: int) -> bool:
-    """Say whether a legend of so many columns is no wider than the figure."""
+    """Return whether a legend of so many columns is no wider than the figure."""
     widest = max(map(len, labels)) * columns if columns < len(labels) else sum(map(len, labels))
     return columns * _HANDLE + widest * _LETTER <= WIDTH * 72
 
 
-def _told(what: str, shown: Mapping[str, NDArray[np.float64]]) -> str:
-    ends = "; ".join(f"{label} ends at {_last(values)}" for label, values in list(shown.items())[:_LABELLED])
-    return f"{what} over the training: {ends}."
+def _describe(what: str, curves: Mapping[str, NDArray[np.float64]]) -> str:
+    ends = "; ".join(f"{label} ends at {_last(values)}" for label, values in list(curves.items())[:_LABELLED])
+    return f"{what} over training: {ends}."
 
 
 def _last(values: NDArray[np.float64]) -> str:

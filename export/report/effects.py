@@ -1,16 +1,16 @@
-"""How much each code moves the image, and whether it moves it alike whatever the noise is.
+"""The effect of each code on the image: its strength, and its consistency over different noise.
 
-A code is moved from one end of its prior to the other while all else is held, in many images. With d_i the
+A code is moved from one end of its prior to the other while all else is fixed, in many images. With d_i the
 change of image i:
 
 *Strength* is the root of the mean of d_i squared over images and pixels, as a share of the range from black
-to white. Beside it stands the strength of single *noise dimensions*, moved between the ends of a uniform
-prior of the same variance: a code that training has not tied to the image is one more of these.
+to white. It is compared with the strength of single *noise dimensions*, moved between the ends of a uniform
+prior of the same variance: a code that training has not tied to the image is no stronger than these.
 
 *Consistency* is the mean inner product of the changes of two different images of the same categories,
-divided by the mean of d_i squared: the energy-weighted cosine between changes. 1: the same change whatever
-the noise; 0: changes that have nothing in common. Pairs of different images only, so that chance gives 0 at
-any number of images.
+divided by the mean of d_i squared: the energy-weighted cosine between changes. 1: the same change for any
+noise; 0: unrelated changes. Only pairs of different images count, so that unrelated changes give 0 for any
+number of images.
 
 For a categorical code both are means over pairs of its categories.
 """
@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from infogan_tool.export.report.subsample import evenly
-from infogan_tool.runtime.latents.sampling import Latents, sample
+from infogan_tool.export.evaluation.traversals import MAX_COMBINATIONS, evenly, sample_each_combination
+from infogan_tool.runtime.latents.sampling import sample
 from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW
 
 if TYPE_CHECKING:
@@ -33,25 +33,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from infogan_tool.runtime.bundle.bundle import Bundle
-    from infogan_tool.runtime.latents.spec import LatentSpec
+    from infogan_tool.runtime.latents.sampling import Latents
 
 __all__ = ["Effect", "Effects", "alignment", "measure_effects"]
 
 _IMAGES: Final = 240
-"""Pairs of images for each code, about."""
-_LEAST_REPEATS: Final = 8
-_MAX_GROUPS: Final = 20
+"""Approximate number of image pairs for each code."""
+_MIN_REPEATS: Final = 8
 _MAX_CATEGORIES: Final = 12
 _CATEGORY_IMAGES: Final = 24
 _MAX_NOISE: Final = 16
-"""Noise dimensions that are measured; of more, so many are chosen evenly."""
+"""Maximum number of noise dimensions; of more, so many are selected evenly."""
 _NOISE_END: Final = {"uniform": 1.0, "normal": math.sqrt(3)}
-"""Ends between which a noise dimension is moved."""
+"""A noise dimension is moved between minus and plus this value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effect:
-    """What moving one code does."""
+    """The effect of moving one code."""
 
     strength: float
     """Root mean square change of a pixel, as a share of the range from black to white; at least 0."""
@@ -61,14 +60,14 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effects:
-    """What moves a generator's images."""
+    """The effects of codes and noise on a generator's images."""
 
     codes: Mapping[str, Effect]
     """By code."""
     noise: tuple[Effect, ...]
     """Single noise dimensions; empty without noise."""
     all_noise: float | None
-    """Strength of replacing all of the noise by another draw; None without noise."""
+    """Strength of replacing all of the noise by another sample; None without noise."""
 
     @property
     def noise_strength(self) -> float | None:
@@ -76,7 +75,7 @@ class Effects:
         return float(np.mean([effect.strength for effect in self.noise])) if self.noise else None
 
     def times_noise(self, code: str) -> float | None:
-        """Return how many times as far a code moves the image as a mean noise dimension does."""
+        """Return the strength of a code relative to the mean strength of a noise dimension."""
         noise = self.noise_strength
         return self.codes[code].strength / noise if noise else None
 
@@ -84,22 +83,23 @@ class Effects:
 def measure_effects(bundle: Bundle, codes: Sequence[str], *, seed: int = 0) -> Effects:
     """Measure the effect of ``codes`` of a bundle, and of its noise."""
     spec = bundle.latent
-    base, groups = _grounds(spec, seed)
-    found: dict[str, Effect] = {}
+    combinations = min(math.prod(spec.categorical), MAX_COMBINATIONS)
+    base, groups = sample_each_combination(spec, seed, max(_MIN_REPEATS, -(-_IMAGES // combinations)))
+    effects: dict[str, Effect] = {}
     for code in codes:
         if code in spec.categorical_names:
-            found[code] = _categorical(bundle, code, seed)
+            effects[code] = _categorical(bundle, code, seed)
         else:
             index = spec.continuous_index(code)
-            ends = [_with_style(base, index, end) for end in (CONTINUOUS_LOW, CONTINUOUS_HIGH)]
-            found[code] = _between(bundle, ends[0], ends[1], groups)
+            ends = [_with(base, "styles", index, end) for end in (CONTINUOUS_LOW, CONTINUOUS_HIGH)]
+            effects[code] = _between(bundle, ends[0], ends[1], groups)
     noise, end = [], _NOISE_END[spec.noise_prior]
     for dimension in evenly(spec.noise, _MAX_NOISE):
-        low, high = (_with_noise(base, dimension, value) for value in (-end, end))
+        low, high = (_with(base, "noise", dimension, value) for value in (-end, end))
         noise.append(_between(bundle, low, high, groups))
     other = sample(spec, len(base), seed, start=len(base)).noise
-    whole = _between(bundle, base, replace(base, noise=other), groups).strength if spec.noise else None
-    return Effects(codes=found, noise=tuple(noise), all_noise=whole)
+    all_noise = _between(bundle, base, replace(base, noise=other), groups).strength if spec.noise else None
+    return Effects(codes=effects, noise=tuple(noise), all_noise=all_noise)
 
 
 def alignment(changes: NDArray[np.floating], groups: NDArray[np.int64]) -> float | None:
@@ -107,7 +107,7 @@ def alignment(changes: NDArray[np.floating], groups: NDArray[np.int64]) -> float
 
     Args:
         changes: ``(N, P)``, one row for each image.
-        groups: ``(N,)``: only images of the same group are compared; groups of one are left out.
+        groups: ``(N,)``: only images of the same group are compared; groups of one are ignored.
 
     Returns:
         The mean inner product of two different changes of a group over the mean squared length; None where
@@ -134,55 +134,31 @@ def _between(bundle: Bundle, low: Latents, high: Latents, groups: NDArray[np.int
 def _categorical(bundle: Bundle, code: str, seed: int) -> Effect:
     spec = bundle.latent
     column, count = spec.categorical_index(code), _CATEGORY_IMAGES
-    chosen = evenly(spec.categorical[column], _MAX_CATEGORIES)
     base = sample(spec, count, seed)
-    drawn = [_images(bundle, _with_category(base, column, category)) for category in chosen]
-    pairs = [(a, b) for a in range(len(chosen)) for b in range(a)]
-    changes = [drawn[a] - drawn[b] for a, b in pairs]
+    images = [
+        _images(bundle, _with(base, "categories", column, category))
+        for category in evenly(spec.categorical[column], _MAX_CATEGORIES)
+    ]
+    changes = [first - second for a, first in enumerate(images) for second in images[:a]]
     energy = [float((change.astype(np.float64) ** 2).sum()) for change in changes]
-    found = [alignment(change, np.zeros(count, np.int64)) or 0.0 for change in changes]
+    consistency = [alignment(change, np.zeros(count, np.int64)) or 0.0 for change in changes]
     total = sum(energy)
     return Effect(
-        strength=math.sqrt(total / (len(pairs) * changes[0].size)),
-        consistency=sum(e * c for e, c in zip(energy, found, strict=True)) / total if total else None,
+        strength=math.sqrt(total / (len(changes) * changes[0].size)),
+        consistency=sum(e * c for e, c in zip(energy, consistency, strict=True)) / total if total else None,
     )
 
 
-def _grounds(spec: LatentSpec, seed: int) -> tuple[Latents, NDArray[np.int64]]:
-    """Return latents from the prior in groups of the same categories, and the group ``(N,)`` of each."""
-    total = math.prod(spec.categorical)
-    chosen = [i * (total - 1) // max(min(total, _MAX_GROUPS) - 1, 1) for i in range(min(total, _MAX_GROUPS))]
-    repeats = max(_LEAST_REPEATS, -(-_IMAGES // len(chosen)))
-    drawn = sample(spec, len(chosen) * repeats, seed)
-    categories = drawn.categories.copy()
-    for group, number in enumerate(chosen):
-        rest = number
-        for column, size in reversed(list(enumerate(spec.categorical))):
-            rest, categories[group * repeats : (group + 1) * repeats, column] = divmod(rest, size)
-    return replace(drawn, categories=categories), np.arange(len(chosen)).repeat(repeats)
-
-
-def _with_style(base: Latents, index: int, value: float) -> Latents:
-    styles = base.styles.copy()
-    styles[:, index] = value
-    return replace(base, styles=styles)
-
-
-def _with_noise(base: Latents, dimension: int, value: float) -> Latents:
-    noise = base.noise.copy()
-    noise[:, dimension] = value
-    return replace(base, noise=noise)
-
-
-def _with_category(base: Latents, column: int, category: int) -> Latents:
-    categories = base.categories.copy()
-    categories[:, column] = category
-    return replace(base, categories=categories)
+def _with(base: Latents, part: str, column: int, value: float) -> Latents:
+    """Return the latents with a column of ``noise``, ``categories`` or ``styles`` set to a value."""
+    values = getattr(base, part).copy()
+    values[:, column] = value
+    return replace(base, **{part: values})
 
 
 def _images(bundle: Bundle, latents: Latents) -> NDArray[np.float32]:
     """Return images ``(N, P)`` from 0 (black) to 1."""
     low, high = bundle.image.low, bundle.image.high
-    drawn = bundle.generate(latents)
-    flat: NDArray[np.float32] = ((drawn - np.float32(low)) / np.float32(high - low)).reshape(len(drawn), -1)
+    images = bundle.generate(latents)
+    flat: NDArray[np.float32] = ((images - np.float32(low)) / np.float32(high - low)).reshape(len(images), -1)
     return flat

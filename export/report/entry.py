@@ -1,4 +1,4 @@
-"""What a report knows of one run or bundle; whatever could not be had is None or empty."""
+"""The data of one run or bundle in a report; what is not available is None or empty."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from infogan_tool.export.evaluation.metrics.purity import GeneratedCategory
     from infogan_tool.export.evaluation.metrics.round_trip import ContinuousRecovery
-    from infogan_tool.export.evaluation.results import Results
+    from infogan_tool.export.evaluation.results import GeneratorResults, Results
     from infogan_tool.export.report.effects import Effects
-    from infogan_tool.export.report.metrics_log import History
+    from infogan_tool.export.report.metrics_log import MetricsLog
     from infogan_tool.export.report.samples import SampleSheets
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
     from infogan_tool.runtime.latents.spec import LatentSpec
@@ -33,84 +34,87 @@ class Grid:
     images: NDArray[np.uint8]
     """``(rows, columns, S, S, C)``."""
     values: tuple[float, ...]
-    """The code's value in each column; an index where it is categorical."""
+    """Value of the code in each column; an index where it is categorical."""
     row_code: str | None
-    """The categorical code that varies along the rows; None where they differ by noise."""
+    """The categorical code that varies along the rows; None where the rows differ by noise."""
     row_values: tuple[int, ...]
-    """The category of each row; the numbers of the noise where ``row_code`` is None."""
+    """The category of each row, or the index of its noise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Recovery:
-    """A continuous code, drawn and read back."""
+    """A continuous code of generated images, and its prediction by the encoder."""
 
-    drawn: NDArray[np.float32]
-    """``(N,)``, from -1 to 1."""
+    values: NDArray[np.float32]
+    """``(N,)``: the code, from -1 to 1."""
     mean: NDArray[np.float32]
-    """``(N,)``: what the encoder reads from the image."""
-    figures: ContinuousRecovery
-    """The correlation, and how far off."""
+    """``(N,)``: the predicted mean."""
+    scores: ContinuousRecovery
+    """Correlation and errors."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Model:
-    """What the exported graphs do."""
+    """Images and metrics of the exported graphs."""
 
     metadata: BundleMetadata
-    """What the bundle says of itself."""
-    drawn: NDArray[np.uint8]
+    """The bundle's metadata."""
+    generated: NDArray[np.uint8]
     """``(N, S, S, C)``: images of random latents."""
     real: NDArray[np.uint8] | None
     """Real images likewise; None where there are none."""
     grids: tuple[Grid, ...]
     """One for each code that is shown."""
     left_out: int
-    """Codes that are not shown, because there are too many."""
+    """Number of codes that are not shown, because there are too many."""
     effects: Effects
-    """Of the codes that are shown."""
+    """Effects of the codes that are shown."""
     recoveries: Mapping[str, Recovery]
     """By continuous code."""
     sharpness: float | None
-    """Of generated images; see :mod:`infogan_tool.export.report.sharpness`."""
+    """Sharpness of generated images; see :mod:`infogan_tool.export.report.sharpness`."""
     real_sharpness: float | None
-    """Of real ones."""
-    evaluation: Results | None
-    """What ``evaluate`` measures; None without real images."""
+    """Sharpness of real images."""
+    results: Results | None
+    """The results of an evaluation; None without real images."""
+
+    @property
+    def generator(self) -> GeneratorResults | None:
+        """The results that need the evaluation classifier; None without labels."""
+        return self.results.generator if self.results else None
 
     @property
     def relative_sharpness(self) -> float | None:
-        """Sharpness of generated images, where that of real ones is 1."""
+        """Sharpness of generated images relative to real ones."""
         if self.sharpness is None or not self.real_sharpness:
             return None
         return self.sharpness / self.real_sharpness
 
     @property
     def correctness(self) -> float | None:
-        """Share of generated images that the classifier takes for what their category is.
+        """Share of generated images that are classified as the label of their category.
 
-        That is its label on real images, where the encoder gives it one, and else the class that the
-        classifier
-        sees in most of its images; of several categorical codes, that of the one that does best.
+        The maximum over the categorical codes. Where the encoder's categories have no labels: classified as
+        the most frequent class of their category. None without a categorical code or an evaluation
+        classifier.
         """
-        purity = self.evaluation.generator.purity if self.evaluation and self.evaluation.generator else {}
-        found = [
-            p.purity if p.agrees_with_encoder is None else p.agrees_with_encoder for p in purity.values()
+        shares = [
+            purity.purity if purity.agrees_with_encoder is None else purity.agrees_with_encoder
+            for purity in (self.generator.purity.values() if self.generator else ())
         ]
-        return max(found, default=None)
+        return max(shares, default=None)
 
-    def looks_like(self, code: str) -> tuple[str | None, ...]:
-        """Return what each category of ``code`` is on real images, else what the classifier sees most."""
-        size = self.metadata.latent.categorical[self.metadata.latent.categorical_index(code)]
-        named = [self.metadata.label(code, index) for index in range(size)]
-        generator = self.evaluation.generator if self.evaluation else None
-        seen = generator.purity[code].categories if generator and code in generator.purity else ()
-        judged = [row.label if (row.purity or 0.0) >= MIN_PURITY else None for row in seen] or [None] * size
-        return tuple(name if name is not None else other for name, other in zip(named, judged, strict=True))
+    def generated_categories(self, code: str) -> tuple[GeneratedCategory, ...]:
+        """Return the class of each category's generated images; empty without an evaluation classifier."""
+        purity = self.generator.purity.get(code) if self.generator else None
+        return purity.categories if purity else ()
 
     def category(self, code: str, index: int) -> str:
-        """Return how to call a category: its name if there is one, else its number."""
-        name = self.looks_like(code)[index]
-        return f"#{index}" if name is None else name
+        """Return the label of a category on real images, else its class, else its number."""
+        label = self.metadata.label(code, index)
+        if label is None and (rows := self.generated_categories(code)):
+            label = rows[index].label if (rows[index].purity or 0.0) >= MIN_PURITY else None
+        return f"#{index}" if label is None else label
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -118,22 +122,27 @@ class Entry:
     """One run or bundle of a report."""
 
     name: str
-    """What to call it: printable, short, different for each."""
+    """Display name: printable, short, unique."""
     kind: Literal["run", "bundle"]
-    """What it is."""
+    """Kind of folder."""
     preset: str | None
-    """The preset that it was trained by, where that is known."""
+    """The preset of the training, if known."""
     facts: Mapping[str, str]
-    """What it is, for people, by what it is called."""
+    """Properties by display name."""
     config: Mapping[str, Any]
-    """The training config; empty where it is not known."""
+    """The training config; empty if not known."""
     latent: LatentSpec | None
-    """Its codes."""
-    history: History
-    """The run's figures; without stages for a bundle."""
+    """The latent spec."""
+    log: MetricsLog
+    """The run's metrics log; without stages for a bundle."""
     samples: SampleSheets | None
     """The run's sample sheets."""
     model: Model | None
-    """Its exported graphs; None where the run has nothing to export yet."""
+    """Images and metrics of the exported graphs; None where the run has no checkpoint to export."""
     notes: tuple[str, ...]
-    """What could not be shown, and why."""
+    """What is not shown, and why."""
+
+    @property
+    def results(self) -> Results | None:
+        """The results of an evaluation, if there are any."""
+        return self.model.results if self.model else None

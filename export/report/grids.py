@@ -1,4 +1,4 @@
-"""Figures made of images: traversals, the evolution of fixed latents, generated beside real ones."""
+"""Figures made of images: code traversals, samples over training, generated and real images."""
 
 from __future__ import annotations
 
@@ -22,79 +22,71 @@ if TYPE_CHECKING:
 __all__ = ["evolution", "generated", "real", "traversal"]
 
 _WIDTH: Final = 4.6
-_ROOM: Final = 0.95
-"""Inches beside the images, for what the rows are called."""
-_LABELS: Final = 0.38
-"""Inches below them."""
+_ROW_LABELS: Final = 0.95
+"""Inches on the left for the labels of rows."""
+_COLUMN_LABELS: Final = 0.38
+"""Inches below for the labels of columns."""
 _PRIOR: Final = 1.0
 _SIDE: Final = 10
 
 
-def traversal(entry: Entry, grid: Grid, name: str) -> Panel:
+def traversal(entry: Entry, model: Model, grid: Grid, name: str) -> Panel:
     """Draw the images of a code that varies along the columns."""
-    model = entry.model
-    assert model is not None, "a grid is drawn by a model"
     metadata = model.metadata
-    if grid.code in metadata.latent.categorical_names:
-        columns = [short(model.category(grid.code, round(value)), 7) for value in grid.values]
-        below = f"{grid.code}, the category"
-    else:
+    continuous = grid.code in metadata.latent.continuous_names
+    if continuous:
         columns = [f"{value:g}" for value in grid.values]
         style = metadata.style_names.get(grid.code)
         below = f"{grid.code}, {style}" if style else grid.code
+    else:
+        columns = [short(model.category(grid.code, round(value)), 7) for value in grid.values]
+        below = f"category of {grid.code}"
     if grid.row_code:
         rows = [short(model.category(grid.row_code, row)) for row in grid.row_values]
-        what = f"{grid.row_code}, the category"
+        beside = f"category of {grid.row_code}"
     else:
-        rows, what = ["" for _ in grid.row_values], "noise"
+        rows, beside = ["" for _ in grid.row_values], "noise"
 
-    def mark(axes: Axes, size: float) -> None:
-        if grid.code in metadata.latent.continuous_names and len(columns) > 1:
-            _mark_prior(axes, grid.values, size)
+    def mark(axes: Axes, pitch: float) -> None:
+        if continuous and len(columns) > 1:
+            _mark_prior(axes, grid.values, pitch)
 
-    drawn = _image_table(
-        grid.images, name, rows=rows, columns=columns, labels=(short(what, 40), short(below, 60)), also=mark
-    )
-    alt = f"Images with {grid.code} from {columns[0]} to {columns[-1]} along the columns; rows are {what}"
+    labels = (short(beside, 40), short(below, 60))
+    figure = _image_table(grid.images, name, rows=rows, columns=columns, labels=labels, extra=mark)
+    alt = f"Images with {grid.code} from {columns[0]} to {columns[-1]} along the columns; rows: {beside}"
     named = f": {', '.join(rows)}" if grid.row_code else ""
-    return Panel(key=f"traversal-{grid.code}", entry=entry.name, drawn=drawn, alt=f"{alt}{named}.")
+    return Panel(key=f"traversal-{grid.code}", entry=entry.name, figure=figure, alt=f"{alt}{named}.")
 
 
 def evolution(entry: Entry, name: str, epochs: Sequence[float] | None = None) -> Panel | None:
-    """Draw the same fixed latents at some epochs, a row for each, cut out of the run's sample sheets."""
+    """Draw the same latents at some epochs, a row for each, cropped from the run's sample sheets."""
     samples = entry.samples
     if samples is None or samples.layout is None:
         return None
     sheets = select_epochs(samples, epochs)
-    images = np.stack([sheet.cut(samples.layout) for sheet in sheets])
+    images = np.stack([sheet.crop(samples.layout) for sheet in sheets])
     rows = [
         f"{round(sheet.epoch, 1):g}" if sheet.epoch is not None else f"{sheet.step:,}" for sheet in sheets
     ]
     unit = "epoch" if sheets[0].epoch is not None else "step"
-    shown = samples.layout.shown
-    drawn = _image_table(images, name, rows=rows, columns=[""] * images.shape[1], labels=(unit, shown))
-    alt = f"The same {images.shape[1]} latents ({shown}) drawn at {unit} {', '.join(rows)}, a row for each."
-    return Panel(key="evolution", entry=entry.name, drawn=drawn, alt=alt)
+    columns, shown = images.shape[1], samples.layout.shown
+    figure = _image_table(images, name, rows=rows, columns=[""] * columns, labels=(unit, shown))
+    alt = f"The same {columns} latents ({shown}) at {unit} {', '.join(rows)}, a row for each."
+    return Panel(key="evolution", entry=entry.name, figure=figure, alt=alt)
 
 
 def generated(entry: Entry, model: Model, name: str) -> Panel:
     """Draw images of random latents."""
-    drawn = _block(model.drawn, name)
-    alt = f"{len(model.drawn)} generated images of random latents."
-    return Panel(key="generated", entry=entry.name, drawn=drawn, alt=alt)
+    alt = f"{len(model.generated)} generated images of random latents."
+    return Panel(key="generated", entry=entry.name, figure=_block(model.generated, name), alt=alt)
 
 
 def real(entry: Entry, model: Model, name: str) -> Panel | None:
     """Draw real images likewise."""
     if model.real is None or not len(model.real):
         return None
-    drawn = _block(model.real, name)
-    return Panel(
-        key="real",
-        entry=entry.name,
-        drawn=drawn,
-        alt=f"{len(model.real)} real images, chosen at random.",
-    )
+    alt = f"{len(model.real)} real images, chosen at random."
+    return Panel(key="real", entry=entry.name, figure=_block(model.real, name), alt=alt)
 
 
 def _block(images: NDArray[np.uint8], name: str) -> RenderedFigure:
@@ -111,20 +103,19 @@ def _image_table(
     rows: Sequence[str],
     columns: Sequence[str],
     labels: tuple[str, str],
-    also: Callable[[Axes, float], None] | None = None,
+    extra: Callable[[Axes, float], None] | None = None,
 ) -> RenderedFigure:
-    """Draw ``(rows, columns, S, S, C)``; ``also`` is given the axes and an image's pitch in pixels."""
-    paper, gap = mosaic(images)
+    """Draw ``(rows, columns, S, S, C)``; ``extra`` gets the axes and the pitch of the images in pixels."""
+    pixels, gap = mosaic(images)
     count_down, count_across = images.shape[:2]
-    left, below = (_ROOM if rows else 0.1), (_LABELS if columns else 0.1)
+    left, below = (_ROW_LABELS if rows else 0.1), (_COLUMN_LABELS if columns else 0.1)
     wide = min(_WIDTH - left, 0.42 * count_across + 0.2)
-    width = wide + left
-    height = wide * paper.shape[0] / paper.shape[1] + below
-    pad = 2.0 if also is None else 5.0
+    height = wide * pixels.shape[0] / pixels.shape[1] + below
+    pad = 2.0 if extra is None else 5.0
 
     def paint(axes: Axes) -> None:
-        pitch = (paper.shape[1] + gap) / count_across
-        axes.imshow(paper, interpolation="none", aspect="equal")
+        pitch = (pixels.shape[1] + gap) / count_across
+        axes.imshow(pixels, interpolation="none", aspect="equal")
         axes.grid(visible=False)
         for spine in axes.spines.values():
             spine.set_visible(False)
@@ -136,15 +127,15 @@ def _image_table(
         axes.set_ylabel(labels[0])
         axes.set_xlabel(labels[1])
         ends = axes.get_ylim()
-        if also:
-            also(axes, pitch)
+        if extra:
+            extra(axes, pitch)
         axes.set_ylim(ends)
 
-    return draw(paint, width=width, height=height, name=name)
+    return draw(paint, width=wide + left, height=height, name=name)
 
 
 def _mark_prior(axes: Axes, values: Sequence[float], pitch: float) -> None:
-    """Draw a line below the columns whose values training draws."""
+    """Draw a line below the columns whose values are within the prior."""
     inside = [i for i, value in enumerate(values) if abs(value) <= _PRIOR + 1e-6]
     if inside:
         bottom = axes.get_ylim()[0]

@@ -1,11 +1,11 @@
-"""What ``metrics.jsonl`` tells of a run: its scalars over the epochs of each stage, and how long it took."""
+"""Read ``metrics.jsonl`` of a run: scalars over the epochs of each stage, and timing."""
 
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import numpy as np
 
@@ -18,66 +18,65 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MAX_POINTS", "History", "StageHistory", "read_history"]
+__all__ = ["MAX_POINTS", "MetricsLog", "StageLog", "read_metrics_log"]
 
 MAX_POINTS: Final = 400
-"""Points of a curve; of more, neighbours are averaged."""
+"""Maximum number of points of a curve; of more, neighbours are averaged."""
 
 _MAX_BYTES: Final = 1 << 27
 _MAX_LINE: Final = 1 << 16
 _MAX_NAMES: Final = 200
 _MAX_STAGES: Final = 20
 _MAX_NAME: Final = 60
-_GREATEST: Final = 1e15
+_MAX_VALUE: Final = 1e15
 _EPOCH: Final = "Progress/epoch"
 _SECONDS: Final = "Timing/sec_per_step"
 _RATE: Final = "Timing/images_per_sec"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class StageHistory:
+class StageLog:
     """One stage of a run, in at most :data:`MAX_POINTS` points."""
 
     name: str
-    """As the run calls it; printable."""
+    """Name of the stage; printable."""
     first_step: int
-    """Steps of the whole run before it."""
+    """Steps of the run before the stage."""
     steps: int
-    """Its own steps so far."""
+    """Steps of the stage so far."""
     steps_per_epoch: float
     """Steps in one pass over the images; 0 where it is not known."""
     epochs: NDArray[np.float64]
     """``(P,)``: passes over the images at each point, within the stage."""
     scalars: Mapping[str, NDArray[np.float64]]
-    """By name ``(P,)``, not a number where the run did not tell it."""
+    """By name ``(P,)``; NaN where the run did not log it."""
     seconds: float
-    """How long its steps took."""
+    """Time of the steps."""
     images_per_second: float | None
-    """Median over its intervals."""
+    """Median over the intervals."""
 
     def epoch_of(self, step: int) -> float | None:
-        """Return the epoch after ``step`` steps of the whole run, where it is known."""
+        """Return the epoch after ``step`` steps of the run, where it is known."""
         return (step - self.first_step) / self.steps_per_epoch if self.steps_per_epoch else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class History:
+class MetricsLog:
     """All stages of a run, in order."""
 
-    stages: tuple[StageHistory, ...] = ()
-    """Those that have told anything."""
+    stages: tuple[StageLog, ...] = ()
+    """Stages with at least one line."""
     unread: int = 0
-    """Lines that are none of a run's: cut short, damaged, or beyond what is read."""
+    """Number of lines that are damaged, incomplete, or beyond the limits."""
 
-    def with_any(self, *prefixes: str) -> tuple[StageHistory, ...]:
-        """Return the stages that have a scalar whose name begins so."""
-        return tuple(s for s in self.stages if any(name.startswith(prefixes) for name in s.scalars))
-
-    def generator_stage(self) -> StageHistory | None:
-        """Return the stage in which G learns: the last one with a loss of its game, or else the last."""
-        drawing = self.with_any("Loss/G", "Loss/D", "Loss/VAE")
-        found = drawing or self.stages
-        return found[-1] if found else None
+    def generator_stage(self) -> StageLog | None:
+        """Return the stage that trains G: the last one with a loss of D, G or the VAE, else the last."""
+        prefixes = ("Loss/G", "Loss/D", "Loss/VAE")
+        training = [
+            stage for stage in self.stages if any(name.startswith(prefixes) for name in stage.scalars)
+        ]
+        stages = training or self.stages
+        return stages[-1] if stages else None
 
 
 @dataclass(slots=True)
@@ -90,13 +89,13 @@ class _Part:
     records: list[dict[str, float]] = field(default_factory=list)
 
 
-def read_history(path: Path) -> History:
-    """Read a ``metrics.jsonl``; a missing one tells nothing, and lines that are damaged are passed over.
+def read_metrics_log(path: Path) -> MetricsLog:
+    """Read a ``metrics.jsonl``; empty if it does not exist. Damaged lines are skipped and counted.
 
-    At most 128 MiB are read, 20 stages, and 200 names in each.
+    At most 128 MiB, 20 stages, and 200 names in each are read.
 
     Raises:
-        RunError: It is there and cannot be read.
+        RunError: The file exists and cannot be read.
     """
     parts: list[_Part] = []
     unread = 0
@@ -105,14 +104,14 @@ def read_history(path: Path) -> History:
             content = file.read(_MAX_BYTES)
             unread += bool(file.read(1))
     except FileNotFoundError:
-        return History()
+        return MetricsLog()
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
     for line in content.splitlines():
         record = _record(line)
         if record is None or not _add(parts, record):
             unread += bool(line.strip())
-    return History(stages=tuple(_stage(part) for part in parts if part.records), unread=unread)
+    return MetricsLog(stages=tuple(_stage(part) for part in parts if part.records), unread=unread)
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
@@ -126,9 +125,9 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 
 def _add(parts: list[_Part], record: dict[str, Any]) -> bool:
-    step, stage_step = _count(record.get("step")), _count(record.get("stage_step"))
+    step, stage_step = record.get("step"), record.get("stage_step")
     name = record.get("stage", "training")
-    if step is None or stage_step is None or step < stage_step or not isinstance(name, str):
+    if not _is_count(step) or not _is_count(stage_step) or step < stage_step or not isinstance(name, str):
         return False
     shown = printable(name)[:_MAX_NAME]
     if not parts or parts[-1].name != shown:
@@ -143,20 +142,18 @@ def _add(parts: list[_Part], record: dict[str, Any]) -> bool:
     return True
 
 
-def _count(value: object) -> int | None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 <= value <= _GREATEST else None
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_VALUE
 
 
 def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    # A whole number in JSON may be longer than any float.
-    return float(value) if abs(value) <= _GREATEST else math.nan
+    # An integer in JSON may exceed the range of float.
+    return float(value) if abs(value) <= _MAX_VALUE else math.nan
 
 
-def _stage(part: _Part) -> StageHistory:
+def _stage(part: _Part) -> StageLog:
     names = list(dict.fromkeys(name for record in part.records for name in record))[:_MAX_NAMES]
     table = {
         name: np.array([record.get(name, math.nan) for record in part.records], np.float64) for name in names
@@ -167,7 +164,7 @@ def _stage(part: _Part) -> StageHistory:
     taken = np.diff(steps, prepend=0.0)[: len(seconds)]
     rates = table.get(_RATE, np.zeros(0))
     known = np.isfinite(epochs) & (epochs > 0)
-    return StageHistory(
+    return StageLog(
         name=part.name,
         first_step=part.first_step,
         steps=int(steps[-1]),
@@ -180,7 +177,7 @@ def _stage(part: _Part) -> StageHistory:
 
 
 def _thinned(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return means of neighbours where there are too many points: each is a mean of an interval already."""
+    """Return means of neighbours where there are too many points."""
     if len(values) <= MAX_POINTS:
         return values
     groups = np.array_split(values, MAX_POINTS)

@@ -1,4 +1,4 @@
-"""The page: one file that asks for nothing else, in light, in dark and on paper."""
+"""The page: a single HTML file without requests to other files, for light and dark themes and for print."""
 
 from __future__ import annotations
 
@@ -8,44 +8,48 @@ from typing import TYPE_CHECKING, Final
 
 from infogan_tool import __version__
 from infogan_tool.export.report.captions import CAPTIONS
-from infogan_tool.export.report.tables import at_a_glance, categories, escaped, facts, settings, timing
+from infogan_tool.export.report.html import definitions, escaped
+from infogan_tool.export.report.tables import categories, overview, settings, timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from infogan_tool.export.report.entry import Entry
-    from infogan_tool.export.report.panels import Panel, Row, Section
+    from infogan_tool.export.report.panels import Panel, Section
 
-__all__ = ["page"]
+__all__ = ["make_page"]
 
 _POLICY: Final = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )
-"""The browser itself keeps the page from asking for anything."""
-_CODES: Final = "codes"
+"""Content security policy: the browser blocks every request."""
 
 
-def page(entries: Sequence[Entry], sections: Sequence[Section], animations: Mapping[str, bytes]) -> str:
+def make_page(entries: Sequence[Entry], sections: Sequence[Section], animations: Mapping[str, bytes]) -> str:
     """Return the page as HTML.
 
     Args:
-        entries: What it is about.
-        sections: Its figures.
-        animations: Animations of the training, GIF or WebP, by the entry's name.
+        entries: The runs and bundles.
+        sections: The figures.
+        animations: Samples over training, GIF or WebP, by the entry's name.
     """
     title = " and ".join(escaped(entry.name) for entry in entries)
-    times = timing(entries)
-    chapters = [("glance", "At a glance"), *((s.key, s.title) for s in sections)]
-    chapters += [("timing", "Timing")] if times else []
-    chapters += [("about", "What it is")]
-    links = "".join(f'<li><a href="#{key}">{escaped(name)}</a></li>' for key, name in chapters)
-    style = files("infogan_tool.export.report").joinpath("page.css").read_text(encoding="utf-8")
     boxed = '<div class="row wide">{}</div>'.format
-    body = "".join(_section(section, entries, animations) for section in sections)
+    contents = {"overview": ("Overview", boxed(overview(entries)) + _notes(entries))}
+    for section in sections:
+        contents[section.key] = (section.title, _section(section, entries, animations))
+    if times := timing(entries):
+        contents["timing"] = ("Timing", boxed(times))
+    cards = "".join(map(_card, entries))
+    contents["details"] = ("Runs and bundles", f'<div class="cards wide">{cards}</div>')
+    links = "".join(f'<li><a href="#{key}">{escaped(name)}</a></li>' for key, (name, _) in contents.items())
+    body = "".join(
+        f'<section aria-labelledby="{key}"><h2 id="{key}">{escaped(name)}</h2>'
+        f'<div class="rows">{content}</div></section>\n'
+        for key, (name, content) in contents.items()
+    )
+    style = files("infogan_tool.export.report").joinpath("page.css").read_text(encoding="utf-8")
     alone = ' class="alone"' if len(entries) == 1 else ""
-    time_part = _chapter("timing", "Timing", boxed(times)) if times else ""
-    glance = _chapter("glance", "At a glance", boxed(at_a_glance(entries)) + _notes(entries))
-    about = _chapter("about", "What it is", f'<div class="cards wide">{"".join(map(_card, entries))}</div>')
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
@@ -53,107 +57,92 @@ def page(entries: Sequence[Entry], sections: Sequence[Section], animations: Mapp
         '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
         f"<title>{title}: report</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         f"<header><h1>{title}</h1><p>{_introduction(entries)}</p></header>\n"
-        f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n<main{alone}>\n'
-        f"{glance}{body}{time_part}{about}</main>\n"
-        f"<footer>Made by infogan-tool {escaped(__version__)}. docs/guide/report.md says how each figure is "
-        "measured.</footer>\n</body>\n</html>\n"
+        f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n<main{alone}>\n{body}</main>\n'
+        f"<footer>Made by infogan-tool {escaped(__version__)}. docs/guide/report.md explains how each figure "
+        "is measured.</footer>\n</body>\n</html>\n"
     )
 
 
 def _introduction(entries: Sequence[Entry]) -> str:
-    evaluation = next((s.model.evaluation for s in entries if s.model and s.model.evaluation), None)
-    told = "What was learnt, drawn and measured on the exported graphs"
-    if evaluation is None:
-        return f"{told}, without real images to compare with."
-    data = evaluation.data
+    results = next((entry.results for entry in entries if entry.results), None)
+    if results is None:
+        return "Images and metrics of the exported graphs, without real images to compare with."
+    data = results.data
     return (
-        f"{told}: {data.scored_count:,} real {escaped(data.scored_on)} images of {escaped(data.name)}, "
-        f"{evaluation.samples:,} generated ones, seed {evaluation.seed}."
+        f"Images and metrics of the exported graphs: {data.scored_count:,} real "
+        f"{escaped(data.scored_on)} images of {escaped(data.name)}, {results.samples:,} generated images, "
+        f"seed {results.seed}."
     )
 
 
 def _notes(entries: Sequence[Entry]) -> str:
-    lines = [f"<li>{escaped(s.name)}: {escaped(note)}</li>" for s in entries for note in s.notes]
+    lines = [f"<li>{escaped(entry.name)}: {escaped(note)}</li>" for entry in entries for note in entry.notes]
     lines += [
-        f"<li>{escaped(s.name)}: {s.model.left_out} more codes are not shown</li>"
-        for s in entries
-        if s.model and s.model.left_out
+        f"<li>{escaped(entry.name)}: {entry.model.left_out} more codes are not shown</li>"
+        for entry in entries
+        if entry.model and entry.model.left_out
     ]
     return f'<ul class="notes">{"".join(lines)}</ul>' if lines else ""
 
 
 def _section(section: Section, entries: Sequence[Entry], animations: Mapping[str, bytes]) -> str:
-    rows = "".join(_row(row, alone=len(entries) == 1) for row in section.rows)
-    if section.key == "evolution":
-        rows += (
-            f'<div class="row">{"".join(_animation(*named) for named in animations.items())}</div>\n'
-            if animations
-            else ""
-        )
-    if section.key == _CODES:
-        rows += _looks(entries)
-    return _chapter(section.key, section.title, rows)
+    rows = ""
+    for row in section.rows:
+        panels = "".join(_panel(panel, alone=len(entries) == 1) for panel in row.panels)
+        rows += _row(row.title, row.caption, panels, wide=len(row.panels) > 1)
+    if section.key == "evolution" and animations:
+        rows += f'<div class="row">{"".join(_animation(*named) for named in animations.items())}</div>\n'
+    if section.key == "codes":
+        rows += _categories(entries)
+    return rows
 
 
-def _chapter(key: str, title: str, content: str) -> str:
-    heading = f'<h2 id="{key}">{escaped(title)}</h2>'
-    return f'<section aria-labelledby="{key}">{heading}<div class="rows">{content}</div></section>\n'
-
-
-def _row(row: Row, *, alone: bool) -> str:
-    panels = "".join(_panel(panel, alone=alone) for panel in row.panels)
-    wide = " wide" if len(row.panels) > 1 else ""
+def _row(title: str, caption: str, panels: str, *, wide: bool) -> str:
     return (
-        f'<div class="row{wide}"><h3>{escaped(row.title)}</h3><p class="reading">{row.reading}</p>'
-        f'<div class="panels">{panels}</div></div>\n'
+        f'<div class="row{" wide" if wide else ""}"><h3>{escaped(title)}</h3>'
+        f'<p class="reading">{caption}</p><div class="panels">{panels}</div></div>\n'
     )
 
 
 def _panel(panel: Panel, *, alone: bool) -> str:
-    words = [] if alone or panel.entry is None else [escaped(panel.entry)]
+    caption = "" if alone or panel.entry is None else escaped(panel.entry)
     if panel.key == "real":
-        words = ["real images"]
+        caption = "real images"
     elif panel.key == "generated" and alone:
-        words = ["generated"]
-    caption = f"<figcaption>{words[0]}</figcaption>" if words else ""
+        caption = "generated images"
+    caption = f"<figcaption>{caption}</figcaption>" if caption else ""
     return (
-        f'<figure style="--width: {panel.drawn.width:.0f}px">{caption}'
-        f'<div role="img" aria-label="{escaped(panel.alt)}">{panel.drawn.svg}</div></figure>'
+        f'<figure style="--width: {panel.figure.width:.0f}px">{caption}'
+        f'<div role="img" aria-label="{escaped(panel.alt)}">{panel.figure.svg}</div></figure>'
     )
 
 
 def _animation(name: str, content: bytes) -> str:
     kind = "gif" if content[:3] == b"GIF" else "webp"
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    told = (
-        f"The sample sheets of {escaped(name)} one after the other: generated images of fixed latents "
-        "on the left, real ones on the right."
+    alt = (
+        f"The sample sheets of {escaped(name)} over training: generated images of fixed latents on the left, "
+        "real images on the right."
     )
-    # Folded: what moves by itself must be possible to stop, and the page has no script.
+    # Folded: a reader must be able to stop an animation, and the page has no script.
     return (
-        f"<details><summary>Play the training of {escaped(name)}</summary>"
-        f'<figure><img src="{source}" alt="{told}"></figure></details>'
+        f"<details><summary>Play the samples of {escaped(name)} over training</summary>"
+        f'<figure><img src="{source}" alt="{alt}"></figure></details>'
     )
 
 
-def _looks(entries: Sequence[Entry]) -> str:
+def _categories(entries: Sequence[Entry]) -> str:
     tables = [
-        f"<div><h4>{escaped(entry.name)}</h4>{table}</div>"
+        f"<div><h4>{escaped(entry.name)}</h4>{content}</div>"
         for entry in entries
         if entry.model is not None
         for grid in entry.model.grids
         if grid.code in entry.model.metadata.latent.categorical_names
-        for table in [categories(entry, entry.model, grid.code)]
-        if table
+        and (content := categories(entry, entry.model, grid.code))
     ]
-    if not tables:
-        return ""
-    title, reading = CAPTIONS["looks"]
-    return (
-        f'<div class="row wide"><h3>{title}</h3><p class="reading">{reading}</p>'
-        f'<div class="panels">{"".join(tables)}</div></div>\n'
-    )
+    return _row(*CAPTIONS["categories"], "".join(tables), wide=True) if tables else ""
 
 
 def _card(entry: Entry) -> str:
-    return f'<div class="row"><h3>{escaped(entry.name)}</h3>{facts(entry)}{settings(entry)}</div>'
+    pairs = {"kind": entry.kind, **({"preset": entry.preset} if entry.preset else {}), **entry.facts}
+    return f'<div class="row"><h3>{escaped(entry.name)}</h3>{definitions(pairs)}{settings(entry)}</div>'

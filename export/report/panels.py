@@ -1,4 +1,4 @@
-"""A figure of the page with its words."""
+"""The parts of a page that hold figures: panels in rows, rows in sections."""
 
 from __future__ import annotations
 
@@ -10,21 +10,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Panel", "Row", "Section", "short"]
 
-_LONG = 12
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Panel:
-    """One figure."""
+    """One figure with its description."""
 
     key: str
-    """Its file is called so; letters, digits and hyphens."""
+    """Name of its file: letters, digits and hyphens."""
     entry: str | None
-    """Name of the entry that it is of; None: of all."""
-    drawn: RenderedFigure
+    """Name of the entry that it shows; None: all."""
+    figure: RenderedFigure
     """The figure."""
     alt: str
-    """What it shows, with its main numbers, for who cannot see it."""
+    """Alternative text: what the figure shows, with its main numbers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,25 +30,25 @@ class Row:
     """The same figure of each entry, side by side."""
 
     title: str
-    """What it shows."""
-    reading: str
-    """How to read it."""
+    """Title."""
+    caption: str
+    """How to read the figure."""
     panels: tuple[Panel, ...]
     """At least one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """A chapter of the page."""
+    """A section of the page."""
 
     key: str
-    """Its anchor."""
+    """Anchor."""
     title: str
-    """Its heading."""
+    """Heading."""
     rows: tuple[Row, ...]
     """At least one."""
 
 
-def short(text: str, longest: int = _LONG) -> str:
-    """Return ``text``, cut off where it is longer than fits into a figure."""
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+def short(text: str, limit: int = 12) -> str:
+    """Return ``text``, cut to ``limit`` characters."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

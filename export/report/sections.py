@@ -1,4 +1,4 @@
-"""Which figures a report has, and in which order."""
+"""The sections of a page, and the figures in each."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from infogan_tool.export.report.panels import Row, Section
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from infogan_tool.export.report.entry import Entry, Model
+    from infogan_tool.export.report.entry import Entry
     from infogan_tool.export.report.panels import Panel
 
-__all__ = ["sections_of"]
+__all__ = ["make_sections"]
 
 _CURVES: Final[Mapping[str, Callable[[Entry, str], Panel | None]]] = {
     "losses": curves.losses,
@@ -25,69 +25,75 @@ _CURVES: Final[Mapping[str, Callable[[Entry, str], Panel | None]]] = {
 }
 
 
-class _Drawer:
-    """Draws the rows of figures of some entries, and gives each figure of the page a name of its own."""
+def make_sections(entries: Sequence[Entry], epochs: Sequence[float] | None = None) -> list[Section]:
+    """Draw every figure for which the entries have data.
+
+    Args:
+        entries: In the order of the page.
+        epochs: Epochs of the samples over training; None selects some.
+    """
+    builder = _SectionBuilder(entries, epochs)
+    rows = {
+        "training": builder.training(),
+        "evolution": builder.evolution(),
+        "images": builder.images(),
+        "codes": builder.codes(),
+        "effects": builder.effects(),
+        "recovery": builder.recovery(),
+    }
+    made = {key: tuple(rows[key]) for key in TITLES}
+    return [Section(key=key, title=TITLES[key], rows=made[key]) for key in TITLES if made[key]]
+
+
+class _SectionBuilder:
+    """Draws the rows of figures, each figure with a name that is unique on the page."""
 
     def __init__(self, entries: Sequence[Entry], epochs: Sequence[float] | None) -> None:
         self._entries, self._epochs = entries, epochs
         self._models = [(entry, entry.model) for entry in entries if entry.model is not None]
         self._names = (f"f{number}" for number in count(1))
 
-    def sections(self) -> Iterator[Section]:
-        rows = {
-            "training": self._training(),
-            "evolution": self._evolution(),
-            "images": self._images(),
-            "codes": self._codes(),
-            "effects": self._effects(),
-            "reading": self._reading(),
-        }
-        for key, title in TITLES.items():
-            found = tuple(rows[key])
-            if found:
-                yield Section(key=key, title=title, rows=found)
-
-    def _training(self) -> Iterator[Row]:
+    def training(self) -> Iterator[Row]:
         for key, draw in _CURVES.items():
             yield from _row(key, [draw(entry, next(self._names)) for entry in self._entries])
 
-    def _evolution(self) -> Iterator[Row]:
+    def evolution(self) -> Iterator[Row]:
         panels = [grids.evolution(entry, next(self._names), self._epochs) for entry in self._entries]
         yield from _row("evolution", panels)
 
-    def _images(self) -> Iterator[Row]:
-        shown: list[Panel | None] = []
-        seen: set[bytes] = set()
+    def images(self) -> Iterator[Row]:
+        panels: list[Panel | None] = []
+        shown: set[bytes] = set()
         for entry, model in self._models:
-            shown.append(grids.generated(entry, model, next(self._names)))
+            panels.append(grids.generated(entry, model, next(self._names)))
             real = b"" if model.real is None else model.real.tobytes()
-            if real not in seen:  # several entries mostly have the same
-                seen.add(real)
-                shown.append(grids.real(entry, model, next(self._names)))
-        yield from _row("generated", shown)
+            if real not in shown:  # entries of one data set share their real images
+                shown.add(real)
+                panels.append(grids.real(entry, model, next(self._names)))
+        yield from _row("generated", panels)
 
-    def _codes(self) -> Iterator[Row]:
+    def codes(self) -> Iterator[Row]:
         for code in dict.fromkeys(grid.code for _, model in self._models for grid in model.grids):
             panels = [
-                grids.traversal(entry, grid, next(self._names))
+                grids.traversal(entry, model, grid, next(self._names))
                 for entry, model in self._models
                 for grid in model.grids
                 if grid.code == code
             ]
             yield from _row("category" if code.startswith("k") else "style", panels, code)
 
-    def _effects(self) -> Iterator[Row]:
+    def effects(self) -> Iterator[Row]:
         every = [e for _, m in self._models for e in (*m.effects.codes.values(), *m.effects.noise)]
-        furthest = max((effect.strength for effect in every), default=1.0)
+        largest = max((effect.strength for effect in every), default=1.0)
         panels = [
-            charts.effects(entry, model, next(self._names), furthest=furthest)
+            charts.effects(entry, model, next(self._names), max_strength=largest)
             for entry, model in self._models
         ]
         yield from _row("effects", panels)
         yield from _row("comparison", [charts.comparison(self._entries, next(self._names))])
 
-    def _reading(self) -> Iterator[Row]:
-        yield from _row("confusion", [p for pair in self._models for p in self._confusions(*pair)])
+    def recovery(self) -> Iterator[Row]:
+        yield from _row("confusion", self._confusion())
         codes = dict.fromkeys(code for _, model in self._models for code in model.recoveries)
         panels = [
             charts.recovery(entry, code, model.recoveries[code], next(self._names))
@@ -96,28 +102,21 @@ class _Drawer:
             if code in model.recoveries
         ]
         yield from _row("recovery", panels)
-        yield from _row("attributes", [charts.attributes(s, m, next(self._names)) for s, m in self._models])
+        yield from _row("attributes", [charts.attributes(e, m, next(self._names)) for e, m in self._models])
 
-    def _confusions(self, entry: Entry, model: Model) -> Iterator[Panel]:
-        evaluation, shown = model.evaluation, {grid.code for grid in model.grids}
-        for code, found in evaluation.encoder.items() if evaluation else ():
-            labels = evaluation.data.label_names if evaluation else None
-            if found.clustering is not None and labels is not None and code in shown:
-                yield charts.confusion(entry, code, found.clustering, labels, next(self._names))
-
-
-def sections_of(entries: Sequence[Entry], epochs: Sequence[float] | None = None) -> list[Section]:
-    """Draw every figure that the entries allow.
-
-    Args:
-        entries: In the order of the page.
-        epochs: Of the evolution; None chooses.
-    """
-    return list(_Drawer(entries, epochs).sections())
+    def _confusion(self) -> Iterator[Panel]:
+        for entry, model in self._models:
+            results = model.results
+            if results is None or results.data.label_names is None:
+                continue
+            for code in (grid.code for grid in model.grids if grid.code in results.encoder):
+                clustering, labels = results.encoder[code].clustering, results.data.label_names
+                if clustering is not None:
+                    yield charts.confusion(entry, code, clustering, labels, next(self._names))
 
 
 def _row(key: str, panels: Iterable[Panel | None], code: str = "") -> Iterator[Row]:
-    kept = tuple(panel for panel in panels if panel is not None)
-    if kept:
-        title, reading = CAPTIONS[key]
-        yield Row(title=f"{code}: {title}" if code else title, reading=reading, panels=kept)
+    drawn = tuple(panel for panel in panels if panel is not None)
+    if drawn:
+        title, caption = CAPTIONS[key]
+        yield Row(title=f"{code}: {title}" if code else title, caption=caption, panels=drawn)

@@ -1,39 +1,35 @@
-"""How sharp images are: a blurred image has little fine structure for the contrast that it has."""
+"""Sharpness of images: the amount of fine structure relative to their contrast."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from infogan_tool.export.evaluation.metrics.attributes import luma
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["sharpness"]
 
-_LUMA: Final = (0.299, 0.587, 0.114)
-
 
 def sharpness(images: NDArray[np.uint8]) -> float | None:
-    """Return the energy of the images' Laplacian over their variance, of all images together.
+    """Return the energy of the Laplacian over the variance of the luma, over all images together.
 
-    The Laplacian of a pixel is four times its luma less those of its four neighbours. Dividing by the
-    variance makes it the same for thick and thin, bright and faint drawings alike as far as edges go; blur
-    lowers it, grain raises it. Use it as a ratio to what real images have.
+    The Laplacian of a pixel is four times its luma minus those of its four neighbours. The variance removes
+    the effect of contrast; blur lowers the result, grain raises it. Use it relative to that of real images.
 
     Args:
         images: uint8 ``(N, H, W, C)``, C 1 or 3.
 
     Returns:
-        At least 0; None where there is no image of three pixels each way, or nothing but even ones.
+        At least 0; None if there are no images, they are smaller than 3 x 3, or all are uniform.
     """
     if not len(images) or min(images.shape[1:3]) < 3:  # noqa: PLR2004 - a pixel with neighbours
         return None
-    luma = images.astype(np.float32) @ np.array(
-        _LUMA if images.shape[3] == len(_LUMA) else (1.0,), np.float32
-    )
-    inner = luma[:, 1:-1, 1:-1]
-    neighbours = luma[:, :-2, 1:-1] + luma[:, 2:, 1:-1] + luma[:, 1:-1, :-2] + luma[:, 1:-1, 2:]
-    energy = float(np.mean((4 * inner - neighbours) ** 2, dtype=np.float64))
-    variance = float(luma.var(axis=(1, 2), dtype=np.float64).mean())
+    grey = luma(images)
+    neighbours = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
+    energy = float(np.mean((4 * grey[:, 1:-1, 1:-1] - neighbours) ** 2, dtype=np.float64))
+    variance = float(grey.var(axis=(1, 2), dtype=np.float64).mean())
     return energy / variance if variance > 0 else None

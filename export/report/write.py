@@ -1,4 +1,4 @@
-"""From what the command line names to files: collect, draw, write."""
+"""Write the page and its figures: collect the entries, draw the sections, write the files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken
 from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, MIN_SAMPLES
-from infogan_tool.export.report.collect import Collector, names_of
-from infogan_tool.export.report.page import page
+from infogan_tool.export.report.collect import Collector, display_names
+from infogan_tool.export.report.page import make_page
 from infogan_tool.export.report.samples import to_animation
-from infogan_tool.export.report.sections import sections_of
+from infogan_tool.export.report.sections import make_sections
 from infogan_tool.runtime.errors import OutputExistsError, UsageError
 from infogan_tool.runtime.storage.atomic import write_atomic
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from infogan_tool.export.report.panels import Section
     from infogan_tool.runtime.inference.device import Device
 
-__all__ = ["MAX_ENTRIES", "write_report"]
+__all__ = ["write_report"]
 
 MAX_ENTRIES: Final = 6
-"""Runs and bundles side by side."""
+"""Maximum number of runs and bundles side by side."""
 _MARK: Final = "*.png"
 _KIND: Final = "a folder of figures"
 
@@ -46,29 +46,29 @@ def write_report(
     classifier: ClassifierSettings | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Entry]:
-    """Write the page of some runs and bundles, and their figures if wanted.
+    """Write the page of some runs and bundles, and optionally its figures.
 
     Args:
-        paths: Run folders and bundles, at most six; none: the bundle that ships.
+        paths: Run folders and bundles, at most six; none: the pretrained bundle.
         out: The HTML file.
-        figures: Folder for each figure as PNG, and the trainings as GIF and WebP.
-        data: Real images, as ``train --data`` names them; None is what each was trained on.
-        samples: Generated images of the measurements.
-        seed: Of all that is drawn.
-        epochs: Of the evolution; None chooses about eight.
-        device: For the graphs.
-        force: Replace what is there.
-        classifier: How to train the classifier.
-        progress: Called with a line for people as the work goes on.
+        figures: Folder for each figure as PNG, and the samples over training as GIF and WebP.
+        data: Real images, named as in ``train --data``; None is what each was trained on.
+        samples: Number of generated images for the metrics.
+        seed: Seed of all latents.
+        epochs: Epochs of the samples over training; None selects about eight.
+        device: Device for the graphs.
+        force: Replace existing outputs.
+        classifier: Settings of the evaluation classifier.
+        progress: Called with a line of text before each part of the work.
 
     Returns:
-        What the page is about; each has its notes.
+        The entries of the page; each has its notes.
 
     Raises:
         UsageError: There are too many paths, or ``samples`` is too small.
-        OutputExistsError: ``out`` or ``figures`` is there.
+        OutputExistsError: ``out`` or ``figures`` already exists.
         BundleError, RunError, DataError, DeviceError, ConfigError: As in opening, exporting and loading.
-        OSError: Something cannot be written.
+        OSError: An output cannot be written.
     """
     if len(paths) > MAX_ENTRIES:
         raise UsageError(f"a report shows at most {MAX_ENTRIES} runs and bundles, not {len(paths)}")
@@ -82,13 +82,10 @@ def write_report(
         data=data, samples=samples, seed=seed, device=device, classifier=classifier, progress=progress
     )
     given: list[Path | None] = list(paths) or [None]
-    entries = [collector.collect(path, name) for path, name in zip(given, names_of(given), strict=True)]
+    entries = [collector.collect(path, name) for path, name in zip(given, display_names(given), strict=True)]
     progress("drawing the figures")
-    sections = sections_of(entries, epochs)
-    moving = {
-        s.name: to_animation(s.samples, "WEBP") for s in entries if s.samples and len(s.samples.sheets) > 1
-    }
-    content = page(entries, sections, moving)
+    sections = make_sections(entries, epochs)
+    content = make_page(entries, sections, dict(_animations(entries, "WEBP")))
     with ExitStack() as stack:
         if figures is not None:
             folder = stack.enter_context(atomic_folder(figures, force=force, mark=_MARK, kind=_KIND))
@@ -98,19 +95,24 @@ def write_report(
     return entries
 
 
+def _animations(entries: Sequence[Entry], kind: str) -> Iterable[tuple[str, bytes]]:
+    """Yield name and animation of each entry with several sample sheets."""
+    for entry in entries:
+        if entry.samples and len(entry.samples.sheets) > 1:
+            yield entry.name, to_animation(entry.samples, kind)
+
+
 def _files(entries: Sequence[Entry], sections: Sequence[Section]) -> Iterable[tuple[str, bytes]]:
-    """Give name and content of every file of the figures' folder."""
-    prefixes = {s.name: f"{i}-{_slug(s.name)}-" for i, s in enumerate(entries, 1)}
+    """Yield name and content of every file of the figures' folder."""
+    prefixes = {entry.name: f"{i}-{_slug(entry.name)}-" for i, entry in enumerate(entries, 1)}
     if len(entries) == 1:
         prefixes = {entries[0].name: ""}
     for panel in (panel for section in sections for row in section.rows for panel in row.panels):
-        yield f"{prefixes[panel.entry] if panel.entry else ''}{panel.key}.png", panel.drawn.png
-    for entry in entries:
-        if entry.samples and len(entry.samples.sheets) > 1:
-            for kind in ("GIF", "WEBP"):
-                content = to_animation(entry.samples, kind)
-                ending = "gif" if content[:3] == b"GIF" else "webp"
-                yield f"{prefixes[entry.name]}training.{ending}", content
+        yield f"{prefixes[panel.entry] if panel.entry else ''}{panel.key}.png", panel.figure.png
+    for kind in ("GIF", "WEBP"):
+        for name, content in _animations(entries, kind):
+            ending = "gif" if content[:3] == b"GIF" else "webp"
+            yield f"{prefixes[name]}training.{ending}", content
 
 
 def _slug(name: str) -> str:

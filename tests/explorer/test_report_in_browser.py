@@ -1,4 +1,4 @@
-"""The page that ``report`` writes, in a browser that lets nothing through."""
+"""The page that ``report`` writes, in a browser without network."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 
 from infogan_tool.export.ood import fitting
+from infogan_tool.export.run_to_bundle import export_run
 from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.data import load_images, load_test_images
 from infogan_tool.train.infogan.networks import Networks, build_networks
@@ -58,6 +59,14 @@ def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     out = tmp_path_factory.mktemp("runs") / "run"
     start_training(plan, out=out, console=Console(quiet=True))
+    return out
+
+
+@pytest.fixture(scope="session")
+def bundle_path(run_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of that run; not to be changed."""
+    out = tmp_path_factory.mktemp("bundles") / "bundle"
+    export_run(run_path, out)
     return out
 
 

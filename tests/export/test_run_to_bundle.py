@@ -33,13 +33,6 @@ def digests(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
 
 
-@pytest.fixture(scope="session")
-def bundle_path(run_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("bundles") / "bundle"
-    export_run(run_path, out)
-    return out
-
-
 def test_metadata_describe_the_training(run_path: Path, bundle_path: Path) -> None:
     metadata = read_metadata(bundle_path)
     config = RunFolder.open(run_path).read_config()

@@ -16,7 +16,7 @@ from scipy.ndimage import distance_transform_edt, zoom
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ATTRIBUTES", "ink", "measure_attributes"]
+__all__ = ["ATTRIBUTES", "ink", "luma", "measure_attributes"]
 
 ATTRIBUTES: Final = {
     "slant": "atan(cov(x, y) / var(y)) of the ink, degrees; positive leans to the right, like /",
@@ -45,12 +45,18 @@ def measure_attributes(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float6
     return {name: np.concatenate([part[name] for part in parts]) for name in ATTRIBUTES}
 
 
+def luma(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the luma ``(N, H, W)``, from 0 to 255, of images ``(N, H, W, C)``, C 1 or 3."""
+    weights = np.array(_LUMA if images.shape[3] == len(_LUMA) else (1.0,), np.float32)
+    grey: NDArray[np.float32] = images.astype(np.float32) @ weights
+    return grey
+
+
 def ink(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the ink ``(N, H, W)``, from 0 to 1, of images ``(N, H, W, C)``."""
-    weights = np.array(_LUMA if images.shape[3] == len(_LUMA) else (1.0,), np.float32)
-    luma = images.astype(np.float32) @ weights / np.float32(255)
-    border = np.concatenate([luma[:, 0], luma[:, -1], luma[:, :, 0], luma[:, :, -1]], axis=1)
-    difference = luma - np.median(border, axis=1)[:, None, None]
+    grey = luma(images) / np.float32(255)
+    border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
+    difference = grey - np.median(border, axis=1)[:, None, None]
     inked: NDArray[np.float32] = np.abs(difference).astype(np.float32)
     return inked
 

@@ -1,4 +1,4 @@
-"""How far and how consistently codes move an image, on generators whose answer is known."""
+"""Strength and consistency of codes, on generators with a known answer; sharpness."""
 
 from __future__ import annotations
 
@@ -42,32 +42,32 @@ def effects():  # noqa: ANN201
     return measure_effects(LinearBundle(), LinearBundle.latent.code_names, seed=0)
 
 
-def test_a_code_that_always_does_the_same(effects) -> None:  # noqa: ANN001
+def test_code_with_a_constant_effect(effects) -> None:  # noqa: ANN001
     found = effects.codes["c1"]
     # From -1 to 1 it is 0.2 of a pattern of root mean square 1, in a range of 2.
     assert found.strength == pytest.approx(0.1, rel=1e-4)
     assert found.consistency == pytest.approx(1.0, abs=1e-4)
 
 
-def test_a_code_that_does_nothing(effects) -> None:  # noqa: ANN001
+def test_code_without_effect(effects) -> None:  # noqa: ANN001
     found = effects.codes["c2"]
     assert (found.strength, found.consistency) == (0.0, None)
 
 
-def test_a_code_that_does_the_opposite_as_often(effects) -> None:  # noqa: ANN001
+def test_code_whose_effect_depends_on_the_noise(effects) -> None:  # noqa: ANN001
     found = effects.codes["c3"]
     assert found.strength == pytest.approx(0.3, rel=1e-4)
     assert abs(found.consistency) < 0.1
 
 
-def test_a_categorical_code(effects) -> None:  # noqa: ANN001
+def test_categorical_code(effects) -> None:  # noqa: ANN001
     found = effects.codes["k1"]
     between = [np.mean((CATEGORIES[a] - CATEGORIES[b]) ** 2) / 4 for a, b in ((0, 1), (0, 2), (1, 2))]
     assert found.strength == pytest.approx(np.sqrt(np.mean(between)), rel=1e-4)
     assert found.consistency == pytest.approx(1.0, abs=1e-4)
 
 
-def test_noise_is_moved_as_far_as_a_uniform_of_its_variance(effects) -> None:  # noqa: ANN001
+def test_noise_moves_between_the_ends_of_a_uniform_prior_of_its_variance(effects) -> None:  # noqa: ANN001
     assert len(effects.noise) == 4
     steps = 0.01 * 2 * np.sqrt(3) * np.sqrt(np.mean(DIRECTIONS[1:] ** 2, axis=1)) / 2
     np.testing.assert_allclose([e.strength for e in effects.noise[1:]], steps, rtol=1e-4)
@@ -75,7 +75,7 @@ def test_noise_is_moved_as_far_as_a_uniform_of_its_variance(effects) -> None:  #
     assert effects.all_noise > max(steps)
 
 
-def test_without_noise_there_is_nothing_to_compare_with() -> None:
+def test_without_noise_effects_of_noise_are_none() -> None:
     class Plain(LinearBundle):
         latent = LatentSpec(noise=0, noise_prior="uniform", categorical=(), continuous=1)
 
@@ -100,14 +100,14 @@ def test_alignment() -> None:
     assert alignment(np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([0, 0, 1, 1])) == pytest.approx(1.0)
 
 
-def test_chance_has_consistency_0_at_any_number_of_images() -> None:
+def test_unrelated_changes_have_consistency_0_for_any_number_of_images() -> None:
     changes = np.random.default_rng(1).standard_normal((200, 400))
     for repeats in (2, 10, 100):
         groups = np.arange(200) // repeats
         assert alignment(changes, groups) == pytest.approx(0.0, abs=0.02)
 
 
-def test_many_categories_of_several_codes_are_thinned_out() -> None:
+def test_many_combinations_of_categories_are_thinned_evenly() -> None:
     class Many(LinearBundle):
         latent = LatentSpec(noise=2, noise_prior="uniform", categorical=(1000,) * 20, continuous=0)
         drawn = 0
@@ -126,7 +126,7 @@ def test_many_categories_of_several_codes_are_thinned_out() -> None:
 # --- sharpness ---------------------------------------------------------------------------------------------
 
 
-def test_blur_lowers_sharpness_and_contrast_does_not_matter() -> None:
+def test_blur_lowers_sharpness_and_contrast_does_not() -> None:
     rng = np.random.default_rng(2)
     sharp = (rng.random((20, 24, 24, 1)) > 0.7).repeat(3, axis=1).repeat(3, axis=2)[:, :24, :24]
     images = (200 * sharp).astype(np.uint8)
@@ -143,5 +143,5 @@ def test_blur_lowers_sharpness_and_contrast_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 8, 8, 1), (3, 2, 2, 1), (3, 8, 8, 1)])
-def test_nothing_to_measure(shape: tuple[int, ...]) -> None:
+def test_sharpness_without_structure_is_none(shape: tuple[int, ...]) -> None:
     assert sharpness(np.full(shape, 9, np.uint8)) is None

@@ -1,4 +1,4 @@
-"""``report`` as a command, and on a run that was trained and images that are real."""
+"""``report``: the command, and a page of a trained run and a bundle with real images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_trained_run_beside_a_bundle_with_real_images(run_path: Path, digits: Path, tmp_path: Path) -> None:
+def test_trained_run_and_bundle_with_real_images(run_path: Path, digits: Path, tmp_path: Path) -> None:
     out, figures = tmp_path / "page.html", tmp_path / "figures"
     entries = write_report(
         [run_path, TINY],
@@ -50,7 +50,7 @@ def test_a_trained_run_beside_a_bundle_with_real_images(run_path: Path, digits: 
     assert [entry.kind for entry in entries] == ["run", "bundle"]
     assert run.notes == bundle.notes == ()
     assert run.model is not None
-    assert run.model.evaluation is not None
+    assert run.model.results is not None
     assert 0 <= (run.model.correctness or 0.0) <= 1
     assert (run.model.relative_sharpness or 0) > 0
     files = {path.name for path in figures.iterdir()}
@@ -63,11 +63,11 @@ def test_a_trained_run_beside_a_bundle_with_real_images(run_path: Path, digits: 
     text = Tags(page).text
     for word in (
         "Accuracy on real images",
-        "200 real test images of digits, 120 generated",
+        "200 real test images of digits, 120 generated images",
         "adversarial",
     ):
         assert word in text, word
-    assert f"{run.model.evaluation.encoder['k1'].clustering.accuracy:.4f}" in text
+    assert f"{run.model.results.encoder['k1'].clustering.accuracy:.4f}" in text
     assert len(page) < 3_000_000
 
 
@@ -98,15 +98,15 @@ def test_command_makes_one_call(
     assert calls[1] == ([], page, {"figures": None, **options})
 
 
-def test_notes_are_told(cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_notes_are_printed(cli: Callable[..., Any], tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", tail="cut")
     bundle = write_bundle(tmp_path / "bundle", TINY)
     done = cli("report", run, bundle, "--out", tmp_path / "r.html", "--device", "cpu")
     assert (done.code, done.out) == (0, "")
     lines = done.err.splitlines()
-    assert lines[0] == "run: 1 lines of metrics.jsonl could not be read"
-    assert lines[1].startswith("run: nothing can be drawn with the run")
-    assert lines[2].startswith("bundle: the bundle was trained on images that it does not name")
+    assert lines[0] == "run: unreadable lines in metrics.jsonl: 1"
+    assert lines[1].startswith("run: the run cannot generate images")
+    assert lines[2].startswith("bundle: the bundle was trained on a data set without a name")
     assert lines[3] == f"wrote {tmp_path / 'r.html'}"
     assert len(lines) == 4
 
@@ -114,7 +114,7 @@ def test_notes_are_told(cli: Callable[..., Any], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "code", "message"),
     [
-        (["--out", "r.pdf"], 2, "a page is a .html file"),
+        (["--out", "r.pdf"], 2, "must end in .html"),
         (["--out", "no/such/r.html"], 2, "does not exist; create it first"),
         (["--out", "r.html", "--epochs", "1,x"], 2, "--epochs 1,x: give 1 to 24 numbers"),
         (["--out", "r.html", "--epochs", "nan"], 2, "--epochs nan"),
@@ -137,7 +137,7 @@ def test_errors_are_one_line(
     assert not (empty_folder / "r.html").exists()
 
 
-def test_without_an_extra_it_says_how_to_install(
+def test_missing_extra_names_the_pip_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for extra in ("report", "train"):

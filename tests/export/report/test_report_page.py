@@ -1,4 +1,4 @@
-"""The page: what is on it, what strangers cannot put on it, and what is left out where it is not there."""
+"""The page: its content, escaping of untrusted names, and sections that are omitted without data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from report_entries import CONFIG, HOSTILE, Tags, metrics_line, write_bundle, wr
 
 from infogan_tool.export.report import curves, tables, write
 from infogan_tool.export.report.canvas import mosaic
-from infogan_tool.export.report.collect import Collector, names_of
-from infogan_tool.export.report.render import _chosen_codes
+from infogan_tool.export.report.collect import Collector, display_names
+from infogan_tool.export.report.html import format_duration
+from infogan_tool.export.report.render import select_codes
 from infogan_tool.export.report.write import write_report
 from infogan_tool.runtime.errors import ConfigError, OutputExistsError, RunError, UsageError
 from infogan_tool.runtime.latents.spec import LatentSpec
@@ -33,7 +34,7 @@ def entry_of(path: Path) -> Entry:
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two bundles that do not say what they were trained on; one's names are hostile."""
+    """Two bundles without the name of their training data; the names in one are hostile."""
     folder = tmp_path_factory.mktemp("bundles")
     hostile = write_bundle(
         folder / "hostile",
@@ -59,10 +60,10 @@ def hostile_page(bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
     return (folder / "page.html").read_text(encoding="utf-8")
 
 
-# --- strangers ---------------------------------------------------------------------------------------------
+# --- untrusted names ---------------------------------------------------------------------------------------
 
 
-def test_names_of_strangers_are_text(hostile_page: str) -> None:
+def test_untrusted_names_are_escaped(hostile_page: str) -> None:
     tags = Tags(hostile_page)
     assert not tags.named("script")
     assert not tags.named("b")
@@ -72,7 +73,7 @@ def test_names_of_strangers_are_text(hostile_page: str) -> None:
     assert "日本" in tags.text
 
 
-def test_nothing_on_the_page_leads_away_from_it(hostile_page: str) -> None:
+def test_page_has_no_external_references(hostile_page: str) -> None:
     tags = Tags(hostile_page)
     for _, attributes in tags.found:
         for key in ("href", "src", "xlink:href", "action", "data", "srcset"):
@@ -83,7 +84,7 @@ def test_nothing_on_the_page_leads_away_from_it(hostile_page: str) -> None:
     assert {name for name, _ in tags.found} & {"script", "iframe", "object", "embed", "form", "base"} == set()
 
 
-def test_every_figure_has_words_and_every_id_is_one(hostile_page: str) -> None:
+def test_every_figure_has_a_description_and_ids_are_unique(hostile_page: str) -> None:
     tags = Tags(hostile_page)
     figures = [a for a in tags.named("div") if a.get("role") == "img"]
     assert len(figures) == len(tags.named("svg")) > 10
@@ -96,59 +97,57 @@ def test_every_figure_has_words_and_every_id_is_one(hostile_page: str) -> None:
     assert set(used) <= set(ids)
 
 
-def test_colours_are_those_of_the_page(hostile_page: str) -> None:
+def test_figures_use_the_colours_of_the_page(hostile_page: str) -> None:
     figures = re.findall(r"<svg.*?</svg>", hostile_page, re.DOTALL)
     named = {colour for figure in figures for colour in re.findall(r"#[0-9a-f]{6}\b", figure)}
     assert named == set(), "a colour without a variable would not follow the page into the dark"
 
 
-def test_the_same_input_gives_the_same_page(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_same_input_gives_the_same_page(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     for name in ("a.html", "b.html"):
         write_report([bundles[1]], tmp_path / name, **OPTIONS)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-# --- what is there and what is not -------------------------------------------------------------------------
+# --- sections and notes ------------------------------------------------------------------------------------
 
 
 def headings(page: str) -> list[str]:
     return re.findall(r"<h[23][^>]*>(.*?)</h[23]>", page)
 
 
-def test_a_bundle_has_no_curves_and_says_why_nothing_is_compared(
-    bundles: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_bundle_has_no_curves_and_a_note_on_real_images(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     (entry,) = write_report([bundles[1]], tmp_path / "page.html", **OPTIONS)
     found = headings((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert "Training" not in found
     assert "Timing" not in found
-    assert "Strength and consistency" in found
-    assert "c1: a continuous code" in found
-    assert not any("category" in heading for heading in found)
+    assert "Strength and consistency of each code" in found
+    assert "c1: continuous code" in found
+    assert not any("categorical" in heading for heading in found)
     assert any("--data" in note for note in entry.notes)
 
 
-def test_a_run_that_broke_off_has_its_curves(tmp_path: Path) -> None:
+def test_run_without_checkpoint_has_curves(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", tail='{"step": 401, "st')
     (entry,) = write_report([run], tmp_path / "page.html", **OPTIONS)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert {"Losses of D, G and Q", "What the codes tell: L_I", "The same latents at several epochs"} <= set(
+    assert {"Losses of D, G and Q", "Mutual information: L_I", "The same latents at several epochs"} <= set(
         headings(page)
     )
-    assert "What each code does" not in headings(page)
+    assert "Code traversals" not in headings(page)
     assert len(entry.notes) == 2
-    assert "1 lines of metrics.jsonl" in entry.notes[0]
-    assert "Play the training of run" in page
+    assert "unreadable lines in metrics.jsonl: 1" in entry.notes[0]
+    assert "Play the samples of run over training" in page
 
 
-def test_a_run_without_sheets_has_no_evolution(tmp_path: Path) -> None:
+def test_run_without_sheets_has_no_samples_over_training(tmp_path: Path) -> None:
     write_report([write_run(tmp_path / "run", sheets=False)], tmp_path / "page.html", **OPTIONS)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "From noise to images" not in headings(page)
+    assert "Samples over training" not in headings(page)
     assert "Losses of D, G and Q" in headings(page)
 
 
-def test_what_is_neither_run_nor_bundle_is_an_error(tmp_path: Path) -> None:
+def test_folder_that_is_neither_run_nor_bundle_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     with pytest.raises((RunError, ConfigError)):
         entry_of(tmp_path)
@@ -159,7 +158,7 @@ def test_what_is_neither_run_nor_bundle_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["run.json", "config.json"])
 @pytest.mark.parametrize("content", ["{", "[1]", "[" * 100_000, '{"device": NaN}', "\x00"])
-def test_a_damaged_file_of_a_run_is_one_line_that_names_it(tmp_path: Path, name: str, content: str) -> None:
+def test_error_names_the_damaged_file_of_a_run(tmp_path: Path, name: str, content: str) -> None:
     run = write_run(tmp_path / "run", sheets=False)
     (run / name).write_text(content)
     with pytest.raises((RunError, ConfigError), match=re.escape(name)) as error:
@@ -171,68 +170,68 @@ def test_a_damaged_file_of_a_run_is_one_line_that_names_it(tmp_path: Path, name:
     ("categorical", "continuous", "shown"),
     [(3, 9, (3, 9)), (10, 9, (6, 6)), (2, 20, (2, 10)), (20, 3, (9, 3))],
 )
-def test_of_many_codes_some_of_either_kind_are_shown(
+def test_of_many_codes_some_of_each_kind_are_shown(
     categorical: int, continuous: int, shown: tuple[int, int]
 ) -> None:
     spec = LatentSpec(noise=1, noise_prior="normal", categorical=(2,) * categorical, continuous=continuous)
-    assert _chosen_codes(spec) == [
+    assert select_codes(spec) == [
         *spec.categorical_names[: shown[0]], *spec.continuous_names[: shown[1]]
     ]  # fmt: skip
 
 
-def test_large_images_are_made_smaller_by_means_of_blocks() -> None:
+def test_large_images_are_reduced_by_block_means() -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 200, 151, 3), np.uint8)
-    laid, gap = mosaic(images)
-    assert laid.shape == (2 * 66 + gap, 3 * 50 + 2 * gap, 4)
-    image = laid[66 + gap :, 50 + gap : 100 + gap]
+    mosaic_pixels, gap = mosaic(images)
+    assert mosaic_pixels.shape == (2 * 66 + gap, 3 * 50 + 2 * gap, 4)
+    image = mosaic_pixels[66 + gap :, 50 + gap : 100 + gap]
     assert (image[..., 3] == 255).all()
     expected = images[1, 1, 30:33, 60:63].mean((0, 1)).round()
     np.testing.assert_array_equal(image[10, 20, :3], expected)
-    assert not laid[66 : 66 + gap, :, 3].any()
+    assert not mosaic_pixels[66 : 66 + gap, :, 3].any()
 
 
-def test_names_are_all_different(tmp_path: Path) -> None:
+def test_display_names_are_unique(tmp_path: Path) -> None:
     paths = [tmp_path / "a" / "run", tmp_path / "b" / "run", tmp_path / "c" / "other", None]
-    assert names_of([*paths, paths[0]]) == [
+    assert display_names([*paths, paths[0]]) == [
         "a/run (1)",
         "b/run",
         "other",
-        "the bundle that ships",
+        "pretrained bundle",
         "a/run (5)",
     ]
-    assert names_of([tmp_path / "x\x1b[31m"]) == [r"x\x1b[31m"]
-    assert len(names_of([tmp_path / ("y" * 200)])[0]) == 40
+    assert display_names([tmp_path / "x\x1b[31m"]) == [r"x\x1b[31m"]
+    assert len(display_names([tmp_path / ("y" * 200)])[0]) == 40
 
 
 # --- curves with known values ------------------------------------------------------------------------------
 
 
-def test_curves_say_what_the_run_told(tmp_path: Path) -> None:
+def test_curves_end_at_the_logged_values(tmp_path: Path) -> None:
     entry = entry_of(write_run(tmp_path / "run"))
     near = 400 / 500
-    drawn = curves.losses(entry, "f1")
-    assert drawn is not None
-    assert f"D ends at {1.4 - near / 2:.3g}; G ends at {0.7 + near / 2:.3g}" in drawn.alt
-    assert f"Q, categorical ends at {1.1 - near:.3g}" in drawn.alt
-    drawn = curves.probabilities(entry, "f2")
-    assert drawn is not None
-    assert drawn.alt == (
-        "What D gives over the training: D(real) ends at 0.7; D(fake) before G ends at 0.3; "
+    panel = curves.losses(entry, "f1")
+    assert panel is not None
+    assert f"D ends at {1.4 - near / 2:.3g}; G ends at {0.7 + near / 2:.3g}" in panel.alt
+    assert f"Q, categorical ends at {1.1 - near:.3g}" in panel.alt
+    panel = curves.probabilities(entry, "f2")
+    assert panel is not None
+    assert panel.alt == (
+        "Probabilities of D over training: D(real) ends at 0.7; D(fake) before G ends at 0.3; "
         "D(fake) after G ends at 0.4."
     )
-    drawn = curves.information(entry, "f3")
-    assert drawn is not None
-    assert "k1 ends at 0.8 of H = 1.10; c1 ends at 0.4 of H = 0.69; c2 ends at -0.18" in drawn.alt
-    assert "H(k) = 1.10" in drawn.drawn.svg
+    panel = curves.information(entry, "f3")
+    assert panel is not None
+    assert "k1 ends at 0.8 of H = 1.10; c1 ends at 0.4 of H = 0.69; c2 ends at -0.18" in panel.alt
+    assert "H(k) = 1.10" in panel.figure.svg
     assert curves.other_stages(entry, "f4") is None
 
 
-def test_the_curve_runs_through_its_points(tmp_path: Path) -> None:
-    """The line of D's loss, found by its colour, falls as the loss does: y of SVG grows downwards."""
+def test_curve_passes_through_the_logged_values(tmp_path: Path) -> None:
+    """The line of D's loss, identified by its colour, falls like the loss: y of SVG grows downwards."""
     entry = entry_of(write_run(tmp_path / "run"))
-    drawn = curves.losses(entry, "f1")
-    assert drawn is not None
-    lines = re.findall(r'<path d="(M[^"]*)"[^>]*stroke: var\(--series-0\)', drawn.drawn.svg)
+    panel = curves.losses(entry, "f1")
+    assert panel is not None
+    lines = re.findall(r'<path d="(M[^"]*)"[^>]*stroke: var\(--series-0\)', panel.figure.svg)
     line = max(lines, key=len)  # the other is the legend's
     numbers = [float(n) for n in re.findall(r"-?\d+\.?\d*", line)]
     across, down = np.array(numbers[::2]), np.array(numbers[1::2])
@@ -243,7 +242,7 @@ def test_the_curve_runs_through_its_points(tmp_path: Path) -> None:
     np.testing.assert_allclose(fall, (near - near[0]) / (near[-1] - near[0]), atol=0.02)
 
 
-def test_other_stages_have_a_figure_of_their_own_and_their_time(tmp_path: Path) -> None:
+def test_other_stages_have_a_figure_and_their_duration(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", sheets=False)
     before = [
         {"step": start + step, "stage": stage, "stage_step": step, f"Loss/{stage}": 5.0 - step / 8}
@@ -255,13 +254,13 @@ def test_other_stages_have_a_figure_of_their_own_and_their_time(tmp_path: Path) 
     lines = [*before, *(line | {"step": line["step"] + 40} for line in after)]
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     entry = entry_of(run)
-    drawn = curves.other_stages(entry, "f1")
-    assert drawn is not None
+    panel = curves.other_stages(entry, "f1")
+    assert panel is not None
     ends = "contrastive Loss/contrastive ends at 2.5; refinement Loss/refinement ends at 2.5."
-    assert drawn.alt == f"Other stages over the training: {ends}"
+    assert panel.alt == f"Other stages over training: {ends}"
     # One after the other, each falling alike: the second begins where the first has ended.
     paths = [
-        max(re.findall(rf'<path d="(M[^"]*)"[^>]*stroke: var\(--series-{i}\)', drawn.drawn.svg), key=len)
+        max(re.findall(rf'<path d="(M[^"]*)"[^>]*stroke: var\(--series-{i}\)', panel.figure.svg), key=len)
         for i in (0, 1)
     ]
     first, second = (
@@ -273,21 +272,21 @@ def test_other_stages_have_a_figure_of_their_own_and_their_time(tmp_path: Path) 
     found = tables.timing([entry])
     assert re.search(r"contrastive</td><td>20</td><td>4</td><td>30,000\.0</td><td>10 min", found)
     assert re.search(r"all</td><td>440</td><td></td><td></td><td>23 min", found)
-    assert tables.duration(3600 * 2 + 60 * 5) == "2 h 05 min"
+    assert format_duration(3600 * 2 + 60 * 5) == "2 h 05 min"
 
 
-def test_a_long_curve_is_shown_faint_with_its_mean(tmp_path: Path) -> None:
+def test_long_curve_has_a_running_mean(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", sheets=False)
     rng = np.random.default_rng(0)
-    told = [
+    lines = [
         metrics_line(step, **{"Loss/D/adv": 1 + rng.normal(0, 0.2), "Loss/G/adv": float("nan")})
         for step in range(1, 201)
     ]
-    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in told))
-    drawn = curves.losses(entry_of(run), "f1")
-    assert drawn is not None
-    assert "G ends at nothing" in drawn.alt
-    paths = re.findall(r'<path d="(M[^"]*)"[^>]*stroke: var\(--series-0\)', drawn.drawn.svg)
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    panel = curves.losses(entry_of(run), "f1")
+    assert panel is not None
+    assert "G ends at nothing" in panel.alt
+    paths = re.findall(r'<path d="(M[^"]*)"[^>]*stroke: var\(--series-0\)', panel.figure.svg)
     raw, mean = sorted(
         (
             np.array([float(n) for n in re.findall(r"-?\d+\.?\d*", path)][1::2])
@@ -301,22 +300,22 @@ def test_a_long_curve_is_shown_faint_with_its_mean(tmp_path: Path) -> None:
     assert raw.mean() == pytest.approx(mean.mean(), rel=0.05)
 
 
-def test_an_autoencoder_has_its_own_losses(tmp_path: Path) -> None:
+def test_losses_of_an_autoencoder(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", sheets=False)
     text = (run / "metrics.jsonl").read_text()
     text = re.sub(r'"Loss/[DG]/adv": [^,]*, |"Scores/[^,}]*, |, "Scores[^}]*', "", text)
     (run / "metrics.jsonl").write_text(text.replace("Loss/Q/categorical", "Loss/VAE/reconstruction"))
     entry = entry_of(run)
-    drawn = curves.losses(entry, "f1")
-    assert drawn is not None
-    assert "VAE, reconstruction ends at 0.3" in drawn.alt
+    panel = curves.losses(entry, "f1")
+    assert panel is not None
+    assert "VAE, reconstruction ends at 0.3" in panel.alt
     assert curves.probabilities(entry, "f2") is None
 
 
 # --- files -------------------------------------------------------------------------------------------------
 
 
-def test_each_figure_is_a_file_too(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_each_figure_is_written_as_png(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     run = write_run(tmp_path / "my run")
     write_report([run, bundles[1]], tmp_path / "page.html", figures=tmp_path / "figures", **OPTIONS)
     names = {path.name for path in (tmp_path / "figures").iterdir()}
@@ -335,22 +334,22 @@ def test_each_figure_is_a_file_too(bundles: tuple[Path, Path], tmp_path: Path) -
     assert page.count("<svg") == len([name for name in names if name.endswith(".png")])
 
 
-def test_nothing_is_replaced_unless_told(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_existing_outputs_need_force(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     page, figures = tmp_path / "page.html", tmp_path / "figures"
-    page.write_text("mine")
+    page.write_text("existing")
     with pytest.raises(OutputExistsError):
         write_report([bundles[1]], page, **OPTIONS)
     figures.mkdir()
-    (figures / "letter.txt").write_text("mine too")
+    (figures / "letter.txt").write_text("existing too")
     with pytest.raises(OutputExistsError, match="a folder of figures"):
         write_report([bundles[1]], page, figures=figures, force=True, **OPTIONS)
-    assert page.read_text() == "mine"
+    assert page.read_text() == "existing"
     assert [path.name for path in figures.iterdir()] == ["letter.txt"]
     write_report([bundles[1]], page, force=True, **OPTIONS)
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
-def test_a_failure_leaves_nothing(
+def test_failure_leaves_no_output(
     bundles: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, content: object) -> None:
@@ -365,7 +364,7 @@ def test_a_failure_leaves_nothing(
     assert left == []
 
 
-def test_too_many_or_too_few(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_limits_of_paths_and_samples(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at most 6"):
         write_report([bundles[0]] * 7, tmp_path / "page.html")
     with pytest.raises(UsageError, match="at least 100"):

@@ -1,4 +1,4 @@
-"""Sample sheets: where their images are, which of them are shown, and the animation."""
+"""Sample sheets: position of the images, selected epochs, and the animation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from report_entries import CONFIG, SIDE, sheet_of, write_run
 
 from infogan_tool.export.report import samples as samples_module
-from infogan_tool.export.report.metrics_log import read_history
+from infogan_tool.export.report.metrics_log import read_metrics_log
 from infogan_tool.export.report.samples import (
     SampleSheets,
     Sheet,
@@ -20,7 +20,6 @@ from infogan_tool.export.report.samples import (
     sheet_layout,
     to_animation,
 )
-from infogan_tool.export.run_to_bundle import export_run
 from infogan_tool.runtime import load_bundle, save_png, to_uint8
 from infogan_tool.runtime.latents.spec import LatentSpec
 
@@ -32,7 +31,7 @@ SPEC = LatentSpec.from_dict(CONFIG["latent"])
 
 def sheets_of(run: Path) -> SampleSheets:
     layout = sheet_layout(SPEC, SIDE)
-    samples = read_sheets(run / "samples", layout, read_history(run / "metrics.jsonl").generator_stage())
+    samples = read_sheets(run / "samples", layout, read_metrics_log(run / "metrics.jsonl").generator_stage())
     assert samples is not None
     return samples
 
@@ -43,31 +42,32 @@ def sheets_at(*epochs: float) -> SampleSheets:
     return SampleSheets(sheets=sheets, layout=None, unread=0)
 
 
-# --- where the images are --------------------------------------------------------------------------------
+# --- layout ------------------------------------------------------------------------------------------------
 
 
-def test_images_are_cut_out_to_the_pixel(tmp_path: Path) -> None:
+def test_images_are_cropped_to_the_pixel(tmp_path: Path) -> None:
     samples = sheets_of(write_run(tmp_path / "run"))
-    assert [sheet.when for sheet in samples.sheets] == [f"epoch {i}" for i in range(5)]
+    assert [sheet.caption for sheet in samples.sheets] == [f"epoch {i}" for i in range(5)]
     assert samples.layout is not None
     for number, sheet in enumerate(samples.sheets):
-        cut = sheet.cut(samples.layout)
-        assert cut.shape == (3, SIDE, SIDE, 1)
-        np.testing.assert_array_equal(cut, 10 * number + np.array([5, 15, 25])[:, None, None, None] + 0 * cut)
+        cropped = sheet.crop(samples.layout)
+        assert cropped.shape == (3, SIDE, SIDE, 1)
+        np.testing.assert_array_equal(
+            cropped, 10 * number + np.array([5, 15, 25])[:, None, None, None] + 0 * cropped
+        )
 
 
-def test_a_real_run_shows_what_its_generator_draws(run_path: Path, tmp_path: Path) -> None:
-    export_run(run_path, tmp_path / "bundle")
-    bundle = load_bundle(tmp_path / "bundle", device="cpu")
-    stage = read_history(run_path / "metrics.jsonl").generator_stage()
+def test_sheets_of_a_run_match_its_exported_generator(run_path: Path, bundle_path: Path) -> None:
+    bundle = load_bundle(bundle_path, device="cpu")
+    stage = read_metrics_log(run_path / "metrics.jsonl").generator_stage()
     layout = sheet_layout(bundle.latent, bundle.image.size)
     samples = read_sheets(run_path / "samples", layout, stage)
     assert samples is not None
     assert samples.layout is layout
     plan = bundle.traverse("c1", seed=0)
-    drawn = to_uint8(bundle.generate(plan.latents), bundle.image).reshape(10, 10, 28, 28, 1)
-    cut = samples.sheets[-1].cut(layout).astype(int)
-    assert np.abs(cut - drawn[:, 5].astype(int)).max() <= 1
+    generated = to_uint8(bundle.generate(plan.latents), bundle.image).reshape(10, 10, 28, 28, 1)
+    cropped = samples.sheets[-1].crop(layout).astype(int)
+    assert np.abs(cropped - generated[:, 5].astype(int)).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -91,16 +91,16 @@ def test_layouts(  # noqa: PLR0917
     assert all(row < rows and column < columns for row, column in layout.cells)
 
 
-def test_sheets_that_are_laid_out_otherwise_are_not_cut(tmp_path: Path) -> None:
+def test_sheets_with_another_layout_are_not_cropped(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", sheets=False)
     save_png(run / "samples" / "step-0.png", np.full((200, 300), 7, np.uint8))
     assert sheets_of(run).layout is None
 
 
-# --- which are shown ---------------------------------------------------------------------------------------
+# --- selection ---------------------------------------------------------------------------------------------
 
 
-def test_damaged_and_foreign_sheets_are_left_out(tmp_path: Path) -> None:
+def test_damaged_and_foreign_files_are_skipped(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     folder = run / "samples"
     (folder / "step-00000500.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
@@ -111,14 +111,12 @@ def test_damaged_and_foreign_sheets_are_left_out(tmp_path: Path) -> None:
     assert (len(samples.sheets), samples.unread) == (5, 3)
 
 
-def test_no_samples_no_film(tmp_path: Path) -> None:
+def test_missing_and_empty_folders(tmp_path: Path) -> None:
     assert read_sheets(tmp_path / "none", None, None) is None
     assert read_sheets(tmp_path, None, None) is None
 
 
-def test_of_many_sheets_the_first_the_last_and_some_between_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_sheets_are_thinned_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples_module, "MAX_SHEETS", 3)
     samples = sheets_of(write_run(tmp_path / "run"))
     assert [sheet.step for sheet in samples.sheets] == [0, 200, 400]
@@ -134,7 +132,7 @@ def test_of_many_sheets_the_first_the_last_and_some_between_are_read(
         ([0, 0.25], None, [0, 0.25]),
     ],
 )
-def test_epochs(epochs: list[float], wanted: list[float] | None, shown: list[float]) -> None:
+def test_select_epochs(epochs: list[float], wanted: list[float] | None, shown: list[float]) -> None:
     assert [sheet.epoch for sheet in select_epochs(sheets_at(*epochs), wanted)] == shown
 
 
@@ -154,8 +152,8 @@ def test_animation_has_a_captioned_frame_for_each_sheet(tmp_path: Path, kind: st
     height = scale * sheet_of(0).shape[0]
     for number, sheet in enumerate(seen):
         np.testing.assert_array_equal(sheet[-height::scale, ::scale], sheet_of(10 * number)[..., 0])
-        assert sheet[:-height].min() < 100, "the caption is written"
-    assert not np.array_equal(seen[0][:-height], seen[1][:-height]), "each says its own epoch"
+        assert sheet[:-height].min() < 100, "the caption"
+    assert not np.array_equal(seen[0][:-height], seen[1][:-height]), "captions differ"
 
 
 def test_animation_is_thinned_until_it_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
