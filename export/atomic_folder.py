@@ -49,7 +49,7 @@ def refuse_taken(out: Path, *, force: bool, mark: str = METADATA_FILE, kind: str
     if not force:
         raise OutputExistsError(out)
     if not out.is_dir() or (any(out.iterdir()) and not any(file.is_file() for file in out.glob(mark))):
-        raise OutputExistsError(out, f"it is not {kind}, so --force does not replace it; name another")
+        raise OutputExistsError(out, f"it is not {kind}, so --force does not replace it; choose another path")
 
 
 @contextmanager
