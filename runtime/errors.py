@@ -2,24 +2,24 @@
 
 Each message says what is wrong and how to fix it. Each class is also a subclass of the matching builtin.
 
-    InfoganError                    exit code
-    ├── UsageError (ValueError)             2  options that do not fit together
-    │   └── ConfigError                     2  a key or value of a training config
-    ├── LatentError (ValueError)            2  a code name or value that the latent spec does not have
-    ├── ImageError (ValueError)           1  an image that cannot be read
-    ├── BundleError (ValueError)            1  a bundle that is incomplete, mixed or of another schema
-    ├── DeviceError (RuntimeError)          1  a requested device that cannot be used
-    ├── DataError (ValueError)              1  a data set that cannot be used
-    ├── RunError (ValueError)               1  a run folder or checkpoint that cannot be used
-    │   └── PeerLostError                   1  another process of a training that ended
-    ├── ReportedElsewhereError (RuntimeError) .  an error that another process of the training reports
-    ├── NonFiniteError (ArithmeticError)    1  a loss or gradient that is not finite
-    ├── ParityError (ArithmeticError)       1  an exported graph whose outputs differ from torch's
-    ├── PrecisionError (ArithmeticError)    1  a reduced precision that costs accuracy
-    ├── OutputExistsError (FileExistsError) 1  an output that already exists
-    ├── InUseError (RuntimeError)           1  an output that another process is writing
-    ├── MissingToolError (RuntimeError)     1  another program that is not installed or fails
-    └── MissingExtraError (ImportError)     1  an optional part that is not installed
+    InfoganError                               exit code
+    ├── UsageError (ValueError)                2  options that do not fit together
+    │   └── ConfigError                        2  a key or value of a training config
+    ├── LatentError (ValueError)               2  a code name or value that the latent spec does not have
+    ├── ImageError (ValueError)                1  an image that cannot be read
+    ├── BundleError (ValueError)               1  a bundle that is incomplete, mixed or of another schema
+    ├── DeviceError (RuntimeError)             1  a requested device that cannot be used
+    ├── DataError (ValueError)                 1  a data set that cannot be used
+    ├── RunError (ValueError)                  1  a run folder or checkpoint that cannot be used
+    │   └── PeerLostError                      1  another process of a training that ended
+    ├── ReportedElsewhereError (RuntimeError)  .  an error that another process of the training reports
+    ├── NonFiniteError (ArithmeticError)       1  a loss or gradient that is not finite
+    ├── ParityError (ArithmeticError)          1  an exported graph whose outputs differ from torch's
+    ├── PrecisionError (ArithmeticError)       1  a reduced precision that costs accuracy
+    ├── OutputExistsError (FileExistsError)    1  an output that already exists
+    ├── InUseError (RuntimeError)              1  an output that another process is writing
+    ├── MissingToolError (RuntimeError)        1  another program that is not installed or fails
+    └── MissingExtraError (ImportError)        1  an optional part that is not installed
 
 The exit codes are those of :class:`ExitCode`.
 """

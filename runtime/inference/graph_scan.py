@@ -48,12 +48,8 @@ _CHILDREN: Final[dict[str, dict[int, str]]] = {
     "opset": {},
     "property": {},
     "tensor": {},
-    "input": {2: "type"},
-    "output": {2: "type"},
-    "type": {1: "tensor type"},
-    "tensor type": {2: "shape"},
-    "shape": {1: "axis"},
-    "axis": {},
+    "input": {},
+    "output": {},
 }
 """Field number and kind of the messages to walk within a message of each kind."""
 
@@ -120,13 +116,10 @@ class _Scan:
             child = children.get(number)
             if child in _REFUSED:
                 raise _RefusedError(_REFUSED[child])
-            if child is None or not isinstance(value, memoryview):
+            if child is not None and isinstance(value, memoryview):
+                self._take(child, self.walk(value, child), value)
+            else:
                 fields.append((number, value))
-                continue
-            inner = self.walk(value, child)
-            if kind in ("input", "output", "type", "tensor type", "shape"):
-                fields.append((number, value))
-            self._take(child, inner, value)
         if kind == "node" and bytes(_text(fields, 7)) not in _DOMAINS:
             raise _RefusedError("has operators of another domain")
         return fields

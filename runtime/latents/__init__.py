@@ -3,5 +3,5 @@
 spec
     ``LatentSpec``: noise, categorical and continuous codes, and their order in a latent.
 sampling
-    ``Latents``, ``sample`` from the prior, ``traversal`` of one code, and combinations of categories.
+    ``Latents``, ``sample`` from the prior, and ``traversal`` of one code.
 """

@@ -1,9 +1,8 @@
-"""Latents: drawn one seed per image, or laid out as a traversal.
+"""Latents: sampled from the prior with one random stream per image, or traversed along one code.
 
-Image ``i`` of a seed is the same whatever is drawn around it: each image has its own random stream, Philox
-with the seed as its key and ``i`` as its counter, from which are taken, in this order and always all of them:
-noise, one number for each categorical code, one for each continuous code. docs/reference/bundle.md says it
-for readers in other languages.
+Image ``i`` of a seed does not depend on the other images: each image has its own Philox stream, with the seed
+as its key and ``i`` as its counter. From it are sampled, always and in this order: noise, one number for each
+categorical code, one for each continuous code. docs/reference/bundle.md describes this for other languages.
 """
 
 from __future__ import annotations
@@ -27,30 +26,28 @@ if TYPE_CHECKING:
 __all__ = ["Latents", "Traversal", "sample", "traversal"]
 
 _MAX_SEED: Final = 2**64 - 1
-_ROWS: Final = 10
-"""Rows of a traversal whose rows differ by their noise alone."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Latents:
-    """What the generator is given for N images; ``latents[2:5]`` is three of them.
+    """Input of the generator for N images; ``latents[2:5]`` is three of them.
 
     Raises:
         LatentError: An array is not two-dimensional, N differs, or categories are not whole numbers.
     """
 
     noise: npt.NDArray[np.float32]
-    """``(N, Z)`` float32, drawn from the spec's noise prior."""
+    """``(N, Z)`` float32, the noise z."""
     categories: npt.NDArray[np.int64]
-    """``(N, K)`` int64, one index for each categorical code."""
+    """``(N, K)`` int64, the category of each categorical code."""
     styles: npt.NDArray[np.float32]
-    """``(N, C)`` float32, one value for each continuous code; the prior is uniform on (-1, 1)."""
+    """``(N, C)`` float32, the value of each continuous code; the prior is uniform on (-1, 1)."""
 
     def __post_init__(self) -> None:
-        """Bring other float and integer types to the graph's."""
-        given = np.asarray(self.categories)
-        if given.dtype.kind not in "iu" and given.size:
-            raise LatentError(f"categories must be whole numbers, not {given.dtype}")
+        """Convert other float and integer types to those of the graph."""
+        categories = np.asarray(self.categories)
+        if categories.dtype.kind not in "iu" and categories.size:
+            raise LatentError(f"categories must be whole numbers, not {categories.dtype}")
         for name, dtype in (("noise", np.float32), ("categories", np.int64), ("styles", np.float32)):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype))
         shapes = [a.shape for a in (self.noise, self.categories, self.styles)]
@@ -64,7 +61,7 @@ class Latents:
         return Latents(self.noise[rows], self.categories[rows], self.styles[rows])
 
     def check(self, spec: LatentSpec) -> None:
-        """Refuse latents that are not of ``spec``.
+        """Check the latents against ``spec``.
 
         Raises:
             LatentError: A width differs, a category is out of range, or a value is not finite.
@@ -72,25 +69,25 @@ class Latents:
         widths = (self.noise.shape[1], self.categories.shape[1], self.styles.shape[1])
         expected = (spec.noise, len(spec.categorical), spec.continuous)
         if widths != expected:
-            raise LatentError(f"latents have {_widths(*widths)}; the latent spec has {_widths(*expected)}")
+            raise LatentError(f"the latent spec has {_widths(*expected)}; got {_widths(*widths)}")
         for column, (name, size) in enumerate(zip(spec.categorical_names, spec.categorical, strict=True)):
             _check_category(name, size, self.categories[:, column])
         if not (np.isfinite(self.noise).all() and np.isfinite(self.styles).all()):
-            raise LatentError("latents hold values that are not finite")
+            raise LatentError("latents have values that are not finite")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Traversal:
-    """Latents of a sheet, row by row: one code varies along the columns, the rest is held in each row."""
+    """Latents of a sheet, row by row, in which one code varies along the columns."""
 
     latents: Latents
     """``rows * columns`` latents."""
     code: str
     """The code that varies along the columns."""
     values: tuple[float, ...]
-    """Its value in each column; whole numbers where it is categorical."""
+    """Its value in each column; a whole number for a categorical code."""
     row_code: str | None
-    """The categorical code that varies along the rows; None where they differ by noise alone."""
+    """The categorical code that varies along the rows; None if only the noise does."""
 
     @property
     def columns(self) -> int:
@@ -112,15 +109,15 @@ def sample(
     categories: Mapping[str, int] | None = None,
     styles: Mapping[str, float] | None = None,
 ) -> Latents:
-    """Draw the latents of images ``start`` to ``start + n - 1`` of ``seed`` from the prior.
+    """Sample the latents of images ``start`` to ``start + n - 1`` of ``seed`` from the prior.
 
     Args:
         spec: The latent spec.
-        n: How many; 0 is valid.
+        n: Number of images; 0 is valid.
         seed: From 0 to 2**64 - 1.
         start: Index of the first image.
-        categories: Category to hold, by categorical code; the other draws are as they would be without.
-        styles: Value to hold, by continuous code, likewise; it may lie outside of the prior's (-1, 1).
+        categories: Fixed category by categorical code. All other values are the same as without it.
+        styles: Fixed value by continuous code, likewise; it may lie outside of the prior's (-1, 1).
 
     Raises:
         LatentError: A number is out of range, or there is no such code.
@@ -133,10 +130,21 @@ def sample(
     values = np.empty((n, spec.continuous), np.float32)
     for row in range(n):
         stream = np.random.Generator(np.random.Philox(key=seed, counter=(0, 0, 0, start + row)))
-        noise[row] = _draw_noise(spec, stream)
+        if spec.noise_prior == "normal":
+            noise[row] = stream.standard_normal(spec.noise)
+        else:
+            noise[row] = 2.0 * stream.random(spec.noise) - 1.0
         chosen[row] = stream.random(len(sizes)) * sizes
         values[row] = CONTINUOUS_LOW + (CONTINUOUS_HIGH - CONTINUOUS_LOW) * stream.random(spec.continuous)
-    _hold(spec, chosen, values, categories or {}, styles or {})
+    for name, category in (categories or {}).items():
+        column = spec.categorical_index(name)
+        _check_category(name, spec.categorical[column], np.array([category]))
+        chosen[:, column] = category
+    for name, value in (styles or {}).items():
+        column = spec.continuous_index(name)
+        if not math.isfinite(value):
+            raise LatentError(f"continuous code {name} must be finite, not {value}")
+        values[:, column] = value
     return Latents(noise, chosen, values)
 
 
@@ -148,15 +156,17 @@ def traversal(
     low: float = -2.0,
     high: float = 2.0,
     steps: int = 10,
-    rows: int = _ROWS,
+    rows: int = 10,
 ) -> Traversal:
-    """Lay out a sheet in which ``code`` varies along the columns.
+    """Return the latents of a sheet in which ``code`` varies along the columns.
 
-    A continuous code goes from ``low`` to ``high`` in ``steps``; there is a row for each category of the
-    first categorical code, all with the noise of image 0 of the seed. A categorical code goes through its
-    categories; there are ``rows`` rows, with the noise of images 0, 1, ... of the seed, and so too for a
-    continuous code where there is no categorical one. Without noise either, one row says all. The other
-    continuous codes are held at 0, the other categorical codes at what image 0 of the seed has.
+    A continuous code takes ``steps`` values from ``low`` to ``high``. There is a row for each category of the
+    first categorical code, all with the noise of image 0 of the seed.
+
+    A categorical code takes all its categories. There are ``rows`` rows, with the noise of images 0, 1, ...
+    of the seed; likewise for a continuous code without any categorical code, and a single row without noise.
+
+    The other continuous codes are 0; the other categorical codes are those of image 0 of the seed.
 
     Raises:
         LatentError: There is no such code, or a number is out of range.
@@ -165,78 +175,35 @@ def traversal(
         raise LatentError(f"there is no code '{code}'{did_you_mean(code, spec.code_names)}")
     if steps < 1 or rows < 1 or not (math.isfinite(low) and math.isfinite(high)):
         raise LatentError("steps and rows must be at least 1, and the ends finite")
-    along_categories = code in spec.categorical_names
-    row_code = spec.categorical_names[0] if spec.categorical and not along_categories else None
+    is_categorical = code in spec.categorical_names
+    row_code = spec.categorical_names[0] if spec.categorical and not is_categorical else None
     values = np.linspace(low, high, steps)
-    if along_categories:
+    if is_categorical:
         values = np.arange(spec.categorical[spec.categorical_index(code)], dtype=np.float64)
     streams = 1 if row_code or not spec.noise else rows
-    count = spec.categorical[0] if row_code else streams
-    drawn = sample(spec, streams, seed)
-    sheet = _Sheet(spec, drawn, count, len(values))
-    sheet.vary_columns(code, values)
+    sampled = sample(spec, streams, seed)
+    shape = (spec.categorical[0] if row_code else streams, len(values))
+    noise = np.broadcast_to(sampled.noise[:, None], (*shape, spec.noise))
+    categories = np.broadcast_to(sampled.categories[0], (*shape, len(spec.categorical))).copy()
+    styles = np.zeros((*shape, spec.continuous), np.float32)
+    if is_categorical:
+        categories[..., spec.categorical_index(code)] = values
+    else:
+        styles[..., spec.continuous_index(code)] = values
     if row_code:
-        sheet.vary_rows(row_code)
-    return Traversal(sheet.latents(), code, tuple(float(v) for v in values), row_code)
-
-
-class _Sheet:
-    """Latents as ``(rows, columns, width)`` while they are being filled."""
-
-    def __init__(self, spec: LatentSpec, drawn: Latents, rows: int, columns: int) -> None:
-        def spread(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            return np.broadcast_to(values[:, None], (rows, columns, values.shape[1])).copy()
-
-        self._spec = spec
-        self._noise = spread(drawn.noise)
-        self._categories = spread(drawn.categories[:1])
-        self._styles = np.zeros((rows, columns, spec.continuous), np.float32)
-
-    def vary_columns(self, code: str, values: npt.NDArray[np.float64]) -> None:
-        if code in self._spec.categorical_names:
-            self._categories[:, :, self._spec.categorical_index(code)] = values.astype(np.int64)
-        else:
-            self._styles[:, :, self._spec.continuous_index(code)] = values
-
-    def vary_rows(self, code: str) -> None:
-        index = self._spec.categorical_index(code)
-        self._categories[:, :, index] = np.arange(self._spec.categorical[index])[:, None]
-
-    def latents(self) -> Latents:
-        def flat(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            rows, columns, width = values.shape
-            return values.reshape(rows * columns, width)
-
-        return Latents(flat(self._noise), flat(self._categories), flat(self._styles))
-
-
-def _draw_noise(spec: LatentSpec, stream: np.random.Generator) -> npt.NDArray[np.float64]:
-    if spec.noise_prior == "normal":
-        return stream.standard_normal(spec.noise)
-    return 2.0 * stream.random(spec.noise) - 1.0
-
-
-def _hold(
-    spec: LatentSpec,
-    chosen: npt.NDArray[np.int64],
-    values: npt.NDArray[np.float32],
-    categories: Mapping[str, int],
-    styles: Mapping[str, float],
-) -> None:
-    for name, category in categories.items():
-        column = spec.categorical_index(name)
-        _check_category(name, spec.categorical[column], np.array([category]))
-        chosen[:, column] = category
-    for name, value in styles.items():
-        column = spec.continuous_index(name)
-        if not math.isfinite(value):
-            raise LatentError(f"continuous code {name} must be finite, not {value}")
-        values[:, column] = value
+        categories[..., 0] = np.arange(shape[0])[:, None]
+    count = math.prod(shape)
+    latents = Latents(
+        noise.reshape(count, spec.noise),
+        categories.reshape(count, len(spec.categorical)),
+        styles.reshape(count, spec.continuous),
+    )
+    return Traversal(latents, code, tuple(values.tolist()), row_code)
 
 
 def _check_category(name: str, size: int, chosen: npt.NDArray[Any]) -> None:
-    if chosen.dtype.kind not in "iu" or ((chosen < 0) | (chosen >= size)).any():
-        wrong = chosen[(chosen < 0) | (chosen >= size)] if chosen.dtype.kind in "iu" else chosen
+    wrong = chosen[(chosen < 0) | (chosen >= size)] if chosen.dtype.kind in "iu" else chosen
+    if len(wrong):
         raise LatentError(f"categorical code {name} has the categories 0 to {size - 1}, not {wrong[0]}")
 
 
