@@ -1,4 +1,4 @@
-"""Just enough of onnx.proto to write graphs that no exporter would, without the onnx package."""
+"""Write ONNX graphs that no exporter would, without the onnx package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bundles that somebody has changed."""
+"""Edit a bundle's metadata."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Latents:
         widths = (self.noise.shape[1], self.categories.shape[1], self.styles.shape[1])
         expected = (spec.noise, len(spec.categorical), spec.continuous)
         if widths != expected:
-            raise LatentError(f"the latent spec has {_widths(*expected)}; got {_widths(*widths)}")
+            raise LatentError(f"latents have {_widths(*widths)}; the latent spec has {_widths(*expected)}")
         for column, (name, size) in enumerate(zip(spec.categorical_names, spec.categorical, strict=True)):
             _check_category(name, size, self.categories[:, column])
         if not (np.isfinite(self.noise).all() and np.isfinite(self.styles).all()):

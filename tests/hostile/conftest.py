@@ -1,4 +1,4 @@
-"""The writer of strange graphs is the runtime tests' own."""
+"""Fixtures of the hostile tests."""
 
 from __future__ import annotations
 

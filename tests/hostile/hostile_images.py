@@ -1,4 +1,4 @@
-"""Images of every format that is read, and what becomes of them in bad hands; all of it from seeds."""
+"""Image files of every format, and reproducible mutations of them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PREPROCESSED: Final = ImageSpec(
     preprocessing=Preprocessing(box=20, centre="mass", ink="light", stroke=2.0),
 )
 COLOUR: Final = ImageSpec(size=16, channels=3, low=0, high=1)
-"""The two ways that images are read in: with a figure looked for, and as they are."""
+"""Image specs with and without preprocessing."""
 
 _SIZE: Final = (40, 32)
 _EDGES: Final = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000)
 _LENGTHS: Final = (*_EDGES, 0xFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF)
 
 MUTATIONS: Final = ("bits", "bytes", "cut", "splice", "length", "repeat", "remove", "swap", "chunk", "tail")
-"""Ways to spoil a file; each is chosen as often."""
+"""Kinds of mutation, chosen with equal probability."""
 
 
 # --- good files --------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def _tiffs(modes: Mapping[str, Image.Image], exif: Image.Exif, icc: bytes) -> di
 def _by_hand() -> dict[str, bytes]:
     """Return what is read and what Pillow does not write."""
     bits = " ".join(str(n % 2) for n in range(12 * 9))
-    levels = " ".join(str(n * 7 % 256) for n in range(12 * 9))
+    values = " ".join(str(n * 7 % 256) for n in range(12 * 9))
     run_lengths = b"\x0c\x80\x00\x00" * 9 + b"\x00\x01"
     palette = b"".join(bytes((n, n, n, 0)) for n in range(256))
     header = struct.pack("<IiiHHIIiiII", 40, 12, 9, 1, 8, 1, len(run_lengths), 0, 0, 256, 0)
@@ -112,8 +112,8 @@ def _by_hand() -> dict[str, bytes]:
     plain += chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return {
         "ppm/P1": f"P1\n# a comment\n12 9\n{bits}\n".encode(),
-        "ppm/P2": f"P2 12 9 255\n{levels}\n".encode(),
-        "ppm/P3": f"P3 12 3 255\n{levels}\n".encode(),
+        "ppm/P2": f"P2 12 9 255\n{values}\n".encode(),
+        "ppm/P3": f"P3 12 3 255\n{values}\n".encode(),
         "bmp/rle": rle,
         "png/plain": plain,
     }
@@ -122,14 +122,14 @@ def _by_hand() -> dict[str, bytes]:
 def _image(mode: str) -> Image.Image:
     width, height = _SIZE
     rows, columns = np.indices((height, width))
-    levels = ((rows * 5 + columns * 3) % 256).astype(np.uint8)
-    levels[8:24, 16:22] = 250
+    values = ((rows * 5 + columns * 3) % 256).astype(np.uint8)
+    values[8:24, 16:22] = 250
     if mode == "I;16":
-        return Image.fromarray(levels.astype(np.uint16) * 257)
+        return Image.fromarray(values.astype(np.uint16) * 257)
     if mode in ("I", "F"):
-        return Image.fromarray(levels).convert(mode)
-    image = Image.fromarray(np.stack([levels, levels[::-1], 255 - levels, levels.T.repeat(2)[: levels.size]
-                                        .reshape(levels.shape)], axis=-1))  # fmt: skip
+        return Image.fromarray(values).convert(mode)
+    image = Image.fromarray(np.stack([values, values[::-1], 255 - values, values.T.repeat(2)[: values.size]
+                                        .reshape(values.shape)], axis=-1))  # fmt: skip
     return image if mode == "RGBA" else image.convert(mode)
 
 
@@ -168,12 +168,12 @@ def mutated(number: int, seed: int = 0) -> tuple[str, bytes]:
     names = sorted(seeds())
     name = names[number % len(names)]
     rng = np.random.default_rng((seed, number))
-    content, told = bytearray(seeds()[name]), [name]
+    content, steps = bytearray(seeds()[name]), [name]
     for _ in range(int(rng.integers(1, 4))):
         kind = MUTATIONS[int(rng.integers(len(MUTATIONS)))]
-        told.append(kind)
+        steps.append(kind)
         content = bytearray(_KINDS[kind](content, rng))
-    return f"{number}: {' '.join(told)}", bytes(content)
+    return f"{number}: {' '.join(steps)}", bytes(content)
 
 
 def _places(content: bytes, rng: np.random.Generator) -> tuple[int, int]:
@@ -238,7 +238,7 @@ def _swap(content: bytearray, rng: np.random.Generator) -> bytes:
 
 
 def _chunk(content: bytearray, rng: np.random.Generator) -> bytes:
-    """Mend the checks of a PNG's chunks, so that what was spoiled before is read; add one of nonsense."""
+    """Recompute the checksums of a PNG's chunks, so that a mutated one is read, and add a random chunk."""
     if not content.startswith(b"\x89PNG\r\n\x1a\n"):
         return _bytes(content, rng)
     whole, place = bytearray(content[:8]), 8

@@ -34,31 +34,31 @@ def main() -> int:
     )
     parser.add_argument("--count", type=int, default=20_000, help="how many mutations (default 20000)")
     parser.add_argument("--seed", type=int, default=0, help="of the corpus (default 0)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON too")
     options = parser.parse_args()
-    with tempfile.TemporaryFile() as said:
-        keep, _ = os.dup(2), os.dup2(said.fileno(), 2)  # what decoders print past Python comes here
+    with tempfile.TemporaryFile() as captured:
+        keep, _ = os.dup(2), os.dup2(captured.fileno(), 2)  # what decoders print past Python comes here
         try:
-            figures = soak(options.count, options.seed, said.fileno())
+            results = soak(options.count, options.seed, captured.fileno())
         finally:
             os.dup2(keep, 2)
-    for key, value in figures.items():
+    for key, value in results.items():
         print(f"{key:<28} {value}")
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 1 if "failed" in figures else 0
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    return 1 if "failed" in results else 0
 
 
 def soak(count: int, seed: int, errors: int) -> dict[str, object]:
-    """Return the figures; with ``failed`` among them where a mutation is not dealt with."""
+    """Return the results; they include ``failed`` if a mutation was not handled."""
     specs = (load_bundle().image, COLOUR)
     read, refused = Counter[str](), Counter[str]()
     slowest, warm, began = 0.0, 0, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x"
         for number in range(count):
-            told, content = mutated(number, seed)
-            kind = told.split()[1].partition("/")[0]
+            mutation, content = mutated(number, seed)
+            kind = mutation.split()[1].partition("/")[0]
             if number % 2:  # libtiff reads files and memory in different ways
                 path.write_bytes(content)
             start = time.perf_counter()
@@ -68,15 +68,15 @@ def soak(count: int, seed: int, errors: int) -> dict[str, object]:
             except ImageError as error:
                 refused[kind] += 1
                 if not str(error).isprintable():
-                    return {"failed": told, "why": f"a message that is not printable: {error!r}"}
+                    return {"failed": mutation, "why": f"a message that is not printable: {error!r}"}
             except BaseException as error:  # noqa: BLE001 - that is what is looked for
-                return {"failed": told, "why": repr(error)}
+                return {"failed": mutation, "why": repr(error)}
             slowest = max(slowest, time.perf_counter() - start)
             if slowest > LONGEST:
-                return {"failed": told, "why": f"it took {slowest:.1f} s"}
+                return {"failed": mutation, "why": f"it took {slowest:.1f} s"}
             if os.fstat(errors).st_size:
-                return {"failed": told, "why": "something was printed on standard error"}
-            warm = warm if number > WARM else held()
+                return {"failed": mutation, "why": "something was printed on standard error"}
+            warm = warm if number > WARM else resident_memory()
     return {
         "mutations": count,
         "of files": len(seeds()),
@@ -86,12 +86,12 @@ def soak(count: int, seed: int, errors: int) -> dict[str, object]:
         "slowest, ms": round(slowest * 1000, 1),
         "a second": round(count / (time.perf_counter() - began)),
         f"memory after {WARM}, MB": warm,
-        "memory at the end, MB": held(),
+        "memory at the end, MB": resident_memory(),
         "most on the way, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
 
-def held() -> int:
+def resident_memory() -> int:
     """Return the memory that the process holds now, in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
 

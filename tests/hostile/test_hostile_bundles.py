@@ -1,4 +1,4 @@
-"""Bundles and run folders from strangers: what is wrong with them is said before any of it is used."""
+"""Untrusted bundles are refused before onnxruntime is imported."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def copy(tiny: Path, tmp_path: Path) -> Path:
 
 
 def refused_before_a_session(folder: Path) -> str:
-    """Return what ``encode`` says, from a process in which onnxruntime cannot even be imported."""
+    """Return the error of ``encode`` in a process in which onnxruntime cannot be imported."""
     code = (
         "import sys; sys.modules['onnxruntime'] = None\n"
         "from infogan_tool.cli.main import main; raise SystemExit(main(sys.argv[1:]))"
@@ -109,7 +109,7 @@ def test_a_card_that_is_nested_deep(copy: Path) -> None:
         {"opset": 10**400},
     ],
 )
-def test_absurd_or_steering_values(copy: Path, change: dict[str, Any]) -> None:
+def test_absurd_values_and_control_characters(copy: Path, change: dict[str, Any]) -> None:
     edit(copy, lambda data: data.update(change))
     with pytest.raises(BundleError) as caught:
         load_bundle(copy)
@@ -134,9 +134,7 @@ def test_a_pipe_or_a_device_in_place_of_a_file(copy: Path, name: str) -> None:
     refused_before_a_session(copy)
 
 
-def test_what_a_bundle_says_of_itself_does_not_steer_the_terminal(
-    copy: Path, cli: Callable[..., Result]
-) -> None:
+def test_metadata_with_control_characters_is_escaped(copy: Path, cli: Callable[..., Result]) -> None:
     text = "\x1b]0;title\x07\x1b[31m[red]bold[/red]\n\u202e"
 
     def change(data: dict[str, Any]) -> None:
@@ -156,14 +154,14 @@ def test_what_a_bundle_says_of_itself_does_not_steer_the_terminal(
 
 
 def replaced(folder: Path, content: bytes) -> None:
-    """Put another encoder in the bundle, with the digest that makes it believed."""
+    """Replace the encoder, and its digest in the metadata."""
     (folder / "q_encoder.onnx").write_bytes(content)
     digest = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     edit(folder, lambda data: data["graphs"].update({"q_encoder.onnx": digest}))
 
 
 def encoder(folder: Path, *, op: bytes | None = None, weight: bytes | None = None, size: int = 16) -> bytes:
-    """Return a graph with the right names and sizes, unless told otherwise."""
+    """Return a graph with the right names and sizes, except for the arguments."""
     props = {
         "infogan.bundle_id": json.loads((folder / "metadata.json").read_text())["bundle_id"],
         "infogan.schema_version": "2",
@@ -196,7 +194,7 @@ def encoder(folder: Path, *, op: bytes | None = None, weight: bytes | None = Non
         ({"size": 2**31}, "the contract has float32"),
     ],
 )
-def test_graphs_that_are_believed_and_should_not_be(copy: Path, parts: dict[str, Any], message: str) -> None:
+def test_graphs_with_a_right_digest_are_scanned(copy: Path, parts: dict[str, Any], message: str) -> None:
     replaced(copy, encoder(copy, **parts))
     assert message in refused_before_a_session(copy)
 
@@ -206,13 +204,13 @@ def test_other_inputs_and_outputs(copy: Path) -> None:
     assert "the contract has probabilities, style_mean, style_std" in refused_before_a_session(copy)
 
 
-def test_a_custom_library_is_not_asked_for(copy: Path) -> None:
+def test_operators_of_other_domains_are_refused(copy: Path) -> None:
     replaced(copy, encoder(copy) + block(8, block(1, "evil.example") + number(2, 1)))
     assert "operators of another domain" in refused_before_a_session(copy)
 
 
 @pytest.mark.parametrize("name", ["q_encoder.onnx", "generator.onnx"])
-def test_digests_of_the_bundle_that_ships_are_checked(name: str, tmp_path: Path) -> None:
+def test_digests_of_the_pretrained_bundle_are_checked(name: str, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(PRETRAINED_BUNDLE, tmp_path / "bundle"))
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 3] ^= 4
@@ -223,8 +221,8 @@ def test_digests_of_the_bundle_that_ships_are_checked(name: str, tmp_path: Path)
         assert "is not the file that metadata.json describes" in refused_before_a_session(folder)
 
 
-def test_the_bundle_that_ships_is_what_its_metadata_say() -> None:
+def test_the_pretrained_bundle_has_the_digests_of_its_metadata() -> None:
     graphs = json.loads((PRETRAINED_BUNDLE / "metadata.json").read_text())["graphs"]
-    for name, said in graphs.items():
+    for name, declared in graphs.items():
         content = (PRETRAINED_BUNDLE / name).read_bytes()
-        assert said == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        assert declared == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}

@@ -1,4 +1,4 @@
-"""Configs and checkpoints from strangers: one line, soon, and nothing in them is run."""
+"""Untrusted configs and checkpoints: one line within seconds, and no code of theirs runs."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_json(tmp_path: Path, case: str) -> None:
     assert message in refused(tmp_path, text, ".json")
 
 
-def test_a_config_that_steers_the_terminal(tmp_path: Path, cli: Callable[..., Result]) -> None:
+def test_a_config_with_control_characters(tmp_path: Path, cli: Callable[..., Result]) -> None:
     path = tmp_path / "c.toml"
     path.write_text('"\\u001b[31m\\u0007" = 1\nseed = "\\u001b[2J"')
     done = cli("train", "--config", path, "--dry-run")
@@ -90,7 +90,7 @@ def test_a_config_that_steers_the_terminal(tmp_path: Path, cli: Callable[..., Re
 
 
 class _Runs:
-    """What a pickle can do: run anything when it is read."""
+    """An object whose unpickling runs code."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker

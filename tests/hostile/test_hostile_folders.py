@@ -1,4 +1,4 @@
-"""A folder that somebody has set up: strange names, loops, pipes, devices, damaged files among good ones."""
+"""A hostile folder: odd names, loops, pipes, devices, and damaged files among good ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ NAMES = [
     "a" * 251 + ".png",
 ]
 """Each of a file that is a digit."""
-STEERING = [chr(code) for code in (*range(9), *range(11, 32), 127, *range(128, 160), 0x202E, 0x2028)]
+CONTROL = [chr(code) for code in (*range(9), *range(11, 32), 127, *range(128, 160), 0x202E, 0x2028)]
 """What a terminal may obey; a line's end is left out."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -86,12 +86,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def check_terminal(text: str) -> None:
-    assert not [c for c in STEERING if c in text]
+    assert not [c for c in CONTROL if c in text]
     assert "Traceback" not in text
 
 
 @pytest.mark.parametrize("how", ["few", "many"])
-def test_what_is_good_is_read_and_the_rest_told(
+def test_good_files_are_read_and_the_others_reported(
     folder: Path, how: str, tmp_path: Path, spawn: Callable[..., Result]
 ) -> None:
     if how == "many":  # more than 64 files are read by processes
@@ -113,15 +113,15 @@ def test_what_is_good_is_read_and_the_rest_told(
         check_terminal("".join(record["error"] for record in failed))
         found[suffix] = {Path(record["path"]).name: record["error"] for record in failed}
     assert found["jsonl"] == found["csv"]
-    told = found["jsonl"]
-    assert "is not a regular file" in told["pipe.png"]
-    assert "is not a regular file" in told["zero.png"]
-    assert "is not a regular file" in told["socket.png"]
-    assert "Too many levels of symbolic links" in told["self.png"]
-    assert "No such file" in told["dangling.png"]
+    messages = found["jsonl"]
+    assert "is not a regular file" in messages["pipe.png"]
+    assert "is not a regular file" in messages["zero.png"]
+    assert "is not a regular file" in messages["socket.png"]
+    assert "Too many levels of symbolic links" in messages["self.png"]
+    assert "No such file" in messages["dangling.png"]
     for name in ("tty.png", "mem.png", "locked.png"):
-        assert name in told
-    assert not told.keys() & set(NAMES)
+        assert name in messages
+    assert not messages.keys() & set(NAMES)
 
     records = [json.loads(line) for line in (tmp_path / "codes.jsonl").read_text("ascii").splitlines()]
     label = {record["path"]: record["categories"][0]["label"] for record in records}

@@ -1,4 +1,4 @@
-"""Nothing is written but what was named, and nothing replaced without --force; links lead nowhere."""
+"""Commands write only the named outputs, replace nothing without --force, and follow no links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many at once say what one alone says; the long commands are benchmarks/load.py and benchmarks/soak.py."""
+"""Concurrent use gives the results of a single process; benchmarks/load.py and soak.py run longer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BATCHES = (1, 3, 64, 257)
 
 
-def said(bundle: Bundle, images: np.ndarray) -> bytes:
+def encoded(bundle: Bundle, images: np.ndarray) -> bytes:
     found = bundle.encode(images)
     parts = (*found.probabilities, found.style_mean, found.style_std, found.distance)
     return b"".join(part.tobytes() for part in parts if part is not None)
@@ -32,13 +32,13 @@ def said(bundle: Bundle, images: np.ndarray) -> bytes:
 def test_threads_in_one_process(workers: int, own: int | None) -> None:
     alone, shared = load_bundle(device="cpu", threads=1), load_bundle(device="cpu", threads=own)
     images = np.random.default_rng(workers).integers(0, 256, (257, 28, 28), np.uint8)
-    expected = {batch: said(alone, images[:batch]) for batch in BATCHES}
+    expected = {batch: encoded(alone, images[:batch]) for batch in BATCHES}
     wrong: list[object] = []
 
     def work(number: int) -> None:
         for turn in range(8):
             batch = BATCHES[(number + turn) % len(BATCHES)]
-            if said(shared, images[:batch]) != expected[batch]:
+            if encoded(shared, images[:batch]) != expected[batch]:
                 wrong.append((number, batch))
             latents = shared.sample(3, seed=number)
             if not np.array_equal(shared.generate(latents), shared.generate(latents)):

@@ -1,4 +1,4 @@
-"""What holds for every latent spec, every draw and every metadata, tried on very many."""
+"""Properties of latent specs, sampling, metadata and images, tested on random ones."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_any_other_spec_is_refused_in_one_way(spec: LatentSpec, key: str, value:
 
 @MANY
 @given(specs(), st.integers(0, 2**64 - 1), st.integers(0, 10**9), st.integers(0, 6), st.integers(0, 6))
-def test_an_image_is_the_same_whatever_is_drawn_around_it(
+def test_an_image_does_not_depend_on_the_others(
     spec: LatentSpec, seed: int, start: int, before: int, count: int
 ) -> None:
     many = sample(spec, before + count, seed, start=start)
@@ -121,23 +121,23 @@ def test_an_image_is_the_same_whatever_is_drawn_around_it(
 
 @MANY
 @given(specs(), st.integers(0, 2**32), st.data())
-def test_a_code_that_is_held_moves_no_other(spec: LatentSpec, seed: int, data: st.DataObject) -> None:
+def test_fixing_a_code_changes_no_other(spec: LatentSpec, seed: int, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(spec.code_names))
     free = sample(spec, 5, seed)
     if name in spec.categorical_names:
         column = spec.categorical_index(name)
         value: float = data.draw(st.integers(0, spec.categorical[column] - 1))
-        held = sample(spec, 5, seed, categories={name: int(value)})
-        changed, kept = (held.categories, free.categories), (held.styles, free.styles)
+        fixed = sample(spec, 5, seed, categories={name: int(value)})
+        changed, kept = (fixed.categories, free.categories), (fixed.styles, free.styles)
     else:
         column = spec.continuous_index(name)
         value = data.draw(st.floats(-10, 10, width=32))
-        held = sample(spec, 5, seed, styles={name: value})
-        changed, kept = (held.styles, free.styles), (held.categories, free.categories)
+        fixed = sample(spec, 5, seed, styles={name: value})
+        changed, kept = (fixed.styles, free.styles), (fixed.categories, free.categories)
     assert (changed[0][:, column] == np.float32(value)).all()
     np.testing.assert_array_equal(np.delete(changed[0], column, 1), np.delete(changed[1], column, 1))
     np.testing.assert_array_equal(*kept)
-    np.testing.assert_array_equal(held.noise, free.noise)
+    np.testing.assert_array_equal(fixed.noise, free.noise)
 
 
 @MANY
@@ -163,7 +163,7 @@ def test_a_sheet_varies_one_code(
 # --- metadata ----------------------------------------------------------------------------------------------
 
 word = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=12).filter(str.isprintable)
-figures = st.dictionaries(word, st.integers(-(10**9), 10**9) | st.floats(-1e6, 1e6) | word, max_size=3)
+tables = st.dictionaries(word, st.integers(-(10**9), 10**9) | st.floats(-1e6, 1e6) | word, max_size=3)
 
 
 @st.composite
@@ -196,18 +196,18 @@ def metadatas(draw: st.DrawFn) -> BundleMetadata:
             name: GraphFile(sha256=draw(word), bytes=draw(st.integers(1, 2**31))) for name in GRAPH_FILES
         },
         versions=draw(st.dictionaries(word, word, max_size=3)),
-        training=draw(figures),
+        training=draw(tables),
         labels={
             code: tuple(draw(st.lists(st.none() | word, min_size=k, max_size=k)))
             for code, k in zip(latent.categorical_names, latent.categorical, strict=True)
             if draw(st.booleans())
         },
         style_names={code: draw(st.none() | word) for code in latent.continuous_names},
-        parity=draw(figures),
-        card=draw(figures),
-        ood=draw(st.none() | st.builds(OodSpec, threshold=st.floats(-1e6, 1e6), metrics=figures)),
+        parity=draw(tables),
+        card=draw(tables),
+        ood=draw(st.none() | st.builds(OodSpec, threshold=st.floats(-1e6, 1e6), metrics=tables)),
         precision=precision,
-        drift=draw(figures) if precision != "fp32" else {},
+        drift=draw(tables) if precision != "fp32" else {},
     )
 
 
@@ -229,8 +229,8 @@ def test_metadata_with_something_else_in_them_are_read_or_refused(
     data: st.DataObject,
     value: Any,  # noqa: ANN401
 ) -> None:
-    told = json.loads(json.dumps(metadata.to_dict()))
-    table = told
+    data_of_metadata = json.loads(json.dumps(metadata.to_dict()))
+    table = data_of_metadata
     while True:  # somewhere in it, at any depth
         key = data.draw(st.sampled_from(sorted(table)))
         if not isinstance(table[key], dict) or not table[key] or data.draw(st.booleans()):
@@ -241,7 +241,7 @@ def test_metadata_with_something_else_in_them_are_read_or_refused(
     else:
         del table[key]
     try:
-        found = BundleMetadata.from_dict(told)
+        found = BundleMetadata.from_dict(data_of_metadata)
     except BundleError:
         return
     json.dumps(found.to_dict())
@@ -252,10 +252,12 @@ def test_metadata_with_something_else_in_them_are_read_or_refused(
 
 @MANY
 @given(st.integers(1, 12), st.sampled_from([1, 3]), st.floats(-5, 5, width=16), st.floats(0.5, 300, width=16))
-def test_levels_survive_going_to_floats_and_back(size: int, channels: int, low: float, width: float) -> None:
+def test_uint8_survives_the_conversion_to_floats_and_back(
+    size: int, channels: int, low: float, width: float
+) -> None:
     spec = ImageSpec(size=size, channels=channels, low=low, high=low + width)
-    levels = np.random.default_rng(size).integers(0, 256, (3, size, size, channels), np.uint8)
-    np.testing.assert_array_equal(to_uint8(to_float(levels, spec), spec), levels)
+    values = np.random.default_rng(size).integers(0, 256, (3, size, size, channels), np.uint8)
+    np.testing.assert_array_equal(to_uint8(to_float(values, spec), spec), values)
 
 
 @SLOWER

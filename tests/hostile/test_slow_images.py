@@ -1,4 +1,4 @@
-"""An image that takes too long is one failed image, in a process of its own and in that of a short run."""
+"""An image that takes too long is one failed image, in a decoding process and in a short run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be in the process when: proved in a fresh one, by what is in sys.modules."""
+"""Modules that are imported, and when, as sys.modules of a new process shows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ for module in pkgutil.iter_modules(runtime.__path__):
     assert not modules_after(code) & {*HEAVY, "typer", "rich"}
 
 
-def test_names_are_resolved_when_used() -> None:
+def test_names_are_imported_on_first_use() -> None:
     code = "from infogan_tool.runtime import LatentSpec, Latents, to_uint8, read_metadata"
     assert not modules_after(code) & {*HEAVY, "PIL"}
 
@@ -58,7 +58,7 @@ def test_unknown_names_are_attribute_errors(name: str) -> None:
         getattr(runtime, name)
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     from infogan_tool import runtime  # noqa: PLC0415
 
     for name in runtime.__all__:

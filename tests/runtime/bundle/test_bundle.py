@@ -1,4 +1,4 @@
-"""Bundles: what they compute, what does not depend on how it is asked for, and what is refused."""
+"""Bundles: results, their independence of batch and threads, and what is refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TINY = Path(__file__).parents[2] / "fixtures" / "tiny"
 CONTINUOUS = Path(__file__).parents[2] / "fixtures" / "continuous"
-ALL = pytest.mark.parametrize("path", [TINY, CONTINUOUS, None], ids=["tiny", "continuous", "shipped"])
+ALL = pytest.mark.parametrize("path", [TINY, CONTINUOUS, None], ids=["tiny", "continuous", "pretrained"])
 ONE_SHOT = pytest.mark.parametrize("one_shot", [False, True], ids=["long", "one-shot"])
 
 
@@ -34,7 +34,7 @@ ONE_SHOT = pytest.mark.parametrize("one_shot", [False, True], ids=["long", "one-
 
 
 @ALL
-def test_there_and_back(path: Path | None) -> None:
+def test_generate_and_encode(path: Path | None) -> None:
     bundle = load_bundle(path, device="cpu")
     spec, image = bundle.latent, bundle.image
     latents = bundle.sample(5, seed=1)
@@ -69,17 +69,17 @@ def test_codes_and_noise_reach_the_image(path: Path | None) -> None:
 @ALL
 def test_uint8_and_float_are_the_same_images(path: Path | None) -> None:
     bundle = load_bundle(path, device="cpu")
-    levels = to_uint8(bundle.generate(bundle.sample(6)), bundle.image)
+    pixels = to_uint8(bundle.generate(bundle.sample(6)), bundle.image)
     image = bundle.image
-    floats = (levels.transpose(0, 3, 1, 2) / 255 * (image.high - image.low) + image.low).astype(np.float32)
-    np.testing.assert_allclose(bundle.encode(levels).style_mean, bundle.encode(floats).style_mean, atol=1e-4)
+    floats = (pixels.transpose(0, 3, 1, 2) / 255 * (image.high - image.low) + image.low).astype(np.float32)
+    np.testing.assert_allclose(bundle.encode(pixels).style_mean, bundle.encode(floats).style_mean, atol=1e-4)
     if image.channels == 1:
-        squeezed = bundle.encode(levels[..., 0])
-        np.testing.assert_array_equal(squeezed.style_mean, bundle.encode(levels).style_mean)
+        squeezed = bundle.encode(pixels[..., 0])
+        np.testing.assert_array_equal(squeezed.style_mean, bundle.encode(pixels).style_mean)
 
 
 @ALL
-def test_nothing_in_gives_nothing_out(path: Path | None) -> None:
+def test_an_empty_batch(path: Path | None) -> None:
     bundle = load_bundle(path, device="cpu")
     assert bundle.generate(bundle.sample(0)).shape == (0, *bundle.image.shape)
     size, channels = bundle.image.size, bundle.image.channels
@@ -90,7 +90,7 @@ def test_nothing_in_gives_nothing_out(path: Path | None) -> None:
 
 @ALL
 @ONE_SHOT
-def test_an_image_does_not_depend_on_what_is_drawn_with_it(path: Path | None, one_shot: bool) -> None:
+def test_an_image_does_not_depend_on_its_batch(path: Path | None, one_shot: bool) -> None:
     """To the bit, at any batch size, start and number of threads."""
     many = BATCH_ROWS + 3  # the last chunk is short
     bundle = load_bundle(path, device="cpu", threads=1, one_shot=one_shot)
@@ -106,7 +106,7 @@ def test_an_image_does_not_depend_on_what_is_drawn_with_it(path: Path | None, on
 
 @ALL
 @ONE_SHOT
-def test_a_posterior_does_not_depend_on_what_is_encoded_with_it(path: Path | None, one_shot: bool) -> None:
+def test_a_posterior_does_not_depend_on_its_batch(path: Path | None, one_shot: bool) -> None:
     bundle = load_bundle(path, device="cpu", one_shot=one_shot)
     images = bundle.generate(bundle.sample(BATCH_ROWS + 1, seed=3))
     whole = bundle.encode(images)
@@ -146,7 +146,7 @@ def test_self_check() -> None:
     assert check.seconds > 0
 
 
-# --- the bundle that ships ---------------------------------------------------------------------------------
+# --- the pretrained bundle ---------------------------------------------------------------------------------
 
 
 def test_the_pretrained_bundle_is_of_mnist() -> None:
@@ -263,7 +263,7 @@ def test_absurd_sizes(copy: Path) -> None:
 
 
 def replace_graph(folder: Path, file: str, content: bytes) -> None:
-    """Put another graph in the bundle, with the digest that makes load_bundle believe it."""
+    """Replace a graph, and its digest in the metadata."""
     (folder / file).write_bytes(content)
     digest = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     edit(folder, lambda data: data["graphs"].update({file: digest}))
@@ -278,7 +278,7 @@ def fake_generator(
     props: dict[str, str] | None = None,
     value: float = 0.5,
 ) -> None:
-    """Write a generator of one grey level, for each argument as the contract requires unless given."""
+    """Write a generator of one grey value that keeps the contract, except for the arguments."""
     bundle_id = json.loads((folder / "metadata.json").read_text())["bundle_id"]
     weights = [
         tensor("grey", [1, 1, 1, 1], struct.pack("<f", value)),
@@ -367,7 +367,7 @@ def test_a_graph_with_other_types_is_refused(copy: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_weights_that_are_not_finite_are_told(copy: Path, value: float) -> None:
+def test_weights_that_are_not_finite_are_reported(copy: Path, value: float) -> None:
     fake_generator(copy, value=value)
     with pytest.raises(BundleError, match="output images is not finite; its weights are damaged"):
         generate(copy)
@@ -394,7 +394,7 @@ def test_wrong_arguments() -> None:
         bundle.generate(foreign)
 
 
-def test_a_device_that_is_not_there() -> None:
+def test_a_device_that_does_not_exist() -> None:
     from infogan_tool.runtime.inference.device import gpu_present  # noqa: PLC0415 - asked only here
 
     if gpu_present():

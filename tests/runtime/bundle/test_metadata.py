@@ -1,4 +1,4 @@
-"""metadata.json is read as if a stranger had written it."""
+"""metadata.json is untrusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an image is of the kind that the bundle knows: an optional output, and its threshold."""
+"""The OOD output of a bundle, and its threshold."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ WITHOUT = {"probabilities": 7, "style_mean": 3, "style_std": 3}
 WITH = {**WITHOUT, "distance": 1}
 
 
-def test_the_threshold_is_the_metadatas(tmp_path: Path) -> None:
+def test_the_threshold_of_the_metadata_is_used(tmp_path: Path) -> None:
     bundle = load_bundle(telling(tmp_path / "b", WITH, {"threshold": 0.5, "metrics": {}}), device="cpu")
     levels = np.array([0, 100, 127, 128, 255], np.uint8)
     posterior = bundle.encode(np.broadcast_to(levels[:, None, None, None], (5, 16, 16, 3)))
@@ -93,7 +93,7 @@ def test_the_threshold_is_the_metadatas(tmp_path: Path) -> None:
     assert empty.ood.shape == (0,)
 
 
-def test_a_bundle_that_declares_nothing_says_nothing(tmp_path: Path) -> None:
+def test_a_bundle_without_ood_output(tmp_path: Path) -> None:
     bundle = load_bundle(telling(tmp_path / "b", WITHOUT, None), device="cpu")
     posterior = bundle.encode(np.zeros((2, 16, 16, 3), np.uint8))
     assert posterior.ood is None
@@ -102,8 +102,8 @@ def test_a_bundle_that_declares_nothing_says_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_graph_and_metadata_must_agree(tmp_path: Path, *, declared: bool) -> None:
-    said = {"threshold": 0.5, "metrics": {}} if declared else None
-    bundle = load_bundle(telling(tmp_path / "b", WITHOUT if declared else WITH, said), device="cpu")
+    table = {"threshold": 0.5, "metrics": {}} if declared else None
+    bundle = load_bundle(telling(tmp_path / "b", WITHOUT if declared else WITH, table), device="cpu")
     with pytest.raises(BundleError, match=r"outputs are .*; the contract has"):
         bundle.encode(np.zeros((2, 16, 16, 3), np.uint8))
 
@@ -112,10 +112,10 @@ def test_the_table_in_the_metadata() -> None:
     data = json.loads((TINY / "metadata.json").read_text())
     data.pop("ood", None)
     assert BundleMetadata.from_dict(data).ood is None
-    said = data | {"ood": {"threshold": 0.5, "metrics": {"fitted_on": 7}}}
-    metadata = BundleMetadata.from_dict(copy.deepcopy(said))
+    table = data | {"ood": {"threshold": 0.5, "metrics": {"fitted_on": 7}}}
+    metadata = BundleMetadata.from_dict(copy.deepcopy(table))
     assert metadata.ood == OodSpec(threshold=0.5, metrics={"fitted_on": 7})
-    assert metadata.to_dict()["ood"] == said["ood"]
+    assert metadata.to_dict()["ood"] == table["ood"]
     assert list(encoder_outputs(metadata.latent, distance=True)) == list(WITH)
     good: dict[str, Any] = {"threshold": 0.5, "metrics": {}}
     changes = ({"threshold": w} for w in ("0.5", True, float("nan"), 1e30, None))
@@ -124,7 +124,7 @@ def test_the_table_in_the_metadata() -> None:
             BundleMetadata.from_dict(data | {"ood": wrong})
 
 
-def test_the_bundle_that_ships_knows_digits() -> None:
+def test_the_pretrained_bundle_detects_outliers() -> None:
     bundle = load_bundle(device="cpu")
     assert len(EXAMPLES) == 10
     digits = bundle.encode(np.stack([load_image(path, bundle.image) for path in EXAMPLES]))

@@ -1,4 +1,4 @@
-"""No graph may pull weights from another file; the scan reads the bytes before onnxruntime does."""
+"""The scan of untrusted graphs."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_broken_protobuf_is_refused(content: bytes) -> None:
         (node("Add", ["x", "x"], ["y"]) + block(7, "evil.example"), "operators of another domain"),
     ],
 )
-def test_what_no_bundle_has_is_refused(part: bytes, message: str) -> None:
+def test_unneeded_parts_are_refused(part: bytes, message: str) -> None:
     with pytest.raises(BundleError, match=message):
         scan_graph(model([part], [X], [Y]), "graph")
 
@@ -104,7 +104,7 @@ def test_other_domains_functions_and_training_are_refused() -> None:
 
 
 @pytest.mark.parametrize("dims", [[2**20], [2**33], [2**32, 2**32], [2**63], [2**64 - 1]])
-def test_a_tensor_that_announces_more_than_there_is(dims: list[int]) -> None:
+def test_a_tensor_larger_than_the_file(dims: list[int]) -> None:
     huge = tensor("w", dims, ONES)
     with pytest.raises(BundleError, match="has more elements than the file can hold"):
         scan_graph(model([ADD], [X], [Y], initializers=[huge]), "graph")
@@ -127,9 +127,9 @@ def test_a_graph_of_very_many_parts_is_refused_soon() -> None:
 
 
 @pytest.mark.parametrize("file", ["generator.onnx", "q_encoder.onnx"])
-@pytest.mark.parametrize("bundle", ["tiny", "continuous", "shipped"])
-def test_it_reads_what_onnxruntime_reads(bundle: str, file: str) -> None:
-    folder = PRETRAINED_BUNDLE if bundle == "shipped" else FIXTURES / bundle
+@pytest.mark.parametrize("bundle", ["tiny", "continuous", "pretrained"])
+def test_it_agrees_with_onnxruntime(bundle: str, file: str) -> None:
+    folder = PRETRAINED_BUNDLE if bundle == "pretrained" else FIXTURES / bundle
     content = (folder / file).read_bytes()
     found, opened = scan_graph(content, file), GraphSession(content, device="cpu")
     assert found.inputs == opened.inputs

@@ -1,4 +1,4 @@
-"""The latent spec: places, names, entropies, and what it refuses. Without torch."""
+"""The latent spec: slices, names, entropies and refusals, without torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPECS = [
 ]
 
 
-def test_places() -> None:
+def test_slices() -> None:
     assert (TWO.dim, TWO.num_logits) == (15, 7)
     assert TWO.noise_slice == slice(0, 5)
     assert TWO.logit_slices == (slice(0, 4), slice(4, 7))
@@ -52,7 +52,7 @@ def test_names() -> None:
     assert [TWO.continuous_index(name) for name in TWO.continuous_names] == [0, 1, 2]
 
 
-def test_names_that_are_not_there() -> None:
+def test_unknown_names() -> None:
     with pytest.raises(LatentError, match=r"^there is no categorical code 'k3' \(valid: k1, k2\)$"):
         TWO.categorical_index("k3")
     with pytest.raises(LatentError, match=r"^there is no continuous code 'k1' \(valid: c1, c2, c3\)$"):
@@ -66,7 +66,7 @@ def test_entropies() -> None:
     assert list(TWO.entropies) == list(TWO.code_names)
 
 
-def test_as_data() -> None:
+def test_to_dict() -> None:
     assert TWO.to_dict() == VALID
     assert LatentSpec.from_dict(VALID) == TWO
     assert LatentSpec.from_dict({**VALID, "categorical": (4, 3)}) == TWO
@@ -83,7 +83,7 @@ def test_widest() -> None:
         LatentSpec(noise=65_535, noise_prior="uniform", categorical=(2,), continuous=0)
 
 
-def test_it_does_not_change() -> None:
+def test_it_is_immutable() -> None:
     with pytest.raises(FrozenInstanceError):
         TWO.noise = 3  # type: ignore[misc]
     with pytest.raises(TypeError):

@@ -19,7 +19,7 @@ def same(one: Latents, other: Latents) -> bool:
 
 
 @pytest.mark.parametrize("spec", [SPEC, UNIFORM, BARE])
-def test_image_i_of_a_seed_is_the_same_whatever_is_drawn_around_it(spec: LatentSpec) -> None:
+def test_image_i_of_a_seed_does_not_depend_on_the_others(spec: LatentSpec) -> None:
     many = sample(spec, 300, seed=5)
     for start, n in ((0, 1), (0, 7), (17, 1), (17, 64), (299, 1)):
         assert same(sample(spec, n, 5, start=start), many[start : start + n])
@@ -27,7 +27,7 @@ def test_image_i_of_a_seed_is_the_same_whatever_is_drawn_around_it(spec: LatentS
     assert not same(many[0:1], many[1:2])
 
 
-def test_held_values_do_not_shift_the_other_draws() -> None:
+def test_fixed_values_do_not_change_the_others() -> None:
     free = sample(SPEC, 50, seed=1)
     held = sample(SPEC, 50, seed=1, categories={"k1": 2}, styles={"c2": -1.5})
     np.testing.assert_array_equal(held.noise, free.noise)
@@ -50,7 +50,7 @@ def test_types_shapes_and_empty() -> None:
 
 
 def test_the_stream_is_the_one_that_is_documented() -> None:
-    """Readers in other languages draw the same: Philox4x64-10, key (seed, 0), counter (0, 0, 0, i)."""
+    """The documented stream: Philox4x64-10, key (seed, 0), counter (0, 0, 0, i)."""
     raw = np.random.Philox(key=9, counter=(0, 0, 0, 41)).random_raw(UNIFORM.noise + 1)
     numbers = (raw >> np.uint64(11)) * 2.0**-53
     drawn = sample(UNIFORM, 1, 9, start=41)

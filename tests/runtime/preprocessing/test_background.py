@@ -1,4 +1,4 @@
-"""Ink on paper: drawn pages of which it is known where the ink is, under every light that is promised."""
+"""Ink on a background: synthetic pages with known ink, under uneven light and shadows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Light = Callable[[Floats, Floats], Floats]
 
 SIZES = [(40, 60), (80, 50), (150, 100), (300, 400), (260, 130)]
-"""On either side of what is looked at as it is, what is made smaller for its paper, and what is smoothed."""
+"""Sizes below and above the limits for reducing and smoothing."""
 
 
 def strokes(size: tuple[int, int]) -> npt.NDArray[np.bool_]:
@@ -68,7 +68,7 @@ def off(mask: npt.NDArray[np.bool_], drawn: npt.NDArray[np.bool_]) -> int:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("paper", "ink"), [(230, 40), (40, 230), (120, 90), (20, 0), (235, 255)])
-def test_ink_is_told_from_even_paper(size: tuple[int, int], paper: int, ink: int) -> None:
+def test_ink_on_an_even_background(size: tuple[int, int], paper: int, ink: int) -> None:
     drawn = strokes(size)
     seen = first(np.where(drawn, ink, paper))
     assert off(seen.mask, drawn) == off(seen.strong, drawn) == 0
@@ -121,7 +121,7 @@ def test_what_is_darker_than_a_shadow_is_ink_however_broad() -> None:
 
 
 @pytest.mark.parametrize("size", [(60, 60), (100, 100), (150, 220)])
-def test_paper_is_what_lies_at_the_border_however_little_it_is(size: tuple[int, int]) -> None:
+def test_the_background_is_at_the_border_however_small_it_is(size: tuple[int, int]) -> None:
     down, right = grid(size)
     block = (np.abs(down) < 0.8) & (np.abs(right) < 0.8)  # two thirds of the page
     for paper, ink in ((60, 200), (220, 50)):
@@ -130,7 +130,7 @@ def test_paper_is_what_lies_at_the_border_however_little_it_is(size: tuple[int, 
 
 @pytest.mark.parametrize("turned", range(4))
 @pytest.mark.parametrize("size", [(60, 60), (90, 200)])
-def test_ink_along_two_borders_is_not_the_paper(size: tuple[int, int], turned: int) -> None:
+def test_ink_along_two_borders_is_not_the_background(size: tuple[int, int], turned: int) -> None:
     height, width = size
     drawn = np.zeros(size, bool)
     drawn[: height // 6] = drawn[: height // 2, : width // 6] = True
@@ -148,15 +148,15 @@ def test_ink_at_the_edge_is_ink() -> None:
 # --- noise and faintness -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("level", [0, 7, 128, 255])
+@pytest.mark.parametrize("shade", [0, 7, 128, 255])
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (30, 2), (60, 60), (300, 200)])
-def test_a_blank_page_has_no_ink(level: int, size: tuple[int, int]) -> None:
-    assert found(np.full(size, level)) == []
+def test_a_blank_page_has_no_ink(shade: int, size: tuple[int, int]) -> None:
+    assert found(np.full(size, shade)) == []
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("side", [-1, 1])
-def test_what_is_fainter_than_8_of_255_is_paper(size: tuple[int, int], side: int) -> None:
+def test_differences_below_8_of_255_are_background(size: tuple[int, int], side: int) -> None:
     drawn = strokes(size)
     assert found(128 + side * 7 * drawn) == []
     assert off(first(128 + side * 12 * drawn).strong, drawn) == 0
@@ -244,12 +244,12 @@ def test_ink_of_two_strengths_is_measured_by_the_stronger_quarter(side: int) -> 
 # --- which side --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("level", "dark_first"), [(60, True), (70, False)])
+@pytest.mark.parametrize(("shade", "dark_first"), [(60, True), (70, False)])
 def test_a_little_that_differs_much_outweighs_much_that_differs_a_little(
-    level: int, *, dark_first: bool
+    shade: int, *, dark_first: bool
 ) -> None:
     page = np.full((90, 90), 128)
-    page[20:30, 20:30] = level
+    page[20:30, 20:30] = shade
     page[50:70, 40:80] = 160  # eight times as much of it; cubes of the differences count
     expected = [page < 100, page > 150]
     for way, order in ((page, expected), (255 - page, expected)):
@@ -271,7 +271,7 @@ def in_colour(ink: tuple[int, ...], paper: tuple[int, ...], speck: tuple[int, ..
 
 
 @pytest.mark.parametrize(("channel", "weight", "other"), [(0, 0.299, 1), (1, 0.587, 0), (2, 0.114, 1)])
-def test_the_channel_that_differs_clearly_more_tells(channel: int, weight: float, other: int) -> None:
+def test_the_channel_with_clearly_more_contrast_is_used(channel: int, weight: float, other: int) -> None:
     def tells(differs: float) -> bool:
         """Say whether a speck that this channel does not see is no ink."""
         stroke, speck = [round(200 - differs)] * 3, [200] * 3
@@ -288,7 +288,7 @@ def test_the_channel_that_differs_clearly_more_tells(channel: int, weight: float
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_classes_are_told_apart_by_the_best_threshold_of_all(seed: int) -> None:
+def test_classes_are_separated_by_the_best_threshold(seed: int) -> None:
     rng = np.random.default_rng(seed)
     values = np.concatenate([rng.normal(*rng.uniform((0, 1), (255, 40)), 300) for _ in range(2)])
     values = values.clip(0, 255).astype(np.uint8).reshape(20, 30)

@@ -1,4 +1,4 @@
-"""A figure brought to its size, stroke and place: drawn figures of which each is known."""
+"""Scale, stroke and position of synthetic objects."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pen(points: list[tuple[int, int]], width: int, size: tuple[int, int] = (400,
     return drawn
 
 
-def laid_out(image: Image.Image, size: int = 28, **changes: object) -> Grey:
+def preprocessed(image: Image.Image, size: int = 28, **changes: object) -> Grey:
     preprocessing = dataclasses.replace(PREPROCESSING, **changes)  # type: ignore[arg-type]
     found = apply_preprocessing(image, size, preprocessing)
     assert found is not None
@@ -71,7 +71,7 @@ SEVEN = [(120, 100), (280, 110), (180, 320)]
 def test_the_longer_side_fills_the_box_and_the_aspect_stays(
     block: tuple[int, int, int, int], expected: tuple[int, int, int, int], centre: str
 ) -> None:
-    values = laid_out(page(block), centre=centre)
+    values = preprocessed(page(block), centre=centre)
     top, left, height, width = extent(values)
     assert (height, width) == expected[2:]
     assert abs(top - expected[0]) <= 1
@@ -81,8 +81,8 @@ def test_the_longer_side_fills_the_box_and_the_aspect_stays(
 
 
 @pytest.mark.parametrize(("box", "size"), [(20, 28), (12, 28), (28, 28), (50, 64), (5, 9)])
-def test_box_and_image_are_the_recipes(box: int, size: int) -> None:
-    values = laid_out(page((40, 40, 120, 90)), size, box=box, centre="box")
+def test_box_and_image_have_the_declared_sizes(box: int, size: int) -> None:
+    values = preprocessed(page((40, 40, 120, 90)), size, box=box, centre="box")
     top, left, height, width = extent(values)
     assert (height, width) == (box, round(box * 0.75))
     assert abs(2 * top + height - size) <= 1
@@ -91,17 +91,17 @@ def test_box_and_image_are_the_recipes(box: int, size: int) -> None:
 
 @pytest.mark.parametrize("scale", [1, 2, 5])
 def test_the_size_of_the_photograph_does_not_matter(scale: int) -> None:
-    small = laid_out(pen(SEVEN, 24), 56, box=40, centre="box")
+    small = preprocessed(pen(SEVEN, 24), 56, box=40, centre="box")
     drawn = pen([(scale * x, scale * y) for x, y in SEVEN], 24 * scale, (400 * scale, 400 * scale))
-    large = laid_out(drawn, 56, box=40, centre="box")
+    large = preprocessed(drawn, 56, box=40, centre="box")
     assert np.abs(large.astype(int) - small).mean() < 4
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_long_strip_of_paper_is_read(*, turned: bool) -> None:
+def test_a_long_strip(*, turned: bool) -> None:
     strip = np.full((30, 2400), 255, np.uint8)
     strip[9:21, 1200:1260] = 0
-    values = laid_out(Image.fromarray(strip.T if turned else strip))
+    values = preprocessed(Image.fromarray(strip.T if turned else strip))
     height, width = extent(values)[2:]
     assert (width, height)[turned] == 20
     assert 3 <= (height, width)[turned] <= 5
@@ -117,9 +117,9 @@ def test_a_strip_of_one_row_is_no_error() -> None:
 # --- ink ---------------------------------------------------------------------------------------------------
 
 
-def test_ink_is_full_and_ground_is_empty() -> None:
+def test_ink_is_full_and_the_background_is_empty() -> None:
     for width in (4, 8, 24):
-        values = laid_out(pen(SEVEN, width), centre="box")
+        values = preprocessed(pen(SEVEN, width), centre="box")
         assert values.max() == 255
         assert np.count_nonzero(values == 255) > 0.15 * np.count_nonzero(values > 25)
         ground = values.copy()
@@ -127,14 +127,16 @@ def test_ink_is_full_and_ground_is_empty() -> None:
         assert ground.max() == 0
 
 
-def test_faint_and_strong_ink_are_laid_out_alike() -> None:
-    strong = laid_out(pen(SEVEN, 24))
-    faint = laid_out(pen(SEVEN, 24).point([200 + v * 40 // 255 for v in range(256)]))
+def test_faint_and_strong_ink_are_preprocessed_alike() -> None:
+    strong = preprocessed(pen(SEVEN, 24))
+    faint = preprocessed(pen(SEVEN, 24).point([200 + v * 40 // 255 for v in range(256)]))
     assert np.abs(faint.astype(int) - strong).max() <= 12
 
 
 def test_dark_ink_is_the_negative() -> None:
-    np.testing.assert_array_equal(laid_out(pen(SEVEN, 24), ink="dark"), 255 - laid_out(pen(SEVEN, 24)))
+    np.testing.assert_array_equal(
+        preprocessed(pen(SEVEN, 24), ink="dark"), 255 - preprocessed(pen(SEVEN, 24))
+    )
 
 
 # --- stroke ------------------------------------------------------------------------------------------------
@@ -159,22 +161,22 @@ def test_width_of_a_stroke_is_twice_the_area_by_the_outline() -> None:
 
 @pytest.mark.parametrize("points", [NINE, SEVEN], ids=["nine", "seven"])
 @pytest.mark.parametrize("stroke", [1.5, 2.0, 3.0, 4.0])
-def test_a_thin_pen_becomes_as_wide_as_the_recipe_says(points: list[tuple[int, int]], stroke: float) -> None:
+def test_a_thin_pen_is_thickened_to_the_declared_stroke(points: list[tuple[int, int]], stroke: float) -> None:
     for width in (2, 5):
-        values = laid_out(pen(points, width), 84, box=60, stroke=stroke * 3)
+        values = preprocessed(pen(points, width), 84, box=60, stroke=stroke * 3)
         assert stroke_width(values / np.float32(255)) == pytest.approx(stroke * 3, rel=0.15)
         assert max(extent(values)[2:]) == 60, "what is thickened fills the box too"
 
 
 @pytest.mark.parametrize("stroke", [1.5, 2.0, 3.0])
 def test_a_broad_pen_is_left_as_it_is(stroke: float) -> None:
-    np.testing.assert_array_equal(laid_out(pen(SEVEN, 60), stroke=stroke), laid_out(pen(SEVEN, 60)))
+    np.testing.assert_array_equal(preprocessed(pen(SEVEN, 60), stroke=stroke), preprocessed(pen(SEVEN, 60)))
 
 
 def test_a_pen_grows_alike_to_every_side() -> None:
     drawn = np.full((301, 301), 255, np.uint8)
     drawn[149:152, 60:241] = drawn[60:241, 149:152] = 0  # a cross
-    values = laid_out(Image.fromarray(drawn), 85, box=61, centre="box", stroke=8)
+    values = preprocessed(Image.fromarray(drawn), 85, box=61, centre="box", stroke=8)
     top, left, height, width = extent(values, 20)
     cross = values[top : top + height, left : left + width].astype(int)
     for turned in (cross.T, cross[::-1], cross[:, ::-1]):
@@ -195,25 +197,25 @@ def test_centre_of_mass_lies_in_the_middle(
     blocks: tuple[tuple[int, int, int, int], ...], turned: int, size: int
 ) -> None:
     image = page(*blocks).rotate(90 * turned)
-    values = laid_out(image, size).astype(float)
+    values = preprocessed(image, size).astype(float)
     for mass in (values.sum(0), values.sum(1)):
         assert mass @ np.arange(size) / mass.sum() == pytest.approx(size / 2, abs=0.51)
-    boxed = extent(laid_out(image, size, centre="box"))
-    assert extent(laid_out(image, size)) != boxed, "the two centres differ"
+    boxed = extent(preprocessed(image, size, centre="box"))
+    assert extent(preprocessed(image, size)) != boxed, "the two centres differ"
     assert abs(2 * boxed[0] + boxed[2] - size) <= 1
     assert abs(2 * boxed[1] + boxed[3] - size) <= 1
 
 
 @pytest.mark.parametrize("turned", range(4))
-def test_what_hangs_over_is_cut(turned: int) -> None:
+def test_parts_beyond_the_image_are_cropped(turned: int) -> None:
     image = page(*ELL).rotate(90 * turned)
     for size in (24, 20):
-        wide = laid_out(image, size + 28, box=20)
-        np.testing.assert_array_equal(laid_out(image, size, box=20), wide[14:-14, 14:-14])
-    assert laid_out(image, 20).sum() < laid_out(image, 28).sum(), "something was cut"
+        wide = preprocessed(image, size + 28, box=20)
+        np.testing.assert_array_equal(preprocessed(image, size, box=20), wide[14:-14, 14:-14])
+    assert preprocessed(image, 20).sum() < preprocessed(image, 28).sum(), "something was cut"
 
 
-def test_a_page_without_a_figure_has_no_layout() -> None:
+def test_a_page_without_an_object_is_not_preprocessed() -> None:
     assert apply_preprocessing(page(), 28, PREPROCESSING) is None
     rng = np.random.default_rng(0)
     assert (
@@ -222,10 +224,10 @@ def test_a_page_without_a_figure_has_no_layout() -> None:
     )
 
 
-def test_where_the_likelier_ink_is_no_figure_the_other_is_tried() -> None:
+def test_if_the_likelier_ink_is_no_object_the_other_is_tried() -> None:
     values = np.asarray(page((100, 130, 60, 20))).astype(int) - 55
     values[np.asarray(page((100, 130, 60, 20))) == 0] = 120
     values[:, :40] = 255
     values[:, -40:] = 255
-    found = laid_out(Image.fromarray(values.astype(np.uint8)))
+    found = preprocessed(Image.fromarray(values.astype(np.uint8)))
     assert extent(found)[2:] == (20, 7)

@@ -1,4 +1,4 @@
-"""What of a page's ink is its figure: drawn pages whose figure is known, and each condition on both sides."""
+"""Segmentation of synthetic pages with known objects, on both sides of each condition."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def turn(request: pytest.FixtureRequest) -> Turn:
 
 
 def page(*blocks: Block, size: tuple[int, int] = (100, 100)) -> npt.NDArray[np.float32]:
-    """Paper with blocks of ink of the usual strength."""
+    """A background with blocks of ink of the usual strength."""
     strength = np.zeros(size, np.float32)
     for top, left, height, width in blocks:
         assert strength[top : top + height, left : left + width].shape == (height, width)
@@ -50,7 +50,7 @@ def as_ink(strength: npt.NDArray[np.float32]) -> Ink:
 
 
 def side_lengths(strength: npt.NDArray[np.float32], turn: Turn) -> tuple[int, int] | None:
-    """Height and width of the figure on a page that was turned, as they were before."""
+    """Height and width of the object before its page was turned."""
     found = segment_object(as_ink(turn(strength)))
     if found is None:
         return None
@@ -61,11 +61,11 @@ def side_lengths(strength: npt.NDArray[np.float32], turn: Turn) -> tuple[int, in
 # --- what is cut out ---------------------------------------------------------------------------------------
 
 
-def test_figure_is_cut_to_its_box_with_soft_edges_and_nothing_else() -> None:
+def test_the_object_is_cropped_to_its_box_with_soft_edges() -> None:
     strength = page((30, 40, 20, 5), (45, 40, 5, 30))
     strength[30, 40] = 1.4
     strength[35, 45] = 0.3  # beside the ink: its soft edge
-    strength[36, 46] = 0.3  # two away: paper
+    strength[36, 46] = 0.3  # two away: background
     strength[40, 45] = -0.2
     strength[33, 60] = 0.5  # a faint speck in the box
     expected = strength[30:50, 40:70].copy()
@@ -77,7 +77,7 @@ def test_figure_is_cut_to_its_box_with_soft_edges_and_nothing_else() -> None:
     np.testing.assert_array_equal(found, expected)
 
 
-def test_whatever_way_a_page_lies_its_figure_is_the_same() -> None:
+def test_the_object_does_not_depend_on_the_orientation() -> None:
     found_one = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -95,13 +95,13 @@ def test_whatever_way_a_page_lies_its_figure_is_the_same() -> None:
             assert (turned is None) == (found is None)
             if found is not None and turned is not None:
                 np.testing.assert_array_equal(turned, turn(found))
-    assert 20 < found_one < 60, "some are figures, some are not"
+    assert 20 < found_one < 60, "some are objects, some are not"
 
 
-# --- no figure ---------------------------------------------------------------------------------------------
+# --- no object ---------------------------------------------------------------------------------------------
 
 
-def test_what_is_nowhere_strong_is_no_figure() -> None:
+def test_weak_ink_alone_is_no_object() -> None:
     assert segment_object(as_ink(page())) is None
     assert segment_object(as_ink(0.5 * page((40, 40, 20, 20)))) is None
     strength = 0.5 * page((40, 40, 20, 20))
@@ -110,12 +110,12 @@ def test_what_is_nowhere_strong_is_no_figure() -> None:
 
 
 @pytest.mark.parametrize(("size", "least"), [((60, 40), 4), ((400, 100), 8)])
-def test_a_speck_is_no_figure(size: tuple[int, int], least: int, turn: Turn) -> None:
+def test_a_speck_is_no_object(size: tuple[int, int], least: int, turn: Turn) -> None:
     assert side_lengths(page((20, 20, 2, least - 1), size=size), turn) is None
     assert side_lengths(page((20, 20, 2, least), size=size), turn) == (2, least)
 
 
-def test_a_figure_has_half_of_the_ink_at_least(turn: Turn) -> None:
+def test_an_object_has_at_least_half_of_the_ink(turn: Turn) -> None:
     main = (45, 45, 10, 10)
     assert side_lengths(page(main, (0, 20, 9, 11)), turn) == (10, 10)
     assert side_lengths(page(main, (0, 20, 10, 10)), turn) == (10, 10)
@@ -129,7 +129,7 @@ def test_one_bright_speck_weighs_no_more_than_its_pixels(turn: Turn) -> None:
     assert side_lengths(strength, turn) == (10, 10)
 
 
-def test_ground_is_even() -> None:
+def test_the_background_must_be_even() -> None:
     main = (45, 45, 10, 10)
 
     def with_rest(value: float, count: int) -> npt.NDArray[np.float32] | None:
@@ -137,26 +137,26 @@ def test_ground_is_even() -> None:
         strength.ravel()[:count] = value
         return segment_object(as_ink(strength))
 
-    # The ground is the page without the figure and two pixels around: 9,804 pixels.
+    # The background is the page without the object and two pixels around: 9,804 pixels.
     assert with_rest(0.3, 4000) is not None
     assert with_rest(0.3, 4400) is None, "root of the mean square above 0.2"
     assert with_rest(-0.3, 4000) is not None
     assert with_rest(-0.5, 480) is not None
-    assert with_rest(-0.5, 500) is None, "a twentieth is lighter than paper"
+    assert with_rest(-0.5, 500) is None, "a twentieth is lighter than the background"
     assert with_rest(-1000, 90) is not None, "a few pixels count for little, however far they are off"
     assert with_rest(-1000, 100) is None
 
 
-def test_the_seam_of_a_figure_is_not_its_ground() -> None:
+def test_the_edge_of_an_object_is_not_background() -> None:
     strength = page((10, 10, 10, 10), size=(30, 30))
     around = strength.copy()
     around[8:22, 8:22] = -1
     around[10:20, 10:20] = 1
     assert segment_object(as_ink(around)) is not None
     around[7, 7:23] = around[22, 7:23] = around[7:23, 7] = -1
-    assert segment_object(as_ink(around)) is None, "three pixels away is ground"
+    assert segment_object(as_ink(around)) is None, "three pixels away is background"
     everywhere = np.where(page((1, 1, 6, 6), size=(8, 8)) > 0, np.float32(1), np.float32(-1))
-    assert segment_object(as_ink(everywhere)) is not None, "no ground is left to be uneven"
+    assert segment_object(as_ink(everywhere)) is not None, "no background is left to be uneven"
 
 
 # --- ruled paper -------------------------------------------------------------------------------------------
@@ -173,13 +173,13 @@ def test_the_seam_of_a_figure_is_not_its_ground() -> None:
         (3, 60, False),  # not thin
     ],
 )
-def test_lines_of_the_paper_are_no_parts(height: int, width: int, turn: Turn, *, ruled: bool) -> None:
+def test_ruled_lines_are_no_parts(height: int, width: int, turn: Turn, *, ruled: bool) -> None:
     line = (42 - height, 20 if width > 100 else 80, height, width)
     alone = side_lengths(page((45, 80, 20, 40), line, size=(100, 200)), turn) == (20, 40)
     assert alone == ruled
 
 
-def test_many_lines_take_nothing_from_a_figure(turn: Turn) -> None:
+def test_many_lines_do_not_count_against_an_object(turn: Turn) -> None:
     lines = [(top, 0, 2, 200) for top in range(5, 100, 10)]
     strength = page((45, 80, 8, 40), *lines, size=(100, 200))
     strength[44:56] = page((47, 80, 8, 40), size=(100, 200))[44:56]  # no line crosses it
@@ -217,7 +217,7 @@ def test_parts_are_near_or_heavy(part: Block, whole: tuple[int, int], turn: Turn
     assert side_lengths(page(MAIN, part), turn) == whole
 
 
-def test_a_part_is_not_far_shorter_than_the_figure(turn: Turn) -> None:
+def test_a_part_is_not_far_shorter_than_the_object(turn: Turn) -> None:
     assert side_lengths(page((30, 30, 40, 8), (30, 40, 3, 3)), turn) == (40, 8)
     assert side_lengths(page((30, 30, 40, 8), (30, 40, 4, 2)), turn) == (40, 12)
 
@@ -234,7 +234,7 @@ def test_parts_of_parts_belong_and_are_found_from_the_frame_of_all(turn: Turn) -
     chain = [(40, 52, 4, 4), (46, 58, 4, 4), (52, 64, 4, 4)]
     assert side_lengths(page(MAIN, *chain), turn) == (20, 38)
     assert side_lengths(page(MAIN, *chain[1:]), turn) == (20, 20)
-    # Beside the frame of figure and part, far from either.
+    # Beside the frame of object and part, far from either.
     assert side_lengths(page(MAIN, (34, 52, 4, 4), (34, 30, 2, 9)), turn) == (26, 26)
 
 
@@ -244,7 +244,7 @@ def test_what_touches_the_border_is_no_part(turn: Turn) -> None:
     assert side_lengths(page((5, 30, 20, 20), (1, 30, 3, 4)), turn) == (24, 20)
 
 
-def test_a_figure_that_touches_the_border_may_with_every_part(turn: Turn) -> None:
+def test_an_object_that_touches_the_border_may_with_every_part(turn: Turn) -> None:
     assert side_lengths(page((0, 30, 60, 30), (63, 30, 37, 30)), turn) == (100, 30)
     assert side_lengths(page((0, 30, 60, 30), (40, 64, 5, 36)), turn) == (60, 70)
 

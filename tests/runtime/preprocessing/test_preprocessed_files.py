@@ -1,4 +1,4 @@
-"""Images as people have them, brought to what an encoder of digits was trained on."""
+"""Preprocessing of photographs, scans and drawings of digits, read from files."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def content(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:  # 
 def on_page(digit: npt.NDArray[np.uint8], size: tuple[int, int] = (400, 300), side: int = 160) -> Image.Image:
     """Return the digit in black on white, large and off-centre, mode L."""
     page = Image.new("L", size, 255)
-    figure = Image.fromarray(255 - digit).resize((side, side), Image.Resampling.BICUBIC)
-    page.paste(figure, (size[0] - side - 20, 15))
+    glyph = Image.fromarray(255 - digit).resize((side, side), Image.Resampling.BICUBIC)
+    page.paste(glyph, (size[0] - side - 20, 15))
     return page
 
 
@@ -59,7 +59,7 @@ def alike(preprocessed: npt.NDArray[np.uint8], digit: npt.NDArray[np.uint8]) -> 
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_what_is_laid_out_already_keeps_every_bit(path: Path) -> None:
+def test_a_preprocessed_image_keeps_every_bit(path: Path) -> None:
     assert len(EXAMPLES) == 10
     np.testing.assert_array_equal(read_image(path, SPEC)[..., 0], native(path))
     np.testing.assert_array_equal(load_image(path, SPEC)[0], native(path) / np.float32(255))
@@ -74,13 +74,13 @@ def test_raw_and_plain_images_are_padded_and_resized_only() -> None:
     assert alike(read_image(content(page), SPEC), plain) < 0.5
 
 
-@pytest.mark.parametrize("level", [0, 128, 255])
-def test_a_blank_page_stays_blank(level: int) -> None:
-    page = Image.new("L", (200, 120), level)
+@pytest.mark.parametrize("shade", [0, 128, 255])
+def test_a_blank_page_stays_blank(shade: int) -> None:
+    page = Image.new("L", (200, 120), shade)
     assert np.ptp(read_image(content(page), SPEC)) == 0
 
 
-def test_where_there_is_no_figure_on_a_ground_nothing_is_made_up() -> None:
+def test_an_image_without_an_object_is_only_padded_and_resized() -> None:
     rng = np.random.default_rng(0)
     noise = Image.fromarray(rng.integers(0, 256, (200, 200), np.uint8))
     grain = Image.fromarray(rng.normal(128, 30, (60, 90)).clip(0, 255).astype(np.uint8))
@@ -197,7 +197,7 @@ def test_a_digit_comes_out_as_it_was(make: Callable[[npt.NDArray[np.uint8]], byt
     assert alike(read_image(make(digit), SPEC, raw=True)[..., 0], digit) < 0.75, "the test asks for something"
 
 
-def test_a_thin_pen_is_thickened_to_the_recipes_stroke() -> None:
+def test_a_thin_pen_is_thickened() -> None:
     page = Image.new("L", (600, 800), 245)
     ImageDraw.Draw(page).line([(200, 150), (420, 160), (300, 420)], fill=30, width=3)
     thin = dataclasses.replace(SPEC, preprocessing=dataclasses.replace(PREPROCESSING, stroke=0.0))
@@ -219,7 +219,7 @@ def test_a_part_that_does_not_touch_belongs_and_dust_does_not() -> None:
     assert np.abs(with_dust.astype(int) - without).max() <= 3
 
 
-def test_two_figures_are_not_one_of_them() -> None:
+def test_two_objects_are_kept_together() -> None:
     page = Image.new("L", (500, 260), 255)
     for left, path in ((20, SEVEN), (280, FIVE)):
         page.paste(
@@ -242,7 +242,7 @@ def test_tiny_images_are_read_too() -> None:
 # --- by the preprocessing ---------------------------------------------------------------------------------
 
 
-def test_the_recipe_decides() -> None:
+def test_the_declared_preprocessing_decides() -> None:
     page = content(on_page(native()))
     light = read_image(page, SPEC)[..., 0]
     dark = dataclasses.replace(SPEC, preprocessing=dataclasses.replace(PREPROCESSING, ink="dark"))
@@ -250,7 +250,7 @@ def test_the_recipe_decides() -> None:
     np.testing.assert_array_equal(
         read_image(content(Image.fromarray(255 - light)), dark)[..., 0],
         255 - light,
-        "it is laid out already",
+        "it is preprocessed already",
     )
     boxed = dataclasses.replace(PREPROCESSING, box=12, centre="box")
     inked = read_image(page, dataclasses.replace(SPEC, preprocessing=boxed))[..., 0] > 40
@@ -266,16 +266,16 @@ def test_the_recipe_decides() -> None:
     assert (image.min(), image.max()) == (-1, 1)
 
 
-def test_the_recipe_in_the_metadata() -> None:
-    said = SPEC.to_dict()
-    assert said["preprocessing"] == {
+def test_preprocessing_in_the_metadata() -> None:
+    data = SPEC.to_dict()
+    assert data["preprocessing"] == {
         "kind": "centred_foreground", "box": 20, "centre": "mass", "ink": "light", "stroke": 2.0
     }  # fmt: skip
-    assert ImageSpec.from_dict(said) == SPEC
-    del said["preprocessing"]
-    assert ImageSpec.from_dict(said).preprocessing is None
-    assert "preprocessing" not in ImageSpec.from_dict(said).to_dict()
-    assert ImageSpec.from_dict(said | {"preprocessing": {"kind": "plain"}}).preprocessing is None
+    assert ImageSpec.from_dict(data) == SPEC
+    del data["preprocessing"]
+    assert ImageSpec.from_dict(data).preprocessing is None
+    assert "preprocessing" not in ImageSpec.from_dict(data).to_dict()
+    assert ImageSpec.from_dict(data | {"preprocessing": {"kind": "plain"}}).preprocessing is None
 
 
 @pytest.mark.parametrize(
@@ -296,16 +296,16 @@ def test_the_recipe_in_the_metadata() -> None:
         ({"stroke": 10**9}, "'image.preprocessing.stroke' must be a number from 0 to 10"),
     ],
 )
-def test_a_recipe_from_a_stranger_is_refused(change: dict[str, Any], message: str) -> None:
-    said = SPEC.to_dict()
+def test_an_invalid_preprocessing_is_refused(change: dict[str, Any], message: str) -> None:
+    data = SPEC.to_dict()
     with pytest.raises(BundleError, match=message.replace(".", r"\.")):
-        ImageSpec.from_dict(said | {"preprocessing": said["preprocessing"] | change})
+        ImageSpec.from_dict(data | {"preprocessing": data["preprocessing"] | change})
     with pytest.raises(BundleError, match=r"has no 'image\.preprocessing\.box'"):
-        ImageSpec.from_dict(said | {"preprocessing": {"kind": "centred_foreground"}})
+        ImageSpec.from_dict(data | {"preprocessing": {"kind": "centred_foreground"}})
     with pytest.raises(BundleError, match=r"'image\.preprocessing' must be a table"):
-        ImageSpec.from_dict(said | {"preprocessing": "mnist"})
+        ImageSpec.from_dict(data | {"preprocessing": "mnist"})
     with pytest.raises(BundleError, match="only grey images can have a preprocessing"):
-        ImageSpec.from_dict(said | {"channels": 3})
+        ImageSpec.from_dict(data | {"channels": 3})
 
 
 # --- sources -----------------------------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def test_sources_that_are_no_images_are_one_line(monkeypatch: pytest.MonkeyPatch
         load_image(io.BytesIO(bytes(101)), SPEC)
 
 
-def test_what_the_network_saw_as_a_png() -> None:
+def test_as_png() -> None:
     spec = ImageSpec(size=28, channels=1, low=-1, high=1, preprocessing=PREPROCESSING)
     with Image.open(io.BytesIO(as_png(load_image(SEVEN, spec), spec))) as image:
         assert (image.format, image.mode) == ("PNG", "L")

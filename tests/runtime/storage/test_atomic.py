@@ -32,7 +32,7 @@ def test_a_reader_sees_the_old_file_or_the_new(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_what_raises_leaves_nothing(error: type[BaseException], tmp_path: Path) -> None:
+def test_an_error_leaves_nothing(error: type[BaseException], tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     write_atomic(path, "old")
     with pytest.raises(error), atomic_open(path) as file:  # noqa: PT012 - the block is what is tested
