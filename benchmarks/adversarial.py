@@ -1,14 +1,14 @@
-"""The game alone, on categories that a finished run has found, measured without labels.
+"""Adversarial training alone, with the clusters of a finished run, measured without labels.
 
     python benchmarks/adversarial.py RUN OTHER [--config change.toml] [--seed 100] [--every 2] [--device cuda]
 
-RUN and OTHER are finished runs of preset `mnist`, of two seeds. The game begins anew with the encoder that
-RUN found, with any keys of the config changed, and consolidation follows. Every few epochs 10,000 images
-are drawn and a line is printed: processor seconds so far (on a GPU seconds), Frechet distances of generated
-to real training images in the features of RUN's found encoder and of OTHER's, which the game has nothing
-to do with, the share of images in which RUN's encoder reads the category that they were drawn for, and
-how the styles that Q reads in them, rounded to 8 bits as files hold them, correlate with those drawn for.
-No label is read.
+RUN and OTHER are finished runs of preset `mnist`, with different seeds. Adversarial training starts over with
+the category encoder of RUN, with any keys of the config changed, and consolidation follows. Every few epochs
+10,000 images are generated and a line is printed: processor seconds so far (on a GPU wall seconds); Frechet
+distances of generated to real training images in the features of the category encoders of RUN and of OTHER,
+which is independent of the training; the share of images whose predicted category is the one that they were
+generated with; and Pearson's r of the continuous codes and Q's means on images rounded to 8 bits. No labels
+are used.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ CHUNK = 1000
 
 @dataclass(frozen=True)
 class Measure:
-    """Two found encoders, and what they see of the same real images."""
+    """Two category encoders, and their features of the same real images."""
 
     encoders: tuple[QBranch, ...]
     real: tuple[Tensor, Tensor]
 
     def line(self, session: Session) -> str:
-        """Return what the drawing generator is worth."""
+        """Return the metrics of the exported generator."""
         latent = sample_latents(session.config.latent, SAMPLES, torch.Generator().manual_seed(5))
         latent = latent.to(session.device)
-        drawing = session.networks.export_generator.eval()
+        generator = session.networks.export_generator.eval()
         with torch.no_grad():
-            images = torch.cat([drawing(part).float() for part in latent.vector().split(CHUNK)])
+            images = torch.cat([generator(part).float() for part in latent.vector().split(CHUNK)])
             own, other = (features(encoder, images) for encoder in self.encoders)
             logits = self.encoders[0].logits
             assert logits is not None
@@ -69,7 +69,7 @@ class Measure:
         recovered = (categories == latent.categories[:, 0]).float().mean().item()
         means = style_means(session, (images * 255).round() / 255).numpy()
         pairs = zip(means.T, latent.styles.cpu().numpy().T, strict=True)
-        styles = ", ".join(f"{pearson(read, drawn):.4f}" for read, drawn in pairs)
+        styles = ", ".join(f"{pearson(mean, code):.4f}" for mean, code in pairs)
         return (
             f"distance {distances[0]:.2f}, other's {distances[1]:.2f}, recovered {recovered:.4f}, r {styles}"
         )
@@ -83,7 +83,7 @@ def features(encoder: QBranch, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def style_means(session: Session, images: Tensor) -> Tensor:
-    """Return the styles ``(N, K)`` that Q reads by its running statistics; it goes on as it was."""
+    """Return Q's means ``(N, K)`` with running statistics; the training mode is restored."""
     branches = session.networks.q_branches
     modes = [branch.training for branch in branches]
     session.networks.q.eval()
@@ -93,8 +93,8 @@ def style_means(session: Session, images: Tensor) -> Tensor:
     return means.cpu()
 
 
-def found_encoder(run: Path, images: Tensor) -> QBranch:
-    """Return the encoder of the categories that a run on ``images`` has found."""
+def category_encoder(run: Path, images: Tensor) -> QBranch:
+    """Return the category encoder of a run on ``images``."""
     folder = RunFolder.open(run)
     networks = build_networks(folder.read_config(), size=images.shape[2], channels=images.shape[1])
     load_networks(networks, read_checkpoint(folder.last_checkpoint))
@@ -108,7 +108,7 @@ def changed(config: TrainConfig, file: Path | None, seed: int) -> TrainConfig:
 
 
 def main() -> None:
-    """Play, and print."""
+    """Train, and print the metrics."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -127,7 +127,7 @@ def main() -> None:
     images = load_images(config.data.source).images
     use_precision(config.precision)
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
-    encoders = tuple(found_encoder(run, images).to(device) for run in (options.run, options.other))
+    encoders = tuple(category_encoder(run, images).to(device) for run in (options.run, options.other))
     networks.q_category.load_state_dict(encoders[0].state_dict())
     on_gpu = device.type == "cuda"
     networks = to_memory_format(networks.to(device))
@@ -136,8 +136,8 @@ def main() -> None:
     halves = [session.float_images(half.to(device)) for half in chosen.split(SAMPLES)]
     real, others = ([features(encoder, half).cpu() for encoder in encoders] for half in halves)
     measure = Measure(encoders, (real[0], real[1]))
-    floor = [frechet_distance(a.numpy(), b.numpy()) for a, b in zip(real, others, strict=True)]
-    print(f"real images among themselves: distance {floor[0]:.2f}, other's {floor[1]:.2f}")
+    baseline = [frechet_distance(a.numpy(), b.numpy()) for a, b in zip(real, others, strict=True)]
+    print(f"real-vs-real baseline: distance {baseline[0]:.2f}, other's {baseline[1]:.2f}")
 
     clock = time.perf_counter if on_gpu else time.process_time
     start = clock()

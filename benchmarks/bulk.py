@@ -1,8 +1,8 @@
-"""Encoding by the ten thousand, beside what it cannot do without: decoding alone, and the encoder alone.
+"""Bulk encoding, compared with decoding alone and with the encoder alone.
 
     python benchmarks/bulk.py [--count 70000] [--rounds 3] [--threads 2] [--folder /some/empty/folder]
 
-The images are the shipped MNIST, as PNG files in a folder and as one IDX file; the bundles are `mnist`
+The images are the bundled MNIST, as PNG files in a folder and as one IDX file; the bundles are `mnist`
 (in fp32) and `mnist-int8`. In each round, one after the other: Pillow decoding all files in processes and
 in threads; and of each bundle the encoder alone on arrays in memory, `encode FOLDER --out FILE.jsonl` and
 `encode IDX --out FILE.jsonl`. The commands are timed whole, interpreter start and file writing included,

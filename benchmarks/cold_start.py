@@ -1,11 +1,11 @@
-"""How long the command takes from nothing to done, next to a bare import of what it cannot do without.
+"""Time of a whole command, compared with the import of the library that it needs.
 
     python benchmarks/cold_start.py [--rounds 15] [--json FILE]
 
-Whole processes, one after the other in turn, with bytecode compiled: `encode` of one image against
-`python -c "import onnxruntime"`, `--help` and `--version` against `python -c "import typer"`. The figure to
-go by is the ratio of the medians. It measures the interpreter that it is run with, so run it with that of an
-ordinary installation: an editable one pays for its import hook in every process, the variants' too.
+Whole processes, one after the other in turn, with bytecode compiled: `encode` of one image against `python -c
+"import onnxruntime"`, `--help` and `--version` against `python -c "import typer"`. The result is the ratio of
+the medians. It measures the interpreter that it is run with, so run it with that of an ordinary installation:
+an editable one pays for its import hook in every process, the variants' too.
 """
 
 from __future__ import annotations

@@ -38,21 +38,21 @@ def timed_training(arguments: list[str], limit: float | None) -> tuple[float, fl
     command = [sys.executable, "-c", TRAIN, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603
         try:
-            told, _ = process.communicate(timeout=limit)
+            output, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
-            told, _ = process.communicate()
+            output, _ = process.communicate()
     if process.returncode not in (0, 130):
         raise SystemExit(f"training ended with {process.returncode}")
-    return time.perf_counter() - start, int(told.split()[-1]) / 2**20
+    return time.perf_counter() - start, int(output.split()[-1]) / 2**20
 
 
 def accuracy(run: Path, bundle: Path) -> float:
     """Export a run; return its encoder's accuracy on the real test images."""
     command = [*TOOL, "export", str(run), "--out", str(bundle)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-    figures = json.loads((bundle / "metadata.json").read_text())
-    return float(figures["card"]["accuracy"]["test"])
+    metadata = json.loads((bundle / "metadata.json").read_text())
+    return float(metadata["card"]["accuracy"]["test"])
 
 
 def main() -> None:

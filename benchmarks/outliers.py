@@ -1,6 +1,6 @@
-"""Images that are no digits: what an honest encoder of digits should say that it does not know.
+"""Images that are not digits, to measure how many an encoder flags as out of distribution.
 
-Every group is drawn from its own seed. Photographs, faces, textures and printed pages are crops of the
+Every group has a seed of its own. Photographs, faces, textures and printed pages are crops of the
 images that scikit-image and scikit-learn carry in their wheels; letters are set in the fonts of
 ``fonts.py``.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["GROUPS", "LETTERS", "outliers"]
 
 LOOKALIKES = "OoIilZzSsBbGgq"
-"""Letters that are some people's 0, 1, 2, 5, 8, 6 and 9, in one font or another: not asked for."""
+"""Letters that look like 0, 1, 2, 5, 8, 6 or 9 in some fonts; they are not used."""
 LETTERS = "".join(c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" if c not in LOOKALIKES)
 _SYMBOLS = "?!&%@#+=*$<>{}~"
 _WORDS = ("hello", "where", "yes", "paper", "twenty", "Monday", "thanks", "five", "north", "water")

@@ -1,4 +1,4 @@
-"""Small images of strokes, rendered as if drawn on paper and taken with a phone."""
+"""Render small images of strokes as photographs of pen on paper."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def photograph(strokes: npt.NDArray[np.uint8], rng: np.random.Generator) -> byte
 def _laid(strokes: npt.NDArray[np.uint8], height: int, width: int, rng: np.random.Generator) -> Grey:
     """Return how much of each pixel of the frame is ink, 0 to 1."""
     side = int(rng.uniform(0.4, 0.9) * min(height, width))
-    figure = Image.fromarray(strokes).resize((side, side), Image.Resampling.BICUBIC)
-    figure = figure.rotate(float(rng.uniform(-_ANGLE, _ANGLE)), Image.Resampling.BICUBIC)
+    digit = Image.fromarray(strokes).resize((side, side), Image.Resampling.BICUBIC)
+    digit = digit.rotate(float(rng.uniform(-_ANGLE, _ANGLE)), Image.Resampling.BICUBIC)
     frame = Image.new("L", (width, height), 0)
-    frame.paste(figure, (int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))))
+    frame.paste(digit, (int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))))
     # A pen's edge is sharp however far the small image was enlarged.
     return np.clip((np.asarray(frame, np.float64) / 255 - 0.5) * 2.5 + 0.5, 0, 1)
 

@@ -1,4 +1,4 @@
-"""Draw docs/images/preprocessing.png: images as people have them, and below each what the encoder is given.
+"""Make docs/images/preprocessing.png: images from outside of MNIST, each above its preprocessed form.
 
 python benchmarks/preprocessing_figure.py docs/images/preprocessing.png [BUNDLE]
 """
@@ -34,7 +34,7 @@ STROKES = {
 }  # fmt: skip
 
 
-def drawn(
+def draw_digit(
     digit: str,
     *,
     size: tuple[int, int],
@@ -104,27 +104,29 @@ def images() -> list[tuple[str, bytes]]:
     test = load_test_images("mnist", size=28, channels=1)
     assert test is not None
     native = test.images[61, 0].numpy()
-    specks = drawn("8", size=(400, 400), place=(130, 70, 240), width=12, ink=black, ground=(250, 250, 245))
+    specks = draw_digit(
+        "8", size=(400, 400), place=(130, 70, 240), width=12, ink=black, ground=(250, 250, 245)
+    )
     ImageDraw.Draw(specks).ellipse((40, 330, 48, 338), fill=black)
     ImageDraw.Draw(specks).ellipse((350, 50, 355, 55), fill=(90, 90, 90))
     sixteen = np.asarray(
-        drawn("3", size=(300, 300), place=(80, 40, 220), width=22, ink=(255,), ground=(20,), mode="L")
+        draw_digit("3", size=(300, 300), place=(80, 40, 220), width=22, ink=(255,), ground=(20,), mode="L")
     )
     return [
         ("as MNIST has it", png(Image.fromarray(native))),
         ("the same, inverted", png(Image.fromarray(255 - native))),
         (
             "paint, 1 px pen",
-            png(drawn("5", size=(400, 400), place=(60, 40, 320), width=1.2, ink=black, ground=white)),
+            png(draw_digit("5", size=(400, 400), place=(60, 40, 320), width=1.2, ink=black, ground=white)),
         ),
         (
             "paint, thick brush",
-            png(drawn("4", size=(300, 300), place=(70, 50, 200), width=34, ink=black, ground=white)),
+            png(draw_digit("4", size=(300, 300), place=(70, 50, 200), width=34, ink=black, ground=white)),
         ),
         (
             "red on yellow",
             png(
-                drawn(
+                draw_digit(
                     "2",
                     size=(320, 240),
                     place=(110, 30, 170),
@@ -137,7 +139,7 @@ def images() -> list[tuple[str, bytes]]:
         (
             "yellow, transparent",
             png(
-                drawn(
+                draw_digit(
                     "7",
                     size=(300, 300),
                     place=(80, 40, 220),
@@ -151,11 +153,11 @@ def images() -> list[tuple[str, bytes]]:
         ("16 bits, light on dark", png(Image.fromarray(sixteen.astype(np.uint16) * 200))),
         (
             "pen, phone, shadow",
-            phone(drawn("9", **page, place=(430, 250, 220), width=5, ink=(30, 40, 110)), 1),
+            phone(draw_digit("9", **page, place=(430, 250, 220), width=5, ink=(30, 40, 110)), 1),
         ),
         (
             "ruled paper, specks",
-            phone(ruled(drawn("6", **page, place=(200, 160, 260), width=9, ink=(40, 40, 45))), 2),
+            phone(ruled(draw_digit("6", **page, place=(200, 160, 260), width=9, ink=(40, 40, 45))), 2),
         ),
         ("dust", png(specks)),
         ("chalk", photograph(test.images[18, 0].numpy(), np.random.default_rng(16))),

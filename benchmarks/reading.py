@@ -1,8 +1,8 @@
-"""Reading images that are not MNIST's own, and saying so where an image is no digit.
+"""Accuracy on digits from outside of MNIST, and the share of non-digits that is flagged.
 
     python benchmarks/reading.py [--bundle BUNDLE] [--count 10000]
 
-Everything goes the way of ``infogan-tool encode``: the content of an image file, :func:`load_image`, the
+Every image takes the path of ``infogan-tool encode``: the content of an image file, :func:`load_image`, the
 encoder. Prints Markdown tables: how digits are read, how many are misread of each font, and the share of each
 group of non-digits that is flagged as out of distribution.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from infogan_tool.runtime import Bundle, Posterior
 
 SEED = 20_160_614
-STRANGERS = 200
+OUTLIERS = 200
 PHOTOGRAPHS_A_DIGIT = 5
 BINS = 15
 
@@ -41,8 +41,8 @@ BINS = 15
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--bundle", type=Path, help="default: the bundle that ships")
-    parser.add_argument("--count", type=int, default=10_000, help="of MNIST's test digits")
+    parser.add_argument("--bundle", type=Path, help="default: the pretrained bundle")
+    parser.add_argument("--count", type=int, default=10_000, help="number of MNIST test digits")
     options = parser.parse_args()
     bundle = load_bundle(options.bundle, device="cpu")
     fonts = find_fonts(HANDWRITING), find_fonts(PRINT)
@@ -87,11 +87,11 @@ def _digits(bundle: Bundle, count: int, fonts: dict[str, Path]) -> None:
 
 def _others(bundle: Bundle, fonts: list[Path]) -> None:
     shares = []
-    for name, files in outliers(STRANGERS, SEED, fonts).items():
+    for name, files in outliers(OUTLIERS, SEED, fonts).items():
         flagged = _flagged(_encoded(bundle, files))
         shares.append(flagged)
         print(f"| {name} | {len(files):,} | {_percent(flagged)} |")
-    print(f"| **all** | {STRANGERS * len(shares):,} | **{_percent(np.mean(shares))}** |")
+    print(f"| **all** | {OUTLIERS * len(shares):,} | **{_percent(np.mean(shares))}** |")
 
 
 def _row(
@@ -102,14 +102,14 @@ def _row(
     names = np.array(bundle.metadata.labels["k1"], object)
     right = names[posterior.categories[:, 0]] == np.array([str(label) for label in labels], object)
     confidence = posterior.confidence[:, 0].astype(np.float64)
-    figures = (
+    cells = (
         f"{len(right):,}",
         _percent(right.mean(), 2),
         f"{confidence.mean():.3f}",
         f"{_calibration_error(confidence, right):.3f}",
         _percent(_flagged(posterior), 2),
     )
-    print(f"| {name} | {' | '.join(figures)} |")
+    print(f"| {name} | {' | '.join(cells)} |")
     sys.stdout.flush()
     return right
 

@@ -1,16 +1,16 @@
-"""What a training would do on 8, 64 and 512 devices, from what is measured on one and on two processes.
+"""Predict the training speed on 8, 64 and 512 devices from measurements on one and two processes.
 
     python benchmarks/scaling.py
     python benchmarks/scaling.py --preset paper --bandwidth 50 --latency 10
 
-Measured: the step of one process by rows of its batch, on a CPU's thread and on --device; what the processes
-say to each other in a step, message by message; how long gloo takes for a sum of two processes, by size; and
-the step of two processes, one thread each, beside what the other figures predict of it.
+Measured: the step of one process by rows of its batch, on a CPU's thread and on --device; the
+messages between the processes in a step; the time of a sum of two processes by gloo, by size; and
+the step of two processes, one thread each, beside the prediction from the other results.
 
 Predicted, from the step on --device, for a link of the given bandwidth (GB/s, each way) and latency
 (microseconds a hop): weak scaling, where each device keeps the preset's batch, and strong scaling, where all
-share it. A sum of b bytes over p devices is taken to need 2 log2 p hops and to send 2 b (p - 1) / p bytes
-through each link. Nothing is taken to overlap: updates sum after each backward pass.
+share it. A sum of b bytes over p devices is assumed to need 2 log2 p hops and to send 2 b (p - 1) / p bytes
+through each link. No overlap is assumed: updates sum after each backward pass.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _WARM: Final = 3
 def make_stage(
     name: str, batch: int, group: ProcessGroup = SINGLE_PROCESS, device: str = "cpu"
 ) -> AdversarialStage:
-    """Return the game of a preset on 2,000 digits, in fp32, with that batch of all processes."""
+    """Return adversarial training of a preset on 2,000 digits, in fp32, with that batch of all processes."""
     changes = {
         "data": {"source": "mnist", "size": 28, "channels": 1},
         "precision": "fp32",
@@ -191,20 +191,20 @@ def predictions(
             if batch < devices:
                 continue
             computing = line[0] + line[1] * math.ceil(batch / devices)
-            said = talking(messages, devices, batch / options.batch, *link)
-            rate = batch / (computing + said)
+            communication = talking(messages, devices, batch / options.batch, *link)
+            rate = batch / (computing + communication)
             steps = options.images // batch
             yield {
                 "scaling": way,
                 "devices": devices,
                 "batch": batch,
                 "compute ms": computing * 1e3,
-                "talk ms": said * 1e3,
+                "communication ms": communication * 1e3,
                 "images/s": round(rate),
                 "times one device": rate / (options.batch / alone),
                 "of ideal %": round(100 * rate / (options.batch / alone) / devices),
                 "steps an epoch": steps,
-                "epoch s": steps * (computing + said),
+                "epoch s": steps * (computing + communication),
             }
 
 
@@ -251,15 +251,15 @@ def print_measured(
         print(f"one process, one thread, {options.preset}, batch {batch}: {seconds * 1e3:.1f} ms a step")
     for kind in ("gradients", "moments", "outputs"):
         sizes = [size for what, size in messages if what == kind]
-        print(f"said in a step: {kind}, {len(sizes)} messages, {sum(sizes):,} bytes")
+        print(f"communication in a step: {kind}, {len(sizes)} messages, {sum(sizes):,} bytes")
     for size, seconds in two["sums"]:
         print(f"two processes, sum of {size:,} bytes: {seconds * 1e3:.3f} ms")
     print(f"as a line: {link[0] * 1e6:.0f} us and {1 / link[1] / 1e9:.2f} GB/s")
-    said = sum(link[0] + link[1] * size for _, size in messages)
-    predicted, whole = alone[options.batch // 2] + said, alone[options.batch]
+    communication = sum(link[0] + link[1] * size for _, size in messages)
+    predicted, whole = alone[options.batch // 2] + communication, alone[options.batch]
     print(
         f"two processes share a batch of {options.batch}: predicted {predicted * 1e3:.1f} ms a step "
-        f"({said * 1e3:.1f} ms of it said), measured {two['step'] * 1e3:.1f} ms; "
+        f"({communication * 1e3:.1f} ms of it communication), measured {two['step'] * 1e3:.1f} ms; "
         f"one process {whole * 1e3:.1f} ms\n"
     )
 

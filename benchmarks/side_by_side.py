@@ -1,4 +1,4 @@
-"""What the benchmarks share: variants run in turn, and a table with machine and versions."""
+"""Shared by the benchmarks: run variants in turn, and print a table with machine and versions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures as JSON too")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the results as JSON")
     parser.add_argument("--rounds", type=int, default=15, help="how often each variant runs (default 15)")
     return parser
 
@@ -35,7 +35,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 def alternate(variants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """Run each variant once a round, in turn, and return the seconds of all rounds but the first.
 
-    What else the machine does then falls on all of them alike.
+    Other load on the machine affects all variants alike.
     """
     return _race(variants, rounds, unused=0, used=1)
 
@@ -43,7 +43,7 @@ def alternate(variants: Mapping[str, Callable[[], object]], rounds: int) -> dict
 def take_turns(variants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """Run each variant six times a round, and return the seconds of the last five of each turn.
 
-    For variants in one process: the threads of the one before may still spin during the first.
+    For variants in one process: threads of the previous variant may still spin during the first call.
     """
     return _race(variants, rounds, unused=1, used=5)
 
@@ -63,10 +63,10 @@ def _race(
 
 
 def run_process(*command: str) -> None:
-    """Run a command to its end, with bytecode as an installation has it, its output thrown away.
+    """Run a command, with cached bytecode as in an installation, and discard its output.
 
     Raises:
-        SystemExit: It failed.
+        SystemExit: The command failed.
     """
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")}
     done = subprocess.run(  # noqa: S603 - our own commands
@@ -77,7 +77,7 @@ def run_process(*command: str) -> None:
 
 
 def environment() -> dict[str, Any]:
-    """Return the machine and the versions, as a report names them."""
+    """Return the machine and the versions of packages."""
     versions = {}
     for name in _PACKAGES:
         try:

@@ -44,9 +44,9 @@ def main() -> int:
     add_outputs(parser)
     options = parser.parse_args()
     samples = soak(options.encodes, options.threads)
-    figures = judged(samples)
-    tell(options, samples, figures, drawn(samples))
-    return 0 if figures["flat"] else 1
+    results = summarise(samples)
+    tell(options, samples, results, plot(samples))
+    return 0 if results["flat"] else 1
 
 
 def soak(encodes: int, threads: int) -> list[Sample]:
@@ -67,8 +67,8 @@ def soak(encodes: int, threads: int) -> list[Sample]:
     return samples
 
 
-def judged(samples: list[Sample]) -> dict[str, object]:
-    """Return the figures, and whether memory and open files were flat after the warm-up."""
+def summarise(samples: list[Sample]) -> dict[str, object]:
+    """Return the results, and whether memory and open files were flat after the warm-up."""
     after = samples[len(samples) // 10 :]
     # The middle of a few, because an allocator gives back and takes again.
     first, last = (float(np.median([s.memory_mb for s in part])) for part in (after[:10], after[-10:]))
@@ -83,7 +83,7 @@ def judged(samples: list[Sample]) -> dict[str, object]:
     }
 
 
-def drawn(samples: list[Sample]) -> str:
+def plot(samples: list[Sample]) -> str:
     """Return the memory by encodes as an SVG."""
     held, done = [sample.memory_mb for sample in samples], [sample.encodes for sample in samples]
     most = max(held) * 1.1

@@ -2,10 +2,10 @@
 
     python benchmarks/soak_train.py --seconds 7200 --csv soak.csv --plot soak.svg [-- --preset compact]
 
-What follows ``--`` are options of ``infogan-tool train``; by default the game of preset `compact`, which
-writes metrics, sample sheets and checkpoints all the while. In the end the training gets SIGTERM, and must
-save. After the warm-up (a tenth of the run) memory and open files must stay as they are: the command ends
-with 1 if memory grows by more than 2 % and 8 MB, any file stays open, or the training ends otherwise.
+What follows ``--`` are options of ``infogan-tool train``; by default preset `compact`, which writes metrics,
+sample sheets and checkpoints throughout. At the end the training gets SIGTERM, and must save a checkpoint.
+After the warm-up (a tenth of the run) memory and open files must stay as they are: the command ends with 1 if
+memory grows by more than 2 % and 8 MB, any file stays open, or the training ends otherwise.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def main() -> int:
             training.send_signal(signal.SIGTERM)
             ended = training.wait()
         saved = (run / "checkpoints" / "last.safetensors").exists()
-    figures = judged(samples, saved=saved and ended == _INTERRUPTED)
-    tell(options, samples, figures, drawn(samples), options=options.options)
-    return 0 if figures["flat"] and figures["saved at the end"] else 1
+    results = summarise(samples, saved=saved and ended == _INTERRUPTED)
+    tell(options, samples, results, plot(samples), options=options.options)
+    return 0 if results["flat"] and results["saved at the end"] else 1
 
 
 def watched(training: subprocess.Popen[bytes], run: Path, seconds: float) -> Iterator[Sample]:
@@ -98,8 +98,8 @@ def last_step(metrics: Path) -> int:
     return int(json.loads(line)["step"])
 
 
-def judged(samples: list[Sample], *, saved: bool) -> dict[str, object]:
-    """Return the figures, and whether memory and open files were flat after the warm-up."""
+def summarise(samples: list[Sample], *, saved: bool) -> dict[str, object]:
+    """Return the results, and whether memory and open files were flat after the warm-up."""
     after = samples[len(samples) // 10 :]
     # The middle of a few: an allocator gives back and takes again, and a file is open while it is written.
     first, last = (
@@ -119,15 +119,15 @@ def judged(samples: list[Sample], *, saved: bool) -> dict[str, object]:
     }
 
 
-def drawn(samples: list[Sample]) -> str:
+def plot(samples: list[Sample]) -> str:
     """Return memory and open files by time as an SVG."""
     times, held = [sample.seconds for sample in samples], [sample.memory_mb for sample in samples]
     files = [sample.files for sample in samples]
     most = max(held) * 1.1
     lines = curve(times, held, most, "#0550ae") + curve(times, files, max(files) * 2, "#bc4c00")
-    said = f"{files[0]} to {files[-1]}, between {min(files)} and {max(files)}"
+    files_text = f"{files[0]} to {files[-1]}, between {min(files)} and {max(files)}"
     below = '<tspan fill="#0550ae">memory held, MB</tspan>; '
-    below += f'<tspan fill="#bc4c00">open files: {said}</tspan>'
+    below += f'<tspan fill="#bc4c00">open files: {files_text}</tspan>'
     return frame(
         lines, most, f"{times[-1]:,.0f} seconds, {samples[-1].step - samples[0].step:,} steps", below
     )

@@ -39,36 +39,36 @@ def is_flat(first_mb: float, last_mb: float) -> bool:
 def add_outputs(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what is written."""
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write what was held, line by line")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw it")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="write a plot")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results")
 
 
 def tell(
     options: argparse.Namespace,
     samples: Sequence[Any],
-    figures: Mapping[str, object],
-    drawn: str,
+    results: Mapping[str, object],
+    plot: str,
     /,
     **what: object,
 ) -> None:
-    """Print the figures, and write what the options of :func:`add_outputs` ask for.
+    """Print the results, and write the files of the options of :func:`add_outputs`.
 
     Args:
         options: As parsed.
         samples: Dataclasses of one kind.
-        figures: By what they are called.
-        drawn: The plot.
+        results: By name.
+        plot: The plot, SVG.
         **what: What else the JSON is to say, first.
     """
-    for key, value in figures.items():
+    for key, value in results.items():
         print(f"{key:<26} {value}")
     if options.csv:
         rows = [",".join(map(str, asdict(sample).values())) for sample in samples]
         options.csv.write_text("\n".join([",".join(asdict(samples[0])), *rows]) + "\n")
     if options.plot:
-        options.plot.write_text(drawn)
+        options.plot.write_text(plot)
     if options.json:
-        options.json.write_text(json.dumps({**what, **environment(), **figures}, indent=2) + "\n")
+        options.json.write_text(json.dumps({**what, **environment(), **results}, indent=2) + "\n")
 
 
 def curve(across: Sequence[float], values: Sequence[float], most: float, colour: str) -> str:

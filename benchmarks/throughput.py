@@ -1,14 +1,14 @@
-"""How many images a second the graphs of a bundle encode and draw, next to torch with the same weights.
+"""Images per second that the graphs of a bundle encode and generate, compared with torch.
 
     python benchmarks/throughput.py [--bundle DIR] [--threads 1 2] [--batch 256] [--json FILE]
     python benchmarks/throughput.py --device cuda [--bundle DIR] [--threads 2] [--batch 256] [--json FILE]
 
-Contestants take turns in one process: torch eager, torch.compile, ours in fp32, and ours in int8, which
-ships or is made anew from the bundle. Ours are `Bundle.encode` and `Bundle.generate` from arrays to arrays,
-with all their checks; torch's are the network alone, from tensors to tensors. Each turn is one batch that
-does not count and five that do; the figure is the median over all turns. Before any timing the outputs of
+Variants take turns in one process: torch eager, torch.compile, ours in fp32, and ours in int8, which is
+pretrained or made from the bundle. Ours are `Bundle.encode` and `Bundle.generate` from arrays to arrays, with
+all their checks; those of torch are the network alone, from tensors to tensors. Each turn is one batch that
+does not count and five that do; the result is the median over all turns. Before any timing the outputs of
 torch and ours are compared. `ratio` is to the faster of torch's two, by the medians and by the fastest
-batches: on a busy machine the latter says more.
+batches: on a busy machine the latter is more reliable.
 
 With `--device cuda` torch eager is on the GPU beside ours there, in float32 without TF32, and ours in fp32 on
 the CPU with each number of threads. All go from arrays in the computer's memory to such, so that copies count

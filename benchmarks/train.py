@@ -1,15 +1,15 @@
-"""Our training step beside the one that course slides write, in turns.
+"""Our training step compared with the step of course slides, in turns.
 
     python benchmarks/train.py [--preset paper] [--batch 128] [--threads 2] [--rounds 7] [--json FILE]
     python benchmarks/train.py --device cuda --steps 200
 
-Each variant is a process of its own that waits while another has its turn: same networks, batch, data
-and threads. The first round does not count. A figure is the median over all rounds of a turn's mean; `ratio`
-is to the reference (reference_step.py), by the medians and by the fastest turns: on a busy machine the latter
-says more. The arithmetic is that of convolutions and their gradients, as torch counts it. `memory` is the
-peak of the process beyond what it held before its networks and images. `plain` is ours with convolutions
-over whole maps computed as such, with weights in the order of their dimensions, and with memory that goes
-back to the system, as in the reference. bf16 takes part where the CPU has it.
+Each variant is a process of its own that waits during the turns of the others: same networks, batch, data and
+threads. The first round does not count. A result is the median over all rounds of a turn's mean; `ratio` is
+to the reference (reference_step.py), by the medians and by the fastest turns: on a busy machine the latter is
+more reliable. The arithmetic is that of convolutions and their gradients, as torch counts it. `memory` is the
+peak of the process beyond what it held before its networks and images. `plain` is ours with convolutions over
+whole maps computed as such, with weights in the order of their dimensions, and with memory that is returned
+to the system, as in the reference. bf16 is included where the CPU has it.
 
 With `--device cuda` ours runs eager and captured, in fp32, TF32 and bf16, the time of 100 epochs is shown,
 and the losses of the captured and the eager step are compared.
@@ -87,16 +87,16 @@ def main() -> None:
     for mine in pipes.values():
         assert mine.recv() == "ready"
     seconds = alternate({name: turn_of(pipe, options.steps) for name, pipe in pipes.items()}, options.rounds)
-    told = {}
+    measured = {}
     for name, pipe in pipes.items():
         pipe.send(None)
-        told[name] = pipe.recv()
+        measured[name] = pipe.recv()
     per_step = {name: [value / options.steps for value in values] for name, values in seconds.items()}
     print(f"preset {options.preset}, batch {options.batch}, {options.device}, {options.threads} threads\n")
-    table = [row_of(variant, per_step, told, options) for variant in variants]
+    table = [row_of(variant, per_step, measured, options) for variant in variants]
     report(table, list(table[0]), environment(), options.json)
     if options.device == "cuda":
-        compare_losses(told)
+        compare_losses(measured)
 
 
 def variants_on(device: str) -> list[Contestant]:
@@ -132,7 +132,7 @@ def turn_of(pipe: Connection, steps: int) -> Callable[[], object]:
 
 
 def take_part(pipe: Connection, variant: Contestant, options: argparse.Namespace) -> None:
-    """Do steps when asked, until told to end; then tell what else was seen."""
+    """Do the requested steps until asked to end; then send the other measurements."""
     before = peak_mb()
     if variant.ours and not variant.plain and options.device == "cpu":
         keep_freed_memory()
@@ -146,12 +146,12 @@ def take_part(pipe: Connection, variant: Contestant, options: argparse.Namespace
         if options.device == "cuda":
             torch.cuda.synchronize()
         pipe.send("done")
-    told: dict[str, Any] = {"memory": peak_mb() - before, "sums": training.sums()}
+    measured: dict[str, Any] = {"memory": peak_mb() - before, "sums": training.sums()}
     if not variant.captured:  # a graph is replayed without anybody to count
         with FlopCounterMode(display=False) as counter:
             training.step()
-        told["flop"] = counter.get_total_flops()
-    pipe.send(told)
+        measured["flop"] = counter.get_total_flops()
+    pipe.send(measured)
 
 
 class Ours:
@@ -217,13 +217,13 @@ def planned(precision: str, options: argparse.Namespace) -> Plan:
 def row_of(
     variant: Contestant,
     per_step: dict[str, list[float]],
-    told: dict[str, dict[str, Any]],
+    measured: dict[str, dict[str, Any]],
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Return one line of the table."""
     mine, theirs = per_step[variant.name], per_step[REFERENCE]
-    eager = next(name for name, figures in told.items() if "flop" in figures and name != REFERENCE)
-    flop = told[eager if variant.ours else REFERENCE]["flop"]
+    eager = next(name for name, values in measured.items() if "flop" in values and name != REFERENCE)
+    flop = measured[eager if variant.ours else REFERENCE]["flop"]
     has_reach = variant.ours and not variant.plain and options.device == "cpu"
     row = {
         "step": variant.name,
@@ -234,17 +234,17 @@ def row_of(
         "reach": f">= {REACH[variant.precision]}" if has_reach else "",
         "MFLOP an image": round(flop / options.batch / 1e6),
         "GFLOP/s": round(flop / median(mine) / 1e9),
-        "memory, MB": round(told[variant.name]["memory"]),
+        "memory, MB": round(measured[variant.name]["memory"]),
     }
     if options.device == "cuda":
         row[f"{EPOCHS} epochs, s"] = median(mine) * EPOCHS * (60_000 // options.batch)
     return row
 
 
-def compare_losses(told: dict[str, dict[str, Any]]) -> None:
+def compare_losses(measured: dict[str, dict[str, Any]]) -> None:
     """Print how far the captured steps' losses are from the eager ones'."""
     for kind in ("fp32", "tf32", "bf16"):
-        eager, captured = (told[f"ours, {kind}, {how}"]["sums"] for how in ("eager", "captured"))
+        eager, captured = (measured[f"ours, {kind}, {how}"]["sums"] for how in ("eager", "captured"))
         gap = max(abs(a - b) / max(abs(a), 1e-9) for a, b in zip(eager, captured, strict=True))
         print(f"{kind}: sums of the scalars over all steps, captured and eager, differ by {gap:.2e} at most")
 
