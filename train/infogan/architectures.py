@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.config.schema import NetworkConfig
 
-__all__ = ["ConvStack", "conv_block", "discriminator_trunk", "encoder_layers", "generator_layers"]
+__all__ = ["ConvStack", "discriminator_trunk", "encoder_layers", "generator_layers", "head_layers"]
 
 _LARGEST_FULL_MAP: Final = 8
 _SMALLEST_FULL_MAP: Final = 4
@@ -68,8 +68,8 @@ def generator_layers(nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> 
             raise _wrong_size(image.size, range(8, 513, _UPSAMPLING))
         wide, narrow = 8 * nets.base_width, 4 * nets.base_width
         layers += [VectorToMap(latent_dim, wide, image.size // _UPSAMPLING, bias=False), nn.BatchNorm2d(wide)]
-        layers += [nn.Upsample(scale_factor=2), *conv_block(wide, wide, leak, kernel=3, padding=1)]
-        layers += [nn.Upsample(scale_factor=2), *conv_block(wide, narrow, leak, kernel=3, padding=1)]
+        layers += [nn.Upsample(scale_factor=2), *_conv_block(wide, wide, leak, kernel=3, padding=1)]
+        layers += [nn.Upsample(scale_factor=2), *_conv_block(wide, narrow, leak, kernel=3, padding=1)]
         layers += [nn.Conv2d(narrow, image.channels, 3, padding=1)]
     else:
         widths = _halving_widths(nets, image.size)[::-1]
@@ -93,10 +93,10 @@ def discriminator_trunk(nets: NetworkConfig, image: ImageSpec) -> ConvStack:
     # No BatchNorm on the first layer, which would hide the images' brightness from D.
     stack, full, leak = _halving_stack(nets, image, norm_first=False), nets.full_width, nets.leaky_relu_slope
     if nets.architecture == "infogan":
-        return ConvStack([*stack.layers, *conv_block(stack.width, full, leak, kernel=stack.size)], full, 1)
+        return ConvStack([*stack.layers, *_conv_block(stack.width, full, leak, kernel=stack.size)], full, 1)
     if nets.architecture == "mlp":
         first = [MapToVector(stack.width, full, stack.size), nn.LeakyReLU(leak)]
-        return ConvStack([*first, *conv_block(full, full, leak, kernel=1)], full, 1)
+        return ConvStack([*first, *_conv_block(full, full, leak, kernel=1)], full, 1)
     return stack
 
 
@@ -108,7 +108,18 @@ def encoder_layers(nets: NetworkConfig, image: ImageSpec, width: int) -> list[nn
     """
     # BatchNorm on the first layer too: the codes do not depend on an image's brightness.
     stack = _halving_stack(nets, image, norm_first=True)
-    return [*stack.layers, *conv_block(stack.width, width, nets.leaky_relu_slope, kernel=stack.size)]
+    return [*stack.layers, *_conv_block(stack.width, width, nets.leaky_relu_slope, kernel=stack.size)]
+
+
+def head_layers(nets: NetworkConfig, trunk: tuple[int, int]) -> list[nn.Module]:
+    """Return layers from the trunk's maps to ``q_width`` features of a 1 x 1 map.
+
+    Args:
+        nets: Widths.
+        trunk: Channels and size of the maps that the trunk returns.
+    """
+    width, size = trunk
+    return _conv_block(width, nets.q_width, nets.leaky_relu_slope, kernel=size)
 
 
 def _halving_stack(nets: NetworkConfig, image: ImageSpec, *, norm_first: bool) -> ConvStack:
@@ -123,7 +134,7 @@ def _halving_stack(nets: NetworkConfig, image: ImageSpec, *, norm_first: bool) -
         size, shape = image.size // 2 ** len(widths), _HALVING
     layers: list[nn.Module] = []
     for index, (inputs, outputs) in enumerate(pairwise([image.channels, *widths])):
-        layers += conv_block(inputs, outputs, nets.leaky_relu_slope, norm=norm_first or index > 0, **shape)
+        layers += _conv_block(inputs, outputs, nets.leaky_relu_slope, norm=norm_first or index > 0, **shape)
         if nets.dropout:
             layers.append(nn.Dropout2d(nets.dropout))
     return ConvStack(layers, widths[-1], size)
@@ -156,7 +167,7 @@ def _wrong_size(size: int, possible: set[int] | range) -> UsageError:
     )
 
 
-def conv_block(
+def _conv_block(
     inputs: int,
     outputs: int,
     leak: float,

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.train.engine.ema import ema_copy, update_ema
 from infogan_tool.train.engine.layers import MapToVector
-from infogan_tool.train.infogan.architectures import discriminator_trunk, generator_layers
-from infogan_tool.train.infogan.q_network import QBranch, QPosterior, q_branches, q_head
+from infogan_tool.train.infogan.architectures import discriminator_trunk, generator_layers, head_layers
+from infogan_tool.train.infogan.q_network import QBranch, QPosterior, q_branches
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.latents.spec import LatentSpec
@@ -90,13 +90,9 @@ class Networks(nn.Module):
         self.generator = Generator(config, image)
         self.trunk = DiscriminatorTrunk(config, image)
         if config.is_variational:
-            self.noise_head = q_head(
-                config,
-                self.trunk.feature_shape,
-                num_logits=0,
-                continuous=config.latent.noise,
-                variance=_NOISE_LOG_VARIANCE,
-            )
+            layers, width = head_layers(config.networks, self.trunk.feature_shape), config.networks.q_width
+            noise = {"num_logits": 0, "continuous": config.latent.noise}
+            self.noise_head = QBranch(layers, width, **noise, variance=_NOISE_LOG_VARIANCE)
         else:
             self.d_head = DiscriminatorHead(self.trunk.feature_shape, config.num_conditions)
         self.shares_trunk = config.networks.q == "shared"

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from infogan_tool.train.engine.layers import MapToVector
-from infogan_tool.train.infogan.architectures import conv_block, encoder_layers
+from infogan_tool.train.infogan.architectures import encoder_layers, head_layers
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
 
-__all__ = ["QBranch", "QPosterior", "q_branches", "q_head"]
+__all__ = ["QBranch", "QPosterior", "q_branches"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,46 +108,17 @@ def q_branches(config: TrainConfig, image: ImageSpec, trunk: tuple[int, int]) ->
         image: Size and channels of the images.
         trunk: Channels and size of the maps that the trunk returns.
     """
-    nets, spec = config.networks, config.latent
+    nets, spec, variance = config.networks, config.latent, config.objective.variance
     if nets.q == "shared":
-        return [q_head(config, trunk, num_logits=spec.num_logits, continuous=spec.continuous)]
+        codes = {"num_logits": spec.num_logits, "continuous": spec.continuous}
+        return [QBranch(head_layers(nets, trunk), nets.q_width, **codes, variance=variance)]
     first = spec.categorical[0] if spec.categorical else 0
-    parts = [(first, 0, nets.q_features), (spec.num_logits - first, spec.continuous, nets.q_width)]
-    return [
-        QBranch(
-            encoder_layers(nets, image, width),
-            width,
-            num_logits=num_logits,
-            continuous=continuous,
-            variance=config.objective.variance,
-        )
-        for num_logits, continuous, width in parts
-        if num_logits or continuous
+    parts = [
+        (nets.q_features, {"num_logits": first, "continuous": 0}),
+        (nets.q_width, {"num_logits": spec.num_logits - first, "continuous": spec.continuous}),
     ]
-
-
-def q_head(
-    config: TrainConfig,
-    trunk: tuple[int, int],
-    *,
-    num_logits: int,
-    continuous: int,
-    variance: tuple[float, float] | float | None = None,
-) -> QBranch:
-    """Return a branch on D's trunk.
-
-    Args:
-        config: Widths, and the variance unless ``variance`` is given.
-        trunk: Channels and size of the maps that the trunk returns.
-        num_logits: As in :class:`QBranch`.
-        continuous: As in :class:`QBranch`.
-        variance: As in :class:`QBranch`; None: as the config sets it.
-    """
-    nets, (width, size) = config.networks, trunk
-    return QBranch(
-        conv_block(width, nets.q_width, nets.leaky_relu_slope, kernel=size),
-        nets.q_width,
-        num_logits=num_logits,
-        continuous=continuous,
-        variance=variance or config.objective.variance,
-    )
+    return [
+        QBranch(encoder_layers(nets, image, width), width, **codes, variance=variance)
+        for width, codes in parts
+        if any(codes.values())
+    ]

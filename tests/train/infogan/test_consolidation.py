@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
+import pytest
 import torch
 from coloured_shapes import shapes, small_preset
 from rich.console import Console
@@ -18,11 +20,8 @@ from infogan_tool.train.run.checkpoint import read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from torch import Tensor
-
-    from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.infogan.networks import Networks
 
 
@@ -45,40 +44,43 @@ def test_ema_generator_gets_statistics_of_its_own() -> None:
     assert all(torch.equal(p, weights[name]) for name, p in ema.named_parameters())
 
 
-def trained(config: TrainConfig, images: Tensor, path: Path) -> Networks:
-    """Train on colour images of 16 x 16 and return the networks as they are exported."""
-    run = RunFolder.create(path, config, "shapes")
-    loop.train(config, images, run, device=torch.device("cpu"), console=Console(quiet=True))
-    networks = build_networks(config, size=16, channels=3)
-    networks.load_state_dict(read_checkpoint(run.last_checkpoint).part("networks"))
-    return networks.eval()
-
-
-def test_consolidation_improves_q_on_generated_images(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[float, int], Networks]:
+    """A function of ``q_noise`` and consolidation steps that returns trained networks as they are exported."""
     images, _ = shapes(600)
+
+    @cache
+    def train(q_noise: float, steps: int) -> Networks:
+        changes = {"q_noise": q_noise, "consolidation": {"steps": steps}, "schedule": {"steps": 60}}
+        config = small_preset(changes)
+        run = RunFolder.create(tmp_path_factory.mktemp("runs") / "run", config, "shapes")
+        loop.train(config, images, run, device=torch.device("cpu"), console=Console(quiet=True))
+        networks = build_networks(config, size=16, channels=3)
+        networks.load_state_dict(read_checkpoint(run.last_checkpoint).part("networks"))
+        return networks.eval()
+
+    return train
+
+
+@torch.no_grad()
+def test_consolidation_improves_q_on_generated_images(trained: Callable[[float, int], Networks]) -> None:
     losses = []
     for steps in (1, 150):
-        config = small_preset({"schedule": {"steps": 60}, "consolidation": {"steps": steps}})
-        networks = trained(config, images, tmp_path / str(steps))
-        latent = sample_latents(config.latent, 1000, torch.Generator().manual_seed(9))
-        with torch.no_grad():
-            nll = code_nll(networks.infer(networks.export_generator(latent.vector())), latent)
+        networks = trained(0.0, steps)
+        latent = sample_latents(networks.latent, 1000, torch.Generator().manual_seed(9))
+        nll = code_nll(networks.infer(networks.export_generator(latent.vector())), latent)
         losses.append(nll[1:].sum().item())
     assert losses[1] < losses[0] - 0.1
 
 
-def test_q_noise_makes_q_robust_to_noise(tmp_path: Path) -> None:
-    images, _ = shapes(600)
+@torch.no_grad()
+def test_q_noise_makes_q_robust_to_noise(trained: Callable[[float, int], Networks]) -> None:
     increases = []
     for q_noise in (0.0, 0.2):
-        changes = {"q_noise": q_noise, "consolidation": {"steps": 150}, "schedule": {"steps": 60}}
-        config = small_preset(changes)
-        networks = trained(config, images, tmp_path / str(q_noise))
-        rng = torch.Generator().manual_seed(9)
-        latent = sample_latents(config.latent, 1000, rng)
-        with torch.no_grad():
-            clear = networks.export_generator(latent.vector())
-            noisy = (clear + 0.1 * torch.randn(clear.shape, generator=rng)).clamp(0, 1)
-            of_clear, of_noisy = (code_nll(networks.infer(x), latent)[1:].sum() for x in (clear, noisy))
+        networks, rng = trained(q_noise, 150), torch.Generator().manual_seed(9)
+        latent = sample_latents(networks.latent, 1000, rng)
+        clear = networks.export_generator(latent.vector())
+        noisy = (clear + 0.1 * torch.randn(clear.shape, generator=rng)).clamp(0, 1)
+        of_clear, of_noisy = (code_nll(networks.infer(x), latent)[1:].sum() for x in (clear, noisy))
         increases.append((of_noisy - of_clear).item())
     assert increases[1] < 0.5 * increases[0]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from conftest import Result
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 @pytest.fixture
