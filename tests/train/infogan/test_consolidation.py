@@ -46,7 +46,7 @@ def test_ema_generator_gets_statistics_of_its_own() -> None:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[float, int], Networks]:
-    """A function of ``q_noise`` and consolidation steps that returns trained networks as they are exported."""
+    """A function of ``q_noise`` and consolidation steps that returns the networks of a whole run."""
     images, _ = shapes(600)
 
     @cache
@@ -62,25 +62,25 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[float, int], 
     return train
 
 
-@torch.no_grad()
 def test_consolidation_improves_q_on_generated_images(trained: Callable[[float, int], Networks]) -> None:
     losses = []
     for steps in (1, 150):
         networks = trained(0.0, steps)
         latent = sample_latents(networks.latent, 1000, torch.Generator().manual_seed(9))
-        nll = code_nll(networks.infer(networks.export_generator(latent.vector())), latent)
+        with torch.no_grad():
+            nll = code_nll(networks.infer(networks.export_generator(latent.vector())), latent)
         losses.append(nll[1:].sum().item())
     assert losses[1] < losses[0] - 0.1
 
 
-@torch.no_grad()
 def test_q_noise_makes_q_robust_to_noise(trained: Callable[[float, int], Networks]) -> None:
     increases = []
     for q_noise in (0.0, 0.2):
         networks, rng = trained(q_noise, 150), torch.Generator().manual_seed(9)
         latent = sample_latents(networks.latent, 1000, rng)
-        clear = networks.export_generator(latent.vector())
-        noisy = (clear + 0.1 * torch.randn(clear.shape, generator=rng)).clamp(0, 1)
-        of_clear, of_noisy = (code_nll(networks.infer(x), latent)[1:].sum() for x in (clear, noisy))
+        with torch.no_grad():
+            clear = networks.export_generator(latent.vector())
+            noisy = (clear + 0.1 * torch.randn(clear.shape, generator=rng)).clamp(0, 1)
+            of_clear, of_noisy = (code_nll(networks.infer(x), latent)[1:].sum() for x in (clear, noisy))
         increases.append((of_noisy - of_clear).item())
     assert increases[1] < 0.5 * increases[0]
