@@ -146,7 +146,7 @@ class Bundle:
             categories[:, column] = table.argmax(axis=1)
             confidence[:, column] = table.max(axis=1)
         distance = outputs["distance"][:, 0] if ood else None
-        flags = ~(distance <= ood.threshold) if ood and distance is not None else None
+        flags = distance > ood.threshold if ood and distance is not None else None
         return Posterior(probabilities, categories, confidence, mean, std, distance, flags)
 
     def labels(self, posterior: Posterior, code: str | None = None) -> list[str | None]:

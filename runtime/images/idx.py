@@ -23,18 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["GZIP_MAGIC", "MAGIC", "IdxStream", "open_idx"]
+__all__ = ["IdxStream", "open_idx"]
 
-MAGIC: Final = {1: bytes((0, 0, 8, 1)), 3: bytes((0, 0, 8, 3))}
+_MAGIC: Final = {1: bytes((0, 0, 8, 1)), 3: bytes((0, 0, 8, 3))}
 """First bytes of a file of labels (1 dimension) and of images (3)."""
-GZIP_MAGIC: Final = b"\x1f\x8b"
+_GZIP_MAGIC: Final = b"\x1f\x8b"
 
 _CONTENT: Final = {1: "labels", 3: "images"}
 _MAX_SIZE: Final = 4096
 _MAX_EXPANSION: Final = 200
-"""Greatest compression ratio of large content; beyond it is a decompression bomb. Images of one shape on
-black
-reach about 110."""
+"""Greatest compression ratio of large content; beyond it is a decompression bomb. Images of one
+shape on black reach about 110."""
 _SMALL: Final = 64 * 2**20
 """Content up to this many bytes may have any compression ratio (gzip reaches 1032)."""
 _STEP: Final = 2**20
@@ -55,7 +54,7 @@ def open_idx(path: str | Path, ndim: int) -> Iterator[IdxStream]:
     try:
         with open_regular(path) as file:
             stored = os.fstat(file.fileno()).st_size
-            packed = file.read(2) == GZIP_MAGIC
+            packed = file.read(2) == _GZIP_MAGIC
             file.seek(0)
             if packed:
                 with gzip.GzipFile(fileobj=file) as unpacked:
@@ -94,10 +93,10 @@ class IdxStream:
         if not header:
             raise DataError(f"{self.shown} is empty")
         magic = header[:4]
-        if magic != MAGIC[ndim]:
+        if magic != _MAGIC[ndim]:
             raise DataError(
                 f"{self.shown}: wrong magic number {magic.hex()}, {_CONTENT[ndim]} in IDX format begin with "
-                f"{MAGIC[ndim].hex()}"
+                f"{_MAGIC[ndim].hex()}"
             )
         if len(header) < self.offset:
             raise DataError(f"{self.shown} is truncated: it ends within its header")
