@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from many import COUNT
+from bulk_helpers import COUNT
 from PIL import Image
 
 from infogan_tool.runtime import load_bundle

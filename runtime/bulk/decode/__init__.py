@@ -1,1 +1,1 @@
-"""Decoding of chunks to arrays."""
+"""Decoding of chunks; see :mod:`infogan_tool.runtime.bulk`."""

@@ -1,8 +1,7 @@
-"""No image is waited for longer than a minute, whatever its decoder does with it.
+"""A time limit per image, for files that make a decoder run for very long.
 
-What bounds an image's bytes and pixels bounds its time too (the worst of the known formats, text of 134 MB,
-takes a quarter of that); this is for what nobody knows yet. In a process of its own a decoder that does not
-come back is ended with it; in the process of a short run it is left behind in its thread.
+The limits on bytes and pixels already limit the time: the slowest known file, 134 MB of text, takes 15 s. In
+bulk runs, the decoding process is ended; in a short run, the decoder is abandoned in its thread.
 """
 
 from __future__ import annotations
@@ -29,72 +28,72 @@ if TYPE_CHECKING:
 __all__ = ["SECONDS", "EndsInTime", "read_in_time", "too_slow"]
 
 SECONDS: Final = 60.0
-"""What reading one image may take."""
+"""Time limit of one image."""
 
 
 def too_slow(name: str, seconds: float) -> str:
-    """Return the line for an image that was given up; ``name`` is printable."""
+    """Return the error message of an image that exceeds the limit; ``name`` is printable."""
     return f"{name}: reading it takes longer than {seconds:g} seconds"
 
 
 def read_in_time(
     source: str | Path | bytes | BinaryIO, spec: ImageSpec, *, raw: bool, seconds: float = SECONDS
 ) -> npt.NDArray[np.uint8]:
-    """Return what ``read_image`` returns, from a thread that is left behind if it takes too long.
+    """Call ``read_image`` in a thread, which is abandoned if it takes too long.
 
     Raises:
-        ImageError: As there, or it takes longer than ``seconds``.
+        ImageError: As in ``read_image``, or it takes longer than ``seconds``.
     """
-    found: list[Any] = []
+    results: list[Any] = []
 
     def work() -> None:
         try:
-            found.append(read_image(source, spec, raw=raw))
-        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
-            found.append(error)
+            results.append(read_image(source, spec, raw=raw))
+        except BaseException as error:  # noqa: BLE001 - raised again by the waiting thread
+            results.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(seconds)
-    if not found:
+    if not results:
         raise ImageError(too_slow(name_of(source), seconds))
-    if isinstance(found[0], BaseException):
-        raise found[0]
-    image: npt.NDArray[np.uint8] = found[0]
+    if isinstance(results[0], BaseException):
+        raise results[0]
+    image: npt.NDArray[np.uint8] = results[0]
     return image
 
 
 class EndsInTime:
-    """Reads images in a process that dies of one which takes too long: a timer of the system's ends it.
+    """Reads images in a process that a system timer ends if one takes too long.
 
     Args:
-        seconds: What one image may take.
+        seconds: Time limit of one image.
     """
 
     died_of: Final = -signal.SIGALRM if os.name == "posix" else 1
-    """The return code of such a process."""
+    """Return code of a process that the timer ended."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         if os.name == "posix":
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
         else:
-            self._nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process
+            self._null = Path(os.devnull).open("w")  # noqa: SIM115 - open until the process ends
 
     def read(
         self, source: str | Path | bytes | BinaryIO, spec: ImageSpec, *, raw: bool
     ) -> npt.NDArray[np.uint8]:
-        """Return what ``read_image`` returns."""
-        self._begin(self._seconds)
+        """Call ``read_image``."""
+        self._set_timer(self._seconds)
         try:
             return read_image(source, spec, raw=raw)
         finally:
-            self._begin(0)
+            self._set_timer(0)
 
-    def _begin(self, seconds: float) -> None:
+    def _set_timer(self, seconds: float) -> None:
         if os.name == "posix":
             signal.setitimer(signal.ITIMER_REAL, seconds)
         elif seconds:
-            faulthandler.dump_traceback_later(seconds, exit=True, file=self._nowhere)
+            faulthandler.dump_traceback_later(seconds, exit=True, file=self._null)
         else:
             faulthandler.cancel_dump_traceback_later()

@@ -1,4 +1,4 @@
-"""A chunk's sources to arrays, one after the other; what cannot be read is a line, never a stop."""
+"""A chunk's sources to an array of preprocessed images; sources that cannot be read become messages."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.images.spec import ImageSpec
 
     Source = str | bytes | Failed | npt.NDArray[np.uint8]
-    """A path, a file's content, a failure, or the pixels ``(H, W)`` of a grey image to be preprocessed."""
+    """A path, a file's content, a failure, or the pixels ``(H, W)`` of an image to preprocess."""
 
 __all__ = ["Decoded", "Plain", "Reader", "decode", "decode_each", "find_plain"]
 
 _MANY: Final = 8
-"""From so many images on it pays to ask of all at once."""
+"""From this many images, testing all at once is faster."""
 _FLAGS: Final = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
-    # A link is for the general reader, which asks what it leads to before it opens it.
+    # A link is left to the general reader, which checks its target before opening it.
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_BINARY", 0)
 )
@@ -47,24 +47,24 @@ class Decoded:
     """The images of a chunk."""
 
     images: npt.NDArray[np.uint8]
-    """``(M, H, W, C)``: those that could be read, in order."""
+    """``(M, H, W, C)``: the images that could be read, in order."""
     failures: dict[int, str]
-    """Why each of the others could not, by its place in the chunk."""
+    """Error message of each of the others, by its place in the chunk."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plain:
-    """What of a chunk was small grey PNG files in no need of preprocessing, and what is left."""
+    """The small grey PNG files of a chunk that need no preprocessing, and the other sources."""
 
     images: npt.NDArray[np.uint8]
-    """``(M, H, W, C)``: theirs."""
+    """``(M, H, W, C)``: the images of those files."""
     places: npt.NDArray[np.intp]
-    """Where in the chunk they are, ascending."""
+    """``(M,)``: their places in the chunk, ascending."""
     left: dict[int, Source]
-    """The other sources by their place in the chunk, as far as they are read."""
+    """The other sources by their place in the chunk; decoded pixels where only preprocessing is left."""
 
     def with_others(self, others: Decoded) -> Decoded:
-        """Return the whole chunk, given what became of all that was left, in its order."""
+        """Merge with the decoded other sources, given in their order."""
         if not self.left:
             return Decoded(self.images, {})
         places = list(self.left)
@@ -77,14 +77,14 @@ class Plain:
 
 
 class Reader(Protocol):
-    """What reads one image: :func:`read_image`, or the same with a limit to its time."""
+    """A function that reads one image: :func:`read_image`, or the same with a time limit."""
 
     def __call__(self, source: str | BinaryIO, spec: ImageSpec, /, *, raw: bool) -> npt.NDArray[np.uint8]:
         """Return uint8 ``(H, W, C)``, or raise ImageError."""
 
 
 class _Named(io.BytesIO):
-    """A file in memory that messages call by its record's name."""
+    """A file in memory with a name for messages."""
 
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__(content)
@@ -99,14 +99,14 @@ def decode(
     raw: bool,
     read: Reader = read_image,
 ) -> Decoded:
-    """Read and prepare the images of a chunk.
+    """Read and preprocess the images of a chunk.
 
     Args:
-        names: How messages call them.
-        sources: One for each name.
+        names: Names of the images, for messages.
+        sources: One per name.
         spec: The bundle's image spec.
-        raw: Pad and resize only.
-        read: What reads one image.
+        raw: Pad and resize, without other preprocessing.
+        read: Function that reads one image.
     """
     plain = find_plain(list(sources), spec, raw=raw)
     left = [names[place] for place in plain.left]
@@ -121,7 +121,7 @@ def decode_each(
     raw: bool,
     read: Reader = read_image,
 ) -> Decoded:
-    """Do what :func:`decode` does, image by image."""
+    """Read and preprocess images one by one; arguments as in :func:`decode`."""
     images, failures = [], {}
     for index, (name, source) in enumerate(zip(names, sources, strict=True)):
         if isinstance(source, Failed):
@@ -136,17 +136,17 @@ def decode_each(
         except ImageError as error:
             failures[index] = str(error)
         except MemoryError:
-            failures[index] = f"{printable(name)}: there is not enough memory for it"
+            failures[index] = f"{printable(name)}: not enough memory to read it"
     channels, height, width = spec.shape
     stacked = np.stack(images) if images else np.empty((0, height, width, channels), np.uint8)
     return Decoded(stacked, failures)
 
 
 def find_plain(sources: Sequence[Source], spec: ImageSpec, *, raw: bool) -> Plain:
-    """Read the sources that are small grey PNG files.
+    """Read the sources that are small grey PNG files, with the same result as :func:`read_image`.
 
-    They are read as :func:`read_image` reads them, but what they have in common is done for all at once.
-    Nothing here can crash on a damaged file: it takes Python's own zlib, and Pillow for sound rows only.
+    All are decoded at once. A damaged file cannot crash the process: Python's zlib inflates the files, and
+    Pillow gets valid rows only.
     """
     nothing = np.empty((0, spec.size, spec.size, spec.channels), np.uint8)
     if spec.channels != 1 or len(sources) < _MANY:
@@ -170,10 +170,10 @@ def find_plain(sources: Sequence[Source], spec: ImageSpec, *, raw: bool) -> Plai
 
 
 def _contents(sources: Iterable[Source]) -> Iterator[bytes | None]:
-    """Yield what may be a small PNG file's content; None for what is something else or cannot be read.
+    """Yield the content of each source that may be a small PNG file; None for others, or if it is unreadable.
 
-    For very many small files each call counts: a pipe, a socket or a terminal has no place to read at, so
-    that nobody need ask what it is.
+    For many small files each system call counts: pread fails on a pipe, socket or terminal, so no call is
+    needed to check the type of the file.
     """
     for source in sources:
         content = None
@@ -187,5 +187,5 @@ def _contents(sources: Iterable[Source]) -> Iterator[bytes | None]:
                 finally:
                     os.close(descriptor)
             except (OSError, ValueError):
-                content = None  # what is wrong is said when it is read in earnest
+                content = None  # the general reader reports the error
         yield content

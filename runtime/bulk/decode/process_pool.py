@@ -1,12 +1,12 @@
-"""Decoding in processes: Pillow holds Python's lock for most of a small image's time.
+"""Decoding in several processes, because Pillow holds Python's lock for most of the time of a small image.
 
-Small grey PNG files need little of it. Where cores are few, the caller's thread reads them at once: that is
-cheaper than sending them round, and nothing more is started if there is nothing else to read. In a thread of
-their own they would contend with the caller's for Python's lock at every file.
+With few cores, small grey PNG files are read in the caller's thread: that is cheaper than sending them to a
+process, and no process is started if there are no other files. A separate thread would contend with the
+caller's for Python's lock at every file.
 
-The processes are started by name, not forked, so threads and onnxruntime are no matter. They are outside of
-the terminal's foreground group, so Ctrl-C is this process's business alone. An image that kills its process
-(there have been such images for every decoder), or that is not read in time, is one failed image.
+The processes are started as commands, not forked, which is safe with threads and onnxruntime. They are in
+process groups of their own, so Ctrl-C does not reach them. An image that kills its process, or exceeds the
+time limit, is one failed image.
 """
 
 from __future__ import annotations
@@ -37,35 +37,35 @@ if TYPE_CHECKING:
 
 __all__ = ["DecodePool"]
 
-_FEW: Final = 3
-"""With more processes than this, one thread that reads could not keep as many encoders busy."""
+_MAX_READ_HERE: Final = 3
+"""With more processes, one reading thread could not keep as many encoders busy."""
 _BROKEN = (OSError, EOFError, ValueError, pickle.UnpicklingError)
-"""What a pipe raises whose other end, or which itself, is closed."""
+"""Exceptions of a pipe that is closed at either end."""
 
 
 class DecodePool:
-    """Processes that decode chunks side by side.
+    """Processes that decode chunks in parallel.
 
     Args:
-        processes: How many; at least 1.
+        processes: Number of processes, at least 1.
         spec: The bundle's image spec.
-        raw: Pad and resize only.
-        seconds: What one image may take.
+        raw: Pad and resize, without other preprocessing.
+        seconds: Time limit of one image.
     """
 
     def __init__(self, processes: int, spec: ImageSpec, *, raw: bool, seconds: float = SECONDS) -> None:
         self._spec = spec
         self._raw = raw
-        self._here = processes <= _FEW
+        self._read_here = processes <= _MAX_READ_HERE
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
-        self._all = [_Process(spec, raw=raw, each=self._here, seconds=seconds) for _ in range(processes)]
+        self._all = [_Process(spec, raw=raw, each=self._read_here, seconds=seconds) for _ in range(processes)]
         for process in self._all:
             self._idle.put(process)
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="decode")
 
     def submit(self, chunk: Chunk) -> Future[Decoded]:
-        """Have a chunk decoded; the result raises InfoganError where the processes cannot run at all."""
-        if not self._here:
+        """Decode a chunk; the result raises InfoganError if no process can be started."""
+        if not self._read_here:
             return self._threads.submit(self._decode, chunk)
         sources = list(chunk.sources())
         plain = find_plain(sources, self._spec, raw=self._raw)
@@ -76,19 +76,19 @@ class DecodePool:
         return done
 
     def close(self) -> None:
-        """End the processes, whatever they are at."""
+        """End the processes, even while they decode."""
         for process in self._all:
             process.kill(for_good=True)
         self._threads.shutdown(cancel_futures=True)
 
     def _decode(self, chunk: Chunk) -> Decoded:
-        return self._elsewhere(list(chunk.names), list(chunk.sources()))
+        return self._in_process(list(chunk.names), list(chunk.sources()))
 
     def _decode_left(self, names: Sequence[str], plain: Plain) -> Decoded:
         left = [names[place] for place in plain.left]
-        return plain.with_others(self._elsewhere(left, list(plain.left.values())))
+        return plain.with_others(self._in_process(left, list(plain.left.values())))
 
-    def _elsewhere(self, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
+    def _in_process(self, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
         process = self._idle.get()
         try:
             return process.decode(names, sources)
@@ -99,7 +99,7 @@ class DecodePool:
 
 
 def _one_by_one(process: _Process, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
-    """Decode a chunk that killed its process, to find out which image did."""
+    """Decode a chunk that killed its process image by image, to find out which one did."""
     images, failures = [], {}
     for index, (name, source) in enumerate(zip(names, sources, strict=True)):
         try:
@@ -123,26 +123,26 @@ def _nothing(spec: ImageSpec) -> Any:  # noqa: ANN401 - an array
 
 
 class _DiedError(Exception):
-    """The process ended without an answer, with this return code."""
+    """The process ended without a result; the argument is its return code."""
 
 
 class _Process:
-    """One process, started when it is first needed, and again after it died."""
+    """One process, started when it is first needed, and again after it has died."""
 
     def __init__(self, spec: ImageSpec, *, raw: bool, each: bool, seconds: float) -> None:
         self.spec = spec
         self.seconds = seconds
-        self._begin = (spec, raw, each, seconds)
+        self._settings = (spec, raw, each, seconds)
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
         self._lock = Lock()
 
     def decode(self, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
-        """Send a chunk and wait for its arrays.
+        """Send a chunk and wait for its images.
 
         Raises:
-            _DiedError: The process died of it.
-            InfoganError: No process can be started.
+            _DiedError: The process died.
+            InfoganError: The process cannot be started.
         """
         if self._process is None:
             self._start()
@@ -153,7 +153,7 @@ class _Process:
         return decoded
 
     def kill(self, *, for_good: bool = False) -> int | None:
-        """End the process and return its code; ``for_good`` has it never started again."""
+        """End the process and return its code; with ``for_good`` it is not started again."""
         with self._lock:
             self._closed |= for_good
             process, self._process = self._process, None
@@ -162,13 +162,13 @@ class _Process:
         process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout):
-            with suppress(OSError, ValueError):  # it may have been in use
+            with suppress(OSError, ValueError):  # another thread may be using it
                 if pipe is not None:
                     pipe.close()
         return process.returncode
 
     def _start(self) -> None:
-        # The same modules as here; not those of the current folder, which may be a stranger's.
+        # The same modules as here, not those of the current folder, which may be untrusted.
         code = (
             f"import sys; sys.path[:] = {sys.path!r}; "
             "from infogan_tool.runtime.bulk.decode.worker import main; main()"
@@ -184,15 +184,17 @@ class _Process:
                 process_group=0 if os.name == "posix" else None,
             )
         try:
-            self._exchange(self._begin)
+            self._exchange(self._settings)
         except _BROKEN as error:
             self.kill()
-            raise InfoganError("images cannot be decoded: a process for it does not start") from error
+            raise InfoganError(
+                "no process can be started to decode images: see infogan-tool doctor"
+            ) from error
 
     def _exchange(self, message: object) -> Any:  # noqa: ANN401 - as the message
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
-            raise EOFError  # closed meanwhile
+            raise EOFError  # closed by another thread
         pickle.dump(message, process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
         process.stdin.flush()
-        return pickle.load(process.stdout)  # noqa: S301 - the program's own process
+        return pickle.load(process.stdout)  # noqa: S301 - written by our own process

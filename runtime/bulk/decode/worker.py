@@ -1,6 +1,6 @@
-"""The process that decodes: chunks come in on standard input, arrays go out on standard output, pickled.
+"""The decoding process: pickled chunks on standard input, pickled images on standard output.
 
-It ends when its standard input does, so it never outlives the run that started it, however that ends.
+It ends at the end of its standard input, so it does not outlive the run that started it.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Answer until standard input ends: first how to read, then names and sources of each chunk.
+    """Read the settings, then decode chunks until standard input ends.
 
-    How is the spec, ``raw``, ``each`` (what can be read at once has been read already), and the seconds that
-    one image may take.
+    The settings are the image spec, ``raw``, ``each`` (images are decoded one by one, because the caller has
+    read the small PNG files), and the time limit of an image. A chunk is its names and its sources.
     """
-    tasks, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    # Whatever prints must not get between the answers.
+    tasks, results = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    # Anything that is printed must not get between the results.
     os.dup2(2, 1)
     spec: ImageSpec
-    # Both ends are the same program, and nobody else has the pipe.
+    # Both ends are the same program, and no other process has the pipe.
     spec, raw, each, seconds = pickle.load(tasks)  # noqa: S301
     read = partial(decode_each if each else decode, read=EndsInTime(seconds).read)
-    pickle.dump("ready", answers)
-    answers.flush()
+    pickle.dump("ready", results)
+    results.flush()
     while True:
         try:
             names, sources = pickle.load(tasks)  # noqa: S301
         except EOFError:
             return
-        pickle.dump(read(names, sources, spec, raw=raw), answers, protocol=pickle.HIGHEST_PROTOCOL)
-        answers.flush()
+        pickle.dump(read(names, sources, spec, raw=raw), results, protocol=pickle.HIGHEST_PROTOCOL)
+        results.flush()

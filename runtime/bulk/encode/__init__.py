@@ -1,1 +1,1 @@
-"""Encoding of decoded chunks."""
+"""Encoding of decoded chunks; see :mod:`infogan_tool.runtime.bulk`."""

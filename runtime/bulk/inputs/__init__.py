@@ -1,1 +1,1 @@
-"""Inputs of bulk encoding: files, arrays and Parquet to chunks of images."""
+"""Command-line arguments to chunks of images; see :mod:`infogan_tool.runtime.bulk`."""

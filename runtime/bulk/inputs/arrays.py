@@ -1,7 +1,7 @@
-"""Images inside .npy, .npz and IDX files.
+"""Images in .npy, .npz and IDX files.
 
-A plain file is mapped into memory, so a chunk costs nothing before it is used; what is packed is read as a
-stream. Python objects in an array are never loaded.
+Uncompressed files are mapped into memory; compressed ones are streamed. Python objects in an array are never
+loaded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 import numpy as np
 
 from infogan_tool.runtime.bulk.inputs.chunks import CHUNK_BYTES, CHUNK_IMAGES, Failed
-from infogan_tool.runtime.bulk.inputs.value_scaling import as_file, layout_of, scale_of, to_bytes
+from infogan_tool.runtime.bulk.inputs.value_scaling import as_file, axes_of, scale_of, to_bytes
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.runtime.images.arrays import Scale
 from infogan_tool.runtime.images.idx import open_idx
@@ -47,7 +47,7 @@ _MATRIX: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class MappedArray:
-    """An array on disk, as a header describes it."""
+    """An array in a file."""
 
     path: str
     dtype: str
@@ -64,14 +64,14 @@ def _mapped(array: MappedArray) -> npt.NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class ArrayChunk:
-    """Some images of an array that is mapped into memory when it is used, in whichever process that is."""
+    """Images of an array that is mapped into memory by the process that uses them."""
 
     array: MappedArray
     prefix: str
     start: int
     stop: int
     axes: str
-    """How the array is laid out; see :func:`infogan_tool.runtime.bulk.inputs.value_scaling.layout_of`."""
+    """Axes of the array; see :func:`infogan_tool.runtime.bulk.inputs.value_scaling.axes_of`."""
     scale: Scale
     fingerprint: bytes
 
@@ -81,12 +81,12 @@ class ArrayChunk:
         return _names(self.prefix, self.start, self.stop)
 
     def sources(self) -> Iterable[bytes | Failed]:
-        """Yield each image as a file's content."""
+        """Yield each image as the content of an image file."""
         images, bad = self._bytes()
         return _as_files(images, bad, self.names)
 
     def ready(self, spec: ImageSpec, *, raw: bool) -> npt.NDArray[np.uint8] | None:
-        """Return the images if all are of the bundle's size and layout."""
+        """Return the images if none needs preprocessing."""
         images, bad = self._bytes()
         return None if bad.any() or not _is_ready(images, spec, raw=raw) else images
 
@@ -99,7 +99,7 @@ class ArrayChunk:
 
 @dataclass(frozen=True, slots=True)
 class RowsChunk:
-    """Images that came by a stream: uint8 ``(N, H, W, C)``, and which of them hold no numbers."""
+    """Images of a stream: uint8 ``(N, H, W, C)``, and which of them have values that are not finite."""
 
     names: Sequence[str]
     images: npt.NDArray[np.uint8]
@@ -107,11 +107,11 @@ class RowsChunk:
     fingerprint: bytes
 
     def sources(self) -> Iterable[bytes | Failed]:
-        """Yield each image as a file's content."""
+        """Yield each image as the content of an image file."""
         return _as_files(self.images, self.bad, self.names)
 
     def ready(self, spec: ImageSpec, *, raw: bool) -> npt.NDArray[np.uint8] | None:
-        """Return the images if all are of the bundle's size and layout."""
+        """Return the images if none needs preprocessing."""
         return None if self.bad.any() or not _is_ready(self.images, spec, raw=raw) else self.images
 
 
@@ -120,7 +120,7 @@ def _as_files(
 ) -> Iterator[bytes | Failed]:
     for image, is_bad, name in zip(images, bad, names, strict=True):
         yield (
-            Failed(name, f"{printable(name)}: it holds values that are no numbers")
+            Failed(name, f"{printable(name)}: it has values that are not finite")
             if is_bad
             else as_file(image)
         )
@@ -146,8 +146,8 @@ def _rows_a_chunk(shape: tuple[int, ...], itemsize: int) -> int:
 
 
 def fingerprint_of(path: str) -> bytes:
-    """Return size and time of a file, by which a resumed run knows it again."""
-    status = os.stat(path)  # noqa: PTH116 - a path as the user wrote it
+    """Return size and modification time of a file, which must be the same in a resumed run."""
+    status = os.stat(path)  # noqa: PTH116 - the path as the user gave it
     return f"{status.st_size} {status.st_mtime_ns}".encode()
 
 
@@ -158,7 +158,7 @@ def idx_chunks(path: str) -> Iterator[Chunk]:
     """Yield the images of an IDX file, plain or gzipped; ``file#17`` is image 17, from 0.
 
     Raises:
-        DataError: The file cannot be read, is damaged, or holds labels.
+        DataError: The file cannot be read, is damaged, or has labels.
     """
     with open_idx(path, 3) as stream:
         stream.check_claim()
@@ -182,15 +182,15 @@ def npy_chunks(path: str) -> Iterator[Chunk]:
     """Yield the images of a .npy file, which is mapped into memory; ``file.npy#17`` is image 17, from 0.
 
     Raises:
-        DataError: The file cannot be read, or its array is not one of images.
+        DataError: The file cannot be read, or its array has no images.
     """
-    with _told(path), open_regular(path) as file:
+    with _named_errors(path), open_regular(path) as file:
         shape, fortran, dtype = read_header(file)
         offset = file.tell()
         there, needed = os.fstat(file.fileno()).st_size - offset, math.prod(shape) * dtype.itemsize
         if there < needed:
-            raise ValueError(f"truncated: {needed:,} bytes are announced, {there:,} are there")
-        axes = layout_of(shape)
+            raise ValueError(f"truncated: {needed:,} bytes expected, {there:,} in the file")
+        axes = axes_of(shape)
         array = MappedArray(path, dtype.str, shape, offset, fortran)
         mapped = _mapped(array)
         blocks = (mapped[None],) if axes in ("HW", "HWC") else _blocks(mapped)
@@ -215,18 +215,18 @@ def _mapped_chunks(
 
 
 def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return shape, whether it is in Fortran order, and type; the file is then where the content begins."""
+    """Return shape, whether it is in Fortran order, and type; the file is then at the start of the data."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(file)
     if dtype.hasobject:
-        raise ValueError("the array holds Python objects, which are not loaded")
+        raise ValueError("the array has Python objects, which are not loaded")
     return shape, fortran, dtype
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
-    """Name the file in whatever goes wrong."""
+def _named_errors(path: str) -> Iterator[None]:
+    """Turn exceptions into a DataError that names the file."""
     try:
         yield
     except DataError:
@@ -247,20 +247,20 @@ def npz_chunks(path: str, wanted: str | None = None) -> Iterator[Chunk]:
 
     Args:
         path: The file.
-        wanted: The array to read; None reads all that hold images: those of three or four dimensions,
-            or, if there are none, those of two.
+        wanted: The array to read; None reads all arrays of three or four dimensions, or of two if there are
+            no others.
 
     Raises:
-        DataError: The file cannot be read, or holds no array of images.
+        DataError: The file cannot be read, or has no array of images.
     """
-    with _told(path), open_regular(path) as file, zipfile.ZipFile(file) as archive:
+    with _named_errors(path), open_regular(path) as file, zipfile.ZipFile(file) as archive:
         fingerprint = fingerprint_of(path)
         for member in image_arrays(archive, wanted):
             prefix = f"{path}#{member.removesuffix('.npy')}/"
             scale = None
             with archive.open(member) as stream:
                 shape, _, dtype = read_header(cast("BinaryIO", stream))
-                axes = layout_of(shape)
+                axes = axes_of(shape)
                 if dtype.kind == "f":
                     scale = scale_of(dtype, (rows for _, rows in _streamed(stream, shape, dtype, axes)))
             with archive.open(member) as stream:
@@ -271,12 +271,12 @@ def npz_chunks(path: str, wanted: str | None = None) -> Iterator[Chunk]:
 
 
 def image_arrays(archive: zipfile.ZipFile, wanted: str | None) -> list[str]:
-    """Return the members that :func:`npz_chunks` reads; ValueError if there is none."""
+    """Return the members that :func:`npz_chunks` reads; raise ValueError if there is none."""
     members = [name for name in archive.namelist() if name.endswith(".npy")]
     if wanted is not None:
         if f"{wanted}.npy" not in members:
             known = ", ".join(printable(name.removesuffix(".npy")) for name in members[:10])
-            raise ValueError(f"there is no array {wanted} (there are: {known})")
+            raise ValueError(f"it has no array {wanted} (arrays: {known})")
         return [f"{wanted}.npy"]
     depths = {}
     for member in members:
@@ -286,7 +286,7 @@ def image_arrays(archive: zipfile.ZipFile, wanted: str | None) -> list[str]:
             depths[member] = len(shape)
     deep = [member for member, depth in depths.items() if depth > _MATRIX]
     if not depths:
-        raise ValueError("no array of images in it (numbers, two to four dimensions, in C order)")
+        raise ValueError("it has no array of images (numbers, two to four dimensions, C order)")
     return deep or list(depths)
 
 
@@ -296,12 +296,12 @@ def _streamed(
     dtype: np.dtype[Any],
     axes: str,
 ) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-    """Yield the number of the first row, and some rows, of what follows a header."""
+    """Yield the rows after a header in blocks, each with the number of its first row."""
     if axes in ("HW", "HWC"):
         shape = (1, *shape)
     step = _rows_a_chunk(shape, dtype.itemsize)
     if math.prod(shape[1:]) * dtype.itemsize > 1 << 30:
-        raise ValueError(f"images of {' x '.join(map(str, shape[1:]))} are too large")
+        raise ValueError(f"images of {' x '.join(map(str, shape[1:]))} are too large: at most 1 GiB each")
     for start in range(0, shape[0], step):
         count = min(step, shape[0] - start)
         content = stream.read(count * math.prod(shape[1:]) * dtype.itemsize)

@@ -1,7 +1,7 @@
-"""A chunk: some images that follow one another among the inputs, read and encoded together.
+"""A chunk: consecutive images of the inputs, which are read and encoded together.
 
-Chunks are cut by the inputs alone, never by time or machine, so a run that is resumed at the end of a
-chunk sees the same chunks as one that was never stopped, and writes the same bytes.
+How inputs are cut into chunks depends on the inputs alone, so a resumed run has the same chunks as one that
+was not stopped, and writes the same bytes.
 """
 
 from __future__ import annotations
@@ -22,50 +22,50 @@ if TYPE_CHECKING:
 __all__ = ["CHUNK_BYTES", "CHUNK_IMAGES", "BlobChunk", "Chunk", "Failed", "FileChunk"]
 
 CHUNK_IMAGES: Final = BATCH_ROWS
-"""Most images in a chunk."""
+"""Maximum number of images in a chunk."""
 CHUNK_BYTES: Final = 1 << 24
-"""Most bytes in a chunk, of files' content or of what the network is given; at least one image."""
+"""Maximum bytes in a chunk, of file contents or of the network's input; a chunk has at least one image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An input that is known to be unreadable before it is decoded."""
+    """An input that is known to be unreadable before decoding."""
 
     name: str
-    """What the user calls the input, unescaped."""
+    """Name of the input as the user gave it, unescaped."""
     message: str
-    """One line that names the input and says why; no more than printable text."""
+    """Error message: one printable line that names the input."""
 
 
 class Chunk(Protocol):
-    """What the pipeline asks of a chunk; it can be pickled."""
+    """What the pipeline needs of a chunk; chunks can be pickled."""
 
     @property
     def names(self) -> Sequence[str]:
-        """How the records call the images, in order; at least one."""
+        """Names of the images in the records, in order; at least one."""
 
     @property
     def fingerprint(self) -> bytes:
-        """What a resumed run must find the same again, beside the names."""
+        """What must be the same in a resumed run, in addition to the names."""
 
     def sources(self) -> Iterable[str | bytes | Failed]:
-        """Yield what to decode for each name."""
+        """Yield the source of each image."""
 
     def ready(self, spec: ImageSpec, *, raw: bool) -> npt.NDArray[np.uint8] | None:
-        """Return uint8 ``(N, H, W, C)`` if the images are what the encoder takes already, else None."""
+        """Return uint8 ``(N, H, W, C)`` if the images need no decoding and no preprocessing, else None."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileChunk:
-    """Image files, and inputs that cannot be read at all."""
+    """Image files, and inputs that are known to be unreadable."""
 
     names: Sequence[str]
     failed: dict[int, Failed]
-    """The failed among them, by their place."""
+    """The unreadable ones, by their place."""
     fingerprint: bytes = b""
 
     def sources(self) -> Iterable[str | Failed]:
-        """Yield each path, or why there is no image."""
+        """Yield each path or failure."""
         return (self.failed.get(index, name) for index, name in enumerate(self.names))
 
     def ready(self, spec: ImageSpec, *, raw: bool) -> None:
@@ -74,14 +74,14 @@ class FileChunk:
 
 @dataclass(frozen=True, slots=True)
 class BlobChunk:
-    """Contents of image files that are held in memory."""
+    """Image files in memory."""
 
     names: Sequence[str]
     blobs: Sequence[bytes | Failed]
     fingerprint: bytes = b""
 
     def sources(self) -> Iterable[bytes | Failed]:
-        """Yield each content."""
+        """Yield the content of each file."""
         return self.blobs
 
     def ready(self, spec: ImageSpec, *, raw: bool) -> None:

@@ -1,4 +1,4 @@
-"""How many images a container holds, by its header alone."""
+"""Number of images in an array or Parquet file, from its header."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import zipfile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from infogan_tool.runtime.bulk.inputs.arrays import image_arrays, read_header
-from infogan_tool.runtime.bulk.inputs.value_scaling import layout_of
+from infogan_tool.runtime.bulk.inputs.value_scaling import axes_of
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.runtime.images.idx import open_idx
 from infogan_tool.runtime.storage.atomic import open_regular
@@ -18,7 +18,7 @@ __all__ = ["count_images"]
 
 
 def count_images(path: str, column: str | None = None) -> int | None:
-    """Return the number of images that the headers of a container announce; None if they cannot be read."""
+    """Return the number of images according to the header; None if it cannot be read."""
     try:
         with open_regular(path) as file:
             head = file.read(4)
@@ -38,7 +38,7 @@ def count_images(path: str, column: str | None = None) -> int | None:
 
 
 def _images(shape: tuple[int, ...]) -> int:
-    return 1 if layout_of(shape) in ("HW", "HWC") else shape[0]
+    return 1 if axes_of(shape) in ("HW", "HWC") else shape[0]
 
 
 def _in_archive(file: BinaryIO, column: str | None) -> Iterator[int]:

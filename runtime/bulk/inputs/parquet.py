@@ -1,6 +1,6 @@
-"""Images inside Parquet files, as Hugging Face and others keep them: a column of image files' contents.
+"""Images in Parquet files: a column with the contents of image files, as Hugging Face data sets have.
 
-The column holds bytes, or a struct with a field ``bytes``. Row groups are streamed.
+The column has bytes, or a struct with a field ``bytes``. Row groups are streamed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _BATCH: Final = 64
 
 
 def import_pyarrow(what: str) -> Any:  # noqa: ANN401 - a module without types
-    """Return pyarrow, with its Parquet part imported.
+    """Import pyarrow and its Parquet module.
 
     Raises:
-        MissingExtraError: It is not installed.
+        MissingExtraError: pyarrow is not installed; ``what`` begins the message.
     """
     try:
         import pyarrow as pa  # noqa: PLC0415
@@ -40,10 +40,10 @@ def parquet_chunks(path: str, column: str | None = None) -> Iterator[BlobChunk]:
 
     Args:
         path: The file.
-        column: The column of images; None finds it.
+        column: The column of images; None detects it.
 
     Raises:
-        DataError: The file cannot be read, or the column cannot be found.
+        DataError: The file cannot be read, or the column does not exist or is ambiguous.
         MissingExtraError: pyarrow is not installed.
     """
     pa = import_pyarrow("reading Parquet")
@@ -64,14 +64,14 @@ def _column(pa: Any, schema: Any, wanted: str | None) -> str:  # noqa: ANN401 - 
     if wanted is not None:
         if wanted in fitting:
             return wanted
-        there = "holds no image bytes" if wanted in schema.names else "does not exist"
-        raise ValueError(f"column {wanted} {there} (with bytes: {_listed(fitting)})")
+        problem = "has no image bytes" if wanted in schema.names else "does not exist"
+        raise ValueError(f"column {wanted} {problem} (with bytes: {_listed(fitting)})")
     usual = [name for name in _USUAL if name in fitting]
     if usual or len(fitting) == 1:
         return str((usual or fitting)[0])
     if not fitting:
-        raise ValueError(f"no column holds image bytes (columns: {_listed(schema.names)})")
-    raise ValueError(f"several columns hold bytes ({_listed(fitting)}): name one with --column")
+        raise ValueError(f"no column has image bytes (columns: {_listed(schema.names)})")
+    raise ValueError(f"several columns have bytes ({_listed(fitting)}): choose one with --column")
 
 
 def _listed(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a user names, to chunks of images in order: files, folders, patterns, lists, arrays, Parquet."""
+"""Command-line arguments to chunks of images, in order."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.images.spec import ImageSpec
 
     Container = tuple[str, Callable[[], Iterator[Chunk]]]
-    """A file with many images in it: its path, and what yields them."""
+    """A file with many images: its path, and a function that yields its chunks."""
 
 __all__ = ["STDIN", "Inputs"]
 
 STDIN: Final = "-"
-"""The argument that stands for standard input."""
+"""The argument for standard input."""
 _HEAD: Final = 8
 
 
 class Inputs:
-    """The inputs of a run, to be gone through once.
+    """The inputs of a run, which can be iterated over once.
 
     Args:
         arguments: Files, folders, patterns; ``-`` is standard input.
-        spec: The bundle's image spec, whose size decides how many images are held at once.
-        column: Column of Parquet files, or array of .npz files, that holds the images.
-        stdin: Where ``-`` reads.
+        spec: The bundle's image spec; its size limits the images in a chunk.
+        column: Column of Parquet files, or array of .npz files, that has the images.
+        stdin: Standard input; None if it is closed.
 
     Raises:
-        UsageError: ``-`` is there twice, or an argument is empty.
+        UsageError: ``-`` is given twice, or an argument is empty.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Inputs:
         stdin: BinaryIO | None = None,
     ) -> None:
         if list(arguments).count(STDIN) > 1:
-            raise UsageError("standard input (-) can be read once only")
+            raise UsageError("- (standard input) is given twice: give it once")
         if "" in arguments:
-            raise UsageError("an empty name is no image")
+            raise UsageError("an argument is empty: give the name of an image")
         self._arguments = arguments
         self._column = column
         self._stdin = stdin
@@ -65,11 +65,11 @@ class Inputs:
         self._most = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // held))
 
     def chunks(self) -> Iterator[Chunk]:
-        """Yield the chunks; listing goes on while the first are encoded.
+        """Yield the chunks; inputs are listed lazily.
 
         Raises:
-            UsageError: Standard input holds what cannot be read from there.
-            MissingExtraError: A Parquet file is among the inputs and pyarrow is not installed.
+            UsageError: Standard input is closed, or is a file that cannot be streamed.
+            MissingExtraError: An input is a Parquet file and pyarrow is not installed.
         """
         names: list[str] = []
         failed: dict[int, Failed] = {}
@@ -92,9 +92,9 @@ class Inputs:
             yield FileChunk(names, failed)
 
     def count(self) -> int | None:
-        """Return how many inputs the folders and files come to, by listing again; None if it is not known.
+        """Count the inputs by listing them again; None if standard input is among them.
 
-        It is for showing how long a run will take, and may be off where something changes meanwhile.
+        The count is for progress only: it is wrong if files are added or removed meanwhile.
         """
         if STDIN in self._arguments:
             return None
@@ -138,7 +138,7 @@ class Inputs:
         from infogan_tool.runtime.bulk.inputs.stdin_list import read_stdin  # noqa: PLC0415 - rarely asked for
 
         if self._stdin is None:
-            raise UsageError("standard input is closed, so - has nothing to read")
+            raise UsageError("standard input is closed: - cannot be read")
         found = read_stdin(self._stdin)
         if isinstance(found, bytes):
             blob = found
@@ -151,7 +151,7 @@ class Inputs:
                 yield from self._expanded(path)
 
     def _expanded(self, path: str) -> Iterator[str | Failed | Container]:
-        """Yield a file, or what is in a folder; no patterns."""
+        """Yield a file, or the images in a folder; patterns are not expanded."""
         if path.lower().endswith(IMAGE_SUFFIXES) and not os.path.isdir(path):  # noqa: PTH112
             yield path
             return
@@ -165,8 +165,8 @@ class Inputs:
         if not found:
             yield Failed(
                 path,
-                f"{printable(path)}: the folder holds no image (.png, .jpg, ...); arrays and Parquet files "
-                "are read when they are named",
+                f"{printable(path)}: the folder has no image (.png, .jpg, ...); name arrays and Parquet "
+                "files themselves",
             )
 
     def _named(self, path: str) -> str | Failed | Container:
@@ -174,7 +174,7 @@ class Inputs:
 
     @staticmethod
     def _contained(path: str, chunks: Callable[[], Iterator[Chunk]]) -> Iterator[Chunk]:
-        """Yield a container's chunks; where it is damaged, what could be read and then one failed input."""
+        """Yield the chunks of a container; if it is damaged, those before the damage and one failed input."""
         try:
             yield from chunks()
         except DataError as error:

@@ -16,47 +16,52 @@ __all__ = ["read_stdin"]
 
 _HEAD: Final = 1 << 16
 _LONGEST: Final = 1 << 15
-"""A longer name is none."""
+"""Maximum length of a name."""
 
 
 def read_stdin(stream: BinaryIO) -> bytes | Iterator[str | Failed]:
-    r"""Return the content of the image that comes in, or the paths that are listed, as they come.
+    r"""Return the content of an image, or an iterator over a list of paths.
 
-    An image is told by its first bytes. Anything else is a list: names with a NUL after each (as ``find
-    -print0`` writes them) if there is a NUL in its beginning, otherwise one a line.
+    An image is recognised by its first bytes. Anything else is a list: NUL-terminated names (as ``find
+    -print0`` writes them) if there is a NUL near the beginning, otherwise one name per line.
 
     Raises:
-        UsageError: It is an array or a Parquet file, which must be a file, or an image that is too large.
+        UsageError: The input is an array or a Parquet file, or an image that is too large.
     """
     head = _first(stream)
     if container_format(head):
-        raise UsageError("standard input holds an array or an archive: give the name of the file instead")
+        raise UsageError(
+            "standard input is an array or an archive, which is read from a file only: give its name"
+        )
     if image_format(head):
         content = head + stream.read(MAX_BYTES)
         if len(content) > MAX_BYTES:
-            raise UsageError(f"standard input holds more than {MAX_BYTES:,} bytes, no image")
+            raise UsageError(f"the image on standard input has more than {MAX_BYTES:,} bytes")
         return content
     return _names(head, stream, b"\0" if b"\0" in head else b"\n")
 
 
 def _first(stream: BinaryIO) -> bytes:
-    """Return the beginning: at least what tells an image, unless there is no more."""
+    """Return the beginning: enough to recognise an image, unless the input is shorter."""
     head = b""
     while len(head) < 16 and (more := getattr(stream, "read1", stream.read)(_HEAD)):  # noqa: PLR2004
         head += more
         if b"\n" in head and not image_format(head) and not head.startswith(PNG_SIGNATURE[:6]):
-            break  # the first line of a list that somebody types
+            break  # the first line of a list that is being typed
     return head
 
 
 def _names(head: bytes, stream: BinaryIO, end: bytes) -> Iterator[str | Failed]:
     rest = head
     while True:
-        *whole, rest = rest.split(end)
-        for name in whole:
+        *names, rest = rest.split(end)
+        for name in names:
             yield from _name(name, end)
         if len(rest) > _LONGEST:
-            yield Failed("-", f"standard input: a name of more than {_LONGEST:,} bytes; the list ends there")
+            yield Failed(
+                "-",
+                f"standard input: a name of more than {_LONGEST:,} bytes; the rest of the list is not read",
+            )
             return
         more = getattr(stream, "read1", stream.read)(_HEAD)
         if not more:
@@ -71,6 +76,6 @@ def _name(name: bytes, end: bytes) -> Iterator[str | Failed]:
     if not name:
         return
     if b"\0" in name:
-        yield Failed("-", "standard input: a line with a NUL byte is no name")
+        yield Failed("-", "standard input: a line has a NUL byte, so it is not a name")
         return
     yield os.fsdecode(name)

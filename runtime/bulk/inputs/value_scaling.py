@@ -1,4 +1,4 @@
-"""Arrays of numbers of any kind to 8-bit images, and how their axes are told."""
+"""Arrays of any number type to 8-bit images, and detection of their axes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["as_file", "layout_of", "scale_of", "to_bytes"]
+__all__ = ["as_file", "axes_of", "scale_of", "to_bytes"]
 
 _COLOURS: Final = (3, 4)
 _CHANNELS: Final = (1, 3, 4)
 _MATRIX, _CUBE, _BATCH = 2, 3, 4
 
 
-def layout_of(shape: tuple[int, ...]) -> str:
-    """Tell the axes of an array of images by its shape alone.
+def axes_of(shape: tuple[int, ...]) -> str:
+    """Detect the axes of an array of images from its shape.
 
     Returns:
         ``"HW"``; ``"HWC"``, one image, where the last of three axes is 3 or 4; ``"NHW"``; ``"NHWC"`` where
         the last of four axes is 1, 3 or 4; ``"NCHW"`` where the second is.
 
     Raises:
-        ValueError: It is none of these, or could be two, or has no pixels.
+        ValueError: The shape is none of these, is ambiguous, or has no pixels.
     """
     axes = ""
     if len(shape) == _MATRIX:
@@ -40,7 +40,9 @@ def layout_of(shape: tuple[int, ...]) -> str:
     elif len(shape) == _BATCH:
         last, second = shape[-1] in _CHANNELS, shape[1] in _CHANNELS
         if last and second:
-            raise ValueError(f"shape {shape} can be (N, H, W, C) and (N, C, H, W): say which by transposing")
+            raise ValueError(
+                f"shape {shape} is ambiguous, (N, H, W, C) or (N, C, H, W): transpose it to the other"
+            )
         axes = "NHWC" if last else "NCHW" if second else ""
     if not axes:
         raise ValueError(f"shape {shape} is none of (H, W), (N, H, W), (N, H, W, C), (N, C, H, W)")
@@ -53,55 +55,57 @@ def layout_of(shape: tuple[int, ...]) -> str:
 
 
 def scale_of(dtype: np.dtype[Any], blocks: Iterable[npt.NDArray[Any]]) -> Scale:
-    """Return the scale of an array: by its type, and for floats by its smallest and greatest value.
+    """Return the scale of an array, from its type, and for floats from its minimum and maximum.
 
-    Floats are from 0 to 1, 0 to 255, 0 to 65,535 (the first that nothing is above), or -1 to 1 where one is
-    negative.
+    Floats are from 0 to 1, 0 to 255 or 0 to 65,535 (the smallest range that has the maximum), or from -1 to 1
+    if one is negative.
 
     Args:
         dtype: The array's type.
-        blocks: All its values; looked at for floats only.
+        blocks: All values of the array; used for floats only.
 
     Raises:
-        ValueError: The type or the scale is not known.
+        ValueError: The type or the range of values is not supported.
     """
     if dtype.kind == "b":
         return Scale(0, 255)
     if dtype.kind == "u" and dtype.itemsize <= 2:  # noqa: PLR2004 - bytes
         return Scale(0, 1 if dtype.itemsize == 1 else 255 / 65535)
     if dtype.kind != "f":
-        raise ValueError(f"values of type {dtype} are not read: uint8, uint16, bool or a float")
+        raise ValueError(f"values of type {dtype} are not supported: use uint8, uint16, bool or a float")
     low, high = 0.0, 0.0
-    for block in blocks:  # fmin and fmax pass over NaN, which is a matter of its image alone
+    for block in blocks:  # fmin and fmax ignore NaN, which makes only its image fail
         low = min(low, float(np.fmin.reduce(block, axis=None)))
         high = max(high, float(np.fmax.reduce(block, axis=None)))
     scale = float_scale(low, high)
     if scale is None:
-        raise ValueError(f"values from {low:g} to {high:g} are of no known scale (0 to 1, 0 to 255, -1 to 1)")
+        raise ValueError(
+            f"values from {low:g} to {high:g} are in no supported range: use 0 to 1, 0 to 255 or -1 to 1"
+        )
     return scale
 
 
 def to_bytes(
     rows: npt.NDArray[Any], axes: str, scale: Scale
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Bring rows of an array to 8 bits.
+    """Convert images of an array to 8 bits.
 
     Args:
         rows: ``(N, ...)``, the other axes as ``axes`` says.
-        axes: See :func:`layout_of`; for one image without the N.
+        axes: See :func:`axes_of`; for one image without the N.
         scale: See :func:`scale_of`.
 
     Returns:
-        uint8 ``(N, H, W, C)``, and bool ``(N,)``: which images hold a value that is no number.
+        uint8 ``(N, H, W, C)``, and bool ``(N,)``: which images have a value that is not finite.
     """
     bad: npt.NDArray[np.bool_] = np.zeros(len(rows), bool)
     if rows.dtype != np.uint8:
-        levels = np.asarray(rows, np.float32)
-        finite = np.isfinite(levels)
+        values = np.asarray(rows, np.float32)
+        finite = np.isfinite(values)
         if not finite.all():
             bad = np.logical_not(finite.reshape(len(rows), -1).all(1))
-            levels = np.where(finite, levels, np.float32(0))
-        rows = np.clip(np.rint((levels - np.float32(scale.low)) * np.float32(scale.factor)), 0, 255)
+            values = np.where(finite, values, np.float32(0))
+        rows = np.clip(np.rint((values - np.float32(scale.low)) * np.float32(scale.factor)), 0, 255)
     images = rows.astype(np.uint8, copy=False)
     if axes == "NCHW":
         images = images.transpose(0, 2, 3, 1)
@@ -114,7 +118,7 @@ def as_file(image: npt.NDArray[np.uint8]) -> bytes:
     if channels in (1, 3):
         head = f"P{5 if channels == 1 else 6} {width} {height} 255\n"
         return head.encode() + image.tobytes()
-    from PIL import Image  # noqa: PLC0415 - for what is transparent only
+    from PIL import Image  # noqa: PLC0415 - for transparent images only
 
     content = io.BytesIO()
     Image.fromarray(image).save(content, "PNG", compress_level=1)

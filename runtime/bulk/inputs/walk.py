@@ -1,4 +1,4 @@
-"""Folders and patterns to names of files: sorted, hidden ones passed over, circular links walked once."""
+"""Folders and patterns to file names: sorted, without hidden ones, circular links followed once."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _RECURSIVE: Final = "**"
 def walk(folder: str, is_wanted: Callable[[str], bool]) -> Iterator[str | Failed]:
     """Yield the files at any depth below ``folder``, in the order of the names.
 
-    Hidden files and folders are passed over, and so is a link to a folder that it is in itself, or that
-    another link has led to: links cannot make a small folder an endless one.
+    Hidden files and folders are skipped, and so are links to a folder that contains them or that another link
+    leads to, so the walk ends.
 
     Args:
         folder: An existing folder.
-        is_wanted: Whether a file of this path is to be yielded.
+        is_wanted: Whether to yield the file of this path.
 
     Yields:
-        A path, or why a folder could not be listed.
+        A path, or a folder that could not be listed.
     """
     linked: set[_Place] = set()
-    # Folders lie deeper in each other than Python's calls may.
+    # A stack, not recursion: folders may be nested deeper than Python's calls.
     open_folders = [_entries(folder, frozenset(), linked)]
     while open_folders:
         for found in open_folders[-1]:
@@ -50,15 +50,15 @@ def walk(folder: str, is_wanted: Callable[[str], bool]) -> Iterator[str | Failed
 
 
 _Place = tuple[int, int]
-"""Device and number of a folder, whatever it is called."""
+"""Device and inode of a folder."""
 
 
 def _entries(
     folder: str, above: frozenset[_Place], linked: set[_Place]
 ) -> Iterator[str | Failed | tuple[str, frozenset[_Place]]]:
-    """Yield what is in a folder: paths of files, and folders to walk with those that they are in."""
+    """Yield paths of files, and folders to walk with the folders that contain them."""
     try:
-        status = os.stat(folder)  # noqa: PTH116 - a path as the user wrote it, which need not be text
+        status = os.stat(folder)  # noqa: PTH116 - the path as the user gave it, which need not be Unicode
         here = (status.st_dev, status.st_ino)
         is_link = bool(above) and os.path.islink(folder)  # noqa: PTH114
         if here in above or (is_link and here in linked):
@@ -78,20 +78,20 @@ def _entries(
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself, of which the reader says so
+    except OSError:  # a link to itself; the reader reports it
         return False
 
 
 def is_pattern(argument: str) -> bool:
-    """Say whether an argument that names nothing that is there is a pattern (``*``, ``?``, ``[``, ``**``)."""
+    """Return whether an argument is a pattern (``*``, ``?``, ``[``, ``**``) and not an existing file."""
     return glob.has_magic(argument) and not os.path.lexists(argument)
 
 
 def match(pattern: str) -> Iterator[str | Failed]:
-    """Yield the files that match a pattern, sorted; ``**`` stands for folders at any depth.
+    """Yield the files that match a pattern, sorted; ``**`` matches folders at any depth.
 
-    What is hidden is passed over. Where the pattern's last part is nothing but wildcards, so are files that
-    are not named as images or containers.
+    Hidden files are skipped. If the last part of the pattern has only wildcards, files without the suffix of
+    an image or container are skipped too.
     """
     last = re.split(r"[\\/]", pattern)[-1] if os.sep == "\\" else pattern.rpartition("/")[2]
     anything = not last.strip("*?")
@@ -118,7 +118,7 @@ def match(pattern: str) -> Iterator[str | Failed]:
 
 
 def _fits(names: list[str], shapes: list[str | re.Pattern[str]]) -> bool:
-    """Say whether the parts of a path match those of a pattern; ``**`` takes any number, and none."""
+    """Return whether the parts of a path match those of a pattern; ``**`` matches any number of parts."""
     if not shapes:
         return not names
     head, *rest = shapes

@@ -1,1 +1,1 @@
-"""Output of codes: JSON lines, CSV and Parquet."""
+"""Output of codes as JSON lines, CSV and Parquet; see :mod:`infogan_tool.runtime.bulk`."""

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from many import inputs_done
+from bulk_helpers import inputs_done
 from PIL import Image
 
 COUNT = 9_000
-TINY = Path(__file__).parents[1] / "fixtures" / "continuous"
+TINY = Path(__file__).parents[2] / "fixtures" / "continuous"
 
 
 @pytest.fixture(scope="module")

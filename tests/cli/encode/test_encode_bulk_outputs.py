@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from many import COUNT, EXAMPLES, lines, pixels
+from bulk_helpers import COUNT, EXAMPLES, lines, pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,7 +173,7 @@ def test_memory_does_not_grow_with_the_number(tmp_path: Path) -> None:
             "code = main(sys.argv[1:]); "
             "print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
         )
-        bundle = Path(__file__).parents[1] / "fixtures" / "continuous"
+        bundle = Path(__file__).parents[2] / "fixtures" / "continuous"
         command = [
             sys.executable,
             "-c",

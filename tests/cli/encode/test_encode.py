@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 def lines(text: str) -> list[dict[str, Any]]:
@@ -114,7 +114,7 @@ def test_bad_files_are_told_and_the_others_done(
     assert len(told) == 4
     assert told[0].startswith("error: ")
     assert "bad\\n\\x1b[31m.png: not an image" in told[0]
-    assert told[1].startswith(f"error: {empty}: the folder holds no image")
+    assert told[1].startswith(f"error: {empty}: the folder has no image")
     assert told[2] == f"error: {tmp_path / 'no.png'}: No such file or directory"
     assert told[3] == "3 of 5 images failed"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from many import COUNT, EXAMPLES, codes, lines, piped, pixels
+from bulk_helpers import COUNT, EXAMPLES, codes, lines, piped, pixels
 from PIL import Image
 
 if TYPE_CHECKING:

@@ -77,12 +77,12 @@ def test_a_row_without_an_image_is_one_failed_image(tmp_path: Path) -> None:
 
 def test_the_column_is_found_or_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", left=BYTES[:3], right=BYTES[3:6], label=[1, 2, 3])
-    assert read(path)[1] == [f"{path}: several columns hold bytes (left, right): name one with --column"]
+    assert read(path)[1] == [f"{path}: several columns have bytes (left, right): choose one with --column"]
     assert np.array_equal(read(path, "right")[0][..., 0], IMAGES[3:6])
-    assert read(path, "label")[1] == [f"{path}: column label holds no image bytes (with bytes: left, right)"]
+    assert read(path, "label")[1] == [f"{path}: column label has no image bytes (with bytes: left, right)"]
     assert read(path, "none")[1] == [f"{path}: column none does not exist (with bytes: left, right)"]
     path = write(tmp_path / "b.parquet", label=[1, 2, 3])
-    assert read(path)[1] == [f"{path}: no column holds image bytes (columns: label)"]
+    assert read(path)[1] == [f"{path}: no column has image bytes (columns: label)"]
 
 
 def test_damaged_files(tmp_path: Path) -> None:

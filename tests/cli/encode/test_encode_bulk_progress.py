@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
-from many import COUNT, inputs_done, lines
+from bulk_helpers import COUNT, inputs_done, lines
 
 from infogan_tool.cli.progress import Progress
 
