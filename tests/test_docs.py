@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -233,6 +234,40 @@ def test_the_generated_reference_is_up_to_date() -> None:
     command = [sys.executable, str(ROOT / "docs" / "generate_reference.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+# --- what commands write -----------------------------------------------------------------------------------
+
+
+def leaves(values: dict[str, Any]) -> Iterator[str]:
+    """Yield the innermost keys of nested tables."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value)
+        else:
+            yield key
+
+
+def test_the_page_of_the_bundle_format_has_every_key_of_the_metadata() -> None:
+    text = (ROOT / "docs" / "reference" / "bundle.md").read_text("utf-8")
+    metadata = json.loads((ROOT / "runtime" / "models" / "mnist-int8" / "metadata.json").read_text())
+    keys = {*metadata, *metadata["latent"], *metadata["image"], *metadata["drift"]}
+    assert not [key for key in keys if f"`{key}`" not in text]
+
+
+def test_the_page_of_the_run_folder_has_every_metric() -> None:
+    text = (ROOT / "docs" / "reference" / "run-folder.md").read_text("utf-8")
+    log = (ROOT / "runtime" / "models" / "mnist" / "training" / "metrics.jsonl").read_text()
+    keys = {key for line in log.splitlines() for key in json.loads(line)}
+    assert not [key for key in keys - {"MI/c2"} if f"`{key}`" not in text]
+
+
+def test_the_page_of_evaluation_has_every_key() -> None:
+    text = (ROOT / "docs" / "reference" / "evaluation.md").read_text("utf-8")
+    report = json.loads((ROOT / "runtime" / "models" / "mnist" / "training" / "evaluation.json").read_text())
+    results = {name: report[name] for name in ("encoder", "information", "round_trip", "styles", "generator")}
+    keys = set(leaves(results)) - {"k1"}
+    assert not [key for key in keys if not re.search(rf"[`.]{key}`", text)]
 
 
 # --- Python ----------------------------------------------------------------------------------------------
