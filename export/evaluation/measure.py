@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -55,6 +54,9 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.latents.spec import LatentSpec
 
 __all__ = ["DEFAULT_SAMPLES", "MIN_SAMPLES", "measure_bundle"]
+
+_Match = tuple["LabelMatch", float | None]
+"""A categorical code matched to labels on training images, and its best temperature."""
 
 DEFAULT_SAMPLES: Final = 10_000
 MIN_SAMPLES: Final = 100
@@ -121,14 +123,6 @@ def measure_bundle(
 # --- real images, encoded --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Match:
-    """One categorical code, matched to labels on training images."""
-
-    labels: LabelMatch
-    temperature: float | None
-
-
 def _match(bundle: Bundle, real: RealImages) -> dict[str, _Match]:
     latent, names = bundle.latent, real.label_names
     if names is None or not latent.categorical:
@@ -136,12 +130,12 @@ def _match(bundle: Bundle, real: RealImages) -> dict[str, _Match]:
     assert real.train.labels is not None, "label names imply labels"
     labels = real.train.labels.numpy()
     posterior = bundle.encode(to_nhwc(real.train))
-    matches = {}
+    matches: dict[str, _Match] = {}
     for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True)):
         match = match_labels(posterior.categories[:, column], labels, size)
         target = category_of_label(match.label_of, len(names))[labels]
         temperature = best_temperature(posterior.probabilities[column], target)
-        matches[code] = _Match(labels=match, temperature=temperature)
+        matches[code] = match, temperature
     return matches
 
 
@@ -154,10 +148,12 @@ def _encoder(
         clustering, calibration = None, None
         if code in matches and real.label_names is not None and real.scored.labels is not None:
             labels, categories = real.scored.labels.numpy(), posterior.categories[:, column]
-            label_of = matches[code].labels.label_of
-            clustering = score_categories(categories, labels, label_of=label_of, label_names=real.label_names)
-            correct = category_of_label(label_of, len(real.label_names))[labels] == categories
-            calibration = _calibration(posterior.probabilities[column], correct, matches[code].temperature)
+            match, temperature = matches[code]
+            clustering = score_categories(
+                categories, labels, label_of=match.label_of, label_names=real.label_names
+            )
+            correct = category_of_label(match.label_of, len(real.label_names))[labels] == categories
+            calibration = _calibration(posterior.probabilities[column], correct, temperature)
         results[code] = EncoderResults(
             confidence=Confidence(
                 mean=float(confidence.mean(dtype=np.float64)),
@@ -248,7 +244,7 @@ def _generator(
             classes,
             num_categories=size,
             class_names=real.label_names,
-            label_of=matches[code].labels.label_of if code in matches else None,
+            label_of=matches[code][0].label_of if code in matches else None,
         )
         for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True))
     }

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "BINS",
-    "MAX_TEMPERATURE",
     "best_temperature",
     "category_of_label",
     "expected_calibration_error",
