@@ -110,7 +110,7 @@ def export(
 
       infogan-tool export bundle --triton models
 
-      infogan-tool export run --out b --preprocessing centred-foreground --box 20
+      infogan-tool export run --out bundle --preprocessing plain
     """
     require_extras("export", "train")
 
