@@ -93,6 +93,7 @@ def run_crashes(folder: Path, *jobs: str | Path) -> list[list[dict[str, Any]]]:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     records = [json.loads(line) for line in done.stdout.splitlines()]
+    records.sort(key=lambda record: (record.get("before", False), record["number"]))
     return [[r for r in records if r["job"] == job] for job in range(len(jobs) // 3)]
 
 

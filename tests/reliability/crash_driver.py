@@ -264,7 +264,8 @@ def report(  # noqa: PLR0917 - in the order of events
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     code = os.waitstatus_to_exitcode(again)
     record = {"job": JOB[0], "number": number, "what": what, "killed": killed, "code": code}
-    print(json.dumps({**record, **more, "output": output[-1000:]}), flush=True)
+    line = json.dumps({**record, **more, "output": output[-1000:]}) + "\n"
+    os.write(1, line.encode())  # at once: all workers write to one pipe
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.distributed.process_group import ProcessGroup
 
 COUNT = 7
-"""Images of a batch; no team of 2 or 3 shares them evenly."""
+"""Images of a batch; 2 or 3 processes have shards of different sizes."""
 
 
 def batchnorm(group: ProcessGroup) -> dict[str, float]:

@@ -21,7 +21,6 @@ from infogan_tool.train.run import loop, monitor
 from infogan_tool.train.run.checkpoint import read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.monitor import ProgressDisplay
-from infogan_tool.train.run.resume import _cut_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,20 +218,3 @@ def test_checkpoint_of_an_older_or_newer_schema_is_refused_by_name(
         assert (done.code, len(done.err.splitlines())) == (1, 1), done.err
         assert f"checkpoint schema {schema!r}; this version reads 2" in done.err
     assert (run / LAST).read_bytes() == before
-
-
-def test_lines_of_metrics_that_are_no_records_end_what_is_kept(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
-    good = '{"step": 1, "stage": "a", "stage_step": 1}\n'
-    for bad in (
-        '{"stage": "a", "stage_step": 2}',
-        "[1]",
-        "7",
-        '{"step": "x", "stage": "a", "stage_step": 2}',
-        "\xff",
-    ):
-        run.metrics.write_bytes((good + bad + "\n" + good).encode("latin-1"))
-        _cut_metrics(run.metrics, 5, None)
-        assert run.metrics.read_text() == good
-    _cut_metrics(run.metrics, 1, ("a", 1))
-    assert run.metrics.read_text() == ""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from infogan_tool.train.config.files import deep_merge, validate_config
-from infogan_tool.train.data import load_images
+from infogan_tool.train.data import load_images, load_test_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,15 +43,30 @@ def mnist() -> torch.Tensor:
 
 
 @pytest.fixture(scope="session")
+def idx_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of IDX files of real digits: 1000 to train on, 200 to test with."""
+    folder = tmp_path_factory.mktemp("idx")
+    for name, load, count in (("train", load_images, 1000), ("t10k", load_test_images, 200)):
+        digits = load("mnist")
+        assert digits is not None
+        assert digits.labels is not None
+        images, labels = digits.images[:count, 0].numpy(), digits.labels[:count].numpy().astype(np.uint8)
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            header = bytes((0, 0, 8, array.ndim)) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+            (folder / f"{name}-{kind}-ubyte").write_bytes(header + array.tobytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 640 pieces of two photographs."""
+    """A folder of 640 patches of two photographs."""
     folder = tmp_path_factory.mktemp("photographs")
     for number, photograph in enumerate(load_sample_images().images):
         side = 24
         for row in range(16):
             for column in range(20):
-                piece = photograph[row * side :, column * side :][:side, :side]
-                Image.fromarray(piece).save(folder / f"{number}-{row:02d}-{column:02d}.png")
+                patch = photograph[row * side :, column * side :][:side, :side]
+                Image.fromarray(patch).save(folder / f"{number}-{row:02d}-{column:02d}.png")
     return folder
 
 
@@ -71,7 +87,7 @@ def small() -> Callable[..., TrainConfig]:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A config file of a game that is done in a second."""
+    """A config file of an adversarial training of a second."""
     file = tmp_path / "small.toml"
     file.write_text(SMALL)
     return file

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import resources
 from pathlib import Path
 from typing import Final, Literal
 
@@ -28,11 +27,12 @@ from infogan_tool.runtime.errors import DataError
 from infogan_tool.train.data.convert import convert_images
 from infogan_tool.train.data.idx import read_idx_images, read_labels
 from infogan_tool.train.data.imageset import ImageSet
-from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES, load_torchvision
+from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES
 
-__all__ = ["BUILTIN_NAMES", "default_root", "load_builtin", "load_mnist"]
+__all__ = ["BUILTIN_NAMES", "default_root", "load_mnist"]
 
 _DIGITS: Final = tuple("0123456789")
+_MNIST: Final = Path(__file__).with_name("mnist")
 
 _MNIST_MD5: Final = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -74,31 +74,8 @@ def _cache_folder() -> Path:
     return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
 
 
-def load_builtin(
-    name: str,
-    *,
-    split: Literal["train", "test"],
-    size: int | None,
-    channels: int | None,
-    root: Path | None,
-    download: bool,
-) -> ImageSet:
-    """Load a data set of :data:`BUILTIN_NAMES`; see :func:`~infogan_tool.train.data.load_images`.
-
-    Raises:
-        DataError: It is damaged, or missing and cannot be downloaded.
-        MissingExtraError: A package that it needs is not installed.
-    """
-    if name == "mnist":
-        with resources.as_file(resources.files("infogan_tool.train.data") / "mnist") as folder:
-            return load_mnist(folder, split=split, size=size, channels=channels)
-    return load_torchvision(
-        name, split=split, size=size, channels=channels, root=root or default_root(), download=download
-    )
-
-
 def load_mnist(
-    folder: Path, *, split: Literal["train", "test"], size: int | None, channels: int | None
+    folder: Path = _MNIST, *, split: Literal["train", "test"], size: int | None, channels: int | None
 ) -> ImageSet:
     """Load MNIST from its four gzipped files, each checked against the authors' MD5.
 

@@ -7,9 +7,10 @@ from typing import Literal
 
 from infogan_tool.runtime.errors import DataError, did_you_mean
 from infogan_tool.runtime.storage.atomic import printable
-from infogan_tool.train.data.builtin import BUILTIN_NAMES, load_builtin
+from infogan_tool.train.data.builtin import BUILTIN_NAMES, default_root, load_mnist
 from infogan_tool.train.data.folder import FOLDER_KINDS, load_folder
 from infogan_tool.train.data.imageset import ImageSet, check_wanted
+from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES, load_torchvision
 
 __all__ = ["load_images", "load_test_images"]
 
@@ -79,8 +80,13 @@ def _load(
     download: bool,
 ) -> ImageSet | None:
     check_wanted(size, channels)
-    if source in BUILTIN_NAMES:
-        return load_builtin(source, split=split, size=size, channels=channels, root=root, download=download)
+    if source == "mnist":
+        return load_mnist(split=split, size=size, channels=channels)
+    if source in TORCHVISION_NAMES:
+        root = root or default_root()
+        return load_torchvision(
+            source, split=split, size=size, channels=channels, root=root, download=download
+        )
     return load_folder(_find_folder(source), split=split, size=size, channels=channels)
 
 

@@ -1,7 +1,8 @@
-"""Every preset, small, through the same commands: train on real images, go on, export, draw, encode."""
+"""Every preset, small, through the same commands: train on real images, resume, export, generate, encode."""
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 
 from infogan_tool.cli.app import app
 from infogan_tool.cli.commands.train import _PRESET_HELP
+from infogan_tool.export import model_card
+from infogan_tool.export.evaluation.styles import measure_styles
 from infogan_tool.export.ood import fitting
 from infogan_tool.train.config.files import deep_merge
 from infogan_tool.train.config.presets import DEFAULT_PRESET, PRESETS, resolve_config
@@ -43,11 +46,12 @@ def small_config(name: str, path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_preset_trains_resumes_exports_draws_and_encodes(
+def test_preset_trains_resumes_exports_generates_and_encodes(
     name: str, photographs: Path, tmp_path: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fitting, "_FITTED", 400)
     monkeypatch.setattr(fitting, "_HELD_OUT", 100)
+    monkeypatch.setattr(model_card, "measure_styles", functools.partial(measure_styles, repeats=2))
     config = small_config(name, tmp_path / "config.json")
     run, bundle = tmp_path / "run", tmp_path / "bundle"
     own_size = resolve_config(preset=name).data.size
@@ -69,34 +73,34 @@ def test_preset_trains_resumes_exports_draws_and_encodes(
     assert image["size"] == (own_size or 28)
 
     assert cli("generate", "-b", bundle, "-n", "3", "--out", tmp_path / "made").code == 0
-    drawn = sorted((tmp_path / "made").glob("*.png"))
-    for path in drawn:
+    generated = sorted((tmp_path / "made").glob("*.png"))
+    for path in generated:
         with Image.open(path) as input_image:
             assert input_image.size == (image["size"], image["size"])
             assert len(input_image.getbands()) == image["channels"]
-    done = cli("encode", *drawn, "-b", bundle, "--json")
+    done = cli("encode", *generated, "-b", bundle, "--json")
     assert done.code == 0, done.err
     rows = [json.loads(line) for line in done.out.splitlines()]
-    assert len(drawn) == len(rows) == 3
+    assert len(generated) == len(rows) == 3
     for row in rows:
         assert [len(code["probabilities"]) for code in row["categories"]] == list(spec.categorical)
         assert len(row["styles"]) == spec.continuous
 
 
-def test_presets_in_the_help_are_all_there_are() -> None:
-    told = _PRESET_HELP.split(": ", 1)[1].rstrip(".").replace(" or ", ", ").replace(" (default)", "")
-    assert list(PRESETS) == told.split(", ")
-    assert told.startswith(DEFAULT_PRESET)
+def test_help_names_all_presets() -> None:
+    named = _PRESET_HELP.split(": ", 1)[1].rstrip(".").replace(" or ", ", ").replace(" (default)", "")
+    assert list(PRESETS) == named.split(", ")
+    assert named.startswith(DEFAULT_PRESET)
     assert "faces" in CliRunner().invoke(app, ["train", "--help"]).output
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_preset_says_its_own_name(name: str) -> None:
+def test_config_has_the_name_of_its_preset(name: str) -> None:
     assert resolve_config(preset=name).preset == name
 
 
 @pytest.mark.parametrize("name", ["faces", "chairs"])
-def test_preset_without_images_says_so(name: str, cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_preset_without_images_names_data(name: str, cli: Callable[..., Any], tmp_path: Path) -> None:
     done = cli("train", "--preset", name, "--out", tmp_path / "run")
     assert done.code == 1
     assert "--data takes a folder of your own" in done.err

@@ -1,4 +1,4 @@
-"""IDX files: the shipped MNIST, folders of the user's own, and everything that must be refused."""
+"""IDX files: the packaged MNIST, folders of IDX files, and invalid files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def mnist() -> ImageSet:
     return load_images("mnist")
 
 
-# --- the shipped MNIST ---------------------------------------------------------------------------------
+# --- the packaged MNIST --------------------------------------------------------------------------------
 
 
 def test_mnist_train_is_the_published_set(mnist: ImageSet) -> None:

@@ -68,11 +68,11 @@ def test_images_beside_folders(folder: Path) -> None:
     refused(folder, r"shapes holds images \(p.png\) and folders of images \(a\): keep one kind$")
 
 
-@pytest.mark.parametrize("stranger", ["p.png", "extra/p.png"])
-def test_images_beside_train(folder: Path, stranger: str) -> None:
+@pytest.mark.parametrize("other", ["p.png", "extra/p.png"])
+def test_images_beside_train(folder: Path, other: str) -> None:
     write_flat(folder / "train", GREY)
-    write_image(folder / stranger, GREY[0])
-    refused(folder, rf"shapes holds a folder train and images beside it \({stranger}\): keep one kind$")
+    write_image(folder / other, GREY[0])
+    refused(folder, rf"shapes holds a folder train and images beside it \({other}\): keep one kind$")
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + bytes(40)])

@@ -1,4 +1,4 @@
-"""``train`` and ``export`` as they are typed."""
+"""The commands ``train`` and ``export``."""
 
 from __future__ import annotations
 
@@ -47,9 +47,11 @@ def test_dry_run_prints_the_resolved_config_and_writes_nothing(
     assert [p.name for p in tmp_path.iterdir()] == ["small.toml"]
 
 
-def test_train_resume_and_export(cli: Callable[..., Result], config: Path, tmp_path: Path) -> None:
+def test_train_resume_and_export(
+    cli: Callable[..., Result], config: Path, idx_folder: Path, tmp_path: Path
+) -> None:
     run, bundle = tmp_path / "run", tmp_path / "bundle"
-    done = cli("train", "--config", config, "--steps", 8, "--out", run)
+    done = cli("train", "--config", config, "--data", idx_folder, "--steps", 8, "--out", run)
     assert (done.code, done.out) == (0, "")
     assert "step 8/8" in done.err
     assert f"infogan-tool export {run}" in done.err
@@ -91,7 +93,7 @@ def test_train_resume_and_export(cli: Callable[..., Result], config: Path, tmp_p
         (["--epoch", "3"], 2, "--epochs"),
     ],
 )
-def test_mistake_is_one_line_and_leaves_nothing(
+def test_error_is_one_line_and_writes_nothing(
     cli: Callable[..., Result],
     empty_folder: Path,
     arguments: list[str],
@@ -106,15 +108,18 @@ def test_mistake_is_one_line_and_leaves_nothing(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the message is for machines without a GPU")
-def test_missing_gpu_is_told(cli: Callable[..., Result]) -> None:
+def test_missing_gpu_is_an_error(cli: Callable[..., Result]) -> None:
     done = cli("train", "--device", "cuda")
     assert done.code == 1
     assert "--device cpu" in done.err
 
 
-def test_tensorboard_gets_the_same_scalars(cli: Callable[..., Result], config: Path, tmp_path: Path) -> None:
+def test_tensorboard_gets_the_same_scalars(
+    cli: Callable[..., Result], config: Path, idx_folder: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
-    assert cli("train", "--config", config, "--steps", 10, "--out", run, "--tensorboard").code == 0
+    arguments = ("--config", config, "--data", idx_folder, "--steps", 10, "--out", run)
+    assert cli("train", *arguments, "--tensorboard").code == 0
     events = EventAccumulator(str(run / "tensorboard"))
     events.Reload()
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -124,11 +129,12 @@ def test_tensorboard_gets_the_same_scalars(cli: Callable[..., Result], config: P
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_saves_says_how_to_go_on_and_exits_130(
-    config: Path, tmp_path: Path, number: signal.Signals
+def test_signal_saves_prints_how_to_resume_and_exits_130(
+    config: Path, idx_folder: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "infogan_tool", "train", "--config", str(config), "--out", str(run)]
+    options = ["--config", str(config), "--data", str(idx_folder), "--epochs", "10000", "--out", str(run)]
+    command = [sys.executable, "-m", "infogan_tool", "train", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
         while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").stat().st_size:
