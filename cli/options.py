@@ -24,7 +24,6 @@ BundleOption = Annotated[
         "-b",
         metavar="DIR",
         help="Folder made by export, or a pretrained bundle: mnist (default) or mnist-int8.",
-        show_default=False,
     ),
 ]
 
@@ -53,7 +52,5 @@ SamplesOption = Annotated[
 
 ImageScaleOption = Annotated[
     int | None,
-    typer.Option(
-        "--scale", min=1, max=64, metavar="N", help="Enlarge each pixel N times.", show_default=False
-    ),
+    typer.Option("--scale", min=1, max=64, metavar="N", help="Enlarge each pixel N times."),
 ]

@@ -19,17 +19,12 @@ def evaluate(
         typer.Argument(
             metavar="BUNDLE|RUN",
             help="Bundle, or run, which is exported first. Default: the pretrained MNIST bundle.",
-            show_default=False,
         ),
     ] = None,
     *,
     data: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME|FOLDER",
-            help="Real images, as in train. Default: the training data set.",
-            show_default=False,
-        ),
+        typer.Option(metavar="NAME|FOLDER", help="Real images, as in train. Default: the training data set."),
     ] = None,
     samples: SamplesOption = 10_000,
     seed: SampleSeedOption = 0,

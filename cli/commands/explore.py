@@ -19,24 +19,17 @@ _HOST: Final = "127.0.0.1"
 def explore(
     bundle: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="BUNDLE",
-            help="Folder made by export. Default: the pretrained MNIST bundle.",
-            show_default=False,
-        ),
+        typer.Argument(metavar="BUNDLE", help="Folder made by export. Default: the pretrained MNIST bundle."),
     ] = None,
     other: Annotated[
         Path | None,
-        typer.Argument(metavar="OTHER", help="A second bundle to compare.", show_default=False),
+        typer.Argument(metavar="OTHER", help="A second bundle to compare."),
     ] = None,
     *,
     export: Annotated[
         Path | None,
         typer.Option(
-            "--export",
-            metavar="DIR",
-            help="Write the page as a static site for any file server; needs npm.",
-            show_default=False,
+            "--export", metavar="DIR", help="Write the page as a static site for any file server; needs npm."
         ),
     ] = None,
     port: Annotated[
@@ -47,7 +40,6 @@ def explore(
             max=65535,
             metavar="N",
             help="Port to listen on; 0 is any free one (default 8421).",
-            show_default=False,
         ),
     ] = None,
     host: Annotated[
@@ -56,7 +48,6 @@ def explore(
             "--host",
             metavar="HOST",
             help="Address to listen on (default 127.0.0.1, which only this machine can reach).",
-            show_default=False,
         ),
     ] = None,
     browser: Annotated[

@@ -30,35 +30,26 @@ def export(
         ),
     ],
     *,
-    out: Annotated[
-        Path | None, typer.Option(help="Bundle folder to create.", metavar="BUNDLE", show_default=False)
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Bundle folder to create.", metavar="BUNDLE")] = None,
     precision: Annotated[
         Literal["fp32", "fp16", "int8"],
         typer.Option(help="fp16: half the size. int8: a quarter of the size, and faster on CPUs."),
     ] = "fp32",
     triton: Annotated[
         Path | None,
-        typer.Option(
-            help="Write a model repository for Triton Inference Server.",
-            metavar="DIR",
-            show_default=False,
-        ),
+        typer.Option(help="Write a model repository for Triton Inference Server.", metavar="DIR"),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FOLDER",
             help="Images to measure the drift of fp16 or int8 on. Default: the training data set.",
-            show_default=False,
         ),
     ] = None,
     preprocessing: Annotated[
         Literal["centred-foreground", "plain"] | None,
         typer.Option(
-            help="How encode preprocesses images. Default: by the data set.",
-            rich_help_panel=_PREPROCESSING,
-            show_default=False,
+            help="How encode preprocesses images. Default: by the data set.", rich_help_panel=_PREPROCESSING
         ),
     ] = None,
     box: Annotated[
@@ -67,7 +58,6 @@ def export(
             help="Longer side of the foreground object in the training images.",
             metavar="PIXELS",
             rich_help_panel=_PREPROCESSING,
-            show_default=False,
         ),
     ] = None,
     ink: Annotated[
@@ -75,7 +65,6 @@ def export(
         typer.Option(
             help="Whether the object is lighter or darker than the background.",
             rich_help_panel=_PREPROCESSING,
-            show_default=False,
         ),
     ] = None,
     centre: Annotated[
@@ -83,7 +72,6 @@ def export(
         typer.Option(
             help="What is centred: centre of mass or bounding box. Default: mass.",
             rich_help_panel=_PREPROCESSING,
-            show_default=False,
         ),
     ] = None,
     stroke: Annotated[
@@ -92,7 +80,6 @@ def export(
             help="Thicken strokes that are thinner than this. Default: off.",
             metavar="PIXELS",
             rich_help_panel=_PREPROCESSING,
-            show_default=False,
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,

@@ -35,7 +35,6 @@ def info(
         typer.Argument(
             metavar="BUNDLE",
             help="Folder made by export, or mnist-int8. Default: the pretrained MNIST bundle.",
-            show_default=False,
         ),
     ] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Print all metadata, as text.")] = False,

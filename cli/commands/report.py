@@ -21,7 +21,6 @@ def report(
         typer.Argument(
             metavar="RUN|BUNDLE",
             help="Up to 6 runs and bundles; runs are exported first. Default: the pretrained MNIST bundle.",
-            show_default=False,
         ),
     ] = None,
     *,
@@ -32,25 +31,17 @@ def report(
             "--figures",
             metavar="DIR",
             help="Also write each figure as PNG, and the samples over training as GIF and WebP.",
-            show_default=False,
         ),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FOLDER",
-            help="Real images, as in train. Default: each model's training data set.",
-            show_default=False,
+            metavar="NAME|FOLDER", help="Real images, as in train. Default: each model's training data set."
         ),
     ] = None,
     epochs: Annotated[
         str | None,
-        typer.Option(
-            "--epochs",
-            metavar="0,10,20",
-            help="Epochs to show samples of. Default: about eight.",
-            show_default=False,
-        ),
+        typer.Option("--epochs", metavar="0,10,20", help="Epochs to show samples of. Default: about eight."),
     ] = None,
     samples: SamplesOption = 10_000,
     seed: SampleSeedOption = 0,

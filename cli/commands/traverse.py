@@ -32,31 +32,19 @@ def traverse(
     code: Annotated[str, typer.Option("--code", "-c", metavar="CODE", help="The code to vary: c1, k1, ...")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE.png", help="Sheet to write.", show_default=False),
+        typer.Option("--out", "-o", metavar="FILE.png", help="Sheet to write."),
     ] = None,
     animate: Annotated[
         Path | None,
-        typer.Option(
-            "--animate", metavar="FILE", help="Animation to write: .gif or .webp.", show_default=False
-        ),
+        typer.Option("--animate", metavar="FILE", help="Animation to write: .gif or .webp."),
     ] = None,
     low: Annotated[
         float | None,
-        typer.Option(
-            "--from",
-            metavar="VALUE",
-            help=f"First value of a continuous code (default {_LOW:g}).",
-            show_default=False,
-        ),
+        typer.Option("--from", metavar="VALUE", help=f"First value of a continuous code (default {_LOW:g})."),
     ] = None,
     high: Annotated[
         float | None,
-        typer.Option(
-            "--to",
-            metavar="VALUE",
-            help=f"Last value of a continuous code (default {_HIGH:g}).",
-            show_default=False,
-        ),
+        typer.Option("--to", metavar="VALUE", help=f"Last value of a continuous code (default {_HIGH:g})."),
     ] = None,
     steps: Annotated[
         int | None,
@@ -66,7 +54,6 @@ def traverse(
             max=1000,
             metavar="N",
             help=f"Values of a continuous code (default {_STEPS}; {ANIMATION_STEPS} for an animation).",
-            show_default=False,
         ),
     ] = None,
     seed: SampleSeedOption = 0,

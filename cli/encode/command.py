@@ -21,7 +21,6 @@ def encode(
         typer.Argument(
             metavar="PATH",
             help="Images, folders, quoted patterns, .npy, .npz, IDX or Parquet files; - is standard input.",
-            show_default=False,
         ),
     ],
     *,
@@ -30,17 +29,11 @@ def encode(
     as_json: JsonOption = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="FILE",
-            help="Write to FILE.jsonl, .csv or .parquet.",
-            show_default=False,
-        ),
+        typer.Option("--out", "-o", metavar="FILE", help="Write to FILE.jsonl, .csv or .parquet."),
     ] = None,
     out_format: Annotated[
         FormatName | None,
-        typer.Option("--format", help="Output format. Default: by the suffix of --out.", show_default=False),
+        typer.Option("--format", help="Output format. Default: by the suffix of --out."),
     ] = None,
     force: ForceOption = False,
     raw: Annotated[
@@ -53,7 +46,6 @@ def encode(
             "--show-input",
             metavar="PATH",
             help="Write the preprocessed images: FILE.png is a sheet of them, any other name a folder.",
-            show_default=False,
             rich_help_panel=_INPUT,
         ),
     ] = None,
@@ -66,7 +58,6 @@ def encode(
             "--errors",
             metavar="FILE",
             help="Write the inputs that cannot be read to FILE, as JSON lines.",
-            show_default=False,
             rich_help_panel=_MANY,
         ),
     ] = None,
@@ -76,7 +67,6 @@ def encode(
             "--column",
             metavar="NAME",
             help="Column of a Parquet file, or array of a .npz file. Default: detected.",
-            show_default=False,
             rich_help_panel=_MANY,
         ),
     ] = None,
@@ -88,7 +78,6 @@ def encode(
             max=1024,
             metavar="N",
             help="CPU cores to use. Default: all.",
-            show_default=False,
             rich_help_panel=_MANY,
         ),
     ] = None,
@@ -100,7 +89,6 @@ def encode(
         typer.Option(
             "--progress/--no-progress",
             help="Report progress on standard error. Default: a bar on a terminal, else a line every 30 s.",
-            show_default=False,
             rich_help_panel=_MANY,
         ),
     ] = None,

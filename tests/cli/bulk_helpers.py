@@ -1,4 +1,4 @@
-"""What the tests of encoding by the thousand share."""
+"""Helpers of the tests of bulk encoding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def codes(records: list[dict[str, Any]]) -> list[Any]:
 
 
 def inputs_done(out: Path) -> int:
-    """Return how many inputs the journal of an unfinished output counts; -1 where there is none."""
+    """Return the number of inputs in the journal of an unfinished output; -1 without a journal."""
     try:
         return int(json.loads(Path(f"{out}.part.journal").read_text())["inputs"])
     except FileNotFoundError:

@@ -66,7 +66,7 @@ def test_a_graph_that_does_not_run_is_a_problem(cli: Callable[..., Any], tiny: P
     assert "problem      on cpu: " in done.out
 
 
-def test_two_onnxruntimes_come_with_the_commands_that_fix_it(
+def test_two_onnxruntimes_are_a_problem_with_a_fix(
     cli: Callable[..., Any], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A second distribution, as pip records it: only its metadata is looked at.

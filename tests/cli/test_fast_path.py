@@ -1,4 +1,4 @@
-"""What is matched without Typer does, to the byte, what Typer would have made of it."""
+"""Command lines parsed without Typer give the same output as with Typer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PLAIN = [
     "encode {p} --out {folder}.txt",
     "encode {p} --resume",
 ]
-"""Command lines that are matched, as templates."""
+"""Command lines that are parsed without Typer, as templates."""
 LEFT = [
     "",
     "encode",
@@ -87,7 +87,7 @@ def fill(images: list[Path], tiny: Path, continuous: Path, tmp_path: Path) -> Ca
 
 
 @pytest.mark.parametrize("template", PLAIN)
-def test_the_same_as_by_typer(
+def test_the_result_is_the_same_as_with_typer(
     template: str,
     fill: Callable[[str], list[str]],
     cli: Callable[..., Any],
@@ -103,7 +103,7 @@ def test_the_same_as_by_typer(
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    """Return what is in the new files, and remove them."""
+    """Return the content of the new files, and remove them."""
     found = {path.name: path.read_bytes() for path in folder.glob("new*")}
     for name in found:
         (folder / name).unlink()
@@ -111,15 +111,15 @@ def written(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("template", LEFT)
-def test_what_is_left_to_typer(template: str, fill: Callable[[str], list[str]]) -> None:
+def test_command_lines_left_to_typer(template: str, fill: Callable[[str], list[str]]) -> None:
     assert fast_path.match(fill(template)) is None
 
 
-def test_every_way_of_ending_is_among_them(fill: Callable[[str], list[str]], cli: Callable[..., Any]) -> None:
+def test_every_exit_code_is_covered(fill: Callable[[str], list[str]], cli: Callable[..., Any]) -> None:
     assert {cli(*fill(template)).code for template in PLAIN} == {0, 1, 2, 3}
 
 
-def test_the_defaults_are_the_commands_own() -> None:
+def test_defaults_are_those_of_the_command() -> None:
     defaults = encode.__kwdefaults__
     options = EncodeOptions()
     assert {name: getattr(options, name) for name in defaults} == defaults
@@ -128,10 +128,10 @@ def test_the_defaults_are_the_commands_own() -> None:
 @pytest.mark.parametrize(
     "template", ["--version", "encode {p} --json", "encode no-such.png", "encode {p} {broken}"]
 )
-def test_the_installed_command_ends_as_python_does(
+def test_the_entry_point_prints_the_same_as_the_module(
     template: str, fill: Callable[[str], list[str]], spawn: Callable[..., Any], tmp_path: Path
 ) -> None:
-    # The command leaves without Python's own ending; nothing that it has to say may be lost by that.
+    # The entry point skips Python's shutdown, which must not lose any output.
     arguments = fill(template)
     ordinary = spawn(*arguments)
     code = "import sys; from infogan_tool.cli.main import entry; sys.argv[0] = 'infogan-tool'; entry()"
@@ -163,7 +163,7 @@ assert not found, found
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
 
 
-def test_the_version_needs_nothing() -> None:
+def test_version_imports_nothing_heavy() -> None:
     code = """
 import sys
 from infogan_tool.cli.main import main

@@ -32,7 +32,7 @@ def test_a_sheet(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_defaults_and_the_bundle_that_ships(cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_defaults_and_the_pretrained_bundle(cli: Callable[..., Any], tmp_path: Path) -> None:
     assert cli("generate", "--out", tmp_path / "x.PNG").code == 0
     assert pixels(tmp_path / "x.PNG").shape == (8 * 58 + 2, 8 * 58 + 2)
 
@@ -56,7 +56,7 @@ def test_a_folder(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
         assert [s["value"] for s in record["styles"]] == [round(float(v), 6) for v in latents.styles[row]]
 
 
-def test_the_count_changes_no_image(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+def test_images_do_not_depend_on_the_count(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     for count in (1, 2, 300):
         assert cli("generate", "-b", tiny, "-n", count, "--out", tmp_path / str(count)).code == 0
     for name in ("00000.png", "00001.png"):
@@ -78,7 +78,7 @@ def held(folder: Path) -> list[tuple[list[int], list[float]]]:
     return [([c["index"] for c in r["categories"]], [s["value"] for s in r["styles"]]) for r in records]
 
 
-def test_held_codes(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+def test_fixed_codes(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     options = ("--category", "k1=3", "--category", "k2=0", "--style", "c3=-1.5")
     assert cli("generate", "-b", tiny, "-n", 4, "--out", tmp_path / "free").code == 0
     assert cli("generate", "-b", tiny, "-n", 4, *options, "--out", tmp_path / "held").code == 0
@@ -162,7 +162,7 @@ def test_outputs_are_not_overwritten(cli: Callable[..., Any], tiny: Path, tmp_pa
     assert cli("generate", "-b", tiny, "-n", 1, "--out", empty).code == 0
 
 
-def test_targets_that_cannot_be(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+def test_invalid_targets(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "d.png").mkdir()
     (tmp_path / "file").write_text("mine")
     for out, code, message in (

@@ -1,4 +1,4 @@
-"""How the command starts and how it ends."""
+"""Start and end of the command: help, errors, exit codes, pipes and signals."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_an_unexpected_error_in_a_command(
     assert shown.endswith("internal error: KeyError: 'boom'\n")
 
 
-def test_openblas_is_told_to_stay_single_unless_the_user_says_otherwise(
+def test_openblas_has_one_thread_unless_the_user_sets_it(
     cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
@@ -169,19 +169,19 @@ raise SystemExit(main({command!r}))
 
 @POSIX
 @pytest.mark.parametrize("options", [("--json",), ()], ids=["json", "table"])
-def test_a_reader_that_goes_away_ends_it_quietly(
+def test_a_closed_pipe_ends_the_command_silently(
     options: tuple[str, ...], start: Callable[..., Any], images: list[Path], tiny: Path
 ) -> None:
     with start("encode", *(images * 100), "-b", tiny, *options) as process:
         process.stdout.read(10)
         process.stdout.close()
-        told = process.stderr.read()
+        messages = process.stderr.read()
         assert process.wait(60) == 141
-    assert told == b""
+    assert messages == b""
 
 
 @POSIX
-def test_a_help_that_nobody_reads_ends_quietly() -> None:
+def test_help_to_a_closed_pipe_ends_silently() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as unread:
@@ -212,22 +212,22 @@ def test_a_full_disk_is_one_line(
 
 
 @POSIX
-def test_interrupted_bulk_run_keeps_what_is_done_and_says_how_to_go_on(
+def test_an_interrupted_bulk_run_can_be_resumed(
     start: Callable[..., Any], spawn: Callable[..., Any], images: list[Path], tiny: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "codes.jsonl"
     arguments = ("encode", *(images * 4000), "-b", tiny, "--out", out)
     with start(*arguments) as process:
         deadline = time.monotonic() + 30
-        # The part grows before what is in it counts as done; the journal says when it does.
+        # The part may be ahead of the journal, which counts.
         journal = tmp_path / "codes.jsonl.part.journal"
         while not (journal.exists() and json.loads(journal.read_text())["inputs"]):
             assert time.monotonic() < deadline
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        _, messages = process.communicate(timeout=60)
     assert process.returncode == 130
-    kept, *_, last = told.decode().splitlines()
+    kept, *_, last = messages.decode().splitlines()
     assert "images are done and kept in" in kept
     assert "--resume" in kept
     assert last == "interrupted"

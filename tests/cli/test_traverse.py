@@ -39,7 +39,7 @@ def test_without_categories(cli: Callable[..., Any], continuous: Path, tmp_path:
     assert done.err == f"wrote {tmp_path / 'c1.png'}: columns are c1 from -2 to 2\n"
 
 
-def test_the_bundle_that_ships(cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_pretrained_bundle(cli: Callable[..., Any], tmp_path: Path) -> None:
     for code in ("k1", "c1", "c2"):
         assert cli("traverse", "--code", code, "--out", tmp_path / f"{code}.png").code == 0
         with Image.open(tmp_path / f"{code}.png") as image:

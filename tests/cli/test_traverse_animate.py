@@ -1,4 +1,4 @@
-"""``traverse --animate``: the frames are what the generator draws."""
+"""``traverse --animate``: the frames are the generated images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def frames_of(path: Path) -> list[np.ndarray]:
     return found
 
 
-def test_a_continuous_code_goes_there_and_back(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+def test_a_continuous_code_loops(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "c2.webp"
     given = ("--from", "-1", "--to", "1", "--steps", 5, "--seed", 4, "--scale", 3)
     done = cli("traverse", "--code", "c2", *given, "-b", tiny, "--animate", out)
@@ -37,7 +37,7 @@ def test_a_continuous_code_goes_there_and_back(cli: Callable[..., Any], tiny: Pa
     for frame, column in zip(frames, (0, 1, 2, 3, 4, 3, 2, 1), strict=True):
         drawn = sheet(images[:, column], 5, scale=3)
         np.testing.assert_array_equal(frame[-len(drawn) :], drawn)
-    assert not np.array_equal(frames[0][:25], frames[1][:25]), "the caption tells the value"
+    assert not np.array_equal(frames[0][:25], frames[1][:25]), "the caption has the value"
 
 
 def test_a_categorical_code_has_a_frame_for_each_category(
@@ -86,7 +86,7 @@ def test_usage_errors(
     assert not list(tmp_path.iterdir()), "neither is written where one of them cannot be"
 
 
-def test_nothing_is_replaced_unless_told(cli: Callable[..., Any], continuous: Path, tmp_path: Path) -> None:
+def test_nothing_is_replaced_without_force(cli: Callable[..., Any], continuous: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.gif"
     out.write_bytes(b"mine")
     given = ("traverse", "--code", "c1", "-b", continuous, "--animate", out)

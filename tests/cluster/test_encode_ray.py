@@ -1,4 +1,4 @@
-"""Encode on a Ray cluster of this machine: a worker's process is killed on the way, or a whole node."""
+"""Encoding on a local Ray cluster of which a worker or a node is killed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STORE = 200 << 20
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> list[str]:
-    """Return arguments that come to 60,510 images, five of them bad."""
+    """Return arguments that name 60,510 images, five of them unreadable."""
     rng = np.random.default_rng(0)
     (tmp_path / "files").mkdir()
     for number in range(510):
@@ -72,7 +72,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
 
 def test_a_killed_worker_changes_nothing(inputs: list[str]) -> None:
     alone = start(inputs, "--json")
-    expected, told = alone.communicate(timeout=120)
+    expected, messages = alone.communicate(timeout=120)
     assert alone.returncode == 3
     with start(inputs, "--json", "--engine", "ray", "--threads", "2") as run:
         assert run.stdout is not None
@@ -88,7 +88,7 @@ def test_a_killed_worker_changes_nothing(inputs: list[str]) -> None:
         err = run.stderr.read().decode()
     assert run.returncode == 3, err
     assert found == expected
-    lines = told.decode().splitlines()
+    lines = messages.decode().splitlines()
     assert len(lines) == 6
     assert err.splitlines()[-1] == lines[-1] == "5 of 60,510 images failed"
     assert [line for line in err.splitlines() if line.startswith("error: ")] == lines[:5]
@@ -116,7 +116,7 @@ def test_a_killed_node_changes_nothing(inputs: list[str], cluster: Cluster) -> N
 
 
 def encoders_below(pid: int) -> set[int]:
-    """Return the processes of this run's own cluster that encode and are alive."""
+    """Return the live encoding processes of this run's cluster."""
     parents, encoders = {}, set()
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:

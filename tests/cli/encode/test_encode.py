@@ -25,7 +25,7 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_json_is_what_the_library_says(cli: Callable[..., Any], images: list[Path], tiny: Path) -> None:
+def test_json_has_the_values_of_the_library(cli: Callable[..., Any], images: list[Path], tiny: Path) -> None:
     done = cli("encode", *images, "--bundle", tiny, "--device", "cpu", "--json")
     assert (done.code, done.err) == (0, "")
     records = lines(done.out)
@@ -51,7 +51,7 @@ def test_json_is_what_the_library_says(cli: Callable[..., Any], images: list[Pat
             assert style["std"] == round(float(posterior.style_std[row, column]), 6)
 
 
-def test_a_bundle_without_categories_and_the_one_that_ships(
+def test_a_bundle_without_categories_and_the_pretrained_one(
     cli: Callable[..., Any], images: list[Path], continuous: Path
 ) -> None:
     (record,) = lines(cli("encode", images[0], "-b", continuous, "--json").out)
@@ -61,7 +61,7 @@ def test_a_bundle_without_categories_and_the_one_that_ships(
     assert len(record["categories"][0]["probabilities"]) == 10
 
 
-def test_what_generate_draws_encode_reads_without_change(
+def test_generated_images_are_encoded_without_change(
     cli: Callable[..., Any], tiny: Path, tmp_path: Path
 ) -> None:
     assert cli("generate", "--bundle", tiny, "--count", 3, "--out", tmp_path / "d").code == 0
@@ -82,7 +82,7 @@ def test_real_digits(cli: Callable[..., Any]) -> None:
     assert sum(right) >= 9
 
 
-def test_names_and_labels_are_carried(
+def test_names_and_labels_are_in_the_records(
     cli: Callable[..., Any], images: list[Path], tiny: Path, tmp_path: Path
 ) -> None:
     bundle = shutil.copytree(tiny, tmp_path / "bundle")
@@ -100,7 +100,7 @@ def test_names_and_labels_are_carried(
     assert " #" in table[1]
 
 
-def test_bad_files_are_told_and_the_others_done(
+def test_unreadable_files_are_reported_and_skipped(
     cli: Callable[..., Any], images: list[Path], tiny: Path, tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad\n\x1b[31m.png"
@@ -110,16 +110,16 @@ def test_bad_files_are_told_and_the_others_done(
     done = cli("encode", images[0], bad, empty, images[1], tmp_path / "no.png", "-b", tiny, "--json")
     assert done.code == 3
     assert [record["path"] for record in lines(done.out)] == [str(images[0]), str(images[1])]
-    told = done.err.splitlines()
-    assert len(told) == 4
-    assert told[0].startswith("error: ")
-    assert "bad\\n\\x1b[31m.png: not an image" in told[0]
-    assert told[1].startswith(f"error: {empty}: the folder has no image")
-    assert told[2] == f"error: {tmp_path / 'no.png'}: No such file or directory"
-    assert told[3] == "3 of 5 images failed"
+    messages = done.err.splitlines()
+    assert len(messages) == 4
+    assert messages[0].startswith("error: ")
+    assert "bad\\n\\x1b[31m.png: not an image" in messages[0]
+    assert messages[1].startswith(f"error: {empty}: the folder has no image")
+    assert messages[2] == f"error: {tmp_path / 'no.png'}: No such file or directory"
+    assert messages[3] == "3 of 5 images failed"
 
 
-def test_nothing_readable_is_failure(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+def test_no_readable_image_is_a_failure(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "codes.jsonl"
     for options in ((), ("--json",), ("--out", out)):
         done = cli("encode", "no.png", "neither.png", "-b", tiny, *options)
@@ -132,7 +132,7 @@ def test_nothing_readable_is_failure(cli: Callable[..., Any], tiny: Path, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-def test_out_writes_aside_and_refuses_to_replace(
+def test_out_is_written_atomically_and_not_replaced(
     cli: Callable[..., Any], images: list[Path], tiny: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "codes.jsonl"
@@ -153,7 +153,7 @@ def test_out_writes_aside_and_refuses_to_replace(
 
 
 @pytest.mark.parametrize("out", ["", ".", "no/codes.jsonl"])
-def test_out_that_cannot_be_is_refused_first(
+def test_an_invalid_out_is_refused_first(
     cli: Callable[..., Any], out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -163,7 +163,9 @@ def test_out_that_cannot_be_is_refused_first(
     assert len(done.err.splitlines()) == 1
 
 
-def test_more_images_than_a_chunk_in_order(cli: Callable[..., Any], images: list[Path], tiny: Path) -> None:
+def test_more_images_than_a_chunk_are_in_order(
+    cli: Callable[..., Any], images: list[Path], tiny: Path
+) -> None:
     given = [images[i % 5] for i in range(150)]
     given[70] = given[0].parent / "no.png"
     done = cli("encode", *given, "-b", tiny, "--json")
@@ -209,7 +211,7 @@ def posterior_of(*tables: list[float], styles: int = 0, ood: bool | None = None)
 
 
 @pytest.mark.parametrize("ood", [False, True])
-def test_table_fits_a_terminal_and_is_whole_in_a_pipe(
+def test_table_fits_a_terminal_and_is_complete_in_a_pipe(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ood: bool
 ) -> None:
     metadata = load_bundle().metadata
@@ -226,7 +228,7 @@ def test_table_fits_a_terminal_and_is_whole_in_a_pipe(
     assert row.endswith("  ood") == ood
 
 
-def test_table_shows_a_runner_up_only_where_it_has_a_chance() -> None:
+def test_table_leaves_out_a_runner_up_of_zero_percent() -> None:
     metadata = load_bundle().metadata
     table = CodesTable(metadata, ["a"])
     rest = [0.0] * 7
@@ -286,7 +288,7 @@ def test_devices(cli: Callable[..., Any], images: list[Path], tiny: Path) -> Non
     assert (done.code, done.err) == (0, "")
 
 
-def test_a_fallback_is_told_on_standard_error(
+def test_a_fallback_is_reported_on_standard_error(
     cli: Callable[..., Any], images: list[Path], tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""Encode by the thousand: every kind of input, bad images among good ones, and names that mean harm."""
+"""Bulk encoding: every kind of input, unreadable images among good ones, and hostile file names."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def expected(folder: Path) -> list[dict[str, Any]]:
-    """Return what the first of the folder's images are when they are encoded as a handful."""
+    """Return the records of the folder's first images, encoded in one process."""
     names = sorted(str(path) for path in folder.rglob("*.png"))[:60]
     return lines(piped("encode", *names, "--json").stdout.decode())
 
 
-def test_a_folder_is_what_its_images_are(
+def test_a_folder_gives_the_codes_of_its_images(
     cli: Callable[..., Any], folder: Path, expected: list[dict[str, Any]]
 ) -> None:
     done = cli("encode", folder, "--json")
@@ -34,7 +34,7 @@ def test_a_folder_is_what_its_images_are(
     records = lines(done.out)
     assert [r["path"] for r in records] == sorted(str(p) for p in folder.rglob("*.png"))
     for record, single in zip(records, expected, strict=False):
-        # A handful is encoded by the graph as it is written, many by what onnxruntime makes of it.
+        # Few images are encoded by the graph as it is, many by the graph that onnxruntime has optimised.
         found, wanted = record["categories"][0], single["categories"][0]
         assert found["index"] == wanted["index"]
         assert found["probabilities"] == pytest.approx(wanted["probabilities"], abs=1e-5)
@@ -82,13 +82,13 @@ def test_an_image_on_standard_input() -> None:
     assert codes([record]) == codes([named])
 
 
-def test_nothing_on_standard_input_is_failure() -> None:
+def test_empty_standard_input_is_a_failure() -> None:
     done = piped("encode", "-", "--json", stdin=b"")
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr == b"error: the inputs contain no image\n"
 
 
-def test_bad_images_among_many(cli: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
+def test_unreadable_images_among_many(cli: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
     mixed = shutil.copytree(folder, tmp_path / "mixed")
     (mixed / "0" / "0007.png").write_bytes(b"no image")
     (mixed / "3" / "0300.png").unlink()
@@ -97,13 +97,13 @@ def test_bad_images_among_many(cli: Callable[..., Any], folder: Path, tmp_path: 
     out, errors = tmp_path / "codes.jsonl", tmp_path / "errors.jsonl"
     done = cli("encode", mixed, "--out", out, "--errors", errors)
     assert done.code == 3
-    told = done.err.splitlines()
-    assert told[0].startswith(f"error: {mixed}/0/0007.png: not an image")
-    assert told[1] == f"error: {mixed}/3/0300.png: No such file or directory"
-    assert told[2] == f"error: {mixed}/4/pipe.png is not a regular file"
-    assert told[3:] == [f"wrote the codes of 598 images to {out}", "3 of 601 images failed"]
+    messages = done.err.splitlines()
+    assert messages[0].startswith(f"error: {mixed}/0/0007.png: not an image")
+    assert messages[1] == f"error: {mixed}/3/0300.png: No such file or directory"
+    assert messages[2] == f"error: {mixed}/4/pipe.png is not a regular file"
+    assert messages[3:] == [f"wrote the codes of 598 images to {out}", "3 of 601 images failed"]
     listed = lines(errors.read_text())
-    assert [f"error: {line['error']}" for line in listed] == told[:3]
+    assert [f"error: {line['error']}" for line in listed] == messages[:3]
     assert [line["path"] for line in listed] == [
         f"{mixed}/{n}" for n in ("0/0007.png", "3/0300.png", "4/pipe.png")
     ]
@@ -111,7 +111,7 @@ def test_bad_images_among_many(cli: Callable[..., Any], folder: Path, tmp_path: 
     assert [line["path"] for line in lines(out.read_text())] == sorted(good)
 
 
-def test_names_that_mean_harm(cli: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
+def test_hostile_file_names(cli: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
     hostile = tmp_path / "h"
     hostile.mkdir()
     source = next(folder.rglob("*.png"))
@@ -142,7 +142,7 @@ def test_names_that_mean_harm(cli: Callable[..., Any], folder: Path, tmp_path: P
         assert (tmp_path / f"{extra}.csv").read_bytes().decode().count("\\udcff\\udcfe.png") == 1
 
 
-def test_raw_leaves_the_image_as_it_is(cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_raw_does_not_change_the_image(cli: Callable[..., Any], tmp_path: Path) -> None:
     dark = 255 - pixels(EXAMPLES / "three.png")
     Image.fromarray(dark).save(tmp_path / "dark.png")
     assert cli("encode", tmp_path / "dark.png", "--raw", "--show-input", tmp_path / "raw.png").code == 0

@@ -1,4 +1,4 @@
-"""Encode by the thousand: every kind of output, options that cannot be, and memory that does not grow."""
+"""Bulk encoding: every kind of output, invalid options, and constant memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def test_csv_and_jsonl_files_are_what_is_printed(
+def test_csv_and_jsonl_files_are_the_printed_text(
     cli: Callable[..., Any], folder: Path, tmp_path: Path
 ) -> None:
     for suffix, option in ((".jsonl", ["--json"]), (".csv", ["--format", "csv"])):
@@ -26,7 +26,7 @@ def test_csv_and_jsonl_files_are_what_is_printed(
         assert (done.code, done.out) == (0, "")
         assert done.err == f"wrote the codes of 600 images to {out}\n"
         assert out.read_text() == cli("encode", folder, *option).out
-        # The same for a handful, which go another way.
+        # The same for a few, which are encoded in this process.
         few = sorted(folder.rglob("*.png"))[:5]
         assert cli("encode", *few, "--out", out, "--force").code == 0
         assert out.read_text() == cli("encode", *few, *option).out
@@ -68,7 +68,7 @@ def test_parquet_file(cli: Callable[..., Any], folder: Path, tmp_path: Path) -> 
         (["--engine", "spark"], "Invalid value for '--engine'"),
     ],
 )
-def test_options_that_cannot_be_are_refused_first(
+def test_invalid_options_are_refused_first(
     cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -87,7 +87,7 @@ def test_options_that_cannot_be_are_refused_first(
         ("ray", ["--engine", "ray"]),
     ],
 )
-def test_a_part_that_is_not_installed_is_named(
+def test_a_missing_extra_is_named(
     cli: Callable[..., Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -116,7 +116,7 @@ def test_all_failed(cli: Callable[..., Any], tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != ".png") == ["errors.jsonl"]
 
 
-def test_errors_of_what_is_printed_are_a_file_too(
+def test_errors_are_written_when_codes_are_printed(
     cli: Callable[..., Any], folder: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.png"
@@ -134,9 +134,7 @@ def test_errors_of_what_is_printed_are_a_file_too(
     assert not errors.exists()
 
 
-def test_a_sheet_of_inputs_ends_somewhere_and_says_so(
-    cli: Callable[..., Any], folder: Path, tmp_path: Path
-) -> None:
+def test_a_sheet_of_inputs_has_a_limit(cli: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
     shown = tmp_path / "seen.png"
     done = cli("encode", folder, folder, "--json", "--raw", "--show-input", shown)
     assert done.code == 0
@@ -161,7 +159,7 @@ def test_show_input(cli: Callable[..., Any], tmp_path: Path, folder: Path, digit
         assert "already exists" in done.err
 
 
-def test_memory_does_not_grow_with_the_number(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     assert resource
     peaks = []

@@ -1,4 +1,4 @@
-"""Encode by the thousand: runs that are stopped, readers that go away, and how far it is."""
+"""Bulk encoding: interrupted runs, closed pipes, and progress."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_interrupted_leaves_what_is_done(folder: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_keeps_its_records(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "codes.jsonl"
     command = [sys.executable, "-m", "infogan_tool", "encode", "-", "--out", str(out)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         assert run.stdin is not None
         assert run.stderr is not None
         names = b"\n".join(os.fsencode(p) for p in sorted(folder.rglob("*.png")))
-        feeding = threading.Thread(target=_feed_for_ever, args=(run.stdin, names + b"\n"), daemon=True)
+        feeding = threading.Thread(target=_feed_forever, args=(run.stdin, names + b"\n"), daemon=True)
         feeding.start()
         part = tmp_path / "codes.jsonl.part"
-        # What is in the part counts once the journal says so: a moment earlier nothing is done yet.
+        # The part may be ahead of the journal, which counts.
         assert _until(lambda: inputs_done(out) > 0 or run.poll() is not None)
         assert run.poll() is None
         run.send_signal(signal.SIGINT)
-        told = run.stderr.read().decode().splitlines()
+        messages = run.stderr.read().decode().splitlines()
         with suppress(OSError):
             run.stdin.close()
     assert run.returncode == 130
     assert re.fullmatch(
-        rf"[\d,]+ images are done and kept in {part}: the same command with --resume continues", told[0]
+        rf"[\d,]+ images are done and kept in {part}: the same command with --resume continues", messages[0]
     )
-    assert told[1] == "interrupted"
+    assert messages[1] == "interrupted"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["codes.jsonl.part", "codes.jsonl.part.journal"]
 
 
-def _feed_for_ever(pipe: IO[bytes], names: bytes) -> None:
-    """Write names without an end, as long as somebody reads them: several chunks are on the way at a time."""
+def _feed_forever(pipe: IO[bytes], names: bytes) -> None:
+    """Write names until the reader closes the pipe, so that several chunks are in the pipeline."""
     with suppress(OSError, ValueError):
         while True:
             pipe.write(names)
 
 
-def test_a_reader_that_goes_away_ends_the_run(start: Callable[..., Any], folder: Path) -> None:
+def test_a_closed_pipe_ends_the_run(start: Callable[..., Any], folder: Path) -> None:
     with start("encode", folder, folder, folder, folder, "--json", CUDA_VISIBLE_DEVICES="-1") as run:
         assert run.stdout.readline()
         run.stdout.close()
@@ -62,7 +62,7 @@ def test_a_reader_that_goes_away_ends_the_run(start: Callable[..., Any], folder:
     assert run.returncode == 141
 
 
-def test_progress_in_words() -> None:
+def test_progress_line() -> None:
     progress = Progress(lambda: 70_000, done=10_000, wanted=True, bar=False)
     progress._start -= 10
     progress.update(30_000)
@@ -75,17 +75,17 @@ def test_progress_in_words() -> None:
     assert progress.line(progress._start + 10).endswith("2 h 46 min left")
 
 
-def test_progress_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    for wanted, seconds, told in ((None, 29, 0), (None, 31, 1), (True, 6, 1), (False, 99, 0)):
+def test_progress_lines_have_an_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    for wanted, seconds, messages in ((None, 29, 0), (None, 31, 1), (True, 6, 1), (False, 99, 0)):
         with Progress(lambda: None, done=0, wanted=wanted, bar=False) as progress:
             progress._start -= seconds
             progress._printed -= seconds
             progress.update(500)
             progress.update(501)
-        assert len(capsys.readouterr().err.splitlines()) == told
+        assert len(capsys.readouterr().err.splitlines()) == messages
 
 
-def test_a_count_that_fails_is_no_error() -> None:
+def test_a_failing_count_is_not_an_error() -> None:
     def fail() -> int:
         raise OSError
 
@@ -103,7 +103,7 @@ def _until(found: Callable[[], Any]) -> Any:  # noqa: ANN401
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
-def test_a_bar_on_a_terminal_leaves_standard_output_alone(folder: Path, tmp_path: Path) -> None:
+def test_a_bar_on_a_terminal_is_not_on_standard_output(folder: Path, tmp_path: Path) -> None:
     import pty  # noqa: PLC0415
 
     leader, terminal = pty.openpty()
@@ -131,7 +131,7 @@ def test_a_bar_on_a_terminal_leaves_standard_output_alone(folder: Path, tmp_path
 
 
 def _feed(stream: Any, names: bytes) -> None:  # noqa: ANN401 - a pipe
-    """Write the list again and again until the thread is told to stop."""
+    """Write the list again and again until the thread is asked to stop."""
     thread = threading.current_thread()
     with stream:
         while not getattr(thread, "stop", False):

@@ -45,8 +45,8 @@ def run(inputs: list[str], out: Path, *options: str, raw: bool = True) -> subpro
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, list[str]]:
-    _, told = process.communicate(timeout=120)
-    return process.returncode, told.decode().splitlines()
+    _, messages = process.communicate(timeout=120)
+    return process.returncode, messages.decode().splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +58,9 @@ def uninterrupted(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -
             continue
         out = folder / suffix.strip(".") / f"codes{suffix}"
         out.parent.mkdir()
-        code, told = finish(run(inputs, out))
+        code, messages = finish(run(inputs, out))
         assert code == 3
-        assert told[-2:] == [f"wrote the codes of 10,990 images to {out}", "10 of 11,000 images failed"]
+        assert messages[-2:] == [f"wrote the codes of 10,990 images to {out}", "10 of 11,000 images failed"]
         found[suffix] = out.read_bytes()
     found[".err"] = out.with_suffix(".err").read_bytes()
     return found
@@ -69,7 +69,7 @@ def uninterrupted(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -
 @pytest.mark.parametrize(
     ("suffix", "delays"), [(".jsonl", [0.0, 0.01, 0.03]), (".csv", [0.02]), (".parquet", [0.005])]
 )
-def test_killed_again_and_again(
+def test_killed_several_times_and_resumed(
     inputs: list[str], uninterrupted: dict[str, bytes], tmp_path: Path, suffix: str, delays: list[float]
 ) -> None:
     if suffix == ".parquet":
@@ -86,10 +86,10 @@ def test_killed_again_and_again(
         assert finish(process)[0] == -9
         assert not out.exists()
         seen = done
-    code, told = finish(run(inputs, out, "--resume"))
+    code, messages = finish(run(inputs, out, "--resume"))
     assert code == 3
-    assert told[0].startswith("resuming after ")
-    assert told[-2:] == [f"wrote the codes of 10,990 images to {out}", "10 of 11,000 images failed"]
+    assert messages[0].startswith("resuming after ")
+    assert messages[-2:] == [f"wrote the codes of 10,990 images to {out}", "10 of 11,000 images failed"]
     assert out.read_bytes() == uninterrupted[suffix]
     assert out.with_suffix(".err").read_bytes() == uninterrupted[".err"]
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([out.name, "codes.err"])
@@ -109,18 +109,18 @@ def test_other_inputs_or_options_are_refused(inputs: list[str], tmp_path: Path) 
         (inputs, ["--resume"], False, "the unfinished run has another setting of --raw (True, now False)"),
         (inputs, [], True, "a run left it unfinished; --resume continues it, --force starts over"),
     ):
-        code, told = finish(run(given, out, *options, raw=raw))
+        code, messages = finish(run(given, out, *options, raw=raw))
         assert code in (1, 2)
-        assert len(told) == 1
-        assert message in told[0]
+        assert len(messages) == 1
+        assert message in messages[0]
     after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert after["codes.jsonl.part.journal"] == before["codes.jsonl.part.journal"]
-    code, told = finish(run(inputs, out, "--resume"))
+    code, messages = finish(run(inputs, out, "--resume"))
     assert code == 3
-    assert told[0].startswith("resuming after ")
-    code, told = finish(run(inputs, out, "--resume"))
-    assert (code, len(told)) == (1, 1)
-    assert f"{out} already exists" in told[0]
+    assert messages[0].startswith("resuming after ")
+    code, messages = finish(run(inputs, out, "--resume"))
+    assert (code, len(messages)) == (1, 1)
+    assert f"{out} already exists" in messages[0]
 
 
 def test_force_keeps_an_unfinished_run_until_the_new_one_has_records(

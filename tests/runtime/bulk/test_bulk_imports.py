@@ -1,4 +1,4 @@
-"""What the parts for many images bring into a process, proved in a fresh one."""
+"""Modules that bulk encoding imports, tested in a new process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ for module in pkgutil.walk_packages(bulk.__path__, "infogan_tool.runtime.bulk.")
     assert not found & {"pyarrow", "ray", "pandas", "torch", "onnxruntime", "typer", "rich"}
 
 
-def test_a_handful_of_files_pays_for_nothing_more() -> None:
+def test_a_few_files_import_nothing_more() -> None:
     code = """
 import contextlib, io
 from infogan_tool.runtime.images.files import save_png

@@ -1,4 +1,4 @@
-"""A chunk is decoded as its images one by one, whatever is among them."""
+"""Decoding a chunk gives the same images as decoding them one by one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SPEC = ImageSpec(size=28, channels=1, low=0.0, high=1.0)
 
 
-def drawn(seed: int) -> np.ndarray:
+def digit(seed: int) -> np.ndarray:
     """A bright bar, at its place for even seeds and off it for odd ones."""
     values = np.zeros((28, 28), np.uint8)
     left = 13 - 6 * (seed % 2)
@@ -35,18 +35,18 @@ def drawn(seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("preprocessed", [False, True])
-def test_many_at_once_are_each_as_alone(tmp_path: Path, *, raw: bool, preprocessed: bool) -> None:
+def test_decoding_together_is_decoding_one_by_one(tmp_path: Path, *, raw: bool, preprocessed: bool) -> None:
     preprocessing = Preprocessing(box=20, centre="mass", ink="light", stroke=0.0)
     spec = replace(SPEC, preprocessing=preprocessing if preprocessed else None)
     sources: list[str | bytes | Failed] = []
     for seed in range(12):
         path = tmp_path / f"{seed}.png"
-        Image.fromarray(drawn(seed)).save(path)
+        Image.fromarray(digit(seed)).save(path)
         sources.append(str(path))
     big = io.BytesIO()
-    Image.fromarray(drawn(3)).resize((90, 70)).save(big, "JPEG")
+    Image.fromarray(digit(3)).resize((90, 70)).save(big, "JPEG")
     small = io.BytesIO()
-    Image.fromarray(drawn(4)).save(small, "PNG")
+    Image.fromarray(digit(4)).save(small, "PNG")
     (tmp_path / "no.png").write_bytes(b"no image")
     sources[5:5] = [big.getvalue(), str(tmp_path / "no.png"), small.getvalue(), Failed("x", "x: gone")]
     sources += [str(tmp_path / "missing.png"), str(tmp_path)]
@@ -63,13 +63,13 @@ def test_many_at_once_are_each_as_alone(tmp_path: Path, *, raw: bool, preprocess
     assert (found.images == np.stack(expected)).all()
 
 
-def test_what_is_left_is_done_elsewhere_with_the_same_result(tmp_path: Path) -> None:
+def test_other_sources_are_merged_in_order(tmp_path: Path) -> None:
     preprocessing = Preprocessing(box=20, centre="mass", ink="light", stroke=0.0)
     spec = replace(SPEC, preprocessing=preprocessing)
     sources: list[str | bytes | Failed] = []
     for seed in range(20):
         path = tmp_path / f"{seed}.png"
-        Image.fromarray(drawn(seed)).save(path)
+        Image.fromarray(digit(seed)).save(path)
         sources.append(str(path))
     sources[3] = Failed("x", "x: gone")
     sources[8:8] = [b"no image"]
@@ -81,11 +81,11 @@ def test_what_is_left_is_done_elsewhere_with_the_same_result(tmp_path: Path) -> 
     assert off == [1, 5, 7, 10, 12, 14, 16, 18, 20]
     assert [place for place in kinds if place not in off] == [3, 8]
     others = decode_each([names[place] for place in plain.left], plain.left.values(), spec, raw=False)
-    whole = plain.with_others(others)
+    merged = plain.with_others(others)
     alone = decode_each(names, sources, spec, raw=False)
-    assert whole.failures == alone.failures
-    assert list(whole.failures) == [3, 8]
-    assert (whole.images == alone.images).all()
+    assert merged.failures == alone.failures
+    assert list(merged.failures) == [3, 8]
+    assert (merged.images == alone.images).all()
 
 
 def test_nothing_is_inflated_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_nothing_is_inflated_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     contents: list[bytes] = []
     for seed in range(20):
         file = io.BytesIO()
-        Image.fromarray(drawn(seed)).save(file, "PNG")
+        Image.fromarray(digit(seed)).save(file, "PNG")
         contents.append(file.getvalue())
     calls, real = [], zlib.decompress
 
@@ -107,15 +107,15 @@ def test_nothing_is_inflated_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
-def test_pipes_links_and_folders_are_left_alone(tmp_path: Path) -> None:
+def test_pipes_links_and_folders_are_not_read(tmp_path: Path) -> None:
     pipe, link, folder, gone = (tmp_path / f"{name}.png" for name in ("pipe", "link", "folder", "gone"))
     os.mkfifo(pipe)
     folder.mkdir()
-    Image.fromarray(drawn(0)).save(tmp_path / "a.png")
+    Image.fromarray(digit(0)).save(tmp_path / "a.png")
     link.symlink_to(tmp_path / "a.png")
     sources = [str(path) for path in (pipe, folder, gone, link, "a\0b.png")] + [str(tmp_path / "a.png")] * 5
     plain = find_plain(sources, SPEC, raw=True)
     assert list(plain.places) == [5, 6, 7, 8, 9]
     found = decode(sources, sources, SPEC, raw=True)
     assert sorted(found.failures) == [0, 1, 2, 4], "a link is followed by the general reader"
-    assert (found.images == drawn(0)[..., None]).all()
+    assert (found.images == digit(0)[..., None]).all()

@@ -1,4 +1,4 @@
-"""Decoding in processes: the same arrays, and a process that dies takes one image with it."""
+"""Decoding in processes: the same arrays, and an image that kills its process is one failed image."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def pool(request: pytest.FixtureRequest) -> Iterator[DecodePool]:
     made.close()
 
 
-def test_the_same_as_in_this_process(names: list[str], pool: DecodePool) -> None:
+def test_the_result_is_the_same_as_in_this_process(names: list[str], pool: DecodePool) -> None:
     chunk = FileChunk(names, {})
     found = pool.submit(chunk).result()
     expected = decode(names, names, SPEC, raw=True)
@@ -92,7 +92,7 @@ def test_closing_early_ends_the_processes(names: list[str]) -> None:
     assert not _children(os.getpid()) & children
 
 
-def test_an_error_in_the_inputs_arrives_and_ends_the_processes(names: list[str]) -> None:
+def test_an_error_in_the_inputs_is_raised_and_ends_the_processes(names: list[str]) -> None:
     def chunks() -> Iterator[FileChunk]:
         yield FileChunk(names, {})
         raise InfoganError("the list broke")

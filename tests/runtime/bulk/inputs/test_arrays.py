@@ -1,4 +1,4 @@
-"""Images inside .npy, .npz and IDX files: every layout and type, and everything that must be refused."""
+"""Images in .npy, .npz and IDX files: every order of axes, every type, and every refusal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def idx_bytes(array: npt.NDArray[Any]) -> bytes:
 
 
 def read(path: Path, spec: ImageSpec = GREY, column: str | None = None) -> tuple[Any, list[str], list[str]]:
-    """Return the images of a container as the pipeline would see them, their names, and what failed."""
+    """Return the images of a container as the pipeline reads them, their names, and the error messages."""
     inputs = Inputs([str(path)], spec, column=column)
     images, names, errors = [], [], []
     for chunk in inputs.chunks():
@@ -101,7 +101,7 @@ def test_npy_of_bits(tmp_path: Path) -> None:
     assert np.array_equal(images[..., 0], np.where(IMAGES > 127, 255, 0))
 
 
-def test_an_image_without_numbers_is_one_failed_image(tmp_path: Path) -> None:
+def test_an_image_that_is_not_finite_is_one_failed_image(tmp_path: Path) -> None:
     array = IMAGES / 255
     array[7, 3, 3] = np.nan
     images, names, errors = read(saved(tmp_path / "a.npy", array))
@@ -193,7 +193,7 @@ def test_npz_without_images_is_one_line(tmp_path: Path) -> None:
     assert error.startswith(f"{tmp_path}/a.npz: it has no array of images")
 
 
-def test_images_that_no_memory_holds_are_refused_by_their_header(tmp_path: Path) -> None:
+def test_huge_arrays_are_refused_by_their_header(tmp_path: Path) -> None:
     for shape, message in (
         ((1, 9_000, 9_000), "images of 9,000 x 9,000 have more than"),
         ((1, 8_000, 8_000, 3), "images of 8000 x 8000 x 3 are too large"),
@@ -207,7 +207,7 @@ def test_images_that_no_memory_holds_are_refused_by_their_header(tmp_path: Path)
         assert message in error
 
 
-def test_npz_that_ends_early_gives_what_is_there(tmp_path: Path) -> None:
+def test_a_truncated_npz_gives_the_images_before_the_end(tmp_path: Path) -> None:
     content = io.BytesIO()
     np.save(content, IMAGES)
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:

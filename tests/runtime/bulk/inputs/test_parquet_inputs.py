@@ -1,4 +1,4 @@
-"""Images inside Parquet files. The wheel's own tests have no pyarrow; all others do."""
+"""Images in Parquet files; skipped without pyarrow."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_row_without_an_image_is_one_failed_image(tmp_path: Path) -> None:
     assert read(path)[1] == [f"{path}#0: no image bytes in this row"]
 
 
-def test_the_column_is_found_or_named(tmp_path: Path) -> None:
+def test_the_column_is_detected_or_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", left=BYTES[:3], right=BYTES[3:6], label=[1, 2, 3])
     assert read(path)[1] == [f"{path}: several columns have bytes (left, right): choose one with --column"]
     assert np.array_equal(read(path, "right")[0][..., 0], IMAGES[3:6])

@@ -1,4 +1,4 @@
-"""What is named on the command line, to chunks: files, folders, patterns, lists."""
+"""Command-line arguments to chunks: files, folders, patterns, lists."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPEC = load_bundle().image
 
 
 def listed(*arguments: str | Path, stdin: bytes | None = None) -> list[str]:
-    """Return the names of the good inputs, and ``!name`` for the failed."""
+    """Return the names of the readable inputs, and ``!name`` for the failed ones."""
     stream = None if stdin is None else io.BytesIO(stdin)
     names = []
     for chunk in Inputs([str(a) for a in arguments], SPEC, stdin=stream).chunks():
@@ -42,7 +42,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "t"
 
 
-def test_folders_are_walked_in_order_and_what_is_no_image_passed_over(tree: Path) -> None:
+def test_folders_are_walked_in_order_and_other_files_skipped(tree: Path) -> None:
     assert listed("t") == ["t/a.JPG", "t/b.png", "t/sub/c.tiff", "t/sub/d.png"]
     assert Inputs(["t", "t/b.png"], SPEC).count() == 5
 
@@ -129,7 +129,7 @@ def test_a_list_with_nul_bytes() -> None:
     assert listed("-", stdin=b"\xff\xfe.png\0b.png") == ["\udcff\udcfe.png", "b.png"]
 
 
-def test_a_list_in_pieces_is_whole() -> None:
+def test_a_list_may_arrive_in_parts() -> None:
     class Slow(io.BytesIO):
         def read1(self, size: int = -1, /) -> bytes:
             return super().read1(min(size, 3))
@@ -138,7 +138,7 @@ def test_a_list_in_pieces_is_whole() -> None:
     assert list(found) == ["first.png", "second.png", "third.png"]
 
 
-def test_a_line_that_never_ends_is_no_name() -> None:
+def test_a_line_that_is_too_long_is_not_a_name() -> None:
     (failed,) = read_stdin(io.BytesIO(b"a" * 10**6))
     assert isinstance(failed, Failed)
     assert "a name of more than 32,768 bytes" in failed.message
@@ -148,7 +148,7 @@ def test_a_line_that_never_ends_is_no_name() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
-def test_an_image_is_told_from_a_list(kind: str) -> None:
+def test_an_image_is_distinguished_from_a_list(kind: str) -> None:
     content = io.BytesIO()
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(content, kind)
     assert read_stdin(io.BytesIO(content.getvalue())) == content.getvalue()
@@ -166,7 +166,7 @@ def test_an_array_on_standard_input_is_refused(head: bytes) -> None:
         listed("-", stdin=head + bytes(20))
 
 
-def test_what_cannot_be() -> None:
+def test_invalid_arguments() -> None:
     with pytest.raises(UsageError, match="is given twice"):
         Inputs(["-", "-"], SPEC)
     with pytest.raises(UsageError, match="an argument is empty"):

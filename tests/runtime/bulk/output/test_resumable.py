@@ -1,4 +1,4 @@
-"""The output that can be gone on with: what is cut, what is refused, what is left behind."""
+"""Resumable outputs: what is cut, what is refused, and which files remain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAME = {"bundle": "b"}
 
 
 class Interrupting(FileChunk):
-    """A chunk in the middle of which Ctrl-C comes: its records are written, and not yet counted."""
+    """A chunk during which Ctrl-C is pressed: its records are written, but not yet counted."""
 
     @property
     def fingerprint(self) -> bytes:  # type: ignore[override]
@@ -39,7 +39,7 @@ def run(
     saved: bool = False,
     **options: bool,
 ) -> None:
-    """Write each chunk's names; after ``stop`` of them end as a killed run does, with a torn line.
+    """Write each chunk's names; after ``stop`` of them end as a killed run does, with an incomplete line.
 
     ``saved`` is how an interrupted run ends, which saves what is done before it goes.
     """
@@ -74,7 +74,7 @@ def files(target: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("saved", [False, True])
 @pytest.mark.parametrize("stop", range(5))
-def test_goes_on_after_the_last_save(
+def test_resumes_after_the_last_save(
     target: Path, uninterrupted: tuple[bytes, bytes], stop: int, *, saved: bool
 ) -> None:
     run(target, stop, saved=saved)
@@ -86,13 +86,13 @@ def test_goes_on_after_the_last_save(
     assert sorted(files(target)) == ["out.err", "out.jsonl"]
 
 
-def test_counts_go_on(target: Path) -> None:
+def test_counts_are_resumed(target: Path) -> None:
     run(target, 3)
     with Resumable.open([target, target.with_suffix(".err")], SAME, resume=True, force=False) as out:
         assert (out.inputs, out.failed, out.complete) == (9, 3, False)
 
 
-def test_begun_anew_only_with_force(target: Path, uninterrupted: tuple[bytes, bytes]) -> None:
+def test_starts_over_only_with_force(target: Path, uninterrupted: tuple[bytes, bytes]) -> None:
     run(target, 2)
     with pytest.raises(OutputExistsError, match=r"out\.jsonl\.part already exists: a run left it unfinished"):
         run(target)
@@ -100,7 +100,7 @@ def test_begun_anew_only_with_force(target: Path, uninterrupted: tuple[bytes, by
     assert target.read_bytes() == uninterrupted[0]
 
 
-def test_resume_of_nothing_begins(target: Path, uninterrupted: tuple[bytes, bytes]) -> None:
+def test_resume_without_an_unfinished_run_starts(target: Path, uninterrupted: tuple[bytes, bytes]) -> None:
     run(target, resume=True)
     assert target.read_bytes() == uninterrupted[0]
 
@@ -116,7 +116,7 @@ def test_resume_of_nothing_begins(target: Path, uninterrupted: tuple[bytes, byte
     ],
     ids=["less", "fewer", "more", "changed", "cut otherwise"],
 )
-def test_other_inputs_are_refused_and_the_run_left_as_it_was(
+def test_other_inputs_are_refused_and_nothing_is_changed(
     target: Path, uninterrupted: tuple[bytes, bytes], chunks: list[FileChunk]
 ) -> None:
     run(target, 2)
@@ -140,14 +140,14 @@ def test_another_bundle_or_output_is_refused(target: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"version": 2}', b"\xff", b"[" * 10**5])
-def test_a_journal_that_is_none_is_refused(target: Path, content: bytes) -> None:
+def test_an_invalid_journal_is_refused(target: Path, content: bytes) -> None:
     run(target, 2)
     journal_path(target).write_bytes(content)
     with pytest.raises(UsageError, match="is not a valid journal: start over with --force"):
         run(target, resume=True)
 
 
-def test_a_part_without_its_journal_or_cut_is_refused(target: Path) -> None:
+def test_a_part_without_journal_or_truncated_is_refused(target: Path) -> None:
     run(target, 2)
     part_path(target).write_bytes(b"")
     with pytest.raises(UsageError, match="is shorter than its journal says"):
@@ -157,7 +157,7 @@ def test_a_part_without_its_journal_or_cut_is_refused(target: Path) -> None:
         run(target, resume=True)
 
 
-def test_killed_between_the_last_save_and_the_last_renaming(
+def test_killed_between_the_last_save_and_the_last_rename(
     target: Path, uninterrupted: tuple[bytes, bytes]
 ) -> None:
     outputs = [target, target.with_suffix(".err")]
