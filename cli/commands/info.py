@@ -25,7 +25,6 @@ _MAX_CODES: Final = 6
 _MAX_TEXT: Final = 400
 """Longest text of a summary; a sentence of a card is far shorter."""
 _MAX_DEPTH: Final = 6
-_CONFIG: Final = "config"
 _LIMITATIONS: Final = "limitations"
 
 
@@ -52,11 +51,12 @@ def info(
     from infogan_tool.runtime import load_bundle
 
     opened = load_bundle(bundle)
+    everything = {"path": str(opened.path), **opened.metadata.to_dict()}
     if as_json:
-        output.emit(json.dumps({"path": str(opened.path), **opened.metadata.to_dict()}, indent=2))
+        output.emit(json.dumps(everything, indent=2))
     elif show_all:
-        for key, value in _all_lines(opened):
-            output.emit(f"{key:<{_KEY_WIDTH}}{printable(value)}".rstrip())
+        for key, value in _flatten(everything, ""):
+            output.emit(printable(f"{key} = {value}"))
     else:
         output.emit("\n".join(_summary(opened)))
 
@@ -108,7 +108,15 @@ def _images(metadata: "BundleMetadata") -> str:
 
 
 def _code_lines(metadata: "BundleMetadata") -> Iterator[str]:
-    codes = list(_codes(metadata))
+    latent = metadata.latent
+    codes: list[tuple[str, str]] = []
+    for code, size in zip(latent.categorical_names, latent.categorical, strict=True):
+        names = metadata.labels.get(code) or ()
+        labels = ", ".join(f"#{index}={name}" for index, name in enumerate(names) if name is not None)
+        codes.append((code, f"{size} categories{f': {labels}' if labels else ', without labels'}"))
+    for code in latent.continuous_names:
+        name = metadata.style_names.get(code)
+        codes.append((code, f"continuous, from -1 to 1: {name or 'without a name'}"))
     for code, meaning in codes[:_MAX_CODES]:
         yield from _wrapped(code, meaning)[:3]
     if len(codes) > _MAX_CODES:
@@ -152,53 +160,8 @@ def _limitations(card: dict[str, Any], room: int) -> list[str]:
 # --- all metadata ------------------------------------------------------------------------------------------
 
 
-def _all_lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
-    metadata = bundle.metadata
-    image = metadata.image
-    yield "bundle", str(bundle.path)
-    yield "id", metadata.bundle_id
-    yield (
-        "made by",
-        f"infogan-tool {metadata.tool_version}, schema {metadata.schema_version}, opset {metadata.opset}",
-    )
-    yield "images", f"{_images(metadata)}, float32 from {image.low:g} to {image.high:g}"
-    yield from _codes(metadata)
-    if metadata.latent.noise:
-        uniform = metadata.latent.noise_prior == "uniform"
-        prior = "uniform from -1 to 1" if uniform else "normal, mean 0, standard deviation 1"
-        yield "noise", f"{metadata.latent.noise} dimensions, {prior}"
-    yield "precision", metadata.precision
-    for name, graph in metadata.graphs.items():
-        yield "file", f"{name}, {graph.bytes:,} bytes, sha256 {graph.sha256[:16]}..."
-    yield from _table("card", {key: value for key, value in metadata.card.items() if key != _LIMITATIONS})
-    limitations = metadata.card.get(_LIMITATIONS)
-    for number, sentence in enumerate(limitations if isinstance(limitations, list) else ()):
-        yield "" if number else _LIMITATIONS, str(sentence)
-    yield from _table("drift", metadata.drift)
-    yield from _table("parity", metadata.parity)
-    yield from _table("training", {key: value for key, value in metadata.training.items() if key != _CONFIG})
-    yield "versions", ", ".join(f"{name} {version}" for name, version in metadata.versions.items())
-
-
-def _codes(metadata: "BundleMetadata") -> Iterator[tuple[str, str]]:
-    latent = metadata.latent
-    for code, size in zip(latent.categorical_names, latent.categorical, strict=True):
-        names = metadata.labels.get(code) or ()
-        labels = ", ".join(f"#{index}={name}" for index, name in enumerate(names) if name is not None)
-        yield code, f"{size} categories{f': {labels}' if labels else ', without labels'}"
-    for code in latent.continuous_names:
-        name = metadata.style_names.get(code)
-        yield code, f"continuous, from -1 to 1: {name or 'without a name'}"
-
-
-def _table(title: str, table: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the entries of a nested table, names joined by dots, with the title on the first."""
-    for key, value in _flatten(table, "", 0):
-        yield title, f"{key} {value}"
-        title = ""
-
-
-def _flatten(value: object, name: str, depth: int) -> Iterator[tuple[str, str]]:
+def _flatten(value: object, name: str, depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield the entries of a nested table, names joined by dots."""
     if isinstance(value, dict) and depth < _MAX_DEPTH:
         for key, inner in value.items():
             yield from _flatten(inner, f"{name}.{key}" if name else str(key), depth + 1)

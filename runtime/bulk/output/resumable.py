@@ -86,14 +86,14 @@ def _lock(targets: Sequence[Path]) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """Content of the journal."""
+    """Progress of a run, as the journal has it; replaced as one object, so an interrupt cannot split it."""
 
     identity: dict[str, str]
     """What must be the same to resume: bundle, format, options."""
     targets: list[str]
     """Paths of the outputs."""
     lengths: list[int]
-    """Bytes of each part that are on disk."""
+    """Bytes of each part."""
     inputs: int = 0
     """Number of inputs that are done, including those that failed."""
     failed: int = 0
@@ -105,25 +105,15 @@ class _Entry:
     version: int = field(default=_VERSION)
 
 
-@dataclass(frozen=True, slots=True)
-class _Progress:
-    """Progress of a run; replaced as one object, so that an interrupt cannot leave it inconsistent."""
-
-    lengths: list[int]
-    inputs: int
-    failed: int
-    digest: bytes
-
-
 class Resumable:
     """One or more outputs that are written together; made by :meth:`open`."""
 
     def __init__(self, targets: Sequence[Path], entry: _Entry, *, resumed: bool) -> None:
         self._targets = targets
         self._entry = entry
+        self._first = entry
         self._begun = resumed
         self._files: list[BinaryIO] = []
-        self._done = _Progress(entry.lengths, entry.inputs, entry.failed, bytes.fromhex(entry.digest))
         self._saved = -_SAVE_SECONDS  # the first chunk is saved at once, so every run makes progress
         if resumed and not entry.complete:
             self._open_parts()
@@ -131,12 +121,12 @@ class Resumable:
     @property
     def inputs(self) -> int:
         """Number of inputs that are done, including those that failed."""
-        return self._done.inputs
+        return self._entry.inputs
 
     @property
     def failed(self) -> int:
         """Number of inputs that failed."""
-        return self._done.failed
+        return self._entry.failed
 
     @property
     def complete(self) -> bool:
@@ -209,13 +199,13 @@ class Resumable:
         Raises:
             UsageError: The first chunks are not those that the unfinished run has done.
         """
-        digest, passed, chunks = b"", 0, iter(chunks)
-        while passed < self._entry.inputs:
+        digest, passed, chunks = "", 0, iter(chunks)
+        while passed < self._first.inputs:
             chunk = next(chunks, None)
             if chunk is None:
                 break
             digest, passed = _extend_digest(digest, chunk), passed + len(chunk.names)
-        if passed != self._entry.inputs or digest != self._done.digest:
+        if (passed, digest) != (self._first.inputs, self._first.digest):
             raise UsageError(
                 f"the inputs are not those of the unfinished run ({part_path(self._targets[0])}): "
                 "give the same inputs, or start over with --force"
@@ -231,14 +221,15 @@ class Resumable:
             *blocks: Bytes for each target, in order.
         """
         self._begin()
-        before = self._done
+        before = self._entry
         for file, block in zip(self._files, blocks, strict=True):
             file.write(block)
-        self._done = _Progress(
-            [length + len(block) for length, block in zip(before.lengths, blocks, strict=True)],
-            before.inputs + len(chunk.names),
-            before.failed + failed,
-            _extend_digest(before.digest, chunk),
+        self._entry = replace(
+            before,
+            lengths=[length + len(block) for length, block in zip(before.lengths, blocks, strict=True)],
+            inputs=before.inputs + len(chunk.names),
+            failed=before.failed + failed,
+            digest=_extend_digest(before.digest, chunk),
         )
         if time.monotonic() - self._saved >= _SAVE_SECONDS:
             self.save()
@@ -246,18 +237,10 @@ class Resumable:
     def save(self, *, complete: bool = False) -> None:
         """Sync the parts to disk, then record the progress in the journal."""
         self._begin()
-        done = self._done
         for file in self._files:
             file.flush()
             os.fsync(file.fileno())
-        self._entry = replace(
-            self._entry,
-            lengths=done.lengths,
-            inputs=done.inputs,
-            failed=done.failed,
-            digest=done.digest.hex(),
-            complete=complete,
-        )
+        self._entry = replace(self._entry, complete=complete)
         write_atomic(journal_path(self._targets[0]), json.dumps(asdict(self._entry)))
         self._saved = time.monotonic()
 
@@ -295,9 +278,9 @@ class Resumable:
         journal_path(self._targets[0]).unlink(missing_ok=True)
 
 
-def _extend_digest(digest: bytes, chunk: Chunk) -> bytes:
+def _extend_digest(digest: str, chunk: Chunk) -> str:
     names = "\0".join(chunk.names).encode("utf-8", "surrogatepass")
-    return blake2b(digest + chunk.fingerprint + b"\0" + names, digest_size=16).digest()
+    return blake2b(bytes.fromhex(digest) + chunk.fingerprint + b"\0" + names, digest_size=16).hexdigest()
 
 
 def _read(journal: Path, fresh: _Entry) -> _Entry:
