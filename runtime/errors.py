@@ -32,29 +32,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = [
-    "BundleError",
-    "ConfigError",
-    "DataError",
-    "DeviceError",
-    "ExitCode",
-    "ImageError",
-    "InUseError",
-    "InfoganError",
-    "LatentError",
-    "MissingExtraError",
-    "MissingToolError",
-    "NonFiniteError",
-    "OutputExistsError",
-    "ParityError",
-    "PeerLostError",
-    "PrecisionError",
-    "ReportedElsewhereError",
-    "RunError",
-    "UsageError",
-    "did_you_mean",
-]
-
 
 class ExitCode(IntEnum):
     """Exit codes of the command line."""

@@ -13,8 +13,6 @@ from infogan_tool.runtime.errors import ImageError, LatentError
 if TYPE_CHECKING:
     from infogan_tool.runtime import Bundle
 
-__all__ = ["encode", "generate", "latent_width", "max_images"]
-
 _MAX_IMAGES: Final = 256
 _MAX_VALUES: Final = 1 << 24
 """Pixel values of one request's images, at most, so that no request takes much memory."""

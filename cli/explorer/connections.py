@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.cli.explorer.guard import Limits
 
-__all__ = ["Connection", "connection_class"]
-
 # uvicorn logs invalid requests; without a handler, logging would print them on stderr.
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 

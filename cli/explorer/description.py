@@ -13,17 +13,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime import Bundle
 
-__all__ = [
-    "NOISE_SEED",
-    "PAGE",
-    "PAGE_FILES",
-    "PAGE_TYPES",
-    "Inference",
-    "content_policy",
-    "describe",
-    "noise_bytes",
-]
-
 Inference = Literal["server", "browser"]
 """Where the graphs run: in the server's runtime, or in the browser."""
 

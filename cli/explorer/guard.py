@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["BODY_TYPE", "Guard", "Limits", "read_body", "refusal"]
-
 BODY_TYPE: Final = "application/octet-stream"
 """The content type of every body. A page of another site cannot send it without a CORS preflight."""
 

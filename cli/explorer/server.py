@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime import Bundle
 
-__all__ = ["address_of", "is_loopback", "listen", "make_app", "make_server", "serve"]
-
 _WORKERS: Final = 2
 """Requests that are computed at the same time."""
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")

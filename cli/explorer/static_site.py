@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime import Bundle
 
-__all__ = ["ORT_PACKAGE", "write_site"]
-
 ORT_PACKAGE: Final = "onnxruntime-web@1.30.0"
 """The npm package that runs the graphs in the browser, by WebAssembly."""
 

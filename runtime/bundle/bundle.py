@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.latents.sampling import Latents, Traversal
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["PRETRAINED_BUNDLE", "Bundle", "Posterior", "find_bundle", "load_bundle"]
-
 _MODELS: Final = Path(__file__).parent.parent / "models"
 PRETRAINED_BUNDLE: Final = _MODELS / "mnist"
 """The pretrained bundle that the package contains; ``mnist-int8`` beside it is the same in int8."""

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.inference.graph_scan import Scanned, TensorInfo
     from infogan_tool.runtime.inference.session import GraphSession
 
-__all__ = ["check_graph", "read_graph"]
-
 _MAX_GRAPH_BYTES: Final = 1 << 30
 _DTYPES: Final = {"categories": "int64"}
 """Every other tensor is float32."""

@@ -24,27 +24,6 @@ from infogan_tool.runtime.storage.json_fields import Fields, checked_text, parse
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = [
-    "BATCH_AXIS",
-    "ENCODER_FILE",
-    "GENERATOR_FILE",
-    "GRAPH_FILES",
-    "METADATA_FILE",
-    "PROP_BUNDLE_ID",
-    "PROP_METADATA",
-    "PROP_SCHEMA_VERSION",
-    "SCHEMA_VERSION",
-    "BundleMetadata",
-    "GraphFile",
-    "OodSpec",
-    "Precision",
-    "encoder_inputs",
-    "encoder_outputs",
-    "generator_inputs",
-    "generator_outputs",
-    "read_metadata",
-]
-
 SCHEMA_VERSION: Final = 2
 GENERATOR_FILE: Final = "generator.onnx"
 ENCODER_FILE: Final = "q_encoder.onnx"

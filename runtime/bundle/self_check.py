@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bundle.bundle import Bundle
 
-__all__ = ["SelfCheck", "self_check"]
-
 _IMAGES: Final = 200
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["MAX_FRAMES", "MAX_TOTAL_PIXELS", "animate", "captioned", "save_animation"]
-
 MAX_FRAMES: Final = 1000
 """Most frames of an animation."""
 MAX_TOTAL_PIXELS: Final = 200_000_000

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.images.spec import ImageSpec
 
-__all__ = ["Scale", "check_images", "float_scale", "sheet", "to_float", "to_uint8"]
-
 _TOLERANCE: Final = 1e-3
 """How far values may lie outside of their range, as a share of it: rounding, not another scale."""
 _WHITE: Final = 255

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.images.spec import ImageSpec
 
-__all__ = ["fit", "preprocess"]
-
 _STRIP_PIXELS: Final = 1 << 20
 
 

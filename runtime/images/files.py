@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.images.spec import ImageSpec
 
-__all__ = ["as_png", "load_image", "read_image", "save_png"]
-
 _MAX_REASON: Final = 200
 _INTERNAL_ERRORS: Final = (LookupError, TypeError, ArithmeticError, AttributeError, AssertionError)
 """Errors of decoders whose messages do not help the user."""

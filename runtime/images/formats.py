@@ -23,21 +23,6 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-__all__ = [
-    "ANIMATION_SUFFIXES",
-    "CONTAINER_SUFFIXES",
-    "FORMATS",
-    "IMAGE_SUFFIXES",
-    "MAX_BYTES",
-    "MAX_PIXELS",
-    "PNG_SIGNATURE",
-    "container_format",
-    "image_format",
-    "name_of",
-    "open_header",
-    "open_source",
-]
-
 
 class _Format(NamedTuple):
     module: str

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["IdxStream", "open_idx"]
-
 _MAGIC: Final = {1: bytes((0, 0, 8, 1)), 3: bytes((0, 0, 8, 3))}
 """First bytes of a file of labels (1 dimension) and of images (3)."""
 _GZIP_MAGIC: Final = b"\x1f\x8b"

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["PLAIN_BYTES", "read_plain_png", "read_plain_pngs"]
-
 PLAIN_BYTES: Final = 1 << 14
 """Greatest size of a file; the overhead matters less for larger ones."""
 _OVERHEAD: Final = 1 << 10

@@ -9,8 +9,6 @@ from infogan_tool.runtime.errors import BundleError
 from infogan_tool.runtime.preprocessing.spec import Preprocessing
 from infogan_tool.runtime.storage.json_fields import Fields
 
-__all__ = ["ImageSpec"]
-
 _MAX_SIZE: Final = 4096
 
 

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Final, Literal
 
-__all__ = ["Device", "default_threads", "gpu_names", "gpu_present"]
-
 Device = Literal["auto", "cpu", "cuda"]
 """``"cuda"`` is CUDA or an error; ``"auto"`` is CUDA if there is a working GPU, otherwise the CPU."""
 

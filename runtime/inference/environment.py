@@ -7,8 +7,6 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-__all__ = ["ONNXRUNTIME_PACKAGES", "expected_onnxruntime", "installed", "suggested_fix"]
-
 ONNXRUNTIME_PACKAGES: Final = (
     "onnxruntime",
     "onnxruntime-gpu",

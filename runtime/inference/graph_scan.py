@@ -17,8 +17,6 @@ from typing import Final
 
 from infogan_tool.runtime.errors import BundleError
 
-__all__ = ["Scanned", "TensorInfo", "scan_graph"]
-
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:

@@ -27,15 +27,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.inference.device import Device
     from infogan_tool.runtime.inference.graph_scan import Scanned
 
-__all__ = [
-    "CPU_PROVIDER",
-    "CUDA_PROVIDER",
-    "GraphSession",
-    "TensorInfo",
-    "available_providers",
-    "onnxruntime_version",
-]
-
 CPU_PROVIDER: Final = "CPUExecutionProvider"
 CUDA_PROVIDER: Final = "CUDAExecutionProvider"
 

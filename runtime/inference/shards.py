@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["BATCH_ROWS", "SHARD_ROWS", "ShardPool", "split"]
-
 BATCH_ROWS: Final = 256
 """Most images of a batch, so that memory does not grow with their number."""
 SHARD_ROWS: Final = 64

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["Latents", "Traversal", "sample", "traversal"]
-
 _MAX_SEED: Final = 2**64 - 1
 
 

@@ -17,8 +17,6 @@ from typing import Any, Final, Literal, cast, get_args
 
 from infogan_tool.runtime.errors import LatentError, did_you_mean
 
-__all__ = ["CONTINUOUS_HIGH", "CONTINUOUS_LOW", "LatentSpec", "NoisePrior"]
-
 NoisePrior = Literal["uniform", "normal"]
 
 CONTINUOUS_LOW: Final = -1.0

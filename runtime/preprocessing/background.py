@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     Grey = npt.NDArray[np.float32]
 
-__all__ = ["Ink", "find_inks"]
-
 _COARSE: Final = 96
 """Longer side of the reduced image on which the background is estimated."""
 _SMOOTHED_FROM: Final = 256

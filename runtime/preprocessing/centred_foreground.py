@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     Grey = npt.NDArray[np.float32]
 
-__all__ = ["apply_preprocessing", "stroke_width"]
-
 _WORK: Final = 768
 """Greatest longer side of an image for segmentation; larger images are reduced first."""
 _FINE: Final = 4

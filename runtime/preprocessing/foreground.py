@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     Grey = npt.NDArray[np.float32]
 
-__all__ = ["segment_object"]
-
 _LEAST_SIDE: Final = 0.02
 _LEAST_PIXELS: Final = 4
 _LEAST_SHARE: Final = 0.5

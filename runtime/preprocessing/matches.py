@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
-__all__ = ["VISIBLE", "matches_preprocessing"]
-
 VISIBLE: Final = 32
 """A pixel darker than this, of 255, belongs to the background."""
 _BRIGHT: Final = 200

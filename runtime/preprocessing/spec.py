@@ -7,8 +7,6 @@ from typing import Any, Final, Literal, cast, get_args
 
 from infogan_tool.runtime.storage.json_fields import Fields
 
-__all__ = ["CENTRED_FOREGROUND", "PLAIN", "Preprocessing"]
-
 PLAIN: Final = "plain"
 CENTRED_FOREGROUND: Final = "centred_foreground"
 

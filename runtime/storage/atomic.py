@@ -15,17 +15,6 @@ from infogan_tool.runtime.errors import OutputExistsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "atomic_open",
-    "is_leftover",
-    "open_regular",
-    "printable",
-    "read_limited",
-    "remove_leftovers",
-    "sync_folder",
-    "write_atomic",
-]
-
 _READ_FLAGS: Final = (
     os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 )

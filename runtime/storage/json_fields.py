@@ -7,8 +7,6 @@ from typing import Any, Final
 
 from infogan_tool.runtime.errors import BundleError
 
-__all__ = ["Fields", "checked_text", "parse_json", "refuse_constant", "refuse_deep"]
-
 _MAX_TEXT: Final = 500
 _MAX_NUMBER: Final = 1e6
 _MAX_DEPTH: Final = 64

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.engine.stage import Session
 
-__all__ = ["ContrastiveStage", "contrastive_loss"]
-
 _PROJECTION: Final = 64
 
 

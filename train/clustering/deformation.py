@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["DeformableMatcher"]
-
 _CONTEXT: Final = 3
 """Height and width of a neighbourhood in pixels."""
 _LARGEST: Final = 2**15 - 1

@@ -14,8 +14,6 @@ from infogan_tool.train.clustering.stages import SingleStepStage, clustering_con
 if TYPE_CHECKING:
     from infogan_tool.train.config.schema import GroupingConfig, TrainConfig
 
-__all__ = ["GROUPS", "GroupingStage", "best_partition"]
-
 GROUPS: Final = "groups"
 """Name of the artifact: ``(N,)`` int64."""
 

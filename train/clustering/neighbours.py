@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.engine.stage import Session
 
-__all__ = ["NEIGHBOURS", "NeighboursStage", "nearest_neighbours", "principal_directions"]
-
 NEIGHBOURS: Final = "neighbours"
 """Name of the artifact: ``(N, count)`` int32, nearest first."""
 _CHUNK: Final = 500

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = ["GraphPartitioner", "group_information", "merge_clusters", "move_clusters", "neighbour_graph"]
-
 _VOTES: Final = 5
 _MIN_CLUSTER: Final = 20
 """Least mean number of images of a small cluster."""

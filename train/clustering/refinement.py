@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.engine.stage import Session
 
-__all__ = ["RefinementStage", "view_information"]
-
 _MIN_PROBABILITY: Final = 1e-8
 
 

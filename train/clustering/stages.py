@@ -10,8 +10,6 @@ from infogan_tool.train.engine.stage import Session, Stage, whole_batches
 if TYPE_CHECKING:
     from infogan_tool.train.config.schema import ClusteringConfig, TrainConfig
 
-__all__ = ["LearningStage", "SingleStepStage", "clustering_config"]
-
 
 class LearningStage(Stage):
     """A stage that learns on batches for some epochs."""

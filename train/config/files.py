@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["deep_merge", "read_config_file", "validate_config"]
-
 _MAX_BYTES: Final = 1_000_000
 _MAX_DOTS: Final = 100
 _MAX_ERRORS: Final = 20

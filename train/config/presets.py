@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config.schema import TrainConfig
 
-__all__ = ["DEFAULT_PRESET", "PRESETS", "resolve_config"]
-
 
 def paper() -> dict[str, Any]:
     """Return the paper's MNIST networks and objective (arXiv:1606.03657, appendix C.1): the defaults.

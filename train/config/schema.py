@@ -14,23 +14,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = [
-    "ClusteringConfig",
-    "ConsolidationConfig",
-    "ContrastiveConfig",
-    "DataConfig",
-    "GroupingConfig",
-    "NeighboursConfig",
-    "NetworkConfig",
-    "ObjectiveConfig",
-    "OptimizerConfig",
-    "RefinementConfig",
-    "ScheduleConfig",
-    "TrainConfig",
-    "ViewConfig",
-    "config_digest",
-]
-
 
 class _Table(BaseModel):
     """A table of a config: frozen, with known keys and finite numbers only."""

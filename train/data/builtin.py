@@ -29,8 +29,6 @@ from infogan_tool.train.data.idx import read_idx_images, read_labels
 from infogan_tool.train.data.imageset import ImageSet
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES
 
-__all__ = ["BUILTIN_NAMES", "default_root", "load_mnist"]
-
 _DIGITS: Final = tuple("0123456789")
 _MNIST: Final = Path(__file__).with_name("mnist")
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["build_block", "convert_images"]
-
 _MAX_THREADS: Final = 16
 _IMAGES_PER_TASK: Final = 64
 

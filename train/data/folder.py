@@ -33,8 +33,6 @@ from infogan_tool.train.data.imageset import ImageSet
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FOLDER_KINDS", "load_folder"]
-
 FOLDER_KINDS: Final = (
     "a folder of images, of one sub-folder of images for each class, of train/ and test/ with such "
     "images, or of IDX files named as MNIST's (train-images-idx3-ubyte)"

@@ -14,8 +14,6 @@ from infogan_tool.train.data.imageset import check_fits
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["find_part", "holds_idx", "read_idx_images", "read_labels"]
-
 _PARTS: Final = {
     ("train", "images"): "train-images{}idx3-ubyte",
     ("train", "labels"): "train-labels{}idx1-ubyte",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["native_format", "read_image_files"]
-
 _GREY_MODES: Final = frozenset({"1", "L", "LA", "La", "I", "F"})
 
 

@@ -10,8 +10,6 @@ import torch
 
 from infogan_tool.runtime.errors import DataError, UsageError
 
-__all__ = ["MAX_SIZE", "ImageSet", "check_fits", "check_wanted"]
-
 MAX_SIZE: Final = 4096
 """Greatest height and width of an image in a data set."""
 

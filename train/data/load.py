@@ -12,9 +12,6 @@ from infogan_tool.train.data.folder import FOLDER_KINDS, load_folder
 from infogan_tool.train.data.imageset import ImageSet, check_wanted
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES, load_torchvision
 
-__all__ = ["load_images", "load_test_images"]
-
-
 _RENDERINGS = ("faces", "chairs")
 """Data sets of the paper that may not be redistributed, or that exist in no common format."""
 

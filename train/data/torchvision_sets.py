@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from torchvision.datasets import VisionDataset
 
-__all__ = ["TORCHVISION_NAMES", "from_torchvision", "load_torchvision"]
-
 _DIGITS: Final = tuple("0123456789")
 
 _CELEBA_HEIGHT: Final = 218

@@ -10,8 +10,6 @@ import torch
 from infogan_tool.runtime.errors import DeviceError
 from infogan_tool.runtime.inference.device import default_threads
 
-__all__ = ["fast_precision", "select_device"]
-
 
 def select_device(name: str, threads: int | None = None) -> torch.device:
     """Return the torch device, and set the number of CPU threads.

@@ -33,8 +33,6 @@ from infogan_tool.runtime.errors import InfoganError, PeerLostError, ReportedEls
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["SINGLE_PROCESS", "TIMEOUT", "ProcessGroup", "mixed_seed"]
-
 TIMEOUT: Final = timedelta(minutes=30)
 """For a process that is alive and does not answer. A process that ends is noticed at once."""
 _STOP_INTERVAL: Final = 10

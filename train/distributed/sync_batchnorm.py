@@ -16,8 +16,6 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from infogan_tool.train.distributed.process_group import ProcessGroup
 
-__all__ = ["SyncBatchNorm", "convert_sync_batchnorm"]
-
 
 def convert_sync_batchnorm(module: nn.Module, group: ProcessGroup) -> None:
     """Replace each BatchNorm in ``module`` by a :class:`SyncBatchNorm` with the same tensors."""

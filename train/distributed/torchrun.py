@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from torch.distributed.distributed_c10d import Store
 
-__all__ = ["TorchrunEnvironment", "has_joined", "has_restarts", "join_process_group", "read_environment"]
-
 _MAX_PORT: Final = 65535
 _MAX_PROCESSES: Final = 1_000_000
 _RENDEZVOUS_TIMEOUT: Final = timedelta(minutes=5)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["CudaGraphStep"]
-
 _EAGER_STEPS: Final = 3
 """Steps before the capture, in which libraries choose their kernels and optimizers create their states."""
 

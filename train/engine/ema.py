@@ -8,8 +8,6 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-__all__ = ["ema_copy", "update_ema"]
-
 M = TypeVar("M", bound=nn.Module)
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-__all__ = ["MapToVector", "VectorToMap", "conv_product", "deconv_product"]
-
 
 class MapToVector(nn.Conv2d):
     """A convolution over whole maps ``(N, C, M, M)``, with a kernel of M, to ``(N, F, 1, 1)``."""

@@ -12,8 +12,6 @@ from infogan_tool.train.engine.layers import MapToVector, VectorToMap
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["like_memory_format", "to_memory_format"]
-
 M = TypeVar("M", bound=nn.Module)
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)

@@ -9,8 +9,6 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Meters"]
-
 
 class Meters:
     """Means of named scalars over a logging interval.

@@ -18,15 +18,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import OptimizerConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
 
-__all__ = [
-    "OneCycleAdamW",
-    "OptimizerStep",
-    "adam",
-    "check_finite",
-    "set_learning_rate",
-    "trainable_parameters",
-]
-
 _WARMUP: Final = 0.1
 _FIRST_RATE: Final = 0.02
 """The learning rate rises over the first tenth of the steps, from a fiftieth, and falls as a cosine to 0."""

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
-__all__ = ["profile_steps", "section"]
-
 _PREFIX: Final = "train: "
 _SCHEDULE: Final = {"wait": 5, "warmup": 2, "active": 10, "repeat": 1}
 _OPERATORS: Final = 12

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.infogan.networks import Networks
 
-__all__ = ["Session", "Stage", "autocast", "use_precision", "whole_batches"]
-
 
 @dataclass(kw_only=True, slots=True)
 class Session:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.engine.stage import Session
 
-__all__ = ["AdversarialStage"]
-
 _CHUNK: Final = 1000
 """Images per forward pass of the computation of pseudo-labels."""
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.config.schema import NetworkConfig
 
-__all__ = ["ConvStack", "discriminator_trunk", "encoder_layers", "generator_layers", "head_layers"]
-
 _LARGEST_FULL_MAP: Final = 8
 _SMALLEST_FULL_MAP: Final = 4
 _UPSAMPLING: Final = 4

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config.schema import ViewConfig
 
-__all__ = ["Augmentation", "add_noise", "random_view", "sample_augmentation"]
-
 _ROTATION: Final = math.radians(23)
 _SCALE: Final = 0.25
 _SHEAR: Final = 0.4

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config.schema import ConsolidationConfig, TrainConfig
 
-__all__ = ["ConsolidationStage"]
-
 _BN_BATCHES: Final = 200
 """Batches of generated images from which the exported generator's BatchNorm statistics are computed."""
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config.schema import TrainConfig
 
-__all__ = ["GeneratorStage"]
-
 
 class GeneratorStage(Stage):
     """A stage of the length that the schedule sets, with sample sheets."""

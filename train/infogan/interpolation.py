@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["DeterministicGridSample", "grid_sample"]
-
 
 def grid_sample(images: Tensor, grid: Tensor) -> Tensor:
     """Sample images at the points of a grid: bilinear, with the border's pixels outside.

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["LatentBatch", "sample_latents"]
-
 
 @dataclass(frozen=True, slots=True)
 class LatentBatch:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.latents.spec import LatentSpec
     from infogan_tool.train.config.schema import TrainConfig
 
-__all__ = ["DiscriminatorHead", "DiscriminatorTrunk", "Generator", "Networks", "build_networks"]
-
 _NOISE_LOG_VARIANCE: Final = (-10.0, 2.0)
 """Bounds of log Var q(z|x) of the variational autoencoder."""
 

@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.infogan.latents import LatentBatch
     from infogan_tool.train.infogan.q_network import QPosterior
 
-__all__ = [
-    "code_entropies",
-    "code_nll",
-    "code_weights",
-    "discriminator_loss",
-    "gaussian_nll",
-    "generator_loss",
-    "information_loss",
-    "mutual_information_bound",
-    "probability_of_real",
-]
-
 
 def mutual_information_bound(nll: Tensor, entropies: Tensor) -> Tensor:
     """Return L_I of each code, a lower bound of its mutual information with the generated image.

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
 
-__all__ = ["QBranch", "QPosterior", "q_branches"]
-
 
 @dataclass(frozen=True, slots=True)
 class QPosterior:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.infogan.networks import Networks
 
-__all__ = ["write_sample_sheet"]
-
 _REAL_COLUMNS: Final = 5
 _WHITE: Final = 255
 _GAP: Final = 8

@@ -67,8 +67,6 @@ if TYPE_CHECKING:
 
     _Terms = tuple[dict[str, Tensor], dict[str, Tensor]]
 
-__all__ = ["SCHEMES", "AdversarialStep", "Batch", "Update", "bn_stats_kept", "metric_names"]
-
 
 @dataclass(frozen=True, slots=True)
 class Update:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.engine.stage import Session
 
-__all__ = ["VariationalStage", "bernoulli_nll", "gaussian_kl"]
-
 _STYLE_VARIANCE: Final = 1 / 3
 """Variance of the uniform distribution on (-1, 1)."""
 _MIN_PROBABILITY: Final = 1e-6

@@ -26,16 +26,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.engine.stage import Stage
 
-__all__ = [
-    "CHECKPOINT_SCHEMA",
-    "Checkpoint",
-    "CheckpointHeader",
-    "broadcast_checkpoint",
-    "load_networks",
-    "read_checkpoint",
-    "write_checkpoint",
-]
-
 CHECKPOINT_SCHEMA: Final = 2
 _HEADER_KEY: Final = "infogan.checkpoint"
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config.schema import TrainConfig
 
-__all__ = ["RunFolder"]
-
 _LOCK: Final = ".lock"
 
 

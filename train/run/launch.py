@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.run.checkpoint import Checkpoint
     from infogan_tool.train.run.options import RunOptions
 
-__all__ = ["Plan", "plan_training", "resume_training", "start_training"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.run.checkpoint import Checkpoint
     from infogan_tool.train.run.folder import RunFolder
 
-__all__ = ["TrainOutcome", "data_digest", "train"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainOutcome:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-__all__ = ["MetricsLog", "ProgressDisplay", "SpeedClock", "summary_line"]
-
 
 class _ScalarSink(Protocol):
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None: ...

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.run.checkpoint import Checkpoint
     from infogan_tool.train.run.folder import RunFolder
 
-__all__ = ["has_same_job", "read_run", "restore_session", "restore_stage", "start_over"]
-
 
 def read_run(
     run: RunFolder, schedule: Mapping[str, Any], group: ProcessGroup

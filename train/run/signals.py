@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["stop_signals"]
-
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 """SIGHUP: the terminal was closed. Windows does not have it."""
 

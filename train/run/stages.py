@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.engine.stage import Stage
 
-__all__ = ["stages_of", "steps_by_stage", "total_steps"]
-
 
 def stages_of(config: TrainConfig) -> list[type[Stage]]:
     """Return the stages of a run, in order."""

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.images.spec import ImageSpec
 
-__all__ = ["SECONDS", "EndsInTime", "read_in_time", "too_slow"]
-
 SECONDS: Final = 60.0
 """Time limit of one image."""
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     Source = str | bytes | Failed | npt.NDArray[np.uint8]
     """A path, a file's content, a failure, or the pixels ``(H, W)`` of an image to preprocess."""
 
-__all__ = ["Decoded", "Plain", "Reader", "decode", "decode_each", "find_plain"]
-
 _MANY: Final = 8
 """From this many images, testing all at once is faster."""
 _FLAGS: Final = (

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
     from infogan_tool.runtime.images.spec import ImageSpec
 
-__all__ = ["DecodePool"]
-
 _MAX_READ_HERE: Final = 3
 """With more processes, one reading thread could not keep as many encoders busy."""
 _BROKEN = (OSError, EOFError, ValueError, pickle.UnpicklingError)

@@ -17,8 +17,6 @@ from infogan_tool.runtime.bulk.decode.decoding import decode, decode_each
 if TYPE_CHECKING:
     from infogan_tool.runtime.images.spec import ImageSpec
 
-__all__ = ["main"]
-
 
 def main() -> None:
     """Read the settings, then decode chunks until standard input ends.

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
     from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
 
-__all__ = ["Encoded", "encode_chunk"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:

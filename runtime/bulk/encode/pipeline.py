@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
     from infogan_tool.runtime.bundle.bundle import Bundle
 
-__all__ = ["encode_chunks"]
-
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.inference.device import Device
 
-__all__ = ["encode_on_ray"]
-
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # send no usage reports
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",

@@ -32,16 +32,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
     from infogan_tool.runtime.images.spec import ImageSpec
 
-__all__ = [
-    "ArrayChunk",
-    "fingerprint_of",
-    "idx_chunks",
-    "image_arrays",
-    "npy_chunks",
-    "npz_chunks",
-    "read_header",
-]
-
 _MATRIX: Final = 2
 
 

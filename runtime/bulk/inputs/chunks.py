@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.images.spec import ImageSpec
 
-__all__ = ["CHUNK_BYTES", "CHUNK_IMAGES", "BlobChunk", "Chunk", "Failed", "FileChunk"]
-
 CHUNK_IMAGES: Final = BATCH_ROWS
 """Maximum number of images in a chunk."""
 CHUNK_BYTES: Final = 1 << 24

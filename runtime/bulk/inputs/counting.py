@@ -14,8 +14,6 @@ from infogan_tool.runtime.storage.atomic import open_regular
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["count_images"]
-
 
 def count_images(path: str, column: str | None = None) -> int | None:
     """Return the number of images according to the header; None if it cannot be read."""

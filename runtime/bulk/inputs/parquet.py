@@ -15,8 +15,6 @@ from infogan_tool.runtime.storage.atomic import open_regular, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["import_pyarrow", "parquet_chunks"]
-
 _USUAL: Final = ("image", "img", "picture", "images")
 _BATCH: Final = 64
 

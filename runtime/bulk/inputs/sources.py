@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     Container = tuple[str, Callable[[], Iterator[Chunk]]]
     """A file with many images: its path, and a function that yields its chunks."""
 
-__all__ = ["STDIN", "Inputs"]
-
 STDIN: Final = "-"
 """The argument for standard input."""
 _HEAD: Final = 8

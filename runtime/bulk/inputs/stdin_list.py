@@ -12,8 +12,6 @@ from infogan_tool.runtime.images.formats import MAX_BYTES, PNG_SIGNATURE, contai
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["read_stdin"]
-
 _HEAD: Final = 1 << 16
 _LONGEST: Final = 1 << 15
 """Maximum length of a name."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["as_file", "axes_of", "scale_of", "to_bytes"]
-
 _COLOURS: Final = (3, 4)
 _CHANNELS: Final = (1, 3, 4)
 _MATRIX, _CUBE, _BATCH = 2, 3, 4

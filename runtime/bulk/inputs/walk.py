@@ -15,8 +15,6 @@ from infogan_tool.runtime.storage.atomic import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["is_pattern", "match", "walk"]
-
 _RECURSIVE: Final = "**"
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
 
-__all__ = ["FormatName", "RecordFormat", "csv_columns", "error_line", "make_format"]
-
 FormatName = Literal["jsonl", "csv", "parquet"]
 
 _NUMBER: Final = "%.6f"

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
 
-__all__ = ["ParquetFormat"]
-
 _ROW_GROUP: Final = 65_536
 """Rows of a group, which is held in memory."""
 

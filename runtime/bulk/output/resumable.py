@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
 
-__all__ = ["Resumable", "check_unfinished", "journal_path", "part_path", "remove_unfinished"]
-
 _VERSION: Final = 1
 _SAVE_SECONDS: Final = 1.0
 """Time between two entries of the journal: the most work that a killed run loses."""
