@@ -135,7 +135,7 @@ def test_bundle_of_other_data_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_is_neither_bundle_nor_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="neither a bundle"):
         evaluate.evaluate(tmp_path)
-    with pytest.raises(BundleError, match="not there"):
+    with pytest.raises(BundleError, match="does not exist"):
         evaluate.evaluate(tmp_path / "nothing")
     with pytest.raises(UsageError, match="at least 100"):
         evaluate.evaluate(TINY, samples=99)
