@@ -10,8 +10,6 @@ from infogan_tool.runtime.images.formats import ANIMATION_SUFFIXES
 if TYPE_CHECKING:
     from infogan_tool.runtime import Bundle, Traversal
 
-__all__ = ["ANIMATION_STEPS", "check_animation", "write_animation"]
-
 ANIMATION_STEPS: Final = 41
 """Default number of values of a continuous code: steps of 0.1 from -2 to 2."""
 _SCALE: Final = 3

@@ -23,8 +23,6 @@ from infogan_tool.cli.fast_path import version_line
 from infogan_tool.cli.root_help import RootHelp
 from infogan_tool.runtime.errors import ExitCode
 
-__all__ = ["app", "run"]
-
 _EPILOG: Final = (
     "Exit codes: 0 success; 1 failure; 2 wrong option, code name or config key; 3 some inputs failed, the "
     "others are done; 130 interrupted; 141 the reader of a pipe has closed it."

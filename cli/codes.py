@@ -7,8 +7,6 @@ from infogan_tool.runtime.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from infogan_tool.runtime import BundleMetadata, Latents
 
-__all__ = ["codes_of", "parse_categories", "parse_styles"]
-
 _LABEL: Final = "label:"
 
 

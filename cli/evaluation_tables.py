@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.styles import RealValues, StyleTable
     from infogan_tool.export.sweep import Sweep
 
-__all__ = ["format_results", "format_sweep"]
-
 _WIDTH: Final = 80
 _MAX_CONFUSION: Final = 12
 """A confusion matrix with more columns does not fit; the JSON has it."""

@@ -7,8 +7,6 @@ from typing import Final, Literal
 
 from infogan_tool.runtime.errors import MissingExtraError
 
-__all__ = ["EXTRA_MODULES", "require_extras"]
-
 EXTRA_MODULES: Final[dict[str, tuple[str, ...]]] = {
     "train": (
         *("torch", "torchvision", "onnx", "onnxscript"),

@@ -8,8 +8,6 @@ from typing import Final
 from infogan_tool.cli import output
 from infogan_tool.runtime.errors import ExitCode, InfoganError
 
-__all__ = ["report_error"]
-
 _TRACEBACK: Final = "INFOGAN_TOOL_TRACEBACK"
 
 _OUT_OF_MEMORY: Final = ("DefaultCPUAllocator: can't allocate memory", "OutOfMemoryError")

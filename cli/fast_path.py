@@ -11,8 +11,6 @@ from typing import Any, Final
 from infogan_tool import __version__
 from infogan_tool.cli import output
 
-__all__ = ["match", "version_line"]
-
 _FLAGS: Final = {
     "--json": ("as_json", True),
     "--raw": ("raw", True),

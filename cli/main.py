@@ -12,8 +12,6 @@ from typing import Final, NoReturn
 
 from infogan_tool.cli import failures, fast_path, output
 
-__all__ = ["entry", "main"]
-
 _GARBAGE: Final = 50_000
 """Threshold of the garbage collector; with Python's 700, imports alone cause hundreds of collections."""
 

@@ -7,16 +7,6 @@ import typer
 
 from infogan_tool.runtime.inference.device import Device
 
-__all__ = [
-    "BundleOption",
-    "DeviceOption",
-    "ForceOption",
-    "ImageScaleOption",
-    "JsonOption",
-    "SampleSeedOption",
-    "SamplesOption",
-]
-
 BundleOption = Annotated[
     Path | None,
     typer.Option(

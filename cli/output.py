@@ -12,19 +12,6 @@ from infogan_tool.runtime.errors import OutputExistsError, UsageError
 from infogan_tool.runtime.images.formats import IMAGE_SUFFIXES
 from infogan_tool.runtime.storage.atomic import printable
 
-__all__ = [
-    "check_png_or_folder",
-    "check_target",
-    "emit",
-    "error",
-    "flush_stdout",
-    "json_line",
-    "note",
-    "plural",
-    "settle_streams",
-    "show_number",
-]
-
 
 def emit(line: str, stream: TextIO | None = None) -> None:
     """Print data on standard output; the caller has escaped untrusted text.

@@ -10,8 +10,6 @@ from typing import Any, Final, Self
 
 from infogan_tool.cli import output
 
-__all__ = ["Progress"]
-
 _DEFAULT_SECONDS: Final = 30.0
 """Time between two lines."""
 _REQUESTED_SECONDS: Final = 5.0

@@ -4,8 +4,6 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-__all__ = ["RootHelp"]
-
 
 class RootHelp(TyperGroup):
     """The group of all commands; the help of each command is Typer's."""

@@ -8,8 +8,6 @@ from infogan_tool.runtime.errors import UsageError
 if TYPE_CHECKING:
     from infogan_tool.runtime import Bundle, Latents
 
-__all__ = ["SHEET_SCALE", "check_sheet", "write_sheet"]
-
 SHEET_SCALE: Final = 2
 """Default scale of a sheet's images."""
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
 
-__all__ = ["atomic_folder", "only_writer_of", "refuse_taken", "write_metadata"]
-
 
 def refuse_taken(out: Path, *, force: bool, mark: str = METADATA_FILE, kind: str = "a bundle") -> None:
     """Refuse an existing folder, unless ``force`` is set and it may be replaced.

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.results import Results
     from infogan_tool.runtime.inference.device import Device
 
-__all__ = ["evaluate"]
-
 
 def evaluate(
     path: Path | None,

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.infogan.networks import Networks
     from infogan_tool.train.infogan.q_network import QBranch
 
-__all__ = ["EncoderGraph", "GeneratorGraph", "random_inputs"]
-
 
 class GeneratorGraph(nn.Module):
     """generator.onnx: noise, category indices and styles to images. It contains no random operation."""

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.results import Results
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
 
-__all__ = ["describe_limitations"]
-
 
 def describe_limitations(metadata: BundleMetadata, results: Results | None = None) -> list[str]:
     """Return the limitations of a bundle, one sentence each.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
     from infogan_tool.train.data import ImageSet
 
-__all__ = ["describe_codes"]
-
 
 def describe_codes(folder: Path, metadata: BundleMetadata, images: RealImages) -> tuple[BundleMetadata, str]:
     """Name the categories and the continuous codes of the bundle at ``folder``.

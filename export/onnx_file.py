@@ -25,8 +25,6 @@ from infogan_tool.runtime.bundle.metadata import (
 if TYPE_CHECKING:
     from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
 
-__all__ = ["OPSET", "graph_file", "to_onnx"]
-
 OPSET: Final = 20
 """The default of torch.onnx; onnxruntime 1.18 and later read it."""
 _EXAMPLE_BATCH: Final = 3

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.inference.device import Device
 
-__all__ = ["open_source", "unknown_data"]
-
 
 @contextmanager
 def open_source(

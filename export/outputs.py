@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.run_to_bundle import ExportOutcome
     from infogan_tool.runtime.bundle.metadata import Precision
 
-__all__ = ["Exported", "export_outputs"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exported:

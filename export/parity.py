@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     Graph = GeneratorGraph | EncoderGraph
 
-__all__ = ["BATCHES", "TOLERANCE", "Difference", "check_parity", "parity_metadata", "reference_outputs"]
-
 BATCHES: Final = (1, 2, 7, 64, 256)
 """Batch sizes that are compared."""
 TOLERANCE: Final = 1e-5

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.images.spec import ImageSpec
 
-__all__ = ["PreprocessingOptions", "data_name", "preprocessing_for", "preprocessing_note"]
-
 _MNIST_SIZE: Final = 28
 _MNIST_BOX: Final = 20
 _MNIST_STROKE: Final = 2.0

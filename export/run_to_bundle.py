@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import DataConfig, TrainConfig
     from infogan_tool.train.infogan.networks import Networks
 
-__all__ = ["ExportOutcome", "export_networks", "export_run"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportOutcome:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.export.evaluation.results import Results
 
-__all__ = ["check_savable", "save_results"]
-
 _OMITTED: Final = frozenset(
     {"schema_version", "bundle_id", "label_names", "confusion", "categories", "styles"}
 )

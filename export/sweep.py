@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-__all__ = ["SeedScore", "Sweep", "parse_seeds", "run_sweep", "summarise", "usable_gpus"]
-
 _POLL_SECONDS: Final = 0.2
 _MAX_SEEDS: Final = 1000
 _MAX_SEED: Final = 2**32 - 1

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
 
-__all__ = ["CONFIG_FILE", "MODEL_FILES", "model_names", "refuse_repository", "write_repository"]
-
 CONFIG_FILE: Final = "config.pbtxt"
 MODEL_FILES: Final = {"generator": GENERATOR_FILE, "encoder": ENCODER_FILE}
 """End of a model's name, and the graph in it."""

@@ -8,6 +8,25 @@
 >>> to_uint8(images, bundle.image)  # (16, 28, 28, 1) uint8
 
 Names are imported on first use, so that importing one module never imports onnxruntime.
+
+bundle
+    The bundle: its format, loading and checking it, encoding and generating.
+latents
+    The latent specification and sampling.
+images
+    Image files and arrays.
+preprocessing
+    Photographs, scans and drawings to images like the training images.
+inference
+    onnxruntime: sessions, devices, checks of untrusted graphs.
+bulk
+    Encoding of any number of images.
+storage
+    Atomic writes, locks, untrusted JSON.
+errors
+    Every error that is raised on purpose, and the exit codes.
+models
+    The pretrained bundles.
 """
 
 from __future__ import annotations

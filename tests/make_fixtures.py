@@ -1,8 +1,8 @@
-"""Make tests/fixtures: two small bundles with unusual latents, with the real training and exporter.
+"""Make tests/fixtures: two small bundles of unusual latents, by the real training and the real exporter.
 
     python tests/make_fixtures.py
 
-They are committed, so that tests of the runtime and the command line need no torch.
+They are committed, so that the tests of runtime and command line need no torch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ STEPS = 300
 
 
 def main() -> None:
-    """Write every fixture."""
+    """Write every fixture anew."""
     folder = Path(__file__).parent / "fixtures"
     console = Console(stderr=True)
     for name, values in FIXTURES.items():
@@ -45,7 +45,7 @@ def main() -> None:
                 device="cpu",
             )
             run, _ = start_training(plan, out=Path(scratch) / "run", console=console)
-            # Without an OOD score; the pretrained bundle has one.
+            # Bundles that do not say what they know: the one that ships does.
             with patch("infogan_tool.export.run_to_bundle.fit_ood", return_value=None):
                 export_run(run.path, folder / name, force=True)
 

@@ -15,8 +15,6 @@ from infogan_tool.cli.options import BundleOption, JsonOption
 from infogan_tool.runtime.errors import ExitCode, InfoganError
 from infogan_tool.runtime.storage.atomic import printable
 
-__all__ = ["doctor"]
-
 _KEY_WIDTH: Final = 12
 
 

@@ -10,8 +10,6 @@ from infogan_tool.cli import output
 from infogan_tool.cli.extras import require_extras
 from infogan_tool.cli.options import DeviceOption, JsonOption, SampleSeedOption, SamplesOption
 
-__all__ = ["evaluate"]
-
 
 def evaluate(
     target: Annotated[

@@ -11,8 +11,6 @@ from infogan_tool.cli.extras import require_extras
 from infogan_tool.cli.options import DeviceOption, ForceOption
 from infogan_tool.runtime.errors import UsageError
 
-__all__ = ["explore"]
-
 _HOST: Final = "127.0.0.1"
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.quantization.reduce import PrecisionOutcome
     from infogan_tool.export.run_to_bundle import ExportOutcome
 
-__all__ = ["export"]
-
 _PREPROCESSING: Final = "Preprocessing of a run's bundle"
 
 

@@ -22,8 +22,6 @@ from infogan_tool.runtime.errors import OutputExistsError
 if TYPE_CHECKING:
     from infogan_tool.runtime import Bundle
 
-__all__ = ["generate"]
-
 _CODES_FILE: Final = "codes.jsonl"
 _LISTED: Final = re.compile(rb'\{"file": "(\d{5,18}\.png)"')
 """Beginning of a line of codes.jsonl."""

@@ -15,8 +15,6 @@ from infogan_tool.runtime.storage.atomic import printable
 if TYPE_CHECKING:
     from infogan_tool.runtime import Bundle, BundleMetadata
 
-__all__ = ["info"]
-
 _KEY_WIDTH: Final = 12
 _WIDTH: Final = 80
 _LINES: Final = 24

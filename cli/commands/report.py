@@ -10,8 +10,6 @@ from infogan_tool.cli.extras import require_extras
 from infogan_tool.cli.options import DeviceOption, ForceOption, SampleSeedOption, SamplesOption
 from infogan_tool.runtime.errors import UsageError
 
-__all__ = ["report"]
-
 _MAX_EPOCHS: Final = 24
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.run.loop import TrainOutcome
     from infogan_tool.train.run.options import RunOptions
 
-__all__ = ["train"]
-
 _PRESET_HELP = (
     "Named config: mnist (default), compact, paper, gan, lab, upsample, mlp, "
     "cvae, svhn, celeba, faces or chairs."

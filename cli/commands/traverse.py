@@ -20,8 +20,6 @@ from infogan_tool.runtime.errors import LatentError, UsageError, did_you_mean
 if TYPE_CHECKING:
     from infogan_tool.runtime import BundleMetadata, Traversal
 
-__all__ = ["traverse"]
-
 _LOW: Final = -2.0
 _HIGH: Final = 2.0
 _STEPS: Final = 10

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bulk.output.formats import FormatName, RecordFormat
     from infogan_tool.runtime.bundle.bundle import Bundle
 
-__all__ = ["encode_in_bulk"]
-
 
 def encode_in_bulk(
     bundle: Bundle,

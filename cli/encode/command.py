@@ -9,8 +9,6 @@ from infogan_tool.cli.encode.options import EncodeOptions, Engine
 from infogan_tool.cli.options import BundleOption, DeviceOption, ForceOption, JsonOption
 from infogan_tool.runtime.bulk.output.formats import FormatName
 
-__all__ = ["encode"]
-
 _MANY = "Many images"
 _INPUT = "Input of the network"
 

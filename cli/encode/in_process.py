@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bulk.output.formats import FormatName
     from infogan_tool.runtime.bundle.bundle import Bundle
 
-__all__ = ["encode_in_process"]
-
 
 def encode_in_process(
     bundle: Bundle, chunks: Sequence[Chunk], options: EncodeOptions, format_name: FormatName | None

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bulk.output.formats import FormatName
     from infogan_tool.runtime.inference.device import Device
 
-__all__ = ["EncodeOptions", "Engine", "check_options"]
-
 Engine = Literal["local", "ray"]
 
 _FORMATS: Final[dict[str, FormatName]] = {

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
 
-__all__ = ["encode_paths"]
-
 _MAX_IN_PROCESS: Final = 64
 """Up to this many images, opening the graph fast gains more than running it fast."""
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bulk.output.formats import RecordFormat
     from infogan_tool.runtime.bundle.bundle import Bundle
 
-__all__ = ["InputImages", "Printer", "report_failures", "report_result"]
-
 _MAX_ON_SHEET: Final = 1024
 _MAX_COLUMNS: Final = 32
 

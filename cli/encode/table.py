@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.bundle import Posterior
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
 
-__all__ = ["CodesTable"]
-
 _GAP: Final = "  "
 _MAX_RUNNER_UPS: Final = 2
 """With more categorical codes, columns of runner-ups would make the table too wide."""

@@ -37,15 +37,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.data import ImageSet
 
-__all__ = [
-    "ClassifierInfo",
-    "ClassifierSettings",
-    "EvaluationClassifier",
-    "default_folder",
-    "find_classifier",
-    "train_classifier",
-]
-
 CLASSIFIER_VERSION: Final = 2
 """Raised whenever the network or its training changes: metrics of different classifiers do not compare."""
 

@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.latents.sampling import Latents
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["DEFAULT_SAMPLES", "MIN_SAMPLES", "measure_bundle"]
-
 _Match = tuple["LabelMatch", float | None]
 """A categorical code matched to labels on training images, and its best temperature."""
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from infogan_tool.export.evaluation.results import DataInfo
 from infogan_tool.train.data import load_images, load_test_images
 
 if TYPE_CHECKING:
@@ -16,7 +15,21 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.data import ImageSet
 
-__all__ = ["RealImages", "load_real_images", "random_subset", "to_nhwc"]
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataInfo:
+    """Description of the real images."""
+
+    name: str
+    """Name of the data set; never a path."""
+    train_count: int
+    """Number of training images; categories are matched to labels on them."""
+    scored_count: int
+    """Number of images that scores are computed on."""
+    scored_on: str
+    """``"test"``, or ``"train"`` where the data set has no test images."""
+    label_names: tuple[str, ...] | None
+    """Names of the labels; None without labels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

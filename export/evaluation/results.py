@@ -16,39 +16,11 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.metrics.information import CodeInformation
     from infogan_tool.export.evaluation.metrics.purity import Purity
     from infogan_tool.export.evaluation.metrics.round_trip import CategoricalRecovery, ContinuousRecovery
+    from infogan_tool.export.evaluation.real_images import DataInfo
     from infogan_tool.export.evaluation.styles import StyleTable
-
-__all__ = [
-    "RESULTS_SCHEMA",
-    "Calibration",
-    "Confidence",
-    "DataInfo",
-    "Distances",
-    "EncoderResults",
-    "GeneratorResults",
-    "InformationResults",
-    "Results",
-    "RoundTripResults",
-]
 
 RESULTS_SCHEMA: Final = 1
 _DIGITS: Final = 6
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DataInfo:
-    """Description of the real images."""
-
-    name: str
-    """Name of the data set; never a path."""
-    train_count: int
-    """Number of training images; categories are matched to labels on them."""
-    scored_count: int
-    """Number of images that scores are computed on."""
-    scored_on: str
-    """``"test"``, or ``"train"`` where the data set has no test images."""
-    label_names: tuple[str, ...] | None
-    """Names of the labels; None without labels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

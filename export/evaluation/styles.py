@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bundle.bundle import Bundle
 
-__all__ = ["AttributeCorrelation", "CodeStyle", "RealValues", "StyleTable", "measure_styles"]
-
 _Correlations = dict[str, tuple[float | None, float | None]]
 """Pearson and Spearman by attribute."""
 

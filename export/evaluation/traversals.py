@@ -17,15 +17,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = [
-    "MAX_COMBINATIONS",
-    "CodeTraversals",
-    "category_groups",
-    "evenly",
-    "sample_each_combination",
-    "traverse_code",
-]
-
 MAX_COMBINATIONS: Final = 20
 """Maximum number of combinations of categories; of more, so many are selected evenly."""
 

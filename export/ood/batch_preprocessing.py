@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
-__all__ = ["preprocess_batch"]
-
 _KEEP_SIZE: Final = 0.04
 """A foreground whose size is off by at most this share is moved by whole pixels, which keeps it sharp."""
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.preprocessing.spec import Preprocessing
     from infogan_tool.train.infogan.networks import Networks
 
-__all__ = ["MIN_IMAGES", "fit_ood"]
-
 MIN_IMAGES: Final = 500
 """With fewer training images a bundle has no OOD score."""
 _FITTED: Final = 16_000

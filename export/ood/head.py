@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.infogan.networks import Networks
 
-__all__ = ["DistanceHead", "Gaussians", "Taps"]
-
 
 class Taps:
     """Where the head reads the encoder: its last feature maps ``(N, M)`` and its features ``(N, F)``.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["make_synthetic_outliers"]
-
 
 def make_synthetic_outliers(images: Tensor, count: int, rng: torch.Generator) -> Tensor:
     """Return ``(count, C, S, S)`` from images ``(N, C, S, S)``, 0 (background) to 1, not preprocessed."""

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     Feeds = Mapping[str, npt.NDArray[Any]]
 
-__all__ = ["correct_biases"]
-
 
 def correct_biases(
     quantised: onnx.ModelProto, original: onnx.ModelProto, nodes: Sequence[str], batches: Sequence[Feeds]

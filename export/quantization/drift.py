@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.real_images import RealImages
     from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
 
-__all__ = ["MAX_LOSS", "Drift", "measure_drift"]
-
 MAX_LOSS: Final = 0.001
 """Accuracy (or agreement, where there are no labels) that a bundle may lose: 0.1 percentage points."""
 _GENERATED: Final = 1000

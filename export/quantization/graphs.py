@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["to_fp16", "to_int8"]
-
 _PRODUCTS: Final = ("Conv", "Gemm")
 _MIN_INPUTS: Final = 128
 _MIN_OUTPUTS: Final = 16

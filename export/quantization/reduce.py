@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.metadata import BundleMetadata, Precision
     from infogan_tool.train.data import ImageSet
 
-__all__ = ["PrecisionOutcome", "reduce_precision"]
-
 _CALIBRATION: Final = 2048
 """Training images, and latents from the prior, that the value ranges of int8 are measured on."""
 _BATCH: Final = 256

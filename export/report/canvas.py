@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["DASHES", "INK", "LINE", "ON", "SERIES", "SOFT", "RenderedFigure", "draw", "mosaic"]
-
 INK: Final = "#1d1b18"
 SOFT: Final = "#5d584e"
 LINE: Final = "#dfd9cb"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["CAPTIONS", "TITLES"]
-
 TITLES: Final = {
     "training": "Training",
     "evolution": "Samples over training",

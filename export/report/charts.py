@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.report.canvas import RenderedFigure
     from infogan_tool.export.report.entry import Entry, Model, Recovery
 
-__all__ = ["attributes", "comparison", "confusion", "effects", "recovery"]
-
 _WIDTH: Final = 4.6
 _MAX_CELLS: Final = 30
 """Maximum number of rows and columns of a heat map; the rest is left out."""

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.inference.device import Device
 
-__all__ = ["Collector", "display_names"]
-
 _MAX_JSON: Final = 1_000_000
 _MAX_SIZE: Final = 4096
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.report.entry import Entry
     from infogan_tool.export.report.metrics_log import StageLog
 
-__all__ = ["information", "losses", "other_stages", "probabilities"]
-
 WIDTH: Final = 4.6
 HEIGHT: Final = 2.9
 _PROBABILITIES: Final = {

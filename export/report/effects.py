@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.latents.sampling import Latents
 
-__all__ = ["Effect", "Effects", "alignment", "measure_effects"]
-
 _IMAGES: Final = 240
 """Approximate number of image pairs for each code."""
 _MIN_REPEATS: Final = 8

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["Entry", "Grid", "Model", "Recovery"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Grid:

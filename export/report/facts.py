@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["model_facts", "run_facts", "shown"]
-
 _MAX_LENGTH: Final = 40
 _MAX_SIZES: Final = 6
 

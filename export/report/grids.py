@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.report.canvas import RenderedFigure
     from infogan_tool.export.report.entry import Entry, Grid, Model
 
-__all__ = ["evolution", "generated", "real", "traversal"]
-
 _WIDTH: Final = 4.6
 _ROW_LABELS: Final = 0.95
 """Inches on the left for the labels of rows."""

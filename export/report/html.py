@@ -10,8 +10,6 @@ from infogan_tool.runtime.storage.atomic import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["DASH", "decimals", "definitions", "escaped", "format_duration", "percent", "table"]
-
 _MAX_TEXT: Final = 200
 DASH: Final = "–"  # noqa: RUF001 - a dash for a missing value
 """Cell of a missing value."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MAX_POINTS", "MetricsLog", "StageLog", "read_metrics_log"]
-
 MAX_POINTS: Final = 400
 """Maximum number of points of a curve; of more, neighbours are averaged."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.report.entry import Entry
     from infogan_tool.export.report.panels import Panel, Section
 
-__all__ = ["make_page"]
-
 _POLICY: Final = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )

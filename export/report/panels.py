@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from infogan_tool.export.report.canvas import RenderedFigure
 
-__all__ = ["Panel", "Row", "Section", "short"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Panel:

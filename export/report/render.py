@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = ["render_model", "select_codes"]
-
 MAX_CODES: Final = 12
 """Maximum number of codes that are shown; of more, at least half are continuous where there are as many."""
 

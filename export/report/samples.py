@@ -30,16 +30,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.report.metrics_log import StageLog
     from infogan_tool.runtime.latents.spec import LatentSpec
 
-__all__ = [
-    "Layout",
-    "SampleSheets",
-    "Sheet",
-    "read_sheets",
-    "select_epochs",
-    "sheet_layout",
-    "to_animation",
-]
-
 MAX_SHEETS: Final = 100
 """Maximum number of sheets that are read; of more, so many are selected evenly, with the first and last."""
 MAX_ANIMATION_BYTES: Final = 4_000_000

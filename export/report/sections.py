@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.report.entry import Entry
     from infogan_tool.export.report.panels import Panel
 
-__all__ = ["make_sections"]
-
 _CURVES: Final[Mapping[str, Callable[[Entry, str], Panel | None]]] = {
     "losses": curves.losses,
     "probabilities": curves.probabilities,

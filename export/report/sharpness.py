@@ -11,8 +11,6 @@ from infogan_tool.export.evaluation.metrics.attributes import luma
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["sharpness"]
-
 
 def sharpness(images: NDArray[np.uint8]) -> float | None:
     """Return the energy of the Laplacian over the variance of the luma, over all images together.

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from infogan_tool.export.report.entry import Entry, Model
 
-__all__ = ["categories", "overview", "settings", "timing"]
-
 _MAX_SETTINGS: Final = 300
 _MAX_DEPTH: Final = 6
 _MAX_CATEGORIES: Final = 60

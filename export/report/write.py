@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.report.panels import Section
     from infogan_tool.runtime.inference.device import Device
 
-__all__ = ["write_report"]
-
 MAX_ENTRIES: Final = 6
 """Maximum number of runs and bundles side by side."""
 _MARK: Final = "*.png"

@@ -21,8 +21,6 @@ from infogan_tool.train.engine.layers import conv_product, deconv_product
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["fold_layers"]
-
 _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh)
 """Element-wise activations."""
 

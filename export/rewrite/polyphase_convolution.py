@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     Node = onnx.NodeProto
     Weights = dict[str, npt.NDArray[Any]]
 
-__all__ = ["merge_phases", "split_phases"]
-
 _PHASES: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
 _TAPS: Final = ((1, 3), (0, 2))
 """For each phase the rows of the second kernel that meet its two rows, in the order of the rows."""

@@ -21,8 +21,6 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SubpixelPair", "is_subpixel_pair"]
-
 _PHASES: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
 _TAPS: Final = ((3, 1), (2, 0))
 """For each phase the rows of the kernel that meet its two input rows, in the order of the rows."""

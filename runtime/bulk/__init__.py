@@ -20,6 +20,7 @@
       ray_engine      the same on a Ray cluster
     output/
       formats         codes to JSON lines and CSV
+      columns         columns of both CSV and Parquet
       parquet         codes to Parquet
       resumable       an output file from which a killed run resumes
 

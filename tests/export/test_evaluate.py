@@ -20,6 +20,7 @@ from infogan_tool.export import evaluate, open_source
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.evaluation.measure import measure_bundle
 from infogan_tool.export.evaluation.metrics.clustering import score_categories
+from infogan_tool.export.evaluation.real_images import RealImages
 from infogan_tool.runtime.errors import BundleError, RunError, UsageError
 from infogan_tool.train.config.presets import resolve_config
 

@@ -11,11 +11,7 @@ from rich.console import Console
 
 from infogan_tool.cli.main import main
 from infogan_tool.export.outputs import export_outputs
-from infogan_tool.export.preprocessing_options import (
-    PreprocessingOptions,
-    preprocessing_for,
-    preprocessing_note,
-)
+from infogan_tool.export.preprocessing_options import PreprocessingOptions, preprocessing_note
 from infogan_tool.runtime import ImageSpec, Preprocessing, read_metadata
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.data import load_test_images
@@ -24,7 +20,6 @@ from infogan_tool.train.run.launch import plan_training, start_training
 if TYPE_CHECKING:
     from pathlib import Path
 
-MNIST = Preprocessing(box=20, centre="mass", ink="light", stroke=2.0)
 GREY = ImageSpec(size=28, channels=1, low=0, high=1)
 SMALL = {"networks": {"base_width": 4, "full_width": 16, "q_width": 8}, "schedule": {"steps": 3}}
 
@@ -181,12 +176,3 @@ def test_preprocessing_note(digits: np.ndarray) -> None:
     assert "0 pixels long (median), with light ink" in preprocessing_note(
         np.zeros((5, 28, 28), np.uint8), preprocessing
     )
-
-
-def test_preprocessing_follows_the_data_set() -> None:
-    assert preprocessing_for("mnist", GREY) == MNIST
-    double = preprocessing_for("mnist", ImageSpec(size=56, channels=1, low=0, high=1))
-    assert double == Preprocessing(box=40, centre="mass", ink="light", stroke=4.0)
-    assert preprocessing_for("mnist", ImageSpec(size=28, channels=3, low=0, high=1)) is None
-    assert preprocessing_for("my images", GREY) is None
-    assert preprocessing_for(None, GREY) is None

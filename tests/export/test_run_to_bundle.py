@@ -13,12 +13,12 @@ from PIL import Image
 from rich.console import Console
 
 from infogan_tool.export import run_to_bundle
-from infogan_tool.export.evaluation.real_images import to_nhwc
 from infogan_tool.export.run_to_bundle import export_networks, export_run
 from infogan_tool.runtime import Preprocessing, load_bundle
 from infogan_tool.runtime.bundle.metadata import read_metadata
 from infogan_tool.runtime.errors import BundleError, OutputExistsError, RunError
 from infogan_tool.train.config.schema import config_digest
+from infogan_tool.train.data import load_test_images
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.launch import plan_training, start_training
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from infogan_tool.train.data import ImageSet
     from infogan_tool.train.infogan.networks import Networks
 
 
@@ -52,28 +51,32 @@ def test_metadata_describe_the_training(run_path: Path, bundle_path: Path) -> No
     ]
 
 
-def test_labels_and_accuracy_of_the_exported_encoder(bundle_path: Path, scored: ImageSet) -> None:
+def test_labels_and_accuracy_of_the_exported_encoder(bundle_path: Path) -> None:
     metadata = read_metadata(bundle_path)
-    assert scored.labels is not None
-    found = load_bundle(bundle_path).encode(to_nhwc(scored)).categories[:, 0]
+    test = load_test_images("mnist")
+    assert test is not None
+    assert test.labels is not None
+    found = load_bundle(bundle_path).encode(test.images.permute(0, 2, 3, 1).numpy()).categories[:, 0]
     card = metadata.card["accuracy"]
     assert 0 < card["test"] < 1
     named = [None if name is None else int(name) for name in metadata.labels["k1"]]
     assert len({n for n in named if n is not None}) == len([n for n in named if n is not None])
-    truth = scored.labels.numpy()
+    truth = test.labels.numpy()
     agree = np.array([named[k] == label for k, label in zip(found, truth, strict=True)]).mean()
     assert agree <= card["test"] + 1e-4, "names are given to a subset of the matched categories"
     for name, share in zip(named, card["category_purity"], strict=True):
         assert (name is not None) == (share >= 0.5)
 
 
-def test_bundle_flags_images_out_of_distribution(bundle_path: Path, scored: ImageSet) -> None:
+def test_bundle_flags_images_out_of_distribution(bundle_path: Path) -> None:
     bundle = load_bundle(bundle_path, device="cpu")
     assert bundle.metadata.ood is not None
     # Not 0: the distance of some compared images is below 1.
     assert 0 < bundle.metadata.parity["max_abs_difference"]["q_encoder.onnx:distance"] <= 1e-5
     assert bundle.image.preprocessing == Preprocessing(box=20, centre="mass", ink="light", stroke=2.0)
-    posterior = bundle.encode(to_nhwc(scored))
+    test = load_test_images("mnist")
+    assert test is not None
+    posterior = bundle.encode(test.images.permute(0, 2, 3, 1).numpy())
     assert posterior.ood is not None
     assert posterior.distance is not None
     assert ((posterior.distance >= 0) & (posterior.distance <= 1)).all()

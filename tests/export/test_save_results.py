@@ -1,4 +1,4 @@
-"""Results of an evaluation in the model card of the bundle."""
+"""The card of a bundle: its limits, and the evaluation that is kept in it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ import pytest
 from evaluation_stubs import BarBundle, real_bars
 
 from infogan_tool.cli.main import main
-from infogan_tool.export import evaluate
+from infogan_tool.export import evaluate as evaluate_module
 from infogan_tool.export.atomic_folder import only_writer_of
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.evaluation.measure import measure_bundle
+from infogan_tool.export.limitations import describe_limitations
 from infogan_tool.export.save_results import save_results
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bundle.metadata import read_metadata
+from infogan_tool.runtime.bundle.metadata import OodSpec, read_metadata
 from infogan_tool.runtime.errors import BundleError, InUseError
+from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
 if TYPE_CHECKING:
     from infogan_tool.export.evaluation.results import Results
@@ -29,10 +31,10 @@ QUICK: Final = ClassifierSettings(steps=20, batch_size=50)
 
 
 @pytest.fixture(scope="module")
-def results() -> Results:
-    """Results with the id of the bundle TINY."""
-    measured = measure_bundle(BarBundle("useless"), real_bars(), samples=200, classifier=QUICK)
-    return replace(measured, bundle_id=read_metadata(TINY).bundle_id)
+def report() -> Results:
+    """An evaluation that says it is of the bundle TINY."""
+    found = measure_bundle(BarBundle("useless"), real_bars(), samples=200, classifier=QUICK)
+    return replace(found, bundle_id=read_metadata(TINY).bundle_id)
 
 
 @pytest.fixture
@@ -41,11 +43,61 @@ def bundle(tmp_path: Path) -> Path:
     return shutil.copytree(TINY, tmp_path / "bundle")
 
 
-def test_saved_results_are_in_the_card_and_nothing_else_changes(results: Results, bundle: Path) -> None:
+def test_limits_are_of_what_a_bundle_is() -> None:
+    metadata = read_metadata(TINY)
+    text = " ".join(describe_limitations(metadata))
+    assert "with the layout of mnist" in text
+    assert "are not flagged" in text
+    assert "describes c1, c2 and c3." in text
+    assert "fp32" not in text
+
+    preprocessing = Preprocessing(box=20, centre="mass", ink="light", stroke=2.0)
+    known = OodSpec(threshold=0.5, metrics={"false_flags_test": 0.0312})
+    other = replace(
+        metadata,
+        image=replace(metadata.image, preprocessing=preprocessing),
+        ood=known,
+        style_names={"c1": "slant", "c2": None, "c3": "width"},
+        precision="int8",
+        card={"accuracy": {}, "limitations": ["older"]},
+    )
+    text = " ".join(describe_limitations(other))
+    assert "one foreground object per image" in text
+    assert "and so are 3.1 % of the test images" in text
+    assert "describes c2." in text
+    assert "Computes in int8" in text
+    assert "older" not in text
+
+
+@pytest.mark.parametrize("strange", [None, [], {"name": ["x"]}, {"name": 1}])
+def test_limits_of_metadata_that_anybody_wrote(strange: object) -> None:
+    metadata = replace(
+        read_metadata(TINY),
+        training={"data": strange},
+        ood=OodSpec(threshold=0.5, metrics={"false_flags_test": "many"}),
+    )
+    text = " ".join(describe_limitations(metadata))
+    assert "layout of the training images" in text
+    assert "many" not in text
+
+
+def test_limits_that_were_measured(report: Results) -> None:
+    rows = report.encoder["k1"].clustering
+    assert rows is not None
+    assert report.generator is not None
+    label, share = max(((r.label, 1 - (r.recall or 0)) for r in rows.categories), key=lambda pair: pair[1])
+    text = " ".join(describe_limitations(read_metadata(TINY), report))
+    assert f"k1 is least accurate for {label}: {100 * share:.1f} % of its test images" in text
+    assert f"coverage {report.generator.distances.coverage:.2f}, real-vs-real baseline" in text
+    perfect = measure_bundle(BarBundle("perfect"), real_bars(), samples=200, classifier=QUICK)
+    assert "least accurate" not in " ".join(describe_limitations(read_metadata(TINY), perfect))
+
+
+def test_a_saved_evaluation_is_in_the_card_and_nothing_else_changes(report: Results, bundle: Path) -> None:
     before = {file.name: file.read_bytes() for file in bundle.iterdir()}
-    save_results(results, bundle)
+    save_results(report, bundle)
     metadata = load_bundle(bundle, device="cpu").metadata
-    kept, whole = metadata.card["evaluation"], results.to_dict()
+    kept, whole = metadata.card["evaluation"], report.to_dict()
     assert kept["encoder"]["k1"]["clustering"]["nmi"] == whole["encoder"]["k1"]["clustering"]["nmi"]
     assert kept["generator"]["distances"] == whole["generator"]["distances"]
     assert kept["round_trip"] == whole["round_trip"]
@@ -57,19 +109,19 @@ def test_saved_results_are_in_the_card_and_nothing_else_changes(results: Results
     assert {name for name in before | after if before.get(name) != after.get(name)} == {"metadata.json"}
 
 
-def test_other_bundles_and_other_writers_are_refused(results: Results, bundle: Path) -> None:
+def test_another_bundle_and_another_writer_are_refused(report: Results, bundle: Path) -> None:
     before = (bundle / "metadata.json").read_bytes()
     with pytest.raises(BundleError, match="evaluate it again"):
-        save_results(replace(results, bundle_id="1" * 32), bundle)
+        save_results(replace(report, bundle_id="1" * 32), bundle)
     with only_writer_of(bundle), pytest.raises(InUseError):
-        save_results(results, bundle)
+        save_results(report, bundle)
     assert (bundle / "metadata.json").read_bytes() == before
 
 
-def test_evaluate_saves_and_info_shows(
-    results: Results, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_command_saves_and_info_shows(
+    report: Results, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(evaluate, "evaluate", lambda *_, **__: results)
+    monkeypatch.setattr(evaluate_module, "evaluate", lambda *_, **__: report)
     assert main(["evaluate", str(bundle)]) == 0
     assert "evaluation" not in read_metadata(bundle).card
     assert main(["evaluate", str(bundle), "--save", "--json"]) == 0
@@ -83,10 +135,10 @@ def test_evaluate_saves_and_info_shows(
     assert f"limitations - {limitations[0][:40]}" in capsys.readouterr().out
 
 
-def test_results_that_cannot_be_saved_are_printed(
-    results: Results, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_report_that_cannot_be_saved_is_not_lost(
+    report: Results, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(evaluate, "evaluate", lambda *_, **__: replace(results, bundle_id="1" * 32))
+    monkeypatch.setattr(evaluate_module, "evaluate", lambda *_, **__: replace(report, bundle_id="1" * 32))
     assert main(["evaluate", str(bundle), "--save", "--json"]) == 1
     printed = capsys.readouterr()
     assert json.loads(printed.out)["samples"] == 200
@@ -95,11 +147,11 @@ def test_results_that_cannot_be_saved_are_printed(
 
 
 @pytest.mark.parametrize("given", [[], ["."], ["nothing"]])
-def test_target_without_card_is_refused_before_the_work(
+def test_what_has_no_card_is_refused_before_the_work(
     given: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(evaluate, "evaluate", lambda *_, **__: pytest.fail("it was measured"))
+    monkeypatch.setattr(evaluate_module, "evaluate", lambda *_, **__: pytest.fail("it was measured"))
     assert main(["evaluate", *given, "--save"]) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""The Triton model repository, read with Triton's own protobuf messages."""
+"""The Triton model repository: what a server would read of it, read with Triton's own messages."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ TYPES = {onnx.TensorProto.FLOAT: triton.TYPE_FP32, onnx.TensorProto.INT64: trito
 
 @pytest.fixture
 def bundles(tiny: Path, continuous: Path) -> dict[str, Path]:
-    return {"pretrained": PRETRAINED_BUNDLE, "tiny": tiny, "continuous": continuous}
+    return {"shipped": PRETRAINED_BUNDLE, "tiny": tiny, "continuous": continuous}
 
 
 def read_config(model: Path) -> Any:  # noqa: ANN401 - a message without stubs
     return text_format.Parse((model / "config.pbtxt").read_text(), triton.ModelConfig())
 
 
-@pytest.mark.parametrize("name", ["pretrained", "tiny", "continuous"])
-def test_configuration_matches_the_graph(name: str, bundles: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["shipped", "tiny", "continuous"])
+def test_the_configuration_is_of_the_graph(name: str, bundles: dict[str, Path], tmp_path: Path) -> None:
     bundle = load_bundle(bundles[name], device="cpu")
     assert export_outputs(bundles[name], out=None, triton=tmp_path / "models").triton == tmp_path / "models"
     models = sorted((tmp_path / "models").iterdir())
@@ -51,18 +51,18 @@ def test_configuration_matches_the_graph(name: str, bundles: dict[str, Path], tm
         graph = onnx.load_from_string(content).graph
         for declared, tensors in ((config.input, graph.input), (config.output, graph.output)):
             assert [tensor.name for tensor in declared] == [tensor.name for tensor in tensors]
-            for described, tensor in zip(declared, tensors, strict=True):
+            for said, tensor in zip(declared, tensors, strict=True):
                 kind = tensor.type.tensor_type
-                assert described.data_type == TYPES[kind.elem_type]
+                assert said.data_type == TYPES[kind.elem_type]
                 batch, *dims = kind.shape.dim
                 assert batch.dim_param  # the axis that the server adds
-                assert list(described.dims) == [dim.dim_value for dim in dims]
+                assert list(said.dims) == [dim.dim_value for dim in dims]
         assert config.parameters["infogan.bundle_id"].string_value == bundle.metadata.bundle_id
         assert config.parameters["infogan.precision"].string_value == "fp32"
 
 
-@pytest.mark.parametrize("name", ["pretrained", "tiny", "continuous"])
-def test_warm_up_requests_run(name: str, bundles: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["shipped", "tiny", "continuous"])
+def test_the_warm_up_is_a_request_that_runs(name: str, bundles: dict[str, Path], tmp_path: Path) -> None:
     export_outputs(bundles[name], out=None, triton=tmp_path / "models")
     for model in (tmp_path / "models").iterdir():
         config = read_config(model)
@@ -80,7 +80,7 @@ def test_warm_up_requests_run(name: str, bundles: dict[str, Path], tmp_path: Pat
             assert session.run(feeds).keys() == {output.name for output in config.output}
 
 
-def test_label_file_names_the_probabilities(bundles: dict[str, Path], tmp_path: Path) -> None:
+def test_labels_of_the_probabilities(bundles: dict[str, Path], tmp_path: Path) -> None:
     for name, path in bundles.items():
         bundle = load_bundle(path)
         export_outputs(path, out=None, triton=tmp_path / name)
@@ -92,14 +92,14 @@ def test_label_file_names_the_probabilities(bundles: dict[str, Path], tmp_path: 
             continue
         labels = (encoder / files["probabilities"]).read_text().splitlines()
         assert len(labels) == sum(bundle.latent.categorical)
-        if name == "pretrained":
+        if name == "shipped":
             assert labels == list(bundle.metadata.labels["k1"])
         else:
             assert labels[0].startswith("k1=")
             assert labels[-1].startswith("k2=")
 
 
-def test_names_are_escaped(tiny: Path, tmp_path: Path) -> None:
+def test_names_that_could_steer_are_escaped(tiny: Path, tmp_path: Path) -> None:
     odd = tmp_path / "odd"
     shutil.copytree(tiny, odd)
     data = json.loads((odd / "metadata.json").read_text())
@@ -114,7 +114,7 @@ def test_names_are_escaped(tiny: Path, tmp_path: Path) -> None:
     assert sorted(config.parameters) == ["infogan.bundle_id", "infogan.precision", "infogan.tool_version"]
 
 
-def test_existing_repository_needs_force(tiny: Path, tmp_path: Path) -> None:
+def test_what_is_there_is_not_replaced_unasked(tiny: Path, tmp_path: Path) -> None:
     models = tmp_path / "models"
     export_outputs(tiny, out=None, triton=models)
     with pytest.raises(OutputExistsError, match="--force"):
@@ -130,7 +130,7 @@ def test_existing_repository_needs_force(tiny: Path, tmp_path: Path) -> None:
     assert (other / "mine.txt").exists()
 
 
-def test_export_command_writes_a_repository(tmp_path: Path, cli: Callable[..., Any]) -> None:
+def test_the_command(tmp_path: Path, cli: Callable[..., Any]) -> None:
     done = cli("export", PRETRAINED_BUNDLE, "--triton", tmp_path / "models")
     assert (done.code, done.out) == (0, "")
     assert done.err.endswith(f"wrote {tmp_path / 'models'}\n")

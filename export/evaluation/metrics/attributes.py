@@ -16,8 +16,6 @@ from scipy.ndimage import distance_transform_edt, zoom
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ATTRIBUTES", "ink", "luma", "measure_attributes"]
-
 ATTRIBUTES: Final = {
     "slant": "atan(cov(x, y) / var(y)) of the ink, degrees; positive leans to the right, like /",
     "stroke_width": "4 x mean distance of the inked pixels from the edge, pixels",

@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "best_temperature",
-    "category_of_label",
-    "expected_calibration_error",
-    "safe_log",
-    "share_below",
-    "temper",
-]
-
 BINS: Final = 15
 MAX_TEMPERATURE: Final = 20.0
 """Temperatures from 1/20 to 20 are searched; a result at an end means that no minimum lies in between."""

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["CategoryRow", "Clustering", "score_categories"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CategoryRow:

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MIN_GROUP", "pearson", "spearman", "within_groups"]
-
 MIN_GROUP: Final = 10
 """A group with fewer images is ignored: its correlation would be noise."""
 _FLAT: Final = 1e-9

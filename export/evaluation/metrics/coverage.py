@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["NEIGHBOURS", "density_and_coverage"]
-
 NEIGHBOURS: Final = 5
 """k, the paper's choice."""
 _ROWS: Final = 1000

@@ -16,8 +16,6 @@ from sklearn.metrics.pairwise import polynomial_kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["frechet_distance", "kernel_distance"]
-
 _ROWS: Final = 1000
 """Rows of the kernel matrix in memory at a time."""
 

@@ -18,13 +18,6 @@ from infogan_tool.export.evaluation.metrics.calibration import safe_log
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "CodeInformation",
-    "categorical_log_likelihood",
-    "gaussian_log_likelihood",
-    "information_bound",
-]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CodeInformation:

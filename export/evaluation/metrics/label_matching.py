@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MIN_PURITY", "LabelMatch", "accuracy", "confusion_table", "match_best_code", "match_labels"]
-
 MIN_PURITY: Final = 0.5
 """A category is named after its label only if at least this share of its images has the label."""
 

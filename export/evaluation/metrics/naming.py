@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["MARGIN", "MIN_GENERATED", "MIN_REAL", "NAMES", "name_code"]
-
 MIN_GENERATED: Final = 0.7
 MIN_REAL: Final = 0.5
 MARGIN: Final = 0.1

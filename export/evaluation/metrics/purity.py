@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["GeneratedCategory", "Purity", "generator_purity"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeneratedCategory:

@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "CategoricalRecovery",
-    "ContinuousRecovery",
-    "categorical_recovery",
-    "continuous_recovery",
-]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CategoricalRecovery:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+from infogan_tool.runtime.bulk.output.columns import columns_of
 from infogan_tool.runtime.storage.atomic import printable, write_atomic
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class _CsvFormat(_TextFormat):
     """
 
     def __init__(self, metadata: BundleMetadata) -> None:
-        self._columns = csv_columns(metadata)
+        self._columns = columns_of(metadata)
         fields = [_FIELDS.get(kind, _NUMBER) for _, kind in self._columns]
         super().__init__(metadata, ",".join(fields) + "\n", _cell)
 
@@ -145,20 +146,6 @@ class _CsvFormat(_TextFormat):
 
 
 _FIELDS: Final = {"text": "%s", "flag": "%s", "index": "%d"}
-
-
-def csv_columns(metadata: BundleMetadata) -> list[tuple[str, Literal["text", "index", "number", "flag"]]]:
-    """Return name and kind of each column of a CSV or Parquet file, in order."""
-    latent = metadata.latent
-    columns: list[tuple[str, Literal["text", "index", "number", "flag"]]] = [("path", "text")]
-    for code, size in zip(latent.categorical_names, latent.categorical, strict=True):
-        columns += [(code, "index"), (f"{code}_label", "text"), (f"{code}_confidence", "number")]
-        columns += [(f"{code}_p{index}", "number") for index in range(size)]
-    for code in latent.continuous_names:
-        columns += [(code, "number"), (f"{code}_std", "number")]
-    if metadata.ood is not None:
-        columns += [("ood", "flag"), ("distance", "number")]
-    return columns
 
 
 def _escaped(text: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.bulk.inputs.parquet import import_pyarrow
-from infogan_tool.runtime.bulk.output.formats import csv_columns
+from infogan_tool.runtime.bulk.output.columns import columns_of
 from infogan_tool.runtime.storage.atomic import atomic_open
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class ParquetFormat:
         self._metadata = bundle.metadata
         types = {"text": pa.string(), "index": pa.int32(), "number": pa.float32(), "flag": pa.bool_()}
         self._schema = pa.schema(
-            [(name, types[kind]) for name, kind in csv_columns(bundle.metadata)],
+            [(name, types[kind]) for name, kind in columns_of(bundle.metadata)],
             metadata={"infogan.bundle_id": bundle.metadata.bundle_id, "infogan.provider": bundle.provider},
         )
 

@@ -13,8 +13,9 @@ from infogan_tool.export.ood.batch_preprocessing import preprocess_batch
 from infogan_tool.export.ood.fitting import fit_ood
 from infogan_tool.export.ood.head import Taps
 from infogan_tool.export.ood.synthetic_outliers import make_synthetic_outliers
+from infogan_tool.export.preprocessing_options import preprocessing_for
 from infogan_tool.export.run_to_bundle import export_networks
-from infogan_tool.runtime import Preprocessing, load_bundle
+from infogan_tool.runtime import ImageSpec, Preprocessing, load_bundle
 from infogan_tool.runtime.preprocessing.matches import matches_preprocessing
 from infogan_tool.train.config.schema import DataConfig
 from infogan_tool.train.data import load_images, load_test_images
@@ -91,6 +92,16 @@ def test_missing_images_give_no_distance(make_networks: Callable[..., Networks],
     assert outcome.metadata.ood is None
     assert "codes have no names" in outcome.notes[0]
     assert load_bundle(tmp_path / "b", device="cpu").encode(np.zeros((1, 16, 16), np.uint8)).ood is None
+
+
+def test_preprocessing_follows_the_data_set() -> None:
+    image = ImageSpec(size=28, channels=1, low=0, high=1)
+    assert preprocessing_for("mnist", image) == PREPROCESSING
+    double = preprocessing_for("mnist", ImageSpec(size=56, channels=1, low=0, high=1))
+    assert double == Preprocessing(box=40, centre="mass", ink="light", stroke=4.0)
+    assert preprocessing_for("mnist", ImageSpec(size=28, channels=3, low=0, high=1)) is None
+    assert preprocessing_for("my images", image) is None
+    assert preprocessing_for(None, image) is None
 
 
 # --- synthetic outliers -----------------------------------------------------------------------------

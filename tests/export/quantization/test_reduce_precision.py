@@ -35,21 +35,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import torch
+
     from infogan_tool.runtime.bundle.bundle import Bundle
 
 
 TRAIN, TEST = 4000, 2000
 
 
+def write_idx(path: Path, values: torch.Tensor) -> None:
+    array = values.numpy().astype(np.uint8)
+    sizes = b"".join(length.to_bytes(4, "big") for length in array.shape)
+    path.write_bytes(bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes())
+
+
+def write_digits(folder: Path, *, labels: bool) -> None:
+    folder.mkdir()
+    for name, images in (("train", load_images("mnist")), ("t10k", load_test_images("mnist"))):
+        assert images is not None
+        count = TRAIN if name == "train" else TEST
+        write_idx(folder / f"{name}-images-idx3-ubyte", images.images[:count, 0])
+        if labels:
+            assert images.labels is not None
+            write_idx(folder / f"{name}-labels-idx1-ubyte", images.labels[:count])
+
+
 @pytest.fixture(scope="module")
-def digits(write_digits: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of digits with labels."""
-    return write_digits(tmp_path_factory.mktemp("data") / "digits", train=TRAIN, test=TEST)
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with some MNIST digits and their labels."""
+    folder = tmp_path_factory.mktemp("data") / "digits"
+    write_digits(folder, labels=True)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def reduced(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The pretrained bundle by precision."""
+    """The shipped bundle by precision."""
     folder = tmp_path_factory.mktemp("reduced")
     paths = {"fp32": PRETRAINED_BUNDLE}
     for precision in ("fp16", "int8"):
@@ -170,7 +191,7 @@ def precision_session(content: bytes) -> Callable[[np.ndarray[Any, Any]], np.nda
 
 
 def with_outlier(folder: Path) -> Path:
-    """Write the pretrained bundle with one channel scaled by 1000, and its readers by 1/1000.
+    """Write the shipped bundle with one channel scaled by 1000, and its readers by 1/1000.
 
     In float32 it computes the same; in 8 bits that channel takes the range of the others.
     """
@@ -204,8 +225,8 @@ def with_outlier(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("labels", [True, False])
-def test_loss_of_accuracy_is_refused(labels: bool, write_digits: Callable[..., Path], tmp_path: Path) -> None:
-    write_digits(tmp_path / "data", train=TRAIN, test=TEST, labels=labels)
+def test_loss_of_accuracy_is_refused(labels: bool, tmp_path: Path) -> None:
+    write_digits(tmp_path / "data", labels=labels)
     bundle = with_outlier(tmp_path / "outlier")
     images = read_test_images(tmp_path / "data")
     agreement = load_bundle(bundle).encode(images).categories == load_bundle().encode(images).categories
@@ -230,10 +251,8 @@ def test_loss_of_a_tenth_of_a_point_is_allowed() -> None:
                 drift.refuse_loss("fp16")
 
 
-def test_networks_too_small_for_int8_are_refused(
-    tiny: Path, write_digits: Callable[..., Path], tmp_path: Path
-) -> None:
-    write_digits(tmp_path / "data", train=TRAIN, test=TEST, labels=False)
+def test_networks_too_small_for_int8_are_refused(tiny: Path, tmp_path: Path) -> None:
+    write_digits(tmp_path / "data", labels=False)
     bundle, images = load_bundle(tiny, device="cpu"), load_images(str(tmp_path / "data"), size=16, channels=3)
     assert len(images) == TRAIN
     with pytest.raises(BundleError, match="no layer of the bundle has 128 inputs"):
@@ -280,8 +299,8 @@ def test_export_command(digits: Path, tmp_path: Path, cli: Callable[..., Any]) -
         "accuracy",
     ):
         assert word in " ".join(done.out.split())
-    shown = cli("info", out, "--all")
-    assert "precision = fp16" in shown.out
+    shown = cli("info", out)
+    assert "precision   fp16" in shown.out
     assert "agreement.k1" in shown.out
     codes = cli("encode", "examples/seven.png", "--bundle", out, "--json")
     assert json.loads(codes.out)["categories"][0]["label"] == "7"

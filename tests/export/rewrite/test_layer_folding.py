@@ -1,4 +1,4 @@
-"""Folded layers compute the same function."""
+"""The rewritten layers compute what the layers compute."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_same_function(name: str) -> None:
     layers, shape = CASES[name]
     torch.manual_seed(0)
     original = nn.Sequential(*layers)
-    original(torch.randn(64, *shape) * 2 + 1)  # changes the running statistics
+    original(torch.randn(64, *shape) * 2 + 1)  # moves the running statistics away from 0 and 1
     original.eval()
     images = torch.randn(5, *shape)
     rewritten = fold_layers(original, images)
@@ -40,14 +40,14 @@ def test_same_function(name: str) -> None:
         torch.testing.assert_close(rewritten(flat).reshape(expected.shape), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_original_layers_are_unchanged() -> None:
+def test_original_is_left_alone() -> None:
     original = nn.Sequential(nn.Conv2d(2, 3, 4), nn.BatchNorm2d(3)).eval()
     before = {name: t.clone() for name, t in original.state_dict().items()}
     fold_layers(original, torch.zeros(2, 2, 4, 4))[1].weight.data.fill_(9)  # type: ignore[union-attr]
     assert all(torch.equal(original.state_dict()[name], t) for name, t in before.items())
 
 
-def test_convolutions_of_part_of_the_map_are_unchanged() -> None:
+def test_convolution_that_does_not_see_the_whole_map_stays() -> None:
     original = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(3, 3, 4, groups=3)).eval()
     rewritten = fold_layers(original, torch.zeros(2, 2, 4, 4))
     assert [type(m) for m in rewritten] == [nn.Conv2d, nn.Conv2d]

@@ -1,4 +1,4 @@
-"""The polyphase form of two convolutions: the same function, and the same weights when merged again."""
+"""The first convolutions of an encoder, rewritten and put back: the same function, the same weights."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def kinds(model: onnx.ModelProto) -> Counter[str]:
 @pytest.mark.filterwarnings("ignore:.*:FutureWarning", "ignore:.*:DeprecationWarning")
 @pytest.mark.parametrize(("channels", "size"), [(1, (28, 28)), (3, (16, 24))])
 @pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(0.1)], ids=["relu", "leaky"])
-def test_split_and_merge(channels: int, size: tuple[int, int], activation: nn.Module) -> None:
+def test_the_same_function_and_back(channels: int, size: tuple[int, int], activation: nn.Module) -> None:
     torch.manual_seed(0)
     layers = nn.Sequential(
         nn.Conv2d(channels, 6, 4, 2, 1), activation, nn.Conv2d(6, 5, 4, 2, 1), activation, nn.Flatten()
@@ -69,7 +69,7 @@ def test_split_and_merge(channels: int, size: tuple[int, int], activation: nn.Mo
     assert kinds(model)["Add"] == 3
     np.testing.assert_allclose(run(model, images), expected, atol=1e-6, rtol=0)
     merge_phases(model)
-    merge_phases(model)  # nothing left to merge
+    merge_phases(model)  # there is nothing left to put back
     assert kinds(model) == kinds(original)
     np.testing.assert_array_equal(run(model, images), expected)
     weights = [
@@ -91,7 +91,7 @@ def test_split_and_merge(channels: int, size: tuple[int, int], activation: nn.Mo
     ],
     ids=["no bias", "groups", "another activation", "another kernel", "not at the input"],
 )
-def test_other_layers_are_unchanged(layers: nn.Module) -> None:
+def test_others_stay(layers: nn.Module) -> None:
     model = graph_of(layers, (4, 16, 16))
     before = model.SerializeToString(deterministic=True)
     split_phases(model)
@@ -100,14 +100,14 @@ def test_other_layers_are_unchanged(layers: nn.Module) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*:FutureWarning", "ignore:.*:DeprecationWarning")
-def test_odd_map_sizes_are_unchanged() -> None:
+def test_a_size_that_does_not_halve_twice_stays() -> None:
     layers = nn.Sequential(nn.Conv2d(1, 6, 4, 2, 1), nn.ReLU(), nn.Conv2d(6, 5, 4, 2, 1))
     model = graph_of(layers, (1, 30, 30))
     split_phases(model)
     assert kinds(model)["Conv"] == 2
 
 
-def test_exported_encoder_is_split(make_networks: Callable[..., Networks], tmp_path: Path) -> None:
+def test_an_exported_encoder_is_packed(make_networks: Callable[..., Networks], tmp_path: Path) -> None:
     # Parity with the networks as trained is part of every export.
     export_networks(make_networks(size=28), tmp_path / "bundle", training={})
     model = onnx.load(tmp_path / "bundle" / ENCODER_FILE)

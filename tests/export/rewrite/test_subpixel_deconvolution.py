@@ -25,14 +25,14 @@ def test_same_function(shape: tuple[int, int], outputs: int, bias: bool) -> None
     torch.set_default_dtype(torch.float64)
     try:
         with torch.no_grad():
-            pair = SubpixelPair(*layers)
+            packed = SubpixelPair(*layers)
             maps = torch.randn(3, 6, *shape)
-            torch.testing.assert_close(pair(maps), layers(maps), atol=1e-12, rtol=0)
+            torch.testing.assert_close(packed(maps), layers(maps), atol=1e-12, rtol=0)
     finally:
         torch.set_default_dtype(torch.float32)
 
 
-def test_last_pair_of_a_generator_is_a_subpixel_pair() -> None:
+def test_the_last_pair_of_a_generator_is_packed() -> None:
     torch.manual_seed(0)
     layers = nn.Sequential(
         nn.ConvTranspose2d(9, 70, 4),
@@ -47,12 +47,12 @@ def test_last_pair_of_a_generator_is_a_subpixel_pair() -> None:
         nn.Sigmoid(),
     ).eval()
     latent = torch.randn(3, 9, 1, 1)
-    folded = fold_layers(layers, latent)
-    kinds = [type(module).__name__ for module in folded]
-    # The activation of a product comes before its reshaping.
+    form = fold_layers(layers, latent)
+    kinds = [type(module).__name__ for module in form]
+    # The activation of a product comes before its reshaping, where it can be part of the product.
     assert kinds == ["Linear", "ReLU", "Unflatten", "ConvTranspose2d", "ReLU", "SubpixelPair"]
     with torch.inference_mode():
-        torch.testing.assert_close(folded(latent.flatten(1)), layers(latent), atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(form(latent.flatten(1)), layers(latent), atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,6 @@ def test_last_pair_of_a_generator_is_a_subpixel_pair() -> None:
         (deconv(64, 32), nn.ReLU(), nn.Conv2d(32, 1, 4, 2, 1)),
     ],
 )
-def test_other_layers_are_no_pair(first: nn.Module, activation: nn.Module, second: nn.Module) -> None:
+def test_what_is_not_packed(first: nn.Module, activation: nn.Module, second: nn.Module) -> None:
     assert not is_subpixel_pair(first, activation, second)
     assert is_subpixel_pair(deconv(64, 32), nn.ReLU(), deconv(32, 1))

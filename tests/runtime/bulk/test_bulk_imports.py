@@ -45,6 +45,7 @@ with tempfile.TemporaryDirectory() as folder:
         "inputs",
         "output",
         "chunks",
+        "columns",
         "deadline",
         "decoding",
         "encoded",
