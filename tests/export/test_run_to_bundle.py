@@ -88,12 +88,7 @@ def test_bundle_flags_images_out_of_distribution(bundle_path: Path) -> None:
     assert blank.ood.all()
 
 
-def test_same_run_gives_the_same_bytes(run_path: Path, bundle_path: Path, tmp_path: Path) -> None:
-    export_run(run_path, tmp_path / "again")
-    assert digests(tmp_path / "again") == digests(bundle_path)
-
-
-def test_taken_path_is_refused_and_force_replaces_bundles_only(
+def test_existing_output_needs_force_and_the_same_run_gives_the_same_bytes(
     run_path: Path, bundle_path: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "b"
@@ -113,7 +108,10 @@ def test_taken_path_is_refused_and_force_replaces_bundles_only(
 
 
 def test_failure_while_writing_leaves_the_old_bundle_alone(
-    run_path: Path, bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle_path: Path,
+    make_networks: Callable[..., Networks],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "b"
     shutil.copytree(bundle_path, out)
@@ -123,7 +121,7 @@ def test_failure_while_writing_leaves_the_old_bundle_alone(
 
     monkeypatch.setattr(run_to_bundle, "write_metadata", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        export_run(run_path, out, force=True)
+        export_networks(make_networks(), out, training={}, force=True)
     assert digests(out) == digests(bundle_path)
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
 
