@@ -1,6 +1,6 @@
 """Training (PyTorch): images and a config in, a run folder out.
 
-A room imports those below it, never those above.
+A package imports those below it, never those above.
 
 =============  ==============================================================================
 `run`          a training run: launch, resume, the loop, and what is written to the run folder

@@ -25,11 +25,11 @@ class GroupingStage(SingleStepStage):
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:
-        """Return the name of the information, whose mean over the tries is logged."""
+        """Return the name of the information, whose mean over the restarts is logged."""
         return ["MI/neighbours"]
 
-    def compute(self) -> None:
-        """Partition the graph in the main process; in the others it would take as much memory again."""
+    def step(self, index: int) -> None:  # noqa: ARG002 - it is always 0
+        """Partition the graph in the main process only, which saves the memory of the others."""
         session, config = self.session, clustering_config(self.session.config).grouping
         groups = torch.zeros(len(session.images), dtype=torch.int64)
         values = torch.zeros(config.restarts, dtype=torch.float64)
@@ -49,11 +49,11 @@ def best_partition(
     Args:
         neighbours: ``(N, count)`` indices of the neighbours of each image.
         num_groups: Groups of the partition.
-        config: Number of tries, and of the partitions' initial clusters.
-        seed: Of the first try; each further one adds 1.
+        config: Numbers of restarts and initial clusters.
+        seed: Seed of the first partition; each further one adds 1.
 
     Returns:
-        The group of each image ``(N,)`` int64, and the information of each try in nats ``(tries,)``.
+        The group of each image ``(N,)`` int64, and the information of each partition in nats ``(restarts,)``.
     """
     partitioner = GraphPartitioner(
         neighbours.cpu().long().numpy(),

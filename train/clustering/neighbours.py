@@ -37,7 +37,7 @@ class NeighboursStage(SingleStepStage):
         """Return the names of the mean cosine of candidates, and of the neighbours' share of their cost."""
         return ["Neighbours/similarity", "Neighbours/cost_share"]
 
-    def compute(self) -> None:
+    def step(self, index: int) -> None:  # noqa: ARG002 - it is always 0
         """Encode all images and find the neighbours of each."""
         config, session = clustering_config(self.session.config).neighbours, self.session
         features = _encode(session)

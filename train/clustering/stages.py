@@ -1,4 +1,4 @@
-"""Base classes of the clustering stages: of those that learn on batches, and of those of a single step."""
+"""Base classes of the clustering stages: those that learn on batches, and those of a single step."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class LearningStage(Stage):
 class SingleStepStage(Stage):
     """A stage whose only step computes an artifact from all images.
 
-    It takes from seconds to a minute, and depends on nothing but what earlier stages left: a run that ends
-    inside of it does it again.
+    It takes from seconds to a minute, and depends on the results of earlier stages alone: a run that is
+    stopped during it repeats it.
     """
 
     shards_batches = False
@@ -52,14 +52,6 @@ class SingleStepStage(Stage):
     def count_steps(cls, config: TrainConfig, count: int) -> int:
         """Return 1."""
         return 1
-
-    def step(self, index: int) -> None:  # noqa: ARG002 - it is always 0
-        """Compute the artifact."""
-        self.compute()
-
-    @abstractmethod
-    def compute(self) -> None:
-        """Compute the artifact, and add its scalars to the meters."""
 
 
 def clustering_config(config: TrainConfig) -> ClusteringConfig:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def paper() -> dict[str, Any]:
     """Return the paper's MNIST networks and objective (arXiv:1606.03657, appendix C.1): the defaults.
 
-    Adam's betas are (0.5, 0.999), those of the paper's published code; (0.5, 0.99), which some ports print,
-    is taken for a typing error. lambda is 1 for the category and 0.1 for the continuous codes. Their variance
-    is learned here, so that 0.1 makes their gradient as large as the category's.
+    Adam's betas are (0.5, 0.999), those of the paper's published code; (0.5, 0.99), which some ports
+    print, is assumed to be a typing error. lambda is 1 for the category and 0.1 for the continuous codes.
+    Their variance is learned here, so that 0.1 makes their gradient as large as the category's.
     """
     return {}
 
@@ -28,8 +28,8 @@ def compact() -> dict[str, Any]:
     """Return `paper` at a quarter to a half of its widths, with augmentation; minutes on a CPU.
 
     D and Q see randomly warped images, real and generated alike (differentiable augmentation:
-    arXiv:2006.10738, arXiv:2006.06676). With it the categories follow the shapes that people name. Much
-    stronger augmentation makes the continuous codes useless, since they are such warps themselves.
+    arXiv:2006.10738, arXiv:2006.06676). With it the categories correspond better to human labels. Much
+    stronger augmentation makes the continuous codes useless, because such warps are what they encode.
     """
     return {
         "networks": {"base_width": 32, "full_width": 256},
@@ -42,7 +42,7 @@ def mnist() -> dict[str, Any]:
     """Return clustering before adversarial training, at the widths of `compact`; minutes on two cores.
 
     Q has its own encoders. That of the first categorical code is trained on real images without labels and
-    is frozen in adversarial training, where D is conditioned on its category and G learns to generate images
+    then frozen. In adversarial training, D is conditioned on its category and G learns to generate images
     of a given category. The other encoder learns the styles together with G. Only the augmentation depends
     on what the images show: it suits strokes on an even background. See docs/explanation/default-preset.md.
     """
@@ -65,7 +65,7 @@ def gan() -> dict[str, Any]:
 
 
 def lab() -> dict[str, Any]:
-    """Return DCGAN networks on images of 64 x 64, with 54 normal noise and one category, no styles."""
+    """Return DCGAN networks on images of 64 x 64: 54 noise dimensions, one categorical code, no styles."""
     return {
         "latent": {"noise": 54, "noise_prior": "normal", "continuous": 0},
         "data": {"size": 64},
@@ -76,7 +76,7 @@ def lab() -> dict[str, Any]:
 
 
 def upsample() -> dict[str, Any]:
-    """Return the port whose G enlarges by nearest neighbour, with a separate update by L_I.
+    """Return a well-known port: G upsamples by nearest neighbour, and L_I has an update of its own.
 
     D's loss is least squares, that of the codes the squared error (a Gaussian of variance 0.5). Two errors of
     the published code are corrected: 0.8, meant as BatchNorm's momentum, was passed as its eps; and a softmax

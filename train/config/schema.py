@@ -37,7 +37,7 @@ class NetworkConfig(_Table):
 
     architecture: Literal["infogan", "dcgan", "upsample", "mlp"] = "infogan"
     """``infogan``: the paper's MNIST networks. ``dcgan``: strided convolutions down to the smallest map, with
-    the heads on it. ``upsample``: G enlarges by nearest neighbour. ``mlp``: fully connected."""
+    the heads on it. ``upsample``: G upsamples by nearest neighbour. ``mlp``: fully connected."""
     base_width: int = Field(default=64, ge=1, le=4096)
     """Channels of D's first convolution. They double at each halving of the map; G mirrors D."""
     full_width: int = Field(default=1024, ge=1, le=16384)
@@ -97,13 +97,13 @@ class ObjectiveConfig(_Table):
         return self.log_variance_range if self.fixed_variance is None else self.fixed_variance
 
     @property
-    def informs(self) -> bool:
+    def uses_information(self) -> bool:
         """Whether L_I has any weight."""
         return self.lambda_categorical > 0 or self.lambda_continuous > 0
 
 
 class OptimizerConfig(_Table):
-    """Adam of D and of G and Q."""
+    """Adam, and the exponential moving average of G's weights."""
 
     d_lr: float = Field(default=2e-4, gt=0)
     """Learning rate of D (trunk and D head)."""
@@ -188,7 +188,7 @@ class RefinementConfig(_Table):
 
 
 class ClusteringConfig(_Table):
-    """Training of Q(k1|x) on real images without labels. It is frozen in adversarial training."""
+    """Training of Q(k1|x) on real images without labels. Q(k1|x) is frozen in adversarial training."""
 
     batch_size: int = Field(default=512, ge=2)
     """Images per step of contrastive learning and refinement."""
@@ -203,7 +203,7 @@ class ClusteringConfig(_Table):
 
 
 class ConsolidationConfig(_Table):
-    """Training of Q on images of the averaged G, both in the form that is exported."""
+    """Training of Q on images of the EMA of G, both in evaluation mode, as they are exported."""
 
     steps: int = Field(default=2000, ge=1)
     """Number of steps, each of ``schedule.batch_size`` images."""
@@ -256,7 +256,7 @@ class TrainConfig(_Table):
     objective: ObjectiveConfig = ObjectiveConfig()
     """Losses and their weights."""
     optimizer: OptimizerConfig = OptimizerConfig()
-    """Learning rates and averages."""
+    """Adam and the EMA of G."""
     augment: ViewConfig = ViewConfig()
     """Augmentation of all images, real and generated, that D sees; and Q, unless ``q_view`` is given."""
     q_view: ViewConfig | None = None

@@ -26,7 +26,7 @@ from infogan_tool.runtime.errors import DataError
 from infogan_tool.runtime.images.formats import IMAGE_SUFFIXES
 from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.convert import convert_images
-from infogan_tool.train.data.idx import find_part, holds_idx, read_idx_images, read_labels
+from infogan_tool.train.data.idx import find_part, read_idx_images, read_labels
 from infogan_tool.train.data.image_files import native_format, read_image_files
 from infogan_tool.train.data.imageset import ImageSet
 
@@ -64,7 +64,7 @@ def load_folder(
     try:
         with os.scandir(folder):  # so that the error of an unreadable folder names the folder
             pass
-        if holds_idx(folder):
+        if any(find_part(folder, part, "images") for part in ("train", "test")):
             return _load_idx(folder, split, size, channels)
         listing = _list_split(folder, split)
     except OSError as error:

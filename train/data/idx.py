@@ -47,16 +47,6 @@ def find_part(folder: Path, split: str, part: str) -> Path | None:
     return found[0] if found else None
 
 
-def holds_idx(folder: Path) -> bool:
-    """Return whether ``folder`` has images in IDX format, of either split.
-
-    Raises:
-        DataError: Files of both spellings exist.
-        OSError: The folder cannot be read.
-    """
-    return any(find_part(folder, split, "images") is not None for split in ("train", "test"))
-
-
 def read_idx_images(path: Path, *, md5: str | None = None) -> torch.Tensor:
     """Read the images of an IDX file.
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import torch
 
-from infogan_tool.runtime.errors import DataError, UsageError
+from infogan_tool.runtime.errors import DataError
 
 MAX_SIZE: Final = 4096
 """Greatest height and width of an image in a data set."""
@@ -66,18 +66,6 @@ class ImageSet:
     def channels(self) -> int:
         """1 (grey) or 3 (red, green, blue)."""
         return int(self.images.shape[1])
-
-
-def check_wanted(size: int | None, channels: int | None) -> None:
-    """Validate a size and a number of channels.
-
-    Raises:
-        UsageError: ``size`` is not from 1 to :data:`MAX_SIZE`, or ``channels`` is not 1 or 3.
-    """
-    if size is not None and not 1 <= size <= MAX_SIZE:
-        raise UsageError(f"size must be from 1 to {MAX_SIZE}, not {size}")
-    if channels is not None and channels not in (1, 3):
-        raise UsageError(f"channels must be 1 (grey) or 3 (colour), not {channels}")
 
 
 def check_fits(num_bytes: int, name: str) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from infogan_tool.runtime.errors import DataError, did_you_mean
+from infogan_tool.runtime.errors import DataError, UsageError, did_you_mean
 from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.builtin import BUILTIN_NAMES, default_root, load_mnist
 from infogan_tool.train.data.folder import FOLDER_KINDS, load_folder
-from infogan_tool.train.data.imageset import ImageSet, check_wanted
+from infogan_tool.train.data.imageset import MAX_SIZE, ImageSet
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES, load_torchvision
 
 _RENDERINGS = ("faces", "chairs")
-"""Data sets of the paper that may not be redistributed, or that exist in no common format."""
+"""Data sets of the paper that cannot be downloaded: one has to render the images."""
 
 
 def load_images(
@@ -76,7 +76,10 @@ def _load(
     *,
     download: bool,
 ) -> ImageSet | None:
-    check_wanted(size, channels)
+    if size is not None and not 1 <= size <= MAX_SIZE:
+        raise UsageError(f"size must be from 1 to {MAX_SIZE}, not {size}")
+    if channels not in (None, 1, 3):
+        raise UsageError(f"channels must be 1 (grey) or 3 (colour), not {channels}")
     if source == "mnist":
         return load_mnist(split=split, size=size, channels=channels)
     if source in TORCHVISION_NAMES:

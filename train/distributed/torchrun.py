@@ -31,7 +31,7 @@ _POLL_SECONDS: Final = 0.05
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TorchrunEnvironment:
-    """What torchrun's environment variables say of this process."""
+    """The values of torchrun's environment variables for this process."""
 
     rank: int
     """Index among all processes."""

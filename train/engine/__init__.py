@@ -1,4 +1,4 @@
-"""What every stage of a training uses, whatever it trains.
+"""Code that all stages of a training share.
 
 ===================  =====================================================================================
 `stage`              :class:`Stage`, the interface between the loop and the parts of a run; `Session`, the

@@ -77,7 +77,7 @@ class OptimizerStep:
             optimizer: Fused, of ``parameters``.
             loss: A scalar.
             terms: The terms of the loss, by the names used in errors.
-            parameters: Those that get a gradient.
+            parameters: Parameters whose gradient is checked.
 
         Raises:
             NonFiniteError: A term or a gradient is not finite; nothing was updated.
@@ -122,7 +122,7 @@ class OneCycleAdamW:
     """AdamW with a one-cycle learning rate, which depends on the step alone and needs no checkpoint.
 
     Args:
-        parameters: What it moves.
+        parameters: Parameters to update.
         rate: Greatest learning rate.
         steps: Steps of the cycle.
         optimizer_step: Computes the gradients and moves the parameters.

@@ -119,12 +119,12 @@ def random_view(images: Tensor, view: ViewConfig, rng: torch.Generator) -> Tenso
     return sample_augmentation(len(images), view, rng).apply(images)
 
 
-def add_noise(images: Tensor, greatest: float, rng: torch.Generator, *, count: int, shard: slice) -> Tensor:
-    """Add Gaussian noise, with another standard deviation for each image.
+def add_noise(images: Tensor, max_std: float, rng: torch.Generator, *, count: int, shard: slice) -> Tensor:
+    """Add Gaussian noise, with a random standard deviation for each image.
 
     Args:
         images: ``(n, C, H, W)``, the ``shard`` of a batch.
-        greatest: Standard deviations are uniform from 0 to this; 0 returns the images unchanged.
+        max_std: Standard deviations are uniform from 0 to this; 0 returns the images unchanged.
         rng: Source of randomness, on the images' device; numbers are drawn for the whole batch.
         count: Images of the whole batch.
         shard: Position of ``images`` in it.
@@ -132,9 +132,9 @@ def add_noise(images: Tensor, greatest: float, rng: torch.Generator, *, count: i
     Returns:
         Images of the same shape. They may leave their range by a little: clipping would stop gradients.
     """
-    if not greatest:
+    if not max_std:
         return images
-    amounts = torch.rand(count, 1, 1, 1, generator=rng, device=rng.device) * greatest
+    amounts = torch.rand(count, 1, 1, 1, generator=rng, device=rng.device) * max_std
     noise = torch.randn(count, *images.shape[1:], generator=rng, device=rng.device)
     return images + (amounts * noise)[shard]
 

@@ -12,10 +12,6 @@ from torch.nn import functional as F
 from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    import numpy.typing as npt
-
     from infogan_tool.runtime.latents.spec import LatentSpec
 
 
@@ -42,20 +38,6 @@ class LatentBatch:
     def __getitem__(self, part: slice) -> LatentBatch:
         """Return some of the latents."""
         return LatentBatch(self.spec, self.noise[part], self.categories[part], self.styles[part])
-
-    def to(self, device: torch.device) -> LatentBatch:
-        """Return the latents on ``device``."""
-        return LatentBatch(
-            self.spec, self.noise.to(device), self.categories.to(device), self.styles.to(device)
-        )
-
-    @classmethod
-    def from_numpy(
-        cls, spec: LatentSpec, noise: npt.NDArray[Any], categories: npt.NDArray[Any], styles: npt.NDArray[Any]
-    ) -> LatentBatch:
-        """Return latents of the runtime, which have the same three parts, as tensors."""
-        parts = [torch.from_numpy(part) for part in (noise, categories, styles)]
-        return cls(spec, *parts)
 
 
 def sample_latents(spec: LatentSpec, count: int, rng: torch.Generator) -> LatentBatch:

@@ -125,11 +125,6 @@ class Networks(nn.Module):
         """The branch of Q that infers the first categorical code."""
         return self.q_branches[0]
 
-    @property
-    def q_style(self) -> QBranch:
-        """The branch of Q that infers the continuous codes."""
-        return self.q_branches[-1]
-
     def freeze_q_category(self) -> None:
         """Freeze :attr:`q_category`, pre-trained by clustering, and put it into evaluation mode."""
         self.q_category.eval().requires_grad_(False)
@@ -166,7 +161,7 @@ def build_networks(config: TrainConfig, *, size: int, channels: int) -> Networks
     A separate Q keeps torch's default initialisation.
 
     Args:
-        config: The run's config. Its seed alone decides the weights; torch's global generator is not used up.
+        config: The run's config. Its seed alone decides the weights; torch's global generator is unchanged.
         size: Height and width of the images.
         channels: 1 or 3.
 

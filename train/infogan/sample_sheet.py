@@ -31,7 +31,7 @@ def write_sample_sheet(path: Path, networks: Networks, images: torch.Tensor, *, 
     each time, so that the sheets of a run show its progress. The generator is in evaluation mode.
 
     Args:
-        path: Where the PNG goes.
+        path: File to write.
         networks: In training mode; their state does not change.
         images: Real images ``(N, C, H, W)`` uint8; the first ones are shown.
         seed: Of the fixed noise.
@@ -39,9 +39,9 @@ def write_sample_sheet(path: Path, networks: Networks, images: torch.Tensor, *, 
     spec = networks.latent
     code = (spec.continuous_names or spec.categorical_names)[0]
     plan = traversal(spec, code, seed=seed)
-    latents = plan.latents
+    parts = plan.latents.noise, plan.latents.categories, plan.latents.styles
     device = next(networks.parameters()).device
-    batch = LatentBatch.from_numpy(spec, latents.noise, latents.categories, latents.styles).to(device)
+    batch = LatentBatch(spec, *(torch.from_numpy(part).to(device) for part in parts))
     generator, training = networks.export_generator, networks.export_generator.training
     generated = to_uint8(generator.eval()(batch.vector()).cpu().numpy(), networks.image)
     generator.train(training)

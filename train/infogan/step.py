@@ -19,7 +19,8 @@ scheme             update  loss that is minimised                         parame
 well-known one. docs/explanation/update-schemes.md compares them by measurement.
 
 The D and G updates of a step use the same fakes. If every lambda is 0, Q is only monitored: no gradient of
-its loss reaches G, and Q learns to infer whatever G generates, so that a plain GAN can be measured alike.
+its loss reaches G, and Q learns to infer whatever G generates, so that a plain GAN can be
+measured in the same way.
 
 BatchNorm normalises real and generated batches separately. Its running statistics, which the exported
 encoder uses, are updated by real images only, because those are what the encoder is applied to.
@@ -73,11 +74,11 @@ class Update:
     """One optimizer step."""
 
     name: Literal["D", "G", "L_I"]
-    """What it is called in profiles; it has an optimizer of its own."""
+    """Name in profiles, and of its optimizer."""
     terms: tuple[Literal["L_D", "L_G", "L_I"], ...]
     """Losses whose sum is minimised; L_I stands for the sum of lambda E[-log Q(c|x)]."""
     parameters: tuple[Literal["generator", "trunk", "d_head", "q"], ...]
-    """Networks that move."""
+    """Networks whose parameters move."""
     learning_rate: Literal["d_lr", "g_lr"]
     """Key of the config's ``optimizer`` table."""
 
@@ -102,10 +103,10 @@ SCHEMES: Final[Mapping[str, tuple[Update, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What the updates of one step are computed from."""
+    """Inputs of the updates of one step."""
 
     real: Tensor
-    """Real images ``(N, C, H, W)``, of several processes one's shard, like ``fake``."""
+    """Real images ``(N, C, H, W)``; with several processes this one's shard, as ``fake`` is."""
     fake: Tensor
     """G's images of ``latent``, with their gradient."""
     latent: LatentBatch
@@ -213,7 +214,7 @@ class AdversarialStep:
         """
         compute = {"D": self._d_terms, "G": self._g_terms, "L_I": self._information_terms}[update.name]
         others = [part for part in self._parts if part not in update.parameters]
-        with _frozen(self._parameters(others)):  # their gradients would be a quarter of G's update
+        with _frozen(self._parameters(others)):  # their gradients would take a quarter of G's update
             terms, scalars = compute(batch, infer="L_I" in update.terms)
             loss = reduce(operator.add, [terms[name] for name in update.terms])
             losses = {name: scalar for name, scalar in scalars.items() if name.startswith("Loss/")}
@@ -229,7 +230,7 @@ class AdversarialStep:
             features = networks.trunk(real)
             networks.update_bn_stats(real, features)
             real_logits = networks.d_head(features, batch.real_categories).float()
-            with bn_stats_kept(networks.trunk, networks.q):
+            with frozen_bn_stats(networks.trunk, networks.q):
                 features = networks.trunk(fake)
                 fake_logits = networks.d_head(features, self._fake_categories(batch.latent)).float()
                 posterior = networks.infer(fake, features) if infer else None
@@ -245,7 +246,7 @@ class AdversarialStep:
     def _g_terms(self, batch: Batch, *, infer: bool) -> _Terms:
         """Return L_G of generated images, with L_I if ``infer``, and scalars by name."""
         networks, config, count = self.networks, self._config, len(batch.latent)
-        with bn_stats_kept(networks.trunk, networks.q):
+        with frozen_bn_stats(networks.trunk, networks.q):
             d_images = self._augment(batch.fake, count)
             q_images = self._augment(batch.fake, count, config.q_view) if config.q_view else d_images
             shard = self._group.shard(count)
@@ -253,7 +254,7 @@ class AdversarialStep:
             with self._autocast:
                 features = networks.trunk(d_images)
                 fake_logits = networks.d_head(features, self._fake_categories(batch.latent)).float()
-                if not self._objective.informs:
+                if not self._objective.uses_information:
                     q_images, features = q_images.detach(), features.detach()
                 posterior = networks.infer(q_images, features) if infer else None
         (fake_logits,) = self._group.all_gather(count, fake_logits)
@@ -261,7 +262,7 @@ class AdversarialStep:
         terms = {"L_G": adversarial}
         scalars = {"Loss/G/adv": adversarial, "Scores/fake_before_g": self._score(fake_logits)}
         if posterior is not None:
-            weights = self._weights if self._objective.informs else torch.ones_like(self._weights)
+            weights = self._weights if self._objective.uses_information else torch.ones_like(self._weights)
             terms["L_I"], losses = self._information_loss(posterior, batch.latent, weights)
             scalars |= losses
         return terms, scalars
@@ -271,7 +272,7 @@ class AdversarialStep:
         assert infer
         latent = sample_latents(self._spec, len(batch.latent), self._rng)
         fake = self._augment(self._generate(latent), len(latent))
-        with bn_stats_kept(self.networks.trunk, self.networks.q), self._autocast:
+        with frozen_bn_stats(self.networks.trunk, self.networks.q), self._autocast:
             posterior = self.networks.infer(fake)
         loss, scalars = self._information_loss(posterior, latent, self._weights)
         return {"L_I": loss}, scalars
@@ -289,7 +290,7 @@ class AdversarialStep:
         """Return D's mean probability of real for images of ``latent``; no state changes."""
         state = self._rng.get_state()
         devices = [self._rng.device] if self._rng.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), bn_stats_kept(self.networks):
+        with torch.random.fork_rng(devices), frozen_bn_stats(self.networks):
             fake = self._augment(self._generate(latent), len(latent))
             with self._autocast:
                 logits = self.networks.discriminate(fake, self._fake_categories(latent)).float()
@@ -320,7 +321,7 @@ class AdversarialStep:
 
 
 @contextmanager
-def bn_stats_kept(*modules: nn.Module) -> Iterator[None]:
+def frozen_bn_stats(*modules: nn.Module) -> Iterator[None]:
     """Normalise by the batch, as in training, without updating BatchNorm's running statistics."""
     norms = [norm for module in modules for norm in module.modules() if isinstance(norm, nn.BatchNorm2d)]
     for norm in norms:

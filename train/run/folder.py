@@ -79,7 +79,7 @@ class RunFolder:
             RunError: There is no run at ``path``.
         """
         run = cls(path)
-        if not run._config.is_file():
+        if not run.has_config():
             what = "has no config.json" if path.is_dir() else "is not a folder"
             raise RunError(f"{path} {what}: a run is a folder written by infogan-tool train")
         return run
@@ -161,7 +161,7 @@ def _pretty(values: dict[str, Any]) -> str:
 
 
 def _refuse_taken(out: Path) -> None:
-    """Refuse a folder that holds more than a training leaves that is killed while starting."""
+    """Refuse an existing path, except a folder that holds only what a training killed at its start left."""
     if out.is_dir() and all(path.name == _LOCK or is_leftover(path.name) for path in out.iterdir()):
         return
     if out.exists() or out.is_symlink():

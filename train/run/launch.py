@@ -1,4 +1,4 @@
-"""From options to a training: plan it, start it in a new run folder, or resume it."""
+"""Plan a training, start it in a new run folder, or resume it."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def resume_training(
         options: What is not part of the config.
         threads: As in :func:`plan_training`.
         group: The processes; their number may differ from before.
-        allow_finished: Whether a run that is finished is returned as it is.
+        allow_finished: Whether to accept a finished run and do nothing, rather than raise.
 
     Raises:
         RunError: There is no such run, its checkpoint cannot be used, it is finished, or its images have

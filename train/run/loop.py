@@ -116,9 +116,9 @@ def train(
             restore_session(session, resume, plan, run, digest)
 
     # Train stage by stage.
-    step = 0
+    step, tensorboard = 0, run.path / "tensorboard" if options.tensorboard else None
     with (
-        _metrics_log(run, options) if group.is_main else nullcontext() as log,
+        MetricsLog(run.metrics, tensorboard) if group.is_main else nullcontext() as log,
         ProgressDisplay(console, num_stages=len(plan), total_steps=last_step) as display,
         stop_signals() as stop,
     ):
@@ -140,10 +140,6 @@ def train(
                 break
             loop.stage.finish()
     return TrainOutcome(step=step, total_steps=last_step, interrupted=step < last_step)
-
-
-def _metrics_log(run: RunFolder, options: RunOptions) -> MetricsLog:
-    return MetricsLog(run.metrics, run.path / "tensorboard" if options.tensorboard else None)
 
 
 class _StageLoop:

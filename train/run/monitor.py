@@ -31,10 +31,10 @@ class _ScalarSink(Protocol):
 
 
 class MetricsLog(AbstractContextManager["MetricsLog"]):
-    """A log of one JSON object a line in ``metrics.jsonl``, and the same scalars for TensorBoard.
+    """A log of one JSON object per line in ``metrics.jsonl``, and of the same scalars for TensorBoard.
 
     Args:
-        path: Of metrics.jsonl; lines are appended.
+        path: The file metrics.jsonl; lines are appended.
         tensorboard: Folder of TensorBoard's files; None: none.
 
     Raises:
