@@ -53,8 +53,8 @@ REACH = {"bf16": 1.7, "fp32": 1.0}
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """What one process does."""
+class Variant:
+    """One of the trainings that are compared."""
 
     name: str
     precision: str
@@ -99,22 +99,22 @@ def main() -> None:
         compare_losses(measured)
 
 
-def variants_on(device: str) -> list[Contestant]:
+def variants_on(device: str) -> list[Variant]:
     """Return who takes part."""
-    reference = Contestant(REFERENCE, "fp32", ours=False)
+    reference = Variant(REFERENCE, "fp32", ours=False)
     if device == "cpu":
         # Where bf16 is emulated it takes a multiple of the time.
         kinds = dict.fromkeys(("fp32", fast_precision(torch.device("cpu"))))
         return [
             reference,
             *(
-                Contestant(f"ours, {kind}{', plain' if plain else ''}", kind, plain=plain)
+                Variant(f"ours, {kind}{', plain' if plain else ''}", kind, plain=plain)
                 for kind in kinds
                 for plain in (True, False)
             ),
         ]
     ours = [
-        Contestant(f"ours, {kind}, {'captured' if captured else 'eager'}", kind, captured=captured)
+        Variant(f"ours, {kind}, {'captured' if captured else 'eager'}", kind, captured=captured)
         for kind in ("fp32", "tf32", "bf16")
         for captured in (False, True)
     ]
@@ -131,7 +131,7 @@ def turn_of(pipe: Connection, steps: int) -> Callable[[], object]:
     return turn
 
 
-def take_part(pipe: Connection, variant: Contestant, options: argparse.Namespace) -> None:
+def take_part(pipe: Connection, variant: Variant, options: argparse.Namespace) -> None:
     """Do the requested steps until asked to end; then send the other measurements."""
     before = peak_mb()
     if variant.ours and not variant.plain and options.device == "cpu":
@@ -157,7 +157,7 @@ def take_part(pipe: Connection, variant: Contestant, options: argparse.Namespace
 class Ours:
     """The adversarial stage of a run."""
 
-    def __init__(self, variant: Contestant, options: argparse.Namespace) -> None:
+    def __init__(self, variant: Variant, options: argparse.Namespace) -> None:
         plan = planned(variant.precision, options)
         use_precision(variant.precision)
         networks = build_networks(plan.config, size=plan.images.size, channels=plan.images.channels)
@@ -215,7 +215,7 @@ def planned(precision: str, options: argparse.Namespace) -> Plan:
 
 
 def row_of(
-    variant: Contestant,
+    variant: Variant,
     per_step: dict[str, list[float]],
     measured: dict[str, dict[str, Any]],
     options: argparse.Namespace,

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infogan_tool.runtime.bundle.metadata import METADATA_FILE
+from infogan_tool.runtime.bundle.metadata import GENERATOR_FILE, METADATA_FILE
 from infogan_tool.runtime.errors import OutputExistsError
 from infogan_tool.runtime.storage.atomic import sync_folder, write_atomic
 from infogan_tool.runtime.storage.locks import only_writer
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
 
 
-def refuse_taken(out: Path, *, force: bool, mark: str = METADATA_FILE, kind: str = "a bundle") -> None:
+def refuse_taken(out: Path, *, force: bool, mark: str = GENERATOR_FILE, kind: str = "a bundle") -> None:
     """Refuse an existing folder, unless ``force`` is set and it may be replaced.
 
     Args:
         out: The folder to write.
         force: Replace it if it is empty or contains a file that matches ``mark``.
-        mark: A glob pattern, relative to ``out``, of a file that every folder of this kind contains.
+        mark: A glob pattern, relative to ``out``, of a file that every folder of this kind contains and that
+            folders of other kinds do not contain.
         kind: The kind's name for the message.
 
     Raises:
@@ -52,7 +53,7 @@ def refuse_taken(out: Path, *, force: bool, mark: str = METADATA_FILE, kind: str
 
 @contextmanager
 def atomic_folder(
-    out: Path, *, force: bool, mark: str = METADATA_FILE, kind: str = "a bundle"
+    out: Path, *, force: bool, mark: str = GENERATOR_FILE, kind: str = "a bundle"
 ) -> Iterator[Path]:
     """Yield a new folder beside ``out`` to fill; rename it to ``out`` if the block succeeds, else remove it.
 

@@ -63,7 +63,8 @@ def export_outputs(
         progress: Called with a status line.
 
     Raises:
-        UsageError: No output is named, the images are not known, or the preprocessing is not possible.
+        UsageError: No output is named, one output is inside the other, the images are not known, or the
+            preprocessing is not possible.
         InfoganError, OSError: As :func:`~infogan_tool.export.run_to_bundle.export_run`,
             :func:`~infogan_tool.export.quantization.reduce.reduce_precision` and
             :func:`~infogan_tool.export.triton.write_repository`.
@@ -75,6 +76,8 @@ def export_outputs(
         raise UsageError(f"{source} is a bundle in fp32 already: --out goes with --precision fp16 or int8")
     if preprocessing is not None and is_bundle:
         raise UsageError(f"{source} is a bundle and keeps its preprocessing: --preprocessing is for a run")
+    if out is not None and triton is not None and _nested(out.resolve(), triton.resolve()):
+        raise UsageError(f"--out {out} and --triton {triton} must be separate folders")
     if out is not None:
         refuse_taken(out, force=force)
     if triton is not None:
@@ -100,3 +103,7 @@ def export_outputs(
             bundle = load_bundle(target, device="cpu")
         repository = triton and write_repository(bundle, triton, force=force)
         return Exported(reduced=reduced, triton=repository)
+
+
+def _nested(first: Path, second: Path) -> bool:
+    return first.is_relative_to(second) or second.is_relative_to(first)

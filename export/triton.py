@@ -23,6 +23,7 @@ from infogan_tool.runtime.bundle.metadata import (
     generator_inputs,
     generator_outputs,
 )
+from infogan_tool.runtime.errors import OutputExistsError
 from infogan_tool.runtime.inference.shards import BATCH_ROWS
 from infogan_tool.runtime.storage.atomic import write_atomic
 
@@ -49,6 +50,12 @@ _QUEUE_DELAY: Final = 200
 def refuse_repository(out: Path, *, force: bool) -> None:
     """Refuse an existing repository folder that must not be replaced; see :func:`write_repository`."""
     refuse_taken(out, force=force, mark=_MARK, kind=_KIND)
+    ours = tuple(f"_{part}" for part in MODEL_FILES)
+    others = sorted(file.parent.name for file in out.glob(_MARK) if not file.parent.name.endswith(ours))
+    if others:
+        raise OutputExistsError(
+            out, f"it has other models ({others[0]}), so --force does not replace it; choose another path"
+        )
 
 
 def write_repository(bundle: Bundle, out: Path, *, force: bool = False) -> Path:

@@ -37,7 +37,7 @@ def explore(
             min=0,
             max=65535,
             metavar="N",
-            help="Port to listen on; 0 is any free one (default 8421).",
+            help="Port to listen on; 0 is any free one. Default: 8421.",
         ),
     ] = None,
     host: Annotated[
@@ -45,7 +45,7 @@ def explore(
         typer.Option(
             "--host",
             metavar="HOST",
-            help="Address to listen on (default 127.0.0.1, which only this machine can reach).",
+            help="Address to listen on. Default: 127.0.0.1, which only this machine can reach.",
         ),
     ] = None,
     browser: Annotated[
@@ -56,8 +56,9 @@ def explore(
 ) -> None:
     """Serve a web page to draw digits, see and change their codes, and generate images.
 
-    Ctrl-C stops the server. No network is needed. The static site of --export reads
-    drawings and images on an even background only; photographs need the server.
+    Ctrl-C stops the server. No network is needed. The static site of --export
+    reads drawings and images on an even background only; photographs need the
+    server.
 
     Examples:
       infogan-tool explore

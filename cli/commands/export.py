@@ -9,6 +9,7 @@ import typer
 
 from infogan_tool.cli import output
 from infogan_tool.cli.extras import require_extras
+from infogan_tool.cli.options import ForceOption
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -80,7 +81,7 @@ def export(
             rich_help_panel=_PREPROCESSING,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
+    force: ForceOption = False,
 ) -> None:
     """Export a run to an ONNX bundle, and check it against torch.
 
@@ -108,10 +109,11 @@ def export(
 
     if preprocessing is None and (box, ink, centre, stroke) != (None, None, None, None):
         raise UsageError("--box, --ink, --centre and --stroke need --preprocessing centred-foreground")
-    options = preprocessing and PreprocessingOptions(
-        preprocessing=preprocessing, box=box, ink=ink, centre=centre, stroke=stroke
-    )
-
+    options = None
+    if preprocessing is not None:
+        options = PreprocessingOptions(
+            preprocessing=preprocessing, box=box, ink=ink, centre=centre, stroke=stroke
+        )
     console = Console(stderr=True, markup=False, highlight=False)
     with console.status("starting") as status:
         exported = export_outputs(
@@ -120,7 +122,7 @@ def export(
             triton=triton,
             precision=precision,
             data=data,
-            preprocessing=options or None,
+            preprocessing=options,
             force=force,
             progress=lambda line: status.update(printable(line)),
         )

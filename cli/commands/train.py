@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from infogan_tool.cli import output
 from infogan_tool.cli.extras import require_extras
 from infogan_tool.runtime.errors import ExitCode, UsageError
 
@@ -77,11 +78,11 @@ def train(
         Literal["auto", "cpu", "cuda"], typer.Option(help="Device to train on; auto: a GPU if there is one.")
     ] = "auto",
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads; default: one for every core.", min=1, metavar="N")
+        int | None, typer.Option(help="CPU threads. Default: one per core.", min=1, metavar="N")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Run folder to create; default: the next number under runs/.", metavar="RUN"),
+        typer.Option(help="Run folder to create. Default: the next number under runs/.", metavar="RUN"),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Resume this run from its last checkpoint.", metavar="RUN")
@@ -104,7 +105,8 @@ def train(
 ) -> None:
     """Train an InfoGAN on images, without labels.
 
-    The keys of --config override those of the preset, and the other options override both.
+    The keys of --config override those of the preset, and the other options
+    override both.
 
     Examples:
       infogan-tool train --out run
@@ -181,7 +183,7 @@ def _start(
         )
         if dry_run:
             if group.is_main:
-                print(json.dumps(plan.to_dict(), indent=2))
+                output.emit(json.dumps(plan.to_dict(), indent=2))
             return
         console = Console(stderr=True, quiet=not group.is_main)
         run, outcome = start_training(plan, out=out, console=console, options=options)
@@ -225,10 +227,10 @@ def _print_next_step(group: "ProcessGroup", run: str, outcome: "TrainOutcome") -
     group.ignore_sigterm()
     quoted, step = shlex.quote(run), outcome.step
     if group.is_main and outcome.interrupted:
-        typer.echo(f"stopped at step {step} of {outcome.total_steps}; the state is saved", err=True)
-        typer.echo(f"resume with: infogan-tool train --resume {quoted}", err=True)
+        output.note(f"stopped at step {step} of {outcome.total_steps}; the state is saved")
+        output.note(f"resume with: infogan-tool train --resume {quoted}")
     elif group.is_main:
-        typer.echo(f"done: {step} steps; next: infogan-tool export {quoted} --out BUNDLE", err=True)
+        output.note(f"done: {step} steps; next: infogan-tool export {quoted} --out BUNDLE")
     group.barrier()
     if outcome.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)

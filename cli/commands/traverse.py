@@ -38,11 +38,11 @@ def traverse(
     ] = None,
     low: Annotated[
         float | None,
-        typer.Option("--from", metavar="VALUE", help=f"First value of a continuous code (default {_LOW:g})."),
+        typer.Option("--from", metavar="VALUE", help=f"First value of a continuous code. Default: {_LOW:g}."),
     ] = None,
     high: Annotated[
         float | None,
-        typer.Option("--to", metavar="VALUE", help=f"Last value of a continuous code (default {_HIGH:g})."),
+        typer.Option("--to", metavar="VALUE", help=f"Last value of a continuous code. Default: {_HIGH:g}."),
     ] = None,
     steps: Annotated[
         int | None,
@@ -51,7 +51,7 @@ def traverse(
             min=1,
             max=1000,
             metavar="N",
-            help=f"Values of a continuous code (default {_STEPS}; {ANIMATION_STEPS} for an animation).",
+            help=f"Values of a continuous code. Default: {_STEPS}; {ANIMATION_STEPS} for an animation.",
         ),
     ] = None,
     seed: SampleSeedOption = 0,
@@ -62,7 +62,7 @@ def traverse(
 ) -> None:
     """Vary one code and keep the others fixed, as a sheet or an animation.
 
-    A continuous code (c1, c2, ...): one row per category, all with the same noise.
+    A continuous code (c1, c2, ...): one row per category, with the same noise.
     A categorical code (k1, ...): one column per category, one row per noise.
     In training, continuous codes are from -1 to 1.
 

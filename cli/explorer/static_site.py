@@ -36,7 +36,8 @@ _ORT_FILES: Final = {
     "package/dist/ort-wasm-simd-threaded.wasm": "ort-wasm.wasm",
 }
 """The files copied from it; named .js because not every file server knows .mjs."""
-_MARKER: Final = "model.json"
+_MARK: Final = "bundles/0/noise.bin"
+"""A file that every page has and few other folders have; see :func:`refuse_taken`."""
 _NPM_SECONDS: Final = 300
 _NOTICE: Final = """\
 ort/ is {package}, (c) Microsoft Corporation, MIT licence.
@@ -58,7 +59,7 @@ def write_site(bundles: Sequence[Bundle], out: Path, *, force: bool) -> None:
         MissingToolError: npm is not installed, or cannot download the package.
         OSError: A file cannot be written.
     """
-    kind = {"mark": _MARKER, "kind": "an explorer page"}
+    kind = {"mark": _MARK, "kind": "an explorer page"}
     refuse_taken(out, force=force, **kind)
     with atomic_folder(out, force=force, **kind) as folder:
         _add_ort(folder / "ort")
@@ -72,7 +73,7 @@ def write_site(bundles: Sequence[Bundle], out: Path, *, force: bool) -> None:
                 shutil.copyfile(bundle.path / file, place / file)
             (place / "noise.bin").write_bytes(noise_bytes(bundle))
         (folder / "NOTICE.txt").write_text(_NOTICE.format(package=ORT_PACKAGE), "utf-8")
-        (folder / _MARKER).write_text(json.dumps(describe(bundles, "browser"), allow_nan=False), "utf-8")
+        (folder / "model.json").write_text(json.dumps(describe(bundles, "browser"), allow_nan=False), "utf-8")
 
 
 def _add_policy(index: Path) -> None:

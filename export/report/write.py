@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES: Final = 6
 """Maximum number of runs and bundles side by side."""
-_MARK: Final = "*.png"
+_MARK: Final = "figures.json"
+"""Alternative texts of the figures by file name; --force replaces only folders that contain it."""
 _KIND: Final = "a folder of figures"
 
 
@@ -63,7 +65,7 @@ def write_report(
         The entries of the page; each has its notes.
 
     Raises:
-        UsageError: There are too many paths, or ``samples`` is too small.
+        UsageError: There are too many paths, ``samples`` is too small, or ``out`` is in ``figures``.
         OutputExistsError: ``out`` or ``figures`` already exists.
         BundleError, RunError, DataError, DeviceError, ConfigError: As in opening, exporting and loading.
         OSError: An output cannot be written.
@@ -75,6 +77,8 @@ def write_report(
     if out.exists() and not force:
         raise OutputExistsError(out)
     if figures is not None:
+        if out.resolve().is_relative_to(figures.resolve()):
+            raise UsageError(f"--out {out} is in the folder of --figures, which holds only figures")
         refuse_taken(figures, force=force, mark=_MARK, kind=_KIND)
     collector = Collector(
         data=data, samples=samples, seed=seed, device=device, classifier=classifier, progress=progress
@@ -105,8 +109,12 @@ def _files(entries: Sequence[Entry], sections: Sequence[Section]) -> Iterable[tu
     prefixes = {entry.name: f"{i}-{_slug(entry.name)}-" for i, entry in enumerate(entries, 1)}
     if len(entries) == 1:
         prefixes = {entries[0].name: ""}
+    texts = {}
     for panel in (panel for section in sections for row in section.rows for panel in row.panels):
-        yield f"{prefixes[panel.entry] if panel.entry else ''}{panel.key}.png", panel.figure.png
+        file = f"{prefixes[panel.entry] if panel.entry else ''}{panel.key}.png"
+        texts[file] = panel.alt
+        yield file, panel.figure.png
+    yield _MARK, json.dumps(texts, indent=2).encode()
     for kind in ("GIF", "WEBP"):
         for name, content in _animations(entries, kind):
             ending = "gif" if content[:3] == b"GIF" else "webp"

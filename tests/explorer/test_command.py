@@ -120,6 +120,7 @@ def test_only_a_site_is_replaced_and_only_with_force(
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "letter.txt").write_text("dear")
+    (mine / "model.json").touch()
     done = cli("explore", tiny, "--export", mine, "--force")
     assert (done.code, "not an explorer page" in done.err) == (1, True)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]

@@ -15,7 +15,7 @@ from tritonclient.grpc import model_config_pb2 as triton
 from infogan_tool.export.outputs import export_outputs
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
-from infogan_tool.runtime.errors import OutputExistsError
+from infogan_tool.runtime.errors import OutputExistsError, UsageError
 from infogan_tool.runtime.inference.session import GraphSession
 
 if TYPE_CHECKING:
@@ -128,6 +128,23 @@ def test_what_is_there_is_not_replaced_unasked(tiny: Path, tmp_path: Path) -> No
     with pytest.raises(OutputExistsError, match="not a model repository"):
         export_outputs(tiny, out=None, triton=other, force=True)
     assert (other / "mine.txt").exists()
+
+
+def test_repository_with_other_models_is_not_replaced(tiny: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    export_outputs(tiny, out=None, triton=models)
+    (models / "resnet").mkdir()
+    (models / "resnet" / "config.pbtxt").touch()
+    with pytest.raises(OutputExistsError, match=r"other models \(resnet\)"):
+        export_outputs(tiny, out=None, triton=models, force=True)
+    assert (models / "resnet" / "config.pbtxt").exists()
+
+
+@pytest.mark.parametrize(("out", "triton"), [("a", "a"), ("a/b", "a"), ("a", "a/b")])
+def test_one_output_inside_the_other_is_refused(tiny: Path, tmp_path: Path, out: str, triton: str) -> None:
+    with pytest.raises(UsageError, match="must be separate folders"):
+        export_outputs(tiny, out=tmp_path / out, triton=tmp_path / triton, precision="int8")
+    assert not (tmp_path / "a").exists()
 
 
 def test_the_command(tmp_path: Path, cli: Callable[..., Any]) -> None:

@@ -32,6 +32,7 @@ def test_killed_before_each_change_of_a_file(crashes: dict[str, list[dict[str, A
 
 def bundle(path: Path, text: str) -> Path:
     path.mkdir()
+    (path / "generator.onnx").touch()
     (path / "metadata.json").write_text(text)
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -331,7 +332,14 @@ def test_each_figure_is_written_as_png(bundles: tuple[Path, Path], tmp_path: Pat
             assert image.format == "PNG"
             assert min(image.size) > 60
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert page.count("<svg") == len([name for name in names if name.endswith(".png")])
+    drawn = {name for name in names if name.endswith(".png")}
+    assert page.count("<svg") == len(drawn)
+    texts = json.loads((tmp_path / "figures" / "figures.json").read_text(encoding="utf-8"))
+    assert set(texts) == drawn
+    assert all(html.escape(text)[:100] in page for text in texts.values())
+    figures = tmp_path / "figures"
+    write_report([bundles[1]], tmp_path / "page.html", figures=figures, force=True, **OPTIONS)
+    assert not (figures / "1-my-run-losses.png").exists()
 
 
 def test_existing_outputs_need_force(bundles: tuple[Path, Path], tmp_path: Path) -> None:
@@ -340,11 +348,13 @@ def test_existing_outputs_need_force(bundles: tuple[Path, Path], tmp_path: Path)
     with pytest.raises(OutputExistsError):
         write_report([bundles[1]], page, **OPTIONS)
     figures.mkdir()
-    (figures / "letter.txt").write_text("existing too")
+    (figures / "photo.png").write_text("existing too")
     with pytest.raises(OutputExistsError, match="a folder of figures"):
         write_report([bundles[1]], page, figures=figures, force=True, **OPTIONS)
     assert page.read_text() == "existing"
-    assert [path.name for path in figures.iterdir()] == ["letter.txt"]
+    assert [path.name for path in figures.iterdir()] == ["photo.png"]
+    with pytest.raises(UsageError, match="in the folder of --figures"):
+        write_report([bundles[1]], figures / "page.html", figures=figures, force=True, **OPTIONS)
     write_report([bundles[1]], page, force=True, **OPTIONS)
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
