@@ -78,7 +78,7 @@ __all__ = [
     "to_uint8",
 ]
 
-_HOMES: Final = {
+_MODULES: Final = {
     "bundle.bundle": ("Bundle", "Posterior", "load_bundle"),
     "bundle.metadata": ("BundleMetadata", "OodSpec", "read_metadata"),
     "errors": ("BundleError", "DeviceError", "InfoganError", "LatentError", "ImageError"),
@@ -93,7 +93,7 @@ _HOMES: Final = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    for module, names in _HOMES.items():
+    for module, names in _MODULES.items():
         if name in names:
             return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from infogan_tool.cli import output
 from infogan_tool.cli.encode.show import InputImages, Printer, report_failures, report_result
-from infogan_tool.runtime.bulk.decode.deadline import read_in_time
+from infogan_tool.runtime.bulk.decode.deadline import read_with_timeout
 from infogan_tool.runtime.bulk.decode.decoding import decode
 from infogan_tool.runtime.bulk.encode.encoded import encode_chunk
 from infogan_tool.runtime.bulk.output.formats import make_format
@@ -35,7 +35,7 @@ def encode_in_process(
     errors = b""
     done = failed = 0
     for chunk in chunks:
-        decoded = decode(chunk.names, chunk.sources(), bundle.image, raw=options.raw, read=read_in_time)
+        decoded = decode(chunk.names, chunk.sources(), bundle.image, raw=options.raw, read=read_with_timeout)
         errors += report_failures(chunk, decoded.failures)
         encoded = encode_chunk(bundle, chunk, decoded)
         if printer:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
-    from infogan_tool.runtime.inference.graph_scan import Scanned, TensorInfo
+    from infogan_tool.runtime.inference.graph_scan import GraphInterface, TensorInfo
     from infogan_tool.runtime.inference.session import GraphSession
 
 _MAX_GRAPH_BYTES: Final = 1 << 30
@@ -57,7 +57,7 @@ def read_graph(folder: Path, file: str, metadata: BundleMetadata) -> bytes:
     return content
 
 
-def check_graph(graph: Scanned | GraphSession, metadata: BundleMetadata, path: Path) -> None:
+def check_graph(graph: GraphInterface | GraphSession, metadata: BundleMetadata, path: Path) -> None:
     """Check that a graph belongs to the bundle and has the inputs and outputs of the contract.
 
     Raises:

@@ -148,7 +148,7 @@ class BundleMetadata:
             BundleError: The schema version is another, or a value is missing or not valid.
         """
         fields = Fields(data, "")
-        schema = fields.whole("schema_version", 0, 2**31)
+        schema = fields.integer("schema_version", 0, 2**31)
         if schema != SCHEMA_VERSION:
             raise BundleError(
                 f"bundle schema {schema} is not supported (this version reads {SCHEMA_VERSION}): "
@@ -159,7 +159,7 @@ class BundleMetadata:
         except LatentError as error:
             raise BundleError(f"metadata latent: {error}") from error
         graphs = {
-            name: GraphFile(sha256=item.text("sha256"), bytes=item.whole("bytes", 1, 2**31))
+            name: GraphFile(sha256=item.text("sha256"), bytes=item.integer("bytes", 1, 2**31))
             for name in GRAPH_FILES
             for item in [Fields(fields.table("graphs").get(name), f"graphs.{name}")]
         }
@@ -169,7 +169,7 @@ class BundleMetadata:
             tool_version=fields.text("tool_version"),
             latent=latent,
             image=ImageSpec.from_dict(fields.table("image")),
-            opset=fields.whole("opset", 1, 10_000),
+            opset=fields.integer("opset", 1, 10_000),
             graphs=graphs,
             versions={str(k): str(v) for k, v in fields.table("versions").items()},
             training=fields.table("training"),

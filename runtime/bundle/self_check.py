@@ -40,7 +40,7 @@ def self_check(bundle: Bundle, images: int = _IMAGES) -> SelfCheck:
     Raises:
         InfoganError: A graph cannot be opened or run, or gives values that are not finite or out of range.
     """
-    begin = time.perf_counter()
+    start = time.perf_counter()
     latents = bundle.sample(images)
     posterior = bundle.encode(to_uint8(bundle.generate(latents), bundle.image))
     same = posterior.categories == latents.categories
@@ -53,7 +53,7 @@ def self_check(bundle: Bundle, images: int = _IMAGES) -> SelfCheck:
             name: _correlation(latents.styles[:, i], posterior.style_mean[:, i])
             for i, name in enumerate(spec.continuous_names)
         },
-        seconds=time.perf_counter() - begin,
+        seconds=time.perf_counter() - start,
     )
 
 

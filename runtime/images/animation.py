@@ -49,8 +49,8 @@ def captioned(frame: npt.NDArray[np.uint8], text: str, progress: float) -> npt.N
     """
     width, channels = frame.shape[1:]
     band = Image.new("L", (width, _CAPTION + _BAR), _WHITE)
-    draw = ImageDraw.Draw(band)
-    draw.text((_MARGIN, _CAPTION // 2), printable(text), fill=_DARK_GREY, font=_font(), anchor="lm")
+    draw, font = ImageDraw.Draw(band), ImageFont.load_default(_TEXT)
+    draw.text((_MARGIN, _CAPTION // 2), printable(text), fill=_DARK_GREY, font=font, anchor="lm")
     draw.rectangle((0, _CAPTION, width, _CAPTION + _BAR - 1), fill=_LIGHT_GREY)
     bar = round(width * min(max(progress, 0.0), 1.0))
     draw.rectangle((0, _CAPTION, bar, _CAPTION + _BAR - 1), fill=_DARK_GREY)
@@ -118,7 +118,3 @@ def _check(frames: Sequence[npt.NDArray[np.uint8]]) -> None:
         raise ImageError(
             f"{len(frames):,} frames of {shape[1]:,} x {shape[0]:,} pixels are too many for an animation"
         )
-
-
-def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(_TEXT)

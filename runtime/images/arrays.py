@@ -135,10 +135,10 @@ def sheet(
     columns = min(columns, count)
     rows = -(-count // columns)
     step_down, step_right = height * scale + gap, width * scale + gap
-    white = np.full((rows * step_down + gap, columns * step_right + gap, channels), _WHITE, np.uint8)
+    canvas = np.full((rows * step_down + gap, columns * step_right + gap, channels), _WHITE, np.uint8)
     for index, image in enumerate(images):
         top = gap + index // columns * step_down
         left = gap + index % columns * step_right
         enlarged = image.repeat(scale, axis=0).repeat(scale, axis=1)
-        white[top : top + height * scale, left : left + width * scale] = enlarged
-    return white
+        canvas[top : top + height * scale, left : left + width * scale] = enlarged
+    return canvas

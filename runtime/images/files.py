@@ -158,7 +158,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 class _Silence:
-    """How many threads read an image now: warnings are off meanwhile, and filters belong to the process."""
+    """The number of threads that are reading an image; while it is not 0, warnings are off in the process."""
 
     lock = threading.Lock()
     depth = 0

@@ -42,8 +42,8 @@ def read_plain_png(content: bytes, size: int) -> npt.NDArray[np.uint8] | None:
         content: The whole file.
         size: Height and width; other images are not read.
     """
-    pixels, places = read_plain_pngs([content], size)
-    return pixels[0] if places else None
+    pixels, indices = read_plain_pngs([content], size)
+    return pixels[0] if indices else None
 
 
 def read_plain_pngs(
@@ -58,14 +58,14 @@ def read_plain_pngs(
     Returns:
         The pixels, ``(M, size, size)``, and the indices of these M files in ``contents``.
     """
-    found = [(place, rows) for place, content in enumerate(contents) if (rows := _inflate(content, size))]
+    found = [(index, rows) for index, content in enumerate(contents) if (rows := _inflate(content, size))]
     if not found:
         return np.empty((0, size, size), np.uint8), ()
-    places = [place for place, _ in found]
+    indices = [index for index, _ in found]
     pixels, good = _unfilter([rows for _, rows in found], size)
     if good.all():
-        return pixels, places
-    return pixels[good], [place for place, is_good in zip(places, good.tolist(), strict=True) if is_good]
+        return pixels, indices
+    return pixels[good], [index for index, is_good in zip(indices, good.tolist(), strict=True) if is_good]
 
 
 @lru_cache(maxsize=4)
@@ -104,15 +104,15 @@ def _inflate(content: bytes | None, size: int) -> bytes | None:
 
 def _joined(content: bytes) -> bytes | None:
     """Return the data of the chunks between IHDR and IEND, if all are undamaged IDAT chunks."""
-    packed, place, end = [], 33, len(content) - len(_END)
-    while place < end:
-        after = place + 8 + _number(content, place)[0]
-        if content[place + 4 : place + 8] != b"IDAT" or after + 4 > end:
+    packed, offset, end = [], 33, len(content) - len(_END)
+    while offset < end:
+        after = offset + 8 + _number(content, offset)[0]
+        if content[offset + 4 : offset + 8] != b"IDAT" or after + 4 > end:
             return None
-        if zlib.crc32(content[place + 4 : after]) != _number(content, after)[0]:
+        if zlib.crc32(content[offset + 4 : after]) != _number(content, after)[0]:
             return None
-        packed.append(content[place + 8 : after])
-        place = after + 4
+        packed.append(content[offset + 8 : after])
+        offset = after + 4
     return b"".join(packed)
 
 

@@ -55,11 +55,11 @@ class ImageSpec:
         fields = Fields(data, "image")
         if fields.text("dtype") != "float32" or fields.text("layout") != "NCHW":
             raise BundleError("metadata image: only float32 in NCHW layout is supported")
-        size = fields.whole("size", 1, _MAX_SIZE)
+        size = fields.integer("size", 1, _MAX_SIZE)
         declared = "preprocessing" in fields
         spec = cls(
             size=size,
-            channels=fields.whole("channels", 1, 3),
+            channels=fields.integer("channels", 1, 3),
             low=fields.number("low"),
             high=fields.number("high"),
             preprocessing=Preprocessing.from_dict(fields.table("preprocessing"), size) if declared else None,

@@ -1,4 +1,4 @@
-"""Scan an untrusted ONNX graph before onnxruntime opens it: its interface, and parts that are refused.
+"""Scan an untrusted ONNX graph before onnxruntime opens it: read its interface, refuse unsafe parts.
 
 A session made from bytes still follows a tensor's external data: a file in the working directory and, in
 older releases, at any absolute path, so an untrusted graph could copy a private file into its outputs.
@@ -29,7 +29,7 @@ class TensorInfo:
 
 
 @dataclass(slots=True)
-class Scanned:
+class GraphInterface:
     """A graph's interface and metadata_props, with the attributes of :class:`GraphSession`."""
 
     inputs: dict[str, TensorInfo] = field(default_factory=dict)
@@ -78,7 +78,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _Fields = list[tuple[int, "int | memoryview"]]
 
 
-def scan_graph(content: bytes, name: str) -> Scanned:
+def scan_graph(content: bytes, name: str) -> GraphInterface:
     """Walk a serialized ModelProto and return its interface.
 
     Raises:
@@ -100,7 +100,7 @@ class _RefusedError(Exception):
 
 class _Scan:
     def __init__(self) -> None:
-        self.scanned = Scanned()
+        self.scanned = GraphInterface()
         self._messages = 0
 
     def walk(self, message: memoryview, kind: str) -> _Fields:
@@ -115,14 +115,14 @@ class _Scan:
             if child in _REFUSED:
                 raise _RefusedError(_REFUSED[child])
             if child is not None and isinstance(value, memoryview):
-                self._take(child, self.walk(value, child), value)
+                self._collect(child, self.walk(value, child), value)
             else:
                 fields.append((number, value))
         if kind == "node" and bytes(_text(fields, 7)) not in _DOMAINS:
             raise _RefusedError("has operators of another domain")
         return fields
 
-    def _take(self, kind: str, fields: _Fields, message: memoryview) -> None:
+    def _collect(self, kind: str, fields: _Fields, message: memoryview) -> None:
         if kind == "tensor":
             _check_tensor(fields, len(message))
         elif kind == "opset" and bytes(_text(fields, 1)) not in _DOMAINS:
@@ -165,7 +165,7 @@ def _info(type_proto: memoryview) -> TensorInfo:
 
 
 def _text(fields: _Fields, wanted: int) -> memoryview:
-    """Return the bytes of a field, of the last one if it is repeated; empty if it is missing."""
+    """Return the bytes of a field, the last one if it is repeated; empty if it is missing."""
     return next(
         (v for n, v in reversed(fields) if n == wanted and isinstance(v, memoryview)), memoryview(b"")
     )
@@ -177,45 +177,45 @@ def _decoded(text: memoryview) -> str:
 
 def _fields(message: memoryview) -> list[tuple[int, int | memoryview]]:
     fields: _Fields = []
-    place, end = 0, len(message)
-    while place < end:
-        key, place = _varint(message, place)
+    offset, end = 0, len(message)
+    while offset < end:
+        key, offset = _varint(message, offset)
         wire = key & 7
         value: int | memoryview = 0
         if wire == _BYTES:
-            size, place = _varint(message, place)
-            if size > end - place:
+            size, offset = _varint(message, offset)
+            if size > end - offset:
                 raise ValueError("it is truncated")
-            value = message[place : place + size]
-            place += size
+            value = message[offset : offset + size]
+            offset += size
         elif wire == _VARINT:
-            value, place = _varint(message, place)
+            value, offset = _varint(message, offset)
         elif wire in (_FIXED64, _FIXED32):
-            place += 8 if wire == _FIXED64 else 4
+            offset += 8 if wire == _FIXED64 else 4
         else:
             raise ValueError("its protobuf is not valid")
         fields.append((key >> 3, value))
         if len(fields) > _MAX_PARTS:
             raise ValueError("it has too many parts")
-    if place != end:
+    if offset != end:
         raise ValueError("it is truncated")
     return fields
 
 
 def _packed(values: memoryview) -> list[int]:
-    numbers, place = [], 0
-    while place < len(values):
-        value, place = _varint(values, place)
+    numbers, offset = [], 0
+    while offset < len(values):
+        value, offset = _varint(values, offset)
         numbers.append(value)
     return numbers
 
 
-def _varint(message: memoryview, place: int) -> tuple[int, int]:
+def _varint(message: memoryview, offset: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
-        byte = message[place]
-        place += 1
+        byte = message[offset]
+        offset += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:  # noqa: PLR2004 - the top bit marks that another byte follows
-            return value, place
+            return value, offset
     raise ValueError("its protobuf is not valid")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from infogan_tool.runtime.inference.device import Device
-    from infogan_tool.runtime.inference.graph_scan import Scanned
+    from infogan_tool.runtime.inference.graph_scan import GraphInterface
 
 CPU_PROVIDER: Final = "CPUExecutionProvider"
 CUDA_PROVIDER: Final = "CUDAExecutionProvider"
@@ -75,7 +75,7 @@ class GraphSession:
         threads: int | None = None,
         one_shot: bool = False,
         name: str = "the graph",
-        check: Callable[[Scanned], None] | None = None,
+        check: Callable[[GraphInterface], None] | None = None,
     ) -> None:
         scanned = scan_graph(content, name)
         if check is not None:

@@ -23,7 +23,7 @@ _MOST_UNEVEN: Final = 0.2
 """Greatest root mean square of the background, as a share of the ink's strength."""
 _MOST_OPPOSITE: Final = 0.05
 """Greatest share of the background that differs from its estimate like weak ink of the opposite sign."""
-_RIVAL: Final = 0.25
+_SEPARATE_PART: Final = 0.25
 """Share of the main component's mass from which another component belongs to the object at any distance."""
 
 
@@ -31,24 +31,25 @@ def segment_object(ink: Ink) -> Grey | None:
     """Return the object ``(h, w)``, from 0 (background) to 1 (ink), cropped to its bounding box.
 
     Returns None for an image that is not one object on a background: there is no component, less than half of
-    the ink belongs to the object, or the background is uneven. A photograph of a cat is such an image.
+    the ink belongs to the object, or the background is uneven, as in a photograph of a cat.
     """
     labels, count = label_components(ink.mask)
     if not count:
         return None
     boxes, mass, sure = _measure(labels, count, ink)
-    lines = _are_lines(boxes, ink.mask.shape)
-    kept = _belonging(boxes, mass, sure, lines, ink.mask.shape)
+    lines = _find_lines(boxes, ink.mask.shape)
+    kept = _select_components(boxes, mass, sure, lines, ink.mask.shape)
     if not kept.any():
         return None
     mask = np.concatenate([[False], kept])[labels]
-    beside = ~_grown(_grown(np.concatenate([[False], kept | lines])[labels]))
+    beside = ~_dilated(_dilated(np.concatenate([[False], kept | lines])[labels]))
     stray = mass[~kept & ~lines].sum()
-    if mass[kept].sum() < _LEAST_SHARE / (1 - _LEAST_SHARE) * stray or not _even(ink.strength[beside]):
+    if mass[kept].sum() < _LEAST_SHARE / (1 - _LEAST_SHARE) * stray or not _is_even(ink.strength[beside]):
         return None
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    place = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    return _soft(ink.strength[place], mask[place])
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    near = _dilated(mask[box])
+    return np.where(near, np.clip(ink.strength[box], 0, 1), 0).astype(np.float32)
 
 
 def _measure(
@@ -69,7 +70,7 @@ def _measure(
     return boxes, mass, sure
 
 
-def _are_lines(boxes: npt.NDArray[np.intp], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def _find_lines(boxes: npt.NDArray[np.intp], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Return which components are ruled lines: across the whole image, or long, thin and level."""
     sides = np.stack([boxes[:, 1] - boxes[:, 0] + 1, boxes[:, 3] - boxes[:, 2] + 1])
     across: npt.NDArray[np.bool_] = np.zeros(len(boxes), bool)
@@ -80,7 +81,7 @@ def _are_lines(boxes: npt.NDArray[np.intp], shape: tuple[int, int]) -> npt.NDArr
     return across
 
 
-def _belonging(
+def _select_components(
     boxes: npt.NDArray[np.intp],
     mass: npt.NDArray[np.float64],
     sure: npt.NDArray[np.bool_],
@@ -112,7 +113,7 @@ def _belonging(
             np.maximum(frame[0] - boxes[:, 1], boxes[:, 0] - frame[1]),
             np.maximum(frame[2] - boxes[:, 3], boxes[:, 2] - frame[3]),
         )
-        more = part & ~kept & ((away <= gap) | (mass > _RIVAL * mass[main]))
+        more = part & ~kept & ((away <= gap) | (mass > _SEPARATE_PART * mass[main]))
         if not more.any():
             return kept
         kept |= more
@@ -120,7 +121,7 @@ def _belonging(
         frame = np.array([mine[:, 0].min(), mine[:, 1].max(), mine[:, 2].min(), mine[:, 3].max()])
 
 
-def _even(rest: Grey) -> bool:
+def _is_even(rest: Grey) -> bool:
     """Return whether the background is even; ``rest`` is its ink strength."""
     if not rest.size:
         return True  # a tiny image, all of it in or near the object
@@ -128,13 +129,7 @@ def _even(rest: Grey) -> bool:
     return bool(np.sqrt(np.mean(bounded**2)) < _MOST_UNEVEN and np.mean(rest < -0.35) < _MOST_OPPOSITE)  # noqa: PLR2004
 
 
-def _soft(strength: Grey, mask: npt.NDArray[np.bool_]) -> Grey:
-    """Return ink strength from 0 to 1, and 0 outside of the object."""
-    near = _grown(mask)
-    return np.where(near, np.clip(strength, 0, 1), 0).astype(np.float32)
-
-
-def _grown(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _dilated(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return the mask dilated by one pixel, diagonals included."""
     padded = np.pad(mask, 1)
     across = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]

@@ -1,4 +1,4 @@
-"""Find out which images are already preprocessed, so that they are left as they are."""
+"""Detect images that already match the preprocessing, which therefore keep their values."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Preprocessing:
         fields = Fields(data, "image.preprocessing")
         if fields.choice("kind", (PLAIN, CENTRED_FOREGROUND)) == PLAIN:
             return None
-        box = fields.whole("box", 1, size)
+        box = fields.integer("box", 1, size)
         return cls(
             box=box,
             centre=cast("Centre", fields.choice("centre", get_args(Centre))),

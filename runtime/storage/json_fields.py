@@ -14,13 +14,13 @@ _TOO_DEEP: Final = "it is nested too deep"
 
 
 class Fields:
-    """A table of the metadata; every invalid value is a BundleError that names the key."""
+    """A table of the metadata; every method raises BundleError, which names the key, for an invalid value."""
 
-    def __init__(self, data: object, place: str) -> None:
+    def __init__(self, data: object, path: str) -> None:
         if not isinstance(data, dict):
-            raise BundleError(f"metadata {place or 'file'} is not a table")
+            raise BundleError(f"metadata {path or 'file'} is not a table")
         self._data = data
-        self._place = place
+        self._path = path
 
     def __contains__(self, key: str) -> bool:
         return key in self._data
@@ -32,10 +32,10 @@ class Fields:
 
     def name(self, key: str) -> str:
         """Return the full name of ``key``, for messages."""
-        return f"{self._place}.{key}" if self._place else key
+        return f"{self._path}.{key}" if self._path else key
 
-    def whole(self, key: str, low: int, high: int) -> int:
-        """Return a whole number from ``low`` to ``high``."""
+    def integer(self, key: str, low: int, high: int) -> int:
+        """Return an integer from ``low`` to ``high``."""
         value = self._get(key)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise BundleError(f"metadata '{self.name(key)}' must be a whole number from {low} to {high}")

@@ -39,11 +39,11 @@ def only_writer(lock: Path, what: str) -> Iterator[bool]:
         InUseError: Another process, or this one, holds it.
         OSError: The file cannot be created.
     """
-    descriptor, certain = _hold(lock, what)
+    descriptor, is_exclusive = _acquire(lock, what)
     try:
-        yield certain
+        yield is_exclusive
     finally:
-        # Removed while it is held, so that _hold of another process sees that the file is gone. Windows
+        # Removed while it is held, so that _acquire of another process sees that the file is gone. Windows
         # cannot remove an open file, so it is closed first.
         with suppress(OSError):
             lock.unlink()
@@ -53,12 +53,12 @@ def only_writer(lock: Path, what: str) -> Iterator[bool]:
                 lock.unlink()
 
 
-def _hold(lock: Path, what: str) -> tuple[int, bool]:
+def _acquire(lock: Path, what: str) -> tuple[int, bool]:
     while True:
         descriptor = os.open(lock, _FLAGS, 0o666)
         try:
-            certain = _try_lock(descriptor)
-            if certain and not _is_still(lock, descriptor):  # its holder has just ended and removed it
+            is_exclusive = _try_lock(descriptor)
+            if is_exclusive and not _is_current(lock, descriptor):  # its holder has just ended and removed it
                 os.close(descriptor)
                 continue
             with suppress(OSError):  # a full disk; the name is only for a message
@@ -71,7 +71,7 @@ def _hold(lock: Path, what: str) -> tuple[int, bool]:
         except BaseException:
             os.close(descriptor)
             raise
-        return descriptor, certain
+        return descriptor, is_exclusive
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -102,7 +102,8 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _is_still(lock: Path, descriptor: int) -> bool:
+def _is_current(lock: Path, descriptor: int) -> bool:
+    """Return whether ``lock`` is still the file that was opened."""
     try:
         return os.path.samestat(lock.stat(follow_symlinks=False), os.fstat(descriptor))
     except FileNotFoundError:

@@ -20,7 +20,7 @@ from pathlib import Path
 from hostile_images import COLOUR, mutated, seeds
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bulk.decode.deadline import read_in_time
+from infogan_tool.runtime.bulk.decode.deadline import read_with_timeout
 from infogan_tool.runtime.errors import ImageError
 
 LONGEST = 10.0
@@ -63,7 +63,7 @@ def soak(count: int, seed: int, errors: int) -> dict[str, object]:
                 path.write_bytes(content)
             start = time.perf_counter()
             try:
-                read_in_time(str(path) if number % 2 else content, specs[number // 2 % 2], raw=False)
+                read_with_timeout(str(path) if number % 2 else content, specs[number // 2 % 2], raw=False)
                 read[kind] += 1
             except ImageError as error:
                 refused[kind] += 1

@@ -12,7 +12,7 @@ from PIL import Image
 
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bulk.decode import deadline
-from infogan_tool.runtime.bulk.decode.deadline import read_in_time
+from infogan_tool.runtime.bulk.decode.deadline import read_with_timeout
 from infogan_tool.runtime.bulk.decode.decoding import decode
 from infogan_tool.runtime.bulk.decode.process_pool import DecodePool
 from infogan_tool.runtime.bulk.inputs.chunks import BlobChunk, FileChunk
@@ -56,10 +56,10 @@ def test_in_a_process_of_its_own(names: list[str]) -> None:
 
 def test_in_the_process_of_a_short_run(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ImageError, match=r"2\.png: reading it takes longer than 0\.1 seconds"):
-        read_in_time(names[2], SPEC, raw=False, seconds=0.1)
-    assert np.array_equal(read_in_time(names[0], SPEC, raw=False), read_image(names[0], SPEC))
+        read_with_timeout(names[2], SPEC, raw=False, seconds=0.1)
+    assert np.array_equal(read_with_timeout(names[0], SPEC, raw=False), read_image(names[0], SPEC))
     with pytest.raises(ImageError, match="No such file"):
-        read_in_time("no.png", SPEC, raw=True)
+        read_with_timeout("no.png", SPEC, raw=True)
     left = [thread for thread in threading.enumerate() if thread.daemon]
     for thread in left:
         thread.join(60)  # it does end, and must not go on below other tests

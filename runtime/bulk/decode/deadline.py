@@ -29,12 +29,12 @@ SECONDS: Final = 60.0
 """Time limit of one image."""
 
 
-def too_slow(name: str, seconds: float) -> str:
+def timeout_message(name: str, seconds: float) -> str:
     """Return the error message of an image that exceeds the limit; ``name`` is printable."""
     return f"{name}: reading it takes longer than {seconds:g} seconds"
 
 
-def read_in_time(
+def read_with_timeout(
     source: str | Path | bytes | BinaryIO, spec: ImageSpec, *, raw: bool, seconds: float = SECONDS
 ) -> npt.NDArray[np.uint8]:
     """Call ``read_image`` in a thread, which is abandoned if it takes too long.
@@ -54,21 +54,21 @@ def read_in_time(
     thread.start()
     thread.join(seconds)
     if not results:
-        raise ImageError(too_slow(name_of(source), seconds))
+        raise ImageError(timeout_message(name_of(source), seconds))
     if isinstance(results[0], BaseException):
         raise results[0]
     image: npt.NDArray[np.uint8] = results[0]
     return image
 
 
-class EndsInTime:
+class TimedReader:
     """Reads images in a process that a system timer ends if one takes too long.
 
     Args:
         seconds: Time limit of one image.
     """
 
-    died_of: Final = -signal.SIGALRM if os.name == "posix" else 1
+    timeout_code: Final = -signal.SIGALRM if os.name == "posix" else 1
     """Return code of a process that the timer ended."""
 
     def __init__(self, seconds: float) -> None:

@@ -47,7 +47,7 @@ class Decoded:
     images: npt.NDArray[np.uint8]
     """``(M, H, W, C)``: the images that could be read, in order."""
     failures: dict[int, str]
-    """Error message of each of the others, by its place in the chunk."""
+    """Error message of each of the others, by its index in the chunk."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,21 +56,21 @@ class Plain:
 
     images: npt.NDArray[np.uint8]
     """``(M, H, W, C)``: the images of those files."""
-    places: npt.NDArray[np.intp]
-    """``(M,)``: their places in the chunk, ascending."""
+    indices: npt.NDArray[np.intp]
+    """``(M,)``: their indices in the chunk, ascending."""
     left: dict[int, Source]
-    """The other sources by their place in the chunk; decoded pixels where only preprocessing is left."""
+    """The other sources by their index in the chunk; decoded pixels where only preprocessing is left."""
 
     def with_others(self, others: Decoded) -> Decoded:
         """Merge with the decoded other sources, given in their order."""
         if not self.left:
             return Decoded(self.images, {})
-        places = list(self.left)
-        failures = {places[index]: message for index, message in others.failures.items()}
+        indices = list(self.left)
+        failures = {indices[i]: message for i, message in others.failures.items()}
         if not len(self.images):
             return Decoded(others.images, failures)
-        read = [place for index, place in enumerate(places) if index not in others.failures]
-        order = np.argsort(np.concatenate([self.places, np.array(read, np.intp)]))
+        read = [index for i, index in enumerate(indices) if i not in others.failures]
+        order = np.argsort(np.concatenate([self.indices, np.array(read, np.intp)]))
         return Decoded(np.concatenate([self.images, others.images])[order], failures)
 
 
@@ -107,7 +107,7 @@ def decode(
         read: Function that reads one image.
     """
     plain = find_plain(list(sources), spec, raw=raw)
-    left = [names[place] for place in plain.left]
+    left = [names[index] for index in plain.left]
     return plain.with_others(decode_each(left, plain.left.values(), spec, raw=raw, read=read))
 
 
@@ -135,9 +135,13 @@ def decode_each(
             failures[index] = str(error)
         except MemoryError:
             failures[index] = f"{printable(name)}: not enough memory to read it"
+    return Decoded(np.stack(images) if images else no_images(spec), failures)
+
+
+def no_images(spec: ImageSpec) -> npt.NDArray[np.uint8]:
+    """Return an empty array of images."""
     channels, height, width = spec.shape
-    stacked = np.stack(images) if images else np.empty((0, height, width, channels), np.uint8)
-    return Decoded(stacked, failures)
+    return np.empty((0, height, width, channels), np.uint8)
 
 
 def find_plain(sources: Sequence[Source], spec: ImageSpec, *, raw: bool) -> Plain:
@@ -146,25 +150,24 @@ def find_plain(sources: Sequence[Source], spec: ImageSpec, *, raw: bool) -> Plai
     All are decoded at once. A damaged file cannot crash the process: Python's zlib inflates the files, and
     Pillow gets valid rows only.
     """
-    nothing = np.empty((0, spec.size, spec.size, spec.channels), np.uint8)
     if spec.channels != 1 or len(sources) < _MANY:
-        return Plain(nothing, np.empty(0, np.intp), dict(enumerate(sources)))
+        return Plain(no_images(spec), np.empty(0, np.intp), dict(enumerate(sources)))
     pixels, found = read_plain_pngs(_contents(sources), spec.size)
-    places = np.array(found, np.intp)
+    indices = np.array(found, np.intp)
     left = dict(enumerate(sources))
-    for place in found:
-        del left[place]
+    for index in found:
+        del left[index]
     if len(found) and not raw and spec.preprocessing is not None:
         # Not every bundle has a preprocessing.
         from infogan_tool.runtime.preprocessing.matches import matches_preprocessing  # noqa: PLC0415
 
-        as_they_are = matches_preprocessing(pixels, spec.preprocessing)
-        if not as_they_are.all():
-            wanting = np.logical_not(as_they_are)
-            left |= dict(zip(places[wanting].tolist(), pixels[wanting], strict=True))
+        matches = matches_preprocessing(pixels, spec.preprocessing)
+        if not matches.all():
+            others = np.logical_not(matches)
+            left |= dict(zip(indices[others].tolist(), pixels[others], strict=True))
             left = dict(sorted(left.items()))
-            pixels, places = pixels[as_they_are], places[as_they_are]
-    return Plain(np.ascontiguousarray(pixels)[..., None], places, left)
+            pixels, indices = pixels[matches], indices[matches]
+    return Plain(np.ascontiguousarray(pixels)[..., None], indices, left)
 
 
 def _contents(sources: Iterable[Source]) -> Iterator[bytes | None]:

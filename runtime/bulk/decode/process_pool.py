@@ -5,8 +5,8 @@ process, and no process is started if there are no other files. A separate threa
 caller's for Python's lock at every file.
 
 The processes are started as commands, not forked, which is safe with threads and onnxruntime. They are in
-process groups of their own, so Ctrl-C does not reach them. An image that kills its process, or exceeds the
-time limit, is one failed image.
+process groups of their own, so Ctrl-C does not reach them. An image that makes its process crash, or exceeds
+the time limit, is one failed image.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from infogan_tool.runtime.bulk.decode.deadline import SECONDS, EndsInTime, too_slow
-from infogan_tool.runtime.bulk.decode.decoding import Decoded, find_plain
+from infogan_tool.runtime.bulk.decode.deadline import SECONDS, TimedReader, timeout_message
+from infogan_tool.runtime.bulk.decode.decoding import Decoded, find_plain, no_images
 from infogan_tool.runtime.errors import InfoganError
 from infogan_tool.runtime.storage.atomic import printable
 
@@ -64,7 +64,7 @@ class DecodePool:
     def submit(self, chunk: Chunk) -> Future[Decoded]:
         """Decode a chunk; the result raises InfoganError if no process can be started."""
         if not self._read_here:
-            return self._threads.submit(self._decode, chunk)
+            return self._threads.submit(lambda: self._decode(list(chunk.names), list(chunk.sources())))
         sources = list(chunk.sources())
         plain = find_plain(sources, self._spec, raw=self._raw)
         if plain.left:
@@ -79,14 +79,11 @@ class DecodePool:
             process.kill(for_good=True)
         self._threads.shutdown(cancel_futures=True)
 
-    def _decode(self, chunk: Chunk) -> Decoded:
-        return self._in_process(list(chunk.names), list(chunk.sources()))
-
     def _decode_left(self, names: Sequence[str], plain: Plain) -> Decoded:
-        left = [names[place] for place in plain.left]
-        return plain.with_others(self._in_process(left, list(plain.left.values())))
+        left = [names[index] for index in plain.left]
+        return plain.with_others(self._decode(left, list(plain.left.values())))
 
-    def _in_process(self, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
+    def _decode(self, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
         process = self._idle.get()
         try:
             return process.decode(names, sources)
@@ -97,27 +94,22 @@ class DecodePool:
 
 
 def _one_by_one(process: _Process, names: Sequence[str], sources: Sequence[Source]) -> Decoded:
-    """Decode a chunk that killed its process image by image, to find out which one did."""
-    images, failures = [], {}
+    """Decode, image by image, a chunk that made its process crash; only the images that do so fail."""
+    images, failures = [no_images(process.spec)], {}
     for index, (name, source) in enumerate(zip(names, sources, strict=True)):
         try:
             decoded = process.decode([name], [source])
         except _DiedError as error:
             failures[index] = (
-                too_slow(printable(name), process.seconds)
-                if error.args == (EndsInTime.died_of,)
+                timeout_message(printable(name), process.seconds)
+                if error.args == (TimedReader.timeout_code,)
                 else f"{printable(name)}: damaged: its decoder crashed"
             )
             continue
-        failures |= dict.fromkeys([index] if decoded.failures else [], decoded.failures.get(0, ""))
+        if decoded.failures:
+            failures[index] = decoded.failures[0]
         images.append(decoded.images)
-    return Decoded(np.concatenate(images) if images else _nothing(process.spec), failures)
-
-
-def _nothing(spec: ImageSpec) -> Any:  # noqa: ANN401 - an array
-    """Return no images."""
-    channels, height, width = spec.shape
-    return np.empty((0, height, width, channels), np.uint8)
+    return Decoded(np.concatenate(images), failures)
 
 
 class _DiedError(Exception):

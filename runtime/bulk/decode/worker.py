@@ -11,7 +11,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from infogan_tool.runtime.bulk.decode.deadline import EndsInTime
+from infogan_tool.runtime.bulk.decode.deadline import TimedReader
 from infogan_tool.runtime.bulk.decode.decoding import decode, decode_each
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def main() -> None:
     spec: ImageSpec
     # Both ends are the same program, and no other process has the pipe.
     spec, raw, each, seconds = pickle.load(tasks)  # noqa: S301
-    read = partial(decode_each if each else decode, read=EndsInTime(seconds).read)
+    read = partial(decode_each if each else decode, read=TimedReader(seconds).read)
     pickle.dump("ready", results)
     results.flush()
     while True:

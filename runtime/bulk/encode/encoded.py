@@ -28,10 +28,10 @@ class Encoded:
     images: npt.NDArray[np.uint8]
     """``(M, H, W, C)``: the network's input."""
     failures: dict[int, str]
-    """Error message of each of the other images, by its place in the chunk."""
+    """Error message of each of the other images, by its index in the chunk."""
 
 
 def encode_chunk(bundle: Bundle, chunk: Chunk, decoded: Decoded) -> Encoded:
     """Run the encoder on a decoded chunk."""
-    names = [name for place, name in enumerate(chunk.names) if place not in decoded.failures]
+    names = [name for index, name in enumerate(chunk.names) if index not in decoded.failures]
     return Encoded(chunk, names, bundle.encode(decoded.images), decoded.images, decoded.failures)

@@ -12,7 +12,7 @@ import pickle
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from infogan_tool.runtime.bulk.decode.deadline import read_in_time
+from infogan_tool.runtime.bulk.decode.deadline import read_with_timeout
 from infogan_tool.runtime.bulk.decode.decoding import Decoded, decode
 from infogan_tool.runtime.bulk.encode.encoded import encode_chunk
 from infogan_tool.runtime.bundle.bundle import load_bundle
@@ -138,5 +138,7 @@ class _Encoder:
         ready = chunk.ready(self._bundle.image, raw=self._raw)
         if ready is not None:
             return encode_chunk(self._bundle, chunk, Decoded(ready, {}))
-        decoded = decode(chunk.names, chunk.sources(), self._bundle.image, raw=self._raw, read=read_in_time)
+        decoded = decode(
+            chunk.names, chunk.sources(), self._bundle.image, raw=self._raw, read=read_with_timeout
+        )
         return encode_chunk(self._bundle, chunk, decoded)

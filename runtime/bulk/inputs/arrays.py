@@ -119,12 +119,11 @@ def _as_files(
 def _is_ready(images: npt.NDArray[np.uint8], spec: ImageSpec, *, raw: bool) -> bool:
     if images.shape[1:] != (spec.size, spec.size, spec.channels):
         return False
-    preprocessing = getattr(spec, "preprocessing", None)
-    if raw or preprocessing is None:
+    if raw or spec.preprocessing is None:
         return True
     from infogan_tool.runtime.preprocessing.matches import matches_preprocessing  # noqa: PLC0415 - not every bundle has a preprocessing
 
-    return bool(matches_preprocessing(images[..., 0], preprocessing).all())
+    return bool(matches_preprocessing(images[..., 0], spec.preprocessing).all())
 
 
 def _names(prefix: str, start: int, stop: int) -> list[str]:
@@ -177,9 +176,9 @@ def npy_chunks(path: str) -> Iterator[Chunk]:
     with _named_errors(path), open_regular(path) as file:
         shape, fortran, dtype = read_header(file)
         offset = file.tell()
-        there, needed = os.fstat(file.fileno()).st_size - offset, math.prod(shape) * dtype.itemsize
-        if there < needed:
-            raise ValueError(f"truncated: {needed:,} bytes expected, {there:,} in the file")
+        stored, needed = os.fstat(file.fileno()).st_size - offset, math.prod(shape) * dtype.itemsize
+        if stored < needed:
+            raise ValueError(f"truncated: {needed:,} bytes expected, {stored:,} in the file")
         axes = axes_of(shape)
         array = MappedArray(path, dtype.str, shape, offset, fortran)
         mapped = _mapped(array)

@@ -59,7 +59,7 @@ class FileChunk:
 
     names: Sequence[str]
     failed: dict[int, Failed]
-    """The unreadable ones, by their place."""
+    """The unreadable ones, by their index in the chunk."""
     fingerprint: bytes = b""
 
     def sources(self) -> Iterable[str | Failed]:

@@ -76,7 +76,7 @@ class Inputs:
                 if names:
                     yield FileChunk(names, failed)
                     names, failed = [], {}
-                yield from self._contained(*entry)
+                yield from self._container_chunks(*entry)
                 continue
             if isinstance(entry, Failed):
                 failed[len(names)] = entry
@@ -150,9 +150,6 @@ class Inputs:
 
     def _expanded(self, path: str) -> Iterator[str | Failed | Container]:
         """Yield a file, or the images in a folder; patterns are not expanded."""
-        if path.lower().endswith(IMAGE_SUFFIXES) and not os.path.isdir(path):  # noqa: PTH112
-            yield path
-            return
         if not os.path.isdir(path):  # noqa: PTH112
             yield self._named(path)
             return
@@ -171,7 +168,7 @@ class Inputs:
         return path if _is_image(path) else _container(path, self._column)
 
     @staticmethod
-    def _contained(path: str, chunks: Callable[[], Iterator[Chunk]]) -> Iterator[Chunk]:
+    def _container_chunks(path: str, chunks: Callable[[], Iterator[Chunk]]) -> Iterator[Chunk]:
         """Yield the chunks of a container; if it is damaged, those before the damage and one failed input."""
         try:
             yield from chunks()
@@ -186,7 +183,7 @@ def _is_image(path: str) -> bool:
 def _container(  # noqa: PLR0911 - a table
     path: str, column: str | None
 ) -> str | Failed | Container:
-    """Look into a file that is not named as an image: what reads it, or its path if it is no container."""
+    """Return the chunks of a file whose name is not that of an image, or its path if it is no container."""
     try:
         with open_regular(path) as file:
             head = file.read(_HEAD)

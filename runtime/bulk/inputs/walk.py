@@ -31,7 +31,7 @@ def walk(folder: str, is_wanted: Callable[[str], bool]) -> Iterator[str | Failed
     Yields:
         A path, or a folder that could not be listed.
     """
-    linked: set[_Place] = set()
+    linked: set[_FolderId] = set()
     # A stack, not recursion: folders may be nested deeper than Python's calls.
     open_folders = [_entries(folder, frozenset(), linked)]
     while open_folders:
@@ -47,13 +47,13 @@ def walk(folder: str, is_wanted: Callable[[str], bool]) -> Iterator[str | Failed
             open_folders.pop()
 
 
-_Place = tuple[int, int]
+_FolderId = tuple[int, int]
 """Device and inode of a folder."""
 
 
 def _entries(
-    folder: str, above: frozenset[_Place], linked: set[_Place]
-) -> Iterator[str | Failed | tuple[str, frozenset[_Place]]]:
+    folder: str, above: frozenset[_FolderId], linked: set[_FolderId]
+) -> Iterator[str | Failed | tuple[str, frozenset[_FolderId]]]:
     """Yield paths of files, and folders to walk with the folders that contain them."""
     try:
         status = os.stat(folder)  # noqa: PTH116 - the path as the user gave it, which need not be Unicode

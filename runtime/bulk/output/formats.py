@@ -88,12 +88,12 @@ class _TextFormat:
     def rows(self, names: Sequence[str], posterior: Posterior) -> bytes:
         """Return a line for each image."""
         columns: list[Iterable[Any]] = [map(self._quote, names)]
-        for place, labels in enumerate(self._labels):
-            categories = posterior.categories[:, place].tolist()
+        for column, labels in enumerate(self._labels):
+            categories = posterior.categories[:, column].tolist()
             columns += [categories, [labels[index] for index in categories]]
-            columns += [posterior.confidence[:, place].tolist(), *posterior.probabilities[place].T.tolist()]
-        for place in range(posterior.style_mean.shape[1]):
-            columns += [posterior.style_mean[:, place].tolist(), posterior.style_std[:, place].tolist()]
+            columns += [posterior.confidence[:, column].tolist(), *posterior.probabilities[column].T.tolist()]
+        for column in range(posterior.style_mean.shape[1]):
+            columns += [posterior.style_mean[:, column].tolist(), posterior.style_std[:, column].tolist()]
         if posterior.ood is not None and posterior.distance is not None:
             flags = ["true" if flag else "false" for flag in posterior.ood.tolist()]
             columns += [flags, posterior.distance.tolist()]

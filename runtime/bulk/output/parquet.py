@@ -42,12 +42,12 @@ class ParquetFormat:
         """Return the records as a message of an Arrow stream."""
         # Arrow strings are UTF-8: bytes of a name that are not Unicode are escaped, as in the CSV.
         columns: list[Any] = [[name.encode("utf-8", "backslashreplace").decode() for name in names]]
-        for place, code in enumerate(self._metadata.latent.categorical_names):
-            indices = posterior.categories[:, place]
+        for column, code in enumerate(self._metadata.latent.categorical_names):
+            indices = posterior.categories[:, column]
             columns += [indices, [self._metadata.label(code, index) for index in indices.tolist()]]
-            columns += [posterior.confidence[:, place], *posterior.probabilities[place].T]
-        for place in range(posterior.style_mean.shape[1]):
-            columns += [posterior.style_mean[:, place], posterior.style_std[:, place]]
+            columns += [posterior.confidence[:, column], *posterior.probabilities[column].T]
+        for column in range(posterior.style_mean.shape[1]):
+            columns += [posterior.style_mean[:, column], posterior.style_std[:, column]]
         columns += [values for values in (posterior.ood, posterior.distance) if values is not None]
         arrays = [
             self._pa.array(values, type=field.type)

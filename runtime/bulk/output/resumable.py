@@ -110,7 +110,7 @@ class Resumable:
         self._targets = targets
         self._entry = entry
         self._first = entry
-        self._begun = resumed
+        self._started = resumed
         self._files: list[BinaryIO] = []
         self._saved = -_SAVE_SECONDS  # the first chunk is saved at once, so every run makes progress
         if resumed and not entry.complete:
@@ -165,10 +165,10 @@ class Resumable:
             finally:
                 output._close()
 
-    def _begin(self) -> None:
-        if self._begun:
+    def _start(self) -> None:
+        if self._started:
             return
-        self._begun = True
+        self._started = True
         _unlink(self._targets)
         write_atomic(journal_path(self._targets[0]), json.dumps(asdict(self._entry)))
         self._open_parts()
@@ -188,7 +188,7 @@ class Resumable:
 
     def _close(self) -> None:
         for file in self._files:
-            with suppress(OSError):  # was reported when it was written
+            with suppress(OSError):  # it was raised when the file was written
                 file.close()
 
     def remaining(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -218,7 +218,7 @@ class Resumable:
             failed: How many of its inputs failed.
             *blocks: Bytes for each target, in order.
         """
-        self._begin()
+        self._start()
         before = self._entry
         for file, block in zip(self._files, blocks, strict=True):
             file.write(block)
@@ -234,7 +234,7 @@ class Resumable:
 
     def save(self, *, complete: bool = False) -> None:
         """Sync the parts to disk, then record the progress in the journal."""
-        self._begin()
+        self._start()
         for file in self._files:
             file.flush()
             os.fsync(file.fileno())
@@ -243,7 +243,7 @@ class Resumable:
         self._saved = time.monotonic()
 
     def finish(self, convert: Callable[[Path, Path], None] | None = None) -> None:
-        """Put the outputs in their places.
+        """Rename the parts to the outputs, and remove the journal.
 
         Args:
             convert: Function that writes the first output from its part; None renames the part.
@@ -252,11 +252,11 @@ class Resumable:
             self.save(complete=True)
         self._close()
         # The first output last: as long as its part exists, a resumed run can repeat this.
-        for place, target in reversed(list(enumerate(self._targets))):
+        for index, target in reversed(list(enumerate(self._targets))):
             part = part_path(target)
             if not part.exists():
                 continue
-            if convert is not None and place == 0:
+            if convert is not None and index == 0:
                 convert(part, target)
                 part.unlink()
             else:
@@ -264,12 +264,12 @@ class Resumable:
         journal_path(self._targets[0]).unlink()
 
     def discard(self, *, keep_others: bool = False) -> None:
-        """Remove the first output, which has no records; remove the others, or put them in their places."""
-        if not self._begun:
+        """Remove the first output, which has no records; remove the others, or finish them."""
+        if not self._started:
             return
         self._close()
-        for place, target in enumerate(self._targets):
-            if place and keep_others:
+        for index, target in enumerate(self._targets):
+            if index and keep_others:
                 part_path(target).replace(target)
             else:
                 part_path(target).unlink(missing_ok=True)

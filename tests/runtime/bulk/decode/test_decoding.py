@@ -115,7 +115,7 @@ def test_pipes_links_and_folders_are_not_read(tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "a.png")
     sources = [str(path) for path in (pipe, folder, gone, link, "a\0b.png")] + [str(tmp_path / "a.png")] * 5
     plain = find_plain(sources, SPEC, raw=True)
-    assert list(plain.places) == [5, 6, 7, 8, 9]
+    assert list(plain.indices) == [5, 6, 7, 8, 9]
     found = decode(sources, sources, SPEC, raw=True)
     assert sorted(found.failures) == [0, 1, 2, 4], "a link is followed by the general reader"
     assert (found.images == digit(0)[..., None]).all()
