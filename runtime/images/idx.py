@@ -84,7 +84,7 @@ class IdxStream:
         self._hash = hashlib.md5(usedforsecurity=False)
         self._done = 0
         self.shape = self._read_header(ndim)
-        """The sizes in the header, the number of items first; see :meth:`check_claim`."""
+        """The sizes in the header, the number of items first; see :meth:`check_size`."""
 
     def _read_header(self, ndim: int) -> tuple[int, ...]:
         header = self._stream.read(self.offset)
@@ -101,7 +101,7 @@ class IdxStream:
         self._hash.update(header)
         return tuple(int.from_bytes(header[i : i + 4], "big") for i in range(4, self.offset, 4))
 
-    def check_claim(self) -> int:
+    def check_size(self) -> int:
         """Return the number of bytes of the content, after checking that the file can hold them.
 
         Raises:

@@ -91,7 +91,7 @@ def _inflate(content: bytes | None, size: int) -> bytes | None:
             return None
         packed = content[41:-16]
     else:
-        joined = _joined(content)
+        joined = _join_chunks(content)
         if joined is None:
             return None
         packed = joined
@@ -102,7 +102,7 @@ def _inflate(content: bytes | None, size: int) -> bytes | None:
     return rows if len(rows) == wanted else None
 
 
-def _joined(content: bytes) -> bytes | None:
+def _join_chunks(content: bytes) -> bytes | None:
     """Return the data of the chunks between IHDR and IEND, if all are undamaged IDAT chunks."""
     packed, offset, end = [], 33, len(content) - len(_END)
     while offset < end:

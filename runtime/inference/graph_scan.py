@@ -118,20 +118,20 @@ class _Scan:
                 self._collect(child, self.walk(value, child), value)
             else:
                 fields.append((number, value))
-        if kind == "node" and bytes(_text(fields, 7)) not in _DOMAINS:
+        if kind == "node" and bytes(_bytes_field(fields, 7)) not in _DOMAINS:
             raise _RefusedError("has operators of another domain")
         return fields
 
     def _collect(self, kind: str, fields: _Fields, message: memoryview) -> None:
         if kind == "tensor":
             _check_tensor(fields, len(message))
-        elif kind == "opset" and bytes(_text(fields, 1)) not in _DOMAINS:
+        elif kind == "opset" and bytes(_bytes_field(fields, 1)) not in _DOMAINS:
             raise _RefusedError("has operators of another domain")
         elif kind == "property":
-            self.scanned.metadata[_decoded(_text(fields, 1))] = _decoded(_text(fields, 2))
+            self.scanned.metadata[_decoded(_bytes_field(fields, 1))] = _decoded(_bytes_field(fields, 2))
         elif kind in ("input", "output"):
             tensors = self.scanned.inputs if kind == "input" else self.scanned.outputs
-            tensors[_decoded(_text(fields, 1))] = _info(_text(fields, 2))
+            tensors[_decoded(_bytes_field(fields, 1))] = _tensor_info(_bytes_field(fields, 2))
 
 
 def _check_tensor(fields: _Fields, size: int) -> None:
@@ -146,12 +146,12 @@ def _check_tensor(fields: _Fields, size: int) -> None:
         raise ValueError("a tensor has more elements than the file can hold")
 
 
-def _info(type_proto: memoryview) -> TensorInfo:
+def _tensor_info(type_proto: memoryview) -> TensorInfo:
     """Return shape and type of a TypeProto; the type of anything but a tensor reads ``type 0``."""
-    tensor = list(_fields(_text(list(_fields(type_proto)), 1)))
+    tensor = list(_fields(_bytes_field(list(_fields(type_proto)), 1)))
     kind = next((value for number, value in tensor if number == 1 and isinstance(value, int)), 0)
     axes: list[int | str | None] = []
-    for number, value in _fields(_text(tensor, 2)):
+    for number, value in _fields(_bytes_field(tensor, 2)):
         if number == 1 and isinstance(value, memoryview):
             dimension = dict(_fields(value))
             size, name = dimension.get(1), dimension.get(2)
@@ -164,7 +164,7 @@ def _info(type_proto: memoryview) -> TensorInfo:
 # --- protobuf ----------------------------------------------------------------------------------------------
 
 
-def _text(fields: _Fields, wanted: int) -> memoryview:
+def _bytes_field(fields: _Fields, wanted: int) -> memoryview:
     """Return the bytes of a field, the last one if it is repeated; empty if it is missing."""
     return next(
         (v for n, v in reversed(fields) if n == wanted and isinstance(v, memoryview)), memoryview(b"")

@@ -60,10 +60,10 @@ def find_inks(image: Image.Image) -> Iterator[Ink]:
     grey = np.asarray(_best_channel(image), np.float32)
     if max(grey.shape) >= _SMOOTHED_FROM:
         grey = _blurred(grey, 0.8)
-    background, bare = _fit_background(grey)
+    background, is_background = _fit_background(grey)
     difference = grey - background
-    sigma = _spread(difference[bare])
-    darker_first = _darker(difference, sigma)
+    sigma = _robust_std(difference[is_background])
+    darker_first = _is_darker(difference, sigma)
     for darker in (darker_first, not darker_first):
         if darker and max(grey.shape) >= _COARSE:
             ink = _threshold(*_centre_noise(_with_shadows(grey, background) - grey))
@@ -96,12 +96,12 @@ def _best_channel(image: Image.Image) -> Image.Image:
     small = image.resize((_COARSE, _COARSE), Image.Resampling.BOX)
     channels = [luminance, *image.split()]
     samples = [small.convert("L"), *small.split()]
-    spread = [_between_classes(np.asarray(sample)) for sample in samples]
+    spread = [_otsu_variance(np.asarray(sample)) for sample in samples]
     best = int(np.argmax(spread))
     return channels[best] if spread[best] > 1.5 * spread[0] else luminance
 
 
-def _between_classes(values: npt.NDArray[np.uint8]) -> float:
+def _otsu_variance(values: npt.NDArray[np.uint8]) -> float:
     """Return the greatest variance between two classes that a threshold can make (Otsu's criterion)."""
     counts = np.bincount(values.ravel(), minlength=_LEVELS).astype(np.float64)
     below = np.cumsum(counts)[:-1]
@@ -126,19 +126,21 @@ def _fit_background(grey: Grey) -> tuple[Grey, npt.NDArray[np.bool_]]:
     coarse = _coarse(Image.fromarray(grey))
     basis = _surface(*coarse.shape).reshape(-1, 6)
     values = coarse.ravel()
-    ring = _ring(*coarse.shape).ravel()
-    middle = float(np.median(values[ring]))
-    used = ring & (np.abs(values - middle) <= _INLIER_SIGMAS * max(_spread(values[ring]), _LEAST_SIGMA))
+    border = _border(*coarse.shape).ravel()
+    middle = float(np.median(values[border]))
+    used = border & (
+        np.abs(values - middle) <= _INLIER_SIGMAS * max(_robust_std(values[border]), _LEAST_SIGMA)
+    )
     for _ in range(_ROUNDS):
-        weights = _least_squares(basis[used], values[used])
+        weights = _fit_weights(basis[used], values[used])
         difference = values - basis @ weights
-        used = np.abs(difference) < _INLIER_SIGMAS * max(_spread(difference[used]), _LEAST_SIGMA)
+        used = np.abs(difference) < _INLIER_SIGMAS * max(_robust_std(difference[used]), _LEAST_SIGMA)
     background: Grey = (_surface(height, width) @ weights).astype(np.float32)
-    bare = Image.fromarray(used.reshape(coarse.shape)).resize((width, height), Image.Resampling.NEAREST)
-    return background, np.asarray(bare, bool)
+    mask = Image.fromarray(used.reshape(coarse.shape)).resize((width, height), Image.Resampling.NEAREST)
+    return background, np.asarray(mask, bool)
 
 
-def _spread(differences: Grey) -> float:
+def _robust_std(differences: Grey) -> float:
     """Return a robust standard deviation, from the median absolute deviation."""
     return _MAD_TO_SIGMA * float(np.median(np.abs(differences - np.median(differences))))
 
@@ -190,7 +192,7 @@ def _coarse(image: Image.Image) -> Grey:
     return np.asarray(image.resize((width, height), Image.Resampling.BOX), np.float32)
 
 
-def _least_squares(basis: Grey, values: Grey) -> Grey:
+def _fit_weights(basis: Grey, values: Grey) -> Grey:
     # A weak ridge, for images that do not determine the surface, such as one of a single row.
     gram = basis.T @ basis + 1e-3 * np.eye(basis.shape[1], dtype=np.float32)
     solved: Grey = np.linalg.solve(gram, basis.T @ values).astype(np.float32)
@@ -205,14 +207,14 @@ def _surface(height: int, width: int) -> Grey:
     return np.stack(terms, axis=-1)
 
 
-def _ring(height: int, width: int) -> npt.NDArray[np.bool_]:
+def _border(height: int, width: int) -> npt.NDArray[np.bool_]:
     edge = max(1, min(height, width) // 20)
-    ring = np.ones((height, width), bool)
-    ring[edge : height - edge, edge : width - edge] = False
-    return ring
+    border = np.ones((height, width), bool)
+    border[edge : height - edge, edge : width - edge] = False
+    return border
 
 
-def _darker(difference: Grey, sigma: float) -> bool:
+def _is_darker(difference: Grey, sigma: float) -> bool:
     """Return whether the ink is darker than the background on the whole."""
     coarse = _coarse(Image.fromarray(difference)).astype(np.float64)
     outliers = np.abs(coarse) > max(3 * sigma, 2.0)

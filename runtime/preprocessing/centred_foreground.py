@@ -55,7 +55,7 @@ def apply_preprocessing(
     if found is None:
         return None
     canvas = np.zeros((size, size), np.float32)
-    _place(canvas, _to_box(found, preprocessing), preprocessing)
+    _paste(canvas, _to_box(found, preprocessing), preprocessing)
     values: npt.NDArray[np.uint8] = np.rint(canvas * 255).astype(np.uint8)
     return 255 - values if preprocessing.ink == "dark" else values
 
@@ -66,15 +66,15 @@ def apply_preprocessing(
 def _to_box(foreground: Grey, preprocessing: Preprocessing) -> Grey:
     """Scale an object ``(h, w)``, from 0 to 1, so that its longer side is the box."""
     if preprocessing.stroke:
-        fine = _saturated(_scaled(foreground, preprocessing.box * _FINE))
+        fine = _saturate(_scale(foreground, preprocessing.box * _FINE))
         missing = preprocessing.stroke * _FINE - stroke_width(fine)
         if missing > 1:
-            inner = _saturated(_scaled(foreground, max(1, round(preprocessing.box * _FINE - missing))))
-            foreground = _thickened(inner, missing / 2)
-    return _saturated(_scaled(foreground, preprocessing.box))
+            inner = _saturate(_scale(foreground, max(1, round(preprocessing.box * _FINE - missing))))
+            foreground = _dilated(inner, missing / 2)
+    return _saturate(_scale(foreground, preprocessing.box))
 
 
-def _scaled(foreground: Grey, longer: int) -> Grey:
+def _scale(foreground: Grey, longer: int) -> Grey:
     height, width = foreground.shape
     scale = longer / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -87,7 +87,7 @@ def _scaled(foreground: Grey, longer: int) -> Grey:
     return bounded
 
 
-def _saturated(foreground: Grey) -> Grey:
+def _saturate(foreground: Grey) -> Grey:
     """Scale the ink to full strength; shrinking turns thin strokes grey."""
     inked = foreground[foreground > 0.1 * foreground.max()]
     full = float(np.quantile(inked, 0.8)) if inked.size else 1.0
@@ -103,7 +103,7 @@ def stroke_width(foreground: Grey) -> float:
     return 2 * np.count_nonzero(solid) / max(steps * np.pi / 4, 1.0)
 
 
-def _thickened(foreground: Grey, radius: float) -> Grey:
+def _dilated(foreground: Grey, radius: float) -> Grey:
     """Dilate the ink by ``radius`` pixels: grey dilation with a disc."""
     reach = int(np.ceil(radius))
     padded = np.pad(foreground, 2 * reach)
@@ -128,15 +128,15 @@ def _centre(foreground: Grey, preprocessing: Preprocessing) -> tuple[float, floa
     if preprocessing.centre == "box":
         rows, columns = np.flatnonzero(foreground.any(1)), np.flatnonzero(foreground.any(0))
         return (rows[0] + rows[-1] + 1) / 2, (columns[0] + columns[-1] + 1) / 2
-    return _middle(foreground.sum(1, dtype=np.float64)), _middle(foreground.sum(0, dtype=np.float64))
+    return _centroid(foreground.sum(1, dtype=np.float64)), _centroid(foreground.sum(0, dtype=np.float64))
 
 
-def _middle(mass: npt.NDArray[Any]) -> float:
+def _centroid(mass: npt.NDArray[Any]) -> float:
     """Return the centre of mass of a profile, as an index."""
     return float(mass @ np.arange(len(mass))) / max(float(mass.sum()), 1e-9)
 
 
-def _place(canvas: Grey, foreground: Grey, preprocessing: Preprocessing) -> None:
+def _paste(canvas: Grey, foreground: Grey, preprocessing: Preprocessing) -> None:
     """Paste the object with its centre at the canvas's centre, to the pixel; crop what extends beyond."""
     middle = len(canvas) / 2
     down, right = _centre(foreground, preprocessing)

@@ -36,9 +36,9 @@ def segment_object(ink: Ink) -> Grey | None:
     labels, count = label_components(ink.mask)
     if not count:
         return None
-    boxes, mass, sure = _measure(labels, count, ink)
+    boxes, mass, strong = _measure_components(labels, count, ink)
     lines = _find_lines(boxes, ink.mask.shape)
-    kept = _select_components(boxes, mass, sure, lines, ink.mask.shape)
+    kept = _select_components(boxes, mass, strong, lines, ink.mask.shape)
     if not kept.any():
         return None
     mask = np.concatenate([[False], kept])[labels]
@@ -52,7 +52,7 @@ def segment_object(ink: Ink) -> Grey | None:
     return np.where(near, np.clip(ink.strength[box], 0, 1), 0).astype(np.float32)
 
 
-def _measure(
+def _measure_components(
     labels: npt.NDArray[np.int32], count: int, ink: Ink
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Return each component's box (top, bottom, left, right; inclusive), mass, and if it has strong ink."""
@@ -66,8 +66,8 @@ def _measure(
         np.maximum.at(boxes[:, side + 1], which, values)
     strength = np.minimum(ink.strength[rows, columns], 1.0)
     mass = np.bincount(which, strength, count).astype(np.float64)
-    sure = np.bincount(which, ink.strong[rows, columns], count) > 0
-    return boxes, mass, sure
+    strong = np.bincount(which, ink.strong[rows, columns], count) > 0
+    return boxes, mass, strong
 
 
 def _find_lines(boxes: npt.NDArray[np.intp], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
@@ -84,7 +84,7 @@ def _find_lines(boxes: npt.NDArray[np.intp], shape: tuple[int, int]) -> npt.NDAr
 def _select_components(
     boxes: npt.NDArray[np.intp],
     mass: npt.NDArray[np.float64],
-    sure: npt.NDArray[np.bool_],
+    strong: npt.NDArray[np.bool_],
     lines: npt.NDArray[np.bool_],
     shape: tuple[int, int],
 ) -> npt.NDArray[np.bool_]:
@@ -92,7 +92,7 @@ def _select_components(
     height, width = shape
     tall, wide = boxes[:, 1] - boxes[:, 0] + 1, boxes[:, 3] - boxes[:, 2] + 1
     longer = np.maximum(tall, wide)
-    possible: npt.NDArray[np.bool_] = sure & (longer >= max(_LEAST_PIXELS, _LEAST_SIDE * max(shape)))
+    possible: npt.NDArray[np.bool_] = strong & (longer >= max(_LEAST_PIXELS, _LEAST_SIDE * max(shape)))
     if not possible.any():
         return possible
     at_edge = (
@@ -105,7 +105,7 @@ def _select_components(
     kept[main] = True
     if at_edge[main]:
         at_edge[:] = False  # every part of an object that fills the image may touch its edge
-    part = sure & ~at_edge & ~(lines & ~kept) & (mass > 0.02 * mass[main]) & (longer > 0.08 * longer[main])
+    part = strong & ~at_edge & ~(lines & ~kept) & (mass > 0.02 * mass[main]) & (longer > 0.08 * longer[main])
     gap = 0.15 * longer[main]
     frame = boxes[main].copy()
     while True:

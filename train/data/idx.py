@@ -81,7 +81,7 @@ def _read(path: Path, ndim: int, md5: str | None, count: int | None = None) -> t
     with open_idx(path, ndim) as stream:
         if count is not None and stream.shape[0] != count:
             raise DataError(f"{stream.shown} has {stream.shape[0]:,} labels for {count:,} images")
-        check_fits(stream.check_claim(), stream.shown)
+        check_fits(stream.check_size(), stream.shown)
         content = torch.empty(stream.shape, dtype=torch.uint8)
         stream.fill(content.view(-1).numpy().data)
         stream.finish()

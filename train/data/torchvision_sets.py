@@ -142,8 +142,8 @@ def from_torchvision(
     Args:
         name: One of :data:`TORCHVISION_NAMES`.
         dataset: An object of the torchvision class of that name.
-        size: Height and width wanted, or ``None``.
-        channels: 1 or 3, or ``None``.
+        size: Height and width of the result; ``None``: as in the data.
+        channels: 1 or 3; ``None``: as in the data.
 
     Raises:
         DataError: Its arrays have another dtype or shape than they should.

@@ -174,6 +174,7 @@ def start_training(
             device=plan.device.type,
             console=console,
             options=options,
+            threads=torch.get_num_threads(),
             group=group,
             allow_finished=True,
         )

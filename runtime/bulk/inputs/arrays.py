@@ -150,7 +150,7 @@ def idx_chunks(path: str) -> Iterator[Chunk]:
         DataError: The file cannot be read, is damaged, or has labels.
     """
     with open_idx(path, 3) as stream:
-        stream.check_claim()
+        stream.check_size()
         fingerprint = fingerprint_of(path)
         if not stream.packed:
             array = MappedArray(path, "|u1", stream.shape, stream.offset)

@@ -59,8 +59,8 @@ class Inputs:
         self._arguments = arguments
         self._column = column
         self._stdin = stdin
-        held = spec.channels * spec.size * spec.size
-        self._most = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // held))
+        image_bytes = spec.channels * spec.size * spec.size
+        self._max_images = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // image_bytes))
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the chunks; inputs are listed lazily.
@@ -83,7 +83,7 @@ class Inputs:
                 names.append(entry.name)
             else:
                 names.append(entry)
-            if len(names) == self._most:
+            if len(names) == self._max_images:
                 yield FileChunk(names, failed)
                 names, failed = [], {}
         if names:
@@ -126,11 +126,11 @@ class Inputs:
                 found = False
                 for path in match(argument):
                     found = True
-                    yield self._named(path) if isinstance(path, str) else path
+                    yield self._classify(path) if isinstance(path, str) else path
                 if not found:
                     yield Failed(argument, f"{printable(argument)}: no file matches this pattern")
             else:
-                yield from self._expanded(argument)
+                yield from self._expand(argument)
 
     def _from_stdin(self) -> Iterator[str | Failed | Container]:
         from infogan_tool.runtime.bulk.inputs.stdin_list import read_stdin  # noqa: PLC0415 - rarely asked for
@@ -146,12 +146,12 @@ class Inputs:
             if isinstance(path, Failed):
                 yield path
             else:
-                yield from self._expanded(path)
+                yield from self._expand(path)
 
-    def _expanded(self, path: str) -> Iterator[str | Failed | Container]:
+    def _expand(self, path: str) -> Iterator[str | Failed | Container]:
         """Yield a file, or the images in a folder; patterns are not expanded."""
         if not os.path.isdir(path):  # noqa: PTH112
-            yield self._named(path)
+            yield self._classify(path)
             return
         found = False
         for inner in walk(path, _is_image):
@@ -164,7 +164,7 @@ class Inputs:
                 "files themselves",
             )
 
-    def _named(self, path: str) -> str | Failed | Container:
+    def _classify(self, path: str) -> str | Failed | Container:
         return path if _is_image(path) else _container(path, self._column)
 
     @staticmethod

@@ -111,11 +111,11 @@ def match(pattern: str) -> Iterator[str | Failed]:
     for path in walk(root, is_wanted):
         if isinstance(path, Failed):
             yield path
-        elif _fits(path[length:].split("/"), shapes):
+        elif _matches(path[length:].split("/"), shapes):
             yield path if base or root == "/" else path[2:]
 
 
-def _fits(names: list[str], shapes: list[str | re.Pattern[str]]) -> bool:
+def _matches(names: list[str], shapes: list[str | re.Pattern[str]]) -> bool:
     """Return whether the parts of a path match those of a pattern; ``**`` matches any number of parts."""
     if not shapes:
         return not names
@@ -123,5 +123,5 @@ def _fits(names: list[str], shapes: list[str | re.Pattern[str]]) -> bool:
     if isinstance(head, str):
         if not rest:
             return bool(names)
-        return any(_fits(names[place:], rest) for place in range(len(names)))
-    return bool(names) and head.match(names[0]) is not None and _fits(names[1:], rest)
+        return any(_matches(names[place:], rest) for place in range(len(names)))
+    return bool(names) and head.match(names[0]) is not None and _matches(names[1:], rest)

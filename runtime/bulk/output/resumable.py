@@ -182,7 +182,7 @@ class Resumable:
             self._files.append(file)
             if file.seek(0, os.SEEK_END) < length:
                 self._close()
-                raise UsageError(f"{part} is shorter than its journal says: start over with --force")
+                raise UsageError(f"{part} is shorter than its journal records: start over with --force")
             file.truncate(length)
             file.seek(length)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infogan_tool.runtime.preprocessing.background import _between_classes, find_inks
+from infogan_tool.runtime.preprocessing.background import _otsu_variance, find_inks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,8 +299,8 @@ def test_classes_are_separated_by_the_best_threshold(seed: int) -> None:
         return len(dark) * len(light) * (dark.mean() - light.mean()) ** 2 / values.size**2
 
     thresholds = range(int(values.min()) + 1, int(values.max()) + 1)
-    assert _between_classes(values) == pytest.approx(max(variance(t) for t in thresholds))
-    assert _between_classes(np.full((4, 4), 7, np.uint8)) == 0
+    assert _otsu_variance(values) == pytest.approx(max(variance(t) for t in thresholds))
+    assert _otsu_variance(np.full((4, 4), 7, np.uint8)) == 0
 
 
 def test_grey_in_colour_is_grey() -> None:

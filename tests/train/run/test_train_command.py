@@ -14,6 +14,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from infogan_tool.runtime.inference.device import default_threads
 from infogan_tool.train.run.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
@@ -105,6 +106,23 @@ def test_error_is_one_line_and_writes_nothing(
     assert message in done.err
     assert len(done.err.strip().splitlines()) == 1, done.err
     assert not list(empty_folder.iterdir())
+
+
+def test_restart_by_torchrun_keeps_the_number_of_threads(
+    cli: Callable[..., Result],
+    config: Path,
+    idx_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"RANK": "0", "WORLD_SIZE": "1", "TORCHELASTIC_RUN_ID": "job"}.items():
+        monkeypatch.setenv(name, value)
+    threads = default_threads() + 1
+    command = ("train", "--config", config, "--data", idx_folder, "--steps", 2, "--threads", threads)
+    for _ in range(2):  # the second start resumes the finished run of the first
+        done = cli(*command, "--out", tmp_path / "run")
+        assert done.code == 0, done.err
+        assert torch.get_num_threads() == threads
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the message is for machines without a GPU")

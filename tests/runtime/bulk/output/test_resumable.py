@@ -150,7 +150,7 @@ def test_an_invalid_journal_is_refused(target: Path, content: bytes) -> None:
 def test_a_part_without_journal_or_truncated_is_refused(target: Path) -> None:
     run(target, 2)
     part_path(target).write_bytes(b"")
-    with pytest.raises(UsageError, match="is shorter than its journal says"):
+    with pytest.raises(UsageError, match="is shorter than its journal records"):
         run(target, resume=True)
     journal_path(target).unlink()
     with pytest.raises(OutputExistsError, match="it cannot be resumed"):
