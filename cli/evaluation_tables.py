@@ -267,8 +267,7 @@ def _line(text: str) -> Text:
 
 
 def _name(label: str | None) -> Text:
-    shown = _NONE if label is None else printable(label)
-    return Text(shown if len(shown) <= _LABEL_WIDTH else shown[: _LABEL_WIDTH - 1] + "…")
+    return Text(_NONE if label is None else printable(label, _LABEL_WIDTH))
 
 
 def _percent(share: float | None) -> str:

@@ -48,7 +48,7 @@ def open_source(
         RunError: ``path`` is a folder, but neither a bundle nor a run.
         BundleError, DeviceError, InfoganError, OSError: As in opening and exporting.
     """
-    if path is not None and not (path / METADATA_FILE).exists() and (path / "config.json").exists():
+    if path is not None and is_run(path):
         config = RunFolder.open(path).read_config()
         with tempfile.TemporaryDirectory() as scratch:
             progress("exporting the run")
@@ -60,6 +60,11 @@ def open_source(
     bundle = load_bundle(path, device=device)
     name = _data_name(bundle)
     yield bundle, name if name in BUILTIN_NAMES else None
+
+
+def is_run(path: Path) -> bool:
+    """Return whether a folder is a run, not a bundle."""
+    return not (path / METADATA_FILE).exists() and (path / "config.json").exists()
 
 
 def unknown_data(bundle: Bundle) -> str:

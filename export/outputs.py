@@ -69,15 +69,7 @@ def export_outputs(
             :func:`~infogan_tool.export.quantization.reduce.reduce_precision` and
             :func:`~infogan_tool.export.triton.write_repository`.
     """
-    is_bundle = (source / METADATA_FILE).exists()
-    if out is None and triton is None:
-        raise UsageError("name an output: --out BUNDLE, --triton DIR or both")
-    if out is not None and precision == "fp32" and is_bundle:
-        raise UsageError(f"{source} is a bundle in fp32 already: --out goes with --precision fp16 or int8")
-    if preprocessing is not None and is_bundle:
-        raise UsageError(f"{source} is a bundle and keeps its preprocessing: --preprocessing is for a run")
-    if out is not None and triton is not None and _nested(out.resolve(), triton.resolve()):
-        raise UsageError(f"--out {out} and --triton {triton} must be separate folders")
+    _check(source, out, triton, precision=precision, data=data, preprocessing=preprocessing)
     if out is not None:
         refuse_taken(out, force=force)
     if triton is not None:
@@ -103,6 +95,29 @@ def export_outputs(
             bundle = load_bundle(target, device="cpu")
         repository = triton and write_repository(bundle, triton, force=force)
         return Exported(reduced=reduced, triton=repository)
+
+
+def _check(
+    source: Path,
+    out: Path | None,
+    triton: Path | None,
+    *,
+    precision: Precision,
+    data: str | None,
+    preprocessing: PreprocessingOptions | None,
+) -> None:
+    """Raise UsageError for options that do not fit together."""
+    is_bundle = (source / METADATA_FILE).exists()
+    if out is None and triton is None:
+        raise UsageError("name an output: --out BUNDLE, --triton DIR or both")
+    if out is not None and precision == "fp32" and is_bundle:
+        raise UsageError(f"{source} is a bundle in fp32 already: --out goes with --precision fp16 or int8")
+    if data is not None and precision == "fp32":
+        raise UsageError("--data goes with --precision fp16 or int8: it is what their drift is measured on")
+    if preprocessing is not None and is_bundle:
+        raise UsageError(f"{source} is a bundle and keeps its preprocessing: --preprocessing is for a run")
+    if out is not None and triton is not None and _nested(out.resolve(), triton.resolve()):
+        raise UsageError(f"--out {out} and --triton {triton} must be separate folders")
 
 
 def _nested(first: Path, second: Path) -> bool:

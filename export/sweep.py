@@ -187,7 +187,8 @@ def _train(
                 code = running.pop(seed).returncode
                 free.append(slots[seed])
                 if code:
-                    raise RunError(f"the training of seed {seed} ended with {code}: {_last_line(out, seed)}")
+                    last = _last_line(out, seed)
+                    raise RunError(f"the training of seed {seed} failed with exit code {code}: {last}")
                 report(f"seed {seed}: trained")
             time.sleep(_POLL_SECONDS if running else 0)
     finally:
@@ -243,4 +244,5 @@ def _is_complete(run: Path) -> bool:
 
 def _last_line(out: Path, seed: int) -> str:
     lines = (out / f"seed-{seed}.log").read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "its log is empty")
+    last = next((line for line in reversed(lines) if line.strip()), "its log is empty")
+    return last.removeprefix("error: ")

@@ -77,11 +77,9 @@ def _summary(bundle: "Bundle") -> list[str]:
 
 def _wrapped(key: str, text: str) -> list[str]:
     """Return lines of a text, with the key on the first."""
-    shown = printable(text)
-    shown = shown if len(shown) <= _MAX_TEXT else shown[: _MAX_TEXT - 1] + "…"
-    return textwrap.wrap(
-        shown, _WIDTH, initial_indent=f"{key:<{_KEY_WIDTH}}", subsequent_indent=" " * _KEY_WIDTH
-    ) or [key]
+    first, rest = f"{key:<{_KEY_WIDTH}}", " " * _KEY_WIDTH
+    shown = printable(text, _MAX_TEXT)
+    return textwrap.wrap(shown, _WIDTH, initial_indent=first, subsequent_indent=rest) or [key]
 
 
 def _cut_start(text: str, width: int) -> str:
@@ -166,6 +164,6 @@ def _flatten(value: object, name: str, depth: int = 0) -> Iterator[tuple[str, st
     elif isinstance(value, list) and not any(isinstance(item, (dict, list)) for item in value):
         yield name, ", ".join(output.show_number(item) for item in value)
     elif isinstance(value, (dict, list)):
-        yield name, f"({output.plural(len(value), 'entry' if len(value) == 1 else 'entrie')}, see --json)"
+        yield name, f"({len(value):,} {'entry' if len(value) == 1 else 'entries'}, see --json)"
     else:
         yield name, output.show_number(value)

@@ -33,6 +33,9 @@ SERIES: Final = ("#4a3fc4", "#00706a", "#a84400", "#a0266e", "#1d5fae", "#6b6212
 """Colours of lines; :data:`DASHES` distinguishes them as well."""
 DASHES: Final = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (3, 1)), (0, (9, 3)))
 
+ID_PREFIX: Final = "id-of-figure-"
+"""Beginning of each id in a figure; the page replaces it by one that is unique on the page."""
+
 _VARIABLES: Final = {
     INK: "--ink",
     SOFT: "--soft",
@@ -94,21 +97,20 @@ class RenderedFigure:
     """A drawn figure."""
 
     svg: str
-    """For a page: without declaration, with unique ids, in the colours and font of the page."""
+    """For a page: without declaration, in the page's colours and font; ids begin with :data:`ID_PREFIX`."""
     png: bytes
     """On a white background."""
     width: float
     """Natural width on the page, CSS pixels."""
 
 
-def draw(paint: Callable[[Axes], None], *, width: float, height: float, name: str) -> RenderedFigure:
+def draw(paint: Callable[[Axes], None], *, width: float, height: float) -> RenderedFigure:
     """Draw a figure of one pair of axes.
 
     Args:
         paint: Draws on the axes.
         width: Inches.
         height: Inches.
-        name: Unique on the page; letters, digits and hyphens.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it logs that it builds its font cache
     with mpl.rc_context(), warnings.catch_warnings(action="ignore"):  # such as a letter that the font lacks
@@ -119,7 +121,7 @@ def draw(paint: Callable[[Axes], None], *, width: float, height: float, name: st
         vector, raster = io.StringIO(), io.BytesIO()
         figure.savefig(vector, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         figure.savefig(raster, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
-    return RenderedFigure(svg=_for_page(vector.getvalue(), name), png=raster.getvalue(), width=width * 96)
+    return RenderedFigure(svg=_for_page(vector.getvalue()), png=raster.getvalue(), width=width * 96)
 
 
 def mosaic(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
@@ -148,7 +150,7 @@ def mosaic(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     return grid, gap
 
 
-def _for_page(svg: str, name: str) -> str:
+def _for_page(svg: str) -> str:
     root = ET.fromstring(svg)  # noqa: S314 - written by matplotlib just now
     for parent in list(root.iter()):
         for child in list(parent):
@@ -158,8 +160,8 @@ def _for_page(svg: str, name: str) -> str:
     used |= {v[1:] for e in root.iter() for k, v in e.attrib.items() if k == _HREF and v.startswith("#")}
     for element in root.iter():
         for key, value in list(element.attrib.items()):
-            element.set(key, _attribute(key, value, name))
-        if element.get("id", "").removeprefix(f"{name}-") not in used:
+            element.set(key, _attribute(key, value))
+        if element.get("id", "").removeprefix(ID_PREFIX) not in used:
             element.attrib.pop("id", None)
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
@@ -168,12 +170,12 @@ def _for_page(svg: str, name: str) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def _attribute(key: str, value: str, name: str) -> str:
+def _attribute(key: str, value: str) -> str:
     if key == "id":
-        return f"{name}-{value}"
+        return f"{ID_PREFIX}{value}"
     if key == _HREF:
-        return f"#{name}-{value[1:]}" if value.startswith("#") else "".join(value.split())
+        return f"#{ID_PREFIX}{value[1:]}" if value.startswith("#") else "".join(value.split())
     if key == "style":
         value = _FONT.sub("", value)
         value = _COLOUR.sub(lambda match: f"var({_VARIABLES[match[0].lower()]})", value)
-    return _URL.sub(rf"url(#{name}-\1)", value)
+    return _URL.sub(rf"url(#{ID_PREFIX}\1)", value)

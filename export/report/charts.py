@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from infogan_tool.export.report.canvas import INK, LINE, ON, SERIES, SOFT, draw
-from infogan_tool.export.report.panels import Panel, short
+from infogan_tool.export.report.panels import Panel
+from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ _PERCENT: Final = 100
 _MAX_STYLES: Final = 6
 
 
-def confusion(entry: Entry, code: str, clustering: Clustering, labels: Sequence[str], name: str) -> Panel:
+def confusion(entry: Entry, code: str, clustering: Clustering, labels: Sequence[str]) -> Panel:
     """Draw the share of each label's real images in each category, the columns in the order of labels."""
     counts = np.array(clustering.confusion, np.float64)
     index_of = {label: i for i, label in enumerate(labels)}
@@ -46,8 +47,7 @@ def confusion(entry: Entry, code: str, clustering: Clustering, labels: Sequence[
 
     figure = _heat_map(
         shares,
-        name,
-        rows=[short(labels[i], 10) for i in rows],
+        rows=[printable(labels[i], 10) for i in rows],
         columns=[f"#{k}" for k in order],
         labels=("label", f"category of {code}"),
         text=text,
@@ -60,7 +60,7 @@ def confusion(entry: Entry, code: str, clustering: Clustering, labels: Sequence[
     return Panel(key=f"confusion-{code}", entry=entry.name, figure=figure, alt=alt)
 
 
-def recovery(entry: Entry, code: str, found: Recovery, name: str) -> Panel:
+def recovery(entry: Entry, code: str, found: Recovery) -> Panel:
     """Draw the predicted mean against the continuous code of generated images."""
 
     def paint(axes: Axes) -> None:
@@ -76,7 +76,7 @@ def recovery(entry: Entry, code: str, found: Recovery, name: str) -> Panel:
         axes.set_ylabel(f"{code}, predicted")
         axes.set_title(f"r = {found.scores.pearson_r:.3f}")
 
-    figure = draw(paint, width=2.9, height=2.7, name=name)
+    figure = draw(paint, width=2.9, height=2.7)
     alt = (
         f"{code} and its predicted mean on {len(found.values)} generated images: "
         f"r = {found.scores.pearson_r:.3f}, mean absolute error {found.scores.mean_abs_error:.3f}."
@@ -84,7 +84,7 @@ def recovery(entry: Entry, code: str, found: Recovery, name: str) -> Panel:
     return Panel(key=f"recovery-{code}", entry=entry.name, figure=figure, alt=alt)
 
 
-def attributes(entry: Entry, model: Model, name: str) -> Panel | None:
+def attributes(entry: Entry, model: Model) -> Panel | None:
     """Draw the correlation of each style with each attribute, on generated and on real images."""
     styles = model.results.styles if model.results else None
     if styles is None or not styles.codes:
@@ -95,7 +95,6 @@ def attributes(entry: Entry, model: Model, name: str) -> Panel | None:
     table = [[r for cell in row for r in (cell.generated_pearson, cell.real_pearson)] for row in rows]
     figure = _heat_map(
         np.array(table, np.float64),
-        name,
         rows=[attribute.replace("_", " ") for attribute in names],
         columns=[f"{code}\n{kind}" for code in codes for kind in ("gen.", "real")],
         labels=("", ""),
@@ -107,13 +106,12 @@ def attributes(entry: Entry, model: Model, name: str) -> Panel | None:
     return Panel(key="attributes", entry=entry.name, figure=figure, alt=alt)
 
 
-def effects(entry: Entry, model: Model, name: str, *, max_strength: float) -> Panel:
+def effects(entry: Entry, model: Model, *, max_strength: float) -> Panel:
     """Draw strength against consistency of each code, and of single noise dimensions.
 
     Args:
         entry: The entry of the model.
         model: The model.
-        name: Name of the figure.
         max_strength: The maximum strength of all entries, so that their figures have the same scale.
     """
     found, categorical = model.effects, model.metadata.latent.categorical_names
@@ -134,7 +132,7 @@ def effects(entry: Entry, model: Model, name: str, *, max_strength: float) -> Pa
         axes.set_xlabel("strength: change of a pixel, % of its range")
         axes.set_ylabel("consistency")
 
-    figure = draw(paint, width=_WIDTH, height=2.9, name=name)
+    figure = draw(paint, width=_WIDTH, height=2.9)
     strengths = "; ".join(
         f"{code} {_PERCENT * e.strength:.1f} % with consistency {e.consistency or 0:.2f}"
         for code, e in found.codes.items()
@@ -146,7 +144,7 @@ def effects(entry: Entry, model: Model, name: str, *, max_strength: float) -> Pa
     return Panel(key="effects", entry=entry.name, figure=figure, alt=alt)
 
 
-def comparison(entries: Sequence[Entry], name: str) -> Panel | None:
+def comparison(entries: Sequence[Entry]) -> Panel | None:
     """Draw sharpness and correctness of several entries; None where neither is known, or of one entry."""
     known = [(e.name, e.model.relative_sharpness, e.model.correctness) for e in entries if e.model]
     if len(known) < 2 or not any(v is not None for _, *values in known for v in values):  # noqa: PLR2004
@@ -162,7 +160,7 @@ def comparison(entries: Sequence[Entry], name: str) -> Panel | None:
                 axes.barh(y, value, height=0.34, color=SERIES[part], label=label)
                 _annotate(axes, f"{value:.2f}", (value, y), (4, -3), INK)
         axes.axvline(1, color=SOFT, linewidth=0.8, linestyle=":")
-        axes.set_yticks(range(len(known)), [short(known_name, 22) for known_name, *_ in known])
+        axes.set_yticks(range(len(known)), [printable(known_name, 22) for known_name, *_ in known])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set_xlim(left=0)
@@ -171,7 +169,7 @@ def comparison(entries: Sequence[Entry], name: str) -> Panel | None:
         assert figure is not None
         figure.legend(loc="outside upper left", ncols=2)
 
-    figure = draw(paint, width=_WIDTH, height=0.9 + 0.55 * len(known), name=name)
+    figure = draw(paint, width=_WIDTH, height=0.9 + 0.55 * len(known))
     values = "; ".join(f"{whose}: sharpness {_number(s)}, correctness {_number(c)}" for whose, s, c in known)
     return Panel(key="comparison", entry=None, figure=figure, alt=f"Real images have 1. {values}.")
 
@@ -189,7 +187,6 @@ def _annotate(
 
 def _heat_map(
     table: NDArray[np.float64],
-    name: str,
     *,
     rows: Sequence[str],
     columns: Sequence[str],
@@ -223,4 +220,4 @@ def _heat_map(
         axes.set_ylabel(labels[0])
         axes.set_xlabel(labels[1])
 
-    return draw(paint, width=_WIDTH, height=height, name=name)
+    return draw(paint, width=_WIDTH, height=height)

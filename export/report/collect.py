@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from infogan_tool.export.evaluation.classifier import default_folder
 from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, measure_bundle
 from infogan_tool.export.evaluation.real_images import RealImages, load_real_images
-from infogan_tool.export.open_source import open_source, unknown_data
+from infogan_tool.export.open_source import is_run, open_source, unknown_data
 from infogan_tool.export.report.entry import Entry
 from infogan_tool.export.report.facts import model_facts, run_facts, shown
 from infogan_tool.export.report.metrics_log import MetricsLog, read_metrics_log
 from infogan_tool.export.report.render import render_model
 from infogan_tool.export.report.samples import read_sheets, sheet_layout
-from infogan_tool.runtime.bundle.metadata import METADATA_FILE
 from infogan_tool.runtime.errors import ConfigError, DataError, LatentError, RunError
 from infogan_tool.runtime.latents.spec import LatentSpec
 from infogan_tool.runtime.storage.atomic import read_limited
@@ -59,7 +58,7 @@ class Collector:
         Raises:
             BundleError, RunError, DataError, DeviceError, ConfigError: As in opening, exporting and loading.
         """
-        if path is not None and not (path / METADATA_FILE).exists() and (path / "config.json").exists():
+        if path is not None and is_run(path):
             return self._run(RunFolder(path), name)
         model, notes = self._model(path, name)
         config = model.metadata.training.get("config")

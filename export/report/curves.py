@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from infogan_tool.export.report.canvas import DASHES, SERIES, SOFT, draw
-from infogan_tool.export.report.panels import Panel, short
+from infogan_tool.export.report.panels import Panel
+from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +40,7 @@ _HANDLE, _LETTER = 34, 4.9
 """Width of a legend's handle and of a letter, points."""
 
 
-def losses(entry: Entry, name: str) -> Panel | None:
+def losses(entry: Entry) -> Panel | None:
     """Draw the losses of D, G and Q, or of the autoencoder, in the stage that trains G."""
     stage = entry.log.generator_stage()
     if stage is None:
@@ -55,11 +56,11 @@ def losses(entry: Entry, name: str) -> Panel | None:
     }
     if not curves:
         return None
-    figure = _lines(stage, curves, name, "loss", robust=True)
+    figure = _lines(stage, curves, "loss", robust=True)
     return Panel(key="losses", entry=entry.name, figure=figure, alt=_describe("Losses", curves))
 
 
-def other_stages(entry: Entry, name: str) -> Panel | None:
+def other_stages(entry: Entry) -> Panel | None:
     """Draw the losses of the other stages, one after the other over the steps of the run."""
     generator_stage = entry.log.generator_stage()
     parts = [
@@ -80,16 +81,17 @@ def other_stages(entry: Entry, name: str) -> Panel | None:
         for number, (stage, key, values) in enumerate(parts):
             steps = starts[stage] + stage.epochs * (stage.steps_per_epoch or 1)
             colour, dash = SERIES[number % len(SERIES)], DASHES[number % len(DASHES)]
-            axes.plot(steps, values, color=colour, linestyle=dash, label=short(f"{stage.name}: {key}", 34))
+            label = printable(f"{stage.name}: {key}", 34)
+            axes.plot(steps, values, color=colour, linestyle=dash, label=label)
         axes.set_xlabel("step of these stages, one after the other")
         _legend(axes, len(parts))
 
     curves = {f"{stage.name} {key}": values for stage, key, values in parts}
-    figure = draw(paint, width=WIDTH, height=HEIGHT, name=name)
+    figure = draw(paint, width=WIDTH, height=HEIGHT)
     return Panel(key="other-stages", entry=entry.name, figure=figure, alt=_describe("Other stages", curves))
 
 
-def probabilities(entry: Entry, name: str) -> Panel | None:
+def probabilities(entry: Entry) -> Panel | None:
     """Draw D's mean probability for real and for generated images."""
     stage = entry.log.generator_stage()
     scalars = stage.scalars if stage else {}
@@ -104,12 +106,12 @@ def probabilities(entry: Entry, name: str) -> Panel | None:
             axes.set_ylim(-0.02, 1.02)
         axes.axhline(_HALF if within else 0.0, color=SOFT, linewidth=0.8, linestyle=":")
 
-    figure = _lines(stage, curves, name, "probability", extra=extra)
+    figure = _lines(stage, curves, "probability", extra=extra)
     alt = _describe("Probabilities of D", curves)
     return Panel(key="probabilities", entry=entry.name, figure=figure, alt=alt)
 
 
-def information(entry: Entry, name: str) -> Panel | None:
+def information(entry: Entry) -> Panel | None:
     """Draw L_I of each code in nats, with H(c) as a dotted line in the same colour."""
     stage = entry.log.generator_stage()
     codes = entry.latent.code_names if entry.latent else ()
@@ -134,7 +136,7 @@ def information(entry: Entry, name: str) -> Panel | None:
                 fontsize=8,
             )
 
-    figure = _lines(stage, curves, name, "L_I, nats", robust=True, extra=extra, keep=list(entropies.values()))
+    figure = _lines(stage, curves, "L_I, nats", robust=True, extra=extra, keep=list(entropies.values()))
     ends = "; ".join(
         f"{code} ends at {_last(values)} of H = {entropies[code]:.2f}"
         for code, values in list(curves.items())[:_LABELLED]
@@ -146,7 +148,6 @@ def information(entry: Entry, name: str) -> Panel | None:
 def _lines(
     stage: StageLog,
     curves: Mapping[str, NDArray[np.float64]],
-    name: str,
     unit: str,
     *,
     robust: bool = False,
@@ -158,7 +159,7 @@ def _lines(
     def paint(axes: Axes) -> None:
         for number, (label, values) in enumerate(curves.items()):
             colour, dash = SERIES[number % len(SERIES)], DASHES[number % len(DASHES)]
-            text = short(label, 30) if number < _LABELLED else None
+            text = printable(label, 30) if number < _LABELLED else None
             if len(values) > _SMOOTH:
                 axes.plot(stage.epochs, values, color=colour, alpha=0.22, linewidth=0.8)
             marker = "o" if len(values) == 1 else None
@@ -170,7 +171,7 @@ def _lines(
         extra(axes)
         _legend(axes, len(curves))
 
-    return draw(paint, width=WIDTH, height=HEIGHT, name=name)
+    return draw(paint, width=WIDTH, height=HEIGHT)
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:

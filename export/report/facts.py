@@ -16,10 +16,7 @@ _MAX_SIZES: Final = 6
 
 def shown(value: object) -> str | None:
     """Return a string printable and of at most 40 characters; None for anything else or an empty one."""
-    if not isinstance(value, str) or not value:
-        return None
-    text = printable(value)
-    return text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 1]}…"
+    return printable(value, _MAX_LENGTH) if isinstance(value, str) and value else None
 
 
 def run_facts(info: dict[str, Any]) -> dict[str, str]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from infogan_tool.export.report.canvas import SERIES, draw, mosaic
-from infogan_tool.export.report.panels import Panel, short
+from infogan_tool.export.report.panels import Panel
 from infogan_tool.export.report.samples import select_epochs
+from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ _PRIOR: Final = 1.0
 _SIDE: Final = 10
 
 
-def traversal(entry: Entry, model: Model, grid: Grid, name: str) -> Panel:
+def traversal(entry: Entry, model: Model, grid: Grid) -> Panel:
     """Draw the images of a code that varies along the columns."""
     metadata = model.metadata
     continuous = grid.code in metadata.latent.continuous_names
@@ -37,10 +38,10 @@ def traversal(entry: Entry, model: Model, grid: Grid, name: str) -> Panel:
         style = metadata.style_names.get(grid.code)
         below = f"{grid.code}, {style}" if style else grid.code
     else:
-        columns = [short(model.category(grid.code, round(value)), 7) for value in grid.values]
+        columns = [printable(model.category(grid.code, round(value)), 7) for value in grid.values]
         below = f"category of {grid.code}"
     if grid.row_code:
-        rows = [short(model.category(grid.row_code, row)) for row in grid.row_values]
+        rows = [printable(model.category(grid.row_code, row), 12) for row in grid.row_values]
         beside = f"category of {grid.row_code}"
     else:
         rows, beside = ["" for _ in grid.row_values], "noise"
@@ -49,14 +50,14 @@ def traversal(entry: Entry, model: Model, grid: Grid, name: str) -> Panel:
         if continuous and len(columns) > 1:
             _mark_prior(axes, grid.values, pitch)
 
-    labels = (short(beside, 40), short(below, 60))
-    figure = _image_table(grid.images, name, rows=rows, columns=columns, labels=labels, extra=mark)
+    labels = (printable(beside, 40), printable(below, 60))
+    figure = _image_table(grid.images, rows=rows, columns=columns, labels=labels, extra=mark)
     alt = f"Images with {grid.code} from {columns[0]} to {columns[-1]} along the columns; rows: {beside}"
     named = f": {', '.join(rows)}" if grid.row_code else ""
     return Panel(key=f"traversal-{grid.code}", entry=entry.name, figure=figure, alt=f"{alt}{named}.")
 
 
-def evolution(entry: Entry, name: str, epochs: Sequence[float] | None = None) -> Panel | None:
+def evolution(entry: Entry, epochs: Sequence[float] | None = None) -> Panel | None:
     """Draw the same latents at some epochs, a row for each, cropped from the run's sample sheets."""
     samples = entry.samples
     if samples is None or samples.layout is None:
@@ -68,35 +69,34 @@ def evolution(entry: Entry, name: str, epochs: Sequence[float] | None = None) ->
     ]
     unit = "epoch" if sheets[0].epoch is not None else "step"
     columns, shown = images.shape[1], samples.layout.shown
-    figure = _image_table(images, name, rows=rows, columns=[""] * columns, labels=(unit, shown))
+    figure = _image_table(images, rows=rows, columns=[""] * columns, labels=(unit, shown))
     alt = f"The same {columns} latents ({shown}) at {unit} {', '.join(rows)}, a row for each."
     return Panel(key="evolution", entry=entry.name, figure=figure, alt=alt)
 
 
-def generated(entry: Entry, model: Model, name: str) -> Panel:
+def generated(entry: Entry, model: Model) -> Panel:
     """Draw images of random latents."""
     alt = f"{len(model.generated)} generated images of random latents."
-    return Panel(key="generated", entry=entry.name, figure=_block(model.generated, name), alt=alt)
+    return Panel(key="generated", entry=entry.name, figure=_block(model.generated), alt=alt)
 
 
-def real(entry: Entry, model: Model, name: str) -> Panel | None:
+def real(entry: Entry, model: Model) -> Panel | None:
     """Draw real images likewise."""
     if model.real is None or not len(model.real):
         return None
     alt = f"{len(model.real)} real images, chosen at random."
-    return Panel(key="real", entry=entry.name, figure=_block(model.real, name), alt=alt)
+    return Panel(key="real", entry=entry.name, figure=_block(model.real), alt=alt)
 
 
-def _block(images: NDArray[np.uint8], name: str) -> RenderedFigure:
+def _block(images: NDArray[np.uint8]) -> RenderedFigure:
     columns = min(_SIDE, len(images))
     rows = len(images) // columns
     table = images[: rows * columns].reshape(rows, columns, *images.shape[1:])
-    return _image_table(table, name, rows=[], columns=[], labels=("", ""))
+    return _image_table(table, rows=[], columns=[], labels=("", ""))
 
 
 def _image_table(
     images: NDArray[np.uint8],
-    name: str,
     *,
     rows: Sequence[str],
     columns: Sequence[str],
@@ -129,7 +129,7 @@ def _image_table(
             extra(axes, pitch)
         axes.set_ylim(ends)
 
-    return draw(paint, width=wide + left, height=height, name=name)
+    return draw(paint, width=wide + left, height=height)
 
 
 def _mark_prior(axes: Axes, values: Sequence[float], pitch: float) -> None:

@@ -19,8 +19,7 @@ _HOUR: Final = 3600
 
 def escaped(text: object) -> str:
     """Return text for HTML: markup and control characters escaped, at most 200 characters."""
-    shown = printable(text)
-    return html.escape(shown if len(shown) <= _MAX_TEXT else f"{shown[: _MAX_TEXT - 1]}…")
+    return html.escape(printable(text, _MAX_TEXT))
 
 
 def table(label: str, head: Sequence[str], rows: Iterable[Sequence[str] | str]) -> str:

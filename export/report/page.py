@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from infogan_tool import __version__
+from infogan_tool.export.report.canvas import ID_PREFIX
 from infogan_tool.export.report.captions import CAPTIONS
 from infogan_tool.export.report.html import definitions, escaped
 from infogan_tool.export.report.tables import categories, overview, settings, timing
@@ -86,7 +87,9 @@ def _notes(entries: Sequence[Entry]) -> str:
 def _section(section: Section, entries: Sequence[Entry], animations: Mapping[str, bytes]) -> str:
     rows = ""
     for row in section.rows:
-        panels = "".join(_panel(panel, alone=len(entries) == 1) for panel in row.panels)
+        panels = "".join(
+            _panel(panel, f"{panel.key}-{i}-", alone=len(entries) == 1) for i, panel in enumerate(row.panels)
+        )
         rows += _row(row.title, row.caption, panels, wide=len(row.panels) > 1)
     if section.key == "evolution" and animations:
         rows += f'<div class="row">{"".join(_animation(*named) for named in animations.items())}</div>\n'
@@ -102,7 +105,8 @@ def _row(title: str, caption: str, panels: str, *, wide: bool) -> str:
     )
 
 
-def _panel(panel: Panel, *, alone: bool) -> str:
+def _panel(panel: Panel, id_prefix: str, *, alone: bool) -> str:
+    svg = panel.figure.svg.replace(ID_PREFIX, id_prefix)
     caption = "" if alone or panel.entry is None else escaped(panel.entry)
     if panel.key == "real":
         caption = "real images"
@@ -111,7 +115,7 @@ def _panel(panel: Panel, *, alone: bool) -> str:
     caption = f"<figcaption>{caption}</figcaption>" if caption else ""
     return (
         f'<figure style="--width: {panel.figure.width:.0f}px">{caption}'
-        f'<div role="img" aria-label="{escaped(panel.alt)}">{panel.figure.svg}</div></figure>'
+        f'<div role="img" aria-label="{escaped(panel.alt)}">{svg}</div></figure>'
     )
 
 

@@ -45,8 +45,3 @@ class Section:
     """Heading."""
     rows: tuple[Row, ...]
     """At least one."""
-
-
-def short(text: str, limit: int = 12) -> str:
-    """Return ``text``, cut to ``limit`` characters."""
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -129,6 +129,12 @@ def read_limited(path: str | Path, limit: int) -> bytes:
     return content
 
 
-def printable(text: object) -> str:
-    r"""Return ``text`` on one line, with characters that are not printable escaped, such as ``\x1b``."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+def printable(text: object, limit: int | None = None) -> str:
+    r"""Return ``text`` on one line, with characters that are not printable escaped, such as ``\x1b``.
+
+    Args:
+        text: Any value; its text is used.
+        limit: Maximum length; a longer text is cut and ends with an ellipsis.
+    """
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+    return shown if limit is None or len(shown) <= limit else f"{shown[: limit - 1]}…"

@@ -162,10 +162,10 @@ def test_gpus_have_the_names_of_cuda_visible_devices(monkeypatch: pytest.MonkeyP
 def test_resumed_training_gets_the_device_option(tmp_path: Path, config: str) -> None:
     (tmp_path / "seed-3").mkdir()
     (tmp_path / "seed-3" / "config.json").write_text((Path(config)).read_text())
-    with pytest.raises(RunError, match="seed 3 ended with 1: error: --device cuda"):
+    with pytest.raises(RunError, match="seed 3 failed with exit code 1: --device cuda"):
         run_sweep([3], ["--device", "cuda"], tmp_path, jobs=1, threads=1, report=print)
 
 
 def test_error_of_a_training_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"seed 4 ended with 2: error: .*did you mean 'paper'"):
+    with pytest.raises(RunError, match=r"seed 4 failed with exit code 2: .*did you mean 'paper'"):
         run_sweep([4], ["--preset", "papr"], tmp_path / "s", jobs=1, threads=1, report=print)

@@ -147,6 +147,12 @@ def test_one_output_inside_the_other_is_refused(tiny: Path, tmp_path: Path, out:
     assert not (tmp_path / "a").exists()
 
 
+def test_data_without_reduced_precision_is_refused(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--precision fp16 or int8"):
+        export_outputs(tiny, out=None, triton=tmp_path / "models", data="mnist")
+    assert not (tmp_path / "models").exists()
+
+
 def test_the_command(tmp_path: Path, cli: Callable[..., Any]) -> None:
     done = cli("export", PRETRAINED_BUNDLE, "--triton", tmp_path / "models")
     assert (done.code, done.out) == (0, "")

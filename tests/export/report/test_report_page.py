@@ -210,27 +210,27 @@ def test_display_names_are_unique(tmp_path: Path) -> None:
 def test_curves_end_at_the_logged_values(tmp_path: Path) -> None:
     entry = entry_of(write_run(tmp_path / "run"))
     near = 400 / 500
-    panel = curves.losses(entry, "f1")
+    panel = curves.losses(entry)
     assert panel is not None
     assert f"D ends at {1.4 - near / 2:.3g}; G ends at {0.7 + near / 2:.3g}" in panel.alt
     assert f"Q, categorical ends at {1.1 - near:.3g}" in panel.alt
-    panel = curves.probabilities(entry, "f2")
+    panel = curves.probabilities(entry)
     assert panel is not None
     assert panel.alt == (
         "Probabilities of D over training: D(real) ends at 0.7; D(fake) before G ends at 0.3; "
         "D(fake) after G ends at 0.4."
     )
-    panel = curves.information(entry, "f3")
+    panel = curves.information(entry)
     assert panel is not None
     assert "k1 ends at 0.8 of H = 1.10; c1 ends at 0.4 of H = 0.69; c2 ends at -0.18" in panel.alt
     assert "H(k) = 1.10" in panel.figure.svg
-    assert curves.other_stages(entry, "f4") is None
+    assert curves.other_stages(entry) is None
 
 
 def test_curve_passes_through_the_logged_values(tmp_path: Path) -> None:
     """The line of D's loss, identified by its colour, falls like the loss: y of SVG grows downwards."""
     entry = entry_of(write_run(tmp_path / "run"))
-    panel = curves.losses(entry, "f1")
+    panel = curves.losses(entry)
     assert panel is not None
     lines = re.findall(r'<path d="(M[^"]*)"[^>]*stroke: var\(--series-0\)', panel.figure.svg)
     line = max(lines, key=len)  # the other is the legend's
@@ -255,7 +255,7 @@ def test_other_stages_have_a_figure_and_their_duration(tmp_path: Path) -> None:
     lines = [*before, *(line | {"step": line["step"] + 40} for line in after)]
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     entry = entry_of(run)
-    panel = curves.other_stages(entry, "f1")
+    panel = curves.other_stages(entry)
     assert panel is not None
     ends = "contrastive Loss/contrastive ends at 2.5; refinement Loss/refinement ends at 2.5."
     assert panel.alt == f"Other stages over training: {ends}"
@@ -284,7 +284,7 @@ def test_long_curve_has_a_running_mean(tmp_path: Path) -> None:
         for step in range(1, 201)
     ]
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    panel = curves.losses(entry_of(run), "f1")
+    panel = curves.losses(entry_of(run))
     assert panel is not None
     assert "G ends at nothing" in panel.alt
     paths = re.findall(r'<path d="(M[^"]*)"[^>]*stroke: var\(--series-0\)', panel.figure.svg)
@@ -307,10 +307,10 @@ def test_losses_of_an_autoencoder(tmp_path: Path) -> None:
     text = re.sub(r'"Loss/[DG]/adv": [^,]*, |"Scores/[^,}]*, |, "Scores[^}]*', "", text)
     (run / "metrics.jsonl").write_text(text.replace("Loss/Q/categorical", "Loss/VAE/reconstruction"))
     entry = entry_of(run)
-    panel = curves.losses(entry, "f1")
+    panel = curves.losses(entry)
     assert panel is not None
     assert "VAE, reconstruction ends at 0.3" in panel.alt
-    assert curves.probabilities(entry, "f2") is None
+    assert curves.probabilities(entry) is None
 
 
 # --- files -------------------------------------------------------------------------------------------------
