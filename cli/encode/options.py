@@ -10,6 +10,7 @@ from infogan_tool.cli import output
 from infogan_tool.runtime.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from infogan_tool.runtime.bulk.output.formats import FormatName
@@ -52,13 +53,14 @@ class EncodeOptions:
         return [path for path in (self.out, self.errors) if path]
 
 
-def check_options(options: EncodeOptions) -> FormatName | None:
+def check_options(options: EncodeOptions, paths: Sequence[str]) -> FormatName | None:
     """Check the options before any work is done; return the output format, None for the table.
 
     Nothing is changed on disk, with ``force`` neither.
 
     Raises:
-        UsageError: Options do not fit together, or an output cannot be written.
+        UsageError: Options do not fit together, an output is one of the inputs ``paths``, or it cannot be
+            written.
         OutputExistsError: An output, or an unfinished run of it, exists and ``force`` is not set.
     """
     name = _format_name(options)
@@ -67,8 +69,14 @@ def check_options(options: EncodeOptions) -> FormatName | None:
     if options.show_input:
         output.check_png_or_folder(options.show_input, force=options.force, option="--show-input")
     targets = options.targets
-    if len({*targets, options.show_input} - {None}) < len(targets) + bool(options.show_input):
+    outputs = [*targets, *([options.show_input] if options.show_input else [])]
+    if len(set(outputs)) < len(outputs):
         raise UsageError("--out, --errors and --show-input must be different files")
+    if options.force:  # without it an output that exists is refused anyway
+        inputs = set(map(os.path.abspath, paths))
+        for output_path in outputs:
+            if os.path.abspath(output_path) in inputs:  # noqa: PTH100 - as the inputs, which are strings
+                raise UsageError(f"{output_path} is an input and an output: write to another name")
     if targets:
         _check_targets(targets, options)
     return name

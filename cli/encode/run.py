@@ -31,7 +31,7 @@ def encode_paths(paths: Sequence[str], options: EncodeOptions | None = None) -> 
         OSError: An output cannot be written.
     """
     options = options or EncodeOptions()
-    format_name = check_options(options)
+    format_name = check_options(options, paths)
     may_be_few = options.engine == "local" and not options.resume
     if may_be_few and len(paths) <= _MAX_IN_PROCESS and all(map(_is_image_file, paths)):
         bundle = load_bundle(options.bundle, device=options.device, threads=options.threads, one_shot=True)

@@ -114,7 +114,7 @@ def pixels(page: Page, part: str = "image") -> str:
     return str(page.evaluate("(part) => document.querySelector(`[data-part=${part}]`).toDataURL()", part))
 
 
-def test_drawn_digits_are_recognised(page: Page) -> None:
+def test_drawn_digits_are_encoded(page: Page) -> None:
     labels = []
     for digit, path in DIGITS.items():
         draw(page, path)
@@ -125,7 +125,7 @@ def test_drawn_digits_are_recognised(page: Page) -> None:
     assert set(labels) <= {*DIGITS, "?"}
 
 
-def test_dropped_and_pasted_and_opened_digits_are_recognised(page: Page) -> None:
+def test_dropped_and_pasted_and_opened_digits_are_encoded(page: Page) -> None:
     for digit in ("7", "2"):
         data = page.evaluate_handle(DROP, as_argument(DIGITS[digit]))
         page.dispatch_event("#drop", "drop", {"dataTransfer": data})

@@ -58,7 +58,7 @@ function generatorMetrics(info) {
   const purity = generator?.purity?.[info.codes.categorical[0]]?.purity;
   const recovered = trip?.categorical?.[info.codes.categorical[0]]?.recovered;
   return [
-    isNumber(purity) && `an evaluation classifier assigns ${exact(purity)} to the label of their category`,
+    isNumber(purity) && `an evaluation classifier assigns ${exact(purity)} to the most frequent class of their category`,
     isNumber(recovered) && `the encoder recovers the category of ${exact(recovered)}`,
     isNumber(generator?.distances?.frechet) && `Fréchet distance to real images ${generator.distances.frechet.toFixed(1)}`,
   ].filter(Boolean).join("; ");

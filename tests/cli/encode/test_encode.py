@@ -163,6 +163,19 @@ def test_an_invalid_out_is_refused_first(
     assert len(done.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("option", ["--out", "--errors", "--show-input"])
+def test_an_input_is_not_overwritten_even_with_force(
+    cli: Callable[..., Any], images: list[Path], tiny: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    before = images[0].read_bytes()
+    monkeypatch.chdir(images[0].parent)
+    given = [option, images[0].name, "--format", "csv", "--force"]
+    done = cli("encode", *images, "--bundle", tiny, *given)
+    assert (done.code, done.out) == (2, "")
+    assert "is an input and an output" in done.err
+    assert images[0].read_bytes() == before
+
+
 def test_more_images_than_a_chunk_are_in_order(
     cli: Callable[..., Any], images: list[Path], tiny: Path
 ) -> None:
