@@ -64,8 +64,6 @@ class Effects:
     """By code."""
     noise: tuple[Effect, ...]
     """Single noise dimensions; empty without noise."""
-    all_noise: float | None
-    """Strength of replacing all of the noise by another sample; None without noise."""
 
     @property
     def noise_strength(self) -> float | None:
@@ -95,9 +93,7 @@ def measure_effects(bundle: Bundle, codes: Sequence[str], *, seed: int = 0) -> E
     for dimension in evenly(spec.noise, _MAX_NOISE):
         low, high = (_with(base, "noise", dimension, value) for value in (-end, end))
         noise.append(_between(bundle, low, high, groups))
-    other = sample(spec, len(base), seed, start=len(base)).noise
-    all_noise = _between(bundle, base, replace(base, noise=other), groups).strength if spec.noise else None
-    return Effects(codes=effects, noise=tuple(noise), all_noise=all_noise)
+    return Effects(codes=effects, noise=tuple(noise))
 
 
 def alignment(changes: NDArray[np.floating], groups: NDArray[np.int64]) -> float | None:
