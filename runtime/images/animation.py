@@ -101,7 +101,6 @@ def save_animation(
     kind = ANIMATION_SUFFIXES.get(Path(path).suffix.lower())
     if kind is None:
         raise ImageError(f"{path}: an animation is a {' or '.join(ANIMATION_SUFFIXES)} file")
-    _check(frames)
     with atomic_open(path) as file:
         animate(frames, file, kind, milliseconds)
 

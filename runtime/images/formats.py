@@ -1,7 +1,7 @@
 """The table of file formats (signatures and suffixes), and opening an untrusted image file.
 
-The first bytes decide the format, and only the reader of that format ever sees the file; Pillow's other
-readers are not tried. Bytes, pixels and the compression of a TIFF are limited before anything is decoded.
+The first bytes decide the format, and only the reader of that format opens the file; Pillow's other readers
+are not tried. Bytes, pixels and the compression of a TIFF are limited before anything is decoded.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _OVERHEAD: Final = 1 << 10
 """Most bytes that an encoder adds to incompressible pixels; a longer file is not plain."""
 _END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _PLAIN: Final = b"\x08\x00\x00\x00\x00"
-"""Of the IHDR chunk: 8 bits, grey, deflate, adaptive filters, not interlaced."""
+"""End of the IHDR chunk: 8 bits, grey, deflate, adaptive filters, not interlaced."""
 _FILTERS: Final = 5
 _OVERHEAD_OF_ONE_CHUNK: Final = 57
 """Bytes of a file with one IDAT chunk besides its data: signature, IHDR, length, type, checksum, IEND."""

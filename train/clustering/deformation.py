@@ -17,7 +17,7 @@ from torch.nn import functional as F
 _CONTEXT: Final = 3
 """Height and width of a neighbourhood in pixels."""
 _LARGEST: Final = 2**15 - 1
-"""Of int16."""
+"""Greatest int16."""
 _SMALLEST_SIZE: Final = 28
 """Images of at least twice this size are halved until they are smaller."""
 

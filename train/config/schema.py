@@ -258,13 +258,12 @@ class TrainConfig(_Table):
     optimizer: OptimizerConfig = OptimizerConfig()
     """Adam and the EMA of G."""
     augment: ViewConfig = ViewConfig()
-    """Augmentation of all images, real and generated, that D sees; and Q, unless ``q_view`` is given."""
+    """Augmentation of D's inputs, real and generated images; and of Q's, unless ``q_view`` is given."""
     q_view: ViewConfig | None = None
-    """Augmentation of the generated images that a separate Q sees in adversarial training. None: that of
-    D."""
+    """Augmentation of a separate Q's inputs, generated images, in adversarial training. None: as for D."""
     q_noise: float = Field(default=0.0, ge=0, le=1)
-    """Greatest standard deviation, in the images' units, of Gaussian noise on the generated images that a
-    separate Q sees. It is drawn for each image, uniformly from 0."""
+    """Greatest standard deviation, in the images' units, of Gaussian noise on a separate Q's inputs,
+    generated images; drawn for each image, uniformly from 0."""
     clustering: ClusteringConfig | None = None
     """Training of Q(k1|x) before adversarial training. None: none, as in the paper."""
     consolidation: ConsolidationConfig | None = None

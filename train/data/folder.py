@@ -95,12 +95,11 @@ def _load_idx(folder: Path, split: str, size: int | None, channels: int | None) 
         raise DataError(f"{printable(folder)} has t10k files but no train-images-idx3-ubyte")
     images = read_idx_images(path)
     labels_path = find_part(folder, split, "labels")
-    name = _own_name(folder)
     return ImageSet(
         images=convert_images(images, size=size, channels=channels, name=printable(path)),
         labels=None if labels_path is None else read_labels(labels_path, len(images)),
         label_names=None,
-        name=name,
+        name=_own_name(folder),
     )
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, slots=True)
 class Session:
-    """What all stages of a run share."""
+    """State that all stages of a run share."""
 
     config: TrainConfig
     networks: Networks

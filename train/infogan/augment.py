@@ -1,9 +1,9 @@
 """Random augmentation of images, with gradients through it.
 
-Two parts of the training use it. D and Q see real and generated images augmented alike, so that G does not
-learn the augmentation (differentiable augmentation, arXiv:2006.10738). And clustering
-(:mod:`infogan_tool.train.clustering`) defines by it which differences between images do not matter. Each
-use has a table of its own in the config; nothing here depends on what the images show.
+It has two uses. In adversarial training real and generated images are augmented in the same way, so that G
+does not learn the augmentation (differentiable augmentation, arXiv:2006.10738). In clustering
+(:mod:`infogan_tool.train.clustering`) it defines the differences between images to which features and
+categories are made invariant. Each use has its own table in the config.
 """
 
 from __future__ import annotations

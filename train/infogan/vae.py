@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _STYLE_VARIANCE: Final = 1 / 3
 """Variance of the uniform distribution on (-1, 1)."""
 _MIN_PROBABILITY: Final = 1e-6
-"""Of a pixel, which bounds its cost at 14 nats."""
+"""Lower bound of a pixel's probability, which limits its negative log-likelihood to 14 nats."""
 
 
 def gaussian_kl(mean: Tensor, log_var: Tensor, variance: float) -> Tensor:

@@ -185,7 +185,6 @@ def start_training(
                 stack.enter_context(run.locked())
                 run.write_info(plan.info())
         run = RunFolder(Path(group.broadcast_json(str(run) if group.is_main else None)))
-        _print(console, f"run: {run}")
         return run, _train(plan, run, console, options)
 
 
@@ -239,13 +238,8 @@ def resume_training(
                 )
             if checkpoint is None and group.is_main:
                 start_over(run, config, plan.info())
-        where = f"resuming at step {step}" if checkpoint else "which has no checkpoint yet: starting over"
-        _print(console, f"run: {run}, {where}")
-        return run, _train(plan, run, console, options, checkpoint)
-
-
-def _print(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+        start = f", resuming at step {step}" if checkpoint else ", which has no checkpoint yet: starting over"
+        return run, _train(plan, run, console, options, resume=checkpoint, start=start)
 
 
 def _train(
@@ -253,8 +247,11 @@ def _train(
     run: RunFolder,
     console: Console,
     options: RunOptions | None,
+    *,
     resume: Checkpoint | None = None,
+    start: str = "",
 ) -> TrainOutcome:
+    console.print(f"run: {run}{start}", highlight=False, markup=False, soft_wrap=True)
     return train(
         plan.config,
         plan.images.images,

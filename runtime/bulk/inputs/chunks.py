@@ -36,7 +36,7 @@ class Failed:
 
 
 class Chunk(Protocol):
-    """What the pipeline needs of a chunk; chunks can be pickled."""
+    """Interface of a chunk of images; chunks can be pickled."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -44,7 +44,7 @@ class Chunk(Protocol):
 
     @property
     def fingerprint(self) -> bytes:
-        """What must be the same in a resumed run, in addition to the names."""
+        """Bytes that must be the same in a resumed run, as the names must."""
 
     def sources(self) -> Iterable[str | bytes | Failed]:
         """Yield the source of each image."""

@@ -89,7 +89,7 @@ def to_bytes(
     """Convert images of an array to 8 bits.
 
     Args:
-        rows: ``(N, ...)``, the other axes as ``axes`` says.
+        rows: ``(N, ...)``, the other axes as in ``axes``.
         axes: See :func:`axes_of`; for one image without the N.
         scale: See :func:`scale_of`.
 

@@ -87,7 +87,7 @@ class _Entry:
     """Progress of a run, as the journal has it; replaced as one object, so an interrupt cannot split it."""
 
     identity: dict[str, str]
-    """What must be the same to resume: bundle, format, options."""
+    """Bundle, format and options, which must be the same to resume."""
     targets: list[str]
     """Paths of the outputs."""
     lengths: list[int]

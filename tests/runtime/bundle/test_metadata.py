@@ -89,7 +89,7 @@ def test_impossible_values(change: Callable[[dict[str, Any]], object], message: 
     "content",
     [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"a": NaN}', b"[" * 100_000, b"1" * 5000, b'"\\ud800"'],
 )
-def test_what_is_no_metadata_is_one_line_naming_the_file(content: bytes, tmp_path: Path) -> None:
+def test_invalid_metadata_is_one_line_that_names_the_file(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "metadata.json").write_bytes(content)
     with pytest.raises(BundleError) as caught:
         read_metadata(tmp_path)

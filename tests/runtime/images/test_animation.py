@@ -42,7 +42,7 @@ def test_durations(tmp_path: Path) -> None:
     assert seen == [100, 200, 20]
 
 
-def test_caption_stands_above_and_the_bar_grows() -> None:
+def test_caption_is_above_and_the_bar_grows() -> None:
     frame = np.full((10, 200, 3), 7, np.uint8)
     drawn = [captioned(frame, text, share) for text, share in (("epoch 1", 0.25), ("epoch 12", 1.0))]
     for each in drawn:
@@ -65,7 +65,7 @@ def test_caption_stands_above_and_the_bar_grows() -> None:
         (GREY * 400, "too many"),
     ],
 )
-def test_what_cannot_be_is_refused(tmp_path: Path, frames: list[np.ndarray], message: str) -> None:
+def test_invalid_frames_are_refused(tmp_path: Path, frames: list[np.ndarray], message: str) -> None:
     with pytest.raises(ImageError, match=message):
         save_animation(tmp_path / "a.gif", frames, 100)
     assert not list(tmp_path.iterdir())

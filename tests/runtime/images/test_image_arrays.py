@@ -13,7 +13,7 @@ LEVELS = np.arange(256, dtype=np.uint8)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1), (0, 255), (-0.5, 2)])
-def test_every_level_survives_the_round_trip(low: float, high: float) -> None:
+def test_every_uint8_value_survives_the_round_trip(low: float, high: float) -> None:
     spec = ImageSpec(size=2, channels=1, low=low, high=high)
     images = LEVELS.reshape(64, 2, 2, 1)
     floats = to_float(images, spec)
@@ -102,7 +102,7 @@ def test_sheet() -> None:
     assert (paper == 255).sum() == paper.size - 5 * 24 * 3
 
 
-def test_sheet_keeps_orientation_and_narrows_to_what_there_is() -> None:
+def test_sheet_keeps_orientation_and_is_as_narrow_as_its_images() -> None:
     image = np.arange(6, dtype=np.uint8).reshape(1, 2, 3, 1)
     np.testing.assert_array_equal(sheet(image, 10, gap=0), image[0])
     assert sheet(image, 1, gap=0, scale=2)[:2, :2].tolist() == [[[0], [0]], [[0], [0]]]

@@ -156,7 +156,7 @@ def test_exif_orientation(orientation: int, kind: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(corners, [80, 160, 240, 0], atol=4)
 
 
-def test_broken_exif_does_not_spoil_the_image(tmp_path: Path) -> None:
+def test_damaged_exif_is_ignored(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.jpg", image(), exif=b"Exif\x00\x00MM\x00\x2a\xff\xff\xff\xffgarbage")
     assert read_image(path, GREY).shape == (28, 28, 1)
 

@@ -116,7 +116,7 @@ def test_too_much_content_ends_with_the_image() -> None:
     assert found is None or not found.any()
 
 
-def test_read_image_says_the_same_either_way() -> None:
+def test_read_image_gives_the_same_either_way() -> None:
     spec = load_bundle().image
     for seed in range(5):
         values = image(seed)
@@ -152,7 +152,7 @@ def test_many_at_once_are_each_as_alone() -> None:
     assert not nowhere
 
 
-def test_a_small_file_that_unfolds_to_a_large_one_is_not_unfolded() -> None:
+def test_a_small_file_of_a_large_image_is_not_decompressed() -> None:
     bomb = by_hand(bytes(3 * 2**20))
     assert SIZE * SIZE + 1024 < len(bomb) < PLAIN_BYTES
     tracemalloc.start()

@@ -128,7 +128,7 @@ def test_a_graph_of_very_many_parts_is_refused_soon() -> None:
 
 @pytest.mark.parametrize("file", ["generator.onnx", "q_encoder.onnx"])
 @pytest.mark.parametrize("bundle", ["tiny", "continuous", "pretrained"])
-def test_it_agrees_with_onnxruntime(bundle: str, file: str) -> None:
+def test_the_interface_equals_that_of_onnxruntime(bundle: str, file: str) -> None:
     folder = PRETRAINED_BUNDLE if bundle == "pretrained" else FIXTURES / bundle
     content = (folder / file).read_bytes()
     found, opened = scan_graph(content, file), GraphSession(content, device="cpu")

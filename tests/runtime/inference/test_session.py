@@ -29,7 +29,7 @@ def doubling(**props: str) -> bytes:
     )
 
 
-def test_runs_and_says_what_it_is() -> None:
+def test_a_session_runs_and_has_its_interface() -> None:
     opened = GraphSession(doubling(a="1", b="zwei"), device="cpu")
     assert opened.inputs == {"x": TensorInfo(("batch", 2), "float32")}
     assert opened.outputs == {"y": TensorInfo(("batch", 2), "float32")}
@@ -70,7 +70,7 @@ def test_options_change_no_more_than_rounding(tiny: Path, one_shot: bool, thread
         ),
     ],
 )
-def test_what_is_no_graph_is_refused(content: bytes, message: str) -> None:
+def test_invalid_graphs_are_refused(content: bytes, message: str) -> None:
     with pytest.raises(BundleError, match=message) as caught:
         GraphSession(content, device="cpu", name="g.onnx")
     assert str(caught.value).startswith("g.onnx ")
@@ -95,7 +95,7 @@ def test_without_gpu_auto_is_silent_and_cuda_is_an_error(capfd: pytest.CaptureFi
 
 
 @pytest.mark.skipif(HAS_GPU, reason="asks what happens when CUDA does not start")
-def test_auto_tells_when_a_gpu_is_not_used(
+def test_auto_reports_why_a_gpu_is_not_used(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(session, "gpu_present", lambda: True)  # a GPU whose driver does not work
@@ -110,7 +110,7 @@ def test_auto_tells_when_a_gpu_is_not_used(
 
 
 @pytest.mark.skipif(HAS_GPU, reason="asks what happens without a GPU")
-def test_a_bad_graph_is_the_graphs_fault_on_any_device() -> None:
+def test_a_damaged_graph_is_a_bundle_error_on_any_device() -> None:
     with pytest.raises(BundleError):
         GraphSession(b"\x08\x0a", device="cuda")
 
@@ -127,7 +127,7 @@ def test_with_gpu_cuda_gives_the_same_to_rounding(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("hidden", ["", "-1", "NoDevFiles"])
-def test_a_hidden_gpu_is_not_there(hidden: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hidden_gpu_is_not_present(hidden: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     assert not device.gpu_present()
 
@@ -140,6 +140,6 @@ def test_gpu_names_is_a_list() -> None:
     assert all(isinstance(name, str) and name for name in device.gpu_names())
 
 
-def test_asking_for_versions() -> None:
+def test_versions() -> None:
     assert session.onnxruntime_version()[0].isdigit()
     assert CPU_PROVIDER in session.available_providers()

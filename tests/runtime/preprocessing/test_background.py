@@ -108,7 +108,7 @@ def test_edge_of_a_shadow_is_no_ink(size: tuple[int, int], left: float, along: i
     assert off(seen.mask, drawn) <= 0.004 * drawn.size
 
 
-def test_what_is_darker_than_a_shadow_is_ink_however_broad() -> None:
+def test_anything_darker_than_a_shadow_is_ink_of_any_width() -> None:
     page = np.full((200, 200), 220.0)
     page[50:150, 50:150] = 60
     assert first(page).mask[55:145, 55:145].all()
@@ -165,9 +165,7 @@ def test_differences_below_8_of_255_are_background(size: tuple[int, int], side: 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("sigma", [2, 6])
 @pytest.mark.parametrize("side", [-1, 1])
-def test_grain_is_no_ink_and_hides_none_that_is_well_beyond_it(
-    size: tuple[int, int], sigma: float, side: int
-) -> None:
+def test_grain_is_no_ink_and_does_not_hide_strong_ink(size: tuple[int, int], sigma: float, side: int) -> None:
     drawn = strokes(size)
     noise = np.random.default_rng(4).normal(0, sigma, size)
     seen = first(128 + side * 16 * sigma * drawn + noise)
@@ -245,9 +243,7 @@ def test_ink_of_two_strengths_is_measured_by_the_stronger_quarter(side: int) -> 
 
 
 @pytest.mark.parametrize(("shade", "dark_first"), [(60, True), (70, False)])
-def test_a_little_that_differs_much_outweighs_much_that_differs_a_little(
-    shade: int, *, dark_first: bool
-) -> None:
+def test_few_pixels_of_high_contrast_outweigh_many_of_low_contrast(shade: int, *, dark_first: bool) -> None:
     page = np.full((90, 90), 128)
     page[20:30, 20:30] = shade
     page[50:70, 40:80] = 160  # eight times as much of it; cubes of the differences count

@@ -173,7 +173,7 @@ def test_a_broad_pen_is_left_as_it_is(stroke: float) -> None:
     np.testing.assert_array_equal(preprocessed(pen(SEVEN, 60), stroke=stroke), preprocessed(pen(SEVEN, 60)))
 
 
-def test_a_pen_grows_alike_to_every_side() -> None:
+def test_a_stroke_is_thickened_evenly_on_all_sides() -> None:
     drawn = np.full((301, 301), 255, np.uint8)
     drawn[149:152, 60:241] = drawn[60:241, 149:152] = 0  # a cross
     values = preprocessed(Image.fromarray(drawn), 85, box=61, centre="box", stroke=8)

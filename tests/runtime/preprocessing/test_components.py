@@ -34,7 +34,7 @@ def test_components_are_those_of_a_flood(seed: int) -> None:
     assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) == count
 
 
-def test_a_snake_is_one_and_a_chessboard_too() -> None:
+def test_a_winding_line_is_one_component_and_so_is_a_chessboard() -> None:
     assert label_components(np.ones((3, 3), bool))[1] == 1
     assert label_components(np.indices((8, 8)).sum(0) % 2 == 0)[1] == 1
     assert label_components(np.zeros((4, 4), bool))[1] == 0

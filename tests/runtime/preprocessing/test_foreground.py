@@ -187,7 +187,7 @@ def test_many_lines_do_not_count_against_an_object(turn: Turn) -> None:
     assert side_lengths(strength, turn) == (8, 40)
 
 
-def test_a_page_with_one_line_shows_a_one(turn: Turn) -> None:
+def test_a_single_line_on_a_page_is_an_object(turn: Turn) -> None:
     assert side_lengths(page((10, 50, 81, 3)), turn) == (81, 3)
     assert side_lengths(page((10, 30, 81, 3), (10, 70, 81, 2)), turn) == (81, 3), "of two, the stronger"
 
@@ -213,7 +213,7 @@ MAIN = (40, 30, 20, 20)
         ((70, 70, 10, 11), (40, 51)),
     ],
 )
-def test_parts_are_near_or_heavy(part: Block, whole: tuple[int, int], turn: Turn) -> None:
+def test_parts_are_near_or_large(part: Block, whole: tuple[int, int], turn: Turn) -> None:
     assert side_lengths(page(MAIN, part), turn) == whole
 
 
@@ -222,7 +222,7 @@ def test_a_part_is_not_far_shorter_than_the_object(turn: Turn) -> None:
     assert side_lengths(page((30, 30, 40, 8), (30, 40, 4, 2)), turn) == (40, 12)
 
 
-def test_a_part_is_sure_ink(turn: Turn) -> None:
+def test_a_part_has_strong_ink(turn: Turn) -> None:
     strength = page(MAIN, (40, 52, 6, 6))
     strength[40:46, 52:58] = 0.5
     assert side_lengths(strength, turn) == (20, 20)
@@ -238,7 +238,7 @@ def test_parts_of_parts_belong_and_are_found_from_the_frame_of_all(turn: Turn) -
     assert side_lengths(page(MAIN, (34, 52, 4, 4), (34, 30, 2, 9)), turn) == (26, 26)
 
 
-def test_what_touches_the_border_is_no_part(turn: Turn) -> None:
+def test_a_component_at_the_border_is_no_part(turn: Turn) -> None:
     strength = page((5, 30, 20, 20), (0, 30, 4, 4))
     assert side_lengths(strength, turn) == (20, 20)
     assert side_lengths(page((5, 30, 20, 20), (1, 30, 3, 4)), turn) == (24, 20)

@@ -311,7 +311,7 @@ def test_an_invalid_preprocessing_is_refused(change: dict[str, Any], message: st
 # --- sources -----------------------------------------------------------------------------------------------
 
 
-def test_paths_bytes_and_open_files_are_one() -> None:
+def test_paths_bytes_and_open_files_give_the_same_image() -> None:
     expected = load_image(SEVEN, SPEC)
     with SEVEN.open("rb") as file:
         sources = (str(SEVEN), SEVEN.read_bytes(), io.BytesIO(SEVEN.read_bytes()), file)

@@ -15,7 +15,7 @@ from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.networks import build_networks
 
 
-def test_best_partition_of_all_tries_is_kept() -> None:
+def test_best_partition_of_all_restarts_is_kept() -> None:
     images, kinds = shapes(600)
     config = small_preset({"clustering": {"grouping": {"restarts": 4}}})
     session = Session(config=config, networks=build_networks(config, size=16, channels=3), images=images)

@@ -22,7 +22,9 @@ OTHERS_IMAGES = ("svhn", "celeba", "faces", "chairs")
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", PRESETS)
-def test_preset_as_it_is(name: str, photographs: Path, tmp_path: Path, spawn: Callable[..., Any]) -> None:
+def test_preset_at_full_width(
+    name: str, photographs: Path, tmp_path: Path, spawn: Callable[..., Any]
+) -> None:
     data = ("--data", photographs) if name in OTHERS_IMAGES else ()
     steps = ("train", "--preset", name, "--steps", "200", *data, "--out", tmp_path / "run")
     for arguments in (

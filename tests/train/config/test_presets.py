@@ -108,7 +108,7 @@ def test_preset_without_images_names_data(name: str, cli: Callable[..., Any], tm
     assert not (tmp_path / "run").exists()
 
 
-def test_gan_is_paper_but_for_lambda() -> None:
+def test_gan_is_paper_except_for_lambda() -> None:
     gan, paper = (resolve_config(preset=name).to_dict() for name in ("gan", "paper"))
     for config in (gan, paper):
         for key in ("lambda_categorical", "lambda_continuous"):

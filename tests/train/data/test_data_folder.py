@@ -102,7 +102,7 @@ def test_train_without_test(folder: Path) -> None:
     assert load_test_images(str(folder)) is None
 
 
-def test_what_is_passed_over(folder: Path) -> None:
+def test_hidden_and_other_files_are_ignored(folder: Path) -> None:
     write_classes(folder, ["a", "b"], GREY)
     (folder / ".DS_Store").write_bytes(b"x")
     (folder / "README.txt").write_text("x")
@@ -167,7 +167,7 @@ def test_a_home_folder_is_expanded(folder: Path, tmp_path: Path, monkeypatch: py
 # --- size and channels ---------------------------------------------------------------------------------
 
 
-def test_size_and_channels_bring_all_to_one(folder: Path) -> None:
+def test_size_and_channels_convert_all_images(folder: Path) -> None:
     write_image(folder / "a.png", random_images(5, 9))
     write_image(folder / "b.png", random_images(30, 20, 3))
     write_image(folder / "c.png", random_images(8, 8, 4))
@@ -188,7 +188,7 @@ def test_channels_alone_keep_the_size(folder: Path) -> None:
     np.testing.assert_allclose(grey, COLOUR @ np.array([0.299, 0.587, 0.114]), atol=1)
 
 
-def test_files_and_arrays_are_brought_to_size_alike(folder: Path, tmp_path: Path) -> None:
+def test_files_and_arrays_are_resized_in_the_same_way(folder: Path, tmp_path: Path) -> None:
     ramp = np.linspace(0, 255, 28 * 28).reshape(28, 28).astype(np.uint8)
     write_image(folder / "p.png", ramp)
     write_idx(tmp_path / "idx" / "train-images-idx3-ubyte", ramp[None])
@@ -231,7 +231,9 @@ def test_impossible_sizes_and_channels(folder: Path, options: dict[str, int]) ->
         load_images("mnist", **options)
 
 
-def test_a_name_goes_before_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_builtin_name_takes_precedence_over_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_flat(tmp_path / "mnist", GREY)
     monkeypatch.chdir(tmp_path)
     assert len(load_test_images("mnist")) == 10_000

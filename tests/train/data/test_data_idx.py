@@ -152,7 +152,7 @@ def test_idx_gzip_of_several_members(tmp_path: Path) -> None:
     assert np.array_equal(load_images(str(tmp_path)).images[:, 0], random_images(2, 4, 4))
 
 
-def test_idx_plain_file_goes_before_its_own_gzip(digits: Path) -> None:
+def test_idx_plain_file_takes_precedence_over_its_gzip(digits: Path) -> None:
     write_idx(digits / f"{IMAGES}.gz", random_images(2, 8, 8))
     assert len(load_images(str(digits))) == 5
 

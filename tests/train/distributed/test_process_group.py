@@ -50,7 +50,7 @@ def test_shards_of_latents_are_rows_of_the_whole_batch() -> None:
     assert torch.equal(latents[2:5].vector(), latents.vector()[2:5])
 
 
-def test_a_single_process_augmentation_nothing() -> None:
+def test_a_single_process_communicates_nothing() -> None:
     tensor, layer = torch.rand(3, 2), torch.nn.Sequential(torch.nn.BatchNorm2d(2))
     norm = layer[0]
     convert_sync_batchnorm(layer, SINGLE_PROCESS)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_default_run_reads_and_draws_digits(cli: Callable[..., Result], tmp_path: Path) -> None:
+def test_default_run_encodes_and_generates_digits(cli: Callable[..., Result], tmp_path: Path) -> None:
     run, folder = tmp_path / "run", tmp_path / "bundle"
     done = cli("train", "--seed", 1, "--out", run)
     assert done.code == 0, done.err

@@ -35,7 +35,9 @@ def digit(seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("preprocessed", [False, True])
-def test_decoding_together_is_decoding_one_by_one(tmp_path: Path, *, raw: bool, preprocessed: bool) -> None:
+def test_decoding_together_equals_decoding_one_by_one(
+    tmp_path: Path, *, raw: bool, preprocessed: bool
+) -> None:
     preprocessing = Preprocessing(box=20, centre="mass", ink="light", stroke=0.0)
     spec = replace(SPEC, preprocessing=preprocessing if preprocessed else None)
     sources: list[str | bytes | Failed] = []

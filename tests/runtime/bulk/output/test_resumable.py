@@ -188,7 +188,7 @@ def test_two_runs_at_once_are_refused(target: Path) -> None:
             pass
 
 
-def test_the_journal_never_claims_more_than_is_there(target: Path) -> None:
+def test_the_journal_never_exceeds_the_part(target: Path) -> None:
     with Resumable.open([target], SAME, resume=False, force=False) as out:
         for chunk in CHUNKS:
             out.add(chunk, 0, b"x" * 1000)
