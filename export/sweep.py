@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _POLL_SECONDS: Final = 0.2
 _MAX_SEEDS: Final = 1000
 _MAX_SEED: Final = 2**32 - 1
+_NOT_FOR_SWEEPS: Final = ("--seed", "--out", "--resume", "--dry-run")
+"""Options of train that a sweep sets itself, or that leave nothing to export."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,8 +144,12 @@ def run_sweep(
         gpus: Names in CUDA_VISIBLE_DEVICES of the GPUs over which simultaneous trainings are spread.
 
     Raises:
+        UsageError: ``arguments`` contain ``--seed``, ``--out``, ``--resume`` or ``--dry-run``.
         RunError: A training failed; the others are stopped, with a checkpoint, first.
     """
+    for option in (argument.partition("=")[0] for argument in arguments):
+        if option in _NOT_FOR_SWEEPS:
+            raise UsageError(f"{option} of train cannot be used in a sweep: leave it out")
     out.mkdir(parents=True, exist_ok=True)
     _train(seeds, arguments, out, jobs=jobs, threads=threads, report=report, gpus=gpus)
     for seed in seeds:

@@ -169,3 +169,10 @@ def test_resumed_training_gets_the_device_option(tmp_path: Path, config: str) ->
 def test_error_of_a_training_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"seed 4 failed with exit code 2: .*did you mean 'paper'"):
         run_sweep([4], ["--preset", "papr"], tmp_path / "s", jobs=1, threads=1, report=print)
+
+
+@pytest.mark.parametrize("option", ["--seed", "--out=x", "--resume", "--dry-run"])
+def test_options_that_a_sweep_sets_are_refused(tmp_path: Path, option: str) -> None:
+    with pytest.raises(UsageError, match="cannot be used in a sweep"):
+        run_sweep([0], [option, "5"], tmp_path / "s", jobs=1, threads=1, report=print)
+    assert not (tmp_path / "s").exists()
