@@ -299,9 +299,8 @@ def test_export_command(digits: Path, tmp_path: Path, cli: Callable[..., Any]) -
         "accuracy",
     ):
         assert word in " ".join(done.out.split())
-    shown = cli("info", out)
-    assert "precision   fp16" in shown.out
-    assert "agreement.k1" in shown.out
+    assert "28 x 28 grey images, fp16" in cli("info", out).out
+    assert "drift.agreement.k1 = " in cli("info", out, "--all").out
     codes = cli("encode", "examples/seven.png", "--bundle", out, "--json")
     assert json.loads(codes.out)["categories"][0]["label"] == "7"
     again = cli("export", PRETRAINED_BUNDLE, "--precision", "fp16", "--out", out, "--data", digits)
