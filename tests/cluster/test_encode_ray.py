@@ -48,7 +48,9 @@ def inputs(tmp_path: Path) -> list[str]:
 
 
 def start(inputs: list[str], *options: str, address: str | None = None) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "infogan_tool", "encode", *inputs, "-b", str(BUNDLE), "--device", "cpu"]
+    # On a slow machine a run prints its progress, which is not what is compared.
+    given = ["-b", str(BUNDLE), "--device", "cpu", "--no-progress"]
+    command = [sys.executable, "-m", "infogan_tool", "encode", *inputs, *given]
     env = {**os.environ, **({"RAY_ADDRESS": address} if address else {})}
     return subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
 
