@@ -288,7 +288,7 @@ def test_the_model_card_has_accuracy_and_limitations(page: Page) -> None:
     card = page.get_by_role("dialog").inner_text()
     accuracy = load_bundle(device="cpu").metadata.card["accuracy"]["test"]
     assert f"{100 * accuracy:.2f} %" in card
-    for word in ("mnist", "60,000", "Limitations", "slant", "Fréchet distance", "least right for"):
+    for word in ("mnist", "60,000", "Limitations", "slant", "Fréchet distance", "least accurate for"):
         assert word in card
     page.keyboard.press("Escape")
     assert page.get_by_role("dialog").count() == 0

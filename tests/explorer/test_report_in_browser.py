@@ -104,7 +104,7 @@ def test_the_animation_waits_to_be_played(page: Page) -> None:
     moving = page.locator("details img")
     assert moving.count() == 1
     assert not moving.is_visible()
-    page.get_by_text("Play the training of run").click()
+    page.get_by_text("Play the samples of run").click()
     assert moving.is_visible()
     moving.evaluate("(one) => one.decode()")
     assert moving.evaluate("(one) => one.naturalWidth") >= 200
