@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PAGE_TOOLS := tests/explorer/node_modules/.installed
 
-.PHONY: setup format lint types test test-slow test-presets test-ray test-wheel test-javascript test-browser lint-page check coverage mutation reference
+.PHONY: setup format lint types test test-slow test-presets test-ray test-wheel test-javascript test-browser lint-page check coverage mutation reference docs
 
 setup: $(STAMP)
 
@@ -22,6 +22,16 @@ format: $(STAMP)
 # Generated parts of docs/reference: options of the commands, config keys.
 reference: $(STAMP)
 	$(BIN)/python docs/generate_reference.py
+
+# The documentation site, build/site/index.html. Warnings are errors: dead links, pages that no list names, docstrings
+# that are not valid, notebooks that do not run. `make test` needs none of these packages.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning -c docs . build/site
+	cp build/site/README.html build/site/index.html
+
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
+	touch $@
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -82,4 +92,4 @@ coverage: $(STAMP)
 mutation: $(STAMP)
 	$(BIN)/python tests/mutation/mutate.py
 
-check: lint lint-page types test test-ray test-javascript test-browser test-wheel
+check: lint lint-page types docs test test-ray test-javascript test-browser test-wheel

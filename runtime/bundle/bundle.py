@@ -93,12 +93,12 @@ class Bundle:
 
     @property
     def latent(self) -> LatentSpec:
-        """The latent spec: input of the generator, output of the encoder."""
+        """The latent spec, that of the generator's input and of the encoder's output."""
         return self.metadata.latent
 
     @property
     def image(self) -> ImageSpec:
-        """The image spec: output of the generator, input of the encoder."""
+        """The image spec, that of the generator's output and of the encoder's input."""
         return self.metadata.image
 
     @property

@@ -137,7 +137,7 @@ class LatentSpec:
 
     @property
     def entropies(self) -> dict[str, float]:
-        """Prior entropy H(c) of each code in nats: log k for k categories, log 2 for U(-1, 1)."""
+        """Prior entropy H(c) of each code in nats, log k for k categories and log 2 for U(-1, 1)."""
         width = CONTINUOUS_HIGH - CONTINUOUS_LOW
         return {
             **{n: math.log(k) for n, k in zip(self.categorical_names, self.categorical, strict=True)},
