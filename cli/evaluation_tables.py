@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from infogan_tool.export.evaluation.axes import AxesTable
     from infogan_tool.export.evaluation.results import Distances, EncoderResults, GeneratorResults, Results
     from infogan_tool.export.evaluation.styles import RealValues, StyleTable
     from infogan_tool.export.sweep import Sweep
@@ -28,6 +29,8 @@ _STRONG: Final = 0.8
 """Correlations from this on are bold."""
 _MAX_BOUNDS: Final = 7
 """Codes of a sweep's table; the JSON has all."""
+_MAX_PAIRS: Final = 10
+"""Pairs of continuous codes; the JSON has all."""
 _LABEL_WIDTH: Final = 12
 _NONE: Final = "-"
 _PRIOR_STD: Final = 3**-0.5
@@ -66,6 +69,7 @@ def _results(results: Results) -> Iterator[RenderableType]:
         yield from _generator(results, results.generator)
     if results.styles.codes:
         yield from _styles(results.styles)
+        yield from _axes(results.axes)
     if data.label_names is None:
         yield _line(f"\n{data.name} has no labels, so there is no accuracy, calibration, purity or distance.")
 
@@ -220,6 +224,29 @@ def _real_values(real: RealValues | None) -> tuple[_Cell, ...]:
     if real is None:
         return (_NONE,) * 3
     return _signed(real.mean).plain, f"{real.std:.2f}", _percent(real.outside_prior)
+
+
+def _axes(axes: AxesTable) -> Iterator[RenderableType]:
+    yield from _table(
+        "Styles: effect on the image, relative to the code of the greatest",
+        ("code", "effect"),
+        [(code, _percent(effect)) for code, effect in axes.effects.items()],
+    )
+    if not axes.pairs:
+        return
+    shown = sorted(axes.pairs, key=lambda pair: -abs(pair.angle or 0))[:_MAX_PAIRS]
+    yield from _table(
+        "Styles: angle between codes and independent effects (0: each code has one effect of its own)",
+        ("codes", "degrees", "contrast"),
+        [
+            (
+                " and ".join(pair.codes),
+                "unknown" if pair.angle is None else f"{pair.angle + 0.0:+.1f}",
+                f"{pair.contrast:.1f}",
+            )
+            for pair in shown
+        ],
+    )
 
 
 # --- seeds -----------------------------------------------------------------------------------------------

@@ -9,18 +9,37 @@ from infogan_tool.export.preprocessing_options import data_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from infogan_tool.export.evaluation.axes import AxesTable
     from infogan_tool.export.evaluation.results import Results
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
 
 
-def describe_limitations(metadata: BundleMetadata, results: Results | None = None) -> list[str]:
+def describe_limitations(
+    metadata: BundleMetadata, results: Results | None = None, *, axes: AxesTable | None = None
+) -> list[str]:
     """Return the limitations of a bundle, one sentence each.
 
     Args:
         metadata: The bundle's; it may come from an untrusted file.
         results: An evaluation of that bundle; adds what was measured.
+        axes: The axes of its codes; None: those of ``results``.
     """
-    return [*_from_metadata(metadata), *(_from_results(results) if results else ())]
+    axes = axes or (results.axes if results else None)
+    return [
+        *(describe_axes(axes) if axes else ()),
+        *_from_metadata(metadata),
+        *(_from_results(results) if results else ()),
+    ]
+
+
+def describe_axes(axes: AxesTable) -> list[str]:
+    """Return a sentence for each continuous code that is dead, and for each pair that is mixed."""
+    dead = [f"{code} is dead: it hardly changes the image." for code in axes.dead]
+    return dead + [
+        f"{pair.codes[0]} and {pair.codes[1]} are mixed: the axes of independent effects are rotated by "
+        f"{abs(pair.angle or 0):.0f} degrees."
+        for pair in axes.mixed
+    ]
 
 
 def _from_metadata(metadata: BundleMetadata) -> Iterator[str]:

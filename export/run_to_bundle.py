@@ -13,14 +13,16 @@ import torch
 
 from infogan_tool import __version__
 from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken, write_metadata
+from infogan_tool.export.evaluation.axes import measure_axes
 from infogan_tool.export.evaluation.real_images import load_real_images
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
-from infogan_tool.export.limitations import describe_limitations
+from infogan_tool.export.limitations import describe_axes, describe_limitations
 from infogan_tool.export.model_card import describe_codes
 from infogan_tool.export.onnx_file import OPSET, graph_file, to_onnx
 from infogan_tool.export.ood.fitting import fit_ood
 from infogan_tool.export.parity import BATCHES, check_parity, parity_metadata
 from infogan_tool.export.preprocessing_options import data_name, preprocessing_for, preprocessing_note
+from infogan_tool.runtime.bundle.bundle import load_bundle
 from infogan_tool.runtime.bundle.metadata import (
     ENCODER_FILE,
     GENERATOR_FILE,
@@ -163,10 +165,14 @@ def _write(
     for name, content in contents.items():
         write_atomic(folder / name, content)
     write_metadata(folder, metadata)
+    axes = measure_axes(load_bundle(folder, device="cpu"))
+    metadata = replace(metadata, card={"axes": axes.to_card()} if axes.effects else {})
+    notes += describe_axes(axes)
     if images:
         metadata, note = describe_codes(folder, metadata, images)
         notes += [note, preprocessing_note(images.train.images[:, 0].numpy(), networks.image.preprocessing)]
-    metadata = replace(metadata, card=metadata.card | {"limitations": describe_limitations(metadata)})
+    limitations = describe_limitations(metadata, axes=axes)
+    metadata = replace(metadata, card=metadata.card | {"limitations": limitations})
     write_metadata(folder, metadata)
     return ExportOutcome(metadata=metadata, notes=tuple(filter(None, notes)))
 

@@ -5,6 +5,7 @@
 - ``real_images``: training and test images at a bundle's size.
 - ``classifier``: the independent evaluation classifier, and its cache.
 - ``styles``: what each continuous code correlates with, and its name; ``traversals``: the latents for it.
+- ``axes``: whether each continuous code has an independent effect of its own; needs no images.
 
 Nothing here opens or exports anything: that is ``export.evaluate``. docs/reference/evaluation.md describes
 each result.

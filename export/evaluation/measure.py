@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from infogan_tool.export.evaluation.axes import measure_axes
 from infogan_tool.export.evaluation.classifier import ClassifierSettings, find_classifier
 from infogan_tool.export.evaluation.metrics.calibration import (
     best_temperature,
@@ -113,6 +114,7 @@ def measure_bundle(
         information=_information(bundle.latent, latents, posterior),
         round_trip=_round_trip(bundle.latent, latents, posterior),
         styles=styles,
+        axes=measure_axes(bundle, seed=seed),
         classifier=evaluator.info if evaluator else None,
         generator=generator,
     )

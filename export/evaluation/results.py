@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from infogan_tool.export.evaluation.axes import AxesTable
     from infogan_tool.export.evaluation.classifier import ClassifierInfo
     from infogan_tool.export.evaluation.metrics.clustering import Clustering
     from infogan_tool.export.evaluation.metrics.information import CodeInformation
@@ -137,6 +138,8 @@ class Results:
     """By code."""
     styles: StyleTable
     """By continuous code."""
+    axes: AxesTable
+    """Effects of the continuous codes, and the angles between codes and independent effects."""
     classifier: ClassifierInfo | None
     """The evaluation classifier; needs labels."""
     generator: GeneratorResults | None

@@ -76,6 +76,11 @@ class ObjectiveConfig(_Table):
     """Value that lambda_categorical reaches linearly at the end of adversarial training. None: constant."""
     lambda_continuous: float = Field(default=0.1, ge=0)
     """Weight of the continuous codes in L_I."""
+    hessian_penalty: float = Field(default=0.0, ge=0)
+    """Weight of a penalty that gives each continuous code one independent effect: G's mixed second
+    derivatives by pairs of codes (arXiv:2008.10599), relative to the first ones. 0, or one code: none."""
+    hessian_latents: int = Field(default=16, ge=2, le=4096)
+    """Latents per step of that penalty; G generates four images of each."""
     log_variance_range: tuple[float, float] = (-4.0, 2.0)
     """Lower and upper bound of log Var Q(c|x). Without a lower bound the Gaussian likelihood is unbounded."""
     fixed_variance: float | None = Field(default=None, gt=0)
@@ -310,6 +315,11 @@ class TrainConfig(_Table):
     def uses_clustering(self) -> bool:
         """Whether Q(k1|x) is trained before adversarial training and frozen in it."""
         return self.clustering is not None and bool(self.latent.categorical)
+
+    @property
+    def penalises_hessian(self) -> bool:
+        """Whether G's loss has the Hessian penalty: it needs two continuous codes."""
+        return self.objective.hessian_penalty > 0 and self.latent.continuous > 1 and not self.is_variational
 
     @property
     def num_conditions(self) -> int:

@@ -41,7 +41,7 @@ class AdversarialStage(GeneratorStage):
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:
         """Return the names of :meth:`AdversarialStep.step`'s scalars."""
-        return metric_names(config.latent)
+        return metric_names(config)
 
     def step(self, index: int) -> None:
         """Sample latents, make every update of the scheme, and update the EMA of G."""

@@ -1,4 +1,4 @@
-"""InfoGAN's objective: the adversarial losses, -log Q(c|x) and the mutual information lower bound L_I.
+"""InfoGAN's objective: the adversarial losses, -log Q(c|x), the lower bound L_I, and a Hessian penalty.
 
 ::
 
@@ -10,7 +10,7 @@ All information is in nats. docs/explanation/objective.md derives the bound.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import ObjectiveConfig
     from infogan_tool.train.infogan.latents import LatentBatch
     from infogan_tool.train.infogan.q_network import QPosterior
+
+
+HESSIAN_STEP: Final = 0.5
+"""Difference h of a code between the images of a finite difference; the prior's range is 2."""
+_SMOOTHED_SIZE: Final = 28
+"""Images are reduced to about this size before they are smoothed."""
+_SMOOTHINGS: Final = 2
 
 
 def mutual_information_bound(nll: Tensor, entropies: Tensor) -> Tensor:
@@ -72,6 +79,61 @@ def code_nll(posterior: QPosterior, latent: LatentBatch) -> Tensor:
 def gaussian_nll(value: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     """Return -log N(value; mean, exp(log_var)), element by element; negative where the density is above 1."""
     return 0.5 * (math.log(2 * math.pi) + log_var + (value - mean).square() * torch.exp(-log_var))
+
+
+def effects_of_codes(images: Tensor) -> Tensor:
+    """Return how much two codes change images, each alone and both together.
+
+    ::
+
+        a = G(c + h e_i) - G(c),  b = G(c + h e_j) - G(c),  each a mean over both values of the other code
+        d = G(c + h e_i + h e_j) - G(c + h e_i) - G(c + h e_j) + G(c)
+
+    Images are smoothed first: without it G meets a penalty of ``d`` by faint patterns of pixels that its EMA
+    does not have.
+
+    Args:
+        images: ``(4 N, C, H, W)``: images of N latents at c, then at c + h e_i, c + h e_j, c + h e_i + h e_j.
+
+    Returns:
+        ``(N, 3)``: the squared norms of a, b and d.
+    """
+    base, first, second, both = smoothed(images).flatten(1).chunk(4)
+    a, b = (first + both - base - second) / 2, (second + both - base - first) / 2
+    return torch.stack([a, b, both - first - second + base]).square().sum(dim=2).T
+
+
+def smoothed(images: Tensor) -> Tensor:
+    """Return images ``(N, C, H, W)`` averaged to about 28 pixels, then twice over 3 x 3 pixels."""
+    images = F.avg_pool2d(images, max(1, round(images.shape[-1] / _SMOOTHED_SIZE)))
+    for _ in range(_SMOOTHINGS):
+        images = F.avg_pool2d(images, 3, stride=1, padding=1)
+    return images
+
+
+def hessian_penalty(effects: Tensor, step: float = HESSIAN_STEP) -> Tensor:
+    """Return how much one code changes the effect of another: a mixed second derivative of G.
+
+    ::
+
+        E|d|^2 / (h^2 sqrt(E|a|^2 E|b|^2))  ~  E|d^2 G / dc_i dc_j|^2 / sqrt(E|dG / dc_i|^2 E|dG / dc_j|^2)
+
+    The off-diagonal part of the Hessian penalty (Peebles et al., arXiv:2008.10599, equation 2), with finite
+    differences, relative to the first derivatives so that it does not shrink them. If G depends on two
+    independent factors and two codes are a rotation of them, it is least where each code is one factor, and
+    greatest at 45 degrees. See docs/explanation/objective.md.
+
+    Args:
+        effects: From :func:`effects_of_codes`.
+        step: h.
+
+    Returns:
+        A scalar; 0 if the effects of the codes add up.
+    """
+    a, b, d = effects.mean(dim=0)
+    first = (a * b).sqrt().clamp_min(torch.finfo(effects.dtype).tiny)
+    penalty: Tensor = d / (step * step * first)
+    return penalty
 
 
 def code_entropies(spec: LatentSpec, device: torch.device) -> Tensor:

@@ -22,6 +22,8 @@ The D and G updates of a step use the same fakes. If every lambda is 0, Q is onl
 its loss reaches G, and Q learns to infer whatever G generates, so that a plain GAN can be
 measured in the same way.
 
+With ``objective.hessian_penalty``, L_G includes a penalty of G's second derivatives, on latents of its own.
+
 BatchNorm normalises real and generated batches separately. Its running statistics, which the exported
 encoder uses, are updated by real images only, because those are what the encoder is applied to.
 
@@ -33,12 +35,13 @@ from __future__ import annotations
 
 import operator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from infogan_tool.train.engine.optimizer_step import adam, set_learning_rate, trainable_parameters
 from infogan_tool.train.engine.profiling import section
@@ -46,11 +49,14 @@ from infogan_tool.train.engine.stage import autocast
 from infogan_tool.train.infogan.augment import add_noise, sample_augmentation
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.objective import (
+    HESSIAN_STEP,
     code_entropies,
     code_nll,
     code_weights,
     discriminator_loss,
+    effects_of_codes,
     generator_loss,
+    hessian_penalty,
     information_loss,
     mutual_information_bound,
     probability_of_real,
@@ -59,7 +65,6 @@ from infogan_tool.train.infogan.objective import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from infogan_tool.runtime.latents.spec import LatentSpec
     from infogan_tool.train.config.schema import TrainConfig, ViewConfig
     from infogan_tool.train.engine.optimizer_step import OptimizerStep
     from infogan_tool.train.infogan.latents import LatentBatch
@@ -101,6 +106,9 @@ SCHEMES: Final[Mapping[str, tuple[Update, ...]]] = {
 """The updates of a step, in order, by value of ``objective.information_update``."""
 
 
+_HESSIAN: Final = "Loss/G/hessian"
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Inputs of the updates of one step."""
@@ -115,14 +123,15 @@ class Batch:
     """Pseudo-labels ``(N,)`` of ``real``, where D is conditional."""
 
 
-def metric_names(spec: LatentSpec) -> list[str]:
+def metric_names(config: TrainConfig) -> list[str]:
     """Return the names of the scalars that :meth:`AdversarialStep.step` returns, in order."""
     return [
         "Loss/D/adv",
         "Loss/G/adv",
+        *([_HESSIAN] if config.penalises_hessian else []),
         "Loss/Q/categorical",
         "Loss/Q/continuous",
-        *(f"MI/{name}" for name in spec.code_names),
+        *(f"MI/{name}" for name in config.latent.code_names),
         "MI/lower_bound",
         "Scores/real",
         "Scores/fake",
@@ -152,6 +161,7 @@ class AdversarialStep:
         self._first_weights = code_weights(config.latent, config.objective, rng.device)
         self._last_weights = _last_weights(config, rng.device)
         self._weights = self._first_weights.clone()
+        self._pairs = torch.combinations(torch.arange(config.latent.continuous, device=rng.device))
         if config.uses_clustering:
             networks.freeze_q_category()
         self._parts = {
@@ -183,7 +193,7 @@ class AdversarialStep:
             real_categories: As in :class:`Batch`.
 
         Returns:
-            Detached scalars ``(len(metric_names(spec)),)`` on the device, each as before its own update.
+            Detached scalars ``(len(metric_names(config)),)`` on the device, each as before its own update.
 
         Raises:
             NonFiniteError: A loss or gradient is not finite; the update that would use it was not made.
@@ -199,7 +209,10 @@ class AdversarialStep:
         num_categorical = len(self._spec.categorical)
         bounds = mutual_information_bound(nll, self._entropies)
         categorical, continuous = nll[:num_categorical].sum(), nll[num_categorical:].sum()
-        losses = torch.stack([scalars["Loss/D/adv"], scalars["Loss/G/adv"], categorical, continuous])
+        hessian = [scalars[_HESSIAN]] if _HESSIAN in scalars else []
+        losses = torch.stack(
+            [scalars["Loss/D/adv"], scalars["Loss/G/adv"], *hessian, categorical, continuous]
+        )
         scores = [scalars[name] for name in ("Scores/real", "Scores/fake", "Scores/fake_before_g")]
         return torch.cat([losses, bounds, torch.stack([bounds.sum(), *scores])])
 
@@ -261,11 +274,30 @@ class AdversarialStep:
         adversarial = generator_loss(self._kind, fake_logits)
         terms = {"L_G": adversarial}
         scalars = {"Loss/G/adv": adversarial, "Scores/fake_before_g": self._score(fake_logits)}
+        if config.penalises_hessian:
+            scalars[_HESSIAN] = self._hessian_penalty()
+            terms["L_G"] = adversarial + self._objective.hessian_penalty * scalars[_HESSIAN]
         if posterior is not None:
             weights = self._weights if self._objective.uses_information else torch.ones_like(self._weights)
             terms["L_I"], losses = self._information_loss(posterior, batch.latent, weights)
             scalars |= losses
         return terms, scalars
+
+    def _hessian_penalty(self) -> Tensor:
+        """Return the penalty of one pair of continuous codes, chosen at random, on fresh latents."""
+        count = self._objective.hessian_latents
+        codes = self._spec.continuous
+        latent = sample_latents(self._spec, count, self._rng)[self._group.shard(count)]
+        pair = torch.randint(len(self._pairs), (1,), generator=self._rng, device=self._rng.device)
+        first, second = HESSIAN_STEP * F.one_hot(self._pairs[pair[0]], codes).to(latent.styles.dtype)
+        both = first + second
+        styles = latent.styles * (1 - both / 2) - both / 2  # all four corners lie in the prior's range
+        corners = [replace(latent, styles=styles + move) for move in (0 * both, first, second, both)]
+        with frozen_bn_stats(self.networks.generator):
+            vectors = torch.cat([corner.vector() for corner in corners])
+            effects = effects_of_codes(self._images(vectors))
+        (effects,) = self._group.all_gather(count, effects)
+        return hessian_penalty(effects)
 
     def _information_terms(self, batch: Batch, *, infer: bool) -> _Terms:
         """Return L_I of generated images of fresh latents, and scalars by name."""
@@ -299,9 +331,12 @@ class AdversarialStep:
         return score
 
     def _generate(self, latent: LatentBatch) -> Tensor:
+        return self._images(latent[self._group.shard(len(latent))].vector())
+
+    def _images(self, vectors: Tensor) -> Tensor:
         with self._autocast:
-            fake: Tensor = self.networks.generator(latent[self._group.shard(len(latent))].vector()).float()
-        return fake
+            images: Tensor = self.networks.generator(vectors).float()
+        return images
 
     def _fake_categories(self, latent: LatentBatch) -> Tensor | None:
         """Return the categories of generated images, where D is conditional."""

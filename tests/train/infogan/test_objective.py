@@ -16,11 +16,14 @@ from infogan_tool.train.infogan.objective import (
     code_nll,
     code_weights,
     discriminator_loss,
+    effects_of_codes,
     gaussian_nll,
     generator_loss,
+    hessian_penalty,
     information_loss,
     mutual_information_bound,
     probability_of_real,
+    smoothed,
 )
 from infogan_tool.train.infogan.q_network import QPosterior
 
@@ -145,3 +148,72 @@ def test_probability_of_real_of_outputs_beyond_its_range(kind: str, probability:
 
 def test_an_output_of_exactly_0_is_not_real() -> None:
     assert probability_of_real("hinge", torch.tensor([0.0, 0.0, 0.5])).item() == pytest.approx(1 / 3)
+
+
+# --- the Hessian penalty ------------------------------------------------------------------------------------
+
+CODES = torch.rand(64, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64) * 1.5 - 0.75
+BASES = torch.randn(4, 12, 12, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+STEP = 0.5
+
+
+def rotated_images(codes: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    """Images ``(N, 1, 12, 12)`` with two independent effects, of codes rotated against them by ``turn``."""
+    x, y = codes.unbind(dim=-1)
+    u, v = turn.cos() * x + turn.sin() * y, turn.cos() * y - turn.sin() * x
+    weights = torch.stack([u, u.square(), v, 0.5 * v.square()], dim=-1)
+    return torch.einsum("nk,khw->nhw", weights, BASES)[:, None]
+
+
+def corners(turn: torch.Tensor) -> torch.Tensor:
+    first, second = STEP / 2 * torch.eye(2, dtype=torch.float64)
+    moves = (-first - second, first - second, second - first, first + second)
+    return torch.cat([rotated_images(CODES + move, turn) for move in moves])
+
+
+def exact_penalty(turn: torch.Tensor) -> torch.Tensor:
+    """The same by torch's derivatives: finite differences of a polynomial of degree 2 are exact."""
+
+    def image(code: torch.Tensor) -> torch.Tensor:
+        return smoothed(rotated_images(code[None], turn)).flatten()
+
+    first = torch.func.vmap(torch.func.jacrev(image))(CODES)
+    mixed = torch.func.vmap(torch.func.jacrev(torch.func.jacrev(image)))(CODES)[..., 0, 1]
+    a, b = first.square().sum(dim=1).mean(dim=0)
+    return mixed.square().sum(dim=1).mean() / (a * b).sqrt()
+
+
+@pytest.mark.parametrize("degrees", [-30.0, 0.0, 17.0, 45.0])
+def test_hessian_penalty_and_its_gradient_are_those_of_autograd(degrees: float) -> None:
+    turn = torch.tensor(math.radians(degrees), dtype=torch.float64, requires_grad=True)
+    penalty, exact = hessian_penalty(effects_of_codes(corners(turn)), STEP), exact_penalty(turn)
+    torch.testing.assert_close(penalty, exact)
+    (gradient,), (expected,) = (torch.autograd.grad(value, turn) for value in (penalty, exact))
+    torch.testing.assert_close(gradient, expected, atol=1e-8, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("degrees", "axis"), [(40.0, 0.0), (-43.0, 0.0), (20.0, 0.0), (50.0, 90.0)])
+def test_training_turns_rotated_codes_back(degrees: float, axis: float) -> None:
+    turn = torch.tensor(math.radians(degrees), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([turn], lr=0.02)
+    for _ in range(200):
+        optimizer.zero_grad()
+        hessian_penalty(effects_of_codes(corners(turn)), STEP).backward()
+        optimizer.step()
+    assert math.degrees(turn.item()) == pytest.approx(axis, abs=1)
+
+
+def test_hessian_penalty_does_not_depend_on_contrast_and_is_0_without_effect() -> None:
+    images = corners(torch.tensor(0.3, dtype=torch.float64))
+    penalty = hessian_penalty(effects_of_codes(images), STEP)
+    torch.testing.assert_close(hessian_penalty(effects_of_codes(0.01 * images), STEP), penalty)
+    assert hessian_penalty(effects_of_codes(images[: len(CODES)].repeat(4, 1, 1, 1)), STEP) == 0
+
+
+def test_smoothing_keeps_means_and_sizes() -> None:
+    image = torch.rand(2, 3, 28, 28)
+    assert smoothed(image).shape == image.shape
+    assert smoothed(torch.rand(2, 1, 64, 64)).shape == (2, 1, 32, 32)
+    inner = torch.zeros(1, 1, 28, 28)
+    inner[..., 10:18, 10:18] = torch.rand(8, 8)
+    torch.testing.assert_close(smoothed(inner).sum(), inner.sum())

@@ -142,7 +142,7 @@ def test_step_returns_a_scalar_per_name(small: Callable[..., TrainConfig], real:
     config = small()
     step, rng = make(config)
     scalars = step.step(real, sample_latents(config.latent, 32, rng))
-    record = dict(zip(metric_names(config.latent), scalars.tolist(), strict=True))
+    record = dict(zip(metric_names(config), scalars.tolist(), strict=True))
     bounds = [record[f"MI/{name}"] for name in config.latent.code_names]
     assert record["MI/lower_bound"] == pytest.approx(sum(bounds), abs=1e-5)
     entropies = config.latent.entropies
@@ -163,7 +163,7 @@ def test_q_learns_the_codes_of_generated_images(
         }
     )
     step, rng = make(config)
-    names = metric_names(config.latent)
+    names = metric_names(config)
     index = names.index("MI/k1")
     history = [
         step.step(mnist[i * 10 % 900 :][:32].float() / 255, sample_latents(config.latent, 32, rng))[
@@ -288,3 +288,45 @@ def test_fake_score_changes_no_state(small: Callable[..., TrainConfig]) -> None:
     assert 0 < step.fake_score(latent).item() < 1
     assert torch.equal(rng.get_state(), randomness)
     assert all(torch.equal(step.networks.state_dict()[name], t) for name, t in state.items())
+
+
+# --- the Hessian penalty ------------------------------------------------------------------------------------
+
+
+def test_hessian_penalty_changes_g_only_and_leaves_running_statistics(
+    small: Callable[..., TrainConfig], real: Tensor
+) -> None:
+    weights = {}
+    for weight in (0.0, 1.0):
+        config = small({"latent": {"continuous": 3}, "objective": {"hessian_penalty": weight}})
+        step, rng = make(config)
+        latent = sample_latents(config.latent, 32, rng)
+        batch = make_batch(step, latent, real)
+        statistics = {n: b.clone() for n, b in step.networks.generator.named_buffers()}
+        scalars = step.update(named(step, "G"), batch)
+        assert ("Loss/G/hessian" in scalars) == bool(weight)
+        assert all(torch.equal(b, statistics[n]) for n, b in step.networks.generator.named_buffers())
+        weights[weight] = snapshot(step.networks)
+    moved = {name.split(".")[0] for name, p in weights[0.0].items() if not torch.equal(p, weights[1.0][name])}
+    assert moved == {"generator"}
+
+
+@pytest.mark.parametrize("continuous", [0, 1])
+def test_without_a_pair_of_codes_there_is_no_hessian_penalty(
+    small: Callable[..., TrainConfig], real: Tensor, continuous: int
+) -> None:
+    config = small({"latent": {"continuous": continuous}, "objective": {"hessian_penalty": 1.0}})
+    step, rng = make(config)
+    scalars = step.step(real, sample_latents(config.latent, 32, rng))
+    assert len(scalars) == len(metric_names(config))
+    assert "Loss/G/hessian" not in metric_names(config)
+
+
+def test_a_hessian_penalty_that_is_not_finite_is_named(small: Callable[..., TrainConfig]) -> None:
+    step, rng = make(small({"objective": {"hessian_penalty": 1.0}}))
+    latent = sample_latents(small().latent, 32, rng)
+    batch = make_batch(step, latent)
+    with torch.no_grad():
+        step.networks.generator.layers[0].weight[0] = float("nan")
+    with pytest.raises(NonFiniteError, match="Loss/G/hessian"):
+        step.update(named(step, "G"), batch)
