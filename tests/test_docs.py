@@ -264,3 +264,11 @@ def test_every_python_example_runs(
 def test_the_api_page_has_every_public_name() -> None:
     text = (ROOT / "docs" / "reference" / "python.md").read_text("utf-8")
     assert not [name for name in runtime.__all__ if not re.search(rf"`{name}[`(.]", text)]
+
+
+def test_notebooks_are_kept_without_outputs() -> None:
+    notebooks = list((ROOT / "examples").rglob("*.ipynb"))
+    assert notebooks
+    for path in notebooks:
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")], path
