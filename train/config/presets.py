@@ -48,7 +48,12 @@ def mnist() -> dict[str, Any]:
     """
     return {
         "networks": {"base_width": 32, "full_width": 256, "q": "separate", "conditional": True},
-        "objective": {"lambda_categorical": 0.5, "lambda_categorical_end": 12.0, "lambda_continuous": 0.3},
+        "objective": {
+            "lambda_categorical": 0.5,
+            "lambda_categorical_end": 12.0,
+            "lambda_continuous": 0.3,
+            "axis_alignments": 31,
+        },
         "optimizer": {"d_lr": 2.2e-3, "g_lr": 3.4e-3, "ema_decay": 0.998, "lr_decay_start": 0.1},
         "q_view": {"affine": 0.3},
         "q_noise": 0.03,

@@ -76,6 +76,9 @@ class ObjectiveConfig(_Table):
     """Value that lambda_categorical reaches linearly at the end of adversarial training. None: constant."""
     lambda_continuous: float = Field(default=0.1, ge=0)
     """Weight of the continuous codes in L_I."""
+    axis_alignments: int = Field(default=0, ge=0, le=10_000)
+    """How many times, evenly spaced in adversarial training, the continuous codes are rotated so that each
+    has one independent effect on the image. No effect with fewer than two continuous codes."""
     hessian_penalty: float = Field(default=0.0, ge=0)
     """Weight of a penalty that gives each continuous code one independent effect: G's mixed second
     derivatives by pairs of codes (arXiv:2008.10599), relative to the first ones. 0, or one code: none."""
@@ -315,6 +318,11 @@ class TrainConfig(_Table):
     def uses_clustering(self) -> bool:
         """Whether Q(k1|x) is trained before adversarial training and frozen in it."""
         return self.clustering is not None and bool(self.latent.categorical)
+
+    @property
+    def axis_alignments(self) -> int:
+        """Number of rotations of the continuous codes in adversarial training."""
+        return self.objective.axis_alignments if self.latent.continuous > 1 else 0
 
     @property
     def penalises_hessian(self) -> bool:

@@ -7,6 +7,7 @@
 `architectures`      the layers of each architecture
 `latents`            latents ``(z, c)`` as tensors, sampled from their priors
 `step`               one adversarial step: updates, their losses and the parameters that they move
+`axes`               rotation of the continuous codes to independent effects
 `augment`            random augmentation of what D and Q see; `interpolation` is its bilinear sampling
 `generator_stage`    base class of the stages in which G learns; `sample_sheet` is what they write
 `adversarial`        the stage of adversarial training

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from infogan_tool.train.distributed.process_group import mixed_seed
 from infogan_tool.train.engine.cuda_graph import CudaGraphStep
+from infogan_tool.train.infogan.axes import align_codes, first_layer
 from infogan_tool.train.infogan.generator_stage import GeneratorStage
 from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
 from infogan_tool.train.infogan.step import AdversarialStep, metric_names
@@ -34,6 +36,10 @@ class AdversarialStage(GeneratorStage):
         optimizers = self.adversarial_step.optimizers
         self.optimizers = {f"{name.lower()}_optimizer": adam for name, adam in optimizers.items()}
         self._steps = self.count_steps(session.config, len(session.images))
+        count = session.config.axis_alignments
+        self._alignments = {self._steps * number // (count + 1) for number in range(1, count + 1)}
+        if count:
+            first_layer(session.networks.generator)  # refuse an architecture without one now
         self._latent: LatentBatch | None = None
         self._pseudo_labels = self._infer_categories() if session.config.num_conditions else None
         self._take_step = CudaGraphStep(self._step, self.rng) if session.cuda_graphs else self._step
@@ -44,7 +50,13 @@ class AdversarialStage(GeneratorStage):
         return metric_names(config)
 
     def step(self, index: int) -> None:
-        """Sample latents, make every update of the scheme, and update the EMA of G."""
+        """Sample latents, make every update of the scheme, and update the EMA of G.
+
+        At some steps, evenly spaced, the continuous codes are first rotated to independent effects.
+        """
+        if index in self._alignments:
+            seed = mixed_seed(f"axes {self.seed} {index}")
+            align_codes(self.session.networks, self.optimizers.values(), seed)
         self.adversarial_step.set_schedules(index / self._steps)
         self.meters.add(self._take_step(self.batch(index)[self.shard]))
         self.session.networks.update_generator_ema(index)

@@ -1,0 +1,120 @@
+"""Rotation of the continuous codes to independent effects: on functions of known axes, and on networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from infogan_tool.runtime.errors import UsageError
+from infogan_tool.train.engine.layers import VectorToMap
+from infogan_tool.train.engine.optimizer_step import OptimizerStep
+from infogan_tool.train.infogan.axes import (
+    align_codes,
+    aligning_rotation,
+    first_layer,
+    measure_derivatives,
+    plane_angle,
+)
+from infogan_tool.train.infogan.latents import sample_latents
+from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.infogan.step import AdversarialStep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infogan_tool.train.config.schema import TrainConfig
+
+RNG = torch.Generator().manual_seed(0)
+STYLES = torch.rand(80, 4, generator=RNG, dtype=torch.float64) * 2 - 1
+BASES = torch.randn(8, 12, 12, generator=RNG, dtype=torch.float64)
+
+
+def independent_effects(factors: Tensor) -> Tensor:
+    """Images ``(N, 1, 12, 12)`` that each of K factors changes on its own, with a curvature of its own."""
+    powers = torch.stack([factors, (torch.arange(factors.shape[1]) + 1) * factors.square()], dim=2).flatten(1)
+    return torch.einsum("nk,khw->nhw", powers, BASES[: powers.shape[1]])[:, None]
+
+
+def random_rotation(size: int, seed: int) -> Tensor:
+    matrix = torch.randn(size, size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    rotation: Tensor = torch.linalg.qr(matrix)[0]
+    return rotation
+
+
+@pytest.mark.parametrize(("size", "seed"), [(2, 1), (3, 2), (4, 3), (4, 4)])
+def test_rotated_codes_are_turned_back(size: int, seed: int) -> None:
+    mixing = random_rotation(size, seed)
+    found = measure_derivatives(lambda c: independent_effects(c @ mixing), STYLES[:, :size])
+    rotation = aligning_rotation(found.moments)
+    torch.testing.assert_close(rotation @ rotation.T, torch.eye(size, dtype=torch.float64))
+    effective = (rotation @ mixing).abs()  # of each new code on each factor
+    assert (effective.amax(dim=1) > 0.999).all()
+    assert sorted(effective.argmax(dim=1).tolist()) == list(range(size)), "a permutation, up to signs"
+    turned = measure_derivatives(lambda c: independent_effects(c @ rotation @ mixing), STYLES[:, :size])
+    assert max(abs(plane_angle(turned.moments, 0, j)[0]) for j in range(1, size)) < 0.5
+
+
+def test_aligned_codes_and_codes_without_curvature_stay() -> None:
+    for generate in (independent_effects, lambda c: torch.einsum("nk,khw->nhw", c, BASES[:3])[:, None]):
+        found = measure_derivatives(generate, STYLES[:, :3])
+        torch.testing.assert_close(aligning_rotation(found.moments), torch.eye(3, dtype=torch.float64))
+
+
+def test_sizes_are_norms_of_first_derivatives() -> None:
+    found = measure_derivatives(
+        lambda c: c[:, :2].sum(dim=1)[:, None, None, None].expand(-1, 1, 8, 8) * 3, STYLES[:, :3]
+    )
+    # 3 in each of 64 pixels; smoothing lowers the border, where it averages with zeros.
+    assert found.sizes[0] == pytest.approx(found.sizes[1])
+    assert 0.75 * 24 < found.sizes[0] < 24
+    assert found.sizes[2] == 0
+
+
+@pytest.mark.parametrize("changes", [{}, {"networks": {"q": "separate"}, "optimizer": {"ema_decay": 0.9}}])
+def test_networks_compute_the_same_of_rotated_codes(
+    small: Callable[..., TrainConfig], mnist: Tensor, changes: dict[str, dict[str, object]]
+) -> None:
+    config = small({"latent": {"continuous": 3}, **changes})
+    networks = build_networks(config, size=28, channels=1)
+    rng = torch.Generator().manual_seed(0)
+    step = AdversarialStep(networks, config, rng, OptimizerStep(rng.device))
+    real = mnist[:32].float() / 255
+    for index in range(3):
+        step.step(real, sample_latents(config.latent, 32, rng))
+        networks.update_generator_ema(index)
+    weight, inputs = first_layer(networks.generator).weight, config.latent.dim - 3
+    with torch.no_grad():  # effects large enough to be measured
+        weight[inputs:] *= 30
+        first_layer(networks.export_generator).weight[inputs:] *= 1 if networks.generator_ema is None else 30
+    moments = step.optimizers["G"].state[weight]["exp_avg"].clone()
+    networks.eval()
+    vector = sample_latents(config.latent, 16, rng).vector()
+    before = networks.generator(vector), networks.export_generator(vector), networks.infer(real)
+    old = weight.detach().clone()
+    align_codes(networks, step.optimizers.values(), seed=1)
+
+    flat, new = old[inputs:].flatten(1), weight[inputs:].detach().flatten(1)
+    rotation = torch.linalg.lstsq(flat.T, new.T).solution.T
+    torch.testing.assert_close(rotation @ rotation.T, torch.eye(3), atol=1e-4, rtol=1e-4)
+    assert (rotation - torch.eye(3)).abs().max() > 0.05, "something was rotated"
+    codes = vector.clone()
+    codes[:, inputs:] = vector[:, inputs:] @ rotation.T
+    after = networks.generator(codes), networks.export_generator(codes), networks.infer(real)
+    torch.testing.assert_close(after[:2], before[:2], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after[2].mean, before[2].mean @ rotation.T, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after[2].logits, before[2].logits)
+    expected = torch.tensordot(rotation, moments[inputs:], dims=1)
+    torch.testing.assert_close(
+        step.optimizers["G"].state[weight]["exp_avg"][inputs:], expected, atol=1e-5, rtol=1e-3
+    )
+
+
+def test_another_first_layer_is_refused(small: Callable[..., TrainConfig]) -> None:
+    generator = build_networks(small(), size=28, channels=1).generator
+    assert isinstance(first_layer(generator), VectorToMap)
+    generator.layers[0] = nn.Flatten()
+    with pytest.raises(UsageError, match="axis_alignments"):
+        first_layer(generator)
