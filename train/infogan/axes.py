@@ -153,7 +153,7 @@ def align_codes(networks: Networks, optimizers: Iterable[torch.optim.Optimizer],
     device = first_layer(generator).weight.device
     latent = sample_latents(networks.latent, latents_for(codes), torch.Generator().manual_seed(seed))
     others = networks.latent.dim - codes
-    rest, styles = latent.vector().to(device).split([others, codes], dim=1)
+    rest, styles = torch.split_with_sizes(latent.vector().to(device), [others, codes], dim=1)
     training = generator.training
     generator.eval()
     derivatives = measure_derivatives(lambda moved: generator(torch.cat([rest, moved], dim=1)), styles)

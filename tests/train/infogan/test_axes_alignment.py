@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ from infogan_tool.train.infogan.axes import (
 )
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.infogan.objective import smoothed
 from infogan_tool.train.infogan.step import AdversarialStep
 
 if TYPE_CHECKING:
@@ -55,6 +57,33 @@ def test_rotated_codes_are_turned_back(size: int, seed: int) -> None:
     assert sorted(effective.argmax(dim=1).tolist()) == list(range(size)), "a permutation, up to signs"
     turned = measure_derivatives(lambda c: independent_effects(c @ rotation @ mixing), STYLES[:, :size])
     assert max(abs(plane_angle(turned.moments, 0, j)[0]) for j in range(1, size)) < 0.5
+
+
+@pytest.mark.parametrize("degrees", [-40.0, -17.0, 0.0, 8.0, 30.0, 44.0])
+def test_angle_of_two_codes(degrees: float) -> None:
+    turn = math.radians(degrees)
+    mixing = torch.tensor(
+        [[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]], dtype=torch.float64
+    )
+    found = measure_derivatives(lambda c: independent_effects(c @ mixing), STYLES[:, :2])
+    angle, contrast = plane_angle(found.moments, 0, 1)
+    assert angle == pytest.approx(degrees, abs=1e-3)
+    assert contrast > 100
+
+
+def test_moments_are_those_of_autograd() -> None:
+    mixing = random_rotation(3, 5)
+
+    def image(code: Tensor) -> Tensor:
+        return smoothed(independent_effects((code @ mixing)[None])).flatten()
+
+    found = measure_derivatives(lambda c: independent_effects(c @ mixing), STYLES[:, :3])
+    centre = STYLES[:, :3] * 0.75
+    first = torch.func.vmap(torch.func.jacrev(image))(centre)
+    second = torch.func.vmap(torch.func.jacrev(torch.func.jacrev(image)))(centre)
+    torch.testing.assert_close(found.sizes, first.square().sum(dim=1).mean(dim=0).sqrt())
+    moments = torch.einsum("npij,npkl->ijkl", second, second) / len(second)
+    torch.testing.assert_close(found.moments, moments, atol=1e-6, rtol=1e-6)
 
 
 def test_aligned_codes_and_codes_without_curvature_stay() -> None:
