@@ -14,7 +14,10 @@ from infogan_tool.cli.commands.explore import explore
 from infogan_tool.cli.commands.export import export
 from infogan_tool.cli.commands.generate import generate
 from infogan_tool.cli.commands.info import info
+from infogan_tool.cli.commands.name import name
+from infogan_tool.cli.commands.outliers import outliers
 from infogan_tool.cli.commands.report import report
+from infogan_tool.cli.commands.sort import sort
 from infogan_tool.cli.commands.sweep import sweep
 from infogan_tool.cli.commands.train import train
 from infogan_tool.cli.commands.traverse import traverse
@@ -46,9 +49,12 @@ _USE: Final = "Use a bundle"
 app.command(rich_help_panel=_MAKE)(train)
 app.command(rich_help_panel=_MAKE)(export)
 app.command(rich_help_panel=_MAKE)(sweep)
+app.command(rich_help_panel=_MAKE)(name)
 app.command(rich_help_panel=_USE)(encode)
 app.command(rich_help_panel=_USE)(generate)
 app.command(rich_help_panel=_USE)(traverse)
+app.command(rich_help_panel=_USE)(outliers)
+app.command(rich_help_panel=_USE)(sort)
 app.command(rich_help_panel=_USE)(explore)
 app.command(rich_help_panel=_USE)(evaluate)
 app.command(rich_help_panel=_USE)(report)

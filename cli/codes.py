@@ -1,4 +1,4 @@
-"""Codes as command-line options (``k1=7``, ``k1=label:seven``, ``c1=0.5``) and as JSON."""
+"""Codes as command-line options (``k1=7``, ``cat``, ``c1=0.5``) and as JSON."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -8,43 +8,63 @@ if TYPE_CHECKING:
     from infogan_tool.runtime import BundleMetadata, Latents
 
 _LABEL: Final = "label:"
+"""Prefix of a label that could be read as a category number."""
 
 
-def parse_categories(given: list[str], metadata: "BundleMetadata") -> dict[str, int]:
-    """Parse options such as ``k1=7`` and ``k1=label:seven``; return the category index by code.
+def parse_categories(given: list[str], metadata: "BundleMetadata") -> dict[str, tuple[int, ...]]:
+    """Parse options such as ``k1=7``, ``k1=label:7``, ``k1=cat`` and ``cat``.
+
+    Returns:
+        For each code the category, or the categories that share the label.
 
     Raises:
         UsageError: An option has another form, a code is given twice, or a label does not exist.
         LatentError: A categorical code does not exist.
     """
-    fixed: dict[str, int] = {}
-    for code, value in _pairs("--category", given):
-        metadata.latent.categorical_index(code)
-        if value.startswith(_LABEL):
-            fixed[code] = _labelled(code, value.removeprefix(_LABEL), metadata)
-            continue
-        try:
-            fixed[code] = int(value)
-        except ValueError:
-            known = value in (metadata.labels.get(code) or ())
-            hint = f"; did you mean {code}={_LABEL}{value}?" if known else ""
-            raise UsageError(f"--category {code}={value}: give a category number{hint}") from None
+    fixed: dict[str, tuple[int, ...]] = {}
+    for text in given:
+        code, equals, value = text.partition("=")
+        if not equals:
+            code, chosen = _find_label(text, metadata)
+        else:
+            metadata.latent.categorical_index(code)
+            try:
+                chosen = (int(value),)
+            except ValueError:
+                chosen = _labelled(code, value.removeprefix(_LABEL), metadata)
+        if code in fixed:
+            raise UsageError(f"--category {code} is given twice")
+        fixed[code] = chosen
     return fixed
 
 
-def parse_styles(given: list[str]) -> dict[str, float]:
-    """Parse options such as ``c1=0.5``; return the value by code.
+def parse_styles(given: list[str], metadata: "BundleMetadata") -> dict[str, float]:
+    """Parse options such as ``c1=0.5`` and ``slant=0.5``; return the value by code.
 
     Raises:
         UsageError: An option has another form, or a code is given twice.
     """
     fixed: dict[str, float] = {}
-    for code, value in _pairs("--style", given):
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise UsageError(f"--style {text}: write it as CODE=VALUE")
+        code = find_style(name, metadata)
+        if code in fixed:
+            raise UsageError(f"--style {code} is given twice")
         try:
             fixed[code] = float(value)
         except ValueError:
             raise UsageError(f"--style {code}={value}: give a number") from None
     return fixed
+
+
+def find_style(text: str, metadata: "BundleMetadata") -> str:
+    """Return the continuous code with this name, if exactly one has it; otherwise the text itself."""
+    if text in metadata.latent.code_names:
+        return text
+    named = [code for code, name in metadata.style_names.items() if name == text]
+    return named[0] if len(named) == 1 else text
 
 
 def codes_of(latents: "Latents", row: int, metadata: "BundleMetadata") -> dict[str, Any]:
@@ -62,26 +82,28 @@ def codes_of(latents: "Latents", row: int, metadata: "BundleMetadata") -> dict[s
     }
 
 
-def _pairs(option: str, given: list[str]) -> list[tuple[str, str]]:
-    pairs: list[tuple[str, str]] = []
-    for text in given:
-        code, equals, value = text.partition("=")
-        if not (code and equals and value):
-            raise UsageError(f"{option} {text}: write it as CODE=VALUE")
-        if code in (known for known, _ in pairs):
-            raise UsageError(f"{option} {code} is given twice")
-        pairs.append((code, value))
-    return pairs
-
-
-def _labelled(code: str, label: str, metadata: "BundleMetadata") -> int:
+def _labelled(code: str, label: str, metadata: "BundleMetadata") -> tuple[int, ...]:
     names = metadata.labels.get(code) or ()
-    matches = [index for index, name in enumerate(names) if name == label]
+    matches = tuple(index for index, name in enumerate(names) if name == label)
     if not names:
         raise UsageError(f"the categories of {code} have no labels in this bundle: use {code}=0 and so on")
-    if len(matches) != 1:
-        what = "several categories have" if matches else "no category has"
+    if not matches:
+        near = did_you_mean(label, {name for name in names if name is not None})
+        raise UsageError(f"no category of {code} has the label '{label}'{near}")
+    return matches
+
+
+def _find_label(label: str, metadata: "BundleMetadata") -> tuple[str, tuple[int, ...]]:
+    """Return the code and the categories of a label that is given without its code."""
+    codes = [code for code, names in metadata.labels.items() if label and label in names]
+    if len(codes) > 1:
         raise UsageError(
-            f"{what} the label '{label}'{did_you_mean(label, [name for name in names if name is not None])}"
+            f"--category {label}: {' and '.join(codes)} have this label; write {codes[0]}={label}"
         )
-    return matches[0]
+    if not codes:
+        known = {name for names in metadata.labels.values() for name in names if name is not None}
+        near = did_you_mean(label, known)
+        raise UsageError(
+            f"--category {label}: no category has this label{near}; write it as CODE=INDEX or LABEL"
+        )
+    return codes[0], _labelled(codes[0], label, metadata)

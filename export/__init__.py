@@ -23,6 +23,9 @@ Measurements::
     open_source            a bundle, or a run exported to a temporary one
     evaluate               what the command ``evaluate`` calls
     save_results           results into the model card
+    contact_sheets         images of each category and style, to find names for them
+    image_page             an HTML page of captioned images
+    save_names             names of categories and styles into the metadata
     sweep                  training, export and accuracy of several seeds
     report/                the HTML report
 """

@@ -3,6 +3,9 @@
 train       images to a run
 export      a run to a bundle
 sweep       several seeds of a training
+name        names for categories and styles
+outliers    the odd images of a folder
+sort        images into folders by category
 generate    codes to images
 traverse    images along one code
 explore     the web page

@@ -43,12 +43,15 @@ def generate(
     category: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="K=INDEX", help="Fix a categorical code: k1=7, or by label k1=label:7. Repeatable."
+            metavar="LABEL|K=INDEX",
+            help="Fix a category by its label, such as cat, or by code and number: k1=7. Repeatable.",
         ),
     ] = None,
     style: Annotated[
         list[str] | None,
-        typer.Option(metavar="C=VALUE", help="Fix a continuous code: c1=0.5. Repeatable."),
+        typer.Option(
+            metavar="C=VALUE", help="Fix a continuous code, by code or name: c1=0.5, slant=0.5. Repeatable."
+        ),
     ] = None,
     bundle: BundleOption = None,
     device: DeviceOption = "auto",
@@ -58,12 +61,13 @@ def generate(
     """Generate images from codes.
 
     FILE.png is a sheet of all images.
-    DIR gets one PNG per image, and codes.jsonl with their codes.
+    DIR gets one PNG per image, and codes.jsonl with their codes. A label of
+    several categories samples from all of them.
 
     Examples:
       infogan-tool generate --out sheet.png
 
-      infogan-tool generate --category k1=label:7 --style c1=0.5 --out sevens
+      infogan-tool generate --category 7 --style slant=0.5 --out sevens
     """
     output.check_png_or_folder(out, force=force)
     from infogan_tool.runtime import load_bundle
@@ -71,7 +75,7 @@ def generate(
     opened = load_bundle(bundle, device=device)
     fixed: dict[str, Any] = {
         "categories": parse_categories(category or [], opened.metadata),
-        "styles": parse_styles(style or []),
+        "styles": parse_styles(style or [], opened.metadata),
     }
     if out.suffix.lower() == ".png":
         check_sheet(opened, count, scale)

@@ -7,6 +7,7 @@ import typer
 
 from infogan_tool.cli import output
 from infogan_tool.cli.animation import ANIMATION_STEPS, check_animation, write_animation
+from infogan_tool.cli.codes import find_style
 from infogan_tool.cli.options import (
     BundleOption,
     DeviceOption,
@@ -27,7 +28,12 @@ _STEPS: Final = 10
 
 def traverse(
     *,
-    code: Annotated[str, typer.Option("--code", "-c", metavar="CODE", help="The code to vary: c1, k1, ...")],
+    code: Annotated[
+        str,
+        typer.Option(
+            "--code", "-c", metavar="CODE", help="The code to vary: c1, k1, ..., or the name of a style."
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FILE.png", help="Sheet to write."),
@@ -75,6 +81,7 @@ def traverse(
     from infogan_tool.runtime import load_bundle
 
     opened = load_bundle(bundle, device=device)
+    code = find_style(code, opened.metadata)
     if code not in opened.latent.code_names:
         raise LatentError(f"there is no code '{code}'{did_you_mean(code, opened.latent.code_names)}")
     if code in opened.latent.categorical_names and (low, high, steps) != (None, None, None):

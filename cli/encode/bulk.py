@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sys
 from contextlib import ExitStack, closing, redirect_stdout, suppress
@@ -147,11 +149,16 @@ def _identity(bundle: Bundle, record_format: RecordFormat, options: EncodeOption
     graph = bundle.metadata.graphs[ENCODER_FILE]
     return {
         "bundle": f"{bundle.metadata.bundle_id} {graph.sha256}",
+        "names of the codes": _digest([bundle.metadata.labels, bundle.metadata.style_names]),
         "format": type(record_format).__name__,
         "setting of --raw": str(options.raw),
         "setting of --column": str(options.column),
         "provider": bundle.provider,
     }
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _keep_part(result: Resumable, target: Path) -> None:

@@ -20,8 +20,10 @@ _MIN_RUNNER_UP: Final = 0.0005
 """Least probability of a runner-up that is shown; less would read 0.0 %."""
 _MIN_PATH_WIDTH: Final = 12
 _STYLE_WIDTH: Final = len("-0.00 ± 0.00")
-_FLAG: Final = "ood"
+_OOD: Final = "ood"
 """Flag of an image that is out of distribution."""
+_LOW: Final = "low confidence"
+"""Flag of another image whose category is uncertain."""
 
 
 class CodesTable:
@@ -31,11 +33,14 @@ class CodesTable:
         metadata: The bundle's metadata.
         paths: Paths of the first images, which give the width of the first column. On a terminal the column
             is cut so that lines fit.
+        distance: Whether to show the OOD score.
     """
 
-    def __init__(self, metadata: BundleMetadata, paths: Sequence[str]) -> None:
+    def __init__(self, metadata: BundleMetadata, paths: Sequence[str], *, distance: bool = False) -> None:
         self._metadata = metadata
+        self._distance = distance and metadata.ood is not None
         self._with_runner_up = len(metadata.latent.categorical) <= _MAX_RUNNER_UPS
+        self._flags = self._metadata.ood is not None or bool(metadata.latent.categorical)
         self._heads, self._widths = self._columns()
         longest = max((len(printable(path)) for path in paths), default=0)
         self._narrow = sys.stdout is not None and sys.stdout.isatty()
@@ -52,6 +57,7 @@ class CodesTable:
         if self._header is not None:
             yield self._header
             self._header = None
+        low = posterior.low_confidence
         for row, path in enumerate(paths):
             cells: list[str] = []
             for place in range(posterior.categories.shape[1]):
@@ -60,8 +66,11 @@ class CodesTable:
                 f"{mean:+.2f} ± {std:.2f}"
                 for mean, std in zip(posterior.style_mean[row], posterior.style_std[row], strict=True)
             ]
-            if posterior.ood is not None:
-                cells.append(_FLAG if posterior.ood[row] else "")
+            if self._distance and posterior.distance is not None:
+                cells.append(f"{posterior.distance[row]:.4f}")
+            if self._flags:
+                is_ood = posterior.ood is not None and posterior.ood[row]
+                cells.append(_OOD if is_ood else _LOW if low[row] else "")
             yield self._join(self._cut(printable(path)), cells)
 
     def _columns(self) -> tuple[list[str], list[int]]:
@@ -76,8 +85,10 @@ class CodesTable:
         for code in latent.continuous_names:
             name = self._metadata.style_names.get(code)
             columns.append((f"{code} {name}" if name else code, _STYLE_WIDTH))
-        if self._metadata.ood is not None:
-            columns.append(("flag", len(_FLAG)))
+        if self._distance:
+            columns.append(("OOD score", 0))
+        if self._flags:
+            columns.append(("flag", len(_LOW)))
         return [head for head, _ in columns], [max(len(head), width) for head, width in columns]
 
     def _category_cells(self, posterior: Posterior, row: int, place: int) -> list[str]:
@@ -88,8 +99,10 @@ class CodesTable:
             f"{100 * posterior.confidence[row, place]:.1f} %".rjust(len("confidence")),
         ]
         if self._with_runner_up:
-            others = posterior.probabilities[place][row].tolist()
-            others[index] = -1.0
+            table = posterior.probabilities[place][row, None]
+            by_label = self._metadata.by_label(table, code)[0].tolist()
+            shown = cells[0]
+            others = [-1.0 if self._label(code, i) == shown else p for i, p in enumerate(by_label)]
             probability = max(others)
             runner_up = self._label(code, others.index(probability))
             cells.append(f"{runner_up} {100 * probability:.1f} %" if probability >= _MIN_RUNNER_UP else "")

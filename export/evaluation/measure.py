@@ -132,7 +132,8 @@ def _match(bundle: Bundle, real: RealImages) -> dict[str, _Match]:
     posterior = bundle.encode(to_nhwc(real.train))
     matches: dict[str, _Match] = {}
     for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True)):
-        match = match_labels(posterior.categories[:, column], labels, size)
+        # The categories themselves; posterior.categories depends on their names where these merge some.
+        match = match_labels(posterior.probabilities[column].argmax(axis=1), labels, size)
         target = category_of_label(match.label_of, len(names))[labels]
         temperature = best_temperature(posterior.probabilities[column], target)
         matches[code] = match, temperature
@@ -144,10 +145,10 @@ def _encoder(
 ) -> dict[str, EncoderResults]:
     results = {}
     for column, code in enumerate(latent.categorical_names):
-        confidence = posterior.confidence[:, column]
+        confidence = posterior.probabilities[column].max(axis=1)
         clustering, calibration = None, None
         if code in matches and real.label_names is not None and real.scored.labels is not None:
-            labels, categories = real.scored.labels.numpy(), posterior.categories[:, column]
+            labels, categories = real.scored.labels.numpy(), posterior.probabilities[column].argmax(axis=1)
             match, temperature = matches[code]
             clustering = score_categories(
                 categories, labels, label_of=match.label_of, label_names=real.label_names

@@ -17,9 +17,9 @@ _MINUTE: Final = 60
 _HOUR: Final = 3600
 
 
-def escaped(text: object) -> str:
-    """Return text for HTML: markup and control characters escaped, at most 200 characters."""
-    return html.escape(printable(text, _MAX_TEXT))
+def escaped(text: object, *, limit: int | None = _MAX_TEXT) -> str:
+    """Return text for HTML: markup and control characters escaped, at most 200 characters or ``limit``."""
+    return html.escape(printable(text, limit))
 
 
 def table(label: str, head: Sequence[str], rows: Iterable[Sequence[str] | str]) -> str:

@@ -4,6 +4,8 @@ bundle
     ``Bundle`` (encode, generate, sample, traverse), ``Posterior`` and ``load_bundle``. Read this first.
 metadata
     The bundle format: ``BundleMetadata``, ``read_metadata``, file names, and the tensors of both graphs.
+names
+    Names of categories and styles that a user gives: checks, TOML, folder names.
 check_graphs
     Check a graph file's digest, and its inputs and outputs against the metadata.
 self_check

@@ -32,7 +32,7 @@ from infogan_tool.runtime.inference.shards import BATCH_ROWS, ShardPool, split
 from infogan_tool.runtime.latents import sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -46,6 +46,9 @@ _MODELS: Final = Path(__file__).parent.parent / "models"
 PRETRAINED_BUNDLE: Final = _MODELS / "mnist"
 """The pretrained bundle that the package contains; ``mnist-int8`` beside it is the same in int8."""
 
+LOW_CONFIDENCE: Final = 0.8
+"""A smaller confidence is flagged as low."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Posterior:
@@ -54,9 +57,10 @@ class Posterior:
     probabilities: tuple[npt.NDArray[np.float32], ...]
     """``(N, k)`` for each categorical code of k categories; each row sums to 1."""
     categories: npt.NDArray[np.int64]
-    """``(N, K)``: index of the most probable category of each categorical code; see :meth:`Bundle.labels`."""
+    """``(N, K)``: index of the most probable category of each categorical code; see :meth:`Bundle.labels`.
+    Where categories share a label, the most probable one of the most probable label."""
     confidence: npt.NDArray[np.float32]
-    """``(N, K)``: its probability."""
+    """``(N, K)``: its probability; where categories share its label, the sum of theirs."""
     style_mean: npt.NDArray[np.float32]
     """``(N, C)``: mean of each continuous code."""
     style_std: npt.NDArray[np.float32]
@@ -65,6 +69,20 @@ class Posterior:
     """``(N,)``: OOD score, the distance from the training images; None where the bundle has no OOD output."""
     ood: npt.NDArray[np.bool_] | None = None
     """``(N,)``: True where the distance is above the threshold (out of distribution); None likewise."""
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.intp]) -> Posterior:
+        """Return the posterior of some of the images."""
+        return Posterior(
+            tuple(table[rows] for table in self.probabilities),
+            *(a[rows] for a in (self.categories, self.confidence, self.style_mean, self.style_std)),
+            *(None if a is None else a[rows] for a in (self.distance, self.ood)),
+        )
+
+    @property
+    def low_confidence(self) -> npt.NDArray[np.bool_]:
+        """``(N,)``: True where the confidence of a categorical code is below 0.8."""
+        low: npt.NDArray[np.bool_] = (self.confidence < LOW_CONFIDENCE).any(axis=1)
+        return low
 
 
 class Bundle:
@@ -141,8 +159,11 @@ class Bundle:
         categories = np.empty((len(images), len(probabilities)), np.int64)
         confidence = np.empty(categories.shape, np.float32)
         for column, table in enumerate(probabilities):
+            by_label = self.metadata.by_label(table, self.latent.categorical_names[column])
+            confidence[:, column] = by_label.max(axis=1)
+            if by_label is not table:  # of categories that share a label, the most probable one
+                table = np.where(by_label == confidence[:, column, None], table, -1)  # noqa: PLW2901
             categories[:, column] = table.argmax(axis=1)
-            confidence[:, column] = table.max(axis=1)
         distance = outputs["distance"][:, 0] if ood else None
         flags = distance > ood.threshold if ood and distance is not None else None
         return Posterior(probabilities, categories, confidence, mean, std, distance, flags)
@@ -199,7 +220,7 @@ class Bundle:
         seed: int = 0,
         *,
         start: int = 0,
-        categories: Mapping[str, int] | None = None,
+        categories: Mapping[str, int | Sequence[int]] | None = None,
         styles: Mapping[str, float] | None = None,
     ) -> Latents:
         """Sample latents from the prior; see :func:`infogan_tool.runtime.latents.sampling.sample`."""

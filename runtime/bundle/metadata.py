@@ -24,6 +24,9 @@ from infogan_tool.runtime.storage.json_fields import Fields, checked_text, parse
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    import numpy.typing as npt
+
 SCHEMA_VERSION: Final = 2
 GENERATOR_FILE: Final = "generator.onnx"
 ENCODER_FILE: Final = "q_encoder.onnx"
@@ -101,9 +104,10 @@ class BundleMetadata:
     training: dict[str, Any]
     """Preset, data, seed, steps, config digest and the full config."""
     labels: dict[str, tuple[str | None, ...]] = field(default_factory=dict)
-    """Label of each category, by categorical code, if the data set has labels; never used in training."""
+    """Label of each category, by categorical code: from a data set's labels, never used in training, or given
+    by hand. Categories with the same label are merged."""
     style_names: dict[str, str | None] = field(default_factory=dict)
-    """Name of each continuous code that one attribute dominates."""
+    """Name of each continuous code: of the attribute that dominates it, or given by hand."""
     parity: dict[str, Any] = field(default_factory=dict)
     """Greatest difference from torch by tensor, with tolerance and batch sizes."""
     card: dict[str, Any] = field(default_factory=dict)
@@ -119,6 +123,32 @@ class BundleMetadata:
         """Return the label of a category of a categorical code, if it has one."""
         names = self.labels.get(code)
         return names[index] if names else None
+
+    def merged(self, code: str) -> dict[str, list[int]]:
+        """Return the categories of a categorical code that share a label, by that label."""
+        categories: dict[str, list[int]] = {}
+        for index, label in enumerate(self.labels.get(code) or ()):
+            if label is not None:
+                categories.setdefault(label, []).append(index)
+        return {label: indices for label, indices in categories.items() if len(indices) > 1}
+
+    def by_label(self, probabilities: npt.NDArray[np.float32], code: str) -> npt.NDArray[np.float32]:
+        """Return, for each category of a categorical code, the probability of its label.
+
+        Args:
+            probabilities: ``(N, k)``, as the encoder returns them for that code.
+            code: The categorical code.
+
+        Returns:
+            ``(N, k)``: categories that share a label have the sum of their probabilities.
+        """
+        merged = self.merged(code)
+        if not merged:
+            return probabilities
+        summed = probabilities.copy()
+        for indices in merged.values():
+            summed[:, indices] = probabilities[:, indices].sum(axis=1, keepdims=True)
+        return summed
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values in the order of docs/reference/bundle.md."""

@@ -17,7 +17,7 @@ from infogan_tool.runtime.errors import LatentError, did_you_mean
 from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -104,7 +104,7 @@ def sample(
     seed: int = 0,
     *,
     start: int = 0,
-    categories: Mapping[str, int] | None = None,
+    categories: Mapping[str, int | Sequence[int]] | None = None,
     styles: Mapping[str, float] | None = None,
 ) -> Latents:
     """Sample the latents of images ``start`` to ``start + n - 1`` of ``seed`` from the prior.
@@ -114,7 +114,8 @@ def sample(
         n: Number of images; 0 is valid.
         seed: From 0 to 2**64 - 1.
         start: Index of the first image.
-        categories: Fixed category by categorical code. All other values are the same as without it.
+        categories: Fixed category by categorical code, or the categories to sample from. All other values are
+            the same as without it.
         styles: Fixed value by continuous code, likewise; it may lie outside of the prior's (-1, 1).
 
     Raises:
@@ -124,7 +125,7 @@ def sample(
         raise LatentError("n and start must be at least 0, and the seed from 0 to 2**64 - 1")
     sizes = np.array(spec.categorical, dtype=np.float64)
     noise = np.empty((n, spec.noise), np.float32)
-    chosen = np.empty((n, len(spec.categorical)), np.int64)
+    uniform = np.empty((n, len(spec.categorical)))
     values = np.empty((n, spec.continuous), np.float32)
     for row in range(n):
         stream = np.random.Generator(np.random.Philox(key=seed, counter=(0, 0, 0, start + row)))
@@ -132,12 +133,16 @@ def sample(
             noise[row] = stream.standard_normal(spec.noise)
         else:
             noise[row] = 2.0 * stream.random(spec.noise) - 1.0
-        chosen[row] = stream.random(len(sizes)) * sizes
+        uniform[row] = stream.random(len(sizes))
         values[row] = CONTINUOUS_LOW + (CONTINUOUS_HIGH - CONTINUOUS_LOW) * stream.random(spec.continuous)
-    for name, category in (categories or {}).items():
+    chosen = (uniform * sizes).astype(np.int64)
+    for name, given in (categories or {}).items():
         column = spec.categorical_index(name)
-        _check_category(name, spec.categorical[column], np.array([category]))
-        chosen[:, column] = category
+        some = np.atleast_1d(np.array(given))
+        _check_category(name, spec.categorical[column], some)
+        if not len(some):
+            raise LatentError(f"categorical code {name} is given no category")
+        chosen[:, column] = some[(uniform[:, column] * len(some)).astype(np.int64)]
     for name, value in (styles or {}).items():
         column = spec.continuous_index(name)
         if not math.isfinite(value):

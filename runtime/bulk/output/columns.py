@@ -21,4 +21,6 @@ def columns_of(metadata: BundleMetadata) -> list[tuple[str, Kind]]:
         columns += [(code, "number"), (f"{code}_std", "number")]
     if metadata.ood is not None:
         columns += [("ood", "flag"), ("distance", "number")]
+    if latent.categorical:
+        columns.append(("low_confidence", "flag"))
     return columns

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    import numpy as np
+    import numpy.typing as npt
+
     from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
 
@@ -66,7 +69,7 @@ class _TextFormat:
         metadata: The bundle's metadata.
         template: %-format of a line: path; index, label, confidence and probabilities of each categorical
             code; mean and standard deviation of each continuous code; OOD flag and score, if the bundle has
-            them.
+            them; low confidence, if it has categorical codes.
         quote: Returns a path or a label as it is written; it is given None for a category without a label.
     """
 
@@ -95,8 +98,9 @@ class _TextFormat:
         for column in range(posterior.style_mean.shape[1]):
             columns += [posterior.style_mean[:, column].tolist(), posterior.style_std[:, column].tolist()]
         if posterior.ood is not None and posterior.distance is not None:
-            flags = ["true" if flag else "false" for flag in posterior.ood.tolist()]
-            columns += [flags, posterior.distance.tolist()]
+            columns += [_flags(posterior.ood), posterior.distance.tolist()]
+        if self._labels:
+            columns.append(_flags(posterior.low_confidence))
         return "".join([self._template % row for row in zip(*columns, strict=True)]).encode()
 
     def write(self, target: Path, content: bytes) -> None:
@@ -120,9 +124,10 @@ class _JsonFormat(_TextFormat):
             for code in latent.continuous_names
         )
         ood = f', "ood": %s, "distance": {_NUMBER}' if metadata.ood is not None else ""
+        low = ', "low_confidence": %s' if latent.categorical else ""
         super().__init__(
             metadata,
-            f'{{"path": %s, "categories": [{categories}], "styles": [{styles}]{ood}, '
+            f'{{"path": %s, "categories": [{categories}], "styles": [{styles}]{ood}{low}, '
             f'"bundle": {_escaped(metadata.bundle_id)}, "provider": {_escaped(provider)}}}\n',
             json.JSONEncoder().encode,
         )
@@ -138,11 +143,15 @@ class _CsvFormat(_TextFormat):
     def __init__(self, metadata: BundleMetadata) -> None:
         self._columns = columns_of(metadata)
         fields = [_FIELDS.get(kind, _NUMBER) for _, kind in self._columns]
-        super().__init__(metadata, ",".join(fields) + "\n", _cell)
+        super().__init__(metadata, ",".join(fields) + "\n", csv_cell)
 
     def header(self) -> bytes:
         """Return the header row."""
         return (",".join(name for name, _ in self._columns) + "\n").encode()
+
+
+def _flags(values: npt.NDArray[np.bool_]) -> list[str]:
+    return ["true" if flag else "false" for flag in values.tolist()]
 
 
 _FIELDS: Final = {"text": "%s", "flag": "%s", "index": "%d"}
@@ -153,7 +162,8 @@ def _escaped(text: str | None) -> str:
     return json.dumps(text).replace("%", "%%")
 
 
-def _cell(text: str | None) -> str:
+def csv_cell(text: str | None) -> str:
+    """Return a text as a cell: escaped, quoted, and no formula; None is empty."""
     text = text or ""
     if not text.isprintable():
         text = printable(text)

@@ -49,6 +49,7 @@ class ParquetFormat:
         for column in range(posterior.style_mean.shape[1]):
             columns += [posterior.style_mean[:, column], posterior.style_std[:, column]]
         columns += [values for values in (posterior.ood, posterior.distance) if values is not None]
+        columns += [posterior.low_confidence] if self._metadata.latent.categorical else []
         arrays = [
             self._pa.array(values, type=field.type)
             for values, field in zip(columns, self._schema, strict=True)
