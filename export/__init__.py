@@ -8,6 +8,7 @@ From a run to its outputs::
     onnx_file              one graph to one ONNX file
     parity                 comparison of the files with torch
     model_card             names of categories and styles
+    examples               example images, chosen to cover the categories
     limitations            sentences for the model card
     preprocessing_options  the preprocessing of a bundle, by data set or by option
     triton                 the Triton model repository

@@ -46,6 +46,7 @@ def export_outputs(
     precision: Precision = "fp32",
     data: str | None = None,
     preprocessing: PreprocessingOptions | None = None,
+    examples: int = 0,
     force: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Exported:
@@ -59,6 +60,7 @@ def export_outputs(
         data: Real images to measure a reduced precision on, as ``train --data`` names them; None is what the
             model was trained on, where that is a built-in data set or the run still has its source.
         preprocessing: How a run's bundle preprocesses images; None is chosen by the data set.
+        examples: Number of real images that a run's bundle carries.
         force: Replace existing outputs.
         progress: Called with a status line.
 
@@ -70,13 +72,15 @@ def export_outputs(
             :func:`~infogan_tool.export.triton.write_repository`.
     """
     _check(source, out, triton, precision=precision, data=data, preprocessing=preprocessing)
+    if examples and (_is_bundle(source) or out is None or precision != "fp32"):
+        raise UsageError("--examples goes with a run and --out: a bundle in fp16 or int8 has those of fp32")
     if out is not None:
         refuse_taken(out, force=force)
     if triton is not None:
         refuse_repository(triton, force=force)
     if out is not None and precision == "fp32":
         progress("exporting and comparing with torch")
-        exported = export_run(source, out, force=force, preprocessing=preprocessing)
+        exported = export_run(source, out, force=force, preprocessing=preprocessing, examples=examples)
         repository = triton and write_repository(load_bundle(out, device="cpu"), triton, force=force)
         return Exported(bundle=exported, triton=repository)
     with ExitStack() as stack:
@@ -107,17 +111,21 @@ def _check(
     preprocessing: PreprocessingOptions | None,
 ) -> None:
     """Raise UsageError for options that do not fit together."""
-    is_bundle = (source / METADATA_FILE).exists()
     if out is None and triton is None:
         raise UsageError("name an output: --out BUNDLE, --triton DIR or both")
-    if out is not None and precision == "fp32" and is_bundle:
+    if out is not None and precision == "fp32" and _is_bundle(source):
         raise UsageError(f"{source} is a bundle in fp32 already: --out goes with --precision fp16 or int8")
     if data is not None and precision == "fp32":
         raise UsageError("--data goes with --precision fp16 or int8: it is what their drift is measured on")
-    if preprocessing is not None and is_bundle:
+    if preprocessing is not None and _is_bundle(source):
         raise UsageError(f"{source} is a bundle and keeps its preprocessing: --preprocessing is for a run")
     if out is not None and triton is not None and _nested(out.resolve(), triton.resolve()):
         raise UsageError(f"--out {out} and --triton {triton} must be separate folders")
+
+
+def _is_bundle(source: Path) -> bool:
+    """Return whether a folder is a bundle."""
+    return (source / METADATA_FILE).exists()
 
 
 def _nested(first: Path, second: Path) -> bool:

@@ -15,6 +15,8 @@ from infogan_tool import __version__
 from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken, write_metadata
 from infogan_tool.export.evaluation.axes import measure_axes
 from infogan_tool.export.evaluation.real_images import load_real_images
+from infogan_tool.export.evaluation.real_images import load_real_images, to_nhwc
+from infogan_tool.export.examples import choose_examples
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
 from infogan_tool.export.limitations import describe_axes, describe_limitations
 from infogan_tool.export.model_card import describe_codes
@@ -23,13 +25,14 @@ from infogan_tool.export.ood.fitting import fit_ood
 from infogan_tool.export.parity import BATCHES, check_parity, parity_metadata
 from infogan_tool.export.preprocessing_options import data_name, preprocessing_for, preprocessing_note
 from infogan_tool.runtime.bundle.bundle import load_bundle
+from infogan_tool.runtime.bundle.examples import max_examples, write_examples
 from infogan_tool.runtime.bundle.metadata import (
     ENCODER_FILE,
     GENERATOR_FILE,
     SCHEMA_VERSION,
     BundleMetadata,
 )
-from infogan_tool.runtime.errors import DataError, RunError
+from infogan_tool.runtime.errors import DataError, RunError, UsageError
 from infogan_tool.runtime.images.arrays import to_float
 from infogan_tool.runtime.storage.atomic import write_atomic
 from infogan_tool.train.config.schema import config_digest
@@ -61,7 +64,12 @@ class ExportOutcome:
 
 
 def export_run(
-    run_path: Path, out: Path, *, force: bool = False, preprocessing: PreprocessingOptions | None = None
+    run_path: Path,
+    out: Path,
+    *,
+    force: bool = False,
+    preprocessing: PreprocessingOptions | None = None,
+    examples: int = 0,
 ) -> ExportOutcome:
     """Export the last checkpoint of a run to the bundle ``out``.
 
@@ -72,6 +80,7 @@ def export_run(
         out: The bundle's folder; must not exist, unless ``force``.
         force: Replace a bundle (or an empty folder) at ``out``.
         preprocessing: How images from elsewhere are preprocessed; None is chosen by the data set.
+        examples: Number of real images that the bundle carries; they need not be public otherwise.
 
     Raises:
         RunError: The run or its checkpoint cannot be used.
@@ -93,7 +102,7 @@ def export_run(
     image = networks.image
     chosen = preprocessing.resolve(image) if preprocessing else preprocessing_for(data_name(training), image)
     networks.image = replace(image, preprocessing=chosen)
-    return export_networks(networks, out, force=force, training=training, data=config.data)
+    return export_networks(networks, out, force=force, training=training, data=config.data, examples=examples)
 
 
 def export_networks(
@@ -103,6 +112,7 @@ def export_networks(
     training: dict[str, Any],
     force: bool = False,
     data: DataConfig | None = None,
+    examples: int = 0,
 ) -> ExportOutcome:
     """Export networks to the bundle ``out``; see :func:`export_run`.
 
@@ -113,17 +123,23 @@ def export_networks(
         force: Replace a bundle at ``out``.
         data: The training data, to name the codes and to fit the OOD score; None, or images that no longer
             exist: the codes stay without names and the bundle has no OOD score.
+        examples: Number of real images that the bundle carries.
+
+    Raises:
+        UsageError: There are no images to choose examples from, or too many are requested.
+        ParityError, OutputExistsError, InUseError, OSError: As :func:`export_run`.
     """
     with atomic_folder(out, force=force) as folder:  # locked: no other export writes to it
-        return _write(networks, folder, training, data)
+        return _write(networks, folder, training, data, examples)
 
 
 def _write(
-    networks: Networks, folder: Path, training: dict[str, Any], data: DataConfig | None
+    networks: Networks, folder: Path, training: dict[str, Any], data: DataConfig | None, examples: int
 ) -> ExportOutcome:
     """Write all files of a bundle into ``folder``."""
     networks.eval()
     images, notes = _real_images(data, networks.image)
+    _check_examples(examples, images, networks.image)
     fitted = fit_ood(networks, images.train.images, networks.image.preprocessing) if images else None
     head, ood = fitted or (None, None)
     versions = {"python": platform.python_version()}
@@ -173,6 +189,10 @@ def _write(
         notes += [note, preprocessing_note(images.train.images[:, 0].numpy(), networks.image.preprocessing)]
     limitations = describe_limitations(metadata, axes=axes)
     metadata = replace(metadata, card=metadata.card | {"limitations": limitations})
+    if images and examples:
+        chosen = choose_examples(load_bundle(folder, device="cpu"), to_nhwc(images.scored), examples)
+        metadata = replace(metadata, examples=write_examples(folder, chosen))
+    metadata = replace(metadata, card=metadata.card | {"limitations": describe_limitations(metadata)})
     write_metadata(folder, metadata)
     return ExportOutcome(metadata=metadata, notes=tuple(filter(None, notes)))
 
@@ -183,6 +203,13 @@ def _real_images(data: DataConfig | None, image: ImageSpec) -> tuple[RealImages 
         return (load_real_images(data.source, image, download=False) if data else None), []
     except DataError as error:
         return None, [f"codes have no names: {error}"]
+
+
+def _check_examples(examples: int, images: RealImages | None, image: ImageSpec) -> None:
+    if examples and images is None:
+        raise UsageError("--examples: the training images of the run cannot be read, so none can be chosen")
+    if examples > max_examples(image):
+        raise UsageError(f"--examples {examples}: at most {max_examples(image)} of this size are allowed")
 
 
 def _encoder_inputs(images: RealImages | None, image: ImageSpec) -> Tensor | None:

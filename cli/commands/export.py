@@ -45,6 +45,14 @@ def export(
             help="Images to measure the drift of fp16 or int8 on. Default: the training data set.",
         ),
     ] = None,
+    examples: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Put N real images into the bundle, chosen from all categories, for the page of explore.",
+            metavar="N",
+        ),
+    ] = 0,
     preprocessing: Annotated[
         Literal["centred-foreground", "plain"] | None,
         typer.Option(
@@ -123,6 +131,7 @@ def export(
             precision=precision,
             data=data,
             preprocessing=options,
+            examples=examples,
             force=force,
             progress=lambda line: status.update(printable(line)),
         )

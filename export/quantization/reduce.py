@@ -16,6 +16,7 @@ from infogan_tool.export.onnx_file import graph_file
 from infogan_tool.export.quantization.drift import Drift, measure_drift
 from infogan_tool.export.quantization.graphs import to_fp16, to_int8
 from infogan_tool.runtime.bundle.bundle import load_bundle
+from infogan_tool.runtime.bundle.examples import write_examples
 from infogan_tool.runtime.bundle.metadata import (
     ENCODER_FILE,
     GENERATOR_FILE,
@@ -89,6 +90,8 @@ def reduce_precision(
         metadata, contents = _convert(bundle, before, precision, real.train)
         for name, content in contents.items():
             write_atomic(folder / name, content)
+        if metadata.examples is not None:
+            write_examples(folder, bundle.examples())
         write_metadata(folder, metadata)
         progress("measuring the drift on real images")
         drift = measure_drift(bundle, load_bundle(folder, device="cpu"), real)

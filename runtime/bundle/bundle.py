@@ -74,14 +74,18 @@ class Posterior:
         """Return the posterior of some of the images."""
         return Posterior(
             tuple(table[rows] for table in self.probabilities),
-            *(a[rows] for a in (self.categories, self.confidence, self.style_mean, self.style_std)),
-            *(None if a is None else a[rows] for a in (self.distance, self.ood)),
+            self.categories[rows],
+            self.confidence[rows],
+            self.style_mean[rows],
+            self.style_std[rows],
+            None if self.distance is None else self.distance[rows],
+            None if self.ood is None else self.ood[rows],
         )
 
     @property
     def low_confidence(self) -> npt.NDArray[np.bool_]:
         """``(N,)``: True where the confidence of a categorical code is below 0.8."""
-        low: npt.NDArray[np.bool_] = (self.confidence < LOW_CONFIDENCE).any(axis=1)
+        low: npt.NDArray[np.bool_] = np.any(self.confidence < LOW_CONFIDENCE, axis=1)
         return low
 
 
@@ -192,6 +196,16 @@ class Bundle:
                 )
         column = self.latent.categorical_index(code)
         return [self.metadata.label(code, index) for index in posterior.categories[:, column].tolist()]
+
+    def examples(self) -> npt.NDArray[np.uint8]:
+        """Return the example images that the bundle carries: uint8 ``(N, H, W, C)``; N may be 0.
+
+        Raises:
+            BundleError: Their file is missing, damaged or another one.
+        """
+        from infogan_tool.runtime.bundle.examples import read_examples  # noqa: PLC0415 - start-up time
+
+        return read_examples(self.path, self.metadata)
 
     # --- codes to images -----------------------------------------------------------------------------
 

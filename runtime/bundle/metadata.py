@@ -1,10 +1,11 @@
 """The bundle format, shared by exporter and runtime.
 
-A bundle is a folder of three files with one bundle id::
+A bundle is a folder of three files with one bundle id, and an optional one::
 
     generator.onnx    noise, categories, styles -> images
     q_encoder.onnx    images -> probabilities, style_mean, style_std
     metadata.json     this module's BundleMetadata
+    examples.png      optional: example images
 
 A graph has no input or output of width zero (no noise, no categorical or no continuous code).
 docs/reference/bundle.md describes the format for readers in other languages.
@@ -13,7 +14,7 @@ docs/reference/bundle.md describes the format for readers in other languages.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast, get_args
 
 from infogan_tool.runtime.errors import BundleError, LatentError
 from infogan_tool.runtime.images.spec import ImageSpec
@@ -32,6 +33,8 @@ GENERATOR_FILE: Final = "generator.onnx"
 ENCODER_FILE: Final = "q_encoder.onnx"
 GRAPH_FILES: Final = (GENERATOR_FILE, ENCODER_FILE)
 METADATA_FILE: Final = "metadata.json"
+EXAMPLES_FILE: Final = "examples.png"
+"""Example images; only if the metadata have ``examples``."""
 
 BATCH_AXIS: Final = "batch"
 """Name of the one dynamic axis, the first of every tensor."""
@@ -45,6 +48,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 """Precision of the graphs' computation; inputs and outputs are float32 (and int64) at any precision."""
 
 _MAX_METADATA_BYTES: Final = 1_000_000
+_MAX_EXAMPLES_BYTES: Final = 1 << 26
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +59,38 @@ class GraphFile:
     """SHA-256 of the file, in hexadecimal."""
     bytes: int
     """Size of the file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExamplesFile:
+    """Number of example images, and digest and size of their file."""
+
+    MAX_COUNT: ClassVar[int] = 100
+
+    count: int
+    """Number of images, side by side in the file."""
+    sha256: str
+    """SHA-256 of the file, in hexadecimal."""
+    bytes: int
+    """Size of the file."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {"count": self.count, "sha256": self.sha256, "bytes": self.bytes}
+
+    @classmethod
+    def from_dict(cls, data: object) -> ExamplesFile:
+        """Read the output of :meth:`to_dict`.
+
+        Raises:
+            BundleError: A value is missing or not valid.
+        """
+        fields = Fields(data, "examples")
+        return cls(
+            count=fields.integer("count", 1, cls.MAX_COUNT),
+            sha256=fields.text("sha256"),
+            bytes=fields.integer("bytes", 1, _MAX_EXAMPLES_BYTES),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +150,8 @@ class BundleMetadata:
     """Metrics of the model, and the data they were measured on."""
     ood: OodSpec | None = None
     """Out-of-distribution detection; None if the encoder has no output for it."""
+    examples: ExamplesFile | None = None
+    """Example images; None if the bundle carries none."""
     precision: Precision = "fp32"
     """Precision of the graphs' computation."""
     drift: dict[str, Any] = field(default_factory=dict)
@@ -164,6 +202,7 @@ class BundleMetadata:
             "labels": {code: list(names) for code, names in self.labels.items()},
             "style_names": self.style_names,
             **({"ood": self.ood.to_dict()} if self.ood else {}),
+            **({"examples": self.examples.to_dict()} if self.examples else {}),
             "card": self.card,
             **({} if self.precision == "fp32" else {"precision": self.precision, "drift": self.drift}),
             "parity": self.parity,
@@ -214,6 +253,7 @@ class BundleMetadata:
             ),
             drift=fields.table("drift") if "drift" in fields else {},
             ood=(OodSpec.from_dict(fields.table("ood")) if "ood" in fields else None),
+            examples=ExamplesFile.from_dict(fields.table("examples")) if "examples" in fields else None,
         )
 
 

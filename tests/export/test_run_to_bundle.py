@@ -13,10 +13,11 @@ from PIL import Image
 from rich.console import Console
 
 from infogan_tool.export import run_to_bundle
+from infogan_tool.export.examples import choose_examples
 from infogan_tool.export.run_to_bundle import export_networks, export_run
 from infogan_tool.runtime import Preprocessing, load_bundle
 from infogan_tool.runtime.bundle.metadata import read_metadata
-from infogan_tool.runtime.errors import BundleError, OutputExistsError, RunError
+from infogan_tool.runtime.errors import BundleError, OutputExistsError, RunError, UsageError
 from infogan_tool.train.config.schema import config_digest
 from infogan_tool.train.data import load_test_images
 from infogan_tool.train.run.folder import RunFolder
@@ -164,12 +165,39 @@ def test_image_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
     }
     plan = plan_training(preset="paper", config_file=None, flags=flags, device="cpu")
     start_training(plan, out=tmp_path / "run", console=Console(quiet=True))
-    outcome = export_run(tmp_path / "run", tmp_path / "b")
+    outcome = export_run(tmp_path / "run", tmp_path / "b", examples=5)
+    examples = load_bundle(tmp_path / "b").examples()
+    assert len(examples) == 5
+    images = {Image.open(file).tobytes() for file in secret.iterdir()}
+    assert {image.tobytes() for image in examples} <= images
     assert any("no labels" in note for note in outcome.notes)
     assert outcome.metadata.labels == {}
     assert outcome.metadata.training["data"]["name"] == "shapes"
     for file in (tmp_path / "b").iterdir():
         assert b"private name" not in file.read_bytes()
+
+
+def test_examples_cover_the_categories(bundle_path: Path) -> None:
+    bundle = load_bundle(bundle_path, device="cpu")
+    test = load_test_images("mnist")
+    assert test is not None
+    images = test.images[:600].permute(0, 2, 3, 1).numpy()
+    found = bundle.encode(images).probabilities[0].argmax(axis=1)
+    chosen = choose_examples(bundle, images, 20)
+    np.testing.assert_array_equal(chosen, choose_examples(bundle, images, 20))
+    counts = np.bincount(bundle.encode(chosen).probabilities[0].argmax(axis=1), minlength=10)
+    available = np.bincount(found, minlength=10)
+    # As many of each category as of the others, unless it has fewer.
+    assert counts.sum() == 20
+    for count, most in zip(counts, available, strict=True):
+        assert count == most or count >= counts.max() - 1
+    assert len({image.tobytes() for image in chosen}) == 20
+
+
+def test_examples_need_images(make_networks: Callable[..., Networks], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="training images of the run cannot be read"):
+        export_networks(make_networks(), tmp_path / "b", training={}, examples=3)
+    assert not (tmp_path / "b").exists()
 
 
 def test_networks_alone_can_be_exported(make_networks: Callable[..., Networks], tmp_path: Path) -> None:

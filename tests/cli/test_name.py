@@ -1,0 +1,164 @@
+"""``infogan-tool name``: contact sheets, a TOML file, the prompt, and the names in other commands."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+import tomllib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from infogan_tool.runtime import read_metadata
+from infogan_tool.runtime.bundle.metadata import GRAPH_FILES, METADATA_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Result
+
+
+@pytest.fixture
+def bundle(tiny: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(tiny, tmp_path / "bundle")
+
+
+class Terminal(io.StringIO):
+    """Standard input as typed at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_names_from_a_file_reach_every_command(
+    cli: Callable[..., Result], bundle: Path, tmp_path: Path, images: list[Path]
+) -> None:
+    before = {file: (bundle / file).read_bytes() for file in GRAPH_FILES}
+    names = tmp_path / "names.toml"
+    names.write_text('[categories.k1]\n0 = "cat"\n1 = "dog"\n3 = "cat"\n[styles]\nc2 = "size"\n', "utf-8")
+    result = cli("name", bundle, "--names", names)
+    assert result.code == 0, result.err
+    assert "k1: #0, #3 are merged as cat; its probability is the sum of theirs" in result.err
+    assert {file: (bundle / file).read_bytes() for file in GRAPH_FILES} == before
+
+    records = [json.loads(line) for line in cli("encode", "-b", bundle, *images, "--json").out.splitlines()]
+    assert all(record["styles"][1]["name"] == "size" for record in records)
+    codes = [record["categories"][0] for record in records]
+    assert {code["label"] for code in codes} <= {"cat", "dog", None}
+    for code in codes:
+        table = code["probabilities"]
+        expected = table[0] + table[3] if code["label"] == "cat" else table[code["index"]]
+        assert code["confidence"] == pytest.approx(expected, abs=2e-6)
+    assert "c2 size" in cli("encode", "-b", bundle, images[0]).out
+    assert "#0=cat, #1=dog, #3=cat" in cli("info", bundle).out
+
+    out = tmp_path / "cats"
+    assert cli("generate", "-b", bundle, "--category", "cat", "--style", "size=0.5", "--out", out).code == 0
+    listed = [json.loads(line) for line in (out / "codes.jsonl").read_text("utf-8").splitlines()]
+    assert {record["categories"][0]["index"] for record in listed} == {0, 3}
+    assert {record["styles"][1]["value"] for record in listed} == {0.5}
+    assert cli("traverse", "-b", bundle, "--code", "size", "--out", tmp_path / "size.png").code == 0
+
+
+def test_template_on_standard_output_round_trips(
+    cli: Callable[..., Result], bundle: Path, tmp_path: Path
+) -> None:
+    names = tmp_path / "names.toml"
+    names.write_text('[categories.k1]\n0 = "a \\"quoted\\" name"\n', "utf-8")
+    assert cli("name", bundle, "--names", names).code == 0
+    written = (bundle / METADATA_FILE).read_bytes()
+    template = cli("name", bundle)
+    assert template.code == 0
+    assert tomllib.loads(template.out)["categories"]["k1"]["0"] == 'a "quoted" name'
+    names.write_text(template.out, "utf-8")
+    assert cli("name", bundle, "--names", names).code == 0
+    assert (bundle / METADATA_FILE).read_bytes() == written
+
+
+def test_contact_sheets(cli: Callable[..., Result], tmp_path: Path) -> None:
+    digits = tmp_path / "digits"
+    digits.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        Image.fromarray(rng.integers(0, 255, (28, 28), np.uint8)).save(digits / f"{index}.png")
+    out = tmp_path / "sheets"
+    result = cli("name", "mnist", "--out", out, "--data", digits)
+    assert result.code == 0, result.err
+    page = (out / "contact-sheets.html").read_text("utf-8")
+    assert page.count("<h2>") == 12  # 10 categories and 2 styles
+    assert page.count("real, nearest to the centre") == page.count("real, farthest from the centre") > 0
+    assert page.count(">generated<") == 10
+    assert "Changes slant: r = -0.92 on generated images" in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert "<script" not in page
+    assert tomllib.loads((out / "names.toml").read_text("utf-8"))["categories"]["k1"]["9"] == "7"
+    again = cli("name", "mnist", "--out", out)
+    assert (again.code, "already exists" in again.err) == (1, True)
+
+
+def test_prompt(cli: Callable[..., Result], bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # k1 has four categories, k2 three; then c1 to c3. The second answer is refused and asked for again.
+    answers = ["cat", "\x1b[2J", "dog", "", "", "", "-", "", "size", "", ""]
+    monkeypatch.setattr(sys, "stdin", Terminal("\n".join(answers) + "\n"))
+    monkeypatch.setattr("infogan_tool.cli.commands.name._is_terminal", lambda: True)
+    result = cli("name", bundle)
+    assert result.code == 0, result.err
+    assert "error: the name of k1 #1, \\x1b[2J, has a character that cannot be printed" in result.err
+    metadata = read_metadata(bundle)
+    assert metadata.labels["k1"] == ("cat", "dog", None, None)
+    assert metadata.style_names == {"c1": "size", "c2": None, "c3": None}
+
+
+def test_interrupted_prompt_changes_nothing(
+    cli: Callable[..., Result], bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (bundle / METADATA_FILE).read_bytes()
+    monkeypatch.setattr(sys, "stdin", Terminal("cat\n"))  # then the end of the input
+    monkeypatch.setattr("infogan_tool.cli.commands.name._is_terminal", lambda: True)
+    assert cli("name", bundle).code == 130
+    assert (bundle / METADATA_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff\xfe", "utf-8"),
+        (b"[categories", "names.toml: "),
+        (b'[categories.k1]\n0 = "a\\u001b[2Jb"', "a\\x1b[2Jb, has a character that cannot be printed"),
+        (b'[categories.k1]\n0 = "' + b"x" * 61 + b'"', "61 characters; at most 60 are allowed"),
+        (b"[categories.k1]\n0 = 7", "must be a text"),
+        (b'[categories.k7]\n0 = "x"', "categories has no 'k7'"),
+        (b"a = " + b"[" * 5000 + b"]" * 5000, "names.toml: "),
+        (b"#" * 1_000_001, "larger than"),
+    ],
+)
+def test_hostile_files_are_refused(
+    cli: Callable[..., Result], bundle: Path, tmp_path: Path, content: bytes, message: str
+) -> None:
+    before = (bundle / METADATA_FILE).read_bytes()
+    names = tmp_path / "names.toml"
+    names.write_bytes(content)
+    result = cli("name", bundle, "--names", names)
+    assert result.code == 2
+    assert message in result.err
+    assert result.err.count("\n") == 1
+    assert result.err.removesuffix("\n").isprintable()
+    assert (bundle / METADATA_FILE).read_bytes() == before
+
+
+def test_refused(cli: Callable[..., Result], bundle: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.toml"
+    names.write_text('[styles]\nc1 = "x"\n', "utf-8")
+    for arguments, message in (
+        (["mnist", "--names", names], "mnist is not the folder of a bundle"),
+        ([bundle, "--data", "mnist"], "--data goes with --out"),
+        ([tmp_path / "none", "--names", names], "is not the folder of a bundle"),
+    ):
+        result = cli("name", *arguments)
+        assert result.code == 2
+        assert message in result.err
