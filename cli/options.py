@@ -44,3 +44,16 @@ ImageScaleOption = Annotated[
     int | None,
     typer.Option("--scale", min=1, max=64, metavar="N", help="Enlarge each pixel N times."),
 ]
+
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, max=1024, metavar="N", help="CPU cores to use. Default: all."),
+]
+
+ProgressOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="Report progress on standard error. Default: a bar on a terminal, else a line every 30 s.",
+    ),
+]

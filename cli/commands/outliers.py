@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from infogan_tool.cli import output
-from infogan_tool.cli.options import BundleOption, DeviceOption, ForceOption, JsonOption
+from infogan_tool.cli.options import (
+    BundleOption,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    ProgressOption,
+    ThreadsOption,
+)
 from infogan_tool.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,13 +58,8 @@ def outliers(
     ] = 20,
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, max=1024, metavar="N", help="CPU cores to use. Default: all."),
-    ] = None,
-    progress: Annotated[
-        bool | None, typer.Option("--progress/--no-progress", help="Report progress on standard error.")
-    ] = None,
+    threads: ThreadsOption = None,
+    progress: ProgressOption = None,
     force: ForceOption = False,
 ) -> None:
     """List the odd images of a folder: unlike the training images, or of uncertain category.

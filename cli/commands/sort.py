@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from infogan_tool.cli import output
-from infogan_tool.cli.options import BundleOption, DeviceOption
+from infogan_tool.cli.options import BundleOption, DeviceOption, ProgressOption, ThreadsOption
 from infogan_tool.runtime.errors import ImageError, OutputExistsError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -46,13 +46,8 @@ def sort(
         ),
     ] = False,
     device: DeviceOption = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, max=1024, metavar="N", help="CPU cores to use. Default: all."),
-    ] = None,
-    progress: Annotated[
-        bool | None, typer.Option("--progress/--no-progress", help="Report progress on standard error.")
-    ] = None,
+    threads: ThreadsOption = None,
+    progress: ProgressOption = None,
 ) -> None:
     """Copy the images of a folder into one folder for each category, with their codes.
 
