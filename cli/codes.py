@@ -24,6 +24,8 @@ def parse_categories(given: list[str], metadata: "BundleMetadata") -> dict[str, 
     fixed: dict[str, tuple[int, ...]] = {}
     for text in given:
         code, equals, value = text.partition("=")
+        if not code or (equals and not value):
+            raise UsageError(f"--category {text}: write it as LABEL or CODE=INDEX")
         if not equals:
             code, chosen = _find_label(text, metadata)
         else:
@@ -95,7 +97,7 @@ def _labelled(code: str, label: str, metadata: "BundleMetadata") -> tuple[int, .
 
 def _find_label(label: str, metadata: "BundleMetadata") -> tuple[str, tuple[int, ...]]:
     """Return the code and the categories of a label that is given without its code."""
-    codes = [code for code, names in metadata.labels.items() if label and label in names]
+    codes = [code for code, names in metadata.labels.items() if label in names]
     if len(codes) > 1:
         raise UsageError(
             f"--category {label}: {' and '.join(codes)} have this label; write {codes[0]}={label}"

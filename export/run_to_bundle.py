@@ -25,7 +25,7 @@ from infogan_tool.export.ood.fitting import fit_ood
 from infogan_tool.export.parity import BATCHES, check_parity, parity_metadata
 from infogan_tool.export.preprocessing_options import data_name, preprocessing_for, preprocessing_note
 from infogan_tool.runtime.bundle.bundle import load_bundle
-from infogan_tool.runtime.bundle.examples import max_examples, write_examples
+from infogan_tool.runtime.bundle.example_images import max_examples, write_examples
 from infogan_tool.runtime.bundle.metadata import (
     ENCODER_FILE,
     GENERATOR_FILE,

@@ -103,7 +103,7 @@ def _choose_code(bundle: "Bundle", code: str | None) -> int:
     if not names:
         raise UsageError(f"{bundle.path} has no categorical code to sort by")
     if code is None:
-        code = next((name for name in names if name in bundle.metadata.labels), names[0])
+        code = next((name for name in names if any(bundle.metadata.labels.get(name, ()))), names[0])
     if code not in names:
         raise UsageError(f"--code {code}: there is no such categorical code{did_you_mean(code, names)}")
     return names.index(code)

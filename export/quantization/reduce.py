@@ -16,7 +16,7 @@ from infogan_tool.export.onnx_file import graph_file
 from infogan_tool.export.quantization.drift import Drift, measure_drift
 from infogan_tool.export.quantization.graphs import to_fp16, to_int8
 from infogan_tool.runtime.bundle.bundle import load_bundle
-from infogan_tool.runtime.bundle.examples import write_examples
+from infogan_tool.runtime.bundle.example_images import write_examples
 from infogan_tool.runtime.bundle.metadata import (
     ENCODER_FILE,
     GENERATOR_FILE,

@@ -4,9 +4,8 @@ bundle
     ``Bundle`` (encode, generate, sample, traverse), ``Posterior`` and ``load_bundle``. Read this first.
 metadata
     The bundle format: ``BundleMetadata``, ``read_metadata``, file names, and the tensors of both graphs.
-
-Examples:
-    Example images that a bundle may carry.
+example_images
+    Real images that a bundle may carry.
 names
     Names of categories and styles that a user gives: checks, TOML, folder names.
 check_graphs

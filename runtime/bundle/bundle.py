@@ -203,7 +203,7 @@ class Bundle:
         Raises:
             BundleError: Their file is missing, damaged or another one.
         """
-        from infogan_tool.runtime.bundle.examples import read_examples  # noqa: PLC0415 - start-up time
+        from infogan_tool.runtime.bundle.example_images import read_examples  # noqa: PLC0415 - start-up time
 
         return read_examples(self.path, self.metadata)
 

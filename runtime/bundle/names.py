@@ -124,14 +124,14 @@ def apply_names(
         size = metadata.latent.categorical[metadata.latent.categorical_index(code)]
         old = labels.get(code) or (None,) * size
         labels[code] = tuple(given.get(index, name) for index, name in enumerate(old))
-        if not any(labels[code]):
+        if not any(labels[code]) and code not in metadata.labels:
             del labels[code]
     styles = {code: metadata.style_names.get(code) for code in metadata.latent.continuous_names}
     styles |= names.styles
-    for code, name in names.styles.items():
-        twin = next((other for other, its in styles.items() if name and its == name and other != code), None)
-        if twin is not None:
-            raise UsageError(f"{twin} and {code} cannot have the same name, '{name}'")
+    for name in filter(None, names.styles.values()):
+        codes = [code for code, given in styles.items() if given == name]
+        if len(codes) > 1:
+            raise UsageError(f"{' and '.join(codes)} cannot have the same name, '{name}'")
     return labels, styles
 
 

@@ -98,23 +98,28 @@ def labelled(tiny: Path, tmp_path: Path) -> Path:
 
 
 def test_a_category_by_its_label(cli: Callable[..., Any], labelled: Path, tmp_path: Path) -> None:
-    for option, index in (("k1=label:7", 0), ("k1=label:2", 1), ("k1=2", 2)):
+    for option, index in (("k1=label:7", 0), ("k1=label:2", 1), ("k1=2", 2), ("7", 0)):
         out = tmp_path / str(index)
-        assert cli("generate", "-b", labelled, "-n", 2, "--category", option, "--out", out).code == 0
+        again = ["--force"] if out.exists() else []
+        assert cli("generate", "-b", labelled, "-n", 2, "--category", option, "--out", out, *again).code == 0
         assert [categories[0] for categories, _ in held(out)] == [index, index]
+    for number, option in enumerate(("round", "k1=round", "k1=label:round")):
+        out = tmp_path / f"round-{number}"
+        assert cli("generate", "-b", labelled, "-n", 20, "--category", option, "--out", out).code == 0
+        assert {categories[0] for categories, _ in held(out)} == {2, 3}
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--category", "k1=label:9"], "no category has the label '9'"),
-        (["--category", "k1=label:round"], "several categories have the label 'round'"),
+        (["--category", "k1=label:9"], "no category of k1 has the label '9'"),
         (["--category", "k2=label:7"], "the categories of k2 have no labels in this bundle"),
-        (["--category", "k1=round"], "give a category number; did you mean k1=label:round?"),
-        (["--category", "k1=x"], "--category k1=x: give a category number"),
-        (["--category", "k1"], "--category k1: write it as CODE=VALUE"),
-        (["--category", "=1"], "write it as CODE=VALUE"),
-        (["--category", "k1="], "write it as CODE=VALUE"),
+        (["--category", "k1=roun"], "no category of k1 has the label 'roun' (did you mean 'round'?)"),
+        (["--category", "roun"], "--category roun: no category has this label (did you mean 'round'?)"),
+        (["--category", "=1"], "--category =1: write it as LABEL or CODE=INDEX"),
+        (["--category", "k1="], "--category k1=: write it as LABEL or CODE=INDEX"),
+        (["--category", "7", "--category", "k1=2"], "--category k1 is given twice"),
+        (["--style", "c1="], "--style c1=: write it as CODE=VALUE"),
         (["--category", "k1=1", "--category", "k1=2"], "--category k1 is given twice"),
         (["--category", "k1=4"], "k1 has the categories 0 to 3, not 4"),
         (["--category", "k1=-1"], "k1 has the categories 0 to 3, not -1"),

@@ -76,7 +76,7 @@ def test_categories_with_one_name_are_merged(bundle: Path) -> None:
     summed = np.stack([table[:, 0] + table[:, 2], table[:, 1], table[:, 3]], axis=1)
     labels = [("round", "flat", None)[index] for index in summed.argmax(axis=1)]
     assert named.labels(posterior, "k1") == labels
-    assert len(set(labels)) > 1
+    assert "round" in labels
     np.testing.assert_allclose(posterior.confidence[:, 0], summed.max(axis=1), atol=1e-6)
     is_round = np.array([label == "round" for label in labels])
     better = np.where(table[:, 0] >= table[:, 2], 0, 2)

@@ -33,9 +33,10 @@ def test_json_has_the_values_of_the_library(cli: Callable[..., Any], images: lis
     posterior = bundle.encode(np.stack([load_image(path, bundle.image) for path in images]))
     assert [record["path"] for record in records] == [str(path) for path in images]
     for row, record in enumerate(records):
-        assert list(record) == ["path", "categories", "styles", "bundle", "provider"]
+        assert list(record) == ["path", "categories", "styles", "low_confidence", "bundle", "provider"]
         assert record["bundle"] == bundle.metadata.bundle_id
         assert record["provider"] == "CPUExecutionProvider"
+        assert record["low_confidence"] == any(c["confidence"] < 0.8 for c in record["categories"])
         assert [c["code"] for c in record["categories"]] == ["k1", "k2"]
         for column, category in enumerate(record["categories"]):
             assert list(category) == ["code", "index", "label", "confidence", "probabilities"]
@@ -56,6 +57,7 @@ def test_a_bundle_without_categories_and_the_pretrained_one(
 ) -> None:
     (record,) = lines(cli("encode", images[0], "-b", continuous, "--json").out)
     assert record["categories"] == []
+    assert "low_confidence" not in record
     assert [s["code"] for s in record["styles"]] == ["c1", "c2"]
     (record,) = lines(cli("encode", images[0], "--json").out)
     assert len(record["categories"][0]["probabilities"]) == 10
@@ -194,7 +196,7 @@ def test_table(cli: Callable[..., Any], images: list[Path], tiny: Path, continuo
     assert (done.code, done.err) == (0, "")
     head, *rows = done.out.splitlines()
     code = ["confidence", "runner-up"]
-    assert head.split() == ["image", "k1", *code, "k2", *code, "c1", "c2", "c3"]
+    assert head.split() == ["image", "k1", *code, "k2", *code, "c1", "c2", "c3", "flag"]
     assert len(rows) == 5
     (record,) = lines(cli("encode", images[0], "-b", tiny, "--json").out)
     assert rows[0].startswith(str(images[0]))
@@ -253,12 +255,24 @@ def test_table_leaves_out_a_runner_up_of_zero_percent() -> None:
     assert len(rows) == 3  # one header
 
 
+def test_table_merges_categories_with_one_label_and_flags_low_confidence() -> None:
+    metadata = load_bundle().metadata
+    labels = {"k1": ("cat", "cat", "dog", *[None] * 7)}
+    table = CodesTable(dataclasses.replace(metadata, labels=labels), ["a"])
+    merged = posterior_of([0.4, 0.35, 0.25, *[0.0] * 7], ood=False)
+    rows = list(table.lines(["a"], merged))
+    assert rows[1].split()[1:] == ["cat", "40.0", "%", "dog", "25.0", "%", "low", "confidence"]
+    assert metadata.by_label(merged.probabilities[0], "k1") is merged.probabilities[0]
+    summed = dataclasses.replace(metadata, labels=labels).by_label(merged.probabilities[0], "k1")
+    np.testing.assert_allclose(summed[0, :4], [0.75, 0.75, 0.25, 0.0])
+
+
 def test_many_categorical_codes_leave_out_the_runner_up() -> None:
     spec = LatentSpec(noise=0, noise_prior="normal", categorical=(2, 2, 2), continuous=0)
     metadata = dataclasses.replace(load_bundle().metadata, latent=spec, labels={}, style_names={}, ood=None)
     head, row = CodesTable(metadata, ["a"]).lines(["a"], posterior_of(*[[0.25, 0.75]] * 3))
-    assert head.split() == ["image", "k1", "confidence", "k2", "confidence", "k3", "confidence"]
-    assert row.split() == ["a", *["#1", "75.0", "%"] * 3]
+    assert head.split() == ["image", "k1", "confidence", "k2", "confidence", "k3", "confidence", "flag"]
+    assert row.split() == ["a", *["#1", "75.0", "%"] * 3, "low", "confidence"]
 
 
 def test_images_that_are_out_of_distribution_are_counted(cli: Callable[..., Any], tmp_path: Path) -> None:

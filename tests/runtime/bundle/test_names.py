@@ -23,7 +23,7 @@ from infogan_tool.runtime.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-UNPRINTABLE = ["a\nb", "\x1b[31mred", "\x07", "right\u202eto left", "\udcff", "a\tb", "\u2028"]
+UNPRINTABLE = ["a\nb", "\x1b[31mred", "\x07", "right\u202eto left", "\udcff", "a\tb", "a\u2028b"]
 
 
 @pytest.mark.parametrize("name", [*UNPRINTABLE, "x" * (MAX_NAME + 1), "#3", 7, True, ["cat"]])

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from infogan_tool.runtime import BundleError, load_bundle
-from infogan_tool.runtime.bundle.examples import max_examples, write_examples
+from infogan_tool.runtime.bundle.example_images import max_examples, write_examples
 from infogan_tool.runtime.bundle.metadata import EXAMPLES_FILE, METADATA_FILE
 
 if TYPE_CHECKING:
