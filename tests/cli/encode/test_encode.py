@@ -259,9 +259,10 @@ def test_table_merges_categories_with_one_label_and_flags_low_confidence() -> No
     metadata = load_bundle().metadata
     labels = {"k1": ("cat", "cat", "dog", *[None] * 7)}
     table = CodesTable(dataclasses.replace(metadata, labels=labels), ["a"])
-    merged = posterior_of([0.4, 0.35, 0.25, *[0.0] * 7], ood=False)
+    merged = posterior_of([0.4, 0.35, 0.25, *[0.0] * 7], styles=2, ood=False)
     rows = list(table.lines(["a"], merged))
-    assert rows[1].split()[1:] == ["cat", "40.0", "%", "dog", "25.0", "%", "low", "confidence"]
+    assert rows[1].split()[1:7] == ["cat", "40.0", "%", "dog", "25.0", "%"]
+    assert rows[1].endswith("  low confidence")
     assert metadata.by_label(merged.probabilities[0], "k1") is merged.probabilities[0]
     summed = dataclasses.replace(metadata, labels=labels).by_label(merged.probabilities[0], "k1")
     np.testing.assert_allclose(summed[0, :4], [0.75, 0.75, 0.25, 0.0])
