@@ -14,7 +14,6 @@ import torch
 from infogan_tool import __version__
 from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken, write_metadata
 from infogan_tool.export.evaluation.axes import measure_axes
-from infogan_tool.export.evaluation.real_images import load_real_images
 from infogan_tool.export.evaluation.real_images import load_real_images, to_nhwc
 from infogan_tool.export.examples import choose_examples
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
@@ -80,7 +79,7 @@ def export_run(
         out: The bundle's folder; must not exist, unless ``force``.
         force: Replace a bundle (or an empty folder) at ``out``.
         preprocessing: How images from elsewhere are preprocessed; None is chosen by the data set.
-        examples: Number of real images that the bundle carries; they need not be public otherwise.
+        examples: Number of real images that the bundle carries; images of a private data set become public with it.
 
     Raises:
         RunError: The run or its checkpoint cannot be used.
@@ -192,7 +191,6 @@ def _write(
     if images and examples:
         chosen = choose_examples(load_bundle(folder, device="cpu"), to_nhwc(images.scored), examples)
         metadata = replace(metadata, examples=write_examples(folder, chosen))
-    metadata = replace(metadata, card=metadata.card | {"limitations": describe_limitations(metadata)})
     write_metadata(folder, metadata)
     return ExportOutcome(metadata=metadata, notes=tuple(filter(None, notes)))
 
