@@ -79,7 +79,7 @@ def export_run(
         out: The bundle's folder; must not exist, unless ``force``.
         force: Replace a bundle (or an empty folder) at ``out``.
         preprocessing: How images from elsewhere are preprocessed; None is chosen by the data set.
-        examples: Number of real images that the bundle carries; images of a private data set become public with it.
+        examples: Number of real images that the bundle carries, which whoever gets it can see.
 
     Raises:
         RunError: The run or its checkpoint cannot be used.
