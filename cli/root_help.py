@@ -1,4 +1,4 @@
-"""The help of ``infogan-tool`` itself, as plain text, because importing Rich is slow."""
+"""The help of ``infogan-tool`` itself, in plain text because importing Rich is slow; flags without types."""
 
 from typing import Any
 
@@ -7,6 +7,15 @@ from typer.core import TyperGroup
 
 class RootHelp(TyperGroup):
     """The group of all commands; the help of each command is Typer's."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - Typer's types have no public name
+        """Return a command, whose help shows flags as ``--json`` instead of ``--json <bool>``."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            for parameter in command.get_params(ctx):
+                if getattr(parameter, "is_flag", False):
+                    parameter.metavar = ""
+        return command
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Typer's types have no public name
         """Write usage, options, the commands by panel, and the epilog."""
