@@ -97,7 +97,7 @@ def start() -> Callable[..., subprocess.Popen[bytes]]:
 def spawn(start: Callable[..., subprocess.Popen[bytes]]) -> Callable[..., Result]:
     """Run ``infogan-tool`` in a process of its own to its end."""
 
-    def run(*arguments: str | Path, timeout: float = 120, **options: Any) -> Result:  # noqa: ANN401 - start's
+    def run(*arguments: str | Path, timeout: float = 600, **options: Any) -> Result:  # noqa: ANN401 - start's
         with start(*arguments, **options) as process:
             streams = process.communicate(timeout=timeout)
         out, err = ((stream or b"").decode(errors="replace") for stream in streams)

@@ -1,4 +1,4 @@
-"""The limits of connections that uvicorn has none for: their number, and how long a request's head takes."""
+"""The limits of connections that uvicorn lacks: their number, and how long heads and responses take."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
 class Connection(H11Protocol):
-    """One connection. uvicorn waits for the head of a request without a time limit; this class sets one."""
+    """One connection. uvicorn waits without limit for a request's head and for its response to be read."""
 
     limits: ClassVar[Limits]
     head_timer: asyncio.TimerHandle | None = None
+    unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection, or close it where there are too many."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(0)  # writing is paused whenever a byte is not yet accepted
         if len(self.connections) > self.limits.connections:
             transport.close()
         else:
             self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer of a connection that ended."""
+        """Stop the timers of a connection that ended."""
         self._stop_timer()
+        self._stop_unread_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -43,6 +46,22 @@ class Connection(H11Protocol):
             self._stop_timer()
         elif self.head_timer is None:
             self._start_timer()
+
+    def pause_writing(self) -> None:
+        """Start the time for the client to read. It also runs while the connection waits to be closed."""
+        super().pause_writing()
+        self._stop_unread_timer()
+        self.unread_timer = self.loop.call_later(self.limits.timeout, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop that time once everything is read."""
+        self._stop_unread_timer()
+        super().resume_writing()
+
+    def _stop_unread_timer(self) -> None:
+        if self.unread_timer is not None:
+            self.unread_timer.cancel()
+            self.unread_timer = None
 
     def _start_timer(self) -> None:
         self.head_timer = self.loop.call_later(self.limits.timeout, self._close_idle)

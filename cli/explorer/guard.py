@@ -1,4 +1,4 @@
-"""The limits of requests, beyond those of Starlette and uvicorn: rate, methods, body, and time to read."""
+"""The limits of requests, beyond those of Starlette and uvicorn: rate, methods and body."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Limits:
     concurrency: int = 64
     """Connections from which more requests are answered with 503."""
     timeout: float = 10.0
-    """Seconds for a request's head to arrive, for its body, and for the client to read part of a response."""
+    """Seconds for a request's head to arrive, for its body, and for the client to read the response."""
     connections: int = 256
     """Connections at once; further ones are closed."""
     addresses: int = 1024
@@ -72,8 +72,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 started = True
                 MutableHeaders(scope=message).update(_HEADERS)
-            async with asyncio.timeout(self._limits.timeout):
-                await send(message)
+            await send(message)
 
         app = self._app
         if not self._take_token(scope["client"][0] if scope.get("client") else ""):
@@ -82,8 +81,8 @@ class Guard:
             app = refusal(405, "only GET and POST are supported")
         try:
             await app(scope, receive, send_with_headers)
-        except (TimeoutError, ClientDisconnect):
-            pass  # the client does not read the response, or is gone; uvicorn closes the connection
+        except ClientDisconnect:
+            pass
         except Exception as error:  # noqa: BLE001 - every error of a request ends here
             print(f"internal error: {printable(f'{type(error).__name__}: {error}')}", file=sys.stderr)
             if not started:

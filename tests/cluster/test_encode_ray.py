@@ -74,7 +74,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
 
 def test_a_killed_worker_changes_nothing(inputs: list[str]) -> None:
     alone = start(inputs, "--json")
-    expected, messages = alone.communicate(timeout=120)
+    expected, messages = alone.communicate(timeout=600)
     assert alone.returncode == 3
     with start(inputs, "--json", "--engine", "ray", "--threads", "2") as run:
         assert run.stdout is not None
@@ -99,7 +99,7 @@ def test_a_killed_worker_changes_nothing(inputs: list[str]) -> None:
 
 
 def test_a_killed_node_changes_nothing(inputs: list[str], cluster: Cluster) -> None:
-    expected, _ = start(inputs, "--json").communicate(timeout=120)
+    expected, _ = start(inputs, "--json").communicate(timeout=600)
     with start(inputs, "--json", "--engine", "ray", address=cluster.address) as run:
         assert run.stdout is not None
         assert run.stderr is not None

@@ -57,7 +57,7 @@ class Explorer:
     def end(self, signal: int) -> tuple[int, str, str]:
         """End it by a signal; return its exit code and what it has printed since."""
         self.process.send_signal(signal)
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=300)
         return self.process.returncode, out, err
 
 

@@ -68,7 +68,7 @@ def address(request: pytest.FixtureRequest) -> str:
 
 def settle(page: Page) -> None:
     """Wait until all images that the page starts with are there, which is after it can be used."""
-    deadline, shown = time.monotonic() + 20, ""
+    deadline, shown = time.monotonic() + 120, ""
     while time.monotonic() < deadline:
         before, shown = shown, pixels(page, "map") + pixels(page, "strip") + pixels(page)
         # A canvas is 300 pixels wide until it is painted.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from waiting import wait_until
 
 from infogan_tool.export.sweep import (
     SeedScore,
@@ -116,10 +116,9 @@ def test_interrupted_sweep_is_resumed(
     config.write_text(SMALL.replace("steps = 6", "steps = 80\nbatch_size = 10\nlog_every = 1"))
     metrics = out / "seed-5" / "metrics.jsonl"
     with start("sweep", "--seeds", "5", "--out", out, "--", "--config", config) as process:
-        while not metrics.exists() and process.poll() is None:
-            time.sleep(0.02)
+        wait_until(metrics.exists, process)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == 130, errors
     assert len(metrics.read_text().splitlines()) < 80
     *_, option, run = command = _command(out, 5, ["--config", str(config)], 1)

@@ -200,7 +200,7 @@ def test_labels_are_no_formulas(tiny: Path, tmp_path: Path, cli: Callable[..., R
 def test_a_list_of_hostile_names(folder: Path) -> None:
     listed = b"\0".join(os.fsencode(folder / name) for name in [*NAMES, "pipe.png"])
     command = [sys.executable, "-m", "infogan_tool", "encode", "-", "--json"]
-    done = subprocess.run(command, input=listed, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, input=listed, capture_output=True, timeout=600, check=False)
     assert done.returncode == 3
     assert len(done.stdout.splitlines()) == len(NAMES)
     check_terminal(done.stderr.decode())

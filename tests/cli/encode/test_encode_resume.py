@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from bulk_helpers import inputs_done
 from PIL import Image
+from waiting import wait_until
 
 COUNT = 9_000
 TINY = Path(__file__).parents[2] / "fixtures" / "continuous"
@@ -44,8 +45,14 @@ def run(inputs: list[str], out: Path, *options: str, raw: bool = True) -> subpro
     return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
 
 
+def wait_for_more(process: subprocess.Popen[bytes], out: Path, seen: int = 0) -> int:
+    """Return how many inputs are done, once these are more than ``seen``."""
+    wait_until(lambda: inputs_done(out) > seen, process)
+    return inputs_done(out)
+
+
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, list[str]]:
-    _, messages = process.communicate(timeout=120)
+    _, messages = process.communicate(timeout=600)
     return process.returncode, messages.decode().splitlines()
 
 
@@ -78,9 +85,7 @@ def test_killed_several_times_and_resumed(
     seen = -1
     for delay in delays:
         process = run(inputs, out, "--resume")
-        while (done := inputs_done(out)) <= max(seen, 0):
-            assert process.poll() is None
-            time.sleep(0.001)
+        done = wait_for_more(process, out, max(seen, 0))
         time.sleep(delay)
         process.kill()
         assert finish(process)[0] == -9
@@ -98,9 +103,7 @@ def test_killed_several_times_and_resumed(
 def test_other_inputs_or_options_are_refused(inputs: list[str], tmp_path: Path) -> None:
     out = tmp_path / "codes.jsonl"
     process = run(inputs, out)
-    while inputs_done(out) <= 0:
-        assert process.poll() is None
-        time.sleep(0.005)
+    wait_for_more(process, out)
     process.kill()
     finish(process)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -128,9 +131,7 @@ def test_force_keeps_an_unfinished_run_until_the_new_one_has_records(
 ) -> None:
     out = tmp_path / "codes.csv"
     process = run(inputs, out)
-    while inputs_done(out) <= 0:
-        assert process.poll() is None
-        time.sleep(0.005)
+    wait_for_more(process, out)
     process.kill()
     finish(process)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix != ".lock"}

@@ -38,7 +38,7 @@ def test_no_rows_give_no_shards() -> None:
 
 
 def test_all_workers_run_and_each_shard_runs_once() -> None:
-    shards, done, meeting = split(1024, 4), [], threading.Barrier(4, timeout=30)
+    shards, done, meeting = split(1024, 4), [], threading.Barrier(4, timeout=300)
 
     def work(shard: slice) -> None:
         if shard in shards[:4]:
@@ -60,7 +60,7 @@ def test_the_error_of_the_first_failing_shard_is_raised() -> None:
 
     def work(shard: slice) -> None:
         if shard == shards[1]:
-            later.wait(30)  # the second shard fails after the third
+            later.wait(300)  # the second shard fails after the third
             raise ValueError("second")
         if shard == shards[2]:
             later.set()
@@ -88,7 +88,7 @@ def test_one_pool_serves_several_callers() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     assert sums == [3000] * 8
 
 

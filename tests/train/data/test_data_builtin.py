@@ -203,7 +203,7 @@ def test_mnist_is_loaded_without_torchvision_and_without_a_root(tmp_path: Path) 
         "assert not {'torchvision', 'scipy'} & set(sys.modules)"
     )
     environment = {"INFOGAN_TOOL_DATA": str(tmp_path / "unused"), "PATH": "", "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=600)
     assert not list(tmp_path.iterdir())
 
 

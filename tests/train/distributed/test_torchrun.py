@@ -72,6 +72,6 @@ entry()
 """
     for others, printed in ((0, "shutdown"), (1, "")):
         command = [sys.executable, "-c", program, str(others), "train", "--preset", "paper", "--dry-run"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
         assert done.stdout.rpartition("}\n")[2].strip() == printed
         assert done.stdout.startswith("{")

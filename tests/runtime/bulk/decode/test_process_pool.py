@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
+from waiting import wait_until
 
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bulk.decode.decoding import decode
@@ -133,18 +133,10 @@ def test_workers_end_with_a_run_that_is_killed(tmp_path: Path, names: list[str])
         assert run.stdin is not None
         run.stdin.write("\n".join(names * 30).encode())
         run.stdin.flush()
-        workers = _wait_for(lambda: _children(run.pid))
+        workers = wait_until(lambda: _children(run.pid))
         run.kill()
         run.wait()
-    _wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
-
-
-def _wait_for(condition: object) -> set[int]:
-    deadline = time.monotonic() + 60
-    while not (found := condition()):  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
 def _children(pid: int) -> set[int]:
