@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PAGE_TOOLS := tests/explorer/node_modules/.installed
 
-.PHONY: setup format lint types test test-slow test-presets test-ray test-wheel test-javascript test-browser lint-page check coverage mutation reference docs
+.PHONY: setup wheel format lint types test test-slow test-presets test-ray test-wheel test-lowest test-javascript test-browser lint-page check coverage mutation reference docs
 
 setup: $(STAMP)
 
@@ -73,13 +73,23 @@ $(PAGE_TOOLS): tests/explorer/package.json
 	npm install --prefix tests/explorer --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error
 	touch $@
 
-# The wheel without extras: inference in an environment without torch.
-test-wheel: $(STAMP)
+wheel: $(STAMP)
 	rm -rf build/wheel build/lib build/bdist.*
 	$(BIN)/python -m build --quiet --wheel --outdir build/wheel/dist
+
+# The wheel without extras: inference in an environment without torch.
+test-wheel: wheel
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip install --quiet --constraint constraints.txt build/wheel/dist/*.whl pytest pytest-timeout
 	build/wheel/venv/bin/python -m pytest -m "not slow" tests/wheel tests/runtime tests/cli
+
+# The same with the lowest versions of the dependencies, and with onnxruntime in place of onnxruntime-gpu.
+test-lowest: wheel
+	$(PYTHON) -m venv build/wheel/lowest
+	build/wheel/lowest/bin/python -m pip install --quiet --requirement requirements-cpu.txt --constraint constraints-lowest.txt
+	build/wheel/lowest/bin/python -m pip install --quiet pytest pytest-timeout
+	build/wheel/lowest/bin/python -m pip install --quiet --no-deps build/wheel/dist/*.whl
+	build/wheel/lowest/bin/python -m pytest -m "not slow" tests/wheel tests/runtime tests/cli tests/hostile/test_hostile_images.py
 
 # Lines and branches that the default tests reach, including those of the processes that they start.
 coverage: $(STAMP)

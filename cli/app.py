@@ -3,6 +3,7 @@
 Nothing heavy is imported here or at the top of a command's file, so that ``--help`` is fast.
 """
 
+import os
 from typing import Annotated, Final
 
 import typer
@@ -33,13 +34,15 @@ _EPILOG: Final = (
 
 _WIDTH: Final = 100
 """Maximum width of the help."""
+_NAME: Final = "infogan-tool"
+_COMPLETION: Final = "_INFOGAN_TOOL_COMPLETE"
+"""Environment variable by which a shell asks for completions."""
 
 app = typer.Typer(
-    name="infogan-tool",
+    name=_NAME,
     cls=RootHelp,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDTH},
     pretty_exceptions_enable=False,
-    add_completion=False,
     epilog=_EPILOG,
 )
 
@@ -88,9 +91,11 @@ def run(arguments: list[str]) -> int:
         BaseException: Exceptions of the command, and Typer's for a wrong command line.
     """
     group = typer.main.get_command(app)
+    if _COMPLETION in os.environ:
+        group.main(prog_name=_NAME)  # prints the completions and exits
     try:
         # Not group.main(), which prints errors and exits itself.
-        with group.make_context("infogan-tool", list(arguments)) as context:
+        with group.make_context(_NAME, list(arguments)) as context:
             group.invoke(context)
     except typer.Exit as wanted:
         return wanted.exit_code

@@ -40,6 +40,8 @@ def _classify(error: BaseException) -> tuple[int, str]:  # noqa: PLR0911 - a tab
     # Rich, which prints the help, turns a closed pipe into a SystemExit.
     if isinstance(error.__context__ if isinstance(error, SystemExit) else error, BrokenPipeError):
         return ExitCode.PIPE_CLOSED, ""
+    if isinstance(error, SystemExit) and isinstance(error.code, int):  # of Typer's completion
+        return error.code, ""
     if isinstance(error, InfoganError):
         return error.exit_code, f"error: {error}"
     # The base class of Typer's errors for a wrong command line has no public name in every release.

@@ -1,21 +1,35 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from infogan_tool.runtime.errors import UsageError
 from infogan_tool.runtime.inference.device import Device
 
-BundleOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--bundle",
-        "-b",
-        metavar="DIR",
-        help="Folder made by export, or a pretrained bundle: mnist (default) or mnist-int8.",
-    ),
-]
+_BUNDLE_HELP: Final = "Folder made by export, or a pretrained bundle: mnist (default) or mnist-int8."
+
+BundleArgument = Annotated[Path | None, typer.Argument(metavar="BUNDLE", help=_BUNDLE_HELP)]
+"""The first argument of a command that works on one bundle."""
+
+BundleOption = Annotated[Path | None, typer.Option("--bundle", "-b", metavar="BUNDLE", help=_BUNDLE_HELP)]
+"""For a command whose arguments are images."""
+
+HiddenBundleOption = Annotated[Path | None, typer.Option("--bundle", "-b", hidden=True)]
+"""The spelling of 0.1.0 for :data:`BundleArgument`."""
+
+
+def one_bundle(argument: Path | None, option: Path | None) -> Path | None:
+    """Return the bundle that was given as an argument or as the hidden option.
+
+    Raises:
+        UsageError: It was given as both.
+    """
+    if argument is not None and option is not None:
+        raise UsageError(f"there are two bundles: {argument} and --bundle {option}")
+    return argument if option is None else option
+
 
 DeviceOption = Annotated[
     Device,

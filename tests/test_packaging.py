@@ -45,6 +45,25 @@ def test_constraints_name_no_host_and_pin_every_dependency() -> None:
     assert wanted - {"onnxruntime"} <= pinned
 
 
+def requirements(name: str) -> list[str]:
+    return [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
+
+
+def test_the_requirements_without_a_gpu_and_the_lowest_versions_are_those_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {one.partition(";")[0] for one in project["dependencies"]}
+    (gpu,) = (one for one in wanted if one.startswith("onnxruntime-gpu"))
+    assert set(requirements("requirements-cpu.txt")) == wanted - {gpu}
+    lowest = {one.replace("==", ">=") for one in requirements("constraints-lowest.txt")}
+    assert lowest == {one + ".0" * (2 - one.count(".")) for one in wanted - {gpu}}
+
+
+def test_the_citation_has_the_version_and_the_title() -> None:
+    text = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {infogan_tool.__version__}\n" in text
+    assert "\ntitle: infogan-tool\n" in text
+
+
 def test_every_dependency_has_its_reason() -> None:
     everything = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project, groups = everything["project"], everything["dependency-groups"]

@@ -11,14 +11,19 @@ import typer
 from infogan_tool import __version__
 from infogan_tool.cli import output
 from infogan_tool.cli.extras import EXTRA_MODULES
-from infogan_tool.cli.options import BundleOption, JsonOption
+from infogan_tool.cli.options import BundleArgument, HiddenBundleOption, JsonOption, one_bundle
 from infogan_tool.runtime.errors import ExitCode, InfoganError
 from infogan_tool.runtime.storage.atomic import printable
 
 _KEY_WIDTH: Final = 12
 
 
-def doctor(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
+def doctor(
+    bundle: BundleArgument = None,
+    *,
+    bundle_option: HiddenBundleOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check the installation: versions, onnxruntime, GPU, extras, and a test run.
 
     The test run generates and encodes images with a bundle on each device. Each
@@ -36,7 +41,7 @@ def doctor(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
             extra: [name for name in names if find_spec(name) is None]
             for extra, names in EXTRA_MODULES.items()
         },
-        "bundle": _bundle(bundle, problems),
+        "bundle": _bundle(one_bundle(bundle, bundle_option), problems),
     }
     report |= {"problems": problems, "ok": not problems}
     if as_json:

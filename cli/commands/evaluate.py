@@ -15,7 +15,7 @@ def evaluate(
     target: Annotated[
         Path | None,
         typer.Argument(
-            metavar="BUNDLE|RUN",
+            metavar="RUN|BUNDLE",
             help="Bundle, or run, which is exported first. Default: the pretrained MNIST bundle.",
         ),
     ] = None,

@@ -8,17 +8,14 @@ import typer
 
 from infogan_tool.cli import output
 from infogan_tool.cli.extras import require_extras
-from infogan_tool.cli.options import DeviceOption, ForceOption
+from infogan_tool.cli.options import BundleArgument, DeviceOption, ForceOption
 from infogan_tool.runtime.errors import UsageError
 
 _HOST: Final = "127.0.0.1"
 
 
 def explore(
-    bundle: Annotated[
-        Path | None,
-        typer.Argument(metavar="BUNDLE", help="Folder made by export. Default: the pretrained MNIST bundle."),
-    ] = None,
+    bundle: BundleArgument = None,
     other: Annotated[
         Path | None,
         typer.Argument(metavar="OTHER", help="A second bundle to compare."),

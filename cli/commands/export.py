@@ -29,7 +29,9 @@ def export(
         ),
     ],
     *,
-    out: Annotated[Path | None, typer.Option(help="Bundle folder to create.", metavar="BUNDLE")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Bundle folder to create.", metavar="BUNDLE")
+    ] = None,
     precision: Annotated[
         Literal["fp32", "fp16", "int8"],
         typer.Option(help="fp16: half the size. int8: a quarter of the size, and faster on CPUs."),

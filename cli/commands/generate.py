@@ -10,11 +10,13 @@ import typer
 from infogan_tool.cli import output
 from infogan_tool.cli.codes import codes_of, parse_categories, parse_styles
 from infogan_tool.cli.options import (
-    BundleOption,
+    BundleArgument,
     DeviceOption,
     ForceOption,
+    HiddenBundleOption,
     ImageScaleOption,
     SampleSeedOption,
+    one_bundle,
 )
 from infogan_tool.cli.sheets import check_sheet, write_sheet
 from infogan_tool.runtime.errors import OutputExistsError
@@ -28,6 +30,7 @@ _LISTED: Final = re.compile(rb'\{"file": "(\d{5,18}\.png)"')
 
 
 def generate(
+    bundle: BundleArgument = None,
     *,
     out: Annotated[
         Path,
@@ -53,7 +56,7 @@ def generate(
             metavar="C=VALUE", help="Fix a continuous code, by code or name: c1=0.5, slant=0.5. Repeatable."
         ),
     ] = None,
-    bundle: BundleOption = None,
+    bundle_option: HiddenBundleOption = None,
     device: DeviceOption = "auto",
     scale: ImageScaleOption = None,
     force: ForceOption = False,
@@ -67,12 +70,14 @@ def generate(
     Examples:
       infogan-tool generate --out sheet.png
 
+      infogan-tool generate bundle --out sheet.png
+
       infogan-tool generate --category 7 --style slant=0.5 --out sevens
     """
     output.check_png_or_folder(out, force=force)
     from infogan_tool.runtime import load_bundle
 
-    opened = load_bundle(bundle, device=device)
+    opened = load_bundle(one_bundle(bundle, bundle_option), device=device)
     fixed: dict[str, Any] = {
         "categories": parse_categories(category or [], opened.metadata),
         "styles": parse_styles(style or [], opened.metadata),

@@ -3,13 +3,12 @@
 import json
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from infogan_tool.cli import output
-from infogan_tool.cli.options import JsonOption
+from infogan_tool.cli.options import BundleArgument, JsonOption
 from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
@@ -27,13 +26,8 @@ _LIMITATIONS: Final = "limitations"
 
 
 def info(
-    bundle: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="BUNDLE",
-            help="Folder made by export, or mnist-int8. Default: the pretrained MNIST bundle.",
-        ),
-    ] = None,
+    bundle: BundleArgument = None,
+    *,
     show_all: Annotated[bool, typer.Option("--all", help="Print all metadata, as text.")] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -82,7 +82,9 @@ def train(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Run folder to create. Default: the next number under runs/.", metavar="RUN"),
+        typer.Option(
+            "--out", "-o", help="Run folder to create. Default: the next number under runs/.", metavar="RUN"
+        ),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Resume this run from its last checkpoint.", metavar="RUN")

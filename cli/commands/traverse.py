@@ -9,11 +9,13 @@ from infogan_tool.cli import output
 from infogan_tool.cli.animation import ANIMATION_STEPS, check_animation, write_animation
 from infogan_tool.cli.codes import find_style
 from infogan_tool.cli.options import (
-    BundleOption,
+    BundleArgument,
     DeviceOption,
     ForceOption,
+    HiddenBundleOption,
     ImageScaleOption,
     SampleSeedOption,
+    one_bundle,
 )
 from infogan_tool.cli.sheets import check_sheet, write_sheet
 from infogan_tool.runtime.errors import LatentError, UsageError, did_you_mean
@@ -27,6 +29,7 @@ _STEPS: Final = 10
 
 
 def traverse(
+    bundle: BundleArgument = None,
     *,
     code: Annotated[
         str,
@@ -61,7 +64,7 @@ def traverse(
         ),
     ] = None,
     seed: SampleSeedOption = 0,
-    bundle: BundleOption = None,
+    bundle_option: HiddenBundleOption = None,
     device: DeviceOption = "auto",
     scale: ImageScaleOption = None,
     force: ForceOption = False,
@@ -80,7 +83,7 @@ def traverse(
     _check_targets(out, animate, steps, force=force)
     from infogan_tool.runtime import load_bundle
 
-    opened = load_bundle(bundle, device=device)
+    opened = load_bundle(one_bundle(bundle, bundle_option), device=device)
     code = find_style(code, opened.metadata)
     if code not in opened.latent.code_names:
         raise LatentError(f"there is no code '{code}'{did_you_mean(code, opened.latent.code_names)}")

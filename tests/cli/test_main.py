@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 from waiting import wait_until
 
 from infogan_tool import __version__
 from infogan_tool.cli import failures
 from infogan_tool.cli import main as main_module
+from infogan_tool.cli.app import app
 from infogan_tool.cli.main import main
 from infogan_tool.runtime.errors import BundleError, ConfigError, ImageError, OutputExistsError
 
@@ -61,6 +63,51 @@ heavy = {{"numpy", "PIL", "onnxruntime", "torch", "torchvision", "onnx", "scipy"
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, timeout=600)
+
+
+def test_every_out_has_a_short_form_and_b_is_a_bundle_everywhere() -> None:
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        options = {name: parameter for parameter in command.params for name in parameter.opts}
+        assert ("--out" in options) == ("-o" in options), name
+        assert options.get("-o") is options.get("--out")
+        assert options.get("-b") is options.get("--bundle")
+
+
+@pytest.mark.parametrize("command", ["generate -n 1 -o {out}", "traverse -c c1 -o {out}", "doctor --json"])
+def test_a_bundle_comes_first_or_as_in_0_1_0_as_an_option(
+    command: str, cli: Callable[..., Any], tiny: Path, tmp_path: Path
+) -> None:
+    name, *options = command.format(out=tmp_path / "x.png").split()
+    force = [] if name == "doctor" else ["--force"]
+    assert cli(name, tiny, *options).code == 0
+    assert cli(name, *options, "-b", tiny, *force).code == 0
+    done = cli(name, tiny, *options, "--bundle", "other", *force)
+    assert (done.code, done.err) == (2, f"error: there are two bundles: {tiny} and --bundle other\n")
+    assert "--bundle" not in cli(name, "--help").out
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("infogan-tool t", ["train", "traverse"]),
+        ("infogan-tool generate --sc", ["--scale"]),
+        ("infogan-tool encode x.png --device c", ["cpu", "cuda"]),
+    ],
+)
+def test_completion_in_bash(words: str, found: list[str]) -> None:
+    environment = os.environ | {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    environment["_INFOGAN_TOOL_COMPLETE"] = "complete_bash"
+    command = [sys.executable, "-c", "from infogan_tool.cli.main import entry; entry()"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, found, "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_completion_scripts(shell: str, cli: Callable[..., Any]) -> None:
+    done = cli("--show-completion", shell)
+    assert (done.code, done.err) == (0, "")
+    assert "_INFOGAN_TOOL_COMPLETE" in done.out
 
 
 def test_python_dash_m(spawn: Callable[..., Any]) -> None:
