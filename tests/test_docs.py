@@ -114,6 +114,11 @@ def command_lines(page: Path) -> Iterator[str]:
                 yield re.sub(r" \d?>.*$", "", call[1])
 
 
+def root_options(group: typer.core.TyperGroup) -> set[str]:
+    """Return the options of ``infogan-tool`` itself."""
+    return {"--help", *(option for parameter in group.params for option in parameter.opts)}
+
+
 @pages
 def test_every_command_line_is_accepted(page: Path) -> None:
     group = typer.main.get_command(app)
@@ -121,7 +126,7 @@ def test_every_command_line_is_accepted(page: Path) -> None:
     root = group.make_context("infogan-tool", [], resilient_parsing=True)
     for line in command_lines(page):
         name, *arguments = shlex.split(line)
-        if name in ("--help", "--version") or "--help" in arguments:
+        if name in root_options(group) or "--help" in arguments:
             continue
         assert name in group.commands, line
         if not arguments:
@@ -136,7 +141,7 @@ def test_every_command_line_is_accepted(page: Path) -> None:
 def test_every_option_in_prose_exists(page: Path) -> None:
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
-    options = {"--version"}
+    options = root_options(group)
     for command in group.commands.values():
         for parameter in command.params:
             options |= {*parameter.opts, *parameter.secondary_opts}
@@ -152,7 +157,9 @@ def test_every_option_in_prose_exists(page: Path) -> None:
         "--nnodes",
         "--timeout",
         "--compile-bytecode",
-    }  # of torchrun, pytest and uv
+        "--override",
+        "--no-deps",
+    }  # of torchrun, pytest, uv and pip
     named = {
         code
         for text in re.findall(r"`([^`\n]+)`", prose(page))
