@@ -20,9 +20,9 @@ def wait_until(condition: Callable[[], T], process: subprocess.Popen[bytes] | No
         process: The process that is to make it true; the test fails if it ends first.
 
     Raises:
-        AssertionError: The process has ended, or the condition is not true within five minutes.
+        AssertionError: The process has ended, or the condition is not true within ten minutes.
     """
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not (value := condition()):
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
