@@ -60,11 +60,20 @@ def train(
         int | None, typer.Option(help="Number of continuous codes.", min=0, metavar="N")
     ] = None,
     noise: Annotated[int | None, typer.Option(help="Number of noise dimensions.", min=0, metavar="N")] = None,
+    kimg: Annotated[
+        float | None,
+        typer.Option(
+            help="Length of adversarial training in thousands of images, counted each time they are used.",
+            min=0.001,
+            metavar="N",
+        ),
+    ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Epochs of adversarial training.", min=1, metavar="N")
+        int | None,
+        typer.Option(help="Length in passes over the data, in place of --kimg.", min=1, metavar="N"),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Number of steps, in place of --epochs.", min=1, metavar="N")
+        int | None, typer.Option(help="Length in steps, in place of --kimg.", min=1, metavar="N")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Real images per step.", min=2, metavar="N")] = None,
     precision: Annotated[
@@ -121,9 +130,10 @@ def train(
     """
     from infogan_tool.train.run.options import RunOptions
 
-    if epochs and steps:
-        raise UsageError("--epochs and --steps both set the length of the training: give one")
-    schedule = {"epochs": epochs, "steps": steps, "batch_size": batch_size}
+    length = _given(kimg=kimg, epochs=epochs, steps=steps)
+    if len(length) > 1:
+        options = " and ".join(f"--{name}" for name in length)
+        raise UsageError(f"{options} set the length of the training: give one")
     flags = _given(
         seed=seed,
         precision=precision,
@@ -133,8 +143,7 @@ def train(
             continuous=continuous,
             noise=noise,
         ),
-        # --epochs replaces a number of steps of the file or of the run.
-        schedule=_given(**schedule) | ({"steps": None} if epochs else {}),
+        schedule=_given(**length, batch_size=batch_size),
     )
     options = RunOptions(tensorboard=tensorboard, profile=profile, capture=capture)
     if resume is None:
@@ -150,11 +159,11 @@ def train(
             dry_run=dry_run,
         )
         return
-    length = flags.pop("schedule", {})
+    flags.pop("schedule", None)
     if flags or preset or config or out or dry_run or batch_size:
         raise UsageError(
-            "--resume uses the run's own config: it can be combined with --epochs, --steps, --device, "
-            "--threads, --tensorboard, --profile and --capture only"
+            "--resume uses the run's own config: it can be combined with --kimg, --epochs, --steps, "
+            "--device, --threads, --tensorboard, --profile and --capture only"
         )
     require_extras("train", "train")
     _resume(resume, length, device=device, threads=threads, options=options)

@@ -145,7 +145,7 @@ def select_epochs(samples: SampleSheets, epochs: Sequence[float] | None = None) 
         return [sheets[i] for i in evenly(len(sheets), _MAX_EPOCHS - 1)]
     if epochs is None:
         last = known[-1]
-        steps = [base * 10**power for power in range(7) for base in _STEPS]
+        steps = [base * 10**power for power in range(-2, 7) for base in _STEPS]
         step = next((step for step in steps if last / step <= _MAX_EPOCHS - 1), steps[-1])
         epochs = [*np.arange(0, last, step).tolist(), last]
     return [sheets[i] for i in sorted({int(np.abs(np.array(known) - epoch).argmin()) for epoch in epochs})]

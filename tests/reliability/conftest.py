@@ -24,7 +24,14 @@ ONE_STAGE = """
 preset = "paper"
 data = { source = "IMAGES" }
 networks = { base_width = 2, full_width = 8, q_width = 8 }
-schedule = { batch_size = 50, epochs = 2, log_every = 7, sample_every = 2, keep_every = 2 }
+
+[schedule]
+batch_size = 50
+epochs = 2
+log_every = 7
+sample_every = 12
+checkpoint_every = 6
+keep_every = 12
 """
 """12 steps in 2 epochs."""
 ALL_STAGES = """
@@ -33,7 +40,7 @@ precision = "fp32"
 data = { source = "IMAGES" }
 networks = { base_width = 2, full_width = 8, q_width = 8, q_features = 16 }
 consolidation = { steps = 4 }
-schedule = { batch_size = 50, epochs = 1, log_every = 4 }
+schedule = { batch_size = 50, epochs = 1, log_every = 4, sample_every = 6, checkpoint_every = 6 }
 
 [clustering]
 batch_size = 50

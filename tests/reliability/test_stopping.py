@@ -131,19 +131,20 @@ def test_training_continues_when_its_output_cannot_be_written(
 
 def record(step: int, **more: float) -> dict[str, Any]:
     rates = {"Timing/images_per_sec": 1000.0, "Timing/sec_per_step": 200.0}
-    return {"step": step, "Progress/epoch": step / 4, "Loss/x": 0.5, **rates, **more}
+    return {"step": step, "stage_step": step, "Loss/x": 0.5, **rates, **more}
 
 
-def test_bar_on_a_terminal_counts_stages_and_epochs() -> None:
+def test_bar_on_a_terminal_counts_stages_and_steps() -> None:
     seen = io.StringIO()
     console = Console(file=seen, force_terminal=True, width=120, legacy_windows=False)
     with ProgressDisplay(console, num_stages=3, total_steps=40) as display:
         display.skip_stage()
-        display.start_stage("second", 8, 4)
+        display.start_stage("second", 8)
         display.advance(5)
         display.show(record(5))
     text = seen.getvalue()
-    assert "second (2/3) epoch 2/2" in text
+    assert "second (2/3)" in text
+    assert "step 5/8" in text
     assert "1,000 images/s" in text
     assert "x 0.500" in text
 

@@ -78,7 +78,13 @@ def small() -> Callable[..., TrainConfig]:
         small = {
             "data": {"size": 28, "channels": 1},
             "networks": {"base_width": 4, "full_width": 16, "q_width": 8},
-            "schedule": {"batch_size": 50, "epochs": 2, "log_every": 7},
+            "schedule": {
+                "batch_size": 50,
+                "epochs": 2,
+                "log_every": 7,
+                "sample_every": 6,
+                "checkpoint_every": 6,
+            },
         }
         return validate_config(deep_merge(small, changes or {}))
 

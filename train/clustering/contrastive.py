@@ -14,7 +14,7 @@ from infogan_tool.train.engine.optimizer_step import OneCycleAdamW
 from infogan_tool.train.infogan.augment import sample_augmentation
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.config.schema import ContrastiveConfig, TrainConfig
     from infogan_tool.train.engine.stage import Session
 
 _PROJECTION: Final = 64
@@ -46,9 +46,9 @@ class ContrastiveStage(LearningStage):
         self.optimizers = {"adam": self._adam.optimizer}
 
     @classmethod
-    def epochs_of(cls, config: TrainConfig) -> float:
-        """Return the config's epochs."""
-        return clustering_config(config).contrastive.epochs
+    def length_of(cls, config: TrainConfig) -> ContrastiveConfig:
+        """Return the stage's table."""
+        return clustering_config(config).contrastive
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:

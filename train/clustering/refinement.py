@@ -15,7 +15,7 @@ from infogan_tool.train.engine.optimizer_step import OneCycleAdamW
 from infogan_tool.train.infogan.augment import sample_augmentation
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.config.schema import RefinementConfig, TrainConfig
     from infogan_tool.train.engine.stage import Session
 
 _MIN_PROBABILITY: Final = 1e-8
@@ -42,9 +42,9 @@ class RefinementStage(LearningStage):
         self._ema = self.extra_state = ema_copy(self._encoder)
 
     @classmethod
-    def epochs_of(cls, config: TrainConfig) -> float:
-        """Return the config's epochs."""
-        return clustering_config(config).refinement.epochs
+    def length_of(cls, config: TrainConfig) -> RefinementConfig:
+        """Return the stage's table."""
+        return clustering_config(config).refinement
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:

@@ -5,19 +5,24 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from infogan_tool.train.engine.stage import Session, Stage, whole_batches
+from infogan_tool.train.engine.stage import Session, Stage, count_steps
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import ClusteringConfig, TrainConfig
+    from infogan_tool.train.config.schema import (
+        ClusteringConfig,
+        ContrastiveConfig,
+        RefinementConfig,
+        TrainConfig,
+    )
 
 
 class LearningStage(Stage):
-    """A stage that learns on batches for some epochs."""
+    """A stage that learns on batches, for a length of its own."""
 
     @classmethod
     @abstractmethod
-    def epochs_of(cls, config: TrainConfig) -> float:
-        """Return the passes over the data."""
+    def length_of(cls, config: TrainConfig) -> ContrastiveConfig | RefinementConfig:
+        """Return the table with the stage's length."""
 
     @classmethod
     def batch_size_of(cls, config: TrainConfig) -> int:
@@ -26,8 +31,8 @@ class LearningStage(Stage):
 
     @classmethod
     def count_steps(cls, config: TrainConfig, count: int) -> int:
-        """Return the stage's epochs in steps."""
-        return round(cls.epochs_of(config) * whole_batches(count, cls.batch_size_of(config)))
+        """Return the stage's length in steps."""
+        return count_steps(cls.length_of(config), count, cls.batch_size_of(config))
 
 
 class SingleStepStage(Stage):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from infogan_tool.runtime.errors import ConfigError
 from infogan_tool.runtime.storage.atomic import read_limited
 from infogan_tool.runtime.storage.json_fields import refuse_deep
-from infogan_tool.train.config.schema import TrainConfig
+from infogan_tool.train.config.schema import LENGTH_KEYS, TrainConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,8 +54,10 @@ def _parse_toml(text: str) -> dict[str, Any]:
 
 
 def deep_merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` updated with ``changes``, table by table."""
+    """Return ``base`` updated with ``changes``, table by table. A length replaces that of ``base``."""
     merged = dict(base)
+    if any(changes.get(key) is not None for key in LENGTH_KEYS):
+        merged = {key: value for key, value in base.items() if key not in LENGTH_KEYS}
     for key, value in changes.items():
         below = merged.get(key)
         is_table = isinstance(below, dict) and isinstance(value, dict)

@@ -34,7 +34,7 @@ def compact() -> dict[str, Any]:
     return {
         "networks": {"base_width": 32, "full_width": 256},
         "augment": {"affine": 0.5},
-        "schedule": {"batch_size": 128, "epochs": 30},
+        "schedule": {"batch_size": 128, "kimg": 1797.1},
     }
 
 
@@ -60,7 +60,7 @@ def mnist() -> dict[str, Any]:
         "precision": "auto",
         "clustering": {},
         "consolidation": {},
-        "schedule": {"batch_size": 128, "epochs": 16},
+        "schedule": {"batch_size": 128, "kimg": 958.5},
     }
 
 
@@ -132,7 +132,7 @@ def cvae() -> dict[str, Any]:
             "q_view": None,
             "q_noise": 0.0,
             "consolidation": None,
-            "schedule": {"epochs": 10},
+            "schedule": {"kimg": 599.0},
         },
     )
 

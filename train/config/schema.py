@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -141,11 +141,44 @@ class ViewConfig(_Table):
     quarter stay unchanged."""
 
 
-class ContrastiveConfig(_Table):
+LENGTH_KEYS: Final = ("kimg", "epochs", "steps")
+"""Keys that set the length of a stage; one of them counts."""
+
+
+class _LengthTable(_Table):
+    """A table with the length of a stage: one of three keys."""
+
+    default_length: ClassVar[dict[str, float]]
+    """The key and value that apply where none is given."""
+
+    kimg: float | None = Field(default=None, gt=0)
+    """Length of the stage in thousands of images, counted each time they are used, for data sets of every
+    size; but no more than 500 passes over the data."""
+    epochs: float | None = Field(default=None, gt=0)
+    """Length in passes over the data, in place of ``kimg``. The last, partial batch of each is dropped."""
+    steps: int | None = Field(default=None, ge=1)
+    """Length in steps, in place of ``kimg``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _set_default_length(cls, values: object) -> object:
+        if isinstance(values, dict) and all(values.get(key) is None for key in LENGTH_KEYS):
+            return values | cls.default_length
+        return values
+
+    @model_validator(mode="after")
+    def _check_length(self) -> Self:
+        given = [key for key in LENGTH_KEYS if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} both set the length: give one")
+        return self
+
+
+class ContrastiveConfig(_LengthTable):
     """Clustering, stage 1: contrastive learning (NT-Xent) of features."""
 
-    epochs: float = Field(default=3.0, ge=0)
-    """Passes over the data."""
+    default_length = {"kimg": 179.7}
+
     learning_rate: float = Field(default=3e-3, gt=0)
     """Peak of the one-cycle learning rate."""
     temperature: float = Field(default=0.2, gt=0)
@@ -178,11 +211,11 @@ class GroupingConfig(_Table):
     """Partitions from different initial clusters; the one of the greatest information is kept."""
 
 
-class RefinementConfig(_Table):
+class RefinementConfig(_LengthTable):
     """Clustering, stage 4: Q learns the groups as pseudo-labels, and to be invariant to augmentation."""
 
-    epochs: float = Field(default=7.0, ge=0)
-    """Passes over the data."""
+    default_length = {"kimg": 419.3}
+
     learning_rate: float = Field(default=1e-3, gt=0)
     """Peak of the one-cycle learning rate."""
     ema_decay: float = Field(default=0.98, ge=0, lt=1)
@@ -199,7 +232,7 @@ class ClusteringConfig(_Table):
     """Training of Q(k1|x) on real images without labels. Q(k1|x) is frozen in adversarial training."""
 
     batch_size: int = Field(default=512, ge=2)
-    """Images per step of contrastive learning and refinement."""
+    """Images per step of contrastive learning and refinement; all images where there are fewer."""
     contrastive: ContrastiveConfig = ContrastiveConfig()
     """Stage 1."""
     neighbours: NeighboursConfig = NeighboursConfig()
@@ -219,23 +252,21 @@ class ConsolidationConfig(_Table):
     """Peak of the one-cycle learning rate."""
 
 
-class ScheduleConfig(_Table):
-    """Length of the training, and intervals of what is written."""
+class ScheduleConfig(_LengthTable):
+    """Length of adversarial training, and intervals of what is written in every stage."""
+
+    default_length = {"epochs": 100}
 
     batch_size: int = Field(default=100, ge=2)
     """Real images per step, and as many generated ones; of all processes together."""
-    epochs: int = Field(default=100, ge=1)
-    """Passes over the data. The last, partial batch of each pass is dropped."""
-    steps: int | None = Field(default=None, ge=1)
-    """Number of steps, in place of ``epochs``. None: ``epochs`` applies."""
     log_every: int = Field(default=50, ge=1)
     """Steps per line of metrics.jsonl."""
-    sample_every: int = Field(default=1, ge=1)
-    """Epochs per sample sheet."""
-    checkpoint_every: int = Field(default=1, ge=1)
-    """Epochs per checkpoint. Each replaces the one before."""
-    keep_every: int = Field(default=10, ge=1)
-    """Epochs per checkpoint that is kept."""
+    sample_every: int = Field(default=500, ge=1)
+    """Steps per sample sheet."""
+    checkpoint_every: int = Field(default=500, ge=1)
+    """Steps per checkpoint. Each replaces the one before."""
+    keep_every: int = Field(default=5000, ge=1)
+    """Steps per checkpoint that is kept, in the stage that trains G."""
 
 
 _PAPER_LATENT: Final = {"noise": 62, "noise_prior": "uniform", "categorical": [10], "continuous": 2}

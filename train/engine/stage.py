@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import torch
 from torch import nn
@@ -25,9 +25,19 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.config.schema import (
+        ContrastiveConfig,
+        RefinementConfig,
+        ScheduleConfig,
+        TrainConfig,
+    )
     from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.infogan.networks import Networks
+
+
+_MAX_EPOCHS: Final = 500
+"""Most passes over the data of a length in thousands of images: of fewer than 2,000 images, as many more
+passes as preset ``mnist`` would make only take time."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -170,6 +180,26 @@ def use_precision(precision: str) -> None:
     torch.backends.cudnn.deterministic = True
     # The older one of torch's two interfaces, because torch.export reads it.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+
+
+def count_steps(length: ContrastiveConfig | RefinementConfig | ScheduleConfig, count: int, size: int) -> int:
+    """Return the length of a stage in steps, at least 1.
+
+    Args:
+        length: Table of the config with ``kimg``, ``epochs`` or ``steps``.
+        count: Images of the data set.
+        size: Images of a batch.
+
+    Raises:
+        DataError: There are fewer images than one batch.
+    """
+    per_epoch = whole_batches(count, size)
+    if length.steps is not None:
+        return length.steps
+    if length.epochs is not None:
+        return max(round(length.epochs * per_epoch), 1)
+    assert length.kimg is not None
+    return min(max(round(length.kimg * 1000 / size), 1), _MAX_EPOCHS * per_epoch)
 
 
 def whole_batches(count: int, batch_size: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infogan_tool.train.engine.stage import Stage, whole_batches
+from infogan_tool.train.engine.stage import Stage, count_steps
 from infogan_tool.train.infogan.sample_sheet import write_sample_sheet
 
 if TYPE_CHECKING:
@@ -20,9 +20,8 @@ class GeneratorStage(Stage):
 
     @classmethod
     def count_steps(cls, config: TrainConfig, count: int) -> int:
-        """Return the schedule's steps, or its epochs in steps."""
-        schedule = config.schedule
-        return schedule.steps or schedule.epochs * whole_batches(count, schedule.batch_size)
+        """Return the schedule's length in steps."""
+        return count_steps(config.schedule, count, config.schedule.batch_size)
 
     @classmethod
     def batch_size_of(cls, config: TrainConfig) -> int:

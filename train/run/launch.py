@@ -117,6 +117,8 @@ def plan_training(
         config = resolve_config(preset=preset, file=config_file, flags=flags)
     images = _load_images(config, group)
     resolved: dict[str, Any] = {"data": {"size": images.size, "channels": images.channels}}
+    if config.clustering is not None and len(images) < config.clustering.batch_size:
+        resolved["clustering"] = {"batch_size": len(images)}
     if config.precision == "auto":
         resolved["precision"] = fast_precision(selected)
     # The main process's config holds: machines may differ in the precision that is fast.
@@ -203,7 +205,7 @@ def resume_training(
 
     Args:
         path: The run folder.
-        schedule: ``epochs`` or ``steps`` in place of the run's own.
+        schedule: ``kimg``, ``epochs`` or ``steps`` in place of the run's own length.
         device: As in :func:`plan_training`.
         console: For progress, on stderr.
         options: What is not part of the config.
@@ -234,7 +236,7 @@ def resume_training(
             if step >= last_step:
                 raise RunError(
                     f"{run} is finished ({step} of {last_step} steps): "
-                    "give a larger --epochs or --steps to continue it"
+                    "give a larger --kimg, --epochs or --steps to continue it"
                 )
             if checkpoint is None and group.is_main:
                 start_over(run, config, plan.info())

@@ -191,7 +191,7 @@ class _StageLoop:
         if resume is not None:
             with self.group.fail_together():
                 self._restore(resume, console)
-        self.display.start_stage(self.stage.name, self.steps, self.stage.steps_per_epoch)
+        self.display.start_stage(self.stage.name, self.steps)
         try:
             if resume is None:
                 self._write_samples()
@@ -226,18 +226,17 @@ class _StageLoop:
                 stage.step(self.done)
             self.done += 1
             at_end = self.done == self.steps
-            epoch, is_within = divmod(self.done, stage.steps_per_epoch)
             if at_end or self.done % schedule.log_every == 0:
                 with section("metrics"):
                     self._log_metrics(clock)
             self.display.advance(self.done)
-            if at_end or (not is_within and epoch % schedule.sample_every == 0):
+            if at_end or self.done % schedule.sample_every == 0:
                 with section("sheets"):
                     self._write_samples()
-            if at_end or (not is_within and epoch % schedule.checkpoint_every == 0):
+            keep = stage.trains_generator and self.done % schedule.keep_every == 0
+            if at_end or keep or self.done % schedule.checkpoint_every == 0:
                 with section("checkpoints"):
-                    keeps = not is_within and epoch % schedule.keep_every == 0
-                    self._save(keep=stage.trains_generator and keeps)
+                    self._save(keep=keep)
             if self._profile is not None:
                 self._profile.step()
         if self._saved_at != self.done:

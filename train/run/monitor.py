@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import time
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -144,11 +143,11 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
     def __init__(self, console: Console, *, num_stages: int, total_steps: int) -> None:
         self.console = console
         self._num_stages, self._stage = num_stages, 0
-        self._title, self._steps, self._per_epoch = "", 0, 1
+        self._title, self._steps = "", 0
         self._live: Live | None = None
         self._visible = True
         self._bar = Progress(
-            TextColumn("{task.fields[title]}epoch {task.fields[epoch]}"),
+            TextColumn("{task.fields[title]}"),
             BarColumn(bar_width=None),
             TextColumn("step {task.completed}/{task.total}"),
             TextColumn("{task.fields[rate]}"),
@@ -157,7 +156,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
             console=console,
             expand=True,
         )
-        self._task = self._bar.add_task("", title="", epoch="", rate="")
+        self._task = self._bar.add_task("", title="", rate="")
         # Without a terminal, about a hundred lines for the whole run.
         self._line_every, self._next_line = total_steps // 100, 0
 
@@ -172,19 +171,17 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         """Count a stage that was finished before."""
         self._stage += 1
 
-    def start_stage(self, stage: str, steps: int, steps_per_epoch: int) -> None:
+    def start_stage(self, stage: str, steps: int) -> None:
         """Show a new stage of ``steps`` steps."""
         self._stage += 1
-        self._title = f"{stage} ({self._stage}/{self._num_stages}) " if self._num_stages > 1 else ""
-        self._steps, self._per_epoch, self._next_line = steps, steps_per_epoch, 0
-        self._bar.reset(self._task, total=steps, title=self._title, epoch="1", rate="")
+        self._title = f"{stage} ({self._stage}/{self._num_stages})" if self._num_stages > 1 else ""
+        self._steps, self._next_line = steps, 0
+        self._bar.reset(self._task, total=steps, title=self._title, rate="")
 
     def advance(self, done: int) -> None:
         """Show that ``done`` steps of the stage are completed."""
         if self._live is not None:
-            epochs = math.ceil(self._steps / self._per_epoch)
-            epoch = min(done // self._per_epoch + 1, epochs)
-            self._bar.update(self._task, completed=done, epoch=f"{epoch}/{epochs}")
+            self._bar.update(self._task, completed=done)
 
     def show(self, record: dict[str, Any]) -> None:
         """Show a metrics record."""
@@ -194,14 +191,15 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
 
     def _show(self, record: dict[str, Any]) -> None:
         rate = f"{record['Timing/images_per_sec']:,.0f} images/s"
-        done = round(record["Progress/epoch"] * self._per_epoch)
+        done = record["stage_step"]
         if self._live is not None:
             self._bar.update(self._task, rate=rate)
             self._live.update(Group(self._bar, Text(summary_line(record))))
         elif done >= self._next_line or done == self._steps:
             self._next_line = done + self._line_every
             left = _duration((self._steps - done) * record["Timing/sec_per_step"])
-            position = f"{self._title}step {done}/{self._steps}  {rate}  {left} left"
+            title = f"{self._title} " if self._title else ""
+            position = f"{title}step {done}/{self._steps}  {rate}  {left} left"
             self.console.print(
                 f"{position}  {summary_line(record)}", markup=False, highlight=False, soft_wrap=True
             )

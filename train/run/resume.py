@@ -37,7 +37,7 @@ def read_run(
 
     Args:
         run: An existing run; other processes may not see its folder.
-        schedule: ``epochs`` or ``steps`` in place of the run's own.
+        schedule: ``kimg``, ``epochs`` or ``steps`` in place of the run's own length.
         group: The processes.
 
     Raises:

@@ -9,7 +9,7 @@ import pytest
 
 from infogan_tool.runtime.errors import ConfigError, UsageError
 from infogan_tool.runtime.latents.spec import LatentSpec
-from infogan_tool.train.config.files import validate_config
+from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.config.presets import DEFAULT_PRESET, PRESETS, resolve_config
 from infogan_tool.train.config.schema import config_digest
 
@@ -51,9 +51,25 @@ def test_flags_win_over_file_over_preset(tmp_path: Path) -> None:
     assert resolve_config().preset == DEFAULT_PRESET
 
 
+def test_length_given_last_counts(tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    file.write_text("schedule.epochs = 7\nclustering.contrastive.steps = 9\n")
+    config = resolve_config(file=file)
+    assert (config.schedule.kimg, config.schedule.epochs, config.schedule.batch_size) == (None, 7, 128)
+    assert config.clustering is not None
+    contrastive, refinement = config.clustering.contrastive, config.clustering.refinement
+    assert (contrastive.kimg, contrastive.steps, refinement.kimg) == (None, 9, 419.3)
+    config = resolve_config(file=file, flags={"schedule": {"kimg": 2.5}})
+    assert (config.schedule.kimg, config.schedule.epochs) == (2.5, None)
+    assert validate_config(config.to_dict()) == config
+    again = deep_merge(config.to_dict(), {"schedule": {"steps": 3}})
+    assert validate_config(again).schedule.kimg is None
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"schedule": {"epochs": 3, "steps": 4}}, "'schedule': epochs and steps both set the length"),
         (
             {"objective": {"lambda_continous": 1}},
             r"objective\.lambda_continous.*'objective\.lambda_continuous'",

@@ -49,7 +49,7 @@ def images(mnist: Tensor) -> Tensor:
 
 
 def test_run_folder_has_all_files(small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path) -> None:
-    config = small({"schedule": {"keep_every": 2}})
+    config = small({"schedule": {"keep_every": 12}})
     run = start(config, images, tmp_path / "run")
     assert run.read_config() == config
     steps = [record["step"] for record in trace(run)]
