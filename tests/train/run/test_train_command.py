@@ -80,7 +80,7 @@ def test_train_resume_and_export(
     ("arguments", "code", "message"),
     [
         (["--preset", "papr"], 2, "did you mean 'paper'"),
-        (["--epochs", "1", "--steps", "1"], 2, "--epochs and --steps set the length of the training: give one"),
+        (["--epochs", "1", "--steps", "1"], 2, "--epochs and --steps set the length"),
         (["--resume", "run", "--seed", "1"], 2, "own config"),
         (["--resume", "run", "--preset", "paper"], 2, "own config"),
         (["--resume", "nothing"], 1, "not a folder"),
