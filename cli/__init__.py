@@ -12,7 +12,7 @@
     codes         codes as options and as JSON
     sheets        sheets of generated images
     animation     traversals as animations
-    evaluation_tables    tables of evaluate
+    evaluation_tables    tables of evaluate, sweep and select
     commands/     one file per command
     encode/       the command encode
     explorer/     the web page of explore, and its server

@@ -18,6 +18,7 @@ from infogan_tool.cli.commands.info import info
 from infogan_tool.cli.commands.name import name
 from infogan_tool.cli.commands.outliers import outliers
 from infogan_tool.cli.commands.report import report
+from infogan_tool.cli.commands.select import select
 from infogan_tool.cli.commands.sort import sort
 from infogan_tool.cli.commands.sweep import sweep
 from infogan_tool.cli.commands.train import train
@@ -53,6 +54,7 @@ app.command(rich_help_panel=_MAKE)(train)
 app.command(rich_help_panel=_MAKE)(export)
 app.command(rich_help_panel=_MAKE)(sweep)
 app.command(rich_help_panel=_MAKE)(name)
+app.command(rich_help_panel=_MAKE)(select)
 app.command(rich_help_panel=_USE)(encode)
 app.command(rich_help_panel=_USE)(generate)
 app.command(rich_help_panel=_USE)(traverse)

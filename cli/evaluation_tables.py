@@ -1,7 +1,8 @@
-"""The tables that ``evaluate`` and ``sweep`` print, at most 80 columns wide."""
+"""The tables that ``evaluate``, ``sweep`` and ``select`` print, at most 80 columns wide."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.axes import AxesTable
     from infogan_tool.export.evaluation.results import Distances, EncoderResults, GeneratorResults, Results
     from infogan_tool.export.evaluation.styles import RealValues, StyleTable
+    from infogan_tool.export.select import Selection
     from infogan_tool.export.sweep import Sweep
 
 _WIDTH: Final = 80
@@ -27,6 +29,9 @@ _MAX_STYLES: Final = 3
 """Continuous codes side by side."""
 _STRONG: Final = 0.8
 """Correlations from this on are bold."""
+_SURE: Final = 0.8
+"""Share of resamples from which a selection counts as sure."""
+_BUNDLE_WIDTH: Final = 24
 _MAX_BOUNDS: Final = 7
 """Codes of a sweep's table; the JSON has all."""
 _MAX_PAIRS: Final = 10
@@ -46,6 +51,11 @@ def format_results(results: Results) -> str:
 def format_sweep(sweep: Sweep) -> str:
     """Return the scores of a sweep as a table with the mean and the spread below."""
     return _rendered(_sweep(sweep))
+
+
+def format_selection(selection: Selection) -> str:
+    """Return the ranking of bundles as a table, with what it means below."""
+    return _rendered(_selection(selection))
 
 
 def _rendered(parts: Iterable[RenderableType]) -> str:
@@ -273,6 +283,34 @@ def _sweep(sweep: Sweep) -> Iterator[RenderableType]:
     if accuracy:
         shown = ((name, _NONE if value is None else f"{value:.4f}") for name, value in accuracy.items())
         yield _line(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown))
+
+
+def _selection(selection: Selection) -> Iterator[RenderableType]:
+    ranking = selection.ranking
+    yield from _table(
+        "Agreement with the other bundles, without labels",
+        ("bundle", "ModelCentrality", "UDR", "first", "dead", "duplicates", "codes"),
+        [
+            [
+                printable(Path(ranked.bundle).name, _BUNDLE_WIDTH),
+                f"{ranked.model_centrality:.3f}",
+                f"{ranked.udr:.3f}",
+                _percent(ranked.first_share),
+                ", ".join(ranked.usage.dead) or _NONE,
+                ", ".join("=".join(pair) for pair in ranked.usage.duplicates) or _NONE,
+                str(ranked.usage.suggested),
+            ]
+            for ranked in ranking
+        ],
+    )
+    best = ranking[0]
+    yield _line(
+        f"\nSelected: {printable(best.bundle)}. It leads by {selection.gap:.3f} and stays first in "
+        f"{_percent(best.first_share)} of the resamples of the others; UDR "
+        + ("agrees." if selection.same_by_udr else "prefers another.")
+    )
+    if best.first_share < _SURE:
+        yield _line("The lead is small: the first bundles are about as good.")
 
 
 # --- cells -----------------------------------------------------------------------------------------------

@@ -28,5 +28,6 @@ Measurements::
     image_page             an HTML page of captioned images
     save_names             names of categories and styles into the metadata
     sweep                  training, export and accuracy of several seeds
+    select                 ranking of bundles without labels
     report/                the HTML report
 """

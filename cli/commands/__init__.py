@@ -6,6 +6,7 @@ sweep       several seeds of a training
 name        names for categories and styles
 outliers    the odd images of a folder
 sort        images into folders by category
+select      ranking of trained seeds without labels
 generate    codes to images
 traverse    images along one code
 explore     the web page

@@ -60,6 +60,12 @@ def train(
         int | None, typer.Option(help="Number of continuous codes.", min=0, metavar="N")
     ] = None,
     noise: Annotated[int | None, typer.Option(help="Number of noise dimensions.", min=0, metavar="N")] = None,
+    views: Annotated[
+        Literal["strokes", "silhouettes", "objects", "none"] | None,
+        typer.Option(
+            help="Random changes that do not alter what an image shows, for clustering. Default: strokes."
+        ),
+    ] = None,
     kimg: Annotated[
         float | None,
         typer.Option(
@@ -124,7 +130,7 @@ def train(
 
       infogan-tool train --preset paper --epochs 1 --out run
 
-      infogan-tool train --data ./images --size 32 --categorical 5
+      infogan-tool train --data ./images --size 32 --categorical 5 --views objects
 
       infogan-tool train --resume run --epochs 60
     """
@@ -144,6 +150,7 @@ def train(
             noise=noise,
         ),
         schedule=_given(**length, batch_size=batch_size),
+        clustering=_given(views=views),
     )
     options = RunOptions(tensorboard=tensorboard, profile=profile, capture=capture)
     if resume is None:

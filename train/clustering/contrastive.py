@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infogan_tool.train.clustering.stages import LearningStage, clustering_config
+from infogan_tool.train.config.view_sets import views_of
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.engine.optimizer_step import OneCycleAdamW
 from infogan_tool.train.infogan.augment import sample_augmentation
@@ -28,6 +29,7 @@ class ContrastiveStage(LearningStage):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._config = clustering_config(session.config).contrastive
+        self._view = views_of(clustering_config(session.config)).contrastive
         self._encoder = session.networks.q_category.layers.train()
         width = session.config.networks.q_features
         with torch.random.fork_rng(devices=[]):
@@ -59,7 +61,7 @@ class ContrastiveStage(LearningStage):
         """Augment each image twice and minimise NT-Xent between the views."""
         count, shard = self.batch_size, self.shard
         images = self.session.float_images(self.batch(index)[shard]).repeat(2, 1, 1, 1)
-        views = sample_augmentation(2 * count, self._config.view, self.rng)
+        views = sample_augmentation(2 * count, self._view, self.rng)
         images = views.select(shard, slice(count + shard.start, count + shard.stop)).apply(images)
         with self.autocast():
             projected = self._projection(self._encoder(images).flatten(1)).float()

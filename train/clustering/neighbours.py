@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from infogan_tool.train.clustering.deformation import DeformableMatcher
 from infogan_tool.train.clustering.stages import SingleStepStage, clustering_config
+from infogan_tool.train.config.view_sets import views_of
 from infogan_tool.train.engine.optimizer_step import check_finite
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 NEIGHBOURS: Final = "neighbours"
 """Name of the artifact: ``(N, count)`` int32, nearest first."""
 _CHUNK: Final = 500
+_SMALL: Final = 1e-9
 _PAIRS_CPU: Final = 1024
 _PAIRS_GPU: Final = 8192
 """Pairs of images that are compared at a time."""
@@ -39,7 +41,8 @@ class NeighboursStage(SingleStepStage):
 
     def step(self, index: int) -> None:  # noqa: ARG002 - it is always 0
         """Encode all images and find the neighbours of each."""
-        config, session = clustering_config(self.session.config).neighbours, self.session
+        session, clustering = self.session, clustering_config(self.session.config)
+        config = clustering.neighbours.model_copy(update={"compare": views_of(clustering).compare})
         features = _encode(session)
         check_finite({"Neighbours/features": features.abs().max()}, [])  # a maximum keeps NaN
         features = principal_directions(features, config.pca_components)
@@ -60,7 +63,7 @@ def nearest_neighbours(
     group: ProcessGroup,
     report: Callable[[Tensor], None],
 ) -> Tensor:
-    """Return the neighbours of each image: the candidates of the least deformation cost.
+    """Return the neighbours of each image: the candidates of the least deformation cost, or the nearest.
 
     Candidates are the images of the greatest cosine similarity of features. Features are fast to compare
     with all images, and unreliable for rare shapes; deformation is reliable, and would take hours on all
@@ -69,10 +72,10 @@ def nearest_neighbours(
     Args:
         features: ``(N, width)`` of unit length.
         images: ``(N, C, H, W)`` uint8.
-        config: Numbers of candidates and neighbours.
+        config: Numbers of candidates and neighbours; ``compare`` is given.
         group: Processes, each of which compares its shard of every chunk.
         report: Called for each chunk with the mean similarity of candidates, and the ratio of the mean
-            cost of neighbours to that of all candidates.
+            cost of neighbours to that of all candidates (1 - cosine where features are compared).
 
     Returns:
         ``(N, count)`` int32, nearest first.
@@ -82,21 +85,25 @@ def nearest_neighbours(
     count = min(config.count, num_candidates)
     pairs = _PAIRS_GPU if images.device.type == "cuda" else _PAIRS_CPU
     at_a_time = max(1, pairs // num_candidates)
-    matcher = DeformableMatcher(images, config.displacement, at_a_time, num_candidates)
+    matcher = None
+    if config.compare == "deformation":
+        matcher = DeformableMatcher(images, config.displacement, at_a_time, num_candidates)
     neighbours = torch.zeros(total, count, dtype=torch.int32, device=images.device)
     for chunk in torch.split(torch.arange(total, device=images.device), _CHUNK):
         own = chunk[group.shard(len(chunk))]
         similarity = features[own] @ features.T
         similarity.scatter_(1, own[:, None], -torch.inf)
         candidates = similarity.topk(num_candidates)
-        parts = (torch.split(indices, at_a_time) for indices in (own, candidates.indices))
-        costs = torch.cat([matcher.costs(*part) for part in zip(*parts, strict=True)])
+        costs = 1 - candidates.values
+        if matcher is not None:
+            parts = (torch.split(indices, at_a_time) for indices in (own, candidates.indices))
+            costs = torch.cat([matcher.costs(*part) for part in zip(*parts, strict=True)])
         best = costs.topk(count, largest=False)
         nearest = candidates.indices.gather(1, best.indices).to(torch.int32)
         neighbours[chunk] = group.all_gather(len(chunk), nearest)[0]
         values = candidates.values, best.values.float(), costs.float()
         similarities, least, every = group.all_gather(len(chunk), *values)
-        report(torch.stack([similarities.mean(), least.mean() / every.mean().clamp_min(1)]))
+        report(torch.stack([similarities.mean(), least.mean() / every.mean().clamp_min(_SMALL)]))
     return neighbours
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from infogan_tool.train.clustering.grouping import GROUPS
 from infogan_tool.train.clustering.stages import LearningStage, clustering_config
+from infogan_tool.train.config.view_sets import views_of
 from infogan_tool.train.engine.ema import ema_copy, update_ema
 from infogan_tool.train.engine.optimizer_step import OneCycleAdamW
 from infogan_tool.train.infogan.augment import sample_augmentation
@@ -34,6 +35,8 @@ class RefinementStage(LearningStage):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._config = clustering_config(session.config).refinement
+        views = views_of(clustering_config(session.config))
+        self._views = views.refinement, views.second
         self._encoder = session.networks.q_category.train()
         steps = self.count_steps(session.config, len(session.images))
         parameters = list(self._encoder.parameters())
@@ -55,7 +58,7 @@ class RefinementStage(LearningStage):
         """Compare the categories of two views of each image with each other and with its group."""
         config, count, batch = self._config, self.batch_size, self.batch(index)
         images = self.session.float_images(batch[self.shard])
-        augmentations = [sample_augmentation(count, v, self.rng) for v in (config.view, config.second_view)]
+        augmentations = [sample_augmentation(count, view, self.rng) for view in self._views]
         views = [augmentation.select(self.shard).apply(images) for augmentation in augmentations]
         with self.autocast():
             logits = self._encoder(torch.cat(views)).logits

@@ -2,6 +2,7 @@
 
 =============  ================================================================================
 `schema`       :class:`TrainConfig` and its tables: every key, its default and its meaning
+`view_sets`    named sets of views for clustering
 `presets`      named configs, and :func:`resolve_config`: preset, file and flags to one config
 `files`        reading TOML and JSON, merging tables, validation and its messages
 =============  ================================================================================

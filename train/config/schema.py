@@ -136,6 +136,17 @@ class ViewConfig(_Table):
     elastic: float = Field(default=0.0, ge=0, le=4)
     """Factor of an elastic deformation: 5 x 5 knots displaced with a standard deviation of a twentieth of the
     image, interpolated smoothly."""
+    pose: float = Field(default=0.0, ge=0, le=1)
+    """Another pose of one object on an even background: rotation of up to +-180 degrees times this, scale of
+    up to x 1.8 to the power of this either way, and a random position, all such that the object stays within
+    the image."""
+    mirror: float = Field(default=0.0, ge=0, le=1)
+    """Share of images for which a random half is mirrored left to right."""
+    crop: float = Field(default=0.0, ge=0, lt=1)
+    """Greatest share of the area that a random crop cuts off; the rest is enlarged to the whole image."""
+    colour: float = Field(default=0.0, ge=0, le=1)
+    """Random factors of brightness, contrast and saturation, each from 1 - this to 1 + this; grey images have
+    no saturation. Values stay within the range of their image."""
     stroke: float = Field(default=0.0, ge=0, le=1)
     """How far images move towards a 3 x 3 filter: a quarter of them each to maximum, minimum and mean; a
     quarter stay unchanged."""
@@ -183,8 +194,8 @@ class ContrastiveConfig(_LengthTable):
     """Peak of the one-cycle learning rate."""
     temperature: float = Field(default=0.2, gt=0)
     """Temperature of the softmax over similarities."""
-    view: ViewConfig = ViewConfig(affine=1.3, stroke=1.0)
-    """Augmentation of both views; strong."""
+    view: ViewConfig | None = None
+    """Augmentation of both views; strong. None: that of ``clustering.views``."""
 
 
 class NeighboursConfig(_Table):
@@ -196,6 +207,9 @@ class NeighboursConfig(_Table):
     """Nearest images by features that are compared by the image distortion model."""
     count: int = Field(default=5, ge=1, le=1000)
     """Candidates that are kept as neighbours."""
+    compare: Literal["deformation", "features"] | None = None
+    """What makes a candidate a neighbour: ``deformation`` is the image distortion model; ``features`` keeps
+    the nearest by features. None: as ``clustering.views`` says."""
     displacement: int = Field(default=2, ge=0, le=8)
     """Greatest displacement of a pixel in the comparison, across plus down, in pixels."""
 
@@ -222,15 +236,19 @@ class RefinementConfig(_LengthTable):
     """Decay per step of the exponential moving average of Q's weights."""
     pseudo_label_weight: float = Field(default=0.5, ge=0)
     """Weight of the cross-entropy with the pseudo-labels, beside the mutual information of two views."""
-    view: ViewConfig = ViewConfig(affine=0.5, stroke=0.5)
-    """Augmentation of the first view; weak."""
-    second_view: ViewConfig = ViewConfig(affine=0.3, stroke=0.5)
-    """Augmentation of the second view; weaker."""
+    view: ViewConfig | None = None
+    """Augmentation of the first view; weak. None: that of ``clustering.views``."""
+    second_view: ViewConfig | None = None
+    """Augmentation of the second view; weaker. None: that of ``clustering.views``."""
 
 
 class ClusteringConfig(_Table):
     """Training of Q(k1|x) on real images without labels. Q(k1|x) is frozen in adversarial training."""
 
+    views: Literal["strokes", "silhouettes", "objects", "none"] = "strokes"
+    """The random changes that do not alter what an image shows, by name. ``strokes``: slant, size, position
+    and stroke width of characters and drawings. ``silhouettes``: pose of one object on an even background.
+    ``objects``: crop, mirror image and colours of photographs. ``none``: no change."""
     batch_size: int = Field(default=512, ge=2)
     """Images per step of contrastive learning and refinement; all images where there are fewer."""
     contrastive: ContrastiveConfig = ContrastiveConfig()

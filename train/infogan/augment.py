@@ -29,6 +29,10 @@ _SHEAR: Final = 0.4
 _ASPECT: Final = 0.20
 _SHIFT: Final = 0.15
 """Greatest change of each kind at affine strength 1; shift in fractions of the image."""
+_POSE_SCALE: Final = 1.8
+"""Greatest factor of size, either way, at pose strength 1."""
+_FOREGROUND: Final = 0.25
+"""Least difference of the foreground from the background, in parts of the image's greatest difference."""
 _KNOTS: Final = 5
 _ELASTIC: Final = 0.1
 """Standard deviation of each of 5 x 5 knots' displacement at elastic strength 1; the image spans 2."""
@@ -44,6 +48,13 @@ class Augmentation:
     """``(6, N)``: rotation, shear, scale, aspect, shift in x and y, from -1 to 1 times the strength."""
     knots: Tensor | None
     """``(N, 2, knots)``: displacements."""
+    pose: Tensor | None
+    """``(4, N)``: rotation in radians, log of the scale, position in x and y from -1 to 1."""
+    crop: Tensor | None
+    """``(4, N)``: side of the crop (1: everything), its position in x and y from -1 to 1, and -1 where the
+    image is mirrored, else 1."""
+    colour: Tensor | None
+    """``(3, N, 1, 1, 1)``: factors of brightness, contrast and saturation."""
     strokes: tuple[Tensor, ...]
     """Indices of the images whose strokes are dilated, eroded, blurred and unchanged; empty: all are."""
     amount: Tensor | None
@@ -68,12 +79,21 @@ class Augmentation:
             count=count,
             affine=None if self.affine is None else cut(self.affine, 1),
             knots=None if self.knots is None else cut(self.knots, 0),
+            pose=None if self.pose is None else cut(self.pose, 1),
+            crop=None if self.crop is None else cut(self.crop, 1),
+            colour=None if self.colour is None else cut(self.colour, 1),
             strokes=strokes,
             amount=None if self.amount is None else cut(self.amount, 0),
         )
 
     def apply(self, images: Tensor) -> Tensor:
         """Augment images ``(N, C, H, W)``, each with its own parameters."""
+        if self.pose is not None:
+            images = _change_pose(images, self.pose)
+        if self.crop is not None:
+            images = grid_sample(images, _crop_grid(images, self.crop))
+        if self.colour is not None:
+            images = _change_colour(images, self.colour)
         if self.affine is not None:
             grid = _affine_grid(images, self.affine)
             if self.knots is not None:
@@ -93,7 +113,19 @@ def sample_augmentation(count: int, view: ViewConfig, rng: torch.Generator) -> A
         rng: Source of randomness, on the images' device.
     """
     device, affine, knots, amount = rng.device, None, None, None
+    pose, crop, colour = None, None, None
     strokes: tuple[Tensor, ...] = ()
+    if view.pose:
+        angle, scale, *position = torch.rand(4, count, generator=rng, device=device) * 2 - 1
+        reach = math.pi * view.pose, math.log(_POSE_SCALE) * view.pose
+        pose = torch.stack([angle * reach[0], scale * reach[1], *position])
+    if view.crop or view.mirror:
+        unit = torch.rand(4, count, generator=rng, device=device)
+        side, mirrored = (1 - unit[0] * view.crop).sqrt(), unit[3] < view.mirror / 2
+        crop = torch.stack([side, unit[1] * 2 - 1, unit[2] * 2 - 1, 1 - 2 * mirrored.to(unit.dtype)])
+    if view.colour:
+        unit = torch.rand(3, count, 1, 1, 1, generator=rng, device=device)
+        colour = 1 + (unit * 2 - 1) * view.colour
     if view.affine or view.elastic:
         affine = (torch.rand(6, count, generator=rng, device=device) * 2 - 1) * view.affine
     if view.elastic:
@@ -102,7 +134,16 @@ def sample_augmentation(count: int, view: ViewConfig, rng: torch.Generator) -> A
     if view.stroke:
         strokes = torch.randperm(count, generator=rng, device=device).tensor_split(4)
         amount = torch.rand(count, 1, 1, 1, generator=rng, device=device) * view.stroke
-    return Augmentation(count, affine, knots, strokes, amount)
+    return Augmentation(
+        count=count,
+        affine=affine,
+        knots=knots,
+        pose=pose,
+        crop=crop,
+        colour=colour,
+        strokes=strokes,
+        amount=amount,
+    )
 
 
 def random_view(images: Tensor, view: ViewConfig, rng: torch.Generator) -> Tensor:
@@ -152,6 +193,69 @@ def _affine_grid(images: Tensor, params: Tensor) -> Tensor:
     )
     theta = torch.stack([row_x, row_y], 1).to(images.dtype)
     return F.affine_grid(theta, list(images.shape), align_corners=False)
+
+
+def _change_pose(images: Tensor, pose: Tensor) -> Tensor:
+    """Rotate, scale and move the object of each image; what was outside of the image becomes background.
+
+    The scale is limited so that the object, turned by any angle, fits into the image; the position is uniform
+    over those where it does.
+    """
+    background, centre_x, centre_y, radius = _foreground_circle(images)
+    scale = torch.minimum(pose[1].exp(), 1 / radius)
+    cos, sin = torch.cos(pose[0]) / scale, torch.sin(pose[0]) / scale
+    room = (1 - radius * scale).clamp_min(0)
+    new_x, new_y = pose[2] * room, pose[3] * room
+    row_x = torch.stack([cos, -sin, centre_x - cos * new_x + sin * new_y], 1)
+    row_y = torch.stack([sin, cos, centre_y - sin * new_x - cos * new_y], 1)
+    theta = torch.stack([row_x, row_y], 1).to(images.dtype)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    outside = (grid.abs() > 1).any(dim=3)[:, None]
+    return torch.where(outside, background, grid_sample(images, grid))
+
+
+def _foreground_circle(images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the background ``(N, C, 1, 1)``, and centre in x and y and radius ``(N,)`` of the object.
+
+    The background is the median of the image's border; the object is what differs from it. Coordinates span
+    [-1, 1]; the centre is that of the bounding box.
+    """
+    height, width = images.shape[2:]
+    top, left = images[:, :, [0, -1]].flatten(2), images[:, :, 1:-1, [0, -1]].flatten(2)
+    background = torch.cat([top, left], 2).median(dim=2).values[:, :, None, None]
+    difference = (images - background).abs().amax(dim=1)
+    inside = difference > difference.amax(dim=(1, 2), keepdim=True).clamp_min(1e-3) * _FOREGROUND
+    x = (torch.arange(width, device=images.device) * 2 + 1) / width - 1
+    y = (torch.arange(height, device=images.device) * 2 + 1) / height - 1
+    columns, rows = inside.any(dim=1), inside.any(dim=2)
+    low_x, high_x = torch.where(columns, x, 1).amin(dim=1), torch.where(columns, x, -1).amax(dim=1)
+    low_y, high_y = torch.where(rows, y, 1).amin(dim=1), torch.where(rows, y, -1).amax(dim=1)
+    centre_x, centre_y = (low_x + high_x) / 2, (low_y + high_y) / 2
+    across, down = x - centre_x[:, None], y - centre_y[:, None]
+    distance = (across[:, None] ** 2 + down[:, :, None] ** 2).sqrt()
+    pixel = 2 / min(height, width)
+    radius = torch.where(inside, distance, 0).amax(dim=(1, 2)) + pixel / 2
+    return background, centre_x, centre_y, radius
+
+
+def _crop_grid(images: Tensor, crop: Tensor) -> Tensor:
+    """Return the grid that enlarges a part of each image and mirrors some of them."""
+    side, mirror, zero = crop[0], crop[3], torch.zeros_like(crop[0])
+    row_x = torch.stack([side * mirror, zero, (1 - side) * crop[1]], 1)
+    row_y = torch.stack([zero, side, (1 - side) * crop[2]], 1)
+    theta = torch.stack([row_x, row_y], 1).to(images.dtype)
+    return F.affine_grid(theta, list(images.shape), align_corners=False)
+
+
+def _change_colour(images: Tensor, factors: Tensor) -> Tensor:
+    """Scale brightness, contrast and saturation about the image's darkest value, its mean and its grey."""
+    low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
+    brightness, contrast, saturation = factors.to(images.dtype)
+    changed = low + (images - low) * brightness
+    changed = torch.lerp(changed.mean(dim=(1, 2, 3), keepdim=True), changed, contrast)
+    if images.shape[1] > 1:
+        changed = torch.lerp(changed.mean(dim=1, keepdim=True), changed, saturation)
+    return torch.minimum(torch.maximum(changed, low), high)
 
 
 def _elastic(images: Tensor, knots: Tensor) -> Tensor:

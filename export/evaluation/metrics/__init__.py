@@ -7,6 +7,8 @@ On generated images: ``information`` (the bound L_I), ``round_trip`` (codes reco
 ``purity`` (classes seen by the evaluation classifier), ``distances`` (Frechet and kernel distance),
 ``coverage`` (density and coverage).
 
+Codes: ``code_usage`` (dead and duplicate codes), ``agreement`` (ranking of several bundles without labels).
+
 Styles: ``attributes`` (slant, stroke width and others of an image), ``correlation`` (Pearson and Spearman
 within groups), ``naming`` (when a code is named after an attribute).
 """

@@ -1,0 +1,72 @@
+"""Dead and duplicate continuous codes, and how many codes the data has used."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from infogan_tool.export.evaluation.metrics.correlation import pearson, spearman
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+DEAD_NATS: Final = 0.1
+"""A code of which the encoder recovers less is dead; a correlation of .43."""
+DUPLICATE: Final = 0.8
+"""Rank correlation from which the encoder's means of two codes are the same code."""
+_LARGEST: Final = 1 - 1e-9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodeUsage:
+    """Which continuous codes are used, measured on generated images."""
+
+    information: Mapping[str, float]
+    """By code: the mutual information of a code and the encoder's mean in nats, if both were Gaussian."""
+    dead: tuple[str, ...]
+    """Codes that the encoder does not recover: G does not show them."""
+    duplicates: tuple[tuple[str, str], ...]
+    """Pairs of codes, neither dead, that the encoder infers alike although they were sampled independently:
+    both change the same thing."""
+    suggested: int
+    """Number of codes without the dead ones and with duplicates counted once. If it is the number of codes,
+    there may be room for more."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {**asdict(self), "information": dict(self.information)}
+
+
+def measure_code_usage(
+    names: Sequence[str], codes: NDArray[np.floating], means: NDArray[np.floating]
+) -> CodeUsage:
+    """Find dead and duplicate codes.
+
+    Args:
+        names: The continuous codes.
+        codes: ``(N, C)``, sampled independently from the prior.
+        means: ``(N, C)``, the encoder's mean of each code of the images that were generated with them.
+    """
+    correlations = [pearson(codes[:, i], means[:, i]) for i in range(len(names))]
+    information = {
+        name: float(-0.5 * np.log1p(-min(r * r, _LARGEST)))
+        for name, r in zip(names, correlations, strict=True)
+    }
+    dead = tuple(name for name in names if information[name] < DEAD_NATS)
+    live = [i for i, name in enumerate(names) if name not in dead]
+    pairs = [
+        (i, j)
+        for position, i in enumerate(live)
+        for j in live[position + 1 :]
+        if abs(spearman(means[:, i], means[:, j])) >= DUPLICATE
+    ]
+    return CodeUsage(
+        information=information,
+        dead=dead,
+        duplicates=tuple((names[i], names[j]) for i, j in pairs),
+        suggested=len(live) - len({j for _, j in pairs}),
+    )

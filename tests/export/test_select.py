@@ -1,0 +1,133 @@
+"""Ranking of bundles without labels, with a planted bad one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from infogan_tool.export import select
+from infogan_tool.export.select import find_bundles, select_bundles
+from infogan_tool.runtime.bundle.bundle import Posterior
+from infogan_tool.runtime.errors import UsageError
+from infogan_tool.runtime.images.spec import ImageSpec
+from infogan_tool.runtime.latents import sampling
+from infogan_tool.runtime.latents.spec import LatentSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Result
+    from numpy.typing import NDArray
+
+    from infogan_tool.runtime.latents.sampling import Latents
+
+LATENT = LatentSpec(noise=2, noise_prior="uniform", categorical=(3,), continuous=3)
+
+
+class LinearBundle:
+    """A bundle whose image is its factors: a category, and continuous codes times a matrix."""
+
+    image = ImageSpec(size=2, channels=1, low=0, high=1)
+    latent = LATENT
+
+    def __init__(self, matrix: NDArray[np.float64]) -> None:
+        self.matrix = matrix
+
+    def sample(self, n: int, seed: int) -> Latents:
+        return sampling.sample(self.latent, n, seed)
+
+    def generate(self, latents: Latents) -> NDArray[np.float64]:
+        noise = 0.05 * latents.noise.sum(axis=1, keepdims=True)
+        return np.hstack([latents.categories, latents.styles @ self.matrix + noise])
+
+    def encode(self, images: NDArray[np.float64]) -> Posterior:
+        means = images[:, 1:] @ np.linalg.pinv(self.matrix)
+        return Posterior(
+            probabilities=(),
+            categories=np.rint(images[:, :1]).astype(np.int64),
+            confidence=np.ones((len(images), 1), np.float32),
+            style_mean=means.astype(np.float32),
+            style_std=np.ones_like(means, np.float32),
+        )
+
+
+def test_rotated_and_dead_models_come_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    bundles = {
+        "good-a": np.eye(3),
+        "good-b": -np.eye(3)[[1, 2, 0]],
+        "rotated": np.linalg.qr(rng.standard_normal((3, 3)))[0],
+        "good-c": np.diag([1, -1, 1.0]),
+        "dead": np.diag([1, 1, 0.0]),
+    }
+    monkeypatch.setattr(
+        select, "load_bundle", lambda path, **_: LinearBundle(np.asarray(bundles[path.name], np.float64))
+    )
+    lines: list[str] = []
+    selection = select_bundles([tmp_path / name for name in bundles], groups=40, progress=lines.append)
+    names = [ranked.bundle.rpartition("/")[2] for ranked in selection.ranking]
+    assert set(names[:3]) == {"good-a", "good-b", "good-c"}
+    assert {ranked.bundle[-4:]: ranked.usage.dead for ranked in selection.ranking}["dead"] == ("c3",)
+    assert selection.ranking[0].model_centrality > selection.ranking[3].model_centrality + 0.05
+    assert min(r.udr for r in selection.ranking[:3]) > max(r.udr for r in selection.ranking[3:])
+    assert sum(ranked.first_share for ranked in selection.ranking) == pytest.approx(1)
+    assert len(lines) == 5
+    again = select_bundles([tmp_path / name for name in bundles], groups=40)
+    assert again == selection
+
+
+@pytest.fixture
+def sweep_folder(bundle_path: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "sweep"
+    for seed in (0, 1, 10):
+        shutil.copytree(bundle_path, folder / f"bundle-{seed}")
+    (folder / "seed-0").mkdir()
+    return folder
+
+
+def test_command_on_exported_bundles(cli: Callable[..., Result], sweep_folder: Path) -> None:
+    done = cli("select", sweep_folder, "--groups", 10, "--device", "cpu", "--json")
+    assert done.code == 0, done.err
+    found: dict[str, Any] = json.loads(done.out)
+    assert [r["bundle"].rpartition("-")[2] for r in found["ranking"]] == ["0", "1", "10"], "all the same"
+    assert found["gap"] == 0
+    for ranked in found["ranking"]:
+        assert ranked["first_share"] == pytest.approx(1 / 3, abs=0.01)
+        assert set(ranked["usage"]["information"]) == {"c1", "c2"}
+    done = cli("select", *sweep_folder.glob("bundle-*"), "--groups", 10, "--device", "cpu")
+    assert (done.code, done.err) == (0, "")
+    assert "Selected: " in done.out
+    assert "The lead is small" in done.out
+
+
+def test_bundles_in_order_and_without_repetition(sweep_folder: Path) -> None:
+    found = find_bundles([sweep_folder, sweep_folder / "bundle-1"])
+    assert [path.name for path in found] == ["bundle-0", "bundle-1", "bundle-10"]
+
+
+def test_refused_paths(cli: Callable[..., Result], sweep_folder: Path) -> None:
+    for paths, message in (
+        ([sweep_folder / "seed-0"], "is no bundle and holds none"),
+        ([sweep_folder / "nothing"], "is no bundle and holds none"),
+        ([sweep_folder / "bundle-0", sweep_folder / "bundle-1"], "3 to 100 bundles"),
+    ):
+        done = cli("select", *paths)
+        assert (done.code, done.out) == (2, "")
+        assert message in done.err
+        assert len(done.err.splitlines()) == 1
+
+
+def test_bundles_of_other_images_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def load(path: Path, **_: object) -> LinearBundle:
+        bundle = LinearBundle(np.eye(3))
+        bundle.image = ImageSpec(size=4 if path.name == "c" else 2, channels=1, low=0, high=1)
+        return bundle
+
+    monkeypatch.setattr(select, "load_bundle", load)
+    with pytest.raises(UsageError, match=r"c has other images than .*a: size"):
+        select_bundles([tmp_path / name for name in "abc"])
