@@ -45,7 +45,7 @@ def test_default_on_mnist() -> None:
 
 
 @pytest.mark.parametrize("name", ["mnist", "compact", "cvae"])
-@pytest.mark.parametrize("images", [2000, 60_000, 700_000])
+@pytest.mark.parametrize("images", [4000, 60_000, 700_000])
 def test_length_does_not_depend_on_the_size_of_the_set(name: str, images: int) -> None:
     config = resolve_config(preset=name)
     assert steps_by_stage(config, images) == steps_by_stage(config, 60_000)
