@@ -138,8 +138,8 @@ def train(
 
     length = _given(kimg=kimg, epochs=epochs, steps=steps)
     if len(length) > 1:
-        options = " and ".join(f"--{name}" for name in length)
-        raise UsageError(f"{options} set the length of the training: give one")
+        given = " and ".join(f"--{name}" for name in length)
+        raise UsageError(f"{given} set the length of the training: give one")
     flags = _given(
         seed=seed,
         precision=precision,
