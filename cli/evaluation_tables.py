@@ -266,11 +266,15 @@ def _sweep(sweep: Sweep) -> Iterator[RenderableType]:
     codes = list(dict.fromkeys(c for score in sweep.scores for c in score.bounds if "_" not in c))[
         :_MAX_BOUNDS
     ]
+    keys = list(sweep.scores[0].settings)
+    last_parts = [key.rpartition(".")[2] for key in keys]
+    shown_keys = keys if len(set(last_parts)) < len(keys) else last_parts
     yield from _table(
         "Seeds: accuracy on real images, and L_I of each code in nats",
-        ("seed", "accuracy", *codes, "minutes"),
+        (*shown_keys, "seed", "accuracy", *codes, "minutes"),
         [
             [
+                *(printable(str(score.settings[key])) for key in keys),
                 str(score.seed),
                 "no labels" if score.accuracy is None else f"{score.accuracy:.4f}",
                 *(f"{score.bounds[code]:.2f}" if code in score.bounds else _NONE for code in codes),
@@ -279,10 +283,23 @@ def _sweep(sweep: Sweep) -> Iterator[RenderableType]:
             for score in sweep.scores
         ],
     )
-    accuracy = sweep.accuracy
-    if accuracy:
-        shown = ((name, _NONE if value is None else f"{value:.4f}") for name, value in accuracy.items())
-        yield _line(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown))
+    spreads = [(some, spread) for some, spread in sweep.by_settings if spread]
+    if len(sweep.by_settings) == 1:
+        for _, spread in spreads:
+            shown = ((name, _NONE if value is None else f"{value:.4f}") for name, value in spread.items())
+            yield _line(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown))
+    elif spreads:
+        yield from _table(
+            "Accuracy of the seeds of each combination",
+            (*shown_keys, *(name.replace("_", " ") for name in spreads[0][1])),
+            [
+                [
+                    *(printable(str(some[key])) for key in keys),
+                    *(_NONE if value is None else f"{value:.4f}" for value in spread.values()),
+                ]
+                for some, spread in spreads
+            ],
+        )
 
 
 def _selection(selection: Selection) -> Iterator[RenderableType]:

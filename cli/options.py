@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -41,6 +42,15 @@ DeviceOption = Annotated[
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
+ImportOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import",
+        metavar="MODULE",
+        help="Import a module of your own first, which the config may then name. Repeat for more modules.",
+    ),
+]
+
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
 
 SampleSeedOption = Annotated[
@@ -71,3 +81,16 @@ ProgressOption = Annotated[
         help="Report progress on standard error. Default: a bar on a terminal, else a line every 30 s.",
     ),
 ]
+
+
+def import_modules(names: Sequence[str] | None) -> None:
+    """Import the modules of :data:`ImportOption`.
+
+    Raises:
+        UsageError: One of them cannot be imported.
+    """
+    if names:
+        from infogan_tool.train.engine.registry import import_module
+
+        for name in names:
+            import_module(name)

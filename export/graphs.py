@@ -34,7 +34,7 @@ class GeneratorGraph(nn.Module):
         self.spec = networks.latent
         self.input_shapes = generator_inputs(networks.latent)
         self.output_shapes = generator_outputs(networks.image)
-        example = torch.zeros(2, networks.latent.dim, 1, 1)
+        example = torch.zeros(2, networks.latent.dim)
         self.layers = fold_layers(networks.export_generator.layers, example)
         self.eval()
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
+import re
 import warnings
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from typing import TYPE_CHECKING, Final
 
 import onnx
@@ -21,6 +23,7 @@ from infogan_tool.runtime.bundle.metadata import (
     SCHEMA_VERSION,
     GraphFile,
 )
+from infogan_tool.runtime.errors import ExportError
 
 if TYPE_CHECKING:
     from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
@@ -39,6 +42,30 @@ def to_onnx(graph: GeneratorGraph | EncoderGraph, *, bundle_id: str, metadata_js
         bundle_id: For metadata_props.
         metadata_json: For metadata_props: latent spec, image, versions and training.
     """
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)  # where torch cannot trace a module, it logs the whole graph
+    try:
+        model = _convert(graph)
+    except torch.onnx.OnnxExporterError as error:
+        raise ExportError(_describe(graph, error)) from error
+    finally:
+        logging.disable(level)
+    _strip(model)
+    split_phases(model)
+    onnx.helper.set_model_props(
+        model,
+        {
+            PROP_BUNDLE_ID: bundle_id,
+            PROP_SCHEMA_VERSION: str(SCHEMA_VERSION),
+            PROP_METADATA: metadata_json,
+        },
+    )
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def _convert(graph: GeneratorGraph | EncoderGraph) -> onnx.ModelProto:
     inputs = random_inputs(graph, _EXAMPLE_BATCH, seed=0)
     batch = torch.export.Dim(BATCH_AXIS, min=1, max=65_536)
     # A forward of *args gets its dynamic shapes as one tuple; one of a named argument gets them by position.
@@ -65,20 +92,38 @@ def to_onnx(graph: GeneratorGraph | EncoderGraph, *, bundle_id: str, metadata_js
             external_data=False,
         )
     assert program is not None
-    model = program.model_proto
-    _strip(model)
-    split_phases(model)
-    onnx.helper.set_model_props(
-        model,
-        {
-            PROP_BUNDLE_ID: bundle_id,
-            PROP_SCHEMA_VERSION: str(SCHEMA_VERSION),
-            PROP_METADATA: metadata_json,
-        },
-    )
-    onnx.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    return program.model_proto
+
+
+def _describe(graph: GeneratorGraph | EncoderGraph, error: BaseException) -> str:
+    """Return one line with the operation that was not converted, and the module that uses it."""
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    where = type(graph).__name__.removesuffix("Graph").lower()
+    text = "\n".join(map(str, chain))
+    operation = re.search(r"target=torch\.ops\.([\w.]+)", text)
+    if operation:
+        module = _module_of(graph, operation[1])
+        what = f"operation {operation[1]} of {module}" if module else f"operation {operation[1]}"
+        return f"{where}: {what} has no ONNX form: replace it by operations that have one"
+    line = re.search(r'File "([^"]+)", line (\d+), in (\w+)\s+(.+)', text)
+    place = f" at {line[1]}:{line[2]}: {line[4].strip():.80}" if line else ""
+    reason = " ".join(str(chain[-1]).split("\n", maxsplit=1)[0].split())
+    what = f"its forward pass cannot be traced for ONNX{place}"
+    return f"{where}: {what} ({type(chain[-1]).__name__}: {reason:.200})"
+
+
+def _module_of(graph: GeneratorGraph | EncoderGraph, operation: str) -> str:
+    """Return the class of the module that uses an operation; empty if it is not found."""
+    name = operation.split(".")[1]
+    with suppress(Exception):
+        program = torch.export.export(graph, random_inputs(graph, _EXAMPLE_BATCH, seed=0))
+        for node in program.graph.nodes:
+            if name in str(node.target):
+                _, kind = list(node.meta["nn_module_stack"].values())[-1]
+                return str(kind).rpartition(".")[2].removesuffix("'>")
+    return ""
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -1,4 +1,4 @@
-"""Train several seeds of one config, export each, and report the spread of their scores.
+"""Train several seeds of one config, or of a grid of configs, export each, and report the spread of scores.
 
 A single seed is no evidence: quote the mean, the spread and the worst of several. Each seed is trained in a
 process of its own, with its share of the cores, and on a GPU of its own where there are any. What already
@@ -7,16 +7,20 @@ exists in the output folder is not done again.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
+import math
 import os
+import re
 import signal
 import statistics
 import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -24,19 +28,49 @@ from infogan_tool.export.run_to_bundle import export_run
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE, read_metadata
 from infogan_tool.runtime.errors import RunError, UsageError
 from infogan_tool.runtime.storage.atomic import write_atomic
+from infogan_tool.train.config.files import parse_settings, parse_values
 from infogan_tool.train.run.checkpoint import read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.stages import total_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 _POLL_SECONDS: Final = 0.2
 _MAX_SEEDS: Final = 1000
 _MAX_SEED: Final = 2**32 - 1
-_NOT_FOR_SWEEPS: Final = ("--seed", "--out", "--resume", "--dry-run")
+_MAX_TRIALS: Final = 1000
+_MAX_NAME: Final = 100
+"""Longest name of a folder."""
+_NOT_FOR_SWEEPS: Final = ("--seed", "--out", "--resume", "--dry-run", "--schema", "--import")
 """Options of train that a sweep sets itself, or that leave nothing to export."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """One training of a sweep."""
+
+    seed: int
+    """Seed of the training."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The keys that the grid sets, dotted, with this training's values."""
+
+    def __str__(self) -> str:
+        return " ".join([*self.texts, f"seed {self.seed}"])
+
+    @property
+    def texts(self) -> list[str]:
+        """The settings as ``train --set`` takes them."""
+        return [f"{key}={_toml(value)}" for key, value in self.settings.items()]
+
+    def path(self, out: Path, kind: str) -> Path:
+        """Return the path of the trial's ``seed`` (the run), ``bundle`` or log under ``out``."""
+        text = ",".join(self.texts)
+        name = re.sub(r"[^\w.=,+\[\]-]", "_", text)
+        if name != text or len(name) > _MAX_NAME:
+            name = f"{name[:_MAX_NAME]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        return (out / name if text else out) / f"{kind}-{self.seed}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +79,8 @@ class SeedScore:
 
     seed: int
     """Seed of the training."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The keys that the grid sets, dotted, with this training's values."""
     bundle: str
     """Path of its bundle."""
     accuracy: float | None
@@ -65,20 +101,62 @@ class Sweep:
 
     @property
     def accuracy(self) -> dict[str, float | None] | None:
-        """Mean, standard deviation, worst and best of the accuracies; None without labels."""
-        values = [score.accuracy for score in self.scores if score.accuracy is not None]
-        if not values:
-            return None
-        return {
-            "mean": statistics.fmean(values),
-            "standard_deviation": statistics.stdev(values) if len(values) > 1 else None,
-            "worst": min(values),
-            "best": max(values),
-        }
+        """Mean, standard deviation, worst and best of the accuracies; None without labels, or with a grid."""
+        spreads = self.by_settings
+        return spreads[0][1] if len(spreads) == 1 else None
+
+    @property
+    def by_settings(self) -> list[tuple[Mapping[str, Any], dict[str, float | None] | None]]:
+        """Mean, standard deviation, worst and best of the accuracies of each combination of the grid."""
+        combinations = [score.settings for score in self.scores]
+        distinct = [some for index, some in enumerate(combinations) if some not in combinations[:index]]
+        return [(some, _spread([s for s in self.scores if s.settings == some])) for some in distinct]
 
     def to_dict(self) -> dict[str, object]:
         """Return JSON-ready values."""
-        return {"seeds": [asdict(score) for score in self.scores], "accuracy": self.accuracy}
+        seeds = [asdict(score) for score in self.scores]
+        grid = [{"settings": some, "accuracy": spread} for some, spread in self.by_settings]
+        return {"seeds": seeds, "accuracy": self.accuracy, "grid": grid if len(grid) > 1 else []}
+
+
+def _spread(scores: Sequence[SeedScore]) -> dict[str, float | None] | None:
+    values = [score.accuracy for score in scores if score.accuracy is not None]
+    if not values:
+        return None
+    return {
+        "mean": statistics.fmean(values),
+        "standard_deviation": statistics.stdev(values) if len(values) > 1 else None,
+        "worst": min(values),
+        "best": max(values),
+    }
+
+
+def parse_grid(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Return every combination of the values of texts such as ``optimizer.g_lr=5e-4,1e-3``, by dotted key.
+
+    Without texts it is one combination, which sets nothing.
+
+    Raises:
+        UsageError: A text is malformed, a key or a value is repeated, or there are too many combinations.
+    """
+    values = parse_settings(texts, option="--grid")
+    for key, some in values.items():
+        if not some or any(value in some[:index] for index, value in enumerate(some)):
+            raise UsageError(f"--grid {key} needs different values, separated by commas")
+    if math.prod(map(len, values.values())) > _MAX_TRIALS:
+        raise UsageError(f"--grid has more than {_MAX_TRIALS} combinations")
+    return [dict(zip(values, some, strict=True)) for some in itertools.product(*values.values())]
+
+
+def _toml(value: object) -> str:
+    """Return a value as :func:`~infogan_tool.train.config.files.parse_values` reads it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, str) and parse_values(value) == [value]:
+        return value
+    return "none" if value is None else json.dumps(value)
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -104,26 +182,26 @@ def parse_seeds(text: str) -> list[int]:
 
 def usable_gpus(arguments: Sequence[str]) -> list[str]:
     """Return the name in CUDA_VISIBLE_DEVICES of each GPU that trainings with these options may use."""
-    if _device_option(arguments) == ["--device", "cpu"]:
+    if _option(arguments, "--device")[-1:] == ["cpu"]:
         return []
     count, listed = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
     names = listed.split(",") if listed is not None else map(str, range(count))
     return [name.strip() for name in names][:count]
 
 
-def _device_option(arguments: Sequence[str]) -> list[str]:
-    """Return ``--device`` and its value, if the options contain it."""
-    option: list[str] = []
+def _option(arguments: Sequence[str], name: str) -> list[str]:
+    """Return an option with its value, as often as the arguments contain it."""
+    found: list[str] = []
     for index, argument in enumerate(arguments):
-        if argument == "--device":
-            option = list(arguments[index : index + 2])
-        elif argument.startswith("--device="):
-            option = argument.split("=", 1)
-    return option
+        if argument == name:
+            found += arguments[index : index + 2]
+        elif argument.startswith(f"{name}="):
+            found += argument.split("=", 1)
+    return found
 
 
 def run_sweep(
-    seeds: Sequence[int],
+    trials: Sequence[Trial],
     arguments: Sequence[str],
     out: Path,
     *,
@@ -131,38 +209,44 @@ def run_sweep(
     threads: int,
     report: Callable[[str], None],
     gpus: Sequence[str] = (),
+    imports: Sequence[str] = (),
 ) -> Sweep:
-    """Train, export and score every seed; seeds that are complete in ``out`` are not done again.
+    """Train, export and score every trial; those that are complete in ``out`` are not done again.
 
     Args:
-        seeds: Different seeds.
-        arguments: Options of ``infogan-tool train`` for every seed.
-        out: Folder for ``seed-0``, ``seed-0.log`` and ``bundle-0``, ..., and ``sweep.json``.
+        trials: Different trials.
+        arguments: Options of ``infogan-tool train`` for every trial.
+        out: Folder for ``seed-0``, ``seed-0.log`` and ``bundle-0``, ..., and ``sweep.json``; those of a grid
+            are in one folder for each combination.
         jobs: Number of simultaneous trainings.
         threads: Threads of each training.
-        report: Called with a line when a seed starts or ends.
+        report: Called with a line when a trial starts or ends.
         gpus: Names in CUDA_VISIBLE_DEVICES of the GPUs over which simultaneous trainings are spread.
+        imports: Modules of the user's that each training imports.
 
     Raises:
-        UsageError: ``arguments`` contain ``--seed``, ``--out``, ``--resume`` or ``--dry-run``.
+        UsageError: ``arguments`` contain an option that a sweep sets itself.
         RunError: A training failed; the others are stopped, with a checkpoint, first.
     """
     for option in (argument.partition("=")[0] for argument in arguments):
         if option in _NOT_FOR_SWEEPS:
-            raise UsageError(f"{option} of train cannot be used in a sweep: leave it out")
-    out.mkdir(parents=True, exist_ok=True)
-    _train(seeds, arguments, out, jobs=jobs, threads=threads, report=report, gpus=gpus)
-    for seed in seeds:
-        if not (out / f"bundle-{seed}" / METADATA_FILE).exists():
-            report(f"seed {seed}: exporting")
-            export_run(out / f"seed-{seed}", out / f"bundle-{seed}")
-    sweep = summarise(out, seeds)
+            remedy = "give it before --" if option == "--import" else "leave it out"
+            raise UsageError(f"{option} of train cannot be used in a sweep: {remedy}")
+    for trial in trials:
+        trial.path(out, "seed").parent.mkdir(parents=True, exist_ok=True)
+    own = [option for name in imports for option in ("--import", name)]
+    _train(trials, [*own, *arguments], out, jobs=jobs, threads=threads, report=report, gpus=gpus)
+    for trial in trials:
+        if not _is_exported(trial, out):
+            report(f"{trial}: exporting")
+            export_run(trial.path(out, "seed"), trial.path(out, "bundle"))
+    sweep = summarise(out, trials)
     write_atomic(out / "sweep.json", json.dumps(sweep.to_dict(), indent=2) + "\n")
     return sweep
 
 
 def _train(
-    seeds: Sequence[int],
+    trials: Sequence[Trial],
     arguments: Sequence[str],
     out: Path,
     *,
@@ -171,56 +255,60 @@ def _train(
     report: Callable[[str], None],
     gpus: Sequence[str],
 ) -> None:
-    waiting, running = list(seeds), dict[int, subprocess.Popen[bytes]]()
-    slots, free = dict[int, int](), list(range(jobs))
+    waiting, running = list(trials), list[tuple[Trial, int, subprocess.Popen[bytes]]]()
+    free = list(range(jobs))
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                seed = waiting.pop(0)
-                command = _command(out, seed, arguments, threads)
+                trial = waiting.pop(0)
+                command = _command(out, trial, arguments, threads)
                 if not command:
-                    report(f"seed {seed}: already trained")
+                    report(f"{trial}: already trained")
                     continue
-                slots[seed] = free.pop(0)
-                gpu = gpus[slots[seed] % len(gpus)] if gpus else None
-                report(f"seed {seed}: training" + (f" on GPU {gpu}" if gpu else ""))
+                slot = free.pop(0)
+                gpu = gpus[slot % len(gpus)] if gpus else None
+                report(f"{trial}: training" + (f" on GPU {gpu}" if gpu else ""))
                 own = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
-                with (out / f"seed-{seed}.log").open("ab") as log:
-                    running[seed] = subprocess.Popen(  # noqa: S603
+                with trial.path(out, "seed").with_suffix(".log").open("ab") as log:
+                    process = subprocess.Popen(  # noqa: S603
                         command, stdout=log, stderr=log, env=os.environ | own
                     )
-            for seed in [s for s, process in running.items() if process.poll() is not None]:
-                code = running.pop(seed).returncode
-                free.append(slots[seed])
-                if code:
-                    last = _last_line(out, seed)
-                    raise RunError(f"the training of seed {seed} failed with exit code {code}: {last}")
-                report(f"seed {seed}: trained")
+                running.append((trial, slot, process))
+            for ended in [one for one in running if one[2].poll() is not None]:
+                running.remove(ended)
+                trial, slot, process = ended
+                free.append(slot)
+                if process.returncode:
+                    last = _last_line(out, trial)
+                    code = process.returncode
+                    raise RunError(f"the training of {trial} failed with exit code {code}: {last}")
+                report(f"{trial}: trained")
             time.sleep(_POLL_SECONDS if running else 0)
     finally:
-        for process in running.values():
+        for _, _, process in running:
             with suppress(OSError):
                 process.send_signal(signal.SIGINT)
-        for process in running.values():
+        for _, _, process in running:
             process.wait()
 
 
-def summarise(out: Path, seeds: Sequence[int]) -> Sweep:
+def summarise(out: Path, trials: Sequence[Trial]) -> Sweep:
     """Read the scores of the bundles and runs under ``out``."""
-    return Sweep(scores=tuple(_score(out, seed) for seed in seeds))
+    return Sweep(scores=tuple(_score(out, trial) for trial in trials))
 
 
-def _score(out: Path, seed: int) -> SeedScore:
-    bundle = out / f"bundle-{seed}"
+def _score(out: Path, trial: Trial) -> SeedScore:
+    bundle = trial.path(out, "bundle")
     accuracy = read_metadata(bundle).card.get("accuracy", {})
-    lines = RunFolder.open(out / f"seed-{seed}").metrics.read_text(encoding="utf-8").splitlines()
-    records = [json.loads(line) for line in lines]
+    run = RunFolder.open(trial.path(out, "seed"))
+    records = [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
     seconds, previous = 0.0, 0
     for record in records:
         seconds += record["Timing/sec_per_step"] * (record["step"] - previous)
         previous = record["step"]
     return SeedScore(
-        seed=seed,
+        seed=trial.seed,
+        settings=trial.settings,
         bundle=str(bundle),
         accuracy=accuracy.get("test", accuracy.get("train")),
         bounds={k.removeprefix("MI/"): v for k, v in records[-1].items() if k.startswith("MI/")},
@@ -228,15 +316,21 @@ def _score(out: Path, seed: int) -> SeedScore:
     )
 
 
-def _command(out: Path, seed: int, arguments: Sequence[str], threads: int) -> list[str]:
-    """Return the command that trains or resumes a seed; empty if it is complete."""
-    if (out / f"bundle-{seed}" / METADATA_FILE).exists():
+def _command(out: Path, trial: Trial, arguments: Sequence[str], threads: int) -> list[str]:
+    """Return the command that trains or resumes a trial; empty if it is complete."""
+    if _is_exported(trial, out):
         return []
-    run = out / f"seed-{seed}"
+    run = trial.path(out, "seed")
     tool = [sys.executable, "-m", "infogan_tool", "train", "--threads", str(threads)]
     if (run / "config.json").exists():
-        return [] if _is_complete(run) else [*tool, *_device_option(arguments), "--resume", str(run)]
-    return [*tool, *arguments, "--seed", str(seed), "--out", str(run)]
+        kept = [*_option(arguments, "--device")[-2:], *_option(arguments, "--import")]
+        return [] if _is_complete(run) else [*tool, *kept, "--resume", str(run)]
+    settings = [option for text in trial.texts for option in ("--set", text)]
+    return [*tool, *arguments, *settings, "--seed", str(trial.seed), "--out", str(run)]
+
+
+def _is_exported(trial: Trial, out: Path) -> bool:
+    return (trial.path(out, "bundle") / METADATA_FILE).exists()
 
 
 def _is_complete(run: Path) -> bool:
@@ -248,7 +342,8 @@ def _is_complete(run: Path) -> bool:
     return step >= total_steps(folder.read_config(), int(data["images"]))
 
 
-def _last_line(out: Path, seed: int) -> str:
-    lines = (out / f"seed-{seed}.log").read_text(encoding="utf-8", errors="replace").split("\n")
+def _last_line(out: Path, trial: Trial) -> str:
+    log = trial.path(out, "seed").with_suffix(".log")
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line for line in reversed(lines) if line.strip()), "its log is empty")
     return last.removeprefix("error: ")

@@ -14,6 +14,7 @@ Each message says what is wrong and how to fix it. Each class is also a subclass
     │   └── PeerLostError                      1  another process of a training that ended
     ├── ReportedElsewhereError (RuntimeError)  .  an error that another process of the training reports
     ├── NonFiniteError (ArithmeticError)       1  a loss or gradient that is not finite
+    ├── ExportError (ValueError)               1  networks that ONNX cannot express
     ├── ParityError (ArithmeticError)          1  an exported graph whose outputs differ from torch's
     ├── PrecisionError (ArithmeticError)       1  a reduced precision that costs accuracy
     ├── OutputExistsError (FileExistsError)    1  an output that already exists
@@ -106,6 +107,10 @@ class ReportedElsewhereError(InfoganError, RuntimeError):
 
 class NonFiniteError(InfoganError, ArithmeticError):
     """A loss or gradient that is not finite; raised before the update that would have used it."""
+
+
+class ExportError(InfoganError, ValueError):
+    """Networks with an operation that cannot be converted to ONNX."""
 
 
 class ParityError(InfoganError, ArithmeticError):

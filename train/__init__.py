@@ -14,3 +14,38 @@ A package imports those below it, never those above.
 
 To learn how InfoGAN is trained, read `infogan`: `objective`, `networks`, `step`.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from infogan_tool.train.infogan.architecture_registry import register_architecture
+    from infogan_tool.train.infogan.step import Update, register_scheme
+    from infogan_tool.train.infogan.terms import TermInputs, register_term
+
+__all__ = [
+    "TermInputs",
+    "Update",
+    "register_architecture",
+    "register_scheme",
+    "register_term",
+]
+
+_MODULES: Final = {
+    "infogan.architecture_registry": ("register_architecture",),
+    "infogan.step": ("Update", "register_scheme"),
+    "infogan.terms": ("TermInputs", "register_term"),
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a class or function
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

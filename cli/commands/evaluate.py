@@ -8,7 +8,14 @@ import typer
 
 from infogan_tool.cli import output
 from infogan_tool.cli.extras import require_extras
-from infogan_tool.cli.options import DeviceOption, JsonOption, SampleSeedOption, SamplesOption
+from infogan_tool.cli.options import (
+    DeviceOption,
+    ImportOption,
+    JsonOption,
+    SampleSeedOption,
+    SamplesOption,
+    import_modules,
+)
 
 
 def evaluate(
@@ -27,6 +34,7 @@ def evaluate(
     samples: SamplesOption = 10_000,
     seed: SampleSeedOption = 0,
     device: DeviceOption = "auto",
+    imports: ImportOption = None,
     save: Annotated[
         bool,
         typer.Option("--save", help="Save the results in the bundle's card, which info and explore show."),
@@ -45,6 +53,8 @@ def evaluate(
       infogan-tool evaluate run --json > results.json
     """
     require_extras("evaluate", "train")
+
+    import_modules(imports)
 
     from rich.console import Console
 

@@ -9,7 +9,7 @@ import typer
 
 from infogan_tool.cli import output
 from infogan_tool.cli.extras import require_extras
-from infogan_tool.cli.options import ForceOption
+from infogan_tool.cli.options import ForceOption, ImportOption, import_modules
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -91,6 +91,7 @@ def export(
             rich_help_panel=_PREPROCESSING,
         ),
     ] = None,
+    imports: ImportOption = None,
     force: ForceOption = False,
 ) -> None:
     """Export a run to an ONNX bundle, and check it against torch.
@@ -124,6 +125,7 @@ def export(
         options = PreprocessingOptions(
             preprocessing=preprocessing, box=box, ink=ink, centre=centre, stroke=stroke
         )
+    import_modules(imports)
     console = Console(stderr=True, markup=False, highlight=False)
     with console.status("starting") as status:
         exported = export_outputs(

@@ -7,7 +7,14 @@ import typer
 
 from infogan_tool.cli import output
 from infogan_tool.cli.extras import require_extras
-from infogan_tool.cli.options import DeviceOption, ForceOption, SampleSeedOption, SamplesOption
+from infogan_tool.cli.options import (
+    DeviceOption,
+    ForceOption,
+    ImportOption,
+    SampleSeedOption,
+    SamplesOption,
+    import_modules,
+)
 from infogan_tool.runtime.errors import UsageError
 
 _MAX_EPOCHS: Final = 24
@@ -44,6 +51,7 @@ def report(
     samples: SamplesOption = 10_000,
     seed: SampleSeedOption = 0,
     device: DeviceOption = "auto",
+    imports: ImportOption = None,
     force: ForceOption = False,
 ) -> None:
     """Write an HTML page that compares runs and bundles: curves, images, metrics.
@@ -61,6 +69,8 @@ def report(
     output.check_target(out, force=force)
     shown_epochs = None if epochs is None else _parse_epochs(epochs)
     require_extras("report", "train", "report")
+
+    import_modules(imports)
 
     from rich.console import Console
 

@@ -1,14 +1,17 @@
-"""``infogan-tool sweep``: several seeds of a training."""
+"""``infogan-tool sweep``: several seeds of a training, or of a grid of configs."""
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from infogan_tool.cli import output
 from infogan_tool.cli.extras import require_extras
-from infogan_tool.cli.options import JsonOption
+from infogan_tool.cli.options import ImportOption, JsonOption, import_modules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 def sweep(
@@ -20,38 +23,80 @@ def sweep(
     seeds: Annotated[
         str, typer.Option(metavar="0-4", help="Seeds: a range such as 0-4, a list such as 0,2,5, or both.")
     ] = "0-4",
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=A,B", help="Values of a config key to compare. Repeat for every combination of keys."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for all runs and bundles.")],
     jobs: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Trainings at a time. Default: one per GPU, or else per core."),
     ] = None,
+    imports: ImportOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train, export and evaluate several seeds, and print the spread.
 
+    With --grid, the seeds are trained for each combination of its values.
     The same command continues a sweep that was stopped; finished seeds are kept.
 
-    Example:
+    Examples:
       infogan-tool sweep --seeds 0-4 --out sweep -- --preset mnist
+
+      infogan-tool sweep --grid optimizer.g_lr=1e-3,2e-3 --out sweep
     """
     require_extras("sweep", "train")
 
     from infogan_tool.cli.evaluation_tables import format_sweep
-    from infogan_tool.export.sweep import parse_seeds, run_sweep, usable_gpus
+    from infogan_tool.export.sweep import Trial, parse_grid, parse_seeds, run_sweep, usable_gpus
     from infogan_tool.runtime.inference.device import default_threads
 
-    numbers, cores, gpus = parse_seeds(seeds), default_threads(), usable_gpus(arguments or [])
-    at_once = min(jobs or len(gpus) or cores, len(numbers))
+    import_modules(imports)
+    combinations = parse_grid(grid or [])
+    _check_configs(arguments or [], combinations)
+    trials = [Trial(seed=seed, settings=some) for some in combinations for seed in parse_seeds(seeds)]
+    cores, gpus = default_threads(), usable_gpus(arguments or [])
+    at_once = min(jobs or len(gpus) or cores, len(trials))
     result = run_sweep(
-        numbers,
+        trials,
         arguments or [],
         out,
         jobs=at_once,
         threads=max(cores // at_once, 1),
         report=output.note,
         gpus=gpus,
+        imports=imports or [],
     )
     if as_json:
         output.emit(json.dumps(result.to_dict(), indent=2))
     else:
         output.emit(format_sweep(result))
+
+
+def _check_configs(arguments: "Sequence[str]", combinations: "Sequence[Mapping[str, Any]]") -> None:
+    """Raise for an option of train or a config that is not valid, before anything is trained."""
+    import inspect
+
+    from infogan_tool.cli.commands.train import config_flags, train
+    from infogan_tool.runtime.errors import UsageError
+    from infogan_tool.train.config.files import deep_merge, nested
+    from infogan_tool.train.config.presets import resolve_config
+    from infogan_tool.train.infogan.step import check_names
+
+    app = typer.Typer()
+    app.command()(train)
+    with typer.main.get_command(app).make_context("infogan-tool train", list(arguments)) as context:
+        given = context.params
+    flags = config_flags(**{name: given[name] for name in inspect.signature(config_flags).parameters})
+    for combination in combinations:
+        for key in combination:
+            table: object = flags
+            for part in key.split("."):
+                table = table.get(part, None) if isinstance(table, dict) else None
+            if table is not None:
+                raise UsageError(f"--grid {key} and an option of train both set {key}")
+        file = Path(given["config"]) if given["config"] else None
+        tables = deep_merge(flags, nested(combination))
+        check_names(resolve_config(preset=given["preset"], file=file, flags=tables))

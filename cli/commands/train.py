@@ -12,6 +12,7 @@ import typer
 
 from infogan_tool.cli import output
 from infogan_tool.cli.extras import require_extras
+from infogan_tool.cli.options import ImportOption, import_modules
 from infogan_tool.runtime.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -88,7 +89,16 @@ def train(
             help="Precision of forward and backward passes; auto: bf16 where the device is faster in it."
         ),
     ] = None,
+    imports: ImportOption = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.", min=0, metavar="N")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Set any key of the config, such as optimizer.g_lr=5e-4. Repeat for more keys.",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Device to train on; auto: a GPU if there is one.")
     ] = "auto",
@@ -119,11 +129,14 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved config as JSON; write nothing.")
     ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of config files, for editors.")
+    ] = False,
 ) -> None:
     """Train an InfoGAN on images, without labels.
 
-    The keys of --config override those of the preset, and the other options
-    override both.
+    The keys of --config override those of the preset, and --set and the other
+    options override both.
 
     Examples:
       infogan-tool train --out run
@@ -132,10 +145,79 @@ def train(
 
       infogan-tool train --data ./images --size 32 --categorical 5 --views objects
 
+      infogan-tool train --set optimizer.g_lr=5e-4 --set augment.affine=0.3
+
       infogan-tool train --resume run --epochs 60
     """
+    if schema:
+        require_extras("train", "train")
+        _print_schema()
+        return
+    flags = config_flags(
+        seed=seed,
+        precision=precision,
+        data=data,
+        size=size,
+        channels=channels,
+        categorical=categorical,
+        continuous=continuous,
+        noise=noise,
+        views=views,
+        kimg=kimg,
+        epochs=epochs,
+        steps=steps,
+        batch_size=batch_size,
+        settings=settings,
+    )
     from infogan_tool.train.run.options import RunOptions
 
+    options = RunOptions(tensorboard=tensorboard, profile=profile, capture=capture)
+    require_extras("train", "train")
+    import_modules(imports)
+    if resume is None:
+        _start(
+            preset,
+            config,
+            flags,
+            device=device,
+            threads=threads,
+            out=out,
+            options=options,
+            dry_run=dry_run,
+        )
+        return
+    flags.pop("schedule", None)
+    if flags or preset or config or out or dry_run or batch_size or settings:
+        raise UsageError(
+            "--resume uses the run's own config: it can be combined with --kimg, --epochs, --steps, "
+            "--device, --threads, --import, --tensorboard, --profile and --capture only"
+        )
+    length = _given(kimg=kimg, epochs=epochs, steps=steps)
+    _resume(resume, length, device=device, threads=threads, options=options)
+
+
+def config_flags(
+    *,
+    seed: int | None,
+    precision: str | None,
+    data: str | None,
+    size: int | None,
+    channels: int | None,
+    categorical: list[int] | None,
+    continuous: int | None,
+    noise: int | None,
+    views: str | None,
+    kimg: float | None,
+    epochs: int | None,
+    steps: int | None,
+    batch_size: int | None,
+    settings: list[str] | None,
+) -> dict[str, Any]:
+    """Return the nested tables of a config that the options of train set.
+
+    Raises:
+        UsageError: Two options set the same key, or a ``--set`` is malformed.
+    """
     length = _given(kimg=kimg, epochs=epochs, steps=steps)
     if len(length) > 1:
         given = " and ".join(f"--{name}" for name in length)
@@ -152,28 +234,37 @@ def train(
         schedule=_given(**length, batch_size=batch_size),
         clustering=_given(views=views),
     )
-    options = RunOptions(tensorboard=tensorboard, profile=profile, capture=capture)
-    if resume is None:
-        require_extras("train", "train")
-        _start(
-            preset,
-            config,
-            flags,
-            device=device,
-            threads=threads,
-            out=out,
-            options=options,
-            dry_run=dry_run,
-        )
-        return
-    flags.pop("schedule", None)
-    if flags or preset or config or out or dry_run or batch_size:
-        raise UsageError(
-            "--resume uses the run's own config: it can be combined with --kimg, --epochs, --steps, "
-            "--device, --threads, --tensorboard, --profile and --capture only"
-        )
+    if not settings:
+        return flags
     require_extras("train", "train")
-    _resume(resume, length, device=device, threads=threads, options=options)
+    from infogan_tool.train.config.files import deep_merge, nested, parse_settings
+
+    taken = {
+        "seed": seed is not None and "--seed",
+        "precision": precision and "--precision",
+        "data.source": data and "--data",
+        "data.size": size and "--size",
+        "data.channels": channels and "--channels",
+        "latent.categorical": categorical and "--categorical",
+        "latent.continuous": continuous is not None and "--continuous",
+        "latent.noise": noise is not None and "--noise",
+        **{
+            f"schedule.{key}": " ".join(f"--{name}" for name in length) for key in ("kimg", "epochs", "steps")
+        },
+        "clustering.views": views and "--views",
+        "schedule.batch_size": batch_size and "--batch-size",
+    }
+    values = parse_settings(settings, flags={key: str(option) for key, option in taken.items() if option})
+    for key, several in values.items():
+        if len(several) != 1:
+            raise UsageError(f"--set {key} takes one value, not {len(several)}: write a list in brackets")
+    return deep_merge(flags, nested({key: value for key, (value,) in values.items()}))
+
+
+def _print_schema() -> None:
+    from infogan_tool.train.config.presets import config_schema
+
+    output.emit(json.dumps(config_schema(), indent=2))
 
 
 def _start(

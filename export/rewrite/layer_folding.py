@@ -9,10 +9,11 @@ ConvTranspose, and Conv faster than ConvTranspose; for two transposed convolutio
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from infogan_tool.export.rewrite.subpixel_deconvolution import SubpixelPair, is_subpixel_pair
@@ -23,23 +24,30 @@ if TYPE_CHECKING:
 
 _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh)
 """Element-wise activations."""
+_FLAT: Final = 2
+"""Dimensions of a batch of vectors."""
 
 
 def fold_layers(layers: nn.Sequential, example: Tensor) -> nn.Sequential:
     """Return a copy of ``layers`` that computes the same in evaluation mode with fewer, faster operations.
 
     Args:
-        layers: Convolutions, transposed convolutions, BatchNorm, dropout, upsampling and activations; in
-            evaluation mode.
-        example: An input ``(N, C, H, W)``; its map size decides which convolutions are matrix products.
+        layers: In evaluation mode. Convolutions, transposed convolutions and BatchNorm are rewritten, dropout
+            is left out, and other modules stay as they are, without parametrizations.
+        example: An input ``(N, C, H, W)`` or ``(N, C)``; its map size decides which convolutions are matrix
+            products.
 
     Returns:
         Layers whose input is ``(N, C, H, W)``, or ``(N, C)`` where the example's map is 1 x 1, and whose
         output is that of ``layers``, as ``(N, F)`` where its map is 1 x 1.
     """
-    modules = [copy.deepcopy(module).eval() for module in layers if not isinstance(module, nn.Dropout2d)]
+    modules = [
+        _without_parametrizations(copy.deepcopy(module).eval())
+        for module in layers
+        if not isinstance(module, nn.Dropout2d)
+    ]
     result: list[nn.Module] = []
-    flat = example.shape[2:] == (1, 1)
+    flat = _is_vector(example)
     with torch.no_grad():
         for module in _fold_batch_norm(modules):
             output = module(example)
@@ -50,15 +58,37 @@ def fold_layers(layers: nn.Sequential, example: Tensor) -> nn.Sequential:
                 result += [*([] if flat else [nn.Flatten()]), _as_linear(*conv_product(module))]
                 flat = True
             elif isinstance(module, nn.ConvTranspose2d) and is_product:
-                result += [_as_linear(*deconv_product(module))]
-                flat = output.shape[2:] == (1, 1)
+                result += [*([] if flat else [nn.Flatten()]), _as_linear(*deconv_product(module))]
+                flat = _is_vector(output)
                 if not flat:
                     result.append(nn.Unflatten(1, output.shape[1:]))
             else:
+                if flat and example.ndim > _FLAT and not isinstance(module, _ACTIVATIONS):
+                    result.append(nn.Unflatten(1, example.shape[1:]))
+                flat = output.ndim == _FLAT or (flat and isinstance(module, _ACTIVATIONS))
                 result.append(module)
             example = output
+        if _is_vector(example) and not flat:
+            result.append(nn.Flatten())
         result = _pair_deconvolutions(_activate_early(result))
     return nn.Sequential(*result).eval()
+
+
+def _is_vector(maps: Tensor) -> bool:
+    return maps.ndim == _FLAT or maps.shape[2:] == (1, 1)
+
+
+def _without_parametrizations(module: nn.Module) -> nn.Module:
+    """Replace each parametrization, such as spectral normalisation, by the weights that it computes."""
+    for part in list(module.modules()):
+        if parametrize.is_parametrized(part):
+            values = {name: getattr(part, name).detach() for name in part.parametrizations}  # type: ignore[union-attr]
+            # torch's function for this would change the class, which copies share with the original.
+            part.__class__ = parametrize.type_before_parametrizations(part)
+            del part.parametrizations
+            for name, value in values.items():
+                part.register_parameter(name, nn.Parameter(value))
+    return module
 
 
 def _fold_batch_norm(modules: list[nn.Module]) -> list[nn.Module]:
@@ -98,7 +128,7 @@ def _is_matrix_product(conv: nn.Conv2d | nn.ConvTranspose2d, example: Tensor, ou
         return False
     if isinstance(conv, nn.Conv2d):
         return tuple(conv.kernel_size) == tuple(example.shape[2:]) and output.shape[2:] == (1, 1)
-    return example.shape[2:] == (1, 1) and set(conv.output_padding) == {0}
+    return _is_vector(example) and set(conv.output_padding) == {0}
 
 
 def _as_linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:

@@ -16,7 +16,9 @@ from waiting import wait_until
 from infogan_tool.export.sweep import (
     SeedScore,
     Sweep,
+    Trial,
     _command,
+    parse_grid,
     parse_seeds,
     run_sweep,
     usable_gpus,
@@ -109,6 +111,70 @@ def test_sweep_trains_exports_and_skips_complete_seeds(
     assert json.loads((out / "sweep.json").read_text())["accuracy"]["worst"] > 0
 
 
+def test_grid_trains_every_combination_and_prints_one_table(
+    cli: Callable[..., Result], tmp_path: Path, config: str
+) -> None:
+    out = tmp_path / "sweep"
+    grid = ["--grid", "optimizer.g_lr=1e-3,0.002", "--grid", "latent.categorical=[10],[4, 3]"]
+    options = ["--config", config, "--steps", 2, "--set", "augment.affine=0.5"]
+    done = cli("sweep", "--seeds", "3", *grid, "--out", out, "--jobs", 2, "--", *options)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[1].split()[:4] == ["g_lr", "categorical", "seed", "accuracy"]
+    assert [line.split()[0] for line in lines[2:6]] == ["0.001", "0.001", "0.002", "0.002"]
+    assert "Accuracy of the seeds of each combination" in lines[6:8]
+    result = json.loads((out / "sweep.json").read_text())
+    assert len(result["seeds"]) == len(result["grid"]) == 4
+    assert result["accuracy"] is None
+    assert result["grid"][1]["settings"] == {"optimizer.g_lr": 0.001, "latent.categorical": [4, 3]}
+    for score in result["seeds"]:
+        run = Path(score["bundle"]).parent / "seed-3" / "config.json"
+        trained = json.loads(run.read_text())
+        assert trained["optimizer"]["g_lr"] == score["settings"]["optimizer.g_lr"]
+        assert trained["latent"]["categorical"] == score["settings"]["latent.categorical"]
+        assert trained["augment"]["affine"] == 0.5
+    done = cli("sweep", "--seeds", "3", *grid, "--out", out, "--json", "--", *options)
+    assert done.err.count("already trained") == 4
+    assert json.loads(done.out) == result
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--grid", "optimizer.g_lr"], "KEY=VALUE"),
+        (["--grid", "optimizer.g_lr=1,1"], "different values"),
+        (["--grid", "optimizer.g_lr="], "different values"),
+        (["--grid", "optimizer.g_lr=1e-3,fast"], "TOML value"),
+        (["--grid", 'optimizer.g_lr=1e-3,"fast"'], "'optimizer.g_lr'"),
+        (["--grid", "optimiser.g_lr=1e-3,1"], "did you mean 'optimizer'"),
+        (["--grid", "seed=1,2", "--grid", "seed=3"], "--grid seed is given twice"),
+        (["--grid", "data.size=28,32", "--", "--size", "32"], "both set data.size"),
+        (["--grid", "augment.affine=0,1", "--", "--set", "augment={affine = 1}"], "both set augment.affine"),
+        (["--grid", "networks.q=shared,separate", "--", "--preset", "mnist"], "needs networks.q"),
+        (["--", "--epochs", "many"], "epochs"),
+        (["--", "--preset", "papr"], "did you mean 'paper'"),
+    ],
+)
+def test_wrong_grid_or_option_is_refused_before_training(
+    cli: Callable[..., Result], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    done = cli("sweep", "--out", tmp_path / "s", *arguments)
+    assert done.code == 2
+    assert message in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not (tmp_path / "s").exists()
+
+
+def test_every_combination_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    texts = ['data.source="a/b","a_b",a', "optimizer.g_lr=1e-3", "consolidation=none,{steps = 3}"]
+    trials = [Trial(seed=0, settings=some) for some in parse_grid(texts)]
+    paths = [trial.path(tmp_path, "seed") for trial in trials]
+    assert len(set(paths)) == len(trials) == 6
+    assert all(path.parent.parent == tmp_path and len(path.parent.name) < 130 for path in paths)
+    assert "consolidation=none" in trials[0].texts
+    assert 'consolidation={"steps" = 3}' in trials[1].texts
+
+
 def test_interrupted_sweep_is_resumed(
     cli: Callable[..., Result], start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
@@ -121,13 +187,13 @@ def test_interrupted_sweep_is_resumed(
         _, errors = process.communicate(timeout=600)
     assert process.returncode == 130, errors
     assert len(metrics.read_text().splitlines()) < 80
-    *_, option, run = command = _command(out, 5, ["--config", str(config)], 1)
+    *_, option, run = command = _command(out, Trial(seed=5), ["--config", str(config)], 1)
     assert (option, run) == ("--resume", str(out / "seed-5"))
     done = cli(*command[3:])
     assert done.code == 0, done.err
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
     assert steps == list(range(1, 81))
-    assert _command(out, 5, [], 1) == [], "the training is complete"
+    assert _command(out, Trial(seed=5), [], 1) == [], "the training is complete"
 
 
 def test_seeds_are_spread_over_the_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +208,13 @@ def test_seeds_are_spread_over_the_gpus(tmp_path: Path, monkeypatch: pytest.Monk
     lines: list[str] = []
     options: dict[str, Any] = {"jobs": 3, "threads": 1, "gpus": ["4", "GPU-7f"]}
     with pytest.raises(RunError, match="did you mean 'paper'"):  # each started, none trains
-        run_sweep([0, 1, 2], ["--preset", "papr"], tmp_path / "s", report=lines.append, **options)
+        run_sweep(
+            [Trial(seed=i) for i in range(3)],
+            ["--preset", "papr"],
+            tmp_path / "s",
+            report=lines.append,
+            **options,
+        )
     assert given == ["4", "GPU-7f", "4"]
     assert lines[:2] == ["seed 0: training on GPU 4", "seed 1: training on GPU GPU-7f"]
 
@@ -162,16 +234,16 @@ def test_resumed_training_gets_the_device_option(tmp_path: Path, config: str) ->
     (tmp_path / "seed-3").mkdir()
     (tmp_path / "seed-3" / "config.json").write_text((Path(config)).read_text())
     with pytest.raises(RunError, match="seed 3 failed with exit code 1: --device cuda"):
-        run_sweep([3], ["--device", "cuda"], tmp_path, jobs=1, threads=1, report=print)
+        run_sweep([Trial(seed=3)], ["--device", "cuda"], tmp_path, jobs=1, threads=1, report=print)
 
 
 def test_error_of_a_training_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"seed 4 failed with exit code 2: .*did you mean 'paper'"):
-        run_sweep([4], ["--preset", "papr"], tmp_path / "s", jobs=1, threads=1, report=print)
+        run_sweep([Trial(seed=4)], ["--preset", "papr"], tmp_path / "s", jobs=1, threads=1, report=print)
 
 
 @pytest.mark.parametrize("option", ["--seed", "--out=x", "--resume", "--dry-run"])
 def test_options_that_a_sweep_sets_are_refused(tmp_path: Path, option: str) -> None:
     with pytest.raises(UsageError, match="cannot be used in a sweep"):
-        run_sweep([0], [option, "5"], tmp_path / "s", jobs=1, threads=1, report=print)
+        run_sweep([Trial(seed=0)], [option, "5"], tmp_path / "s", jobs=1, threads=1, report=print)
     assert not (tmp_path / "s").exists()

@@ -1,21 +1,22 @@
-"""From config files and other tables to a valid config: read TOML or JSON, merge tables, validate."""
+"""From config files, settings and other tables to a valid config: read TOML or JSON, merge, validate."""
 
 from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from infogan_tool.runtime.errors import ConfigError
+from infogan_tool.runtime.errors import ConfigError, UsageError
 from infogan_tool.runtime.storage.atomic import read_limited
 from infogan_tool.runtime.storage.json_fields import refuse_deep
 from infogan_tool.train.config.schema import LENGTH_KEYS, TrainConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -24,6 +25,8 @@ _MAX_BYTES: Final = 1_000_000
 _MAX_DOTS: Final = 100
 _MAX_ERRORS: Final = 20
 """Errors that one message lists."""
+_BARE_WORD: Final = re.compile(r"[A-Za-z_][\w./:-]*")
+"""Text that needs no quotes as the value of a setting."""
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -51,6 +54,77 @@ def _parse_toml(text: str) -> dict[str, Any]:
     if any(line.count(".") > _MAX_DOTS for line in text.splitlines()):
         raise ValueError(f"a line has more than {_MAX_DOTS} dots")
     return tomllib.loads(text)
+
+
+def parse_values(text: str) -> list[Any]:
+    """Return the TOML values of ``0.1,[10],"text"``; a bare word is text, and ``none`` is None.
+
+    Raises:
+        ValueError: The text is not a list of TOML values.
+    """
+    try:
+        return _parse_list(text)
+    except ValueError:
+        return [value for word in text.split(",") for value in _parse_word(word.strip())]
+
+
+def _parse_word(text: str) -> list[Any]:
+    if _BARE_WORD.fullmatch(text):
+        return [None if text == "none" else text]
+    return _parse_list(text) if text.strip() else []
+
+
+def _parse_list(text: str) -> list[Any]:
+    parsed = _parse_toml(f"values = [{text}]")
+    refuse_deep(parsed)
+    values: list[Any] = parsed.pop("values")
+    if parsed:
+        raise ValueError("the text has more than values")
+    return values
+
+
+def parse_settings(
+    settings: Sequence[str], *, option: str = "--set", flags: Mapping[str, str] | None = None
+) -> dict[str, list[Any]]:
+    """Return the values of settings such as ``optimizer.g_lr=5e-4``, by dotted key. Keys are not checked.
+
+    Args:
+        settings: Each a dotted key and TOML values; a bare word is text, and ``none`` is None.
+        option: Name of the option that gives them, for errors.
+        flags: Dotted keys that are set otherwise, each with the name of the option that does.
+
+    Raises:
+        UsageError: A setting is malformed, or a key is set twice.
+    """
+    found: dict[str, list[Any]] = {}
+    taken = dict(flags or {})
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        key = key.strip()
+        if not equals or not re.fullmatch(r"[\w-]+([.:][\w-]+)*", key):
+            raise UsageError(f"{option} takes KEY=VALUE, such as optimizer.g_lr=5e-4, not {setting!r:.60}")
+        for other, source in taken.items():
+            if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
+                twice = f"{option} {key} is given twice" if source == f"{option} {key}" else None
+                raise UsageError(twice or f"{option} {key} and {source} both set {max(key, other, key=len)}")
+        taken[key] = f"{option} {key}"
+        try:
+            found[key] = parse_values(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(
+                f"{option} {key}: {text!r:.60} is not a TOML value, such as 0.1, true, [10, 4] or text"
+            ) from error
+    return found
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested tables of values by dotted key."""
+    tables: dict[str, Any] = {}
+    for key, value in values.items():
+        for part in reversed(key.split(".")):
+            value = {part: value}  # noqa: PLW2901 - wrapped from the inside out
+        tables = deep_merge(tables, value)
+    return tables
 
 
 def deep_merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

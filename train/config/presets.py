@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.errors import UsageError, did_you_mean
 from infogan_tool.train.config.files import deep_merge, read_config_file, validate_config
+from infogan_tool.train.config.schema import TrainConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    from infogan_tool.train.config.schema import TrainConfig
 
 
 def paper() -> dict[str, Any]:
@@ -211,3 +210,11 @@ def resolve_config(
         raise UsageError(f"there is no preset '{name}'{did_you_mean(name, PRESETS)}")
     merged = deep_merge(deep_merge(PRESETS[name](), values), flags or {})
     return validate_config({**merged, "preset": name})
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the JSON schema of a config file: any part of a config, every key with its meaning."""
+    schema = TrainConfig.model_json_schema()
+    schema["properties"]["preset"] |= {"enum": list(PRESETS), "default": DEFAULT_PRESET}
+    del schema["$defs"]["LatentSpec"]["required"]
+    return schema

@@ -14,11 +14,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from infogan_tool.runtime.latents.spec import LatentSpec
 
+NAME_PATTERN: Final = r"^[A-Za-z_][\w.-]*(:[A-Za-z_]\w*)?$"
+"""A registered name, or ``module:attribute``."""
+
 
 class _Table(BaseModel):
     """A table of a config: frozen, with known keys and finite numbers only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+_Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=200)]
+"""The name of a registered object, or ``module:attribute`` of a module that the user has named."""
 
 
 class DataConfig(_Table):
@@ -35,9 +42,10 @@ class DataConfig(_Table):
 class NetworkConfig(_Table):
     """Architecture and widths of the networks."""
 
-    architecture: Literal["infogan", "dcgan", "upsample", "mlp"] = "infogan"
+    architecture: _Name = "infogan"
     """``infogan``: the paper's MNIST networks. ``dcgan``: strided convolutions down to the smallest map, with
-    the heads on it. ``upsample``: G upsamples by nearest neighbour. ``mlp``: fully connected."""
+    the heads on it. ``upsample``: G upsamples by nearest neighbour. ``residual``: residual blocks
+    (arXiv:1512.03385). ``mlp``: fully connected. Or the name of a registered one, or ``module:attribute``."""
     base_width: int = Field(default=64, ge=1, le=4096)
     """Channels of D's first convolution. They double at each halving of the map; G mirrors D."""
     full_width: int = Field(default=1024, ge=1, le=16384)
@@ -55,8 +63,29 @@ class NetworkConfig(_Table):
     one. Needs ``clustering``. No effect without a categorical code, or without a D."""
     leaky_relu_slope: float = Field(default=0.1, ge=0, lt=1)
     """Slope of LeakyReLU for negative inputs, in D and Q."""
+    spectral_norm: bool = False
+    """Whether each weight of D is divided by its greatest singular value (arXiv:1802.05957). The package's
+    D then has no BatchNorm."""
     output: Literal["sigmoid", "tanh"] = "sigmoid"
     """Last activation of G. It sets the range of images: [0, 1] or [-1, 1]."""
+
+
+class TermConfig(_Table):
+    """A term of the loss of D or G."""
+
+    weight: float = Field(ge=0)
+    """Factor of the term. 0: it is not computed."""
+    every: int | None = Field(default=None, ge=1, le=10_000)
+    """Steps between two computations of the term, which is multiplied by them (arXiv:1912.04958, appendix B).
+    None: the term's own, 16 for ``r1``."""
+
+
+def _to_term(value: object) -> object:
+    """Return the table of a weight."""
+    return {"weight": value} if isinstance(value, int | float) else value
+
+
+_Term = Annotated[TermConfig, BeforeValidator(_to_term, json_schema_input_type=float | TermConfig)]
 
 
 class ObjectiveConfig(_Table):
@@ -66,9 +95,10 @@ class ObjectiveConfig(_Table):
     """``adversarial``: InfoGAN. ``variational``: a conditional variational autoencoder without D."""
     adversarial_loss: Literal["bce", "least_squares", "hinge"] = "bce"
     """Loss of D and G."""
-    information_update: Literal["q_head", "shared", "separate_step"] = "q_head"
+    information_update: _Name = "q_head"
     """Parameters that L_I updates. ``q_head``: G and the Q head. ``shared``: also the trunk that D and Q
-    share, in D's update. ``separate_step``: G, trunk and Q head, in a third update of their own."""
+    share, in D's update. ``separate_step``: G, trunk and Q head, in a third update of their own. Or the name
+    of a registered scheme."""
     lambda_categorical: float = Field(default=1.0, ge=0)
     """Weight of the categorical codes in L_I. With both weights 0 the model is a plain GAN, whose Q is only
     monitored."""
@@ -79,6 +109,9 @@ class ObjectiveConfig(_Table):
     axis_alignments: int = Field(default=0, ge=0, le=10_000)
     """How many times, evenly spaced in adversarial training, the continuous codes are rotated so that each
     has one independent effect on the image. No effect with fewer than two continuous codes."""
+    terms: dict[_Name, _Term] = {}
+    """Further terms of the loss, by name: a weight, or a table of ``weight`` and ``every``. ``r1``: the
+    gradient penalty of D on real images (arXiv:1801.04406). Others are registered."""
     hessian_penalty: float = Field(default=0.0, ge=0)
     """Weight of a penalty that gives each continuous code one independent effect: G's mixed second
     derivatives by pairs of codes (arXiv:2008.10599), relative to the first ones. 0, or one code: none."""
@@ -341,7 +374,7 @@ class TrainConfig(_Table):
             (self.q_view is None or separate, "q_view needs networks.q = 'separate'"),
             (not self.q_noise or separate, "q_noise needs networks.q = 'separate'"),
             (
-                update == "q_head" or not separate,
+                update not in {"shared", "separate_step"} or not separate,
                 f"objective.information_update = '{update}' needs networks.q = 'shared'",
             ),
             (not networks.conditional or self.clustering, "networks.conditional needs clustering"),

@@ -8,6 +8,8 @@
 `meters`             means of scalars over a logging interval
 `cuda_graph`         a step captured as a CUDA graph
 `layers`             convolutions computed as one matrix product
+`statistics`         running statistics of BatchNorm and of spectral normalisation
+`registry`           objects that a config names, and the modules that the user names
 `memory_format`      channels-last weights, where they are faster
 `cpu_memory`         the allocator's settings
 `profiling`          ``train --profile``

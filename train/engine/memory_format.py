@@ -29,7 +29,8 @@ def to_memory_format(networks: M) -> M:
         return networks
     for module in networks.modules():
         if isinstance(module, _CONVOLUTIONS) and not isinstance(module, _PRODUCTS):
-            weight = module.weight
+            # Of a weight with a parametrization, such as spectral normalisation, this is the original.
+            weight = next(p for p in module.parameters() if p.ndim > 1)
             if weight.device.type == "cpu":
                 # contiguous() would not change weights of one channel, which are in both formats at once.
                 weight.data = weight.data.to(memory_format=torch.channels_last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -12,8 +13,11 @@ from infogan_tool.train.infogan.axes import align_codes, first_layer
 from infogan_tool.train.infogan.generator_stage import GeneratorStage
 from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
 from infogan_tool.train.infogan.step import AdversarialStep, metric_names
+from infogan_tool.train.infogan.terms import due_terms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from infogan_tool.train.config.schema import TrainConfig
@@ -40,9 +44,10 @@ class AdversarialStage(GeneratorStage):
         self._alignments = {self._steps * number // (count + 1) for number in range(1, count + 1)}
         if count:
             first_layer(session.networks.generator)  # refuse an architecture without one now
-        self._latent: LatentBatch | None = None
+        self._due: frozenset[str] = frozenset()
         self._pseudo_labels = self._infer_categories() if session.config.num_conditions else None
-        self._take_step = CudaGraphStep(self._step, self.rng) if session.cuda_graphs else self._step
+        self._steps_by_terms: dict[frozenset[str], Callable[[Tensor], Tensor]] = {}
+        self._latents: dict[frozenset[str], LatentBatch] = {}
 
     @classmethod
     def scalar_names(cls, config: TrainConfig) -> list[str]:
@@ -58,14 +63,21 @@ class AdversarialStage(GeneratorStage):
             seed = mixed_seed(f"axes {self.seed} {index}")
             align_codes(self.session.networks, self.optimizers.values(), seed)
         self.adversarial_step.set_schedules(index / self._steps)
-        self.meters.add(self._take_step(self.batch(index)[self.shard]))
+        self._due = due_terms(self.adversarial_step.terms, index)
+        if self._due not in self._steps_by_terms:  # a step of other terms is another CUDA graph
+            step = partial(self._step, due=self._due)
+            self._steps_by_terms[self._due] = (
+                CudaGraphStep(step, self.rng) if self.session.cuda_graphs else step
+            )
+        self.meters.add(self._steps_by_terms[self._due](self.batch(index)[self.shard]))
         self.session.networks.update_generator_ema(index)
 
-    def _step(self, index: Tensor) -> Tensor:
+    def _step(self, index: Tensor, due: frozenset[str]) -> Tensor:
         real = self.session.float_images(index)
         categories = None if self._pseudo_labels is None else self._pseudo_labels[index]
-        self._latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
-        return self.adversarial_step.step(real, self._latent, categories)
+        # A replayed graph writes the latents of its steps to these tensors.
+        self._latents[due] = latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
+        return self.adversarial_step.step(real, latent, categories, due)
 
     @torch.no_grad()
     def _infer_categories(self) -> Tensor:
@@ -76,6 +88,5 @@ class AdversarialStage(GeneratorStage):
 
     def scalars(self) -> dict[str, float]:
         """Return the means, and D's score of images of the last latents after G's update."""
-        assert self._latent is not None
-        score = self.adversarial_step.fake_score(self._latent)
+        score = self.adversarial_step.fake_score(self._latents[self._due])
         return {**super().scalars(), "Scores/fake_after_g": float(score)}

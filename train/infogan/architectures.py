@@ -11,6 +11,7 @@ name          layers
               layer before the first map (arXiv:1511.06434)
 ``upsample``  G upsamples by nearest neighbour and convolves, which avoids checkerboard artefacts; D is four
               stride-2 convolutions with dropout
+``residual``  residual blocks: train/infogan/residual.py
 ``mlp``       two fully connected layers each, written as convolutions over the whole image
 ============  ==============================================================================================
 """
@@ -28,6 +29,8 @@ from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.engine.layers import MapToVector, VectorToMap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.config.schema import NetworkConfig
 
@@ -38,6 +41,17 @@ _UPSAMPLING: Final = 4
 _UPSAMPLE_WIDTHS: Final = (1, 2, 4, 8)
 """Channels of the convolutions of ``upsample``'s D, in units of the base width."""
 _HALVING: Final = {"kernel": 4, "stride": 2, "padding": 1}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layers:
+    """The networks of an architecture of the package."""
+
+    generator: nn.Module
+    trunk: nn.Module
+    encoder: Callable[[int], nn.Module]
+    normal_weights: bool = True
+    """Whether weights of convolutions are drawn anew from N(0, 0.02), as DCGAN's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,62 +65,74 @@ class ConvStack:
     """M."""
 
 
-def generator_layers(nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> list[nn.Module]:
-    """Return G's layers, from latents ``(N, L, 1, 1)`` to images ``(N, C, H, W)``, activation included.
+def standard_layers(nets: NetworkConfig, latent_dim: int, image: ImageSpec, *, kind: str) -> Layers:
+    """Return one of the architectures that this file makes."""
+    return Layers(
+        generator=nn.Sequential(*_generator_layers(kind, nets, latent_dim, image)),
+        trunk=nn.Sequential(*_discriminator_trunk(kind, nets, image).layers),
+        encoder=lambda width: nn.Sequential(*encoder_layers(kind, nets, image, width)),
+    )
+
+
+def _generator_layers(kind: str, nets: NetworkConfig, latent_dim: int, image: ImageSpec) -> list[nn.Module]:
+    """Return G's layers, from latents ``(N, L)`` to images ``(N, C, H, W)``.
 
     Raises:
         UsageError: The architecture cannot make images of that size; the message names the nearest sizes.
     """
     full, leak, layers = nets.full_width, nets.leaky_relu_slope, []
-    if nets.architecture == "mlp":
-        layers += [*_deconv_block(latent_dim, full, kernel=1), *_deconv_block(full, full, kernel=1)]
+    if kind == "mlp":
+        layers += [*deconv_block(latent_dim, full, kernel=1), *deconv_block(full, full, kernel=1)]
         layers += [VectorToMap(full, image.channels, image.size)]
-    elif nets.architecture == "upsample":
+    elif kind == "upsample":
         if image.size % _UPSAMPLING:
             raise _wrong_size(image.size, range(8, 513, _UPSAMPLING))
         wide, narrow = 8 * nets.base_width, 4 * nets.base_width
         layers += [VectorToMap(latent_dim, wide, image.size // _UPSAMPLING, bias=False), nn.BatchNorm2d(wide)]
-        layers += [nn.Upsample(scale_factor=2), *_conv_block(wide, wide, leak, kernel=3, padding=1)]
-        layers += [nn.Upsample(scale_factor=2), *_conv_block(wide, narrow, leak, kernel=3, padding=1)]
+        layers += [nn.Upsample(scale_factor=2), *conv_block(wide, wide, leak, kernel=3, padding=1)]
+        layers += [nn.Upsample(scale_factor=2), *conv_block(wide, narrow, leak, kernel=3, padding=1)]
         layers += [nn.Conv2d(narrow, image.channels, 3, padding=1)]
     else:
-        widths = _halving_widths(nets, image.size)[::-1]
+        widths = halving_widths(nets, image.size, deep=kind == "dcgan")[::-1]
         inputs, first_map = latent_dim, image.size // 2 ** len(widths)
-        if nets.architecture == "infogan":
-            layers += _deconv_block(latent_dim, full, kernel=1)
+        if kind == "infogan":
+            layers += deconv_block(latent_dim, full, kernel=1)
             inputs = full
-        layers += _deconv_block(inputs, widths[0], kernel=first_map)
+        layers += deconv_block(inputs, widths[0], kernel=first_map)
         for wide, narrow in pairwise(widths):
-            layers += _deconv_block(wide, narrow, **_HALVING)
+            layers += deconv_block(wide, narrow, **_HALVING)
         layers += [nn.ConvTranspose2d(widths[-1], image.channels, 4, 2, 1)]
-    return [*layers, nn.Sigmoid() if nets.output == "sigmoid" else nn.Tanh()]
+    return layers
 
 
-def discriminator_trunk(nets: NetworkConfig, image: ImageSpec) -> ConvStack:
+def _discriminator_trunk(kind: str, nets: NetworkConfig, image: ImageSpec) -> ConvStack:
     """Return D without its head.
 
     Raises:
-        UsageError: As in :func:`generator_layers`.
+        UsageError: As in :func:`_generator_layers`.
     """
-    # No BatchNorm on the first layer, which would hide the images' brightness from D.
-    stack, full, leak = _halving_stack(nets, image, norm_first=False), nets.full_width, nets.leaky_relu_slope
-    if nets.architecture == "infogan":
-        return ConvStack([*stack.layers, *_conv_block(stack.width, full, leak, kernel=stack.size)], full, 1)
-    if nets.architecture == "mlp":
+    # No BatchNorm on the first layer, which would hide the images' brightness from D; and none with spectral
+    # normalisation, whose bound BatchNorm's scale would undo.
+    norm, full, leak = not nets.spectral_norm, nets.full_width, nets.leaky_relu_slope
+    stack = _halving_stack(kind, nets, image, norm_first=False, norm=norm)
+    if kind == "infogan":
+        block = conv_block(stack.width, full, leak, kernel=stack.size, norm=norm)
+        return ConvStack([*stack.layers, *block], full, 1)
+    if kind == "mlp":
         first = [MapToVector(stack.width, full, stack.size), nn.LeakyReLU(leak)]
-        return ConvStack([*first, *_conv_block(full, full, leak, kernel=1)], full, 1)
+        return ConvStack([*first, *conv_block(full, full, leak, kernel=1, norm=norm)], full, 1)
     return stack
 
 
-def encoder_layers(nets: NetworkConfig, image: ImageSpec, width: int) -> list[nn.Module]:
+def encoder_layers(kind: str, nets: NetworkConfig, image: ImageSpec, width: int) -> list[nn.Module]:
     """Return an encoder of a separate Q: images to ``width`` features of a 1 x 1 map.
 
     Raises:
-        UsageError: As in :func:`generator_layers`.
+        UsageError: As in :func:`_generator_layers`.
     """
     # BatchNorm on the first layer too: the codes do not depend on an image's brightness.
-    stack = _halving_stack(nets, image, norm_first=True)
-    return [*stack.layers, *_conv_block(stack.width, width, nets.leaky_relu_slope, kernel=stack.size)]
+    stack = _halving_stack(kind, nets, image, norm_first=True, norm=True)
+    return [*stack.layers, *conv_block(stack.width, width, nets.leaky_relu_slope, kernel=stack.size)]
 
 
 def head_layers(nets: NetworkConfig, trunk: tuple[int, int]) -> list[nn.Module]:
@@ -117,37 +143,40 @@ def head_layers(nets: NetworkConfig, trunk: tuple[int, int]) -> list[nn.Module]:
         trunk: Channels and size of the maps that the trunk returns.
     """
     width, size = trunk
-    return _conv_block(width, nets.q_width, nets.leaky_relu_slope, kernel=size)
+    return conv_block(width, nets.q_width, nets.leaky_relu_slope, kernel=size)
 
 
-def _halving_stack(nets: NetworkConfig, image: ImageSpec, *, norm_first: bool) -> ConvStack:
+def _halving_stack(
+    kind: str, nets: NetworkConfig, image: ImageSpec, *, norm_first: bool, norm: bool
+) -> ConvStack:
     """Return the stride-2 convolutions that D's trunk and Q's encoders begin with; none for ``mlp``."""
-    if nets.architecture == "mlp":
+    if kind == "mlp":
         return ConvStack([], image.channels, image.size)
-    if nets.architecture == "upsample":
+    if kind == "upsample":
         widths = [nets.base_width * factor for factor in _UPSAMPLE_WIDTHS]
         size, shape = math.ceil(image.size / 2 ** len(widths)), {"kernel": 3, "stride": 2, "padding": 1}
     else:
-        widths = _halving_widths(nets, image.size)
+        widths = halving_widths(nets, image.size, deep=kind == "dcgan")
         size, shape = image.size // 2 ** len(widths), _HALVING
     layers: list[nn.Module] = []
     for index, (inputs, outputs) in enumerate(pairwise([image.channels, *widths])):
-        layers += _conv_block(inputs, outputs, nets.leaky_relu_slope, norm=norm_first or index > 0, **shape)
+        has_norm = norm and (norm_first or index > 0)
+        layers += conv_block(inputs, outputs, nets.leaky_relu_slope, norm=has_norm, **shape)
         if nets.dropout:
             layers.append(nn.Dropout2d(nets.dropout))
     return ConvStack(layers, widths[-1], size)
 
 
-def _halving_widths(nets: NetworkConfig, size: int) -> list[int]:
+def halving_widths(nets: NetworkConfig, size: int, *, deep: bool = False) -> list[int]:
     """Return D's channels after each halving of an image of ``size``; G mirrors them.
 
-    There is at least one halving, then as many as leave a map of at most 8 x 8; for ``dcgan`` as many as
-    leave at least 4 x 4.
+    There is at least one halving, then as many as leave a map of at most 8 x 8; if ``deep``, as many as leave
+    at least 4 x 4.
 
     Raises:
         UsageError: The size does not halve evenly; the message names the nearest ones that do.
     """
-    full_map, count, deep = size, 0, nets.architecture == "dcgan"
+    full_map, count = size, 0
     while full_map % 2 == 0 and (
         full_map > _LARGEST_FULL_MAP or not count or (deep and full_map >= 2 * _SMALLEST_FULL_MAP)
     ):
@@ -165,7 +194,7 @@ def _wrong_size(size: int, possible: set[int] | range) -> UsageError:
     )
 
 
-def _conv_block(
+def conv_block(
     inputs: int,
     outputs: int,
     leak: float,
@@ -183,7 +212,7 @@ def _conv_block(
     return [conv, *([nn.BatchNorm2d(outputs)] if norm else []), nn.LeakyReLU(leak)]
 
 
-def _deconv_block(
+def deconv_block(
     inputs: int, outputs: int, *, kernel: int, stride: int = 1, padding: int = 0
 ) -> list[nn.Module]:
     """Return transposed convolution, BatchNorm and ReLU."""

@@ -181,5 +181,7 @@ def first_layer(generator: Generator) -> VectorToMap:
     """
     layer = generator.layers[0]
     if not isinstance(layer, VectorToMap):
-        raise UsageError("objective.axis_alignments needs a generator that begins with a VectorToMap layer")
+        raise UsageError(
+            "objective.axis_alignments needs a generator that begins with a VectorToMap layer: set it to 0"
+        )
     return layer

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.train.engine.ema import ema_copy, update_ema
 from infogan_tool.train.engine.layers import MapToVector
-from infogan_tool.train.infogan.architectures import discriminator_trunk, generator_layers, head_layers
+from infogan_tool.train.infogan.architecture_registry import build_architecture
+from infogan_tool.train.infogan.architectures import head_layers
 from infogan_tool.train.infogan.q_network import QBranch, QPosterior, q_branches
 
 if TYPE_CHECKING:
@@ -27,24 +29,23 @@ _NOISE_LOG_VARIANCE: Final = (-10.0, 2.0)
 class Generator(nn.Module):
     """G: latent ``(N, L)`` to images ``(N, C, H, W)`` in the range of its output activation."""
 
-    def __init__(self, config: TrainConfig, image: ImageSpec) -> None:
+    def __init__(self, layers: nn.Sequential, output: str) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*generator_layers(config.networks, config.latent.dim, image))
+        self.layers = nn.Sequential(*layers, nn.Sigmoid() if output == "sigmoid" else nn.Tanh())
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return the images of latents."""
-        images: Tensor = self.layers(latent[:, :, None, None])
+        images: Tensor = self.layers(latent)
         return images
 
 
 class DiscriminatorTrunk(nn.Module):
     """The part of D that a shared Q uses too: images ``(N, C, H, W)`` to features ``(N, F, M, M)``."""
 
-    def __init__(self, config: TrainConfig, image: ImageSpec) -> None:
+    def __init__(self, layers: nn.Sequential, feature_shape: tuple[int, int]) -> None:
         super().__init__()
-        stack = discriminator_trunk(config.networks, image)
-        self.layers = nn.Sequential(*stack.layers)
-        self.feature_shape = stack.width, stack.size
+        self.layers = layers
+        self.feature_shape = feature_shape
         """F and M."""
 
     def forward(self, images: Tensor) -> Tensor:
@@ -85,8 +86,9 @@ class Networks(nn.Module):
         super().__init__()
         self.latent: LatentSpec = config.latent
         self.image = image
-        self.generator = Generator(config, image)
-        self.trunk = DiscriminatorTrunk(config, image)
+        architecture = build_architecture(config, image)
+        self.generator = Generator(architecture.generator, config.networks.output)
+        self.trunk = DiscriminatorTrunk(architecture.trunk, architecture.feature_shape)
         if config.is_variational:
             layers, width = head_layers(config.networks, self.trunk.feature_shape), config.networks.q_width
             noise = {"num_logits": 0, "continuous": config.latent.noise}
@@ -94,9 +96,28 @@ class Networks(nn.Module):
         else:
             self.d_head = DiscriminatorHead(self.trunk.feature_shape, config.num_conditions)
         self.shares_trunk = config.networks.q == "shared"
-        self.q = nn.ModuleList(q_branches(config, image, self.trunk.feature_shape))
+        self.q = nn.ModuleList(q_branches(config, architecture))
+        self._normal_weights = architecture.normal_weights
         self._ema_decay = config.optimizer.ema_decay
         self.generator_ema = ema_copy(self.generator) if self._ema_decay else None
+
+    @torch.no_grad()
+    def initialise(self, rng: torch.Generator) -> None:
+        """Draw the initial weights of :func:`build_networks`."""
+        parts = [self.generator, self.trunk] if self._normal_weights else []
+        parts.append(self.noise_head if hasattr(self, "noise_head") else self.d_head)
+        if self.shares_trunk:
+            parts.append(self.q)
+        for module in (module for part in parts for module in part.modules()):
+            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+                nn.init.normal_(module.weight, 0.0, 0.02, generator=rng)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.weight, 1.0, 0.02, generator=rng)
+                nn.init.zeros_(module.bias)
+        if self.generator_ema is not None:
+            self.generator_ema.load_state_dict(self.generator.state_dict())
 
     def discriminate(self, images: Tensor, categories: Tensor | None = None) -> Tensor:
         """Return D's logits ``(N,)`` of images, given their categories ``(N,)`` where D is conditional."""
@@ -158,7 +179,7 @@ class Networks(nn.Module):
 def build_networks(config: TrainConfig, *, size: int, channels: int) -> Networks:
     """Build networks with seeded weights: N(0, 0.02) for convolutions, N(1, 0.02) for BatchNorm's scale.
 
-    A separate Q keeps torch's default initialisation.
+    A separate Q keeps torch's default initialisation; architecture ``residual`` and your own keep theirs.
 
     Args:
         config: The run's config. Its seed alone decides the weights; torch's global generator is unchanged.
@@ -166,26 +187,21 @@ def build_networks(config: TrainConfig, *, size: int, channels: int) -> Networks
         channels: 1 or 3.
 
     Raises:
-        UsageError: The size does not halve evenly.
+        UsageError: The architecture is not known or not possible: its sizes do not fit the images.
     """
     low = 0.0 if config.networks.output == "sigmoid" else -1.0
     image = ImageSpec(size=size, channels=channels, low=low, high=1.0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         networks = Networks(config, image)
-    rng = torch.Generator().manual_seed(config.seed)
-    parts = [networks.generator, networks.trunk]
-    parts.append(networks.noise_head if config.is_variational else networks.d_head)
-    if networks.shares_trunk:
-        parts.append(networks.q)
-    for module in (module for part in parts for module in part.modules()):
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.normal_(module.weight, 0.0, 0.02, generator=rng)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, 0.02, generator=rng)
-            nn.init.zeros_(module.bias)
-    if networks.generator_ema is not None:
-        networks.generator_ema.load_state_dict(networks.generator.state_dict())
+        networks.initialise(torch.Generator().manual_seed(config.seed))
+        if config.networks.spectral_norm:
+            _normalise_spectrum(networks.trunk, *([] if config.is_variational else [networks.d_head]))
     return networks
+
+
+def _normalise_spectrum(*modules: nn.Module) -> None:
+    """Divide each weight by its greatest singular value (Miyato et al., arXiv:1802.05957)."""
+    for part in [part for module in modules for part in module.modules()]:
+        if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            spectral_norm(part)

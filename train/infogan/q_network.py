@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from infogan_tool.train.engine.layers import MapToVector
-from infogan_tool.train.infogan.architectures import encoder_layers, head_layers
+from infogan_tool.train.infogan.architectures import head_layers
 
 if TYPE_CHECKING:
-    from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
+    from infogan_tool.train.infogan.architecture_registry import CheckedArchitecture
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +98,26 @@ class QBranch(nn.Module):
         return QPosterior(logits, mean, log_var)
 
 
-def q_branches(config: TrainConfig, image: ImageSpec, trunk: tuple[int, int]) -> list[QBranch]:
+def q_branches(config: TrainConfig, architecture: CheckedArchitecture) -> list[QBranch]:
     """Return the branches of Q, in the order of the codes.
 
     Args:
         config: ``networks.q`` chooses between a head on D's trunk and separate encoders.
-        image: Size and channels of the images.
-        trunk: Channels and size of the maps that the trunk returns.
+        architecture: Has the encoders, and the shape of the maps that the trunk returns.
     """
     nets, spec, variance = config.networks, config.latent, config.objective.variance
     if nets.q == "shared":
         codes = {"num_logits": spec.num_logits, "continuous": spec.continuous}
-        return [QBranch(head_layers(nets, trunk), nets.q_width, **codes, variance=variance)]
+        return [
+            QBranch(head_layers(nets, architecture.feature_shape), nets.q_width, **codes, variance=variance)
+        ]
     first = spec.categorical[0] if spec.categorical else 0
     parts = [
         (nets.q_features, {"num_logits": first, "continuous": 0}),
         (nets.q_width, {"num_logits": spec.num_logits - first, "continuous": spec.continuous}),
     ]
     return [
-        QBranch(encoder_layers(nets, image, width), width, **codes, variance=variance)
+        QBranch([*architecture.encoder(width)], width, **codes, variance=variance)
         for width, codes in parts
         if any(codes.values())
     ]

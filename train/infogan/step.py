@@ -22,7 +22,8 @@ The D and G updates of a step use the same fakes. If every lambda is 0, Q is onl
 its loss reaches G, and Q learns to infer whatever G generates, so that a plain GAN can be
 measured in the same way.
 
-With ``objective.hessian_penalty``, L_G includes a penalty of G's second derivatives, on latents of its own.
+L_D and L_G include the terms of ``objective.terms`` and ``objective.hessian_penalty``
+(:mod:`infogan_tool.train.infogan.terms`). :func:`register_scheme` adds a scheme of your own.
 
 BatchNorm normalises real and generated batches separately. Its running statistics, which the exported
 encoder uses, are updated by real images only, because those are what the encoder is applied to.
@@ -41,29 +42,30 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.engine.optimizer_step import adam, set_learning_rate, trainable_parameters
 from infogan_tool.train.engine.profiling import section
+from infogan_tool.train.engine.registry import Registry
 from infogan_tool.train.engine.stage import autocast
+from infogan_tool.train.engine.statistics import frozen_statistics
+from infogan_tool.train.infogan.architecture_registry import ARCHITECTURES
 from infogan_tool.train.infogan.augment import add_noise, sample_augmentation
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.objective import (
-    HESSIAN_STEP,
     code_entropies,
     code_nll,
     code_weights,
     discriminator_loss,
-    effects_of_codes,
     generator_loss,
-    hessian_penalty,
     information_loss,
     mutual_information_bound,
     probability_of_real,
 )
+from infogan_tool.train.infogan.terms import Batch, TermInputs, active_terms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
     from infogan_tool.train.config.schema import TrainConfig, ViewConfig
     from infogan_tool.train.engine.optimizer_step import OptimizerStep
@@ -88,39 +90,72 @@ class Update:
     """Key of the config's ``optimizer`` table."""
 
 
-SCHEMES: Final[Mapping[str, tuple[Update, ...]]] = {
-    "q_head": (
-        Update("D", ("L_D",), ("trunk", "d_head"), "d_lr"),
-        Update("G", ("L_G", "L_I"), ("generator", "q"), "g_lr"),
-    ),
-    "shared": (
-        Update("D", ("L_D", "L_I"), ("trunk", "d_head", "q"), "d_lr"),
-        Update("G", ("L_G", "L_I"), ("generator",), "g_lr"),
-    ),
-    "separate_step": (
-        Update("G", ("L_G",), ("generator",), "g_lr"),
-        Update("D", ("L_D",), ("trunk", "d_head"), "d_lr"),
-        Update("L_I", ("L_I",), ("generator", "trunk", "q"), "g_lr"),
-    ),
-}
+SCHEMES: Final = Registry[tuple[Update, ...]](
+    "update scheme",
+    {
+        "q_head": (
+            Update("D", ("L_D",), ("trunk", "d_head"), "d_lr"),
+            Update("G", ("L_G", "L_I"), ("generator", "q"), "g_lr"),
+        ),
+        "shared": (
+            Update("D", ("L_D", "L_I"), ("trunk", "d_head", "q"), "d_lr"),
+            Update("G", ("L_G", "L_I"), ("generator",), "g_lr"),
+        ),
+        "separate_step": (
+            Update("G", ("L_G",), ("generator",), "g_lr"),
+            Update("D", ("L_D",), ("trunk", "d_head"), "d_lr"),
+            Update("L_I", ("L_I",), ("generator", "trunk", "q"), "g_lr"),
+        ),
+    },
+)
 """The updates of a step, in order, by value of ``objective.information_update``."""
 
 
-_HESSIAN: Final = "Loss/G/hessian"
+def register_scheme(name: str, *updates: Update) -> None:
+    """Register a scheme of your own, a value of ``objective.information_update``.
+
+    Args:
+        name: Name of the scheme.
+        updates: In order: one of G, at least one of D, and at most one of L_I, which has latents of its own.
+
+    Raises:
+        UsageError: The updates are not a possible scheme, or the name is one of the package's.
+    """
+    names = [update.name for update in updates]
+    allowed = {"D": {"L_D", "L_I"}, "G": {"L_G", "L_I"}, "L_I": {"L_I"}}
+    optimizers = {(update.name, update.parameters, update.learning_rate) for update in updates}
+    rules = {
+        "one update G and at least one D": names.count("G") == 1 and "D" in names,
+        "at most one update L_I, and no others": names.count("L_I") <= 1 and set(names) <= set(allowed),
+        "L_D and L_I in D, L_G and L_I in G, L_I in L_I": all(
+            min(allowed[u.name] - {"L_I"}, default="L_I") in u.terms and set(u.terms) <= allowed[u.name]
+            for u in updates
+            if u.name in allowed
+        ),
+        "L_I in one of its updates": any("L_I" in update.terms for update in updates),
+        "parameters of generator, trunk, d_head or q, and d_lr or g_lr": all(
+            u.parameters
+            and set(u.parameters) <= {"generator", "trunk", "d_head", "q"}
+            and u.learning_rate in {"d_lr", "g_lr"}
+            for u in updates
+        ),
+        "one optimizer for all updates of one name": len(optimizers) == len(set(names)),
+    }
+    for rule, met in rules.items():
+        if not met:
+            raise UsageError(f"update scheme '{name}' is not possible: a scheme has {rule}")
+    SCHEMES.register(name, updates)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Inputs of the updates of one step."""
+def check_names(config: TrainConfig) -> None:
+    """Refuse a config that names an architecture, update scheme or loss term that is not known.
 
-    real: Tensor
-    """Real images ``(N, C, H, W)``; with several processes this one's shard, as ``fake`` is."""
-    fake: Tensor
-    """G's images of ``latent``, with their gradient."""
-    latent: LatentBatch
-    """N latents."""
-    real_categories: Tensor | None = None
-    """Pseudo-labels ``(N,)`` of ``real``, where D is conditional."""
+    Raises:
+        UsageError: Says how to name code of your own; nothing is imported.
+    """
+    ARCHITECTURES.get(config.networks.architecture)
+    SCHEMES.get(config.objective.information_update)
+    active_terms(config)
 
 
 def metric_names(config: TrainConfig) -> list[str]:
@@ -128,7 +163,7 @@ def metric_names(config: TrainConfig) -> list[str]:
     return [
         "Loss/D/adv",
         "Loss/G/adv",
-        *([_HESSIAN] if config.penalises_hessian else []),
+        *(term.metric for term in active_terms(config)),
         "Loss/Q/categorical",
         "Loss/Q/continuous",
         *(f"MI/{name}" for name in config.latent.code_names),
@@ -161,14 +196,14 @@ class AdversarialStep:
         self._first_weights = code_weights(config.latent, config.objective, rng.device)
         self._last_weights = _last_weights(config, rng.device)
         self._weights = self._first_weights.clone()
-        self._pairs = torch.combinations(torch.arange(config.latent.continuous, device=rng.device))
+        self.terms = active_terms(config)
         if config.uses_clustering:
             networks.freeze_q_category()
         self._parts = {
             name: trainable_parameters(getattr(networks, name))
             for name in ("generator", "trunk", "d_head", "q")
         }
-        self.scheme = SCHEMES[config.objective.information_update]
+        self.scheme = SCHEMES.get(config.objective.information_update)
         self._rates = {update.name: getattr(config.optimizer, update.learning_rate) for update in self.scheme}
         self.optimizers: dict[str, torch.optim.Adam] = {
             update.name: adam(self._parameters(update.parameters), self._rates[update.name], config.optimizer)
@@ -184,13 +219,20 @@ class AdversarialStep:
             for name, rate in self._rates.items():
                 set_learning_rate(self.optimizers[name], rate * remaining)
 
-    def step(self, real: Tensor, latent: LatentBatch, real_categories: Tensor | None = None) -> Tensor:
+    def step(
+        self,
+        real: Tensor,
+        latent: LatentBatch,
+        real_categories: Tensor | None = None,
+        due: Collection[str] | None = None,
+    ) -> Tensor:
         """Make every update of the scheme once.
 
         Args:
             real: As in :class:`Batch`, in the images' range.
             latent: As in :class:`Batch`.
             real_categories: As in :class:`Batch`.
+            due: Names of the further terms that are computed in this step; None: all.
 
         Returns:
             Detached scalars ``(len(metric_names(config)),)`` on the device, each as before its own update.
@@ -204,20 +246,26 @@ class AdversarialStep:
         scalars: dict[str, Tensor] = {}
         for update in self.scheme:
             with section(update.name):
-                scalars |= self.update(update, batch)
+                scalars |= self.update(update, batch, due)
         nll = torch.stack([scalars[f"Loss/Q/{name}"] for name in self._spec.code_names])
         num_categorical = len(self._spec.categorical)
         bounds = mutual_information_bound(nll, self._entropies)
         categorical, continuous = nll[:num_categorical].sum(), nll[num_categorical:].sum()
-        hessian = [scalars[_HESSIAN]] if _HESSIAN in scalars else []
+        zero = torch.zeros_like(categorical)
+        further = [scalars.get(term.metric, zero) for term in self.terms]
         losses = torch.stack(
-            [scalars["Loss/D/adv"], scalars["Loss/G/adv"], *hessian, categorical, continuous]
+            [scalars["Loss/D/adv"], scalars["Loss/G/adv"], *further, categorical, continuous]
         )
         scores = [scalars[name] for name in ("Scores/real", "Scores/fake", "Scores/fake_before_g")]
         return torch.cat([losses, bounds, torch.stack([bounds.sum(), *scores])])
 
-    def update(self, update: Update, batch: Batch) -> dict[str, Tensor]:
+    def update(self, update: Update, batch: Batch, due: Collection[str] | None = None) -> dict[str, Tensor]:
         """Minimise the update's terms over its parameters, by one step of its optimizer.
+
+        Args:
+            update: One of the scheme's.
+            batch: Images and latents of the step.
+            due: As in :meth:`step`.
 
         Returns:
             Detached scalars, as before the update, by name: losses and scores.
@@ -228,22 +276,47 @@ class AdversarialStep:
         compute = {"D": self._d_terms, "G": self._g_terms, "L_I": self._information_terms}[update.name]
         others = [part for part in self._parts if part not in update.parameters]
         with _frozen(self._parameters(others)):  # their gradients would take a quarter of G's update
+            if update.name == "D":
+                batch = self._as_d_sees(batch)
             terms, scalars = compute(batch, infer="L_I" in update.terms)
+            for term in self.terms:
+                if term.term.update == update.name and (due is None or term.name in due):
+                    value = term.compute(self._term_inputs(batch))
+                    scalars[term.metric] = value
+                    terms[f"L_{update.name}"] = terms[f"L_{update.name}"] + term.weight * value
             loss = reduce(operator.add, [terms[name] for name in update.terms])
             losses = {name: scalar for name, scalar in scalars.items() if name.startswith("Loss/")}
             parameters = self._parameters(update.parameters)
             self._optimizer_step.step(self.optimizers[update.name], loss, losses, parameters)
         return {name: scalar.detach() for name, scalar in scalars.items()}
 
+    def _as_d_sees(self, batch: Batch) -> Batch:
+        """Return a batch with augmented images, without G's gradient."""
+        count = len(batch.latent)
+        return replace(
+            batch, real=self._augment(batch.real, count), fake=self._augment(batch.fake.detach(), count)
+        )
+
+    def _term_inputs(self, batch: Batch) -> TermInputs:
+        return TermInputs(
+            batch.real,
+            batch.fake,
+            batch.latent[self._group.shard(len(batch.latent))],
+            batch.real_categories,
+            networks=self.networks,
+            config=self._config,
+            rng=self._rng,
+            group=self._group,
+        )
+
     def _d_terms(self, batch: Batch, *, infer: bool) -> _Terms:
-        """Return L_D of real and generated images, with L_I if ``infer``, and scalars by name."""
-        networks, count = self.networks, len(batch.latent)
-        real, fake = self._augment(batch.real, count), self._augment(batch.fake.detach(), count)
+        """Return L_D of images as D sees them, with L_I if ``infer``, and scalars by name."""
+        networks, count, real, fake = self.networks, len(batch.latent), batch.real, batch.fake
         with self._autocast:
             features = networks.trunk(real)
             networks.update_bn_stats(real, features)
             real_logits = networks.d_head(features, batch.real_categories).float()
-            with frozen_bn_stats(networks.trunk, networks.q):
+            with frozen_statistics(networks.trunk, networks.d_head, networks.q):
                 features = networks.trunk(fake)
                 fake_logits = networks.d_head(features, self._fake_categories(batch.latent)).float()
                 posterior = networks.infer(fake, features) if infer else None
@@ -259,7 +332,7 @@ class AdversarialStep:
     def _g_terms(self, batch: Batch, *, infer: bool) -> _Terms:
         """Return L_G of generated images, with L_I if ``infer``, and scalars by name."""
         networks, config, count = self.networks, self._config, len(batch.latent)
-        with frozen_bn_stats(networks.trunk, networks.q):
+        with frozen_statistics(networks.trunk, networks.d_head, networks.q):
             d_images = self._augment(batch.fake, count)
             q_images = self._augment(batch.fake, count, config.q_view) if config.q_view else d_images
             shard = self._group.shard(count)
@@ -274,37 +347,18 @@ class AdversarialStep:
         adversarial = generator_loss(self._kind, fake_logits)
         terms = {"L_G": adversarial}
         scalars = {"Loss/G/adv": adversarial, "Scores/fake_before_g": self._score(fake_logits)}
-        if config.penalises_hessian:
-            scalars[_HESSIAN] = self._hessian_penalty()
-            terms["L_G"] = adversarial + self._objective.hessian_penalty * scalars[_HESSIAN]
         if posterior is not None:
             weights = self._weights if self._objective.uses_information else torch.ones_like(self._weights)
             terms["L_I"], losses = self._information_loss(posterior, batch.latent, weights)
             scalars |= losses
         return terms, scalars
 
-    def _hessian_penalty(self) -> Tensor:
-        """Return the penalty of one pair of continuous codes, chosen at random, on fresh latents."""
-        count = self._objective.hessian_latents
-        codes = self._spec.continuous
-        latent = sample_latents(self._spec, count, self._rng)[self._group.shard(count)]
-        pair = torch.randint(len(self._pairs), (1,), generator=self._rng, device=self._rng.device)
-        first, second = HESSIAN_STEP * F.one_hot(self._pairs[pair[0]], codes).to(latent.styles.dtype)
-        both = first + second
-        styles = latent.styles * (1 - both / 2) - both / 2  # all four corners lie in the prior's range
-        corners = [replace(latent, styles=styles + move) for move in (0 * both, first, second, both)]
-        with frozen_bn_stats(self.networks.generator):
-            vectors = torch.cat([corner.vector() for corner in corners])
-            effects = effects_of_codes(self._images(vectors))
-        (effects,) = self._group.all_gather(count, effects)
-        return hessian_penalty(effects)
-
     def _information_terms(self, batch: Batch, *, infer: bool) -> _Terms:
         """Return L_I of generated images of fresh latents, and scalars by name."""
         assert infer
         latent = sample_latents(self._spec, len(batch.latent), self._rng)
         fake = self._augment(self._generate(latent), len(latent))
-        with frozen_bn_stats(self.networks.trunk, self.networks.q), self._autocast:
+        with frozen_statistics(self.networks.trunk, self.networks.q), self._autocast:
             posterior = self.networks.infer(fake)
         loss, scalars = self._information_loss(posterior, latent, self._weights)
         return {"L_I": loss}, scalars
@@ -322,7 +376,7 @@ class AdversarialStep:
         """Return D's mean probability of real for images of ``latent``; no state changes."""
         state = self._rng.get_state()
         devices = [self._rng.device] if self._rng.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), frozen_bn_stats(self.networks):
+        with torch.random.fork_rng(devices), frozen_statistics(self.networks):
             fake = self._augment(self._generate(latent), len(latent))
             with self._autocast:
                 logits = self.networks.discriminate(fake, self._fake_categories(latent)).float()
@@ -331,12 +385,9 @@ class AdversarialStep:
         return score
 
     def _generate(self, latent: LatentBatch) -> Tensor:
-        return self._images(latent[self._group.shard(len(latent))].vector())
-
-    def _images(self, vectors: Tensor) -> Tensor:
         with self._autocast:
-            images: Tensor = self.networks.generator(vectors).float()
-        return images
+            fake: Tensor = self.networks.generator(latent[self._group.shard(len(latent))].vector()).float()
+        return fake
 
     def _fake_categories(self, latent: LatentBatch) -> Tensor | None:
         """Return the categories of generated images, where D is conditional."""
@@ -353,19 +404,6 @@ class AdversarialStep:
 
     def _parameters(self, parts: Iterable[str]) -> list[nn.Parameter]:
         return [parameter for part in parts for parameter in self._parts[part]]
-
-
-@contextmanager
-def frozen_bn_stats(*modules: nn.Module) -> Iterator[None]:
-    """Normalise by the batch, as in training, without updating BatchNorm's running statistics."""
-    norms = [norm for module in modules for norm in module.modules() if isinstance(norm, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.track_running_stats = True
 
 
 @contextmanager

@@ -20,7 +20,10 @@ from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES
 from infogan_tool.train.distributed.device import fast_precision, select_device
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from infogan_tool.train.engine.stage import whole_batches
+from infogan_tool.train.infogan.axes import first_layer
 from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.infogan.step import check_names
+from infogan_tool.train.infogan.terms import check_terms
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.loop import TrainOutcome, data_digest, train
 from infogan_tool.train.run.resume import has_same_job, read_run, start_over
@@ -126,7 +129,7 @@ def plan_training(
     with group.fail_together():
         plan = Plan(config=validate_config(values), images=images, device=selected, group=group)
         _check_batch_size(plan)
-        plan.to_dict()  # builds the networks, which refuse an image size that does not fit
+        _check_networks(plan)
     return plan
 
 
@@ -146,6 +149,16 @@ def _check_batch_size(plan: Plan) -> None:
             f"a batch of {size} images cannot be split between {plan.group.size} processes: "
             f"use --batch-size {plan.group.size} or more, or fewer processes"
         )
+
+
+def _check_networks(plan: Plan) -> None:
+    """Refuse too few images, and networks, loss terms or schemes that are not known or do not fit."""
+    total_steps(plan.config, len(plan.images))
+    check_names(plan.config)
+    networks = build_networks(plan.config, size=plan.images.size, channels=plan.images.channels)
+    check_terms(plan.config, networks)
+    if plan.config.axis_alignments and not plan.config.is_variational:
+        first_layer(networks.generator)
 
 
 def start_training(
@@ -229,6 +242,7 @@ def resume_training(
         plan = Plan(config=config, images=_load_images(config, group), device=selected, group=group)
         with group.fail_together():
             _check_batch_size(plan)
+            _check_networks(plan)
             last_step = total_steps(config, len(plan.images))
             step = checkpoint.header.step if checkpoint else 0
             if step >= last_step and allow_finished:

@@ -18,6 +18,7 @@ from infogan_tool.train.engine.cpu_memory import keep_freed_memory
 from infogan_tool.train.engine.memory_format import to_memory_format
 from infogan_tool.train.engine.profiling import profile_steps, section
 from infogan_tool.train.engine.stage import Session, Stage, use_precision
+from infogan_tool.train.infogan.architecture_registry import check_forward
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.run.checkpoint import CHECKPOINT_SCHEMA, CheckpointHeader, write_checkpoint
 from infogan_tool.train.run.monitor import MetricsLog, ProgressDisplay, SpeedClock
@@ -103,9 +104,11 @@ def train(
     use_precision(config.precision)
     networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
     convert_sync_batchnorm(networks, group)
+    networks = to_memory_format(networks.to(device))
+    check_forward(config, networks.image, networks.generator, networks.trunk)
     session = Session(
         config=config,
-        networks=to_memory_format(networks.to(device)),
+        networks=networks,
         images=images.to(device),
         # A captured step neither waits for other processes nor can its parts be profiled.
         cuda_graphs=device.type == "cuda" and group.is_single and options.capture and not options.profile,

@@ -50,4 +50,5 @@ def test_original_is_left_alone() -> None:
 def test_convolution_that_does_not_see_the_whole_map_stays() -> None:
     original = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(3, 3, 4, groups=3)).eval()
     rewritten = fold_layers(original, torch.zeros(2, 2, 4, 4))
-    assert [type(m) for m in rewritten] == [nn.Conv2d, nn.Conv2d]
+    assert [type(m) for m in rewritten] == [nn.Conv2d, nn.Conv2d, nn.Flatten]
+    assert rewritten(torch.zeros(2, 2, 4, 4)).shape == (2, 3)

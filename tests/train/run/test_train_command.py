@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from jsonschema import Draft202012Validator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from waiting import wait_until
 
 from infogan_tool.runtime.inference.device import default_threads
+from infogan_tool.train.config.presets import PRESETS, resolve_config
 from infogan_tool.train.run.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
@@ -46,6 +48,38 @@ def test_dry_run_prints_the_resolved_config_and_writes_nothing(
     assert plan["steps"] == 3 * plan["steps_per_epoch"] == 3 * 600
     assert plan["parameters"]["generator"] > 0
     assert [p.name for p in tmp_path.iterdir()] == ["small.toml"]
+
+
+def test_settings_override_file_and_preset(cli: Callable[..., Result], config: Path) -> None:
+    settings = ["optimizer.g_lr=5e-4", "networks.architecture=dcgan", "latent.categorical=[4, 3]"]
+    settings += ["schedule.steps=none", "data={size = 32}", "networks.full_width=20"]
+    options = [option for setting in settings for option in ("--set", setting)]
+    done = cli("train", "--config", config, *options, "--continuous", 3, "--dry-run")
+    assert (done.code, done.err) == (0, "")
+    found = json.loads(done.out)["config"]
+    assert found["optimizer"]["g_lr"] == 5e-4
+    assert found["networks"]["architecture"] == "dcgan"
+    assert found["networks"]["full_width"] == 20, "the file has 16"
+    assert found["networks"]["base_width"] == 4, "from the file"
+    assert found["latent"] == {"noise": 62, "noise_prior": "uniform", "categorical": [4, 3], "continuous": 3}
+    assert found["data"]["size"] == 32
+    assert found["schedule"]["steps"] is None
+
+
+def test_schema_describes_every_key_and_accepts_what_train_accepts(cli: Callable[..., Result]) -> None:
+    done = cli("train", "--schema")
+    assert (done.code, done.err) == (0, "")
+    schema = json.loads(done.out)
+    validator = Draft202012Validator(schema)
+    Draft202012Validator.check_schema(schema)
+    for name in PRESETS:
+        validator.validate({"preset": name, **PRESETS[name]()})
+        validator.validate(resolve_config(preset=name).to_dict())
+    validator.validate({"latent": {"continuous": 3}})
+    for wrong in ({"seeed": 1}, {"optimizer": {"g_lr": -1}}, {"networks": {"q": "both"}}, {"preset": "papr"}):
+        assert not validator.is_valid(wrong), wrong
+    for table in [schema, *schema["$defs"].values()]:
+        assert all(key.get("description") for key in table["properties"].values())
 
 
 def test_train_resume_and_export(
@@ -92,6 +126,19 @@ def test_train_resume_and_export(
         (["--config", "nothing.toml"], 2, "cannot be read"),
         (["--epochs", "many"], 2, "epochs"),
         (["--epoch", "3"], 2, "--epochs"),
+        (["--set", "optimiser.g_lr=1"], 2, "did you mean 'optimizer'"),
+        (["--set", "optimizer.g_rl=1"], 2, "did you mean 'optimizer.g_lr'"),
+        (["--set", "optimizer.g_lr=fast"], 2, "'optimizer.g_lr': input should be a valid number"),
+        (["--set", "optimizer.g_lr=-1"], 2, "greater than 0"),
+        (["--set", "optimizer.g_lr"], 2, "--set takes KEY=VALUE"),
+        (["--set", "optimizer.g_lr=1,2"], 2, "takes one value, not 2"),
+        (["--set", "optimizer.g_lr=[1"], 2, "is not a TOML value"),
+        (["--set", "seed=1]\nb=[2"], 2, "is not a TOML value"),
+        (["--set", "seed=1", "--set", "seed=2"], 2, "--set seed is given twice"),
+        (["--set", "seed=1", "--seed", "2"], 2, "--set seed and --seed both set seed"),
+        (["--set", "data={size = 28}", "--size", "32"], 2, "both set data.size"),
+        (["--set", "schedule.steps=3", "--epochs", "1"], 2, "--set schedule.steps and --epochs"),
+        (["--set", "seed=1", "--resume", "run"], 2, "own config"),
     ],
 )
 def test_error_is_one_line_and_writes_nothing(

@@ -1,0 +1,220 @@
+"""Further loss terms, the package's and your own, and update schemes of your own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.utils import parametrize
+
+from infogan_tool.runtime.errors import ConfigError, NonFiniteError, UsageError
+from infogan_tool.train.engine.optimizer_step import OptimizerStep
+from infogan_tool.train.engine.stage import Session
+from infogan_tool.train.infogan.adversarial import AdversarialStage
+from infogan_tool.train.infogan.latents import sample_latents
+from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.infogan.step import AdversarialStep, Update, metric_names, register_scheme
+from infogan_tool.train.infogan.terms import TermInputs, active_terms, check_terms, r1, register_term
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infogan_tool.train.config.schema import TrainConfig
+
+
+def make(config: TrainConfig) -> tuple[AdversarialStep, torch.Generator]:
+    networks = build_networks(config, size=28, channels=1)
+    rng = torch.Generator().manual_seed(0)
+    return AdversarialStep(networks, config, rng, OptimizerStep(rng.device)), rng
+
+
+def run(config: TrainConfig, real: Tensor, steps: int = 1) -> tuple[AdversarialStep, dict[str, float]]:
+    step, rng = make(config)
+    for _ in range(steps):
+        scalars = step.step(real, sample_latents(config.latent, len(real), rng))
+    return step, dict(zip(metric_names(config), scalars.tolist(), strict=True))
+
+
+@pytest.fixture
+def real(mnist: Tensor) -> Tensor:
+    return mnist[:16].float() / 255
+
+
+@register_term("tested", update="G")
+def brightness(inputs: TermInputs) -> Tensor:
+    return inputs.fake.mean()
+
+
+def test_an_own_term_is_logged_and_moves_its_update_only(
+    small: Callable[..., TrainConfig], real: Tensor
+) -> None:
+    ours, values = run(small({"objective": {"terms": {"tested": 3.0}}}), real)
+    theirs, _ = run(small(), real)
+    assert 0.3 < values["Loss/G/tested"] < 0.7
+    pairs = zip(ours.networks.named_parameters(), theirs.networks.parameters(), strict=True)
+    changed = {name.split(".")[0] for (name, one), other in pairs if not torch.equal(one, other)}
+    assert changed == {"generator"}
+    _, later = run(small({"objective": {"terms": {"tested": 3.0}}, "optimizer": {"g_lr": 1e-2}}), real, 10)
+    assert later["Loss/G/tested"] < values["Loss/G/tested"] - 0.05
+
+
+def test_weight_0_computes_nothing(small: Callable[..., TrainConfig]) -> None:
+    assert active_terms(small({"objective": {"terms": {"tested": 0, "r1": {"weight": 0}}}})) == []
+
+
+def test_terms_are_due_every_so_many_steps(small: Callable[..., TrainConfig], mnist: Tensor) -> None:
+    terms = {"r1": {"weight": 1.0, "every": 3}, "tested": {"weight": 1.0, "every": 2}}
+    config = small({"objective": {"terms": terms}})
+    stage = AdversarialStage(
+        Session(config=config, networks=build_networks(config, size=28, channels=1), images=mnist)
+    )
+    found = []
+    for index in range(5):
+        stage.step(index)
+        found.append(stage.scalars())
+        stage.meters.reset()
+    assert [record["Loss/D/r1"] > 0 for record in found] == [True, False, False, True, False]
+    assert [record["Loss/G/tested"] > 0 for record in found] == [True, False, True, False, True]
+    assert found[0]["Loss/G/tested"] == pytest.approx(2 * 0.5, abs=0.4), "stands for two steps"
+
+
+def test_r1_is_half_the_squared_gradient_on_real_images(
+    small: Callable[..., TrainConfig], real: Tensor
+) -> None:
+    config = small()
+    networks = build_networks(config, size=28, channels=1).eval()
+    latent = sample_latents(config.latent, len(real), torch.Generator().manual_seed(0))
+    rng = torch.Generator()
+    value = r1(TermInputs(real, real, latent, networks=networks, config=config, rng=rng))
+    gradients = torch.func.vmap(torch.func.grad(lambda image: networks.discriminate(image[None])[0]))(real)
+    torch.testing.assert_close(value, gradients.square().sum(dim=(1, 2, 3)).mean() / 2)
+    value.backward()
+    assert networks.trunk.layers[0].weight.grad.abs().sum() > 0
+
+
+def test_terms_update_no_statistics(small: Callable[..., TrainConfig], real: Tensor) -> None:
+    networks = {"spectral_norm": True, "architecture": "residual"}
+    steps = []
+    for weight in (0.0, 1e-30):  # too small to change a weight
+        terms = {"r1": {"weight": weight, "every": 1}, "tested": weight}
+        step, _ = run(small({"networks": networks, "objective": {"terms": terms}}), real)
+        steps.append(dict(step.networks.named_buffers()))
+    assert all(torch.equal(one, other) for one, other in zip(*(s.values() for s in steps), strict=True))
+
+
+def returns(value: object) -> Callable[[TermInputs], Any]:
+    def term(inputs: TermInputs) -> Any:  # noqa: ANN401
+        return value(inputs) if callable(value) else value
+
+    return term
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (1.0, "returns float, not one number with a gradient"),
+        (lambda i: i.fake.flatten(1).mean(dim=1), r"returns a tensor of shape \(4,\), not one number"),
+        (lambda i: i.real.mean(), "without a gradient"),
+        (lambda i: i.fake @ i.real.mT[:, :, :3], "wrong: RuntimeError"),
+        (lambda _: 1 / 0, "wrong': ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_wrong_term_is_told_before_training(
+    small: Callable[..., TrainConfig], value: object, message: str
+) -> None:
+    register_term("wrong")(returns(value))
+    config = small({"objective": {"terms": {"wrong": 1.0}}})
+    with pytest.raises(UsageError, match=message.replace("wrong: ", "wrong': ")) as error:
+        check_terms(config, build_networks(config, size=28, channels=1))
+    assert "\n" not in str(error.value)
+
+
+def test_a_term_that_is_not_finite_is_named(small: Callable[..., TrainConfig], real: Tensor) -> None:
+    register_term("infinite", update="D")(lambda inputs: inputs.networks.discriminate(inputs.real).sum() / 0)
+    with pytest.raises(NonFiniteError, match="Loss/D/infinite"):
+        run(small({"objective": {"terms": {"infinite": 1.0}}}), real)
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        ({"tessed": 1.0}, "there is no loss term 'tessed' .did you mean 'tested'"),
+        ({"hessian": 1.0}, "objective.hessian_penalty"),
+        ({"os:system": 1.0}, "add --import os"),
+    ],
+)
+def test_unknown_terms_are_refused(
+    small: Callable[..., TrainConfig], terms: dict[str, float], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        active_terms(small({"objective": {"terms": terms}}))
+
+
+@pytest.mark.parametrize(
+    "terms", [{"r1": -1}, {"r1": "much"}, {"r1": {"weight": 1, "each": 2}}, {"r1": {}}, {"a b": 1}]
+)
+def test_malformed_terms_are_refused(small: Callable[..., TrainConfig], terms: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"objective.terms"):
+        small({"objective": {"terms": terms}})
+
+
+# --- schemes -----------------------------------------------------------------------------------------------
+
+D = Update("D", ("L_D",), ("trunk", "d_head"), "d_lr")
+G = Update("G", ("L_G", "L_I"), ("generator", "q"), "g_lr")
+
+
+def test_an_own_scheme_updates_d_twice(small: Callable[..., TrainConfig], real: Tensor) -> None:
+    register_scheme("d-twice", D, D, G)
+    step, record = run(small({"objective": {"information_update": "d-twice"}}), real)
+    counts = {name: int(next(iter(o.state.values()))["step"]) for name, o in step.optimizers.items()}
+    assert counts == {"D": 2, "G": 1}
+    assert record["Loss/D/adv"] > 0
+
+
+@pytest.mark.parametrize(
+    ("updates", "message"),
+    [
+        ((D,), "one update G"),
+        ((G, G, D), "one update G"),
+        ((D, Update("G", ("L_G",), ("generator",), "g_lr")), "L_I in one of its updates"),
+        ((D, Update("G", ("L_I",), ("generator",), "g_lr")), "L_D and L_I in D"),
+        ((Update("D", ("L_G",), ("trunk",), "d_lr"), G), "L_D and L_I in D"),
+        ((Update("D", ("L_D",), (), "d_lr"), G), "parameters of generator"),
+        ((D, Update("D", ("L_D",), ("trunk",), "d_lr"), G), "one optimizer"),
+    ],
+)
+def test_impossible_schemes_are_refused(updates: tuple[Update, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        register_scheme("impossible", *updates)
+
+
+# --- spectral normalisation --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", ["infogan", "residual"])
+def test_spectral_norm_bounds_every_weight_of_d_only(
+    small: Callable[..., TrainConfig], real: Tensor, architecture: str
+) -> None:
+    config = small({"networks": {"spectral_norm": True, "architecture": architecture}})
+    step, record = run(config, real, steps=20)
+    networks = step.networks.eval()
+    bounded = [part for part in networks.modules() if parametrize.is_parametrized(part)]
+    inside = [*networks.trunk.modules(), *networks.d_head.modules()]
+    assert bounded
+    assert all(part in inside for part in bounded)
+    norms = [torch.linalg.matrix_norm(part.weight.flatten(1), 2).item() for part in bounded]
+    assert all(0.8 < norm < 1.2 for norm in norms), norms
+    assert not [part for part in networks.trunk.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    assert record["Loss/D/adv"] > 0
+
+
+def test_the_score_of_fakes_changes_no_estimate(small: Callable[..., TrainConfig], real: Tensor) -> None:
+    step, rng = make(small({"networks": {"spectral_norm": True}}))
+    latent = sample_latents(small().latent, 8, rng)
+    step.step(real[:8], latent)
+    state = {name: tensor.clone() for name, tensor in step.networks.state_dict().items()}
+    step.fake_score(latent)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in step.networks.state_dict().items())

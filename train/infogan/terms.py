@@ -1,0 +1,251 @@
+"""Further terms of the losses of D and G, by name: those of the package and your own.
+
+A term is a function of the networks and of the images and latents of a step, with a weight in the config.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from infogan_tool.runtime.errors import InfoganError, UsageError
+from infogan_tool.train.distributed.process_group import SINGLE_PROCESS
+from infogan_tool.train.distributed.sync_batchnorm import SyncBatchNorm
+from infogan_tool.train.engine.registry import Registry, describe_error
+from infogan_tool.train.engine.stage import autocast
+from infogan_tool.train.engine.statistics import frozen_statistics
+from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
+from infogan_tool.train.infogan.objective import HESSIAN_STEP, effects_of_codes, hessian_penalty
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.distributed.process_group import ProcessGroup
+    from infogan_tool.train.infogan.networks import Networks
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Inputs of the updates and terms of one step; with several processes this one's shard."""
+
+    real: Tensor
+    """Real images ``(N, C, H, W)``."""
+    fake: Tensor
+    """G's images of ``latent``. Terms of D get both as D sees them: augmented, without G's gradient."""
+    latent: LatentBatch
+    """The latents of ``fake``; in the updates those of all processes, in a term this one's."""
+    real_categories: Tensor | None = None
+    """Pseudo-labels ``(N,)`` of ``real``, where D is conditional."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TermInputs(Batch):
+    """What a term is computed from."""
+
+    networks: Networks
+    """In training mode. Statistics of BatchNorm are not updated by a term."""
+    config: TrainConfig
+    """The run's config."""
+    rng: torch.Generator
+    """The step's source of randomness, on the device."""
+    group: ProcessGroup = SINGLE_PROCESS
+    """The processes of the training."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Term:
+    """A term of the loss of one update."""
+
+    compute: Callable[[TermInputs], Tensor]
+    """Returns a scalar: of this process's images, or, if ``gathers``, of all processes'."""
+    update: Literal["D", "G"]
+    """The update whose loss it is added to."""
+    every: int = 1
+    """Steps between two computations, where the config does not say."""
+    gathers: bool = False
+    """Whether it exchanges what it needs with other processes itself."""
+
+
+def r1(inputs: TermInputs) -> Tensor:
+    """Return E|dD(x) / dx|^2 / 2 on real images (Mescheder et al., arXiv:1801.04406, equation 9).
+
+    Raises:
+        UsageError: D has BatchNorm over several processes, whose second derivative is not known.
+    """
+    networks = inputs.networks
+    if any(isinstance(part, SyncBatchNorm) for part in networks.trunk.modules()):
+        raise UsageError(
+            "term r1 in several processes needs a D without BatchNorm: networks.spectral_norm = true"
+        )
+    real = inputs.real.detach().requires_grad_()
+    logits = networks.discriminate(real, inputs.real_categories)
+    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+    return 0.5 * gradient.square().sum(dim=(1, 2, 3)).mean()
+
+
+def hessian(inputs: TermInputs) -> Tensor:
+    """Return the penalty of one pair of continuous codes, chosen at random, on fresh latents."""
+    spec, rng, group = inputs.latent.spec, inputs.rng, inputs.group
+    count = inputs.config.objective.hessian_latents
+    pairs = torch.combinations(torch.arange(spec.continuous, device=rng.device))
+    latent = sample_latents(spec, count, rng)[group.shard(count)]
+    pair = torch.randint(len(pairs), (1,), generator=rng, device=rng.device)
+    first, second = HESSIAN_STEP * F.one_hot(pairs[pair[0]], spec.continuous).to(latent.styles.dtype)
+    both = first + second
+    styles = latent.styles * (1 - both / 2) - both / 2  # all four corners lie in the prior's range
+    corners = [replace(latent, styles=styles + move) for move in (0 * both, first, second, both)]
+    vectors = torch.cat([corner.vector() for corner in corners])
+    with autocast(rng.device, inputs.config.precision):
+        images = inputs.networks.generator(vectors).float()
+    (effects,) = group.all_gather(count, effects_of_codes(images))
+    return hessian_penalty(effects)
+
+
+TERMS: Final = Registry[Term](
+    "loss term",
+    {
+        "r1": Term(compute=r1, update="D", every=16),
+        "hessian": Term(compute=hessian, update="G", gathers=True),
+    },
+)
+"""By key of ``objective.terms``; the weight of ``hessian`` is ``objective.hessian_penalty``."""
+
+_CHECKED: Final = 4
+"""Images of the check."""
+C = TypeVar("C", bound="Callable[[TermInputs], Tensor]")
+
+
+def register_term(name: str, *, update: Literal["D", "G"] = "G", every: int = 1) -> Callable[[C], C]:
+    """Return a decorator that registers a function of :class:`TermInputs` as a term of the loss.
+
+    Args:
+        name: Key of ``objective.terms``. The metric is ``Loss/UPDATE/NAME``.
+        update: The update whose loss it is added to.
+        every: Steps between two computations, where the config does not say.
+
+    Raises:
+        UsageError: The name is that of a term of the package, or not a name.
+    """
+    if update not in {"D", "G"} or every < 1:
+        raise UsageError(f"loss term '{name}': update is 'D' or 'G', and every at least 1")
+
+    def register(compute: C) -> C:
+        TERMS.register(name, Term(compute=compute, update=update, every=every))
+        return compute
+
+    return register
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActiveTerm:
+    """A term that a config gives a weight."""
+
+    name: str
+    term: Term
+    weight: float
+    every: int
+
+    @property
+    def metric(self) -> str:
+        """Name in metrics and errors."""
+        return f"Loss/{self.term.update}/{self.name}"
+
+    def compute(self, inputs: TermInputs) -> Tensor:
+        """Return the term over the images of all processes, times the steps that it stands for.
+
+        Raises:
+            UsageError: The function fails, or does not return one number with a gradient.
+        """
+        try:
+            with frozen_statistics(inputs.networks):
+                value = self.term.compute(inputs)
+        except InfoganError:
+            raise
+        except Exception as error:
+            raise UsageError(f"loss term '{self.name}': {describe_error(error)}") from error
+        if not isinstance(value, Tensor) or value.shape or not value.requires_grad:
+            shown = (
+                f"a tensor of shape {tuple(value.shape)}"
+                + ("" if value.requires_grad else " without a gradient")
+                if isinstance(value, Tensor)
+                else type(value).__name__
+            )
+            raise UsageError(f"loss term '{self.name}' returns {shown}, not one number with a gradient")
+        if value.device != inputs.real.device:
+            raise UsageError(
+                f"loss term '{self.name}' returns a number on {value.device}, not on {inputs.real.device}"
+            )
+        if not self.term.gathers and not inputs.group.is_single:
+            (values,) = inputs.group.all_gather(
+                self._count(inputs), value.float().expand(len(inputs.real), 1)
+            )
+            value = values.mean()
+        return self.every * value.float()
+
+    @staticmethod
+    def _count(inputs: TermInputs) -> int:
+        return inputs.config.schedule.batch_size
+
+
+def active_terms(config: TrainConfig) -> list[ActiveTerm]:
+    """Return the terms that the config gives a weight, in order.
+
+    Raises:
+        UsageError: A term is not known; nothing is imported.
+    """
+    if config.is_variational:
+        return []
+    terms = []
+    if config.penalises_hessian:
+        weight = config.objective.hessian_penalty
+        terms.append(ActiveTerm(name="hessian", term=TERMS.get("hessian"), weight=weight, every=1))
+    for name, given in config.objective.terms.items():
+        term = TERMS.get(name)
+        if not isinstance(term, Term):
+            raise UsageError(f"loss term '{name}' is not a term: register it with register_term")
+        if name == "hessian":
+            raise UsageError("the weight of loss term 'hessian' is objective.hessian_penalty")
+        if given.weight:
+            terms.append(
+                ActiveTerm(name=name, term=term, weight=given.weight, every=given.every or term.every)
+            )
+    return terms
+
+
+def due_terms(terms: Collection[ActiveTerm], index: int) -> frozenset[str]:
+    """Return the names of the terms that are computed in step number ``index``."""
+    return frozenset(term.name for term in terms if index % term.every == 0)
+
+
+@torch.random.fork_rng(devices=[])
+def check_terms(config: TrainConfig, networks: Networks) -> None:
+    """Compute each term once, on random images and networks with their initial weights.
+
+    Raises:
+        UsageError: A term is not known, fails, or does not return one number.
+    """
+    terms = active_terms(config)
+    if not terms:
+        return
+    image, rng = networks.image, torch.Generator().manual_seed(config.seed)
+    latent = sample_latents(config.latent, _CHECKED, rng)
+    real = image.low + (image.high - image.low) * torch.rand(_CHECKED, *image.shape, generator=rng)
+    with frozen_statistics(networks):
+        fake = networks.generator(latent.vector())
+    for term in terms:
+        term.compute(
+            TermInputs(
+                real,
+                fake.detach() if term.term.update == "D" else fake,
+                latent,
+                latent.categories[:, 0] if config.num_conditions else None,
+                networks=networks,
+                config=config,
+                rng=rng,
+            )
+        )
