@@ -82,10 +82,10 @@ def test_rotated_and_dead_models_come_last(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 @pytest.fixture
-def sweep_folder(bundle_path: Path, tmp_path: Path) -> Path:
+def sweep_folder(tiny: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "sweep"
     for seed in (0, 1, 10):
-        shutil.copytree(bundle_path, folder / f"bundle-{seed}")
+        shutil.copytree(tiny, folder / f"bundle-{seed}")
     (folder / "seed-0").mkdir()
     return folder
 
@@ -98,7 +98,7 @@ def test_command_on_exported_bundles(cli: Callable[..., Result], sweep_folder: P
     assert found["gap"] == 0
     for ranked in found["ranking"]:
         assert ranked["first_share"] == pytest.approx(1 / 3, abs=0.01)
-        assert set(ranked["usage"]["information"]) == {"c1", "c2"}
+        assert set(ranked["usage"]["information"]) == {"c1", "c2", "c3"}
     done = cli("select", *sweep_folder.glob("bundle-*"), "--groups", 10, "--device", "cpu")
     assert (done.code, done.err) == (0, "")
     assert "Selected: " in done.out
