@@ -322,7 +322,7 @@ def _selection(selection: Selection) -> Iterator[RenderableType]:
     )
     best = ranking[0]
     yield _line(
-        f"\nSelected: {printable(best.bundle)}. It leads by {selection.gap:.3f} and stays first in "
+        f"\nSelected: {printable(Path(best.bundle).name, _BUNDLE_WIDTH)}. It leads by {selection.gap:.3f} and stays first in "
         f"{_percent(best.first_share)} of the resamples of the others; UDR "
         + ("agrees." if selection.same_by_udr else "prefers another.")
     )

@@ -101,7 +101,7 @@ def test_command_on_exported_bundles(cli: Callable[..., Result], sweep_folder: P
         assert set(ranked["usage"]["information"]) == {"c1", "c2", "c3"}
     done = cli("select", *sweep_folder.glob("bundle-*"), "--groups", 10, "--device", "cpu")
     assert (done.code, done.err) == (0, "")
-    assert "Selected: " in done.out
+    assert "Selected: bundle-0. It leads by 0.000" in done.out
     assert "The lead is small" in done.out
 
 
