@@ -322,8 +322,8 @@ def _selection(selection: Selection) -> Iterator[RenderableType]:
     )
     best = ranking[0]
     yield _line(
-        f"\nSelected: {printable(Path(best.bundle).name, _BUNDLE_WIDTH)}. It leads by {selection.gap:.3f} and stays first in "
-        f"{_percent(best.first_share)} of the resamples of the others; UDR "
+        f"\nSelected: {printable(Path(best.bundle).name, _BUNDLE_WIDTH)}. It leads by {selection.gap:.3f} "
+        f"and stays first in {_percent(best.first_share)} of the resamples of the others; UDR "
         + ("agrees." if selection.same_by_udr else "prefers another.")
     )
     if best.first_share < _SURE:
