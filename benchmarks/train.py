@@ -29,6 +29,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from infogan_tool.runtime.inference.device import default_threads
+from infogan_tool.train import preset
 from infogan_tool.train.distributed.device import fast_precision
 from infogan_tool.train.engine.cpu_memory import keep_freed_memory
 from infogan_tool.train.engine.layers import MapToVector, VectorToMap
@@ -36,14 +37,14 @@ from infogan_tool.train.engine.memory_format import to_memory_format
 from infogan_tool.train.engine.stage import Session, use_precision
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.run.launch import plan_training
+from infogan_tool.train.run.fit import plan_training
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-    from infogan_tool.train.run.launch import Plan
+    from infogan_tool.train.run.fit import Plan
 
 REFERENCE = "reference, fp32"
 EPOCHS = 100
@@ -160,13 +161,13 @@ class Ours:
     def __init__(self, variant: Variant, options: argparse.Namespace) -> None:
         plan = planned(variant.precision, options)
         use_precision(variant.precision)
-        networks = build_networks(plan.config, size=plan.images.size, channels=plan.images.channels)
+        networks = build_networks(plan.config, size=plan.data.size, channels=plan.data.channels)
         networks.to(plan.device)
         self._stage = AdversarialStage(
             Session(
                 config=plan.config,
                 networks=networks if variant.plain else to_memory_format(networks),
-                images=plan.images.images.to(plan.device),
+                images=plan.data.images.to(plan.device),
                 cuda_graphs=variant.captured,
             )
         )
@@ -188,8 +189,8 @@ class Reference:
 
     def __init__(self, options: argparse.Namespace) -> None:
         plan = planned("fp32", options)
-        networks = build_networks(plan.config, size=plan.images.size, channels=1).to(plan.device)
-        images = plan.images.images[:, 0].numpy()
+        networks = build_networks(plan.config, size=plan.data.size, channels=1).to(plan.device)
+        images = plan.data.sample(len(plan.data.images)).images[:, 0].numpy()
         self._training = ReferenceTraining(plan.config, networks, images, plan.device, options.workers)
         self._sums: list[float] = []
 
@@ -206,11 +207,7 @@ def planned(precision: str, options: argparse.Namespace) -> Plan:
     """Return the training that all have in common."""
     flags = {"precision": precision, "schedule": {"batch_size": options.batch}}
     return plan_training(
-        preset=options.preset,
-        config_file=None,
-        flags=flags,
-        device=options.device,
-        threads=options.threads,
+        preset(options.preset, **flags), device=options.device, threads=options.threads, stream=False
     )
 
 

@@ -9,6 +9,7 @@
     output        data on standard output, messages on standard error, checks of output paths
     failures      exceptions to messages and exit codes
     progress      progress of long runs, on standard error
+    training_progress    progress of a training
     codes         codes as options and as JSON
     sheets        sheets of generated images
     animation     traversals as animations

@@ -3,7 +3,10 @@
 Nothing heavy is imported here or at the top of a command's file, so that ``--help`` is fast.
 """
 
+import functools
+import inspect
 import os
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import typer
@@ -25,8 +28,9 @@ from infogan_tool.cli.commands.train import train
 from infogan_tool.cli.commands.traverse import traverse
 from infogan_tool.cli.encode.command import encode
 from infogan_tool.cli.fast_path import version_line
+from infogan_tool.cli.options import QuietOption, VerboseOption
 from infogan_tool.cli.root_help import RootHelp
-from infogan_tool.runtime.errors import ExitCode
+from infogan_tool.runtime.errors import ExitCode, UsageError
 
 _EPILOG: Final = (
     "Exit codes: 0 success; 1 failure; 2 wrong option, code name or config key; 3 some inputs failed, the "
@@ -50,21 +54,44 @@ app = typer.Typer(
 _MAKE: Final = "Make a bundle"
 _USE: Final = "Use a bundle"
 
-app.command(rich_help_panel=_MAKE)(train)
-app.command(rich_help_panel=_MAKE)(export)
-app.command(rich_help_panel=_MAKE)(sweep)
-app.command(rich_help_panel=_MAKE)(name)
-app.command(rich_help_panel=_MAKE)(select)
-app.command(rich_help_panel=_USE)(encode)
-app.command(rich_help_panel=_USE)(generate)
-app.command(rich_help_panel=_USE)(traverse)
-app.command(rich_help_panel=_USE)(outliers)
-app.command(rich_help_panel=_USE)(sort)
-app.command(rich_help_panel=_USE)(explore)
-app.command(rich_help_panel=_USE)(evaluate)
-app.command(rich_help_panel=_USE)(report)
-app.command(rich_help_panel=_USE)(info)
-app.command(rich_help_panel=_USE)(doctor)
+
+def _with_verbosity(command: Callable[..., object]) -> Callable[..., object]:
+    """Add --quiet and --verbose to a command."""
+
+    @functools.wraps(command)
+    def run_command(*, quiet: bool, verbose: bool, **options: object) -> object:
+        if quiet and verbose:
+            raise UsageError("--quiet and --verbose exclude each other")
+        output.set_verbosity(output.Verbosity(1 - quiet + verbose))
+        return command(**options)
+
+    added = {"quiet": QuietOption, "verbose": VerboseOption}
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        for name, annotation in added.items()
+    ]
+    signature = inspect.signature(command, eval_str=True)
+    shown = signature.replace(parameters=[*signature.parameters.values(), *parameters])
+    run_command.__signature__ = shown  # type: ignore[attr-defined]  # Typer reads it
+    run_command.__annotations__ = {name: parameter.annotation for name, parameter in shown.parameters.items()}
+    return run_command
+
+
+app.command(rich_help_panel=_MAKE)(_with_verbosity(train))
+app.command(rich_help_panel=_MAKE)(_with_verbosity(export))
+app.command(rich_help_panel=_MAKE)(_with_verbosity(sweep))
+app.command(rich_help_panel=_MAKE)(_with_verbosity(name))
+app.command(rich_help_panel=_MAKE)(_with_verbosity(select))
+app.command(rich_help_panel=_USE)(_with_verbosity(encode))
+app.command(rich_help_panel=_USE)(_with_verbosity(generate))
+app.command(rich_help_panel=_USE)(_with_verbosity(traverse))
+app.command(rich_help_panel=_USE)(_with_verbosity(outliers))
+app.command(rich_help_panel=_USE)(_with_verbosity(sort))
+app.command(rich_help_panel=_USE)(_with_verbosity(explore))
+app.command(rich_help_panel=_USE)(_with_verbosity(evaluate))
+app.command(rich_help_panel=_USE)(_with_verbosity(report))
+app.command(rich_help_panel=_USE)(_with_verbosity(info))
+app.command(rich_help_panel=_USE)(_with_verbosity(doctor))
 
 
 def _show_version(asked: bool) -> None:

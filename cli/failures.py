@@ -27,9 +27,9 @@ def report_error(error: BaseException) -> int:
     code, message = _classify(error)
     if message:
         with suppress(OSError):  # standard error may be closed too
-            output.note(message)
+            output.error(message, prefix="")
             for line in getattr(error, "details", ()):
-                output.note(f"  {line}")
+                output.error(line, prefix="  ")
     return code
 
 

@@ -82,6 +82,14 @@ ProgressOption = Annotated[
     ),
 ]
 
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print only errors and warnings on standard error.")
+]
+
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print the whole log on standard error.")
+]
+
 
 def import_modules(names: Sequence[str] | None) -> None:
     """Import the modules of :data:`ImportOption`.

@@ -1,12 +1,14 @@
 """Data on standard output, messages on standard error, and checks of output paths."""
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from enum import IntEnum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from infogan_tool.runtime.errors import OutputExistsError, UsageError
 from infogan_tool.runtime.images.formats import IMAGE_SUFFIXES
@@ -57,14 +59,52 @@ def settle_streams() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+class Verbosity(IntEnum):
+    """What is printed on standard error."""
+
+    QUIET = 0
+    """Errors and warnings only."""
+    NORMAL = 1
+    """Progress and results too."""
+    VERBOSE = 2
+    """Every message of the log too."""
+
+
+_verbosity: Final = [Verbosity.NORMAL]
+
+
+def set_verbosity(verbosity: Verbosity) -> None:
+    """Choose what is printed on standard error, and print the log of the package there."""
+    _verbosity[0] = verbosity
+    logger = logging.getLogger("infogan_tool")
+    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[verbosity])
+    if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
+        logger.addHandler(_StderrHandler())
+        logger.propagate = False
+
+
+def is_quiet() -> bool:
+    """Return whether only errors and warnings are printed."""
+    return _verbosity[0] is Verbosity.QUIET
+
+
+class _StderrHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        for line in (prefix + record.getMessage()).splitlines():
+            with suppress(OSError):  # the terminal may be closed; the command goes on
+                print(printable(line), file=sys.stderr)
+
+
 def note(message: object) -> None:
-    """Print a message on standard error, as one line without control characters."""
-    print(printable(message), file=sys.stderr)
+    """Print a message on standard error, as one line without control characters; nothing with ``--quiet``."""
+    if not is_quiet():
+        print(printable(message), file=sys.stderr)
 
 
-def error(message: object) -> None:
+def error(message: object, prefix: str = "error: ") -> None:
     """Print ``error: ...`` on standard error."""
-    note(f"error: {message}")
+    print(printable(f"{prefix}{message}"), file=sys.stderr)
 
 
 def json_line(value: Any) -> str:  # noqa: ANN401 - anything JSON-ready

@@ -1,5 +1,8 @@
 """Export: a run to a bundle of ONNX files, and measurements of that bundle.
 
+>>> from infogan_tool.export import export_run
+>>> bundle = export_run("run", "bundle")  # doctest: +SKIP
+
 From a run to its outputs::
 
     outputs                what the command ``export`` calls: a bundle in any precision, a Triton repository
@@ -31,3 +34,26 @@ Measurements::
     select                 ranking of bundles without labels
     report/                the HTML report
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from infogan_tool.export.preprocessing_options import PreprocessingOptions
+    from infogan_tool.export.run_to_bundle import export_run
+
+__all__ = ["PreprocessingOptions", "export_run"]
+
+_MODULES: Final = {"export_run": "run_to_bundle", "PreprocessingOptions": "preprocessing_options"}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a class or function
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infogan_tool.export.preprocessing_options import data_name
-from infogan_tool.export.run_to_bundle import export_run
+from infogan_tool.export.run_to_bundle import write_bundle
 from infogan_tool.runtime.bundle.bundle import load_bundle
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE
 from infogan_tool.runtime.errors import RunError
@@ -52,7 +52,7 @@ def open_source(
         config = RunFolder.open(path).read_config()
         with tempfile.TemporaryDirectory() as scratch:
             progress("exporting the run")
-            export_run(path, Path(scratch) / "bundle", preprocessing=preprocessing)
+            write_bundle(path, Path(scratch) / "bundle", preprocessing=preprocessing)
             yield load_bundle(Path(scratch) / "bundle", device=device), config.data.source
         return
     if path is not None and path.is_dir() and not (path / METADATA_FILE).exists():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from infogan_tool.export.atomic_folder import refuse_taken
 from infogan_tool.export.open_source import open_source, unknown_data
 from infogan_tool.export.quantization.reduce import reduce_precision
-from infogan_tool.export.run_to_bundle import export_run
+from infogan_tool.export.run_to_bundle import write_bundle
 from infogan_tool.export.triton import refuse_repository, write_repository
 from infogan_tool.runtime.bundle.bundle import load_bundle
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE
@@ -67,7 +67,7 @@ def export_outputs(
     Raises:
         UsageError: No output is named, one output is inside the other, the images are not known, or the
             preprocessing is not possible.
-        InfoganError, OSError: As :func:`~infogan_tool.export.run_to_bundle.export_run`,
+        InfoganError, OSError: As :func:`~infogan_tool.export.run_to_bundle.write_bundle`,
             :func:`~infogan_tool.export.quantization.reduce.reduce_precision` and
             :func:`~infogan_tool.export.triton.write_repository`.
     """
@@ -80,7 +80,7 @@ def export_outputs(
         refuse_repository(triton, force=force)
     if out is not None and precision == "fp32":
         progress("exporting and comparing with torch")
-        exported = export_run(source, out, force=force, preprocessing=preprocessing, examples=examples)
+        exported = write_bundle(source, out, force=force, preprocessing=preprocessing, examples=examples)
         repository = triton and write_repository(load_bundle(out, device="cpu"), triton, force=force)
         return Exported(bundle=exported, triton=repository)
     with ExitStack() as stack:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from infogan_tool import __version__
 from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken, write_metadata
 from infogan_tool.export.evaluation.axes import measure_axes
-from infogan_tool.export.evaluation.real_images import load_real_images, to_nhwc
+from infogan_tool.export.evaluation.real_images import RealImages, load_real_images, to_nhwc
 from infogan_tool.export.examples import choose_examples
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
 from infogan_tool.export.limitations import describe_axes, describe_limitations
@@ -35,21 +37,27 @@ from infogan_tool.runtime.errors import DataError, RunError, UsageError
 from infogan_tool.runtime.images.arrays import to_float
 from infogan_tool.runtime.storage.atomic import write_atomic
 from infogan_tool.train.config.schema import config_digest
+from infogan_tool.train.data.load import GIVEN_IN_PYTHON
+from infogan_tool.train.data.source import TrainingData
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.run.checkpoint import load_networks, read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
+from infogan_tool.train.run.run import Run
 from infogan_tool.train.run.stages import stages_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Tensor
 
-    from infogan_tool.export.evaluation.real_images import RealImages
     from infogan_tool.export.preprocessing_options import PreprocessingOptions
+    from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.config.schema import DataConfig, TrainConfig
     from infogan_tool.train.infogan.networks import Networks
+
+_log: Final = logging.getLogger(__name__)
+
+_MAX_GIVEN: Final = 60_000
+"""Images given in Python that the codes are named on, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,45 +71,72 @@ class ExportOutcome:
 
 
 def export_run(
-    run_path: Path,
-    out: Path,
+    run: Run | str | Path,
+    out: str | Path,
     *,
     force: bool = False,
     preprocessing: PreprocessingOptions | None = None,
     examples: int = 0,
-) -> ExportOutcome:
-    """Export the last checkpoint of a run to the bundle ``out``.
+) -> Bundle:
+    """Export the last state of a run to the bundle ``out``, and open it.
 
-    On any error nothing is written, and what existed at ``out`` is unchanged.
+    Both graphs are compared with torch, as by ``infogan-tool export``. On any error nothing is written.
 
     Args:
-        run_path: A run folder.
+        run: A run that :func:`~infogan_tool.train.fit` returned, or a run folder.
         out: The bundle's folder; must not exist, unless ``force``.
         force: Replace a bundle (or an empty folder) at ``out``.
         preprocessing: How images from elsewhere are preprocessed; None is chosen by the data set.
         examples: Number of real images that the bundle carries, which whoever gets it can see.
 
+    Returns:
+        The opened bundle.
+
     Raises:
-        RunError: The run or its checkpoint cannot be used.
+        RunError: The run has no saved state, or it cannot be used.
         UsageError: The preprocessing is not possible for the run's images.
         ParityError: A graph differs from torch by more than the tolerance.
         OutputExistsError: ``out`` exists.
         InUseError: Another process writes ``out``.
         OSError: The bundle cannot be written.
     """
+    outcome = write_bundle(run, Path(out), force=force, preprocessing=preprocessing, examples=examples)
+    for note in outcome.notes:
+        _log.info("note: %s", note)
+    return load_bundle(out)
+
+
+def write_bundle(
+    run: Run | str | Path,
+    out: Path,
+    *,
+    force: bool = False,
+    preprocessing: PreprocessingOptions | None = None,
+    examples: int = 0,
+) -> ExportOutcome:
+    """Export a run; arguments and errors are those of :func:`export_run`."""
     refuse_taken(out, force=force)
-    run = RunFolder.open(run_path)
-    config, info = run.read_config(), run.read_info()
-    if config.data.size is None or config.data.channels is None:
-        raise RunError(f"{run}/config.json does not record the images' size and channels")
-    checkpoint = read_checkpoint(run.last_checkpoint)
+    if isinstance(run, Run) and run.path is None:
+        config, info, checkpoint = run.config, run.info, run.checkpoint
+        if checkpoint is None:
+            raise RunError("the run has no saved state yet: nothing can be exported")
+    else:
+        folder = RunFolder.open(Path(run.path or "") if isinstance(run, Run) else Path(run))
+        config, info = folder.read_config(), folder.read_info()
+        if config.data.size is None or config.data.channels is None:
+            raise RunError(f"{folder}/config.json does not record the images' size and channels")
+        checkpoint = read_checkpoint(folder.last_checkpoint)
+    assert config.data.size is not None
+    assert config.data.channels is not None
     networks = build_networks(config, size=config.data.size, channels=config.data.channels)
     load_networks(networks, checkpoint)
     training = _training_metadata(config, checkpoint.header.step, info)
     image = networks.image
     chosen = preprocessing.resolve(image) if preprocessing else preprocessing_for(data_name(training), image)
     networks.image = replace(image, preprocessing=chosen)
-    return export_networks(networks, out, force=force, training=training, data=config.data, examples=examples)
+    is_given = isinstance(run, Run) and config.data.source == GIVEN_IN_PYTHON
+    data = run.data if isinstance(run, Run) and is_given else config.data
+    return export_networks(networks, out, force=force, training=training, data=data, examples=examples)
 
 
 def export_networks(
@@ -110,7 +145,7 @@ def export_networks(
     *,
     training: dict[str, Any],
     force: bool = False,
-    data: DataConfig | None = None,
+    data: DataConfig | TrainingData | None = None,
     examples: int = 0,
 ) -> ExportOutcome:
     """Export networks to the bundle ``out``; see :func:`export_run`.
@@ -133,7 +168,11 @@ def export_networks(
 
 
 def _write(
-    networks: Networks, folder: Path, training: dict[str, Any], data: DataConfig | None, examples: int
+    networks: Networks,
+    folder: Path,
+    training: dict[str, Any],
+    data: DataConfig | TrainingData | None,
+    examples: int,
 ) -> ExportOutcome:
     """Write all files of a bundle into ``folder``."""
     networks.eval()
@@ -195,8 +234,12 @@ def _write(
     return ExportOutcome(metadata=metadata, notes=tuple(filter(None, notes)))
 
 
-def _real_images(data: DataConfig | None, image: ImageSpec) -> tuple[RealImages | None, list[str]]:
+def _real_images(
+    data: DataConfig | TrainingData | None, image: ImageSpec
+) -> tuple[RealImages | None, list[str]]:
     """Return the images, or None and a note why there are none. Nothing is downloaded."""
+    if isinstance(data, TrainingData):
+        return RealImages(train=data.sample(_MAX_GIVEN), test=None), []
     try:
         return (load_real_images(data.source, image, download=False) if data else None), []
     except DataError as error:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from infogan_tool.export.run_to_bundle import export_run
+from infogan_tool.export.run_to_bundle import write_bundle
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE, read_metadata
 from infogan_tool.runtime.errors import RunError, UsageError
 from infogan_tool.runtime.storage.atomic import write_atomic
@@ -239,7 +239,7 @@ def run_sweep(
     for trial in trials:
         if not _is_exported(trial, out):
             report(f"{trial}: exporting")
-            export_run(trial.path(out, "seed"), trial.path(out, "bundle"))
+            write_bundle(trial.path(out, "seed"), trial.path(out, "bundle"))
     sweep = summarise(out, trials)
     write_atomic(out / "sweep.json", json.dumps(sweep.to_dict(), indent=2) + "\n")
     return sweep

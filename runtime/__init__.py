@@ -2,6 +2,8 @@
 
 >>> from infogan_tool.runtime import load_bundle, to_uint8
 >>> bundle = load_bundle()  # the pretrained MNIST bundle
+>>> reading = bundle.read("examples/seven.png")  # reading.label, .confidence, .styles["slant"], .ood
+>>> edited = bundle.edit("examples/seven.png", slant=1.0)  # a PIL image
 >>> images = bundle.generate(bundle.sample(16, seed=0))  # (16, 1, 28, 28) float32
 >>> posterior = bundle.encode(images)
 >>> bundle.labels(posterior)  # the digit of each image, such as "7"
@@ -35,8 +37,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from infogan_tool.runtime.bundle.bundle import Bundle, Posterior, load_bundle
+    from infogan_tool.runtime.bundle.bundle import Bundle, load_bundle
     from infogan_tool.runtime.bundle.metadata import BundleMetadata, OodSpec, read_metadata
+    from infogan_tool.runtime.bundle.reading import Posterior, Reading
     from infogan_tool.runtime.errors import (
         BundleError,
         DeviceError,
@@ -67,6 +70,7 @@ __all__ = [
     "OodSpec",
     "Posterior",
     "Preprocessing",
+    "Reading",
     "Traversal",
     "as_png",
     "load_bundle",
@@ -79,8 +83,9 @@ __all__ = [
 ]
 
 _MODULES: Final = {
-    "bundle.bundle": ("Bundle", "Posterior", "load_bundle"),
+    "bundle.bundle": ("Bundle", "load_bundle"),
     "bundle.metadata": ("BundleMetadata", "OodSpec", "read_metadata"),
+    "bundle.reading": ("Posterior", "Reading"),
     "errors": ("BundleError", "DeviceError", "InfoganError", "LatentError", "ImageError"),
     "images.arrays": ("sheet", "to_uint8"),
     "images.files": ("as_png", "load_image", "read_image", "save_png"),

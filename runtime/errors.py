@@ -12,6 +12,7 @@ Each message says what is wrong and how to fix it. Each class is also a subclass
     ├── DataError (ValueError)                 1  a data set that cannot be used
     ├── RunError (ValueError)                  1  a run folder or checkpoint that cannot be used
     │   └── PeerLostError                      1  another process of a training that ended
+    ├── CallbackError (RuntimeError)           1  a callback of a training that raised an exception
     ├── ReportedElsewhereError (RuntimeError)  .  an error that another process of the training reports
     ├── NonFiniteError (ArithmeticError)       1  a loss or gradient that is not finite
     ├── ExportError (ValueError)               1  networks that ONNX cannot express
@@ -28,7 +29,7 @@ The exit codes are those of :class:`ExitCode`.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,6 +56,8 @@ class InfoganError(Exception):
     exit_code: int = ExitCode.FAILURE
     details: tuple[str, ...] = ()
     """Lines printed below the message."""
+    run: Any = None
+    """The :class:`~infogan_tool.train.Run` that failed, with its last good state; None outside of one."""
 
 
 class UsageError(InfoganError, ValueError):
@@ -95,6 +98,10 @@ class RunError(InfoganError, ValueError):
 
 class PeerLostError(RunError):
     """Another process of a training that ended, or does not answer."""
+
+
+class CallbackError(InfoganError, RuntimeError):
+    """A callback of a training that raised an exception; the state was saved before."""
 
 
 class ReportedElsewhereError(InfoganError, RuntimeError):

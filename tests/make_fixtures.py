@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from rich.console import Console
-
-from infogan_tool.export.run_to_bundle import export_run
-from infogan_tool.train.run.launch import plan_training, start_training
+from infogan_tool.export import export_run
+from infogan_tool.train import fit, preset
 
 FIXTURES: dict[str, dict[str, Any]] = {
     "tiny": {  # several codes of each kind, normal noise, colour
@@ -35,19 +33,13 @@ STEPS = 300
 def main() -> None:
     """Write every fixture anew."""
     folder = Path(__file__).parent / "fixtures"
-    console = Console(stderr=True)
     for name, values in FIXTURES.items():
         with tempfile.TemporaryDirectory() as scratch:
-            plan = plan_training(
-                preset="paper",
-                config_file=None,
-                flags={**values, "schedule": {"steps": STEPS}},
-                device="cpu",
-            )
-            run, _ = start_training(plan, out=Path(scratch) / "run", console=console)
+            config = preset("paper", **values, schedule={"steps": STEPS})
+            run = fit(config, out=Path(scratch) / "run", device="cpu")
             # Bundles that do not say what they know: the one that ships does.
             with patch("infogan_tool.export.run_to_bundle.fit_ood", return_value=None):
-                export_run(run.path, folder / name, force=True)
+                export_run(run, folder / name, force=True)
 
 
 if __name__ == "__main__":

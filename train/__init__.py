@@ -1,9 +1,13 @@
-"""Training (PyTorch): images and a config in, a run folder out.
+"""Training (PyTorch): images and a config in, networks and a run folder out.
+
+>>> from infogan_tool.train import fit, preset
+>>> config = preset("mnist", latent={"continuous": 3}, schedule={"epochs": 4})
+>>> run = fit(config, out="run")  # doctest: +SKIP
 
 A package imports those below it, never those above.
 
 =============  ==============================================================================
-`run`          a training run: launch, resume, the loop, and what is written to the run folder
+`run`          a training run: start, resume, the loop, and what is written to the run folder
 `clustering`   the stages that pre-train Q's category encoder on real images, without labels
 `infogan`      InfoGAN: objective, networks, one adversarial step, and the stages that train G
 `engine`       what every stage uses: its interface, optimizers, EMA, meters, profiling
@@ -21,22 +25,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from infogan_tool.train.config.presets import preset
+    from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.data.imageset import ImageSet
     from infogan_tool.train.infogan.architecture_registry import register_architecture
     from infogan_tool.train.infogan.step import Update, register_scheme
     from infogan_tool.train.infogan.terms import TermInputs, register_term
+    from infogan_tool.train.run.callbacks import Callback
+    from infogan_tool.train.run.fit import fit
+    from infogan_tool.train.run.loggers import JsonLinesLogger, TensorBoardLogger
+    from infogan_tool.train.run.options import RunOptions
+    from infogan_tool.train.run.run import Run
 
 __all__ = [
+    "Callback",
+    "ImageSet",
+    "JsonLinesLogger",
+    "Run",
+    "RunOptions",
+    "TensorBoardLogger",
     "TermInputs",
+    "TrainConfig",
     "Update",
+    "fit",
+    "preset",
     "register_architecture",
     "register_scheme",
     "register_term",
 ]
 
 _MODULES: Final = {
+    "config.presets": ("preset",),
+    "config.schema": ("TrainConfig",),
+    "data.imageset": ("ImageSet",),
     "infogan.architecture_registry": ("register_architecture",),
     "infogan.step": ("Update", "register_scheme"),
     "infogan.terms": ("TermInputs", "register_term"),
+    "run.callbacks": ("Callback",),
+    "run.fit": ("fit",),
+    "run.loggers": ("JsonLinesLogger", "TensorBoardLogger"),
+    "run.options": ("RunOptions",),
+    "run.run": ("Run",),
 }
 
 

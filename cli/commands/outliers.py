@@ -142,7 +142,7 @@ def _summary(bundle: "Bundle", images: int, flagged: int, uncertain: int) -> dic
         }
         summary["ood"] = {"images": flagged, "threshold": bundle.metadata.ood.threshold, **rates}
     if bundle.latent.categorical:
-        from infogan_tool.runtime.bundle.bundle import LOW_CONFIDENCE
+        from infogan_tool.runtime.bundle.reading import LOW_CONFIDENCE
 
         summary["low_confidence"] = {"images": uncertain, "threshold": LOW_CONFIDENCE}
     return summary

@@ -1,7 +1,6 @@
 """``infogan-tool train``."""
 
 import json
-import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +15,8 @@ from infogan_tool.cli.options import ImportOption, import_modules
 from infogan_tool.runtime.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from infogan_tool.train import Run, TrainConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
-    from infogan_tool.train.run.loop import TrainOutcome
-    from infogan_tool.train.run.options import RunOptions
 
 _PRESET_HELP = (
     "Named config: mnist (default), compact, paper, gan, lab, upsample, mlp, "
@@ -126,6 +124,13 @@ def train(
     capture: Annotated[
         bool, typer.Option("--capture/--no-capture", help="Capture each adversarial step as one CUDA graph.")
     ] = True,
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--no-stream",
+            help="Read images as they are needed. Default: where they take more than half of the memory.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved config as JSON; write nothing.")
     ] = False,
@@ -169,31 +174,41 @@ def train(
         batch_size=batch_size,
         settings=settings,
     )
-    from infogan_tool.train.run.options import RunOptions
-
-    options = RunOptions(tensorboard=tensorboard, profile=profile, capture=capture)
-    require_extras("train", "train")
-    import_modules(imports)
-    if resume is None:
-        _start(
-            preset,
-            config,
-            flags,
-            device=device,
-            threads=threads,
-            out=out,
-            options=options,
-            dry_run=dry_run,
-        )
-        return
-    flags.pop("schedule", None)
-    if flags or preset or config or out or dry_run or batch_size or settings:
+    length = _given(kimg=kimg, epochs=epochs, steps=steps)
+    rest = {name: table for name, table in flags.items() if name != "schedule"}
+    if resume is not None and (rest or preset or config or out or dry_run or batch_size or settings):
         raise UsageError(
             "--resume uses the run's own config: it can be combined with --kimg, --epochs, --steps, "
-            "--device, --threads, --import, --tensorboard, --profile and --capture only"
+            "--device, --threads, --import, --tensorboard, --profile, --capture and --stream only"
         )
-    length = _given(kimg=kimg, epochs=epochs, steps=steps)
-    _resume(resume, length, device=device, threads=threads, options=options)
+    require_extras("train", "train")
+    import_modules(imports)
+    from rich.console import Console
+
+    from infogan_tool.cli.training_progress import TrainingProgress
+    from infogan_tool.train import RunOptions, fit
+    from infogan_tool.train.config.presets import resolve_config
+
+    with _process_group(device, threads) as group:
+        resolved = None
+        if resume is None:
+            with group.fail_together():
+                resolved = resolve_config(preset=preset, file=config, flags=flags)
+        if resolved is not None and dry_run:
+            _print_plan(resolved, group, device=device, threads=threads, stream=stream)
+            return
+        run = fit(
+            resolved,
+            out=None if resume else out or "auto",
+            callbacks=[] if output.is_quiet() else [TrainingProgress(Console(stderr=True))],
+            device=device,
+            threads=threads,
+            resume=resume,
+            schedule=length if resume else None,
+            options=RunOptions(tensorboard=tensorboard, profile=profile, capture=capture, stream=stream),
+            group=group,
+        )
+        _print_next_step(group, run)
 
 
 def config_flags(
@@ -267,56 +282,14 @@ def _print_schema() -> None:
     output.emit(json.dumps(config_schema(), indent=2))
 
 
-def _start(
-    preset: str | None,
-    config: Path | None,
-    flags: dict[str, Any],
-    *,
-    device: str,
-    threads: int | None,
-    out: Path | None,
-    options: "RunOptions",
-    dry_run: bool,
+def _print_plan(
+    config: "TrainConfig", group: "ProcessGroup", *, device: str, threads: int | None, stream: bool | None
 ) -> None:
-    from rich.console import Console
+    from infogan_tool.train.run.fit import plan_training
 
-    from infogan_tool.train.distributed.torchrun import has_restarts
-    from infogan_tool.train.run.launch import plan_training, start_training
-
-    with _process_group(device, threads) as group:
-        with group.fail_together():
-            if out is None and has_restarts(os.environ):
-                raise UsageError("torchrun --max-restarts needs --out: a restart finds the run folder by it")
-        plan = plan_training(
-            preset=preset, config_file=config, flags=flags, device=device, threads=threads, group=group
-        )
-        if dry_run:
-            if group.is_main:
-                output.emit(json.dumps(plan.to_dict(), indent=2))
-            return
-        console = Console(stderr=True, quiet=not group.is_main)
-        run, outcome = start_training(plan, out=out, console=console, options=options)
-        _print_next_step(group, str(run), outcome)
-
-
-def _resume(
-    path: Path, schedule: dict[str, Any], *, device: str, threads: int | None, options: "RunOptions"
-) -> None:
-    from rich.console import Console
-
-    from infogan_tool.train.run.launch import resume_training
-
-    with _process_group(device, threads) as group:
-        run, outcome = resume_training(
-            path,
-            schedule=schedule,
-            device=device,
-            threads=threads,
-            console=Console(stderr=True, quiet=not group.is_main),
-            options=options,
-            group=group,
-        )
-        _print_next_step(group, str(run), outcome)
+    plan = plan_training(config, device=device, threads=threads, stream=stream, group=group)
+    if group.is_main:
+        output.emit(json.dumps(plan.to_dict(), indent=2))
 
 
 @contextmanager
@@ -332,16 +305,16 @@ def _process_group(device: str, threads: int | None) -> "Iterator[ProcessGroup]"
         raise typer.Exit(error.exit_code) from error
 
 
-def _print_next_step(group: "ProcessGroup", run: str, outcome: "TrainOutcome") -> None:
+def _print_next_step(group: "ProcessGroup", run: "Run") -> None:
     group.ignore_sigterm()
-    quoted, step = shlex.quote(run), outcome.step
-    if group.is_main and outcome.interrupted:
-        output.note(f"stopped at step {step} of {outcome.total_steps}; the state is saved")
+    quoted = shlex.quote(str(run.path))
+    if group.is_main and run.interrupted:
+        output.note(f"stopped at step {run.step} of {run.total_steps}; the state is saved")
         output.note(f"resume with: infogan-tool train --resume {quoted}")
     elif group.is_main:
-        output.note(f"done: {step} steps; next: infogan-tool export {quoted} --out BUNDLE")
+        output.note(f"done: {run.step} steps; next: infogan-tool export {quoted} --out BUNDLE")
     group.barrier()
-    if outcome.interrupted:
+    if run.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
 
 

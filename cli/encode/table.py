@@ -10,8 +10,8 @@ from infogan_tool.runtime.storage.atomic import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from infogan_tool.runtime.bundle.bundle import Posterior
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
+    from infogan_tool.runtime.bundle.reading import Posterior
 
 _GAP: Final = "  "
 _MAX_RUNNER_UPS: Final = 2

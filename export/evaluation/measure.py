@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.classifier import EvaluationClassifier
     from infogan_tool.export.evaluation.metrics.label_matching import LabelMatch
     from infogan_tool.export.evaluation.real_images import RealImages
-    from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
+    from infogan_tool.runtime.bundle.bundle import Bundle
+    from infogan_tool.runtime.bundle.reading import Posterior
     from infogan_tool.runtime.latents.sampling import Latents
     from infogan_tool.runtime.latents.spec import LatentSpec
 

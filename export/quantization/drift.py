@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from infogan_tool.export.evaluation.real_images import RealImages
-    from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
+    from infogan_tool.runtime.bundle.bundle import Bundle
+    from infogan_tool.runtime.bundle.reading import Posterior
 
 MAX_LOSS: Final = 0.001
 """Accuracy (or agreement, where there are no labels) that a bundle may lose: 0.1 percentage points."""

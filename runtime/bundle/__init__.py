@@ -1,7 +1,9 @@
 """The bundle: its format on disk, loading and checking it, and running its two graphs.
 
 bundle
-    ``Bundle`` (encode, generate, sample, traverse), ``Posterior`` and ``load_bundle``. Read this first.
+    ``Bundle`` (read, edit, encode, generate, sample, traverse) and ``load_bundle``. Read this first.
+reading
+    What Q infers: ``Posterior`` of N images, ``Reading`` of one; latents with changed codes.
 metadata
     The bundle format: ``BundleMetadata``, ``read_metadata``, file names, and the tensors of both graphs.
 example_images

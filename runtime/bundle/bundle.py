@@ -6,11 +6,10 @@ an image never opens the generator.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import numpy as np
 
@@ -24,8 +23,15 @@ from infogan_tool.runtime.bundle.metadata import (
     generator_outputs,
     read_metadata,
 )
+from infogan_tool.runtime.bundle.reading import (
+    NOISE_SAMPLES,
+    Posterior,
+    Reading,
+    edit_latents,
+    make_readings,
+)
 from infogan_tool.runtime.errors import BundleError
-from infogan_tool.runtime.images.arrays import check_images, to_float
+from infogan_tool.runtime.images.arrays import check_images, to_float, to_uint8
 from infogan_tool.runtime.inference.device import default_threads
 from infogan_tool.runtime.inference.session import CUDA_PROVIDER, GraphSession
 from infogan_tool.runtime.inference.shards import BATCH_ROWS, ShardPool, split
@@ -35,8 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
+    from PIL.Image import Image
 
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
+    from infogan_tool.runtime.images.files import ImageLike
     from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.runtime.inference.device import Device
     from infogan_tool.runtime.latents.sampling import Latents, Traversal
@@ -45,48 +53,6 @@ if TYPE_CHECKING:
 _MODELS: Final = Path(__file__).parent.parent / "models"
 PRETRAINED_BUNDLE: Final = _MODELS / "mnist"
 """The pretrained bundle that the package contains; ``mnist-int8`` beside it is the same in int8."""
-
-LOW_CONFIDENCE: Final = 0.8
-"""A smaller confidence is flagged as low."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Posterior:
-    """Q(c|x) of N images. K categorical codes, C continuous codes; either may be 0."""
-
-    probabilities: tuple[npt.NDArray[np.float32], ...]
-    """``(N, k)`` for each categorical code of k categories; each row sums to 1."""
-    categories: npt.NDArray[np.int64]
-    """``(N, K)``: index of the most probable category of each categorical code; see :meth:`Bundle.labels`.
-    Where categories share a label, the most probable one of the most probable label."""
-    confidence: npt.NDArray[np.float32]
-    """``(N, K)``: its probability; where categories share its label, the sum of theirs."""
-    style_mean: npt.NDArray[np.float32]
-    """``(N, C)``: mean of each continuous code."""
-    style_std: npt.NDArray[np.float32]
-    """``(N, C)``: standard deviation of each continuous code."""
-    distance: npt.NDArray[np.float32] | None = None
-    """``(N,)``: OOD score, the distance from the training images; None where the bundle has no OOD output."""
-    ood: npt.NDArray[np.bool_] | None = None
-    """``(N,)``: True where the distance is above the threshold (out of distribution); None likewise."""
-
-    def __getitem__(self, rows: slice | npt.NDArray[np.intp]) -> Posterior:
-        """Return the posterior of some of the images."""
-        return Posterior(
-            tuple(table[rows] for table in self.probabilities),
-            self.categories[rows],
-            self.confidence[rows],
-            self.style_mean[rows],
-            self.style_std[rows],
-            None if self.distance is None else self.distance[rows],
-            None if self.ood is None else self.ood[rows],
-        )
-
-    @property
-    def low_confidence(self) -> npt.NDArray[np.bool_]:
-        """``(N,)``: True where the confidence of a categorical code is below 0.8."""
-        low: npt.NDArray[np.bool_] = np.any(self.confidence < LOW_CONFIDENCE, axis=1)
-        return low
 
 
 class Bundle:
@@ -172,6 +138,36 @@ class Bundle:
         flags = distance > ood.threshold if ood and distance is not None else None
         return Posterior(probabilities, categories, confidence, mean, std, distance, flags)
 
+    @overload
+    def read(  # type: ignore[overload-overlap]  # str is a sequence of str
+        self, source: ImageLike, *, raw: bool = False
+    ) -> Reading: ...
+    @overload
+    def read(self, source: Sequence[ImageLike], *, raw: bool = False) -> list[Reading]: ...
+    def read(self, source: ImageLike | Sequence[ImageLike], *, raw: bool = False) -> Reading | list[Reading]:
+        """Preprocess an image and infer its codes.
+
+        Args:
+            source: What :func:`~infogan_tool.runtime.images.files.load_image` takes: a path, content, an open
+                file, a PIL image or an array. A list or tuple of them is read at once.
+            raw: Only pad and resize, whatever preprocessing the bundle declares.
+
+        Returns:
+            The reading; a list of them for several images.
+
+        Raises:
+            ImageError: An image cannot be read.
+            BundleError, DeviceError: As :meth:`encode`.
+        """
+        from infogan_tool.runtime.images.files import load_image  # noqa: PLC0415 - start-up time
+
+        sources = source if isinstance(source, (list, tuple)) else [source]
+        images = np.empty((len(sources), *self.image.shape), np.float32)
+        for row, one in enumerate(sources):
+            images[row] = load_image(one, self.image, raw=raw)
+        readings = make_readings(self.metadata, self.encode(images), images)
+        return readings if isinstance(source, (list, tuple)) else readings[0]
+
     def labels(self, posterior: Posterior, code: str | None = None) -> list[str | None]:
         """Return the label of each image's most probable category, such as ``["7", "2"]``.
 
@@ -227,6 +223,52 @@ class Bundle:
             lambda rows: {name: getattr(latents, name)[rows] for name in names},
             generator_outputs(self.image),
         )["images"]
+
+    @overload
+    def edit(  # type: ignore[overload-overlap]  # str is a sequence of str
+        self, source: ImageLike, *, seed: int = 0, raw: bool = False, **codes: float | str
+    ) -> Image: ...
+    @overload
+    def edit(
+        self, source: Sequence[ImageLike], *, seed: int = 0, raw: bool = False, **codes: float | str
+    ) -> list[Image]: ...
+    def edit(
+        self,
+        source: ImageLike | Sequence[ImageLike],
+        *,
+        seed: int = 0,
+        raw: bool = False,
+        **codes: float | str,
+    ) -> Image | list[Image]:
+        """Infer the codes of an image, change some of them, and generate.
+
+        Q infers the codes and not the noise. Of 64 sampled noise vectors the one is used with which the
+        generator, given the inferred codes, comes nearest to the image.
+
+        Args:
+            source: As in :meth:`read`.
+            seed: Seed of the noise.
+            raw: As in :meth:`read`.
+            codes: New values: ``c1=1.0`` of a continuous code, which may also be called by its name
+                (``slant=1.0``); ``k1=3``, a category, or ``k1="7"``, the label of one.
+
+        Returns:
+            The generated image as a PIL image; a list of them for several images.
+
+        Raises:
+            LatentError: There is no such code or label, or a value is out of range.
+            ImageError, BundleError, DeviceError: As :meth:`read`.
+        """
+        from PIL.Image import fromarray  # noqa: PLC0415 - start-up time
+
+        found = self.read(source, raw=raw)
+        readings = found if isinstance(found, list) else [found]
+        noise = self.sample(NOISE_SAMPLES, seed).noise
+        images = to_uint8(
+            self.generate(edit_latents(self.metadata, readings, codes, noise, self.generate)), self.image
+        )
+        edited = [fromarray(image[..., 0] if image.shape[2] == 1 else image) for image in images]
+        return edited if isinstance(found, list) else edited[0]
 
     def sample(
         self,

@@ -7,7 +7,7 @@ import sys
 import threading
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import numpy as np
 from PIL import Image
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.images.spec import ImageSpec
 
+    ImageLike = str | Path | bytes | BinaryIO | Image.Image | npt.NDArray[Any]
+
 _MAX_REASON: Final = 200
 _INTERNAL_ERRORS: Final = (LookupError, TypeError, ArithmeticError, AttributeError, AssertionError)
 """Errors of decoders whose messages do not help the user."""
@@ -45,15 +47,15 @@ _UPRIGHT: Final = {
 """The transposition that undoes each EXIF orientation."""
 
 
-def load_image(
-    source: str | Path | bytes | BinaryIO, image: ImageSpec, *, raw: bool = False
-) -> npt.NDArray[np.float32]:
-    """Read an image file and preprocess it for a bundle's encoder.
+def load_image(source: ImageLike, image: ImageSpec, *, raw: bool = False) -> npt.NDArray[np.float32]:
+    """Read an image and preprocess it for a bundle's encoder.
 
     Args:
         source: Path, content, or open binary file, in one of
             :data:`~infogan_tool.runtime.images.formats.FORMATS`; the first bytes decide which. The first
-            frame of an animation is read.
+            frame of an animation is read. Or a PIL image of any mode and size; a uint8 array ``(H, W)`` or
+            ``(H, W, C)`` of any size, C 1, 3 or 4; or a float32 array ``(C, H, W)`` as
+            :meth:`Bundle.generate` returns, which is not preprocessed.
         image: The bundle's image spec. If it declares a preprocessing, the foreground object is segmented and
             centred as :mod:`infogan_tool.runtime.preprocessing.centred_foreground` describes. An image that
             already matches the preprocessing keeps its values to the bit. Without a preprocessing, and if no
@@ -67,36 +69,65 @@ def load_image(
     Raises:
         ImageError: The source is missing, not a regular file, not an image, damaged or too large.
     """
+    if _is_network_input(source):
+        single: npt.NDArray[np.float32] = to_float(source[None], image)[0]
+        return single
     floats: npt.NDArray[np.float32] = to_float(read_image(source, image, raw=raw)[None], image)[0]
     return floats
 
 
-def read_image(
-    source: str | Path | bytes | BinaryIO, image: ImageSpec, *, raw: bool = False
-) -> npt.NDArray[np.uint8]:
+def read_image(source: ImageLike, image: ImageSpec, *, raw: bool = False) -> npt.NDArray[np.uint8]:
     """Return the image of :func:`load_image` as uint8 ``(H, W, C)``, 0 is black."""
-    name = name_of(source)
+    if _is_network_input(source):
+        rounded: npt.NDArray[np.uint8] = to_uint8(source[None], image)[0]
+        return rounded
+    given = _from_array(source) if isinstance(source, np.ndarray) else source
+    if isinstance(given, Image.Image):
+        with _named_errors("the image"), _no_warnings():
+            return preprocess(_upright(given), image, raw=raw)
+    name = name_of(given)
     try:
-        file = open_source(source)
+        file = open_source(given)
     except OSError as error:
         raise ImageError(f"{name}: {_reason(error)}") from error
     except ValueError as error:
         raise ImageError(printable(error)) from error
+    with _named_errors(name), file:
+        plain = _read_plain(file, image, raw=raw)
+        if plain is not None:
+            return plain
+        with _no_warnings():
+            input_image = open_header(file)
+            input_image.load()
+            return preprocess(_upright(input_image), image, raw=raw)
+
+
+@contextmanager
+def _named_errors(name: str) -> Iterator[None]:
     try:
-        with file:
-            plain = _read_plain(file, image, raw=raw)
-            if plain is not None:
-                return plain
-            with _no_warnings():
-                input_image = open_header(file)
-                input_image.load()
-                return preprocess(_upright(input_image), image, raw=raw)
+        yield
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
     except MemoryError as error:
         raise ImageError(f"{name}: there is not enough memory for it") from error
     except Exception as error:  # decoders raise many types on damaged files
         raise ImageError(f"{name}: damaged: {_reason(error)}") from error
+
+
+def _is_network_input(source: object) -> TypeGuard[npt.NDArray[np.float32]]:
+    return isinstance(source, np.ndarray) and source.dtype == np.float32 and source.ndim == 3  # noqa: PLR2004
+
+
+def _from_array(pixels: npt.NDArray[Any]) -> Image.Image:
+    shape = pixels.shape
+    if pixels.dtype != np.uint8 or len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,), (4,)):
+        raise ImageError(
+            "an image must be uint8 (H, W) or (H, W, C) with 1, 3 or 4 channels, or float32 (C, H, W); got "
+            f"{pixels.dtype} {shape}"
+        )
+    if not pixels.size:
+        raise ImageError("an image without pixels")
+    return _to_pillow(np.ascontiguousarray(pixels))
 
 
 def as_png(image: npt.NDArray[np.float32], spec: ImageSpec) -> bytes:

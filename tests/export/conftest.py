@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from rich.console import Console
 
 from infogan_tool.export.ood import fitting
-from infogan_tool.export.run_to_bundle import export_run
+from infogan_tool.export.run_to_bundle import write_bundle
+from infogan_tool.train import fit, preset
 from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.data import load_images, load_test_images
 from infogan_tool.train.infogan.networks import Networks, build_networks
-from infogan_tool.train.run.launch import plan_training, start_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,11 +53,9 @@ def _quick_ood() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of some real steps on MNIST."""
-    plan = plan_training(
-        preset="paper", config_file=None, flags={**SMALL, "schedule": {"steps": 30}}, device="cpu"
-    )
+    config = preset("paper", **{**SMALL, "schedule": {"steps": 30}})
     out = tmp_path_factory.mktemp("runs") / "run"
-    start_training(plan, out=out, console=Console(quiet=True))
+    fit(config, out=out, device="cpu")
     return out
 
 
@@ -66,7 +63,7 @@ def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle_path(run_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of that run; not to be changed."""
     out = tmp_path_factory.mktemp("bundles") / "bundle"
-    export_run(run_path, out)
+    write_bundle(run_path, out)
     return out
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from infogan_tool.export.evaluation.real_images import RealImages
-from infogan_tool.runtime.bundle.bundle import Posterior
+from infogan_tool.runtime.bundle.reading import Posterior
 from infogan_tool.runtime.images.arrays import to_uint8
 from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.runtime.latents.sampling import Latents, sample

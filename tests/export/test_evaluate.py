@@ -100,7 +100,7 @@ def test_run_is_exported_and_its_data_are_used(tmp_path: Path, monkeypatch: pyte
         assert preprocessing is None
         shutil.copytree(TINY, out)
 
-    monkeypatch.setattr(open_source, "export_run", export)
+    monkeypatch.setattr(open_source, "write_bundle", export)
     monkeypatch.setattr(evaluate, "load_real_images", load)
     monkeypatch.setattr(evaluate, "measure_bundle", lambda bundle, real, **_: opened.append((bundle, real)))
     evaluate.evaluate(run, device="cpu")

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from rich.console import Console
 
 from infogan_tool.cli.main import main
 from infogan_tool.export.outputs import export_outputs
 from infogan_tool.export.preprocessing_options import PreprocessingOptions, preprocessing_note
 from infogan_tool.runtime import ImageSpec, Preprocessing, read_metadata
 from infogan_tool.runtime.errors import UsageError
+from infogan_tool.train import fit, preset
 from infogan_tool.train.data import load_test_images
-from infogan_tool.train.run.launch import plan_training, start_training
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +38,7 @@ def letters_run(digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory) ->
     for number, image in enumerate(digits):
         Image.fromarray(image).save(folder / "letters" / f"{number:03d}.png")
     flags: dict[str, Any] = {**SMALL, "data": {"source": str(folder / "letters")}}
-    plan = plan_training(preset="paper", config_file=None, flags=flags, device="cpu")
-    start_training(plan, out=folder / "run", console=Console(quiet=True))
+    fit(preset("paper", **flags), out=folder / "run", device="cpu")
     return folder / "run"
 
 

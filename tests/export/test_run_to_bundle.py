@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from infogan_tool.export import run_to_bundle
 from infogan_tool.export.examples import choose_examples
-from infogan_tool.export.run_to_bundle import export_networks, export_run
+from infogan_tool.export.run_to_bundle import export_networks, write_bundle
 from infogan_tool.runtime import Preprocessing, load_bundle
 from infogan_tool.runtime.bundle.metadata import read_metadata
 from infogan_tool.runtime.errors import BundleError, OutputExistsError, RunError, UsageError
+from infogan_tool.train import fit, preset
 from infogan_tool.train.config.schema import config_digest
 from infogan_tool.train.data import load_test_images
 from infogan_tool.train.run.folder import RunFolder
-from infogan_tool.train.run.launch import plan_training, start_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,15 +95,15 @@ def test_existing_output_needs_force_and_the_same_run_gives_the_same_bytes(
     shutil.copytree(bundle_path, out)
     (out / "metadata.json").write_text("{}")
     with pytest.raises(OutputExistsError, match="--force"):
-        export_run(run_path, out)
+        write_bundle(run_path, out)
     assert (out / "metadata.json").read_text() == "{}"
-    export_run(run_path, out, force=True)
+    write_bundle(run_path, out, force=True)
     assert digests(out) == digests(bundle_path)
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("keep")
     with pytest.raises(OutputExistsError, match="not a bundle"):
-        export_run(run_path, mine, force=True)
+        write_bundle(run_path, mine, force=True)
     assert (mine / "thesis.txt").read_text() == "keep"
 
 
@@ -129,9 +128,9 @@ def test_failure_while_writing_leaves_the_old_bundle_alone(
 
 def test_not_a_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="infogan-tool train"):
-        export_run(tmp_path / "nothing", tmp_path / "b")
+        write_bundle(tmp_path / "nothing", tmp_path / "b")
     with pytest.raises(RunError, match=r"no config\.json"):
-        export_run(tmp_path, tmp_path / "b")
+        write_bundle(tmp_path, tmp_path / "b")
     assert not (tmp_path / "b").exists()
 
 
@@ -139,7 +138,7 @@ def test_run_without_checkpoint(run_path: Path, tmp_path: Path) -> None:
     shutil.copytree(run_path, tmp_path / "run")
     (tmp_path / "run/checkpoints/last.safetensors").unlink()
     with pytest.raises(RunError, match="no checkpoint yet"):
-        export_run(tmp_path / "run", tmp_path / "b")
+        write_bundle(tmp_path / "run", tmp_path / "b")
 
 
 def test_checkpoint_of_another_config_is_refused(run_path: Path, tmp_path: Path) -> None:
@@ -148,7 +147,7 @@ def test_checkpoint_of_another_config_is_refused(run_path: Path, tmp_path: Path)
     config["networks"]["full_width"] = 24
     (tmp_path / "run/config.json").write_text(json.dumps(config))
     with pytest.raises(RunError, match="does not fit the run's config"):
-        export_run(tmp_path / "run", tmp_path / "b")
+        write_bundle(tmp_path / "run", tmp_path / "b")
     assert not (tmp_path / "b").exists()
 
 
@@ -163,9 +162,8 @@ def test_image_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
         "networks": {"base_width": 4, "full_width": 8, "q_width": 4},
         "schedule": {"batch_size": 6, "steps": 2},
     }
-    plan = plan_training(preset="paper", config_file=None, flags=flags, device="cpu")
-    start_training(plan, out=tmp_path / "run", console=Console(quiet=True))
-    outcome = export_run(tmp_path / "run", tmp_path / "b", examples=5)
+    fit(preset("paper", **flags), out=tmp_path / "run", device="cpu")
+    outcome = write_bundle(tmp_path / "run", tmp_path / "b", examples=5)
     examples = load_bundle(tmp_path / "b").examples()
     assert len(examples) == 5
     images = {Image.open(file).tobytes() for file in secret.iterdir()}

@@ -37,12 +37,12 @@ from faults import Faults
 from infogan_tool.cli.main import main
 from infogan_tool.export import outputs
 from infogan_tool.export import run_to_bundle as export_bundle
-from infogan_tool.train.run import launch
+from infogan_tool.train.run import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LOADED = (outputs, launch)
+LOADED = (outputs, fit)
 """Imported before the forks, for speed."""
 JOB = [0]
 """Number of the job in hand."""

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from infogan_tool.runtime.errors import DataError, ReportedElsewhereError
 from infogan_tool.train.config.files import validate_config
 from infogan_tool.train.data import load_images
+from infogan_tool.train.data.source import TrainingData
 from infogan_tool.train.distributed.process_group import mixed_seed
 from infogan_tool.train.distributed.sync_batchnorm import SyncBatchNorm, convert_sync_batchnorm
 from infogan_tool.train.run.folder import RunFolder
@@ -112,9 +112,9 @@ def other_images(group: ProcessGroup) -> str:
     config = validate_config({"data": {"size": 28, "channels": 1}})
     images = load_images("mnist").images[:200].clone()
     images[3, 0, 14, 14] += group.rank
-    quiet = Console(quiet=True)
+    data = TrainingData(images=images, name="mnist", block=None)
     try:
-        train(config, images, RunFolder(Path("none")), device=group.device, console=quiet, group=group)
+        train(config, data, RunFolder(Path("none")), device=group.device, group=group)
     except DataError as error:
         return str(error)
     except ReportedElsewhereError as error:

@@ -37,12 +37,12 @@ from torch.distributed import TCPStore
 from infogan_tool.cli.main import main
 from infogan_tool.train.distributed import torchrun
 from infogan_tool.train.engine.stage import Session, Stage
-from infogan_tool.train.run import launch, loop, stages
+from infogan_tool.train.run import fit, loop, stages
 
 loop.to_memory_format = lambda networks: networks
 """The tolerances between one and many processes are for contiguous weights, as most machines use them;
 channels last rounds differently (tests/train/engine/test_memory_format.py)."""
-LOADED = (launch, torchrun, torch._dynamo)
+LOADED = (fit, torchrun, torch._dynamo)
 """Imported before the forks, for speed; the last one would be imported by the first optimizer step."""
 
 

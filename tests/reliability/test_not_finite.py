@@ -18,7 +18,7 @@ from infogan_tool.train.engine.stage import Session, Stage
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.consolidation import ConsolidationStage
 from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.run.checkpoint import CheckpointHeader, write_checkpoint
+from infogan_tool.train.run.checkpoint import CheckpointHeader, take_checkpoint, write_checkpoint
 from infogan_tool.train.run.stages import total_steps
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def test_no_checkpoint_holds_it(where: str, value: float, session: Session, tmp_
     path = tmp_path / "last.safetensors"
     stage = AdversarialStage(session)
     stage.step(0)
-    write_checkpoint(path, stage, header())
+    write_checkpoint(take_checkpoint(path, stage, header()), path)
     before = path.read_bytes()
     with torch.no_grad():
         if where == "weight":
@@ -173,7 +173,7 @@ def test_no_checkpoint_holds_it(where: str, value: float, session: Session, tmp_
             stage.optimizers["g_optimizer"].state_dict()["state"][0]["exp_avg"].flatten()[0] = value
             name = "g_optimizer/0/exp_avg"
     with pytest.raises(NonFiniteError, match=f"not finite: {name}"):
-        write_checkpoint(path, stage, header())
+        write_checkpoint(take_checkpoint(path, stage, header()), path)
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == ["last.safetensors"]
 

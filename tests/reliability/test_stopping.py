@@ -7,20 +7,22 @@ import json
 import os
 import shutil
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from training_images import in_memory
 
+from infogan_tool.cli import training_progress
+from infogan_tool.cli.training_progress import TrainingProgress
 from infogan_tool.train.config.presets import resolve_config
 from infogan_tool.train.engine.meters import Meters
-from infogan_tool.train.run import loop, monitor
+from infogan_tool.train.run import loop
 from infogan_tool.train.run.checkpoint import read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
-from infogan_tool.train.run.monitor import ProgressDisplay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,37 +125,31 @@ def test_training_continues_when_its_output_cannot_be_written(
     config = resolve_config(file=one_stage, flags=changes)
     run = RunFolder.create(tmp_path / "run", config, "digits")
     console = Console(file=_Gone(error, is_terminal=is_terminal), force_terminal=is_terminal, width=80)
-    outcome = loop.train(config, digits, run, device=torch.device("cpu"), console=console)
+    display = TrainingProgress(console)
+    outcome = loop.train(config, in_memory(digits), run, device=torch.device("cpu"), callbacks=[display])
     assert (outcome.step, outcome.interrupted) == (12, False)
     ours, theirs = (read_checkpoint(folder / LAST).part("networks") for folder in (run.path, finished_run))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def record(step: int, **more: float) -> dict[str, Any]:
-    rates = {"Timing/images_per_sec": 1000.0, "Timing/sec_per_step": 200.0}
-    return {"step": step, "stage_step": step, "Loss/x": 0.5, **rates, **more}
-
-
-def test_bar_on_a_terminal_counts_stages_and_steps() -> None:
+def test_bar_on_a_terminal_counts_stages_and_steps(all_stages: Path, digits: Tensor) -> None:
     seen = io.StringIO()
     console = Console(file=seen, force_terminal=True, width=120, legacy_windows=False)
-    with ProgressDisplay(console, num_stages=3, total_steps=40) as display:
-        display.skip_stage()
-        display.start_stage("second", 8)
-        display.advance(5)
-        display.show(record(5))
+    config = resolve_config(file=all_stages, flags={"data": {"size": 28, "channels": 1}})
+    loop.train(
+        config, in_memory(digits), None, device=torch.device("cpu"), callbacks=[TrainingProgress(console)]
+    )
     text = seen.getvalue()
-    assert "second (2/3)" in text
-    assert "step 5/8" in text
-    assert "1,000 images/s" in text
-    assert "x 0.500" in text
+    assert "refinement (4/6)" in text
+    assert "images/s" in text
+    assert "groups 2." in text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(59, "0:59"), (61, "1:01"), (3600, "1:00:00"), (7325.4, "2:02:05")]
 )
 def test_duration(seconds: float, text: str) -> None:
-    assert monitor._duration(seconds) == text
+    assert training_progress._duration(seconds) == text
 
 
 def test_run_without_a_checkpoint_starts_over(

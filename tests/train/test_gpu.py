@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from rich.console import Console
 
+from infogan_tool.train import RunOptions, fit, preset
 from infogan_tool.train.run.checkpoint import read_checkpoint
-from infogan_tool.train.run.launch import plan_training, start_training
-from infogan_tool.train.run.options import RunOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,26 +22,23 @@ SHORT: dict[str, Any] = {
 }
 
 
-def last_tensors(out: Path, preset: str, changes: dict[str, Any], *, capture: bool) -> dict[str, Any]:
-    plan = plan_training(preset=preset, config_file=None, flags=changes, device="cuda")
-    run, outcome = start_training(
-        plan, out=out, console=Console(file=io.StringIO()), options=RunOptions(capture=capture)
-    )
-    assert not outcome.interrupted
+def last_tensors(out: Path, name: str, changes: dict[str, Any], *, capture: bool) -> dict[str, Any]:
+    run = fit(preset(name, **changes), out=out, device="cuda", options=RunOptions(capture=capture))
+    assert not run.interrupted
     assert list((out / "samples").iterdir())
-    return read_checkpoint(run.last_checkpoint).tensors
+    return read_checkpoint(out / "checkpoints/last.safetensors").tensors
 
 
 @pytest.mark.parametrize(
-    ("preset", "changes"),
+    ("name", "changes"),
     [("mnist", SHORT), ("compact", {"schedule": {"steps": 60}}), ("paper", {"schedule": {"steps": 60}})],
 )
 def test_a_seed_gives_the_same_run_captured_or_not(
-    tmp_path: Path, preset: str, changes: dict[str, Any]
+    tmp_path: Path, name: str, changes: dict[str, Any]
 ) -> None:
     first, second, eager = (
-        last_tensors(tmp_path / name, preset, changes, capture=name != "eager")
-        for name in ("first", "second", "eager")
+        last_tensors(tmp_path / variant, name, changes, capture=variant != "eager")
+        for variant in ("first", "second", "eager")
     )
     assert [name for name in first if not torch.equal(first[name], second[name])] == []
     assert [name for name in first if not torch.equal(first[name], eager[name])] == []

@@ -8,11 +8,14 @@ independently, so strokes may bend, shift and stretch by as much as the window; 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from infogan_tool.train.data.source import ImageSource
 
 _CONTEXT: Final = 3
 """Height and width of a neighbourhood in pixels."""
@@ -28,13 +31,13 @@ class DeformableMatcher:
     Gradients are rounded to small integers, so that a cost is exact and the same on every device.
 
     Args:
-        images: ``(N, C, H, W)`` uint8.
+        images: The images.
         displacement: Greatest distance in x plus y between a pixel and its match.
         batch_size: Greatest number of images for :meth:`costs`; memory grows with it.
         candidates: Number of candidates of each image.
     """
 
-    def __init__(self, images: Tensor, displacement: int, batch_size: int, candidates: int) -> None:
+    def __init__(self, images: ImageSource, displacement: int, batch_size: int, candidates: int) -> None:
         self._gradients = _gradients(images)
         self._margin = displacement
         channels, height, width = self._gradients.shape[1:]
@@ -94,14 +97,14 @@ class DeformableMatcher:
         return torch.zeros(shape, dtype=torch.int16, device=self._gradients.device)
 
 
-def _gradients(images: Tensor) -> Tensor:
+def _gradients(images: ImageSource) -> Tensor:
     """Return Sobel gradients ``(N, 2 C, H, W)`` int16, so small that sums of their squares fit into int16."""
     largest = int((_LARGEST / (2 * images.shape[1] * _CONTEXT**2)) ** 0.5 / 2)
     sobel_x = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=images.device) / 4
     kernels = torch.stack([sobel_x, sobel_x.T])[:, None].repeat(images.shape[1], 1, 1, 1)
     parts = []
-    for chunk in torch.split(images, 1000):
-        values = chunk.float() / 255
+    for index in torch.split(torch.arange(len(images), device=images.device), 1000):
+        values = images[index].float() / 255
         while values.shape[-1] >= 2 * _SMALLEST_SIZE:
             values = F.avg_pool2d(values, 2)
         gradients = F.conv2d(values, kernels, padding=1, groups=images.shape[1])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from infogan_tool.train.config.schema import NeighboursConfig, TrainConfig
+    from infogan_tool.train.data.source import ImageSource
     from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.engine.stage import Session
 
@@ -58,7 +59,7 @@ def _encode(session: Session) -> Tensor:
 
 def nearest_neighbours(
     features: Tensor,
-    images: Tensor,
+    images: ImageSource,
     config: NeighboursConfig,
     group: ProcessGroup,
     report: Callable[[Tensor], None],
@@ -71,7 +72,7 @@ def nearest_neighbours(
 
     Args:
         features: ``(N, width)`` of unit length.
-        images: ``(N, C, H, W)`` uint8.
+        images: The images.
         config: Numbers of candidates and neighbours; ``compare`` is given.
         group: Processes, each of which compares its shard of every chunk.
         report: Called for each chunk with the mean similarity of candidates, and the ratio of the mean

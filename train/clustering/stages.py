@@ -48,6 +48,9 @@ class SingleStepStage(Stage):
         super().__init__(session)
         self.batch_size = len(session.images)
 
+    def read_ahead(self, start: int, stop: int) -> None:
+        """Do nothing: the images are read in chunks."""
+
     @classmethod
     def batch_size_of(cls, config: TrainConfig) -> int:
         """Return 1: no batch needs to be filled."""

@@ -218,3 +218,18 @@ def config_schema() -> dict[str, Any]:
     schema["properties"]["preset"] |= {"enum": list(PRESETS), "default": DEFAULT_PRESET}
     del schema["$defs"]["LatentSpec"]["required"]
     return schema
+
+
+def preset(name: str = DEFAULT_PRESET, /, **changes: Any) -> TrainConfig:  # noqa: ANN401 - any key's value
+    """Return the config of a preset with some keys changed.
+
+    Args:
+        name: Name of a preset.
+        changes: Keys of the config. A table changes only the keys that it has:
+            ``latent={"continuous": 3}`` keeps the preset's noise and categories.
+
+    Raises:
+        UsageError: The preset does not exist; names the nearest one.
+        ConfigError: A key is unknown, with the nearest valid one, or a value is not possible.
+    """
+    return resolve_config(preset=name, flags=changes)

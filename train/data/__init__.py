@@ -1,7 +1,11 @@
-"""Training images: built-in data sets, IDX files and folders of images, each as one uint8 block.
+"""Training images: built-in data sets, IDX files, folders of images, and images given in Python.
 
 ==================  ==========================================================================
-`load`              :func:`load_images`: from the value of ``--data`` to images
+`opening`           :func:`open_data`: from what a training is given to its images
+`source`            :class:`ImageSource`: images by index, which is all that training uses
+`stream`            images that are read as they are needed
+`given`             arrays, tensors and data sets given in Python
+`load`              :func:`load_images`: from the value of ``--data`` to images in memory
 `imageset`          :class:`ImageSet`: images, labels and names
 `builtin`           the data sets known by name, and the folder of downloads
 `torchvision_sets`  those that torchvision downloads

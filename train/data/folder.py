@@ -61,6 +61,45 @@ def load_folder(
     Raises:
         DataError: The folder or a file in it cannot be used; the message names the file.
     """
+    found = open_folder(folder, split=split, size=size, channels=channels)
+    return found.load() if isinstance(found, FolderImages) else found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderImages:
+    """Image files of a folder that have been found and not read."""
+
+    paths: list[Path]
+    """The files, in order."""
+    size: int
+    """Height and width that images are read at."""
+    channels: int
+    """Channels that images are read with: 1 or 3."""
+    labels: list[int]
+    """Class of each image; empty without classes."""
+    class_names: tuple[str, ...] | None
+    """Name of each class."""
+    name: str
+    """Name of the folder."""
+
+    def load(self) -> ImageSet:
+        """Read all images.
+
+        Raises:
+            DataError: One cannot be read, or they do not fit into memory.
+        """
+        return ImageSet(
+            images=read_image_files(self.paths, size=self.size, channels=self.channels, name=self.name),
+            labels=None if self.class_names is None else torch.tensor(self.labels, dtype=torch.int64),
+            label_names=self.class_names,
+            name=self.name,
+        )
+
+
+def open_folder(
+    folder: Path, *, split: Literal["train", "test"], size: int | None, channels: int | None
+) -> FolderImages | ImageSet | None:
+    """Find the images of a folder; IDX files are read. Arguments and errors are those of `load_folder`."""
     try:
         with os.scandir(folder):  # so that the error of an unreadable folder names the folder
             pass
@@ -72,13 +111,14 @@ def load_folder(
         raise DataError(f"{place} cannot be read: {error.strerror or error}") from error
     if listing is None:
         return None
-    name = _own_name(folder)
     size, channels = native_format(listing.paths, size, channels)
-    return ImageSet(
-        images=read_image_files(listing.paths, size=size, channels=channels, name=name),
-        labels=None if listing.class_names is None else torch.tensor(listing.labels, dtype=torch.int64),
-        label_names=listing.class_names,
-        name=name,
+    return FolderImages(
+        paths=listing.paths,
+        size=size,
+        channels=channels,
+        labels=listing.labels,
+        class_names=listing.class_names,
+        name=_own_name(folder),
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+import torch
+
 from infogan_tool.runtime.errors import DataError, ImageError
 from infogan_tool.runtime.images.files import read_image
 from infogan_tool.runtime.images.formats import open_header
@@ -16,8 +19,6 @@ from infogan_tool.train.data.imageset import MAX_SIZE
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import torch
 
 _GREY_MODES: Final = frozenset({"1", "L", "LA", "La", "I", "F"})
 
@@ -109,3 +110,33 @@ def read_image_files(
         )
     except ImageError as error:
         raise DataError(str(error)) from error
+
+
+class FileReader:
+    """Reads single image files; an :class:`~infogan_tool.train.data.stream.ImageReader`.
+
+    Args:
+        paths: Image files.
+        size: Height and width of the images.
+        channels: 1 or 3.
+    """
+
+    def __init__(self, paths: Sequence[Path], *, size: int, channels: int) -> None:
+        self.size, self.channels = size, channels
+        self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def read(self, index: int) -> torch.Tensor:
+        """Return image number ``index``: ``(C, H, W)`` uint8.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        spec = ImageSpec(size=self.size, channels=self.channels, low=0.0, high=1.0)
+        try:
+            pixels = read_image(self._paths[index], spec, raw=True)
+        except ImageError as error:
+            raise DataError(str(error)) from error
+        return torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C"))

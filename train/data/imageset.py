@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -78,12 +80,20 @@ def check_fits(num_bytes: int, name: str) -> None:
     Raises:
         DataError: It is larger than nine tenths of the physical memory.
     """
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # unknown on this system: the allocation decides
-        return
+    memory = physical_memory()
     if num_bytes > 0.9 * memory:
         raise DataError(
             f"{name}: its images need {num_bytes / 1e9:,.1f} GB, this machine has {memory / 1e9:,.1f} GB "
             "of memory (--size makes images smaller)"
         )
+
+
+def physical_memory() -> float:
+    """Return the bytes of memory of this machine, or of its container; infinity if unknown."""
+    limit = math.inf
+    try:
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        limit = min(limit, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+    except (AttributeError, ValueError, OSError):  # not on this system: the allocation decides
+        pass
+    return limit

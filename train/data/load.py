@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from infogan_tool.runtime.errors import DataError, UsageError, did_you_mean
 from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.builtin import BUILTIN_NAMES, default_root, load_mnist
-from infogan_tool.train.data.folder import FOLDER_KINDS, load_folder
+from infogan_tool.train.data.folder import FOLDER_KINDS, FolderImages, load_folder, open_folder
 from infogan_tool.train.data.imageset import MAX_SIZE, ImageSet
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES, load_torchvision
 
+GIVEN_IN_PYTHON: Final = "<python>"
+"""The source of images that were not loaded by name, in a run's config."""
 _RENDERINGS = ("faces", "chairs")
 """Data sets of the paper that cannot be downloaded: one has to render the images."""
 
@@ -76,10 +78,7 @@ def _load(
     *,
     download: bool,
 ) -> ImageSet | None:
-    if size is not None and not 1 <= size <= MAX_SIZE:
-        raise UsageError(f"size must be from 1 to {MAX_SIZE}, not {size}")
-    if channels not in (None, 1, 3):
-        raise UsageError(f"channels must be 1 (grey) or 3 (colour), not {channels}")
+    _check_format(size, channels)
     if source == "mnist":
         return load_mnist(split=split, size=size, channels=channels)
     if source in TORCHVISION_NAMES:
@@ -90,8 +89,29 @@ def _load(
     return load_folder(_find_folder(source), split=split, size=size, channels=channels)
 
 
+def open_source(source: str, *, size: int | None, channels: int | None) -> FolderImages | ImageSet:
+    """Return what :func:`load_images` loads, but for the image files of a folder, which are not read yet."""
+    if source in BUILTIN_NAMES:
+        return load_images(source, size=size, channels=channels)
+    _check_format(size, channels)
+    found = open_folder(_find_folder(source), split="train", size=size, channels=channels)
+    assert found is not None, "every source has training images or is refused"
+    return found
+
+
+def _check_format(size: int | None, channels: int | None) -> None:
+    if size is not None and not 1 <= size <= MAX_SIZE:
+        raise UsageError(f"size must be from 1 to {MAX_SIZE}, not {size}")
+    if channels not in (None, 1, 3):
+        raise UsageError(f"channels must be 1 (grey) or 3 (colour), not {channels}")
+
+
 def _find_folder(source: str) -> Path:
     shown = printable(source)
+    if source == GIVEN_IN_PYTHON:
+        raise DataError(
+            "the images of this run were given in Python: give them again, with fit(data=..., resume=...)"
+        )
     try:
         folder = Path(source).expanduser()
         found, is_folder = bool(source) and folder.exists(), folder.is_dir()

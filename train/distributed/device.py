@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 
 from infogan_tool.runtime.errors import DeviceError
 from infogan_tool.runtime.inference.device import default_threads
+
+_log: Final = logging.getLogger(__name__)
+
+_forked: Final[list[bool]] = []
+"""Not empty in a process that was forked from one with torch."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _forked.append(True))
 
 
 def select_device(name: str, threads: int | None = None) -> torch.device:
@@ -25,8 +34,18 @@ def select_device(name: str, threads: int | None = None) -> torch.device:
         reason = "this torch has no CUDA" if torch.version.cuda is None else "torch sees no usable NVIDIA GPU"
         raise DeviceError(f"--device cuda: {reason}; use --device cpu, or fix the driver (nvidia-smi)")
     if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
+        if torch.cuda._is_in_bad_fork():  # noqa: SLF001 - it has no public name
+            raise DeviceError(
+                "CUDA cannot be used in a forked process: start it with multiprocessing's method 'spawn'"
+            )
         return torch.device("cuda")
-    torch.set_num_threads(threads or default_threads())
+    threads = threads or default_threads()
+    if (
+        _forked and threads > 1
+    ):  # OpenMP's threads do not survive a fork: the child would wait for them forever
+        _log.warning("this is a forked process, in which torch can use only one thread: training with one")
+        threads = 1
+    torch.set_num_threads(threads)
     return torch.device("cpu")
 
 

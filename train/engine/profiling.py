@@ -7,6 +7,7 @@ and torch's table of operators.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -18,7 +19,8 @@ from infogan_tool.runtime.storage.atomic import write_atomic
 
 if TYPE_CHECKING:
     import torch
-    from rich.console import Console
+
+_log: Final = logging.getLogger(__name__)
 
 _PREFIX: Final = "train: "
 _SCHEDULE: Final = {"wait": 5, "warmup": 2, "active": 10, "repeat": 1}
@@ -30,14 +32,13 @@ def section(name: str) -> record_function:
     return record_function(_PREFIX + name)
 
 
-def profile_steps(folder: Path, stage: str, device: torch.device, console: Console) -> profile:
-    """Return a profiler, as a context, whose ``step()`` is to be called after each step.
+def profile_steps(folder: Path, stage: str, device: torch.device) -> profile:
+    """Return a profiler, as a context, whose ``step()`` is to be called after each step; the table is logged.
 
     Args:
         folder: Where the files go; it is created if needed.
         stage: Name of the stage.
         device: Where it computes.
-        console: Where the table is shown.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # without a GPU it prints a warning to stderr
     on_gpu = device.type == "cuda"
@@ -50,7 +51,7 @@ def profile_steps(folder: Path, stage: str, device: torch.device, console: Conso
             write_atomic(folder / f"{stage}.json.gz", trace.read_bytes())
         screen = f"profile of stage {stage}\n{_tables(recorded, on_gpu=on_gpu)}"
         write_atomic(folder / f"{stage}.txt", screen)
-        console.print(screen, highlight=False, markup=False, soft_wrap=True, end="")
+        _log.info("%s", screen.rstrip())
 
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     return profile(activities=activities, schedule=schedule(**_SCHEDULE), on_trace_ready=write)

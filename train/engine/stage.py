@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from infogan_tool.runtime.errors import DataError
+from infogan_tool.train.data.source import read_ahead
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, mixed_seed
 from infogan_tool.train.engine.meters import Meters
 from infogan_tool.train.engine.optimizer_step import OptimizerStep
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         ScheduleConfig,
         TrainConfig,
     )
+    from infogan_tool.train.data.source import ImageSource
     from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.infogan.networks import Networks
 
@@ -47,8 +49,8 @@ class Session:
     config: TrainConfig
     networks: Networks
     """On the device."""
-    images: Tensor
-    """``(N, C, H, W)`` uint8, on the device."""
+    images: ImageSource
+    """The training images; what they are indexed to is on the device."""
     artifacts: dict[str, Tensor] = field(default_factory=dict)
     """Results of a stage that a later one needs; part of every checkpoint."""
     cuda_graphs: bool = False
@@ -70,7 +72,9 @@ class Session:
 
     def image_chunks(self, size: int) -> Iterator[Tensor]:
         """Yield all images in order, ``size`` at a time, as :meth:`float_images` returns them."""
-        for index in torch.split(torch.arange(len(self.images), device=self.device), size):
+        count = len(self.images)
+        read_ahead(self.images, (list(range(count))[i : i + size] for i in range(0, count, size)))
+        for index in torch.split(torch.arange(count, device=self.device), size):
             yield self.float_images(index)
 
 
@@ -155,12 +159,25 @@ class Stage(ABC):
         """Return the indices of the images of step ``index``; they depend on seed and ``index`` alone."""
         epoch, position = divmod(index, self.steps_per_epoch)
         if epoch != self._order_epoch:
-            seed = mixed_seed(f"order {self.seed} {epoch}")
-            rng = torch.Generator(self.session.device).manual_seed(seed)
-            count = len(self.session.images)
-            self._order = torch.randperm(count, generator=rng, device=self.session.device)
-            self._order_epoch = epoch
+            self._order, self._order_epoch = self._order_of(epoch), epoch
         return self._order[position * self.batch_size : (position + 1) * self.batch_size]
+
+    def read_ahead(self, start: int, stop: int) -> None:
+        """Let the images of steps ``start`` to ``stop`` be read in advance, where they are not in memory."""
+        read_ahead(self.session.images, self._shards(start, stop))
+
+    def _shards(self, start: int, stop: int) -> Iterator[list[int]]:
+        order: list[int] = []
+        for index in range(start, stop):
+            epoch, position = divmod(index, self.steps_per_epoch)
+            if not order or not position:
+                order = self._order_of(epoch).tolist()
+            yield order[position * self.batch_size : (position + 1) * self.batch_size][self.shard]
+
+    def _order_of(self, epoch: int) -> Tensor:
+        rng = torch.Generator(self.session.device).manual_seed(mixed_seed(f"order {self.seed} {epoch}"))
+        count = len(self.session.images)
+        return torch.randperm(count, generator=rng, device=self.session.device)
 
     def autocast(self) -> torch.autocast:
         """Return the context of forward passes in the config's precision."""

@@ -64,6 +64,9 @@ class ConsolidationStage(Stage):
         """Return the bound's names."""
         return [*(f"MI/{name}" for name in config.latent.code_names), "MI/lower_bound"]
 
+    def read_ahead(self, start: int, stop: int) -> None:
+        """Do nothing: no real images are used."""
+
     def step(self, index: int) -> None:
         """Generate images and infer their codes."""
         networks = self.session.networks

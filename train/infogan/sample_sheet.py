@@ -15,6 +15,7 @@ from infogan_tool.train.infogan.latents import LatentBatch
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from infogan_tool.train.data.source import ImageSource
     from infogan_tool.train.infogan.networks import Networks
 
 _REAL_COLUMNS: Final = 5
@@ -23,7 +24,7 @@ _GAP: Final = 8
 
 
 @torch.no_grad()
-def write_sample_sheet(path: Path, networks: Networks, images: torch.Tensor, *, seed: int) -> None:
+def write_sample_sheet(path: Path, networks: Networks, images: ImageSource, *, seed: int) -> None:
     """Write a PNG: images of the exported generator on the left, real ones on the right.
 
     Rows are the categories of the first categorical code and columns the first continuous code from -2 to 2
@@ -33,7 +34,7 @@ def write_sample_sheet(path: Path, networks: Networks, images: torch.Tensor, *, 
     Args:
         path: File to write.
         networks: In training mode; their state does not change.
-        images: Real images ``(N, C, H, W)`` uint8; the first ones are shown.
+        images: Real images; the first ones are shown.
         seed: Of the fixed noise.
     """
     spec = networks.latent
@@ -45,7 +46,12 @@ def write_sample_sheet(path: Path, networks: Networks, images: torch.Tensor, *, 
     generator, training = networks.export_generator, networks.export_generator.training
     generated = to_uint8(generator.eval()(batch.vector()).cpu().numpy(), networks.image)
     generator.train(training)
-    real = images[: plan.rows * _REAL_COLUMNS].cpu().permute(0, 2, 3, 1).numpy()
+    real = (
+        images[torch.arange(min(plan.rows * _REAL_COLUMNS, len(images)), device=device)]
+        .cpu()
+        .permute(0, 2, 3, 1)
+        .numpy()
+    )
     left, right = sheet(generated, plan.columns), sheet(real, _REAL_COLUMNS)
     height = max(len(left), len(right))
     left, right = (

@@ -1,13 +1,15 @@
 """A training run.
 
 ============  ================================================================================
-`launch`      plan, start or resume a training
+`fit`         :func:`fit`: plan, start or resume a training
+`run`         :class:`Run`: what a training returns
 `stages`      the stages of a run, and their numbers of steps
 `loop`        the training loop
+`callbacks`   what is called during a training
+`loggers`     callbacks that write metrics: JSON lines, TensorBoard
 `resume`      what resuming reads, checks, restores and cuts
 `folder`      the run folder and its files
 `checkpoint`  checkpoints: format, writing, reading
-`monitor`     metrics log and progress display
 `options`     options that change no number
 `signals`     stopping on a signal
 ============  ================================================================================

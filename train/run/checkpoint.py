@@ -54,9 +54,10 @@ class CheckpointHeader:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
-    """A checkpoint as read from its file."""
+    """A checkpoint."""
 
     path: Path
+    """The file; for messages where there is none."""
     header: CheckpointHeader
     tensors: dict[str, Tensor]
 
@@ -66,12 +67,11 @@ class Checkpoint:
         return {key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)}
 
 
-def write_checkpoint(path: Path, stage: Stage, header: CheckpointHeader) -> None:
-    """Write the state after ``header.step`` steps to ``path``, atomically.
+def take_checkpoint(path: Path, stage: Stage, header: CheckpointHeader) -> Checkpoint:
+    """Return a copy, on the CPU, of the state after ``header.step`` steps.
 
     Raises:
-        NonFiniteError: A weight or an optimizer state is not finite; nothing was written.
-        OSError: The file cannot be written; ``path`` is unchanged.
+        NonFiniteError: A weight or an optimizer state is not finite.
     """
     session = stage.session
     parts: dict[str, dict[str, Tensor]] = {
@@ -87,12 +87,21 @@ def write_checkpoint(path: Path, stage: Stage, header: CheckpointHeader) -> None
         states = optimizer.state_dict()["state"].items()
         parts[name] = {f"{index}/{key}": value for index, state in states for key, value in state.items()}
     tensors = {
-        f"{part}/{name}": tensor.detach().cpu().contiguous()
+        f"{part}/{name}": tensor.detach().to("cpu", copy=True).contiguous()
         for part, named in parts.items()
         for name, tensor in named.items()
     }
     _refuse_non_finite(tensors, ("networks", *stage.optimizers))
-    write_atomic(path, save(tensors, {_HEADER_KEY: json.dumps(asdict(header))}))
+    return Checkpoint(path=path, header=header, tensors=tensors)
+
+
+def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint to ``path``, atomically.
+
+    Raises:
+        OSError: The file cannot be written; ``path`` is unchanged.
+    """
+    write_atomic(path, save(checkpoint.tensors, {_HEADER_KEY: json.dumps(asdict(checkpoint.header))}))
 
 
 def _refuse_non_finite(tensors: dict[str, Tensor], parts: tuple[str, ...]) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import os
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from infogan_tool import __version__
 from infogan_tool.runtime.errors import DataError, InfoganError, NonFiniteError, PeerLostError, RunError
+from infogan_tool.train.data.source import data_digest
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup, mixed_seed
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.engine.cpu_memory import keep_freed_memory
@@ -20,81 +21,73 @@ from infogan_tool.train.engine.profiling import profile_steps, section
 from infogan_tool.train.engine.stage import Session, Stage, use_precision
 from infogan_tool.train.infogan.architecture_registry import check_forward
 from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.run.checkpoint import CHECKPOINT_SCHEMA, CheckpointHeader, write_checkpoint
-from infogan_tool.train.run.monitor import MetricsLog, ProgressDisplay, SpeedClock
+from infogan_tool.train.run.callbacks import CallbackList
+from infogan_tool.train.run.checkpoint import (
+    CHECKPOINT_SCHEMA,
+    CheckpointHeader,
+    take_checkpoint,
+    write_checkpoint,
+)
+from infogan_tool.train.run.loggers import JsonLinesLogger, SpeedClock, TensorBoardLogger
 from infogan_tool.train.run.options import RunOptions
 from infogan_tool.train.run.resume import restore_session, restore_stage
+from infogan_tool.train.run.run import Run, StageProgress
 from infogan_tool.train.run.signals import stop_signals
 from infogan_tool.train.run.stages import steps_by_stage
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Iterator
-
-    from rich.console import Console
-    from torch import Tensor
+    from collections.abc import Iterable, Iterator
 
     from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.data.source import TrainingData
     from infogan_tool.train.run.checkpoint import Checkpoint
     from infogan_tool.train.run.folder import RunFolder
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainOutcome:
-    """How a training ended."""
-
-    step: int
-    """Steps completed in all stages."""
-    total_steps: int
-    """Steps of the config's schedule."""
-    interrupted: bool
-    """Whether a signal stopped it early; its state is saved."""
-
-
-def data_digest(images: Tensor) -> str:
-    """Return a digest of images ``(N, C, H, W)`` uint8: shape and every pixel."""
-    digest = hashlib.sha256(repr(tuple(images.shape)).encode())
-    digest.update(images.contiguous().numpy().data)
-    return digest.hexdigest()
+_log: Final = logging.getLogger(__name__)
 
 
 def train(
     config: TrainConfig,
-    images: Tensor,
-    run: RunFolder,
+    data: TrainingData,
+    folder: RunFolder | None,
     *,
     device: torch.device,
-    console: Console,
+    callbacks: Iterable[object] = (),
     resume: Checkpoint | None = None,
+    records: Iterable[dict[str, Any]] = (),
+    info: dict[str, Any] | None = None,
     options: RunOptions | None = None,
     group: ProcessGroup = SINGLE_PROCESS,
-) -> TrainOutcome:
-    """Train to the end of the config's schedule, or until a signal.
+) -> Run:
+    """Train to the end of the config's schedule, or until a signal or a callback stops it.
 
     Args:
-        config: Resolved: its data size and channels are those of ``images``.
-        images: ``(N, C, H, W)`` uint8. There are no labels.
-        run: Folder of metrics, samples and checkpoints.
+        config: Resolved: its data size and channels are those of the images.
+        data: The images; their labels are not used.
+        folder: Folder of metrics, samples and checkpoints; None: nothing is written.
         device: Device of networks, images and random numbers.
-        console: For progress, on stderr.
+        callbacks: See :class:`~infogan_tool.train.run.callbacks.Callback`.
         resume: Checkpoint to resume from; None: from the start.
+        records: Metrics of the run so far, where there is no folder.
+        info: What run.json records.
         options: What is not part of the config.
         group: The processes. Each passes the same config, images and checkpoint; the main one writes.
 
     Raises:
-        DataError: There are fewer images than one batch.
+        DataError: There are fewer images than one batch, or an image cannot be read.
         NonFiniteError: A loss, gradient or weight is not finite; the last good checkpoint is kept.
         RunError: The checkpoint is of other networks or images, or the run folder cannot be written any more.
+        CallbackError: A callback failed; the state was saved.
         PeerLostError: Another process ended.
     """
     # Compare the images of all processes, and count the steps.
-    options = options or RunOptions()
-    digest = data_digest(images)
+    options, called = options or RunOptions(), CallbackList(callbacks if group.is_main else ())
+    digest = data_digest(data.images)
     main_digest = group.broadcast_json(digest)
     with group.fail_together():
         if digest != main_digest:
             raise DataError("not all processes have the same images: every machine needs the same --data")
-        plan = steps_by_stage(config, len(images))
+        plan = steps_by_stage(config, len(data.images))
         last_step = sum(steps for _, steps in plan)
 
     # Build networks and session from the seed.
@@ -102,90 +95,139 @@ def train(
         keep_freed_memory()
     torch.manual_seed(config.seed)
     use_precision(config.precision)
-    networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
+    networks = build_networks(config, size=data.size, channels=data.channels)
     convert_sync_batchnorm(networks, group)
     networks = to_memory_format(networks.to(device))
     check_forward(config, networks.image, networks.generator, networks.trunk)
     session = Session(
         config=config,
         networks=networks,
-        images=images.to(device),
-        # A captured step neither waits for other processes nor can its parts be profiled.
-        cuda_graphs=device.type == "cuda" and group.is_single and options.capture and not options.profile,
+        images=data.images.to(device),
+        # A captured step neither reads images, waits for other processes, nor can its parts be profiled.
+        cuda_graphs=device.type == "cuda"
+        and isinstance(data.images, torch.Tensor)
+        and group.is_single
+        and options.capture
+        and not options.profile,
         group=group,
     )
-    if resume is not None:
-        with group.fail_together():
-            restore_session(session, resume, plan, run, digest)
+    run = Run(
+        config=config,
+        networks=session.networks,
+        data=data,
+        path=folder.path if folder else None,
+        info=info or {},
+        total_steps=last_step,
+        records=list(records),
+        checkpoint=None if folder else resume,
+    )
+    with group.fail_together():
+        if resume is not None:
+            restore_session(session, resume, plan, run, folder=folder, digest=digest)
+        if options.tensorboard and folder and group.is_main:
+            called.add(TensorBoardLogger(folder.path / "tensorboard"))
 
     # Train stage by stage.
-    step, tensorboard = 0, run.path / "tensorboard" if options.tensorboard else None
-    with (
-        MetricsLog(run.metrics, tensorboard) if group.is_main else nullcontext() as log,
-        ProgressDisplay(console, num_stages=len(plan), total_steps=last_step) as display,
-        stop_signals() as stop,
-    ):
-        for stage_class, steps in plan:
+    try:
+        with stop_signals(run.stop_event):
+            called.call("on_start", run)
+            _run_stages(
+                plan, session, run, folder, called, resume=resume, digest=digest, profile=options.profile
+            )
+    except BaseException as error:
+        error.run = run  # type: ignore[attr-defined]  # so that its state is not lost
+        raise
+    finally:
+        networks.eval()
+        called.call("on_end", run)
+    with group.fail_together():
+        if called.failure is not None:
+            called.failure.run = run
+            raise called.failure
+    return run
+
+
+def _run_stages(
+    plan: list[tuple[type[Stage], int]],
+    session: Session,
+    run: Run,
+    folder: RunFolder | None,
+    callbacks: CallbackList,
+    *,
+    resume: Checkpoint | None,
+    digest: str,
+    profile: bool,
+) -> None:
+    """Run the stages of ``plan`` from ``resume`` on, until the last one or a stop."""
+    group = session.group
+    with JsonLinesLogger(folder.metrics) if folder and group.is_main else nullcontext() as log:
+        for number, (stage_class, steps) in enumerate(plan, 1):
             if resume is not None and resume.header.stage != stage_class.name:  # an earlier, finished stage
-                step += steps
-                display.skip_stage()
+                run.step += steps
                 continue
             for tensor in (*session.networks.state_dict().values(), *session.artifacts.values()):
                 group.broadcast(tensor)  # machines may round differently: each stage starts with equal values
-            loop = _StageLoop(
-                stage_class(session), steps, step, run=run, digest=digest, log=log, display=display
-            )
-            with loop.profiled(console) if options.profile and group.is_main else nullcontext():
-                loop.run_steps(stop, console, resume)
-            step += loop.done
+            stage = stage_class(session)
+            run.stage = StageProgress(stage.name, number, len(plan), 0, steps, stage.steps_per_epoch)
+            loop = _StageLoop(stage, run, run.stage, folder, digest=digest, log=log, callbacks=callbacks)
+            with loop.profiled() if profile and folder and group.is_main else nullcontext():
+                loop.run_steps(resume)
             resume = None
             if loop.stopped:
-                break
-            loop.stage.finish()
-    return TrainOutcome(step=step, total_steps=last_step, interrupted=step < last_step)
+                return
+            stage.finish()
 
 
 class _StageLoop:
-    """The steps of one stage, and what is written between them.
+    """The steps of one stage, and what is done between them.
 
     Args:
         stage: To run.
-        steps: Number of its steps.
-        offset: Steps of the stages before it.
-        run: Run folder.
+        run: The run that it is a stage of; its numbers of steps are kept.
+        progress: The part of ``run`` that counts the stage's steps.
+        folder: Run folder; None: nothing is written.
         digest: Digest of the images.
-        log: Metrics log of the main process; None in others.
-        display: Progress display.
+        log: Writes metrics.jsonl, in the main process.
+        callbacks: Are called after steps, reports and checkpoints.
     """
 
     def __init__(
         self,
         stage: Stage,
-        steps: int,
-        offset: int,
+        run: Run,
+        progress: StageProgress,
+        folder: RunFolder | None,
         *,
-        run: RunFolder,
         digest: str,
-        log: MetricsLog | None,
-        display: ProgressDisplay,
+        log: JsonLinesLogger | None,
+        callbacks: CallbackList,
     ) -> None:
         self.group, self.schedule = stage.session.group, stage.session.config.schedule
-        self.stage, self.steps, self.offset = stage, steps, offset
-        self.run, self.digest, self.log, self.display = run, digest, log, display
-        self.done = 0
+        self.stage, self.run, self.progress, self.offset = stage, run, progress, run.step
+        self.folder, self.digest, self.log, self.callbacks = folder, digest, log, callbacks
         self.stopped = False
         self._saved_at: int | None = None
         self._profile: torch.profiler.profile | None = None
 
+    @property
+    def done(self) -> int:
+        """Steps of the stage that are completed."""
+        return self.progress.step
+
+    @done.setter
+    def done(self, step: int) -> None:
+        self.progress.step, self.run.step = step, self.offset + step
+
     @contextmanager
-    def profiled(self, console: Console) -> Iterator[None]:
-        """Profile some of the steps, and print and write the result."""
-        folder, device = self.run.path / "profile", self.stage.session.device
-        with profile_steps(folder, self.stage.name, device, console) as self._profile:
+    def profiled(self) -> Iterator[None]:
+        """Profile some of the steps, and log and write the result."""
+        assert self.folder is not None
+        folder, device = self.folder.path / "profile", self.stage.session.device
+        with profile_steps(folder, self.stage.name, device) as self._profile:
             yield
 
-    def run_steps(self, stop: threading.Event, console: Console, resume: Checkpoint | None) -> None:
-        """Run the steps to the stage's end or until a signal.
+    def run_steps(self, resume: Checkpoint | None) -> None:
+        """Run the steps to the stage's end or until a stop.
 
         Raises:
             NonFiniteError: As in :func:`train`.
@@ -193,46 +235,55 @@ class _StageLoop:
         """
         if resume is not None:
             with self.group.fail_together():
-                self._restore(resume, console)
-        self.display.start_stage(self.stage.name, self.steps)
+                self._restore(resume)
+        _log.debug(
+            "stage %s: %d steps of %d images", self.stage.name, self.progress.steps, self.stage.batch_size
+        )
+        self.callbacks.call("on_stage", self.run)
         try:
             if resume is None:
                 self._write_samples()
-            self._run_steps(stop)
-            self.stopped = self.group.any(stop.is_set())
+            self._run_steps()
+            self.stopped = self.group.any(self.run.stop_event.is_set())
         except PeerLostError as error:
             self.group.ignore_sigterm()
-            raise PeerLostError(f"{error}; {self._last_good()}: resume with --resume {self.run}") from error
+            raise PeerLostError(
+                f"{error}; {self._last_good()}: resume with --resume {self.folder}"
+            ) from error
         except InfoganError:
             raise
         except OSError as error:
             file = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
             reason = error.strerror or " ".join(str(error).split())
-            step = self.offset + self.done
-            raise RunError(f"{file}{reason}; stopped after step {step}, {self._last_good()}") from error
+            raise RunError(
+                f"{file}{reason}; stopped after step {self.run.step}, {self._last_good()}"
+            ) from error
 
-    def _restore(self, resume: Checkpoint, console: Console) -> None:
+    def _restore(self, resume: Checkpoint) -> None:
         self.done = self._saved_at = resume.header.stage_step
         if not restore_stage(self.stage, resume):
-            console.print(
-                f"the checkpoint was written on {resume.header.device}: its random states do not fit "
-                f"{self.stage.session.device.type}, so the run continues with new ones",
-                highlight=False,
+            _log.warning(
+                "the checkpoint was written on %s: its random states do not fit %s, so the run continues "
+                "with new ones",
+                resume.header.device,
+                self.stage.session.device.type,
             )
 
-    def _run_steps(self, stop: threading.Event) -> None:
-        stage, schedule = self.stage, self.schedule
+    def _run_steps(self) -> None:
+        stage, schedule, stop = self.stage, self.schedule, self.run.stop_event
+        steps = self.progress.steps
+        stage.read_ahead(self.done, steps)
         clock = SpeedClock(self.done, stage.batch_size)
-        while self.done < self.steps and not self.group.any_at(self.done, stop.is_set()):
+        while self.done < steps and not self.group.any_at(self.done, stop.is_set()):
             self._seed_dropout()
             with self._located(self.done + 1):
                 stage.step(self.done)
             self.done += 1
-            at_end = self.done == self.steps
+            at_end = self.done == steps
             if at_end or self.done % schedule.log_every == 0:
                 with section("metrics"):
-                    self._log_metrics(clock)
-            self.display.advance(self.done)
+                    self._report(clock)
+            self.callbacks.call("on_step", self.run)
             if at_end or self.done % schedule.sample_every == 0:
                 with section("sheets"):
                     self._write_samples()
@@ -248,19 +299,19 @@ class _StageLoop:
     def _seed_dropout(self) -> None:
         # Each process drops channels of its own shard. A seed of seed, step and rank needs no saved state.
         if not self.group.is_single and self.stage.session.config.networks.dropout:
-            step = self.offset + self.done
+            step = self.run.step
             torch.manual_seed(mixed_seed(f"dropout {self.stage.seed} {step} {self.group.rank}"))
 
     def _write_samples(self) -> None:
         with self.group.fail_together():
-            if self.stage.trains_generator and self.group.is_main:
-                self.stage.write_samples(self.run.sample_sheet(self.offset + self.done))
+            if self.stage.trains_generator and self.group.is_main and self.folder:
+                self.stage.write_samples(self.folder.sample_sheet(self.run.step))
 
-    def _log_metrics(self, clock: SpeedClock) -> None:
+    def _report(self, clock: SpeedClock) -> None:
         with self._located(self.done):
             scalars = self.stage.scalars()
         record: dict[str, Any] = {
-            "step": self.offset + self.done,
+            "step": self.run.step,
             "stage": self.stage.name,
             "stage_step": self.done,
             "Progress/epoch": self.done / self.stage.steps_per_epoch,
@@ -268,10 +319,11 @@ class _StageLoop:
             **scalars,
             **clock.read(self.done),
         }
+        self.run.records.append(record)
         with self.group.fail_together():
             if self.log is not None:
-                self.log.write(record)
-                self.display.show(record)
+                self.log.on_report(self.run, record)
+        self.callbacks.call("on_report", self.run, record)
         if self.done % self.schedule.log_every == 0:  # the stage's last interval may be longer when resumed
             self.stage.meters.reset()
 
@@ -279,12 +331,15 @@ class _StageLoop:
         with self._located(self.done):
             self.stage.optimizer_step.check()
         with self.group.fail_together():
-            if self.log is not None:
-                self._write_checkpoints(self.log, keep=keep)
+            if self.group.is_main:
+                self._write_checkpoints(keep=keep)
         self._saved_at = self.done
+        path = self.folder and self.folder.last_checkpoint
+        _log.debug("step %d: saved%s", self.run.step, f" to {path}" if path else "")
+        self.callbacks.call("on_checkpoint", self.run, path)
 
-    def _write_checkpoints(self, log: MetricsLog, *, keep: bool) -> None:
-        step = self.offset + self.done
+    def _write_checkpoints(self, *, keep: bool) -> None:
+        step = self.run.step
         header = CheckpointHeader(
             schema_version=CHECKPOINT_SCHEMA,
             stage=self.stage.name,
@@ -295,14 +350,20 @@ class _StageLoop:
             device=self.stage.session.device.type,
             tool_version=__version__,
         )
-        log.sync()  # no checkpoint may be ahead of the metrics
+        if self.log is not None:
+            self.log.sync()  # no checkpoint may be ahead of the metrics
+        try:
+            checkpoint = take_checkpoint(Path("the state"), self.stage, header)
+        except NonFiniteError as error:
+            message = f"step {step}: {error}; it was not saved, {self._last_good()}"
+            raise NonFiniteError(message) from error
+        if self.folder is None:
+            self.run.checkpoint = checkpoint
+            return
         # The last checkpoint is written last: a run killed between the two repeats the steps and writes both.
-        for path in [*([self.run.kept_checkpoint(step)] if keep else []), self.run.last_checkpoint]:
-            try:
-                write_checkpoint(path, self.stage, header)
-            except NonFiniteError as error:
-                message = f"step {step}: {error}; it was not saved, {self._last_good()}"
-                raise NonFiniteError(message) from error
+        kept = [self.folder.kept_checkpoint(step)] if keep else []
+        for path in [*kept, self.folder.last_checkpoint]:
+            write_checkpoint(checkpoint, path)
 
     @contextmanager
     def _located(self, number: int) -> Iterator[None]:
@@ -318,7 +379,10 @@ class _StageLoop:
 
     def _last_good(self) -> str:
         """Return which checkpoint is kept, for an error message."""
-        last = self.run.last_checkpoint
+        if self.folder is None:
+            saved = self.run.checkpoint
+            return f"the state after step {saved.header.step} is kept" if saved else "there is no saved state"
+        last = self.folder.last_checkpoint
         if not self.group.is_main:  # it may not see the folder
             is_written = self.offset or self._saved_at is not None
             return f"the last good checkpoint ({last}) is kept" if is_written else "there is no checkpoint"

@@ -16,3 +16,6 @@ class RunOptions:
     capture: bool = True
     """Whether to capture each adversarial step as one CUDA graph. Ignored on a CPU, with ``profile`` and in
     several processes."""
+    stream: bool | None = None
+    """Whether images are read as they are needed, in processes of their own. None: where they take more than
+    half of the memory."""

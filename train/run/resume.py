@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.engine.stage import Session, Stage
     from infogan_tool.train.run.checkpoint import Checkpoint
     from infogan_tool.train.run.folder import RunFolder
+    from infogan_tool.train.run.run import Run
 
 
 def read_run(
@@ -80,16 +81,19 @@ def restore_session(
     session: Session,
     checkpoint: Checkpoint,
     plan: list[tuple[type[Stage], int]],
-    run: RunFolder,
+    run: Run,
+    *,
+    folder: RunFolder | None,
     digest: str,
 ) -> None:
-    """Load a checkpoint's networks and artifacts, and cut from the run folder what will be written again.
+    """Load a checkpoint's networks and artifacts, and cut from the metrics what will be reported again.
 
     Args:
         session: With networks of the run's config.
         checkpoint: Where to resume.
         plan: Stages of the config with their numbers of steps.
-        run: The run folder, changed by the main process only, after all checks.
+        run: The run, whose records are cut.
+        folder: The run folder, changed by the main process only, after all checks.
         digest: Digest of the images.
 
     Raises:
@@ -103,11 +107,14 @@ def restore_session(
     session.artifacts = {
         name: tensor.to(session.device) for name, tensor in checkpoint.part("artifacts").items()
     }
-    if session.group.is_main:
-        run.write_config(config)  # the schedule may be longer than before
-        # An earlier, shorter schedule may have ended within a logging interval, which now becomes longer.
-        is_partial = header.stage_step < steps and header.stage_step % config.schedule.log_every
-        _cut_metrics(run.metrics, header.step, (header.stage, header.stage_step) if is_partial else None)
+    # An earlier, shorter schedule may have ended within a logging interval, which now becomes longer.
+    is_partial = header.stage_step < steps and header.stage_step % config.schedule.log_every
+    partial = (header.stage, header.stage_step) if is_partial else None
+    if folder is None:
+        run.records = _cut(run.records, header.step, partial)
+    elif session.group.is_main:
+        folder.write_config(config)  # the schedule may be longer than before
+        run.records = _cut_metrics(folder.metrics, header.step, partial)
 
 
 def _steps_of_stage(checkpoint: Checkpoint, plan: list[tuple[type[Stage], int]]) -> int:
@@ -125,21 +132,27 @@ def _steps_of_stage(checkpoint: Checkpoint, plan: list[tuple[type[Stage], int]])
     raise RunError(f"{checkpoint.path} was written in a stage that this config does not have: {header.stage}")
 
 
-def _cut_metrics(metrics: Path, step: int, partial: tuple[str, int] | None) -> None:
-    """Drop the lines of metrics.jsonl after ``step``, and the one of stage and stage step ``partial``."""
+def _cut_metrics(metrics: Path, step: int, partial: tuple[str, int] | None) -> list[dict[str, Any]]:
+    """Drop the lines of metrics.jsonl that :func:`_cut` drops; return the others' records."""
+    records: list[dict[str, Any]] = []
     if not metrics.exists():
-        return
-    kept = []
+        return records
     for line in metrics.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)
-            is_partial = (record["stage"], record["stage_step"]) == partial
-            if record["step"] <= step and not is_partial:
-                kept.append(line + "\n")
+            _ = record["stage"], record["stage_step"], record["step"] <= step
         except (ValueError, KeyError, TypeError):  # a killed run may have written a part of its last line
             break
+        records.append(record)
+    records = _cut(records, step, partial)
     with atomic_open(metrics, "w", encoding="utf-8", newline="\n") as file:
-        file.writelines(kept)
+        file.writelines(json.dumps(record) + "\n" for record in records)
+    return records
+
+
+def _cut(records: list[dict[str, Any]], step: int, partial: tuple[str, int] | None) -> list[dict[str, Any]]:
+    """Return the records up to ``step``, but for the one of stage and stage step ``partial``."""
+    return [r for r in records if r["step"] <= step and (r["stage"], r["stage_step"]) != partial]
 
 
 def restore_stage(stage: Stage, checkpoint: Checkpoint) -> bool:

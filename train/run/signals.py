@@ -15,26 +15,28 @@ _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into an event; a second one raises KeyboardInterrupt.
+def stop_signals(stop: threading.Event) -> Iterator[None]:
+    """Set ``stop`` at the first SIGINT, SIGTERM or SIGHUP; a second one raises KeyboardInterrupt.
 
-    A signal that the process ignores (nohup) stays ignored.
+    A signal that the process ignores (nohup) stays ignored. Only the main thread receives signals; in any
+    other one nothing is done.
     """
-    stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield
         return
+    received: list[int] = []
 
     def request_stop(number: int, frame: object) -> None:  # noqa: ARG001 - the signal module's signature
-        if stop.is_set():
+        if received:
             raise KeyboardInterrupt
+        received.append(number)
         stop.set()
 
     numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
     handled = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, request_stop) for number in handled}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             if signal.getsignal(number) is request_stop:  # unless it was replaced meanwhile

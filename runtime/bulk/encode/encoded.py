@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bulk.decode.decoding import Decoded
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
-    from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
+    from infogan_tool.runtime.bundle.bundle import Bundle
+    from infogan_tool.runtime.bundle.reading import Posterior
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
+    from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
+    from infogan_tool.runtime.bundle.reading import Posterior
 
 FormatName = Literal["jsonl", "csv", "parquet"]
 

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from coloured_shapes import shapes, small_preset
-from rich.console import Console
+from training_images import in_memory
 
 from infogan_tool.export.evaluation.metrics.label_matching import match_labels
 from infogan_tool.runtime.errors import RunError
+from infogan_tool.train import Callback
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.run import loop
 from infogan_tool.train.run.checkpoint import read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
-from infogan_tool.train.run.monitor import ProgressDisplay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-QUIET = Console(quiet=True)
+    from infogan_tool.train import Run
+
 CPU = torch.device("cpu")
 
 
@@ -32,7 +31,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     images, _ = shapes(300)
     config = small_preset()
     run = RunFolder.create(tmp_path_factory.mktemp("runs") / "whole", config, "shapes")
-    assert loop.train(config, images, run, device=CPU, console=QUIET).step == 36 + 1 + 1 + 48 + 4 + 9
+    assert loop.train(config, in_memory(images), run, device=CPU).step == 36 + 1 + 1 + 48 + 4 + 9
     return run
 
 
@@ -40,7 +39,7 @@ def test_categories_of_colour_shapes_are_learned_without_labels(tmp_path: Path) 
     images, kinds = shapes(1500)
     config = small_preset()
     run = RunFolder.create(tmp_path / "run", config, "shapes")
-    loop.train(config, images, run, device=CPU, console=QUIET)
+    loop.train(config, in_memory(images), run, device=CPU)
     networks = build_networks(config, size=16, channels=3)
     networks.load_state_dict(read_checkpoint(run.last_checkpoint).part("networks"))
     networks.eval()
@@ -54,7 +53,7 @@ def test_category_encoder_is_frozen_in_adversarial_training(whole: RunFolder, tm
     images, _ = shapes(300)
     config = small_preset({"schedule": {"steps": 1}})
     run = RunFolder.create(tmp_path / "run", config, "shapes")
-    loop.train(config, images, run, device=CPU, console=QUIET)
+    loop.train(config, in_memory(images), run, device=CPU)
     before, after = (read_checkpoint(run.last_checkpoint).part("networks") for run in (run, whole))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     parts = {".".join(name.split(".")[:2]) for name in moved}
@@ -64,17 +63,16 @@ def test_category_encoder_is_frozen_in_adversarial_training(whole: RunFolder, tm
 
 @pytest.mark.parametrize("cut", [7, 36, 37, 38, 39, 60, 86, 88, 90, 94])
 def test_cut_in_any_stage_and_resumed_is_the_same_to_the_bit(
-    whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
+    whole: RunFolder, tmp_path: Path, cut: int
 ) -> None:
     images, _ = shapes(300)
     config = small_preset()
     part = RunFolder.create(tmp_path / "part", config, "shapes")
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "stop_signals", lambda: stop_after(cut))
-        assert loop.train(config, images, part, device=CPU, console=QUIET).step == cut
+    stopped = loop.train(config, in_memory(images), part, device=CPU, callbacks=[StopAfter(cut)])
+    assert stopped.step == cut
     checkpoint = read_checkpoint(part.last_checkpoint)
     assert checkpoint.header.step == cut
-    loop.train(config, images, part, device=CPU, console=QUIET, resume=checkpoint)
+    loop.train(config, in_memory(images), part, device=CPU, resume=checkpoint)
     ours, theirs = (read_checkpoint(run.last_checkpoint).tensors for run in (part, whole))
     assert ours.keys() == theirs.keys()
     assert not [name for name in ours if not torch.equal(ours[name], theirs[name])]
@@ -87,53 +85,33 @@ def test_cut_in_any_stage_and_resumed_is_the_same_to_the_bit(
 def test_longer_adversarial_stage_after_consolidation_is_refused(tmp_path: Path) -> None:
     images, _ = shapes(300)
     run = RunFolder.create(tmp_path / "run", small_preset(), "shapes")
-    loop.train(small_preset(), images, run, device=CPU, console=QUIET)
+    loop.train(small_preset(), in_memory(images), run, device=CPU)
     longer = small_preset({"schedule": {"steps": 40}})
     metrics = run.metrics.read_bytes()
     with pytest.raises(RunError, match="earlier stages"):
-        loop.train(
-            longer, images, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint)
-        )
+        loop.train(longer, in_memory(images), run, device=CPU, resume=read_checkpoint(run.last_checkpoint))
     assert run.read_config() == small_preset(), "a refused run is unchanged"
     assert run.metrics.read_bytes() == metrics
 
 
 @pytest.mark.parametrize("lost", ["meters/sums", "rng/stage", "stage/layers.0.weight"])
-def test_checkpoint_without_a_tensor_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
-) -> None:
+def test_checkpoint_without_a_tensor_is_refused(tmp_path: Path, lost: str) -> None:
     images, _ = shapes(300)
     run = RunFolder.create(tmp_path / "run", small_preset(), "shapes")
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "stop_signals", lambda: stop_after(50))  # in the refinement stage
-        loop.train(small_preset(), images, run, device=CPU, console=QUIET)
+    in_refinement = [StopAfter(50)]
+    loop.train(small_preset(), in_memory(images), run, device=CPU, callbacks=in_refinement)
     checkpoint = read_checkpoint(run.last_checkpoint)
     del checkpoint.tensors[lost]
     with pytest.raises(RunError, match="does not fit the run's config"):
-        loop.train(small_preset(), images, run, device=CPU, console=QUIET, resume=checkpoint)
+        loop.train(small_preset(), in_memory(images), run, device=CPU, resume=checkpoint)
 
 
-class StopAfter:
-    """Represents a signal that arrives during step number ``count``."""
+class StopAfter(Callback):
+    """Stops the training after ``count`` steps."""
 
     def __init__(self, count: int) -> None:
-        self.left = count
+        self.count = count
 
-    def is_set(self) -> bool:
-        return self.left <= 0
-
-
-@contextmanager
-def stop_after(count: int) -> Iterator[StopAfter]:
-    stop = StopAfter(count)
-    original = ProgressDisplay.advance
-
-    def counted(display: ProgressDisplay, done: int) -> None:  # called once per step
-        stop.left -= 1
-        original(display, done)
-
-    ProgressDisplay.advance = counted  # type: ignore[method-assign]
-    try:
-        yield stop
-    finally:
-        ProgressDisplay.advance = original  # type: ignore[method-assign]
+    def on_step(self, run: Run) -> None:
+        if run.step == self.count:
+            run.stop()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
+from training_images import in_memory
 
 from infogan_tool.train.engine.layers import MapToVector, VectorToMap
 from infogan_tool.train.engine.memory_format import like_memory_format, to_memory_format
@@ -114,16 +114,16 @@ def test_a_run_resumes_to_the_bit_and_its_checkpoint_is_contiguous(
     small: Callable[..., TrainConfig], mnist: Tensor, tmp_path: Path, cpu: Callable[[str], None]
 ) -> None:
     cpu("AVX2")
-    images, quiet, device = mnist[:300], Console(quiet=True), torch.device("cpu")
+    images, device = mnist[:300], torch.device("cpu")
     runs = {}
     for name, steps in (("whole", None), ("part", 7)):
         config = small({"schedule": {"steps": steps}} if steps else {})
         runs[name] = RunFolder.create(tmp_path / name, config, "mnist")
-        loop.train(config, images, runs[name], device=device, console=quiet)
+        loop.train(config, in_memory(images), runs[name], device=device)
     part = runs["part"]
     checkpoint = read_checkpoint(part.last_checkpoint)
     assert all(tensor.is_contiguous() for tensor in checkpoint.tensors.values())
-    loop.train(small(), images, part, device=device, console=quiet, resume=checkpoint)
+    loop.train(small(), in_memory(images), part, device=device, resume=checkpoint)
     ours, theirs = (read_checkpoint(run.last_checkpoint).tensors for run in (part, runs["whole"]))
     assert ours.keys() == theirs.keys()
     assert not [name for name in ours if not torch.equal(ours[name], theirs[name])]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from coloured_shapes import shapes, small_preset
-from rich.console import Console
+from training_images import in_memory
 
 from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.consolidation import ConsolidationStage
@@ -54,7 +54,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[float, int], 
         changes = {"q_noise": q_noise, "consolidation": {"steps": steps}, "schedule": {"steps": 60}}
         config = small_preset(changes)
         run = RunFolder.create(tmp_path_factory.mktemp("runs") / "run", config, "shapes")
-        loop.train(config, images, run, device=torch.device("cpu"), console=Console(quiet=True))
+        loop.train(config, in_memory(images), run, device=torch.device("cpu"))
         networks = build_networks(config, size=16, channels=3)
         networks.load_state_dict(read_checkpoint(run.last_checkpoint).part("networks"))
         return networks.eval()

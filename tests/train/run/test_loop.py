@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rich.console import Console
+from training_images import in_memory
 
 from infogan_tool.runtime.errors import DataError, NonFiniteError, RunError
 from infogan_tool.train.engine.meters import Meters
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config.schema import TrainConfig
 
-QUIET = Console(quiet=True)
 CPU = torch.device("cpu")
 TIMES = ("Timing/sec_per_step", "Timing/images_per_sec")
 
 
 def start(config: TrainConfig, images: Tensor, folder: Path) -> RunFolder:
     run = RunFolder.create(folder, config, "mnist")
-    loop.train(config, images, run, device=CPU, console=QUIET)
+    loop.train(config, in_memory(images), run, device=CPU)
     return run
 
 
@@ -87,10 +86,9 @@ def test_resumed_run_equals_an_uninterrupted_one_to_the_bit(
     torch.rand(17)  # the caller's use of random numbers must not matter
     outcome = loop.train(
         small(changes),
-        images,
+        in_memory(images),
         part,
         device=CPU,
-        console=QUIET,
         resume=read_checkpoint(part.last_checkpoint),
     )
     assert (outcome.step, outcome.interrupted) == (12, False)
@@ -117,12 +115,12 @@ def test_run_resumed_after_a_signal_equals_an_uninterrupted_one(
 
     with monkeypatch.context() as patch:
         patch.setattr(Meters, "add", interrupt_in_step_13)
-        outcome = loop.train(config, images, run, device=CPU, console=QUIET)
+        outcome = loop.train(config, in_memory(images), run, device=CPU)
     assert (outcome.interrupted, outcome.step) == (True, 13)
     checkpoint = read_checkpoint(run.last_checkpoint)
     assert checkpoint.header.step == 13
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert not loop.train(config, images, run, device=CPU, console=QUIET, resume=checkpoint).interrupted
+    assert not loop.train(config, in_memory(images), run, device=CPU, resume=checkpoint).interrupted
     assert trace(run) == trace(uninterrupted)
 
 
@@ -136,7 +134,7 @@ def test_resuming_drops_lines_after_the_checkpoint(
         file.write(
             '{"step": 7, "stage": "adversarial", "stage_step": 7, "Loss/D/adv": 99}\n{"step": 12, "Los'
         )
-    loop.train(config, images, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint))
+    loop.train(config, in_memory(images), run, device=CPU, resume=read_checkpoint(run.last_checkpoint))
     assert trace(run) == trace(uninterrupted)
 
 
@@ -148,7 +146,7 @@ def test_non_finite_run_keeps_its_last_good_checkpoint(
     checkpoint = read_checkpoint(run.last_checkpoint)
     checkpoint.tensors["networks/generator.layers.0.weight"][0, 0] = float("nan")
     with pytest.raises(NonFiniteError, match=r"step 7: .*step 6\) is kept"):
-        loop.train(small(), images, run, device=CPU, console=QUIET, resume=checkpoint)
+        loop.train(small(), in_memory(images), run, device=CPU, resume=checkpoint)
     assert run.last_checkpoint.read_bytes() == before
 
 
@@ -159,9 +157,7 @@ def test_other_images_are_refused_on_resume(
     changed = images.clone()
     changed[5, 0, 3, 3] += 1
     with pytest.raises(RunError, match="on other images"):
-        loop.train(
-            small(), changed, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint)
-        )
+        loop.train(small(), in_memory(changed), run, device=CPU, resume=read_checkpoint(run.last_checkpoint))
 
 
 def test_other_networks_are_refused_on_resume(
@@ -170,10 +166,10 @@ def test_other_networks_are_refused_on_resume(
     run = start(small({"schedule": {"epochs": 1}}), images, tmp_path / "run")
     other = small({"networks": {"full_width": 24}})
     with pytest.raises(RunError, match="does not fit the run's config"):
-        loop.train(other, images, run, device=CPU, console=QUIET, resume=read_checkpoint(run.last_checkpoint))
+        loop.train(other, in_memory(images), run, device=CPU, resume=read_checkpoint(run.last_checkpoint))
 
 
 def test_fewer_images_than_a_batch(small: Callable[..., TrainConfig], images: Tensor, tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "run", small(), "mnist")
     with pytest.raises(DataError, match="--batch-size 49 or less"):
-        loop.train(small(), images[:49], run, device=CPU, console=QUIET)
+        loop.train(small(), in_memory(images[:49]), run, device=CPU)
