@@ -82,6 +82,7 @@ def settle(page: Page) -> None:
 def page(browser: Browser, address: str) -> Iterator[Page]:
     """Open the page; afterwards there was no request to another machine and the console is empty."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    context.set_default_timeout(120_000)
     opened = context.new_page()
     logged: list[str] = []
     requested: list[str] = []
@@ -339,6 +340,7 @@ def test_unreadable_files_are_reported(page: Page, tmp_path: Path) -> None:
 def test_two_bundles_are_compared(browser: Browser, tiny: Path) -> None:
     both = Explorer(load_bundle(device="cpu").path, tiny)
     page = browser.new_page()
+    page.set_default_timeout(120_000)
     page.goto(both.address)
     page.wait_for_selector(READY)
     assert page.locator(".bundle-title").all_inner_texts() == ["mnist", "tiny"]

@@ -39,6 +39,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, report: Path) -> Iter
     """Open the page with every other request refused; afterwards there was none, and nothing was said."""
     width, scheme = request.param
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+    context.set_default_timeout(120_000)
     opened = context.new_page()
     said: list[str] = []
     asked: list[str] = []
