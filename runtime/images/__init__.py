@@ -10,6 +10,8 @@ arrays
     uint8 NHWC to float32 NCHW and back, value scales of floats, sheets of images.
 formats
     The table of file formats (signatures, suffixes), and opening an untrusted image file.
+tag_limits
+    A limit on tags of TIFF and EXIF that Pillow lacks before version 13.
 plain_png
     A fast reader of small grey PNG files, as data sets have them.
 idx

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from infogan_tool.runtime.errors import ImageError
+from infogan_tool.runtime.images import tag_limits
 from infogan_tool.runtime.storage.atomic import open_regular, printable
 
 if TYPE_CHECKING:
@@ -136,9 +137,17 @@ def open_header(file: BinaryIO) -> Image.Image:
         )
     if kind == "TIFF":
         _silence_libtiff()
+        if tag_limits.IS_NEEDED and not tag_limits.fit_into(file):
+            raise ImageError("a TIFF whose tags announce more data than the file has")
     # Not Image.open, which would try other readers and has another limit of pixels.
     module = import_module(f"PIL.{_FORMATS[kind].module}")
-    image: Image.Image = getattr(module, _FORMATS[kind].reader)(file, "")
+    reader = getattr(module, _FORMATS[kind].reader)
+    if tag_limits.IS_NEEDED and kind == "JPEG":
+        # The resolution, which is not used, would be read from EXIF before its tags can be checked.
+        reader = type(reader.__name__, (reader,), {"_read_dpi_from_exif": lambda _: None})
+    image: Image.Image = reader(file, "")
+    if tag_limits.IS_NEEDED and kind != "TIFF":
+        tag_limits.drop_exif(image)
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageError("an image without pixels")
