@@ -63,8 +63,11 @@ def _tag_bytes(file: BinaryIO) -> int:
     (count,) = _read(file, f"{order}{'Q' if big else 'H'}")
     entry, inline = (f"{order}HHQQ", 8) if big else (f"{order}HHII", 4)
     total = 0
-    for _ in range(min(count, _MAX_TAGS)):
-        _, kind, values, _ = _read(file, entry)
+    content = file.read(min(count, _MAX_TAGS) * struct.calcsize(entry))
+    content = content[
+        : len(content) - len(content) % struct.calcsize(entry)
+    ]  # where the directory is cut off
+    for _, kind, values, _ in struct.iter_unpack(entry, content):
         here = values * _TYPE_BYTES.get(kind, 0)
         total += here if here > inline else 0
     return total if count <= _MAX_TAGS else sys.maxsize

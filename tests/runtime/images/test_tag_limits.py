@@ -27,6 +27,7 @@ def test_data_must_fit_into_the_file(order: str, big: bool) -> None:
     assert fit_into(io.BytesIO(one))
     shared = directory(order, *[(tag, 4, 10, 8) for tag in range(1000, 1020)], big=big)
     assert not fit_into(io.BytesIO(shared))
+    assert not fit_into(io.BytesIO(shared[:-1])), "a directory that is cut off has the tags before the end"
     assert fit_into(io.BytesIO(directory(order, *[(tag, 3, 2, 8) for tag in range(1000, 1020)], big=big)))
     for length in range(len(one)):  # damaged: the reader says so
         fit_into(io.BytesIO(one[:length]))
