@@ -16,6 +16,7 @@ From a run to its outputs::
     preprocessing_options  the preprocessing of a bundle, by data set or by option
     triton                 the Triton model repository
     atomic_folder          writing a folder of files at once
+    run_files              a run folder and its JSON files, without torch
     threads                torch on one thread, for results that do not depend on the machine
     rewrite/               exact rewrites of layers for faster inference
     quantization/          fp16 and int8

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infogan_tool.export.preprocessing_options import data_name
+from infogan_tool.export.run_files import is_run
 from infogan_tool.export.run_to_bundle import write_bundle
 from infogan_tool.runtime.bundle.bundle import load_bundle
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE
@@ -60,11 +61,6 @@ def open_source(
     bundle = load_bundle(path, device=device)
     name = _data_name(bundle)
     yield bundle, name if name in BUILTIN_NAMES else None
-
-
-def is_run(path: Path) -> bool:
-    """Return whether a folder is a run, not a bundle."""
-    return not (path / METADATA_FILE).exists() and (path / "config.json").exists()
 
 
 def unknown_data(bundle: Bundle) -> str:

@@ -15,6 +15,7 @@ from infogan_tool.cli.options import ImportOption, import_modules
 from infogan_tool.runtime.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from infogan_tool.cli.explorer.watch import WatchedRun
     from infogan_tool.train import Run, TrainConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
 
@@ -121,6 +122,9 @@ def train(
             "--profile", help="Profile some steps of each stage, and print and write where time is spent."
         ),
     ] = False,
+    explore: Annotated[
+        bool, typer.Option("--explore", help="Open a page that shows the training while it runs.")
+    ] = False,
     capture: Annotated[
         bool, typer.Option("--capture/--no-capture", help="Capture each adversarial step as one CUDA graph.")
     ] = True,
@@ -152,6 +156,8 @@ def train(
 
       infogan-tool train --set optimizer.g_lr=5e-4 --set augment.affine=0.3
 
+      infogan-tool train --data ./images --size 32 --explore
+
       infogan-tool train --resume run --epochs 60
     """
     if schema:
@@ -179,9 +185,11 @@ def train(
     if resume is not None and (rest or preset or config or out or dry_run or batch_size or settings):
         raise UsageError(
             "--resume uses the run's own config: it can be combined with --kimg, --epochs, --steps, "
-            "--device, --threads, --import, --tensorboard, --profile, --capture and --stream only"
+            "--device, --threads, --import, --tensorboard, --profile, --explore, --capture and --stream only"
         )
     require_extras("train", "train")
+    if explore:
+        require_extras("train --explore", "ui")
     import_modules(imports)
     from rich.console import Console
 
@@ -189,6 +197,9 @@ def train(
     from infogan_tool.train import RunOptions, fit
     from infogan_tool.train.config.presets import resolve_config
 
+    callbacks: list[object] = [_TrainingPage()] if explore else []
+    if not output.is_quiet():
+        callbacks.append(TrainingProgress(Console(stderr=True)))
     with _process_group(device, threads) as group:
         resolved = None
         if resume is None:
@@ -200,7 +211,7 @@ def train(
         run = fit(
             resolved,
             out=None if resume else out or "auto",
-            callbacks=[] if output.is_quiet() else [TrainingProgress(Console(stderr=True))],
+            callbacks=callbacks,
             device=device,
             threads=threads,
             resume=resume,
@@ -209,6 +220,27 @@ def train(
             group=group,
         )
         _print_next_step(group, run)
+
+
+class _TrainingPage:
+    """A callback: the page of the training, served by a thread of the process that trains."""
+
+    def __init__(self) -> None:
+        self._watched: WatchedRun | None = None
+
+    def on_start(self, run: "Run") -> None:
+        """Serve the page and open it."""
+        from infogan_tool.cli.commands.explore import watch_in_background
+        from infogan_tool.cli.explorer.watch import WatchedRun
+
+        assert run.path is not None
+        self._watched = WatchedRun(run.path)
+        watch_in_background(self._watched)
+
+    def on_end(self, _run: "Run") -> None:
+        """Wait until an open page shows the end; the server ends with the process."""
+        if self._watched is not None:
+            self._watched.wait_until_shown()
 
 
 def config_flags(

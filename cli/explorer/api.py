@@ -1,4 +1,4 @@
-"""The two requests of the page, computed by the runtime: codes to images, an image to its posterior."""
+"""The requests of the page: codes to images, an image to its posterior, and names for the codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from infogan_tool.runtime import Latents, load_image, to_uint8
-from infogan_tool.runtime.errors import ImageError, LatentError
+from infogan_tool.runtime.errors import ImageError, LatentError, UsageError
+from infogan_tool.runtime.storage.json_fields import parse_json
 
 if TYPE_CHECKING:
     from infogan_tool.runtime import Bundle
@@ -85,3 +86,28 @@ def encode(bundle: Bundle, content: bytes, *, raw: bool) -> dict[str, Any]:
         "ood": None if posterior.ood is None else bool(posterior.ood[0]),
         "preprocessed": b64encode(to_uint8(image, bundle.image).tobytes()).decode("ascii"),
     }
+
+
+def save_names(bundle: Bundle, body: bytes) -> None:
+    """Write names of categories and styles into the metadata of the bundle's folder.
+
+    Args:
+        bundle: Its metadata in memory are updated too.
+        body: JSON, see :func:`infogan_tool.runtime.bundle.names.parse_names`.
+
+    Raises:
+        UsageError: The body is not such JSON, a name is not valid, or the bundle is part of the installation.
+        BundleError: The folder no longer holds the bundle.
+    """
+    from infogan_tool.export import save_names as writer
+    from infogan_tool.runtime.bundle.names import parse_names
+
+    try:
+        data = parse_json(body)
+    except ValueError as error:
+        raise UsageError(f"the names are not JSON: {error}") from error
+    names = parse_names(data, bundle.latent)
+    try:
+        bundle.metadata = writer.save_names(bundle.path, names, bundle_id=bundle.metadata.bundle_id)
+    except OSError as error:
+        raise UsageError(f"the names cannot be written: {error.strerror}") from error

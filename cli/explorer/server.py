@@ -1,9 +1,8 @@
-"""The web server of the page, on this machine."""
+"""The web server of the pages, on this machine."""
 
 from __future__ import annotations
 
 import ipaddress
-import json
 import socket
 from functools import partial
 from pathlib import Path
@@ -19,10 +18,19 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infogan_tool.cli.explorer.api import encode, generate
+from infogan_tool.cli.explorer.api import encode, generate, save_names
 from infogan_tool.cli.explorer.connections import connection_class
-from infogan_tool.cli.explorer.description import PAGE, PAGE_FILES, PAGE_TYPES, describe, noise_bytes
+from infogan_tool.cli.explorer.description import (
+    PAGE,
+    PAGE_FILES,
+    PAGE_TYPES,
+    describe,
+    examples_png,
+    noise_bytes,
+)
 from infogan_tool.cli.explorer.guard import BODY_TYPE, Guard, Limits, read_body, refusal
+from infogan_tool.cli.explorer.watch import KINDS
+from infogan_tool.runtime.bundle.metadata import EXAMPLES_FILE
 from infogan_tool.runtime.errors import InfoganError, UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +39,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
+    from infogan_tool.cli.explorer.data_set import DataSet
+    from infogan_tool.cli.explorer.watch import WatchedRun
     from infogan_tool.runtime import Bundle
 
 _WORKERS: Final = 2
@@ -41,22 +51,24 @@ _DEFAULT_PORT: Final = 8421
 
 
 def make_app(
-    bundles: Sequence[Bundle], *, hosts: Sequence[str] = _LOOPBACK_NAMES, limits: Limits | None = None
+    bundles: Sequence[Bundle],
+    *,
+    data: DataSet | None = None,
+    naming: bool = False,
+    hosts: Sequence[str] = _LOOPBACK_NAMES,
+    limits: Limits | None = None,
 ) -> ASGIApp:
-    """Return the application: the page's files, the description of the bundles, and its two requests.
+    """Return the application: the page's files, the description of the bundles, and its requests.
 
     Args:
         bundles: One, or two to compare.
+        data: Images of a folder to show, encoded by the first bundle.
+        naming: Whether the page may write names into a bundle that is not part of the installation.
         hosts: Host names of its address. A site that points a name of its own at this machine is refused.
         limits: Its limits; None for the defaults.
     """
     limits = limits or Limits()
     workers = CapacityLimiter(_WORKERS)
-
-    async def on_error(_request: Request, error: Exception) -> Response:
-        if isinstance(error, HTTPException):
-            return refusal(error.status_code, error.detail)
-        return JSONResponse({"error": str(error)}, 422)
 
     def post(path: str, respond: Callable[[bytes, Request], Response]) -> Route:
         async def on_post(request: Request) -> Response:
@@ -65,25 +77,89 @@ def make_app(
 
         return Route(path, on_post, methods=["POST"])
 
-    files = {f"/{name}": name for name in PAGE_FILES} | {"/": "index.html"}
-    routes = [
-        _get(path, (PAGE / name).read_bytes(), PAGE_TYPES[Path(name).suffix]) for path, name in files.items()
-    ]
-    model = json.dumps(describe(bundles, "server"), allow_nan=False).encode()
-    routes.append(_get("/model.json", model, "application/json"))
+    async def on_model(_request: Request) -> Response:  # names may have changed since the last request
+        return JSONResponse(describe(bundles, "server", data=data is not None, naming=naming))
+
+    routes = [Route("/model.json", on_model, methods=["GET"])]
+    if data is not None:
+        routes += [
+            _get("/data.json", data.table, "application/json"),
+            _get("/data.bin", data.pixels, BODY_TYPE),
+        ]
     for index, bundle in enumerate(bundles):
         folder = f"/bundles/{index}"
+        if (examples := examples_png(bundle)) is not None:
+            routes.append(_get(f"{folder}/{EXAMPLES_FILE}", examples, "image/png"))
         routes += [
             _get(f"{folder}/noise.bin", noise_bytes(bundle), BODY_TYPE),
             post(f"{folder}/generate", partial(_generate, bundle)),
             post(f"{folder}/encode", partial(_encode, bundle)),
+            *([post(f"{folder}/names", partial(_save_names, bundle))] if naming else []),
         ]
+    return _application(routes, "index.html", hosts, limits)
+
+
+def make_watch_app(
+    run: WatchedRun, *, hosts: Sequence[str] = _LOOPBACK_NAMES, limits: Limits | None = None
+) -> ASGIApp:
+    """Return the application that shows a training: it reads the run folder and writes nothing.
+
+    Args:
+        run: The run.
+        hosts: As in :func:`make_app`.
+        limits: Likewise.
+    """
+    workers = CapacityLimiter(_WORKERS)
+
+    def get(path: str, media_type: str, read: Callable[[Request], bytes | None]) -> Route:
+        async def on_get(request: Request) -> Response:
+            content = await anyio.to_thread.run_sync(read, request, limiter=workers)
+            return (
+                refusal(404, "there is no such file")
+                if content is None
+                else Response(content, 200, None, media_type)
+            )
+
+        return Route(path, on_get, methods=["GET"])
+
+    def sheet(kind: str) -> Callable[[Request], bytes | None]:
+        return lambda request: run.sheet(kind, _step(request))
+
+    routes = [
+        get("/run.json", "application/json", lambda _: run.describe()),
+        get("/effects/{step:int}.json", "application/json", lambda request: run.effects(_step(request))),
+        *(get(f"/{kind}/{{step:int}}.png", "image/png", sheet(kind)) for kind in KINDS),
+    ]
+    return _application(routes, "watch.html", hosts, limits or Limits())
+
+
+def _application(routes: list[Route], index: str, hosts: Sequence[str], limits: Limits) -> ASGIApp:
+    """Return the application of some routes and the page's files, with ``index`` at its root."""
+
+    async def on_error(_request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException):
+            return refusal(error.status_code, error.detail)
+        return JSONResponse({"error": str(error)}, 422)
+
+    files = {f"/{name}": name for name in PAGE_FILES} | {"/": index}
+    routes = [
+        *(
+            _get(path, (PAGE / name).read_bytes(), PAGE_TYPES[Path(name).suffix])
+            for path, name in files.items()
+        ),
+        *routes,
+    ]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
         exception_handlers={InfoganError: on_error, HTTPException: on_error},
     )
     return Guard(app, limits)
+
+
+def _step(request: Request) -> int:
+    step: int = request.path_params["step"]
+    return step
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -174,11 +250,15 @@ def make_server(
     return _Server(config, on_started)
 
 
-def serve(bundles: Sequence[Bundle], listener: socket.socket, on_started: Callable[[], object]) -> None:
-    """Serve the page at a socket until the process is told to end; closes the socket.
+def serve(
+    make: Callable[[Sequence[str]], ASGIApp], listener: socket.socket, on_started: Callable[[], object]
+) -> None:
+    """Serve a page at a socket until the process is told to end; closes the socket.
+
+    In another thread than the main one it serves until the process ends.
 
     Args:
-        bundles: One, or two to compare.
+        make: Returns the application for the host names of its address.
         listener: See :func:`listen`.
         on_started: Called once the server accepts requests.
 
@@ -187,7 +267,7 @@ def serve(bundles: Sequence[Bundle], listener: socket.socket, on_started: Callab
     """
     hosts = _LOOPBACK_NAMES if is_loopback(listener) else _ANY_NAME
     with listener:
-        make_server(make_app(bundles, hosts=hosts), on_started).run(sockets=[listener])
+        make_server(make(hosts), on_started).run(sockets=[listener])
 
 
 def _get(path: str, content: bytes, media_type: str) -> Route:
@@ -199,6 +279,14 @@ def _get(path: str, content: bytes, media_type: str) -> Route:
 
 def _generate(bundle: Bundle, body: bytes, _request: Request) -> Response:
     return Response(generate(bundle, body), media_type=BODY_TYPE)
+
+
+def _save_names(bundle: Bundle, body: bytes, request: Request) -> Response:
+    # The type of the body refuses pages of other sites already; browsers also say where a request comes from.
+    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        raise HTTPException(403, "only the page itself may name codes")
+    save_names(bundle, body)
+    return JSONResponse({})
 
 
 def _encode(bundle: Bundle, body: bytes, request: Request) -> Response:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from infogan_tool.export.evaluation.classifier import default_folder
 from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, measure_bundle
 from infogan_tool.export.evaluation.real_images import RealImages, load_real_images
-from infogan_tool.export.open_source import is_run, open_source, unknown_data
+from infogan_tool.export.open_source import open_source, unknown_data
 from infogan_tool.export.report.entry import Entry
 from infogan_tool.export.report.facts import model_facts, run_facts, shown
 from infogan_tool.export.report.metrics_log import MetricsLog, read_metrics_log
 from infogan_tool.export.report.render import render_model
 from infogan_tool.export.report.samples import read_sheets, sheet_layout
-from infogan_tool.runtime.errors import ConfigError, DataError, LatentError, RunError
-from infogan_tool.runtime.latents.spec import LatentSpec
-from infogan_tool.runtime.storage.atomic import read_limited
-from infogan_tool.runtime.storage.json_fields import refuse_constant
+from infogan_tool.export.run_files import is_run, latent_of, read_json, size_of
+from infogan_tool.runtime.errors import ConfigError, DataError, RunError
 from infogan_tool.train.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -29,9 +26,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.report.entry import Model
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.inference.device import Device
-
-_MAX_JSON: Final = 1_000_000
-_MAX_SIZE: Final = 4096
 
 
 @dataclass(kw_only=True, slots=True)
@@ -76,9 +70,9 @@ class Collector:
         )
 
     def _run(self, run: RunFolder, name: str) -> Entry:
-        config, info = _read_json(run.path / "config.json"), _read_json(run.path / "run.json")
+        config, info = read_json(run.path / "config.json"), read_json(run.path / "run.json")
         log = read_metrics_log(run.metrics)
-        latent, size = _latent_of(config), _size_of(config)
+        latent, size = latent_of(config), size_of(config)
         layout = sheet_layout(latent, size) if latent and size else None
         samples = read_sheets(run.samples, layout, log.generator_stage())
         notes = [f"unreadable lines in metrics.jsonl: {log.unread}"] if log.unread else []
@@ -153,33 +147,3 @@ def display_names(paths: list[Path | None]) -> list[str]:
         for p, name in zip(paths, plain, strict=True)
     ]
     return [name if longer.count(name) == 1 else f"{name} ({i})" for i, name in enumerate(longer, 1)]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a run's file; empty if the file does not exist.
-
-    Raises:
-        RunError: The file is damaged.
-    """
-    try:
-        values = json.loads(read_limited(path, _MAX_JSON), parse_constant=refuse_constant)
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
-    if not isinstance(values, dict):
-        raise RunError(f"{path} must hold a JSON object")
-    return values
-
-
-def _latent_of(config: dict[str, Any]) -> LatentSpec | None:
-    try:
-        return LatentSpec.from_dict(config.get("latent"))
-    except LatentError:
-        return None
-
-
-def _size_of(config: dict[str, Any]) -> int | None:
-    data = config.get("data")
-    size = data.get("size") if isinstance(data, dict) else None
-    return size if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= _MAX_SIZE else None

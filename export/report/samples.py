@@ -35,7 +35,7 @@ MAX_SHEETS: Final = 100
 MAX_ANIMATION_BYTES: Final = 4_000_000
 """Every other sheet of a larger animation is dropped until it fits."""
 
-_NAME: Final = re.compile(r"step-(\d{1,15})\.png")
+_NAME: Final = re.compile(r"(step|codes)-(\d{1,15})\.png")
 _MAX_FILE: Final = 1 << 25
 _MAX_PIXELS: Final = 4_000_000
 _MAX_LISTED: Final = 100_000
@@ -123,11 +123,11 @@ def read_sheets(folder: Path, layout: Layout | None, stage: StageLog | None) -> 
         layout: The expected layout, where it is known.
         stage: The stage that trains G, to convert steps to epochs.
     """
-    paths = sorted(_steps(folder).items())
+    paths = sorted(sheet_paths(folder).items())
     selected = [paths[i] for i in evenly(len(paths), MAX_SHEETS)]
     sheets: list[Sheet] = []
     for step, path in selected:
-        pixels = _read_sheet(path)
+        pixels = read_sheet(path)
         if pixels is not None and (not sheets or pixels.shape == sheets[0].pixels.shape):
             sheets.append(Sheet(step=step, epoch=stage.epoch_of(step) if stage else None, pixels=pixels))
     if not sheets:
@@ -180,16 +180,17 @@ def _animated(sheets: Sequence[Sheet], kind: str) -> bytes:
     return content.getvalue()
 
 
-def _steps(folder: Path) -> dict[int, Path]:
-    """Return the path of each sheet by step."""
+def sheet_paths(folder: Path, kind: str = "step") -> dict[int, Path]:
+    """Return the path of each sheet by step; ``kind`` is the first word of their names."""
     if not folder.is_dir():
         return {}
     listed = (path for path, _ in zip(folder.iterdir(), range(_MAX_LISTED), strict=False))
-    return {int(match[1]): path for path in listed if (match := _NAME.fullmatch(path.name))}
+    matches = ((path, _NAME.fullmatch(path.name)) for path in listed)
+    return {int(match[2]): path for path, match in matches if match and match[1] == kind}
 
 
-def _read_sheet(path: Path) -> NDArray[np.uint8] | None:
-    """Return the pixels of a sheet; None where the file is not a PNG image of a sheet's size."""
+def read_sheet(path: Path) -> NDArray[np.uint8] | None:
+    """Return the pixels ``(H, W, C)`` of a sheet; None where it is not a PNG image of a sheet's size."""
     try:
         content = read_limited(path, _MAX_FILE)
         with (

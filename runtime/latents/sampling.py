@@ -204,6 +204,39 @@ def traversal(
     return Traversal(latents, code, tuple(values.tolist()), row_code)
 
 
+CODE_ROWS: Final = 16
+"""Maximum number of rows of :func:`code_rows`; further codes are left out."""
+CODE_COLUMNS: Final = 10
+"""Number of columns of :func:`code_rows`."""
+
+
+def code_rows(spec: LatentSpec, *, seed: int = 0) -> tuple[Latents, int]:
+    """Return latents of a sheet with a row for each code, in which that code alone varies.
+
+    All else is that of image 0 of the seed. A continuous code takes ten values from -1 to 1. A categorical
+    code takes its categories, of more than ten so many evenly; the columns after its last one repeat that.
+
+    Returns:
+        The latents, row by row, and the number of columns.
+    """
+    codes = spec.code_names[:CODE_ROWS]
+    base = sample(spec, 1, seed)
+    count = len(codes) * CODE_COLUMNS
+    noise, styles = np.repeat(base.noise, count, axis=0), np.repeat(base.styles, count, axis=0)
+    categories = np.repeat(base.categories, count, axis=0)
+    for row, code in enumerate(codes):
+        columns = slice(row * CODE_COLUMNS, (row + 1) * CODE_COLUMNS)
+        if code in spec.categorical_names:
+            index = spec.categorical_index(code)
+            last = spec.categorical[index] - 1
+            chosen = np.linspace(0, last, CODE_COLUMNS) if last >= CODE_COLUMNS else np.arange(CODE_COLUMNS)
+            categories[columns, index] = np.minimum(np.rint(chosen), last)
+        else:
+            values = np.linspace(CONTINUOUS_LOW, CONTINUOUS_HIGH, CODE_COLUMNS)
+            styles[columns, spec.continuous_index(code)] = values
+    return Latents(noise, categories, styles), CODE_COLUMNS
+
+
 def _check_category(name: str, size: int, chosen: npt.NDArray[Any]) -> None:
     wrong = chosen[(chosen < 0) | (chosen >= size)] if chosen.dtype.kind in "iu" else chosen
     if len(wrong):

@@ -30,6 +30,7 @@ SWITCHES = [
     "--disable-component-update",
     "--disable-sync",
 ]
+AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 ADDRESS = re.compile(r"http://\S+/")
 COMMAND = (sys.executable, "-m", "infogan_tool", "explore")
 

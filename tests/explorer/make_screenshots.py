@@ -1,4 +1,4 @@
-"""Take the explorer's screenshots: python tests/explorer/make_screenshots.py (needs chromium)."""
+"""Take the explorer's screenshots: python tests/explorer/make_screenshots.py [RUN] (needs chromium)."""
 
 from __future__ import annotations
 
@@ -36,18 +36,38 @@ def take(
     row = page.locator(".all-categories").last.bounding_box() if bundles else None
     clip = {"x": 0, "y": 0, "width": size[0], "height": row["y"] + row["height"] + 20} if row else None
     page.screenshot(path=target, full_page=name != "phone", clip=clip)
-    Image.open(target).convert("RGB").quantize(COLOURS).save(target, optimize=True)
+    shrink(target)
     explorer.end(2)
 
 
+def take_training(browser: Browser, run: str) -> None:
+    """Write the page of a run to docs/images/explorer-watch.png."""
+    explorer = Explorer(run)
+    page = browser.new_page(viewport={"width": 1240, "height": 900}, color_scheme="light")
+    page.goto(explorer.address)
+    page.wait_for_selector(".effect")
+    page.wait_for_timeout(2000)
+    target = ROOT / "docs" / "images" / "explorer-watch.png"
+    page.screenshot(path=target, full_page=True)
+    shrink(target)
+    explorer.end(2)
+
+
+def shrink(path: Path) -> None:
+    """Write an image again with fewer colours."""
+    Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+
+
 def main() -> None:
-    """Take all screenshots."""
+    """Take all screenshots; that of a training only with a run."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         take(browser, "light")
         take(browser, "dark", theme="dark")
         take(browser, "phone", size=(390, 844))
         take(browser, "compare", "mnist", "mnist-int8")
+        for run in sys.argv[1:]:
+            take_training(browser, run)
         browser.close()
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from conftest import COMMAND, Explorer
 
-from infogan_tool.cli.explorer.description import PAGE_FILES
+from infogan_tool.cli.explorer.description import SITE_FILES
 from infogan_tool.cli.explorer.guard import BODY_TYPE
 from infogan_tool.cli.explorer.server import listen
 from infogan_tool.cli.explorer.static_site import ORT_PACKAGE
@@ -100,7 +100,7 @@ def test_the_static_site_has_the_files_of_the_bundle(exported: Path) -> None:
         assert (exported / "bundles/0" / file).read_bytes() == (PRETRAINED_BUNDLE / file).read_bytes()
     found = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
     assert found == {
-        *PAGE_FILES,
+        *SITE_FILES,
         *(f"bundles/0/{file}" for file in (*GRAPH_FILES, "metadata.json", "noise.bin")),
         *(f"ort/{file}" for file in ("ort.js", "ort-wasm.js", "ort-wasm.wasm")),
         "model.json",

@@ -89,7 +89,7 @@ def test_every_file_of_the_page_is_served_with_its_headers(tiny: Path) -> None:
 
 def test_the_page_has_no_inline_script_and_no_unlisted_file() -> None:
     assert {path.name for path in PAGE.iterdir()} == {*PAGE_FILES, "types.d.ts"}
-    html = (PAGE / "index.html").read_text("utf-8")
+    html = "".join((PAGE / name).read_text("utf-8") for name in ("index.html", "watch.html"))
     for word in ("style=", "onclick", "<script>", "<style", "http:", "https:"):
         assert word not in html
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
-from conftest import Explorer
+from conftest import AXE, Explorer
 from PIL import Image
 from strokes import draw
 from turning import TURN_FOR_SECONDS, processor_seconds
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DIGITS = {str(number): ROOT / "examples" / f"{name}.png" for number, name in enumerate(NAMES)}
-AXE = ROOT / "tests/explorer/node_modules/axe-core/axe.min.js"
 READY = "html[data-ready]"
 MINUS = "\N{MINUS SIGN}"
 CONTROLS = (

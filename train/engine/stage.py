@@ -146,8 +146,8 @@ class Stage(ABC):
     def finish(self) -> None:  # noqa: B027 - most stages have nothing left to do
         """Pass on the stage's result, after its last step."""
 
-    def write_samples(self, path: Path) -> None:
-        """Write a sample sheet, in a stage that trains the generator."""
+    def write_samples(self, path: Path, codes: Path) -> None:
+        """Write the sheets of fixed latents, in a stage that trains the generator."""
         raise NotImplementedError
 
     @property

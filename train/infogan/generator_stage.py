@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from infogan_tool.train.engine.stage import Stage, count_steps
-from infogan_tool.train.infogan.sample_sheet import write_sample_sheet
+from infogan_tool.train.infogan.sample_sheet import write_code_sheet, write_sample_sheet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,8 @@ class GeneratorStage(Stage):
         """Return the schedule's batch size."""
         return config.schedule.batch_size
 
-    def write_samples(self, path: Path) -> None:
-        """Write a sheet of images of fixed latents, with real images beside them."""
+    def write_samples(self, path: Path, codes: Path) -> None:
+        """Write a sheet of fixed latents beside real images, and one with a row for each code."""
         session = self.session
         write_sample_sheet(path, session.networks, session.images, seed=session.config.seed)
+        write_code_sheet(codes, session.networks, seed=session.config.seed)

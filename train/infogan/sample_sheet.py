@@ -1,4 +1,4 @@
-"""Sample sheets: images of a fixed traversal, with real images beside them."""
+"""Sheets of fixed latents that a training writes: a traversal beside real images, and a row for each code."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import torch
 
 from infogan_tool.runtime.images.arrays import sheet, to_uint8
 from infogan_tool.runtime.images.files import save_png
-from infogan_tool.runtime.latents.sampling import traversal
+from infogan_tool.runtime.latents.sampling import code_rows, traversal
 from infogan_tool.train.infogan.latents import LatentBatch
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy.typing as npt
+
+    from infogan_tool.runtime.latents.sampling import Latents
     from infogan_tool.train.data.source import ImageSource
     from infogan_tool.train.infogan.networks import Networks
 
@@ -23,7 +26,6 @@ _WHITE: Final = 255
 _GAP: Final = 8
 
 
-@torch.no_grad()
 def write_sample_sheet(path: Path, networks: Networks, images: ImageSource, *, seed: int) -> None:
     """Write a PNG: images of the exported generator on the left, real ones on the right.
 
@@ -40,18 +42,11 @@ def write_sample_sheet(path: Path, networks: Networks, images: ImageSource, *, s
     spec = networks.latent
     code = (spec.continuous_names or spec.categorical_names)[0]
     plan = traversal(spec, code, seed=seed)
-    parts = plan.latents.noise, plan.latents.categories, plan.latents.styles
-    device = next(networks.parameters()).device
-    batch = LatentBatch(spec, *(torch.from_numpy(part).to(device) for part in parts))
-    generator, training = networks.export_generator, networks.export_generator.training
-    generated = to_uint8(generator.eval()(batch.vector()).cpu().numpy(), networks.image)
-    generator.train(training)
-    real = (
-        images[torch.arange(min(plan.rows * _REAL_COLUMNS, len(images)), device=device)]
-        .cpu()
-        .permute(0, 2, 3, 1)
-        .numpy()
+    generated = _generate(networks, plan.latents)
+    shown = torch.arange(
+        min(plan.rows * _REAL_COLUMNS, len(images)), device=next(networks.parameters()).device
     )
+    real = images[shown].cpu().permute(0, 2, 3, 1).numpy()
     left, right = sheet(generated, plan.columns), sheet(real, _REAL_COLUMNS)
     height = max(len(left), len(right))
     left, right = (
@@ -60,3 +55,27 @@ def write_sample_sheet(path: Path, networks: Networks, images: ImageSource, *, s
     )
     gap = np.full((height, _GAP, left.shape[2]), _WHITE, np.uint8)
     save_png(path, np.concatenate([left, gap, right], axis=1))
+
+
+def write_code_sheet(path: Path, networks: Networks, *, seed: int) -> None:
+    """Write a PNG with a row for each code, in which that code alone varies over its trained range.
+
+    Args:
+        path: File to write.
+        networks: In training mode; their state does not change.
+        seed: Of the fixed latent; see :func:`infogan_tool.runtime.latents.sampling.code_rows`.
+    """
+    latents, columns = code_rows(networks.latent, seed=seed)
+    save_png(path, sheet(_generate(networks, latents), columns))
+
+
+@torch.no_grad()
+def _generate(networks: Networks, latents: Latents) -> npt.NDArray[np.uint8]:
+    """Return images of the exported generator in evaluation mode, ``(N, H, W, C)``."""
+    parts = latents.noise, latents.categories, latents.styles
+    device = next(networks.parameters()).device
+    batch = LatentBatch(networks.latent, *(torch.from_numpy(part).to(device) for part in parts))
+    generator, training = networks.export_generator, networks.export_generator.training
+    generated = to_uint8(generator.eval()(batch.vector()).cpu().numpy(), networks.image)
+    generator.train(training)
+    return generated

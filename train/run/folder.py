@@ -6,7 +6,7 @@
       config.json             the resolved config
       run.json                versions, device, data
       metrics.jsonl           one line of named scalars per logging interval
-      samples/                step-00000600.png ...
+      samples/                step-00000600.png ..., codes-00000600.png ...
       checkpoints/            last.safetensors, step-00006000.safetensors ...
       tensorboard/            only with --tensorboard
       profile/                only with --profile: STAGE.json.gz, STAGE.txt
@@ -154,6 +154,10 @@ class RunFolder:
     def sample_sheet(self, step: int) -> Path:
         """Return the path of the sample sheet after ``step`` steps."""
         return self.samples / f"step-{step:08d}.png"
+
+    def code_sheet(self, step: int) -> Path:
+        """Return the path of the sheet with a row for each code after ``step`` steps."""
+        return self.samples / f"codes-{step:08d}.png"
 
 
 def _pretty(values: dict[str, Any]) -> str:

@@ -305,7 +305,8 @@ class _StageLoop:
     def _write_samples(self) -> None:
         with self.group.fail_together():
             if self.stage.trains_generator and self.group.is_main and self.folder:
-                self.stage.write_samples(self.folder.sample_sheet(self.run.step))
+                step = self.run.step
+                self.stage.write_samples(self.folder.sample_sheet(step), self.folder.code_sheet(step))
 
     def _report(self, clock: SpeedClock) -> None:
         with self._located(self.done):

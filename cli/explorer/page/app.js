@@ -1,15 +1,20 @@
 /** Builds the page: the backend, the canvas, one view for each bundle, and the state in the address. */
 
 import { BundleView } from "./bundle_view.js";
+import { showData } from "./data_view.js";
 import { byId } from "./dom.js";
 import { Drawing } from "./drawing.js";
+import { droppedFolder, readBundle } from "./dropped.js";
 import { addExamples } from "./examples.js";
+import { expand, readJson } from "./files.js";
 import { imageBytes } from "./images.js";
 import { debounced, latest } from "./latest.js";
-import { codesFromText, codesToText, deflate, fromBase64, toBase64 } from "./link.js";
+import { codesFromText, codesToText, compress, fromBase64, toBase64 } from "./link.js";
 import { fillCard } from "./model_card.js";
 import { prediction } from "./names.js";
+import { openNaming } from "./naming.js";
 import { serverBackend } from "./backend_server.js";
+import { connectTour } from "./tour.js";
 
 /** @typedef {import("./types.js").Backend} Backend */
 /** @typedef {import("./types.js").Model} Model */
@@ -31,15 +36,19 @@ function showProblem(text) {
 async function backendFor(model) {
   if (model.inference === "server") return serverBackend(model.bundles);
   byId("where").textContent = "in this browser";
-  byId("static-note").hidden = model.bundles.every((info) => !info.metadata.image.preprocessing);
+  byId("drop-note").hidden = false;
   const { browserBackend } = await import("./backend_browser.js");
   return browserBackend(model.bundles);
 }
 
-/** @param {Model} model @param {Backend} backend @param {() => void} onState */
-async function makeViews(model, backend, onState) {
+/** @param {Model} model @param {Backend} backend @param {() => void} onState
+ * @param {(view: BundleView) => void} onName */
+async function makeViews(model, backend, onState, onName) {
   const template = /** @type {HTMLTemplateElement} */ (byId("bundle-template"));
   const linked = /** @type {HTMLInputElement} */ (byId("linked"));
+  const preprocesses = model.bundles.some((info) => info.metadata.image.preprocessing);
+  byId("static-note").hidden = model.inference === "server" || !preprocesses;
+  byId("bundles").replaceChildren();
   const compared = model.bundles.length > 1;
   const latents = new Set(model.bundles.map((info) => JSON.stringify(info.metadata.latent)));
   byId("main").classList.toggle("compared", compared);
@@ -64,14 +73,14 @@ async function makeViews(model, backend, onState) {
     root.setAttribute("aria-label", `Bundle ${info.name}`);
     byId("bundles").append(root);
     const [noises, noiseSeed] = [await backend.noise(index), model.noise_seed];
-    const page = { backend, noiseSeed, noises, onState, onEdited, onProblem: showProblem };
+    const page = { backend, noiseSeed, noises, onState, onEdited, onName, onProblem: showProblem };
     views.push(new BundleView(info, index, root, page));
   }
   return views;
 }
 
-/** @param {Drawing} drawing */
-function connectDrawing(drawing) {
+/** @param {Drawing} drawing @param {(files: File[], name: string) => void} onBundle */
+function connectDrawing(drawing, onBundle) {
   const file = /** @type {HTMLInputElement} */ (byId("file"));
   const drop = byId("drop");
   /** @param {Blob | null | undefined} given */
@@ -100,30 +109,38 @@ function connectDrawing(drawing) {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    take(event.dataTransfer?.files[0]);
+    const name = event.dataTransfer?.files[0]?.name ?? "bundle";
+    const folder = droppedFolder(event.dataTransfer);
+    if (folder) folder.then((files) => onBundle(files, name), () => showProblem("The folder cannot be read."));
+    else take(event.dataTransfer?.files[0]);
+  });
+  const chooser = /** @type {HTMLInputElement} */ (byId("bundle-folder"));
+  byId("choose-bundle").addEventListener("click", () => chooser.click());
+  chooser.addEventListener("change", () => {
+    const files = [...(chooser.files ?? [])];
+    if (files.length) onBundle(files, files[0].webkitRelativePath.split("/")[0] || "bundle");
+    chooser.value = "";
   });
   document.addEventListener("paste", (event) => {
     take([...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/")));
   });
 }
 
-/** @param {BundleView[]} views @param {Drawing} drawing */
-function connectKeys(views, drawing) {
+/** @param {() => BundleView} view @param {Drawing} drawing */
+function connectKeys(view, drawing) {
   document.addEventListener("keydown", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     const typing = target.matches("select, textarea, input:not([type=range], [type=radio], [type=checkbox])");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     const key = event.key.toLowerCase();
     if (key === "z") drawing.undo();
-    if (key === "n") views[0].newNoise();
-    if (key === "r") views[0].randomCodes();
+    if (key === "n") view().newNoise();
+    if (key === "r") view().randomCodes();
   });
 }
 
-/** @param {Model} model */
-function connectHeader(model) {
+function connectHeader() {
   const card = /** @type {HTMLDialogElement} */ (byId("card"));
-  fillCard(byId("card-body"), model.bundles);
   byId("open-card").addEventListener("click", () => card.showModal());
   byId("close-card").addEventListener("click", () => card.close());
   card.addEventListener("click", (event) => {
@@ -150,7 +167,7 @@ async function writeState(views, drawing) {
   const pixels = views[0].posterior?.preprocessed;
   if (drawing.strokes.length) state.set("strokes", drawing.strokesToText());
   else if (drawing.given && pixels) {
-    const compressed = await deflate(pixels, "compress");
+    const compressed = await compress(pixels, "deflate-raw");
     if (compressed.length <= MAX_LINK_IMAGE) state.set("image", toBase64(compressed));
   }
   // Commas, dots and tildes may stand in an address as they are.
@@ -166,7 +183,7 @@ async function readState(views, drawing) {
   const { image } = views[0];
   if (strokes) drawing.strokesFromText(strokes);
   else if (compressed?.length && compressed.length <= MAX_LINK_IMAGE) {
-    const pixels = await deflate(compressed, "expand").catch(() => null);
+    const pixels = await expand(compressed, "deflate-raw").catch(() => null);
     if (pixels?.length === imageBytes(image)) drawing.takePreprocessed(pixels, image);
   }
   for (const [i, view] of views.entries()) {
@@ -195,9 +212,7 @@ function announce({ info, posterior }) {
 }
 
 async function start() {
-  const response = await fetch("model.json");
-  if (!response.ok) throw new Error(`model.json: ${response.status}`);
-  const model = /** @type {Model} */ (await response.json());
+  const model = /** @type {Model} */ (await readJson("model.json"));
   const backend = await backendFor(model);
   let ready = false;
   /** @type {BundleView[]} */
@@ -218,20 +233,59 @@ async function start() {
     encodeAll();
   });
   const writeSoon = debounced(() => void writeState(views, drawing), STATE_DELAY_MS);
-  views = await makeViews(model, backend, () => ready && writeSoon());
+
+  /** Show some bundles in place of those that are shown.
+   * @param {Model} shown @param {Backend} by */
+  const show = async (shown, by) => {
+    ready = false;
+    views = await makeViews(shown, by, () => ready && writeSoon(), (view) => void openNaming(view, async (names) => {
+      await by.saveNames?.(view.index, names);
+      await writeState(views, drawing);
+      location.reload(); // the state is in the address
+    }));
+    fillCard(byId("card-body"), shown.bundles);
+    await addExamples(shown, drawing);
+    byId("boot").hidden = true;
+    byId("main").hidden = false;
+    byId("data").hidden = true;
+    const { image } = views[0];
+    if (shown.data) await showData(shown.bundles[0], (pixels) => {
+      drawing.takePreprocessed(pixels, image);
+      byId("drop").scrollIntoView({ block: "center" });
+    });
+  };
+  const settle = async () => {
+    await encodeAll();
+    await Promise.all(views.map((view) => Promise.all([view.set(view.codes), view.interpolation.generate()])));
+    ready = true;
+    document.documentElement.dataset.ready = "1";
+  };
+  /** @param {File[]} files @param {string} name */
+  const showFolder = async (files, name) => {
+    try {
+      if (model.inference === "server") throw new Error(`To open another bundle: infogan-tool explore ${name}`);
+      const { info, noise, graphs } = await readBundle(files, name);
+      const { droppedBackend } = await import("./backend_browser.js");
+      const by = await droppedBackend(info, noise, graphs[0], graphs[1]);
+      drawing.clear();
+      await show({ inference: "browser", noise_seed: null, dropped: true, bundles: [info] }, by);
+      await settle();
+      showProblem("");
+    } catch (error) {
+      showProblem(error instanceof Error ? error.message : String(error));
+    }
+  };
+
+  await show(model, backend);
   await readState(views, drawing);
-  connectDrawing(drawing);
-  connectKeys(views, drawing);
-  connectHeader(model);
-  addExamples(model, (file) => drawing.take(file));
-  byId("boot").hidden = true;
-  byId("main").hidden = false;
-  await encodeAll();
-  await Promise.all(views.map((view) => Promise.all([view.set(view.codes), view.interpolation.generate()])));
-  ready = true;
-  document.documentElement.dataset.ready = "1";
+  connectDrawing(drawing, showFolder);
+  connectKeys(() => views[0], drawing);
+  connectHeader();
+  connectTour();
+  await settle();
 }
 
+if (new URLSearchParams(location.search).has("embed")) document.documentElement.dataset.embed = "1";
 start().catch((error) => {
   byId("boot").textContent = `The page cannot start: ${error instanceof Error ? error.message : error}`;
 });

@@ -1,6 +1,7 @@
-/** The backend of the static site: onnxruntime-web runs the bundle's own graphs in the browser. */
+/** The backend of a page without a server: onnxruntime-web runs the bundle's own graphs in the browser. */
 
 import { decode } from "./drawing.js";
+import { GRAPHS, addressOf, isSingleFile, readFile } from "./files.js";
 import { imageBytes } from "./images.js";
 import { preprocess } from "./preprocessing.js";
 
@@ -12,23 +13,23 @@ import { preprocess } from "./preprocessing.js";
 /** The longer side that a file is decoded at, at most: large scans have more pixels than are used. */
 const MAX_SIDE = 4096;
 
-/** @param {string} path */
-const here = (path) => new URL(path, import.meta.url).href;
+/** @type {Promise<any> | null} */
+let loaded = null;
 
-async function loadOrt() {
-  const address = here("ort/ort.js");
-  const ort = await import(address);
-  ort.env.wasm.numThreads = 1; // more need headers that a plain file server does not send
-  ort.env.wasm.wasmPaths = { mjs: here("ort/ort-wasm.js"), wasm: here("ort/ort-wasm.wasm") };
-  ort.env.logLevel = "error";
-  return ort;
+/** onnxruntime-web, loaded once. */
+function ort() {
+  loaded ??= loadOrt();
+  return loaded;
 }
 
-/** @param {string} path */
-async function fetchBytes(path) {
-  const response = await fetch(here(path));
-  if (!response.ok) throw new Error(`${path}: the file server answered ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
+async function loadOrt() {
+  const address = isSingleFile() ? "onnxruntime-web" : addressOf("ort/ort.js");
+  const found = await import(address);
+  found.env.wasm.numThreads = 1; // more need headers that a plain file server does not send
+  found.env.logLevel = "error";
+  if (isSingleFile()) found.env.wasm.wasmBinary = await readFile("ort/ort-wasm.wasm");
+  else found.env.wasm.wasmPaths = { mjs: addressOf("ort/ort-wasm.js"), wasm: addressOf("ort/ort-wasm.wasm") };
+  return found;
 }
 
 /** The encoder's input, uint8 (H, W, C).
@@ -133,24 +134,41 @@ class Graphs {
   }
 }
 
+/** @param {BundleInfo} info @param {Uint8Array} generator @param {Uint8Array} encoder */
+async function openSessions(info, generator, encoder) {
+  const runtime = await ort();
+  const options = { executionProviders: ["wasm"] };
+  const sessions = [];
+  for (const content of [generator, encoder]) sessions.push(await runtime.InferenceSession.create(content, options));
+  return new Graphs(runtime, info, sessions[0], sessions[1]);
+}
+
 /** @param {BundleInfo[]} bundles @returns {Promise<Graphs[]>} */
 export async function openGraphs(bundles) {
-  const ort = await loadOrt();
   const found = [];
   for (const [index, info] of bundles.entries()) {
-    const sessions = [];
-    for (const file of ["generator.onnx", "q_encoder.onnx"]) {
-      const content = await fetchBytes(`bundles/${index}/${file}`);
-      sessions.push(await ort.InferenceSession.create(content, { executionProviders: ["wasm"] }));
-    }
-    found.push(new Graphs(ort, info, sessions[0], sessions[1]));
+    const [generator, encoder] = await Promise.all(GRAPHS.map((file) => readFile(`bundles/${index}/${file}`)));
+    found.push(await openSessions(info, generator, encoder));
   }
   return found;
 }
 
-/** @param {BundleInfo[]} bundles @returns {Promise<Backend>} */
+/** The page's own bundles.
+ * @param {BundleInfo[]} bundles */
 export async function browserBackend(bundles) {
-  const graphs = await openGraphs(bundles);
+  return backendOf(bundles, await openGraphs(bundles), async (bundle) => {
+    return new Float32Array((await readFile(`bundles/${bundle}/noise.bin`)).buffer);
+  });
+}
+
+/** One bundle that was dropped on the page.
+ * @param {BundleInfo} info @param {Float32Array} noise @param {Uint8Array} generator @param {Uint8Array} encoder */
+export async function droppedBackend(info, noise, generator, encoder) {
+  return backendOf([info], [await openSessions(info, generator, encoder)], async () => noise);
+}
+
+/** @param {BundleInfo[]} bundles @param {Graphs[]} graphs @param {Backend["noise"]} noise @returns {Backend} */
+function backendOf(bundles, graphs, noise) {
   return {
     async encode(bundle, given) {
       const { latent, image, ood } = bundles[bundle].metadata;
@@ -172,8 +190,6 @@ export async function browserBackend(bundles) {
     async generate(bundle, rows) {
       return toBytes(await graphs[bundle].generate(rows), bundles[bundle].metadata.image);
     },
-    async noise(bundle) {
-      return new Float32Array((await fetchBytes(`bundles/${bundle}/noise.bin`)).buffer);
-    },
+    noise,
   };
 }

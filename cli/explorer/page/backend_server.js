@@ -56,6 +56,9 @@ export function serverBackend(bundles) {
       const response = await post(`bundles/${bundle}/generate`, /** @type {BodyInit} */ (rows));
       return new Uint8Array(await response.arrayBuffer());
     },
+    async saveNames(bundle, names) {
+      await post(`bundles/${bundle}/names`, JSON.stringify(names));
+    },
     async noise(bundle) {
       const response = await fetch(`bundles/${bundle}/noise.bin`);
       if (!response.ok) throw new Error(`The server answered ${response.status}.`);

@@ -6,6 +6,7 @@ import { imageBytes, paint, save, saveJson, sheetPng } from "./images.js";
 import { Interpolation } from "./interpolation.js";
 import { latest, throttled } from "./latest.js";
 import { categoryName, codesInWords, inOrder, prediction } from "./names.js";
+import { showReconstruction } from "./reconstruction.js";
 import { StyleMap } from "./style_map.js";
 
 /** @typedef {import("./types.js").Backend} Backend */
@@ -15,8 +16,9 @@ import { StyleMap } from "./style_map.js";
 /** @typedef {import("./types.js").Posterior} Posterior */
 /** What a view needs of the page.
  * @typedef {{
- *   backend: Backend, noiseSeed: number, noises: Float32Array,
- *   onState: () => void, onEdited: (view: BundleView) => void, onProblem: (text: string) => void
+ *   backend: Backend, noiseSeed: number | null, noises: Float32Array,
+ *   onState: () => void, onEdited: (view: BundleView) => void, onName: (view: BundleView) => void,
+ *   onProblem: (text: string) => void
  * }} Page */
 
 /** How long the images around the generated image may lag behind it. */
@@ -84,6 +86,8 @@ export class BundleView {
     ].filter(Boolean);
     parts.caption.textContent = `Generator input: ${counts.join(", ")}. The image itself is not an input.`;
     parts["new-noise"].hidden = parts["lock-line"].hidden = !noise;
+    parts.naming.hidden = !info.nameable;
+    parts["name-codes"].addEventListener("click", () => this.page.onName(this));
     parts.back.addEventListener("click", () => this.follow());
     parts["new-noise"].addEventListener("click", () => this.newNoise());
     parts.random.addEventListener("click", () => this.randomCodes());
@@ -202,6 +206,9 @@ export class BundleView {
   async generate() {
     this.pixels = await this.generateRows([{ codes: this.codes }]);
     paint(/** @type {HTMLCanvasElement} */ (this.parts.image), this.pixels, this.image);
+    const { parts, posterior } = this;
+    parts.again.hidden = !(posterior && this.following);
+    if (posterior && this.following) showReconstruction(parts, posterior.preprocessed, this.pixels, this.image);
     this.root.dispatchEvent(new CustomEvent("generated", { bubbles: true }));
     this.refreshVariations();
   }

@@ -72,7 +72,7 @@ export function styleSlider(info, code, onTurn) {
       band.hidden = mark.hidden = !posterior;
       note.textContent = posterior
         ? `inferred from the image: ${signed(posterior.mean[code])} ± ${posterior.std[code].toFixed(2)}`
-        : "prior: uniform from −1 to 1";
+        : "framed: the trained range, −1 to 1";
       if (!posterior) return;
       const [mean, std] = [posterior.mean[code], posterior.std[code]];
       band.style.setProperty("--from", String(position(mean - 2 * std)));

@@ -41,16 +41,16 @@ export function toBase64(bytes) {
 export function fromBase64(text) {
   try {
     const letters = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-    return Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
+    const bytes = new Uint8Array(letters.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
+    return bytes;
   } catch {
     return null;
   }
 }
 
-/** @param {Uint8Array} bytes @param {"compress" | "expand"} way @returns {Promise<Uint8Array>} */
-export async function deflate(bytes, way) {
-  const change =
-    way === "compress" ? new CompressionStream("deflate-raw") : new DecompressionStream("deflate-raw");
-  const stream = new Blob([/** @type {BlobPart} */ (bytes)]).stream().pipeThrough(change);
+/** @param {Uint8Array} bytes @param {CompressionFormat} format */
+export async function compress(bytes, format) {
+  const stream = new Blob([/** @type {BlobPart} */ (bytes)]).stream().pipeThrough(new CompressionStream(format));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }

@@ -66,6 +66,7 @@ function generatorMetrics(info) {
 
 /** @param {HTMLElement} body @param {BundleInfo[]} bundles */
 export function fillCard(body, bundles) {
+  body.replaceChildren();
   for (const info of bundles) {
     const title = info.pretrained ? `${info.name} (pretrained)` : info.name;
     const rows = facts(info).map(([name, value]) => element("div", "", element("dt", "", name), element("dd", "", value)));

@@ -41,18 +41,24 @@ export function codesInWords(info, codes) {
 }
 
 /** The most probable category of the first code, or "?" where the prediction is not reliable, and why.
+ * Categories with the same name count as one.
  * @param {BundleInfo} info @param {Posterior} posterior */
 export function prediction(info, { probabilities, ood }) {
   const table = probabilities[0];
   if (!table) return { reliable: !ood, label: "", text: ood ? "Out of distribution: unlike the training images." : "" };
-  const order = [...table.keys()].sort((a, b) => table[b] - table[a]);
-  const [first, second] = order.map((index) => categoryName(info, 0, index));
-  const [best, runnerUp] = order.map((index) => percent(table[index]));
+  /** @type {Map<string, number>} */
+  const named = new Map();
+  table.forEach((share, index) => {
+    const name = categoryName(info, 0, index);
+    named.set(name, (named.get(name) ?? 0) + share);
+  });
+  const [[first, best], runnerUp] = [...named].sort((a, b) => b[1] - a[1]);
   if (ood) {
     return { reliable: false, label: "?", text: `Out of distribution: unlike the training images. Most probable: ${first}.` };
   }
-  if (table[order[0]] < CONFIDENT) {
-    return { reliable: false, label: "?", text: `Low confidence: ${first} (${best}) or ${second} (${runnerUp}).` };
+  if (best < CONFIDENT && runnerUp) {
+    const [second, share] = runnerUp;
+    return { reliable: false, label: "?", text: `Low confidence: ${first} (${percent(best)}) or ${second} (${percent(share)}).` };
   }
-  return { reliable: true, label: first, text: `${best} confidence` };
+  return { reliable: true, label: first, text: `${percent(best)} confidence` };
 }

@@ -26,6 +26,8 @@ export interface Metadata {
   style_names: Record<string, string | null>;
   graphs: Record<string, { sha256: string; bytes: number }>;
   ood?: { threshold: number };
+  /** Images that the bundle carries: examples.png, side by side. */
+  examples?: { count: number };
   card: Record<string, any>;
   training: Record<string, any>;
 }
@@ -33,6 +35,8 @@ export interface Metadata {
 export interface BundleInfo {
   name: string;
   pretrained: boolean;
+  /** Whether the server accepts names for this bundle. */
+  nameable?: boolean;
   noise_count: number;
   /** Images of one request, at most. */
   max_images: number;
@@ -42,8 +46,31 @@ export interface BundleInfo {
 
 export interface Model {
   inference: "server" | "browser";
-  noise_seed: number;
+  /** Seed of the noise; null for a bundle that was dropped on the page. */
+  noise_seed: number | null;
   bundles: BundleInfo[];
+  /** Whether its bundle was dropped on the page. */
+  dropped?: boolean;
+  /** Whether there are images of a folder: data.json and data.bin. */
+  data?: boolean;
+}
+
+/** The codes of the images of a folder; see `data_set.py`. */
+export interface DataTable {
+  total: number;
+  names: string[];
+  categories: number[][];
+  confidence: number[];
+  styles: number[][];
+  distance: number[] | null;
+  ood: boolean[] | null;
+  error: number[];
+}
+
+/** Names that were typed; an empty text removes one. */
+export interface Names {
+  categories: Record<string, Record<number, string>>;
+  styles: Record<string, string>;
 }
 
 /** The codes of one image; `noise` is the number of its noise vector. */
@@ -75,6 +102,59 @@ export interface Backend {
   encode(bundle: number, image: InputImage): Promise<Posterior>;
   /** Generate uint8 (N, H, W, C); rows are noise, categories, styles. */
   generate(bundle: number, rows: Float32Array): Promise<Uint8Array>;
+  /** Write names into a bundle; only where the server accepts them. */
+  saveNames?(bundle: number, names: Names): Promise<void>;
   /** The noise vectors of a bundle, (noise_count, Z). */
   noise(bundle: number): Promise<Float32Array>;
+}
+
+/** The curves of one stage of a run; null where a value is missing. */
+export interface StageLog {
+  name: string;
+  steps: number;
+  first_step: number;
+  has_epochs: boolean;
+  epochs: (number | null)[];
+  scalars: Record<string, (number | null)[]>;
+  /** Thousands of images so far. */
+  kimg: number | null;
+  images_per_second: number | null;
+}
+
+/** A run, as run.json describes it. */
+export interface Run {
+  name: string;
+  preset: string;
+  data: string;
+  images: number | null;
+  size: number | null;
+  device: string;
+  /** Length of the stage that trains the generator; one of the three. */
+  length: { steps: number | null; epochs: number | null; kimg: number | null };
+  codes: { name: string; entropy: number }[];
+  layout: {
+    code: string;
+    row_code: string | null;
+    /** Codes of the rows of a sheet of codes, and the images in each. */
+    code_rows: { code: string; count: number }[];
+    left_out: number;
+  } | null;
+  /** Step and epoch of each sheet. */
+  sheets: [number, number | null][];
+  code_sheets: number[];
+  checkpoints: number[];
+  stages: StageLog[];
+  generator_stage: number | null;
+  unread: number;
+  /** Seconds since the last line of the metrics. */
+  age: number | null;
+}
+
+/** What one code changes along its row of the sheet of codes. */
+export interface Effect {
+  code: string;
+  /** Root mean square change of a pixel, as a share of the range from black to white. */
+  strength: number;
+  /** Attributes that follow the code, and their correlations. */
+  attributes?: [string, number][];
 }

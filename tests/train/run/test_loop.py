@@ -57,7 +57,9 @@ def test_run_folder_has_all_files(small: Callable[..., TrainConfig], images: Ten
         assert record["stage"] == "adversarial"
         assert all(np.isfinite(value) for value in record.values() if not isinstance(value, str))
         assert record["MI/lower_bound"] == pytest.approx(sum(record[f"MI/{c}"] for c in ("k1", "c1", "c2")))
-    assert sorted(p.name for p in run.samples.iterdir()) == [f"step-{s:08d}.png" for s in (0, 6, 12)]
+    assert sorted(p.name for p in run.samples.iterdir()) == [
+        f"{kind}-{step:08d}.png" for kind in ("codes", "step") for step in (0, 6, 12)
+    ]
     assert sorted(p.name for p in run.checkpoints.iterdir()) == [
         "last.safetensors",
         "step-00000012.safetensors",

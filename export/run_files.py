@@ -1,0 +1,59 @@
+"""Recognise a run folder and read its ``config.json`` and ``run.json``, without the libraries of training."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from infogan_tool.runtime.bundle.metadata import METADATA_FILE
+from infogan_tool.runtime.errors import LatentError, RunError
+from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.runtime.storage.atomic import read_limited
+from infogan_tool.runtime.storage.json_fields import refuse_constant
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MAX_JSON: Final = 1_000_000
+_MAX_SIZE: Final = 4096
+
+
+CONFIG_FILE: Final = "config.json"
+"""The file that every run has."""
+
+
+def is_run(path: Path) -> bool:
+    """Return whether a folder is a run, not a bundle."""
+    return not (path / METADATA_FILE).exists() and (path / CONFIG_FILE).exists()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a run's file; empty if the file does not exist.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    try:
+        values = json.loads(read_limited(path, _MAX_JSON), parse_constant=refuse_constant)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise RunError(f"{path} must hold a JSON object")
+    return values
+
+
+def latent_of(config: dict[str, Any]) -> LatentSpec | None:
+    """Return the latent spec in a run's config; None where there is no valid one."""
+    try:
+        return LatentSpec.from_dict(config.get("latent"))
+    except LatentError:
+        return None
+
+
+def size_of(config: dict[str, Any]) -> int | None:
+    """Return the side of the images in a run's config, in pixels; None where there is no valid one."""
+    data = config.get("data")
+    size = data.get("size") if isinstance(data, dict) else None
+    return size if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= _MAX_SIZE else None
