@@ -178,7 +178,7 @@ def _write(
     networks.eval()
     images, notes = _real_images(data, networks.image)
     _check_examples(examples, images, networks.image)
-    fitted = fit_ood(networks, images.train.images, networks.image.preprocessing) if images else None
+    fitted = fit_ood(networks, images.train.images[:], networks.image.preprocessing) if images else None
     head, ood = fitted or (None, None)
     versions = {"python": platform.python_version()}
     versions |= {name: version(name) for name in ("torch", "onnx", "onnxscript", "numpy")}
@@ -224,7 +224,8 @@ def _write(
     notes += describe_axes(axes)
     if images:
         metadata, note = describe_codes(folder, metadata, images)
-        notes += [note, preprocessing_note(images.train.images[:, 0].numpy(), networks.image.preprocessing)]
+        grey = images.train.images[:][:, 0].numpy()
+        notes += [note, preprocessing_note(grey, networks.image.preprocessing)]
     limitations = describe_limitations(metadata, axes=axes)
     metadata = replace(metadata, card=metadata.card | {"limitations": limitations})
     if images and examples:

@@ -24,8 +24,8 @@ _PRESET_HELP = (
     "cvae, svhn, celeba, faces or chairs."
 )
 _DATA_HELP = (
-    "mnist (part of the package), fashion-mnist, kmnist, qmnist, emnist, svhn, cifar10 or celeba, which are "
-    "downloaded; or a folder of images or of IDX files."
+    "mnist (part of the package), dsprites or rooms, which are computed, fashion-mnist, kmnist, qmnist, "
+    "emnist, svhn, cifar10 or celeba, which are downloaded; or a folder of images or of IDX files."
 )
 
 

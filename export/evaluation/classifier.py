@@ -155,14 +155,14 @@ def train_classifier(
     """
     assert train.labels is not None, "a classifier needs labels"
     rng = torch.Generator().manual_seed(settings.seed)
-    images, labels = train.images, train.labels
+    images, labels = train.images[:], train.labels
     if test is None or test.labels is None:
         order = torch.randperm(len(images), generator=rng)
         held_out, kept = order[: max(1, len(order) // _HELD_OUT)], order[len(order) // _HELD_OUT :]
         test_images, test_labels = images[held_out], labels[held_out]
         images, labels = images[kept], labels[kept]
     else:
-        test_images, test_labels = test.images, test.labels
+        test_images, test_labels = test.images[:], test.labels
     classes = int(train.labels.max()) + 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -264,7 +264,7 @@ def _digest(train: ImageSet, test: ImageSet | None, settings: ClassifierSettings
     for images in (train, test):
         if images is not None and images.labels is not None:
             digest.update(repr(tuple(images.images.shape)).encode())
-            digest.update(images.images.numpy().data)
+            digest.update(images.images[:].numpy().data)
             digest.update(images.labels.contiguous().numpy().data)
     return digest.hexdigest()[:32]
 

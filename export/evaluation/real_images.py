@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import torch
 
-from infogan_tool.train.data import load_images, load_test_images
+from infogan_tool.train.data import ComputedImages, load_images, load_test_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.data import ImageSet
+
+_COMPUTED: Final = 20_000
+"""Images of a data set that has so many that it is computed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,19 +72,25 @@ class RealImages:
 def load_real_images(source: str, image: ImageSpec, *, download: bool = True) -> RealImages:
     """Load the images of ``source``, named as in ``train --data``, at a bundle's size and channels.
 
+    Of a data set that is computed, 20,000 images are chosen at random, always the same.
+
     Raises:
         DataError: They do not exist or cannot be used.
     """
     size, channels = image.size, image.channels
+    train = load_images(source, size=size, channels=channels, download=download)
+    if isinstance(train.images, ComputedImages):
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
+        train = train.subset(order[:_COMPUTED])
     return RealImages(
-        train=load_images(source, size=size, channels=channels, download=download),
+        train=train,
         test=load_test_images(source, size=size, channels=channels, download=download),
     )
 
 
 def to_nhwc(images: ImageSet) -> NDArray[np.uint8]:
     """Return the images as a bundle takes them: uint8 ``(N, H, W, C)``."""
-    nhwc: NDArray[np.uint8] = images.images.permute(0, 2, 3, 1).numpy()
+    nhwc: NDArray[np.uint8] = images.images[:].permute(0, 2, 3, 1).numpy()
     return nhwc
 
 

@@ -7,8 +7,12 @@
 `given`             arrays, tensors and data sets given in Python
 `load`              :func:`load_images`: from the value of ``--data`` to images in memory
 `imageset`          :class:`ImageSet`: images, labels and names
+`factors`           :class:`Factors`: the known factors of images
 `builtin`           the data sets known by name, and the folder of downloads
 `torchvision_sets`  those that torchvision downloads
+`computed`          :class:`ComputedImages`: images that are computed when they are needed
+`dsprites`          dSprites, rendered
+`rooms`             rooms, rendered
 `folder`            folders of images, of classes, of splits, of IDX files
 `idx`               IDX files
 `image_files`       image files
@@ -17,7 +21,17 @@
 """
 
 from infogan_tool.train.data.builtin import BUILTIN_NAMES, default_root
+from infogan_tool.train.data.computed import ComputedImages
+from infogan_tool.train.data.factors import Factors
 from infogan_tool.train.data.imageset import ImageSet
 from infogan_tool.train.data.load import load_images, load_test_images
 
-__all__ = ["BUILTIN_NAMES", "ImageSet", "default_root", "load_images", "load_test_images"]
+__all__ = [
+    "BUILTIN_NAMES",
+    "ComputedImages",
+    "Factors",
+    "ImageSet",
+    "default_root",
+    "load_images",
+    "load_test_images",
+]

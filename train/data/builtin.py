@@ -11,9 +11,12 @@ emnist        handwritten digits: EMNIST's split "digits", upright 28 x 28, grey
 svhn          house numbers, cropped                               32 x 32, colour      73,257 / 26,032
 cifar10       ten kinds of animals and vehicles                    32 x 32, colour      50,000 / 10,000
 celeba        faces: the centre square of 178 x 218; no labels     178 x 178, colour    162,770 / 19,962
+dsprites      dSprites: shapes, known factors                      64 x 64, grey        737,280 / 0
+rooms         an object in a room, known factors                   64 x 64, colour      480,000 / 0
 ============= ==================================================== ==================== ================
 
-All but mnist are downloaded by torchvision, which verifies them by MD5.
+dsprites and rooms are computed, when an image is needed. The others but mnist are downloaded by torchvision,
+which verifies them by MD5.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ _MNIST_MD5: Final = {
 }
 """MD5 of the uncompressed files, as the authors published them."""
 
-BUILTIN_NAMES: Final = ("mnist", *TORCHVISION_NAMES)
+BUILTIN_NAMES: Final = ("mnist", *TORCHVISION_NAMES, "dsprites", "rooms")
 """Names for :func:`~infogan_tool.train.data.load_images`."""
 
 

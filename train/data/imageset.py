@@ -1,16 +1,20 @@
-"""A data set in memory: one block of uint8 images, with labels if there are some."""
+"""A data set: images, with labels and factors if there are some."""
 
 from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 
 from infogan_tool.runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from infogan_tool.train.data.computed import ComputedImages
+    from infogan_tool.train.data.factors import Factors
 
 MAX_SIZE: Final = 4096
 """Greatest height and width of an image in a data set."""
@@ -24,20 +28,24 @@ class ImageSet:
         DataError: Images, labels and names do not match.
     """
 
-    images: torch.Tensor
+    images: torch.Tensor | ComputedImages
     """Images, uint8 ``(N, C, H, W)`` from 0 to 255, contiguous, on the CPU; C is 1 or 3, H equals W, N is
-    at least 1."""
+    at least 1. Both kinds are indexed alike."""
     labels: torch.Tensor | None
     """Class of each image, int64 ``(N,)`` from 0. For evaluation only; training does not use it."""
     label_names: tuple[str, ...] | None
     """Name of each class, by label; ``None`` if the source has no names."""
     name: str
     """The built-in name or the name of the folder, without its path; for metadata and reports."""
+    factors: Factors | None = None
+    """Factors that the images were made from, if they are known. For evaluation only."""
 
     def __post_init__(self) -> None:
         """Validate."""
         images, labels = self.images, self.labels
-        if images.dtype != torch.uint8 or images.ndim != 4 or not images.is_contiguous():  # noqa: PLR2004 - NCHW
+        if isinstance(images, torch.Tensor) and not (
+            images.dtype == torch.uint8 and images.ndim == 4 and images.is_contiguous()  # noqa: PLR2004 - NCHW
+        ):
             raise DataError(f"{self.name}: images must be one contiguous uint8 block (N, C, H, W)")
         count, channels, height, width = images.shape
         if count == 0:
@@ -58,6 +66,15 @@ class ImageSet:
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.images)
+
+    def subset(self, index: torch.Tensor) -> ImageSet:
+        """Return the images of an index ``(n,)`` int64, with their labels and factors, in one block."""
+        return replace(
+            self,
+            images=self.images[index],
+            labels=None if self.labels is None else self.labels[index],
+            factors=None if self.factors is None else self.factors.subset(index),
+        )
 
     @property
     def size(self) -> int:

@@ -8,12 +8,16 @@ from typing import Final, Literal
 from infogan_tool.runtime.errors import DataError, UsageError, did_you_mean
 from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.builtin import BUILTIN_NAMES, default_root, load_mnist
+from infogan_tool.train.data.dsprites import load_dsprites
 from infogan_tool.train.data.folder import FOLDER_KINDS, FolderImages, load_folder, open_folder
 from infogan_tool.train.data.imageset import MAX_SIZE, ImageSet
+from infogan_tool.train.data.rooms import load_rooms
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES, load_torchvision
 
 GIVEN_IN_PYTHON: Final = "<python>"
 """The source of images that were not loaded by name, in a run's config."""
+_COMPUTED = {"dsprites": load_dsprites, "rooms": load_rooms}
+"""Data sets that are rendered here, without test images."""
 _RENDERINGS = ("faces", "chairs")
 """Data sets of the paper that cannot be downloaded: one has to render the images."""
 
@@ -37,11 +41,12 @@ def load_images(
             square and of one size.
         channels: 1 (grey) or 3 (colour). ``None``: as in the data; all images must then have the same.
         root: Folder of built-in data sets, in torchvision's layout; ``None``:
-            :func:`~infogan_tool.train.data.default_root`. ``mnist`` is part of this package and needs none.
+            :func:`~infogan_tool.train.data.default_root`. ``mnist`` is part of this package, ``dsprites`` and
+            ``rooms`` are computed.
         download: Whether a built-in data set that is not under ``root`` may be downloaded.
 
     Returns:
-        At least one image, and the labels if the source has some.
+        At least one image, and the labels and factors if the source has some.
 
     Raises:
         DataError: The source does not exist or cannot be used; names the file and a fix.
@@ -61,10 +66,11 @@ def load_test_images(
     root: Path | None = None,
     download: bool = True,
 ) -> ImageSet | None:
-    """Load the test images of a data set; ``None`` for a folder without.
+    """Load the test images of a data set; ``None`` where it has none.
 
-    A folder's test images are its ``t10k-...`` files or its ``test`` sub-folder. Labels are those of
-    :func:`load_images`. Arguments and errors are those of :func:`load_images`.
+    ``dsprites`` and ``rooms`` have none. A folder's test images are its ``t10k-...`` files or its ``test``
+    sub-folder. Labels are those of :func:`load_images`. Arguments and errors are those of
+    :func:`load_images`.
     """
     return _load(source, "test", size, channels, root, download=download)
 
@@ -81,6 +87,8 @@ def _load(
     _check_format(size, channels)
     if source == "mnist":
         return load_mnist(split=split, size=size, channels=channels)
+    if source in _COMPUTED:
+        return _COMPUTED[source](size=size, channels=channels) if split == "train" else None
     if source in TORCHVISION_NAMES:
         root = root or default_root()
         return load_torchvision(

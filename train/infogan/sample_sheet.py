@@ -36,17 +36,16 @@ def write_sample_sheet(path: Path, networks: Networks, images: ImageSource, *, s
     Args:
         path: File to write.
         networks: In training mode; their state does not change.
-        images: Real images; the first ones are shown.
+        images: Real images; some are shown, spread evenly over them.
         seed: Of the fixed noise.
     """
     spec = networks.latent
     code = (spec.continuous_names or spec.categorical_names)[0]
     plan = traversal(spec, code, seed=seed)
     generated = _generate(networks, plan.latents)
-    shown = torch.arange(
-        min(plan.rows * _REAL_COLUMNS, len(images)), device=next(networks.parameters()).device
-    )
-    real = images[shown].cpu().permute(0, 2, 3, 1).numpy()
+    device, count = next(networks.parameters()).device, plan.rows * _REAL_COLUMNS
+    chosen = torch.arange(0, len(images), max(1, len(images) // count), device=device)[:count]
+    real = images[chosen].cpu().permute(0, 2, 3, 1).numpy()
     left, right = sheet(generated, plan.columns), sheet(real, _REAL_COLUMNS)
     height = max(len(left), len(right))
     left, right = (

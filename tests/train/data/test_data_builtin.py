@@ -22,8 +22,8 @@ from data_fixtures import idx_bytes, random_images, write_idx, write_image
 from torchvision import datasets
 
 from infogan_tool.runtime.errors import DataError, MissingExtraError
-from infogan_tool.train.data import BUILTIN_NAMES, default_root, load_images, load_test_images
-from infogan_tool.train.data.torchvision_sets import from_torchvision
+from infogan_tool.train.data import default_root, load_images, load_test_images
+from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES, from_torchvision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -139,7 +139,7 @@ def test_labels_that_do_not_count_the_images(tmp_path: Path, offline: None) -> N
 # --- offline -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in BUILTIN_NAMES if name != "mnist"])
+@pytest.mark.parametrize("name", TORCHVISION_NAMES)
 @pytest.mark.parametrize("load", [load_images, load_test_images])
 def test_offline_is_one_line_that_names_the_folder(
     tmp_path: Path, name: str, load: Callable[..., ImageSet], offline: None, capfd: pytest.CaptureFixture[str]
@@ -162,7 +162,7 @@ def test_offline_has_torchvision_s_reason(tmp_path: Path, offline: None) -> None
         load_images("fashion-mnist", root=tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in BUILTIN_NAMES if name != "mnist"])
+@pytest.mark.parametrize("name", TORCHVISION_NAMES)
 def test_without_download(tmp_path: Path, name: str) -> None:
     with pytest.raises(
         DataError,
