@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from infogan_tool.export.evaluation.axes import AxesTable
+    from infogan_tool.export.evaluation.factor_scores import FactorScores
     from infogan_tool.export.evaluation.results import Distances, EncoderResults, GeneratorResults, Results
     from infogan_tool.export.evaluation.styles import RealValues, StyleTable
     from infogan_tool.export.select import Selection
@@ -74,6 +75,8 @@ def _results(results: Results) -> Iterator[RenderableType]:
     )
     for code, encoder in results.encoder.items():
         yield from _encoder(code, encoder, results)
+    if results.factor_scores:
+        yield from _factors(results.factor_scores)
     yield from _codes(results)
     if results.generator:
         yield from _generator(results, results.generator)
@@ -133,6 +136,44 @@ def _encoder(code: str, encoder: EncoderResults, results: Results) -> Iterator[R
                 for name, row in zip(results.data.label_names or (), clustering.confusion, strict=True)
             ],
         )
+
+
+def _factors(found: FactorScores) -> Iterator[RenderableType]:
+    dci, infomec = found.dci, found.infomec
+    scores = [
+        ("FactorVAE", found.factor_vae),
+        ("BetaVAE", found.beta_vae),
+        ("mutual information gap (MIG)", found.mig),
+        ("SAP", found.sap),
+        ("DCI: disentanglement", dci.disentanglement),
+        ("DCI: completeness", dci.completeness),
+        ("DCI: informativeness", dci.informativeness),
+        ("modularity", found.modularity),
+        ("explicitness", found.explicitness),
+        ("InfoMEC: modularity", infomec.modularity),
+        ("InfoMEC: explicitness", infomec.explicitness),
+        ("InfoMEC: compactness", infomec.compactness),
+    ]
+    yield from _table(
+        f"Known factors: scores of all codes on {found.images:,} real images",
+        ("metric", "value"),
+        [(name, f"{value:.4f}") for name, value in scores],
+    )
+    yield from _table(
+        "Known factors: the code with the most information about each, as share of its entropy",
+        ("factor", "levels", "code", "information", "runner-up", "information"),
+        [
+            (
+                _name(name),
+                str(row.levels),
+                row.code,
+                _percent(row.information),
+                row.runner_up or _NONE,
+                _percent(row.runner_up_information),
+            )
+            for name, row in found.factors.items()
+        ],
+    )
 
 
 # --- generated images ------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def evaluate(
         progress(f"loading {source}")
         return measure_bundle(
             bundle,
-            load_real_images(source, bundle.image),
+            load_real_images(source, bundle.image, factors=True),
             samples=samples,
             seed=seed,
             classifier=classifier,

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.results import Results
 
 _OMITTED: Final = frozenset(
-    {"schema_version", "bundle_id", "label_names", "confusion", "categories", "styles"}
+    {
+        "schema_version",
+        "bundle_id",
+        "label_names",
+        "confusion",
+        "categories",
+        "styles",
+        "votes",
+        "information_by_code",
+    }
 )
 """Tables that are too large for a card, and values that the metadata already hold."""
 

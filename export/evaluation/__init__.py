@@ -4,6 +4,7 @@
 - ``metrics``: one family of metrics in each file, pure functions of arrays.
 - ``real_images``: training and test images at a bundle's size.
 - ``classifier``: the independent evaluation classifier, and its cache.
+- ``factor_scores``: the scores of codes against known factors.
 - ``styles``: what each continuous code correlates with, and its name; ``traversals``: the latents for it.
 - ``axes``: whether each continuous code has an independent effect of its own; needs no images.
 

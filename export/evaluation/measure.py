@@ -8,6 +8,7 @@ import numpy as np
 
 from infogan_tool.export.evaluation.axes import measure_axes
 from infogan_tool.export.evaluation.classifier import ClassifierSettings, find_classifier
+from infogan_tool.export.evaluation.factor_scores import encoder_codes, score_factors
 from infogan_tool.export.evaluation.metrics.calibration import (
     best_temperature,
     category_of_label,
@@ -90,6 +91,11 @@ def measure_bundle(
     posterior = bundle.encode(to_nhwc(real.scored))
     matches = _match(bundle, real)
     encoder = _encoder(bundle.latent, real, posterior, matches)
+    factor_scores = None
+    if real.scored.factors is not None and bundle.latent.code_names:
+        progress("scoring the known factors")
+        codes = encoder_codes(bundle.latent, posterior)
+        factor_scores = score_factors(codes, real.scored.factors, seed=seed)
     progress(f"generating {samples:,} images")
     latents = bundle.sample(samples, seed)
     generated = to_uint8(bundle.generate(latents), bundle.image)  # rounded to 8 bits, as in an image file
@@ -116,6 +122,7 @@ def measure_bundle(
         round_trip=_round_trip(bundle.latent, latents, posterior),
         styles=styles,
         axes=measure_axes(bundle, seed=seed),
+        factor_scores=factor_scores,
         classifier=evaluator.info if evaluator else None,
         generator=generator,
     )

@@ -69,22 +69,25 @@ class RealImages:
         )
 
 
-def load_real_images(source: str, image: ImageSpec, *, download: bool = True) -> RealImages:
+def load_real_images(
+    source: str, image: ImageSpec, *, download: bool = True, factors: bool = False
+) -> RealImages:
     """Load the images of ``source``, named as in ``train --data``, at a bundle's size and channels.
 
-    Of a data set that is computed, 20,000 images are chosen at random, always the same.
+    Of a data set that is computed, 20,000 images are chosen at random, always the same. ``factors`` reads the
+    factors of a folder too.
 
     Raises:
         DataError: They do not exist or cannot be used.
     """
     size, channels = image.size, image.channels
-    train = load_images(source, size=size, channels=channels, download=download)
+    train = load_images(source, size=size, channels=channels, download=download, factors=factors)
     if isinstance(train.images, ComputedImages):
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
         train = train.subset(order[:_COMPUTED])
     return RealImages(
         train=train,
-        test=load_test_images(source, size=size, channels=channels, download=download),
+        test=load_test_images(source, size=size, channels=channels, download=download, factors=factors),
     )
 
 

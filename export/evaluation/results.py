@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from infogan_tool.export.evaluation.axes import AxesTable
     from infogan_tool.export.evaluation.classifier import ClassifierInfo
+    from infogan_tool.export.evaluation.factor_scores import FactorScores
     from infogan_tool.export.evaluation.metrics.clustering import Clustering
     from infogan_tool.export.evaluation.metrics.information import CodeInformation
     from infogan_tool.export.evaluation.metrics.purity import Purity
@@ -140,6 +141,8 @@ class Results:
     """By continuous code."""
     axes: AxesTable
     """Effects of the continuous codes, and the angles between codes and independent effects."""
+    factor_scores: FactorScores | None
+    """Needs known factors."""
     classifier: ClassifierInfo | None
     """The evaluation classifier; needs labels."""
     generator: GeneratorResults | None

@@ -89,7 +89,8 @@ def test_run_is_exported_and_its_data_are_used(tmp_path: Path, monkeypatch: pyte
     (run / "config.json").write_text(json.dumps(config.to_dict()))
     opened: list[Any] = []
 
-    def load(source: str, image: object) -> RealImages:
+    def load(source: str, image: object, *, factors: bool) -> RealImages:
+        assert factors
         opened.append((source, image))
         return real_bars()
 
@@ -112,7 +113,7 @@ def test_run_is_exported_and_its_data_are_used(tmp_path: Path, monkeypatch: pyte
 
 def test_bundle_says_what_it_was_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     sources: list[str] = []
-    monkeypatch.setattr(evaluate, "load_real_images", lambda source, _: sources.append(source))
+    monkeypatch.setattr(evaluate, "load_real_images", lambda source, _, **__: sources.append(source))
     monkeypatch.setattr(evaluate, "measure_bundle", lambda *_, **__: None)
     evaluate.evaluate(TINY, device="cpu")
     evaluate.evaluate(TINY, data="kmnist", device="cpu")

@@ -8,6 +8,7 @@
 `load`              :func:`load_images`: from the value of ``--data`` to images in memory
 `imageset`          :class:`ImageSet`: images, labels and names
 `factors`           :class:`Factors`: the known factors of images
+`factors_file`      factors.csv, the factors of a folder of images
 `builtin`           the data sets known by name, and the folder of downloads
 `torchvision_sets`  those that torchvision downloads
 `computed`          :class:`ComputedImages`: images that are computed when they are needed

@@ -27,6 +27,11 @@ class Factors:
         """Number of levels of each factor."""
         return tuple(len(levels) for levels in self.levels)
 
+    @property
+    def ordered(self) -> tuple[bool, ...]:
+        """Whether the levels of each factor are numbers, in ascending order."""
+        return tuple(not isinstance(levels[0], str) for levels in self.levels)
+
     def subset(self, index: torch.Tensor) -> Factors:
         """Return the factors of the images of an index ``(n,)``."""
         return replace(self, values=self.values[index])

@@ -16,7 +16,7 @@ machine. Symbolic links are followed; an image that is not a regular file is ref
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -26,6 +26,7 @@ from infogan_tool.runtime.errors import DataError
 from infogan_tool.runtime.images.formats import IMAGE_SUFFIXES
 from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.convert import convert_images
+from infogan_tool.train.data.factors_file import read_factors
 from infogan_tool.train.data.idx import find_part, read_idx_images, read_labels
 from infogan_tool.train.data.image_files import native_format, read_image_files
 from infogan_tool.train.data.imageset import ImageSet
@@ -45,7 +46,12 @@ _NAME_LENGTH: Final = 100
 
 
 def load_folder(
-    folder: Path, *, split: Literal["train", "test"], size: int | None, channels: int | None
+    folder: Path,
+    *,
+    split: Literal["train", "test"],
+    size: int | None,
+    channels: int | None,
+    factors: bool = False,
 ) -> ImageSet | None:
     """Load the images of a folder of one of the kinds above.
 
@@ -54,6 +60,7 @@ def load_folder(
         split: ``"test"``: the t10k files, or the ``test`` sub-folder.
         size: Height and width; ``None``: as in the data, which must all have the same.
         channels: 1 or 3; ``None``: as in the data.
+        factors: Whether to read ``factors.csv``, if the folder has one.
 
     Returns:
         The images; ``None`` if the folder has no test part and ``split`` is ``"test"``.
@@ -62,7 +69,10 @@ def load_folder(
         DataError: The folder or a file in it cannot be used; the message names the file.
     """
     found = open_folder(folder, split=split, size=size, channels=channels)
-    return found.load() if isinstance(found, FolderImages) else found
+    if not isinstance(found, FolderImages):
+        return found
+    known = read_factors(folder, found.paths) if factors else None  # before the images, which take longer
+    return replace(found.load(), factors=known)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,6 +29,7 @@ def load_images(
     channels: int | None = None,
     root: Path | None = None,
     download: bool = True,
+    factors: bool = False,
 ) -> ImageSet:
     """Load the training images of a data set.
 
@@ -44,6 +45,7 @@ def load_images(
             :func:`~infogan_tool.train.data.default_root`. ``mnist`` is part of this package, ``dsprites`` and
             ``rooms`` are computed.
         download: Whether a built-in data set that is not under ``root`` may be downloaded.
+        factors: Whether to read the factors in a folder's ``factors.csv``. They are for evaluation only.
 
     Returns:
         At least one image, and the labels and factors if the source has some.
@@ -53,7 +55,7 @@ def load_images(
         UsageError: ``size`` or ``channels`` is out of range.
         MissingExtraError: A built-in data set needs a package that is not installed.
     """
-    images = _load(source, "train", size, channels, root, download=download)
+    images = _load(source, "train", size, channels, root, download=download, factors=factors)
     assert images is not None, "every source has training images or is refused"
     return images
 
@@ -65,6 +67,7 @@ def load_test_images(
     channels: int | None = None,
     root: Path | None = None,
     download: bool = True,
+    factors: bool = False,
 ) -> ImageSet | None:
     """Load the test images of a data set; ``None`` where it has none.
 
@@ -72,7 +75,7 @@ def load_test_images(
     sub-folder. Labels are those of :func:`load_images`. Arguments and errors are those of
     :func:`load_images`.
     """
-    return _load(source, "test", size, channels, root, download=download)
+    return _load(source, "test", size, channels, root, download=download, factors=factors)
 
 
 def _load(
@@ -83,6 +86,7 @@ def _load(
     root: Path | None,
     *,
     download: bool,
+    factors: bool,
 ) -> ImageSet | None:
     _check_format(size, channels)
     if source == "mnist":
@@ -94,7 +98,7 @@ def _load(
         return load_torchvision(
             source, split=split, size=size, channels=channels, root=root, download=download
         )
-    return load_folder(_find_folder(source), split=split, size=size, channels=channels)
+    return load_folder(_find_folder(source), split=split, size=size, channels=channels, factors=factors)
 
 
 def open_source(source: str, *, size: int | None, channels: int | None) -> FolderImages | ImageSet:

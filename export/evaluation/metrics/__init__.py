@@ -8,6 +8,8 @@ On generated images: ``information`` (the bound L_I), ``round_trip`` (codes reco
 ``coverage`` (density and coverage).
 
 Codes: ``code_usage`` (dead and duplicate codes), ``agreement`` (ranking of several bundles without labels).
+On images with known factors: ``factor_information`` (the matrix of information, MIG, modularity),
+``fixed_factor`` (FactorVAE, BetaVAE), ``factor_prediction`` (DCI, SAP, explicitness), ``infomec``.
 
 Styles: ``attributes`` (slant, stroke width and others of an image), ``correlation`` (Pearson and Spearman
 within groups), ``naming`` (when a code is named after an attribute).

@@ -1,0 +1,118 @@
+"""FactorVAE and BetaVAE: in groups of images that share one factor, which code shows it?
+
+``codes`` and ``factors`` are those of :mod:`~infogan_tool.export.evaluation.metrics.factor_information`. Each
+group takes the next factor in turn and one of its levels at random, and images with this level at random,
+without repetition where there are enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from infogan_tool.export.evaluation.metrics.factor_information import Codes
+
+GROUPS: Final = 500
+GROUP_SIZE: Final = 100
+"""Images of a group; as published with InfoGAN-CR (arXiv:1906.06034), like the number of groups."""
+_DEAD: Final = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Votes:
+    """The FactorVAE score and the votes behind it."""
+
+    score: float
+    """Share of the groups whose factor is the most frequent one of their vote, 0 to 1."""
+    active_codes: int
+    """Number of codes that vary at all; the others get no votes."""
+    votes: tuple[tuple[int, ...], ...]
+    """Number of groups by code (rows) and factor (columns)."""
+
+
+def factor_vae(
+    codes: Codes,
+    factors: NDArray[np.int64],
+    rng: np.random.Generator,
+    *,
+    groups: int = GROUPS,
+    group_size: int = GROUP_SIZE,
+) -> Votes:
+    """Return the FactorVAE score (Kim and Mnih, arXiv:1802.05983, section 4).
+
+    In each group, the code that varies least, relative to how it varies over all images, votes for the
+    group's factor. A continuous code varies by its variance. A categorical one, with its most probable
+    category, varies by the share of pairs that differ, as in the appendix of that paper. The majority of each
+    code is taken over the same groups that are scored.
+    """
+    values = [code if code.ndim == 1 else np.eye(code.shape[1])[code.argmax(axis=1)] for code in codes]
+    overall = np.array([_dispersion(value[None])[0] for value in values])
+    active = overall > _DEAD
+    votes = np.zeros((len(values), factors.shape[1]), np.int64)
+    if not active.any():
+        return Votes(score=0.0, active_codes=0, votes=tuple(map(tuple, votes.tolist())))
+    sampled = list(_groups(factors, rng, groups, group_size))
+    rows, fixed = np.stack([rows for rows, _ in sampled]), np.array([factor for _, factor in sampled])
+    relative = np.full((len(values), groups), np.inf)
+    for index in np.flatnonzero(active):
+        relative[index] = _dispersion(values[index][rows]) / overall[index]
+    np.add.at(votes, (relative.argmin(axis=0), fixed), 1)
+    return Votes(
+        score=float(votes.max(axis=1).sum() / groups),
+        active_codes=int(active.sum()),
+        votes=tuple(map(tuple, votes.tolist())),
+    )
+
+
+def beta_vae(
+    codes: Codes,
+    factors: NDArray[np.int64],
+    rng: np.random.Generator,
+    *,
+    groups: int = GROUPS,
+    group_size: int = GROUP_SIZE,
+) -> float:
+    """Return the BetaVAE score (Higgins et al., 2017, section 3).
+
+    In each group images are paired. From the mean absolute differences of the codes of a pair, a linear
+    classifier (logistic regression on standardised values) predicts the group's factor. A categorical code
+    counts with its probabilities. The score is the accuracy on as many other groups.
+    """
+    values = np.column_stack(list(codes))
+    features, fixed = [], []
+    for rows, factor in _groups(factors, rng, 2 * groups, group_size - group_size % 2):
+        pairs = values[rows]
+        features.append(np.abs(pairs[::2] - pairs[1::2]).mean(axis=0))
+        fixed.append(factor)
+    if len(set(fixed[:groups])) == 1:
+        return 1.0
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    classifier.fit(np.stack(features[:groups]), fixed[:groups])
+    return float(classifier.score(np.stack(features[groups:]), fixed[groups:]))
+
+
+def _dispersion(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the variance of each group of ``(groups, n)``, or the sum over k of ``(groups, n, k)``."""
+    variance = np.var(values, axis=1, ddof=1, dtype=np.float64)
+    return variance if variance.ndim == 1 else variance.sum(axis=1)
+
+
+def _groups(
+    factors: NDArray[np.int64], rng: np.random.Generator, groups: int, size: int
+) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Yield the images ``(size,)`` of each group, and the factor that they share."""
+    members = [[np.flatnonzero(factor == level) for level in np.unique(factor)] for factor in factors.T]
+    for index in range(groups):
+        factor = index % len(members)
+        same = members[factor][rng.integers(len(members[factor]))]
+        yield rng.choice(same, size, replace=len(same) < size), factor
