@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from infogan_tool.train.data import ComputedImages, load_images, load_test_images
+from infogan_tool.train.data import load_images, load_test_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from infogan_tool.runtime.images.spec import ImageSpec
     from infogan_tool.train.data import ImageSet
-
-_COMPUTED: Final = 20_000
-"""Images of a data set that has so many that it is computed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,11 +78,8 @@ def load_real_images(
     """
     size, channels = image.size, image.channels
     train = load_images(source, size=size, channels=channels, download=download, factors=factors)
-    if isinstance(train.images, ComputedImages):
-        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
-        train = train.subset(order[:_COMPUTED])
     return RealImages(
-        train=train,
+        train=train.sample(),
         test=load_test_images(source, size=size, channels=channels, download=download, factors=factors),
     )
 

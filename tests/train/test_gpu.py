@@ -31,7 +31,13 @@ def last_tensors(out: Path, name: str, changes: dict[str, Any], *, capture: bool
 
 @pytest.mark.parametrize(
     ("name", "changes"),
-    [("mnist", SHORT), ("compact", {"schedule": {"steps": 60}}), ("paper", {"schedule": {"steps": 60}})],
+    [
+        ("mnist", SHORT),
+        ("compact", {"schedule": {"steps": 60}}),
+        ("paper", {"schedule": {"steps": 60}}),
+        ("compact", {"data": {"source": "dsprites", "size": 32}, "schedule": {"steps": 60}}),
+        ("compact", {"data": {"source": "rooms", "size": 32}, "schedule": {"steps": 60}}),
+    ],
 )
 def test_a_seed_gives_the_same_run_captured_or_not(
     tmp_path: Path, name: str, changes: dict[str, Any]

@@ -15,11 +15,9 @@ _LUMA: Final = (0.299, 0.587, 0.114)
 
 
 class ComputedImages:
-    """Images that are indexed like a uint8 tensor ``(N, C, H, W)`` and need no memory.
+    """An :class:`~infogan_tool.train.data.source.ImageSource` whose images need no memory.
 
     Args:
-        name: Name of the data set.
-        version: Changed whenever the images are.
         shape: N, C, H and W as ``compute`` returns them.
         compute: Returns the images uint8 ``(n, C, H, W)`` of an index ``(n,)`` int64, on the device of the
             index. It may be captured in a CUDA graph, so it must not wait for the device.
@@ -30,8 +28,6 @@ class ComputedImages:
 
     def __init__(
         self,
-        name: str,
-        version: int,
         shape: tuple[int, int, int, int],
         compute: Callable[[torch.Tensor], torch.Tensor],
         *,
@@ -39,21 +35,15 @@ class ComputedImages:
         channels: int | None = None,
         device: torch.device | None = None,
     ) -> None:
-        self._name, self._version, self._own_shape, self._compute = name, version, shape, compute
+        self._own_shape, self._compute = shape, compute
         size, channels = size or shape[2], channels or shape[1]
         self.shape = torch.Size((shape[0], channels, size, size))
-        self.device = device or torch.device("cpu")
-
-    @property
-    def identity(self) -> str:
-        """Equal for equal images, as a digest of the pixels is."""
-        return f"{self._name} {self._version} {tuple(self._own_shape)} {tuple(self.shape)}"
+        # That of a tensor, which has a number.
+        self.device = torch.empty(0, device=device or "cpu").device
 
     def to(self, device: torch.device) -> ComputedImages:
         """Return the images on another device."""
         return ComputedImages(
-            self._name,
-            self._version,
             self._own_shape,
             self._compute,
             size=self.shape[2],

@@ -15,7 +15,7 @@ from typing import Final
 import torch
 
 from infogan_tool.train.data.computed import ComputedImages
-from infogan_tool.train.data.factors import all_combinations
+from infogan_tool.train.data.factors import all_combinations, unravel
 from infogan_tool.train.data.imageset import ImageSet
 
 SHAPES: Final = ("square", "ellipse", "heart")
@@ -37,7 +37,6 @@ _HEART: Final = (
 """Radius of the heart at scale 1, every 3 degrees from its notch (-90) to its tip (90), both halves alike."""
 _WINDOW: Final = 30
 """Side of the square around a centre that holds every sprite."""
-_VERSION: Final = 1
 
 
 def load_dsprites(*, size: int | None = None, channels: int | None = None) -> ImageSet:
@@ -54,7 +53,7 @@ def load_dsprites(*, size: int | None = None, channels: int | None = None) -> Im
     )
     shape = (len(factors.values), 1, SIZE, SIZE)
     return ImageSet(
-        images=ComputedImages("dsprites", _VERSION, shape, render_dsprites, size=size, channels=channels),
+        images=ComputedImages(shape, render_dsprites, size=size, channels=channels),
         labels=factors.values[:, 0].contiguous(),
         label_names=SHAPES,
         factors=factors,
@@ -69,7 +68,7 @@ def render_dsprites(index: torch.Tensor) -> torch.Tensor:
     """
     scales, cosines, sines, radii = _tables(index.device)
     sizes = len(SHAPES), len(SCALES), ORIENTATIONS, POSITIONS, POSITIONS
-    shape, scale, turn, column, row = torch.unravel_index(index, sizes)
+    shape, scale, turn, column, row = unravel(index, sizes)
     # Whole and fractional parts of the centre, 16 to 48 pixels from the left and from the top.
     left, top = (16 + SIZE * part // (2 * (POSITIONS - 1)) - _WINDOW // 2 + 1 for part in (column, row))
     pixels = torch.arange(_WINDOW, device=index.device)

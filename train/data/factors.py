@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -37,12 +38,28 @@ class Factors:
         return replace(self, values=self.values[index])
 
 
+def unravel(index: torch.Tensor, sizes: Sequence[int]) -> list[torch.Tensor]:
+    """Return the level of each factor ``(n,)`` of images numbered as :func:`all_combinations` does.
+
+    As ``torch.unravel_index``, which cannot be captured in a CUDA graph.
+
+    Args:
+        index: ``(n,)`` int64.
+        sizes: Number of levels of each factor.
+    """
+    levels = []
+    for size in reversed(sizes):
+        levels.append(index % size)
+        index = index // size
+    return levels[::-1]
+
+
 def all_combinations(levels: Mapping[str, Sequence[str | float]]) -> Factors:
     """Return every combination of the levels, the last factor varying fastest."""
     sizes = tuple(len(values) for values in levels.values())
-    number = torch.arange(torch.tensor(sizes).prod().item())
+    number = torch.arange(math.prod(sizes))
     return Factors(
         names=tuple(levels),
         levels=tuple(tuple(values) for values in levels.values()),
-        values=torch.stack(torch.unravel_index(number, sizes), dim=1),
+        values=torch.stack(unravel(number, sizes), dim=1),
     )

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MAX_SIZE: Final = 4096
 """Greatest height and width of an image in a data set."""
 
+_SAMPLE: Final = 20_000
+"""Images of a data set that has so many that it is computed."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ImageSet:
@@ -66,6 +69,13 @@ class ImageSet:
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.images)
+
+    def sample(self) -> ImageSet:
+        """Return the images in one block; of a computed data set 20,000 at random, always the same."""
+        if isinstance(self.images, torch.Tensor):
+            return self
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))
+        return self.subset(order[:_SAMPLE])
 
     def subset(self, index: torch.Tensor) -> ImageSet:
         """Return the images of an index ``(n,)`` int64, with their labels and factors, in one block."""

@@ -70,10 +70,12 @@ def open_data(data: Any, config: DataConfig, *, device: torch.device, stream: bo
             if _is_read_as_needed(files, stream):
                 return _streamed(files, opened.name)
             opened = opened.load()
-        return _from_block(opened, device, stream)
+        return _from_set(opened, device, stream)
     if isinstance(data, ImageSet):
-        images = convert_images(data.images, size=size, channels=channels, name=data.name)
-        return _from_block(replace(data, images=images), device, stream)
+        if isinstance(data.images, torch.Tensor):
+            images = convert_images(data.images, size=size, channels=channels, name=data.name)
+            data = replace(data, images=images)
+        return _from_set(data, device, stream)
     _refuse_other_types(data)
     if is_array(data) and not stream and math.prod(data.shape) <= _SHARE * physical_memory():
         return _from_block(array_block(data, size=size, channels=channels), device, stream)
@@ -116,8 +118,16 @@ def _read_all(reader: ImageReader) -> Tensor:
     return block
 
 
+def _from_set(opened: ImageSet, device: torch.device, stream: bool | None) -> TrainingData:
+    if isinstance(opened.images, torch.Tensor):
+        return _from_block(opened, device, stream)
+    _log.info("images: %s, %s, computed as they are needed", opened.name, f"{len(opened):,}")
+    return TrainingData(images=opened.images, name=opened.name, block=opened.sample())
+
+
 def _from_block(block: ImageSet, device: torch.device, stream: bool | None) -> TrainingData:
-    num_bytes, images = block.images.nbytes, block.images
+    images = block.images[:]
+    num_bytes = images.nbytes
     if stream is None and device.type == "cuda":
         stream = num_bytes > _SHARE * torch.cuda.mem_get_info(device)[0]
     what = f"images: {block.name}, {len(block):,} of {block.size} x {block.size}, {num_bytes / 1e6:,.1f} MB"

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from infogan_tool.train.data.computed import ComputedImages
-from infogan_tool.train.data.factors import all_combinations
+from infogan_tool.train.data.factors import all_combinations, unravel
 from infogan_tool.train.data.imageset import ImageSet
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ _AMBIENT: Final = 0.45
 _SHADOW: Final = 0.55
 """Light of a floor in the shadow, relative to one in the light."""
 _SATURATION: Final = 0.75
-_VERSION: Final = 1
 
 
 def load_rooms(*, size: int | None = None, channels: int | None = None) -> ImageSet:
@@ -73,7 +72,7 @@ def load_rooms(*, size: int | None = None, channels: int | None = None) -> Image
     )
     shape = (len(factors.values), 3, SIZE, SIZE)
     return ImageSet(
-        images=ComputedImages("rooms", _VERSION, shape, render_rooms, size=size, channels=channels),
+        images=ComputedImages(shape, render_rooms, size=size, channels=channels),
         labels=factors.values[:, 4].contiguous(),
         label_names=SHAPES,
         factors=factors,
@@ -84,7 +83,7 @@ def load_rooms(*, size: int | None = None, channels: int | None = None) -> Image
 def render_rooms(index: torch.Tensor) -> torch.Tensor:
     """Return the images of an index ``(n,)`` int64 on its device: uint8 ``(n, 3, 64, 64)``."""
     light, colours = _tables(index.device)
-    *hues, scale, shape, orientation = torch.unravel_index(index, _SIZES)
+    *hues, scale, shape, orientation = unravel(index, _SIZES)
     light = light[shape, scale, orientation]
     images = torch.zeros(len(index), 3, SIZE, SIZE, device=index.device)
     for material, hue in enumerate(hues):

@@ -54,8 +54,8 @@ class TrainingData:
     name: str
     """Name of the data set, for metadata and reports; never a path."""
     block: ImageSet | None
-    """The images in memory, with labels if there are some; None where they are read as they are needed. For
-    the export and for reports."""
+    """The images in memory, with labels if there are some; of computed ones some; None where they are read as
+    they are needed. For the export and for reports."""
 
     @property
     def size(self) -> int:

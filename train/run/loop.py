@@ -12,6 +12,7 @@ import torch
 
 from infogan_tool import __version__
 from infogan_tool.runtime.errors import DataError, InfoganError, NonFiniteError, PeerLostError, RunError
+from infogan_tool.train.data.computed import ComputedImages
 from infogan_tool.train.data.source import data_digest
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup, mixed_seed
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
@@ -105,7 +106,7 @@ def train(
         images=data.images.to(device),
         # A captured step neither reads images, waits for other processes, nor can its parts be profiled.
         cuda_graphs=device.type == "cuda"
-        and isinstance(data.images, torch.Tensor)
+        and isinstance(data.images, (torch.Tensor, ComputedImages))
         and group.is_single
         and options.capture
         and not options.profile,

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 import torch
 
+from infogan_tool.train.config.schema import DataConfig
 from infogan_tool.train.data import ComputedImages, ImageSet, load_images, load_test_images
 from infogan_tool.train.data.convert import convert_images
 from infogan_tool.train.data.dsprites import render_dsprites
+from infogan_tool.train.data.opening import open_data
+from infogan_tool.train.data.source import data_digest
 
 FRAMES = Path(__file__).parent / "dsprites" / "frames.npz"
 SIZES = (3, 6, 40, 32, 32)
@@ -108,17 +111,18 @@ def test_colour_becomes_grey_as_that_of_image_files() -> None:
         256, (20, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
     )
     for size in (None, 32):
-        grey = ComputedImages("colours", 1, (20, 3, 64, 64), lambda i: colours[i], size=size, channels=1)[:]
+        grey = ComputedImages((20, 3, 64, 64), lambda i: colours[i], size=size, channels=1)[:]
         files = convert_images(colours, size=size, channels=1, name="colours")
         assert grey.shape == files.shape
         assert (grey.int() - files.int()).abs().max() <= 2
 
 
-def test_identity_tells_images_apart(dsprites: ImageSet) -> None:
-    images = [dsprites.images, load_images("dsprites", size=32).images, load_images("rooms").images]
-    identities = {part.identity for part in images if isinstance(part, ComputedImages)}
-    assert len(identities) == 3
-    same = load_images("dsprites").images
-    assert isinstance(same, ComputedImages)
-    assert same.identity in identities
-    assert same.to(torch.device("cpu")).identity in identities
+def test_training_gets_the_computed_images_and_a_sample_for_the_export() -> None:
+    data = open_data(None, DataConfig(source="dsprites", size=32), device=torch.device("cpu"), stream=None)
+    assert isinstance(data.images, ComputedImages)
+    assert (len(data.images), data.size, data.channels) == (737_280, 32, 1)
+    assert data.block is not None
+    assert len(data.block) == 20_000
+    again = load_images("dsprites", size=32)
+    assert data_digest(data.images) == data_digest(again.images)
+    assert data_digest(data.images) != data_digest(load_images("dsprites", size=64).images)
