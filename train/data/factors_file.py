@@ -33,7 +33,8 @@ _MAX_CATEGORIES: Final = 100
 _MAX_NUMBERS: Final = 50
 _BINS: Final = 20
 _MIN_IMAGES: Final = 10
-"""A factor varies if two of its levels have this many images."""
+_MIN_SHARE: Final = 0.005
+"""A factor varies if two of its levels have this many images, and this share of them."""
 
 
 def read_factors(folder: Path, images: Sequence[Path]) -> Factors | None:
@@ -158,10 +159,10 @@ def _levels(name: str, column: list[str]) -> tuple[tuple[str | float, ...], NDAr
         raise _FileError(
             f"factor {name} has {len(levels):,} different texts, more than {_MAX_CATEGORIES}: leave it out"
         )
-    enough = int((np.bincount(index) >= _MIN_IMAGES).sum())
-    if len(levels) < 2 or enough < 2:  # noqa: PLR2004 - a factor varies
+    needed = max(_MIN_IMAGES, round(_MIN_SHARE * len(index)))
+    if (np.bincount(index) >= needed).sum() < 2:  # noqa: PLR2004 - a factor varies
         raise _FileError(
-            f"factor {name} does not vary: two values need {_MIN_IMAGES} images each, or leave it out"
+            f"factor {name} does not vary: two values need {needed} images each, or leave it out"
         )
     return levels, np.asarray(index, np.int64)
 

@@ -79,6 +79,13 @@ def test_many_numbers_are_cut_into_levels_and_few_are_not() -> None:
     assert levels == tuple(np.arange(50.0))
 
 
+def test_rare_values_are_no_variation() -> None:
+    column = ["a"] * 3980 + ["b"] * 20
+    assert factors_file._levels("kind", column)[0] == ("a", "b")
+    with pytest.raises(factors_file._FileError, match="factor kind does not vary: two values need 20 images"):
+        factors_file._levels("kind", ["a", *column[:-1]])
+
+
 def test_splits_share_one_file(tmp_path: Path) -> None:
     lines = ["letter,path"]
     for split in ("train", "test"):
