@@ -103,8 +103,10 @@ def beta_vae(
 
 def _dispersion(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the variance of each group of ``(groups, n)``, or the sum over k of ``(groups, n, k)``."""
-    variance = np.var(values, axis=1, ddof=1, dtype=np.float64)
-    return variance if variance.ndim == 1 else variance.sum(axis=1)
+    variance: NDArray[np.float64] = np.var(values, axis=1, ddof=1, dtype=np.float64)
+    if variance.ndim > 1:
+        variance = variance.sum(axis=1)
+    return variance
 
 
 def _groups(

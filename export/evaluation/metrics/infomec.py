@@ -80,8 +80,9 @@ def _peak(shares: NDArray[np.float64]) -> float:
         return 0.0
     if shares.shape[1] == 1:
         return 1.0
-    peak = float((shares.max(axis=1)[sums > 0] / sums[sums > 0]).mean())
-    return (peak - 1 / shares.shape[1]) / (1 - 1 / shares.shape[1])
+    peak = float(np.mean(shares.max(axis=1)[sums > 0] / sums[sums > 0]))
+    even = 1.0 / shares.shape[1]
+    return (peak - even) / (1 - even)
 
 
 def _explicitness(codes: Codes, factors: NDArray[np.int64], rng: np.random.Generator) -> float:
