@@ -160,7 +160,7 @@ def _factors(found: FactorScores) -> Iterator[RenderableType]:
         [(name, f"{value:.4f}") for name, value in scores],
     )
     yield from _table(
-        "Known factors: the code with the most information about each, as share of its entropy",
+        "Known factors: the code with the most information, as share of the entropy",
         ("factor", "levels", "code", "information", "runner-up", "information"),
         [
             (
