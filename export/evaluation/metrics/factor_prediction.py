@@ -117,7 +117,7 @@ def sap(
 
     A code alone predicts an ordered factor with the R^2 of a linear regression (for a continuous code the
     squared correlation), and another factor with the accuracy of a linear SVM (C = 0.01, balanced classes) on
-    held-out images. For each factor, the score of the best code less that of the second best; the mean over
+    held-out images. For each factor, the score of the best code less that of the runner-up; the mean over
     the factors.
     """
     train, test = _split(len(factors), rng)
