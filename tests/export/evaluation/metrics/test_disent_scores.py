@@ -39,7 +39,10 @@ def test_gap_sap_and_votes(kind: str) -> None:
     # The SVM's solver stops at a tolerance, and the two choose other groups.
     assert sap(values, LEVELS, in_order(), ordered=UNORDERED) == pytest.approx(theirs["sap"], abs=0.003)
     votes = factor_vae(values, LEVELS, np.random.default_rng(0), groups=4_000, group_size=64)
-    assert votes.score == pytest.approx(theirs["factor_vae"], abs=0.025)
+    # Two rotated codes vote for one factor about equally often. Errors of disent's variances, which it estimates
+    # from 10,000 images, decide between them.
+    tolerance = 0.06 if kind == "rotated" else 0.025
+    assert votes.score == pytest.approx(theirs["factor_vae"], abs=tolerance)
 
 
 def test_dci_with_the_same_model() -> None:
