@@ -39,8 +39,8 @@ def test_gap_sap_and_votes(kind: str) -> None:
     # The SVM's solver stops at a tolerance, and the two choose other groups.
     assert sap(values, LEVELS, in_order(), ordered=UNORDERED) == pytest.approx(theirs["sap"], abs=0.003)
     votes = factor_vae(values, LEVELS, np.random.default_rng(0), groups=4_000, group_size=64)
-    # Two rotated codes vote for one factor about equally often. Errors of disent's variances, which it estimates
-    # from 10,000 images, decide between them.
+    # Two rotated codes vote for one factor about equally often, and errors of disent's variances, which are
+    # estimated from 10,000 images, decide between them.
     tolerance = 0.06 if kind == "rotated" else 0.025
     assert votes.score == pytest.approx(theirs["factor_vae"], abs=tolerance)
 
