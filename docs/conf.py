@@ -28,7 +28,7 @@ exclude_patterns = [".*", "build", "runtime", "tests", "train", "**/node_modules
 myst_heading_anchors = 4
 nb_execution_mode = "force"  # the notebooks are kept without outputs
 nb_execution_raise_on_error = True
-nb_execution_timeout = 600
+nb_execution_timeout = 1800
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
 
