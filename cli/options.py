@@ -36,7 +36,7 @@ DeviceOption = Annotated[
     Device,
     typer.Option(
         "--device",
-        help="auto: CUDA if a GPU works, else the CPU. cuda: CUDA, or an error.",
+        help="auto: a GPU (CUDA) if one works, else the CPU. cuda: an error if none works.",
     ),
 ]
 
@@ -55,7 +55,9 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing 
 
 SampleSeedOption = Annotated[
     int,
-    typer.Option("--seed", min=0, metavar="N", help="Random seed; image i does not depend on the count."),
+    typer.Option(
+        "--seed", min=0, metavar="N", help="Seed of what is sampled; a seed always gives the same images."
+    ),
 ]
 
 SamplesOption = Annotated[

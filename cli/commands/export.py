@@ -30,7 +30,10 @@ def export(
     ],
     *,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Bundle folder to create.", metavar="BUNDLE")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Bundle folder to create. Not needed with --triton.", metavar="BUNDLE"
+        ),
     ] = None,
     precision: Annotated[
         Literal["fp32", "fp16", "int8"],
@@ -44,7 +47,7 @@ def export(
         str | None,
         typer.Option(
             metavar="NAME|FOLDER",
-            help="Images to measure the drift of fp16 or int8 on. Default: the training data set.",
+            help="Real images on which fp16 or int8 is compared with fp32. Default: the training data set.",
         ),
     ] = None,
     examples: Annotated[

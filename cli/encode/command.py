@@ -36,7 +36,11 @@ def encode(
     force: ForceOption = False,
     raw: Annotated[
         bool,
-        typer.Option("--raw", help="Only pad and resize images.", rich_help_panel=_INPUT),
+        typer.Option(
+            "--raw",
+            help="Do not look for the object in an image: only pad and resize.",
+            rich_help_panel=_INPUT,
+        ),
     ] = False,
     show_input: Annotated[
         Path | None,
@@ -48,7 +52,12 @@ def encode(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue an unfinished run of --out.", rich_help_panel=_MANY)
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue an interrupted run with the same inputs and --out.",
+            rich_help_panel=_MANY,
+        ),
     ] = False,
     errors: Annotated[
         Path | None,
