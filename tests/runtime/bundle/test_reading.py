@@ -1,0 +1,94 @@
+"""Bundle.read and Bundle.edit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from infogan_tool.runtime import ImageError, LatentError, load_bundle, load_image
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def test_reading_has_label_styles_and_flag() -> None:
+    bundle = load_bundle(threads=1)
+    reading = bundle.read(EXAMPLES / "seven.png")
+    assert reading.label == "7"
+    assert reading.confidence is not None
+    assert reading.confidence > 0.9
+    assert set(reading.styles) == set(reading.style_std) == {"slant", "stroke width"}
+    assert reading.codes["c1"] == reading.styles["slant"]
+    assert reading.ood is False
+    posterior = bundle.encode(load_image(EXAMPLES / "seven.png", bundle.image)[None])
+    assert reading.codes["c1"] == posterior.style_mean[0, 0]
+    assert np.array_equal(reading.probabilities["k1"], posterior.probabilities[0][0])
+
+
+def test_every_kind_of_source_is_read_alike() -> None:
+    bundle = load_bundle(threads=1)
+    path = EXAMPLES / "three.png"
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB"))
+        sources = [path, str(path), path.read_bytes(), image, pixels, load_image(path, bundle.image)]
+        readings = bundle.read(sources)
+    assert [reading.label for reading in readings] == ["3"] * len(sources)
+    assert all(np.array_equal(reading.image, readings[0].image) for reading in readings)
+    assert bundle.read([]) == []
+
+
+def test_edit_changes_the_requested_codes() -> None:
+    bundle = load_bundle(threads=1)
+    path = EXAMPLES / "seven.png"
+    plain, other = bundle.edit(path), bundle.edit(path, k1="2")
+    assert plain.size == (28, 28)
+    assert [bundle.read(image).label for image in (plain, other)] == ["7", "2"]
+    low, high = (
+        bundle.read(bundle.edit(path, stroke_width=value)).styles["stroke width"] for value in (-1, 1)
+    )
+    assert high - low > 1
+    assert bundle.edit(path, c1=0.5).tobytes() == bundle.edit(path, slant=0.5).tobytes()
+    assert len(bundle.edit([path, path], c1=0.5)) == 2
+
+
+def test_bundle_of_several_codes_without_labels(tiny: Path) -> None:
+    bundle = load_bundle(tiny, threads=1)
+    image = bundle.generate(bundle.sample(1))[0]
+    reading = bundle.read(image)
+    assert reading.label is None
+    assert set(reading.styles) == {"c1", "c2", "c3"}
+    assert np.asarray(bundle.edit(image, k2=2, c3=-1.0)).shape == (16, 16, 3)
+
+
+def test_bundle_without_categories_and_noise(continuous: Path) -> None:
+    bundle = load_bundle(continuous, threads=1)
+    reading = bundle.read(bundle.generate(bundle.sample(1))[0])
+    assert (reading.label, reading.confidence, reading.categories) == (None, None, {})
+    assert bundle.edit(np.zeros((8, 8), np.uint8), c2=1.0).size == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        ({"c9": 1}, "there is no code 'c9'"),
+        ({"slan": 1}, "did you mean 'slant'"),
+        ({"k1": "x"}, "no category of k1 has the label 'x'"),
+        ({"k1": 11}, "categories 0 to 9, not 11"),
+        ({"k1": 1.5}, "a category index or a label"),
+        ({"c1": "a"}, "c1 is a number, not 'a'"),
+        ({"c1": float("nan")}, "c1 is a number, not nan"),
+    ],
+)
+def test_wrong_codes(codes: dict[str, float | str], message: str) -> None:
+    with pytest.raises(LatentError, match=message):
+        load_bundle(threads=1).edit(EXAMPLES / "seven.png", **codes)
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((3, 3, 2), np.uint8), np.zeros((0, 5), np.uint8), np.zeros((4, 4))]
+)
+def test_wrong_arrays(image: np.ndarray) -> None:
+    with pytest.raises(ImageError, match="image"):
+        load_bundle(threads=1).read(image)

@@ -1,0 +1,234 @@
+"""Training from Python: data of all kinds, resuming, callbacks, threads, event loops and forks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from infogan_tool.runtime.errors import CallbackError, ConfigError, DataError, RunError, UsageError
+from infogan_tool.train import Callback, JsonLinesLogger, Run, RunOptions, fit, preset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from infogan_tool.train import TrainConfig
+
+
+@pytest.fixture
+def tiny() -> TrainConfig:
+    """12 steps of 50 images."""
+    return preset(
+        "paper",
+        networks={"base_width": 2, "full_width": 8, "q_width": 8},
+        schedule={"batch_size": 50, "steps": 12, "log_every": 5},
+    )
+
+
+@pytest.fixture
+def images(mnist: Tensor) -> Tensor:
+    return mnist[:300]
+
+
+def numbers(run: Run) -> list[dict[str, Any]]:
+    return [{k: v for k, v in r.items() if not k.startswith("Timing/")} for r in run.records]
+
+
+def weights(run: Run) -> list[Tensor]:
+    return [value.cpu() for value in run.networks.state_dict().values()]
+
+
+def train(config: TrainConfig, data: Any = None, **options: Any) -> Run:  # noqa: ANN401 - fit's
+    return fit(config, data, device="cpu", threads=1, **options)
+
+
+class Items:
+    """A data set whose item number ``index`` is ``make(index)``."""
+
+    def __init__(self, make: Callable[[int], object], count: int = 300) -> None:
+        self.make, self.count = make, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> object:
+        return self.make(index)
+
+
+class StopAfter(Callback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step(self, run: Run) -> None:
+        if run.step == self.step:
+            run.stop()
+
+
+def test_run_has_metrics_networks_and_state(tiny: TrainConfig, images: Tensor, tmp_path: Path) -> None:
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    run = train(tiny, images.numpy())
+    assert (run.step, run.total_steps, run.interrupted, run.path) == (12, 12, False, None)
+    assert run.metrics["step"].tolist() == [5, 10, 12]
+    assert np.isfinite(run.metrics["MI/lower_bound"]).all()
+    with torch.no_grad():
+        generated = run.generator(torch.zeros(2, run.config.latent.dim))
+        assert run.infer(generated).logits.shape == (2, 10)
+    assert generated.shape == (2, 1, 28, 28)
+    assert not run.networks.training
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state), "the caller's random numbers"
+    written = train(tiny, images, out=tmp_path / "run")
+    assert numbers(written) == numbers(run)
+    assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 3
+
+
+def test_all_kinds_of_data_give_the_same_run(tiny: TrainConfig, images: Tensor, tmp_path: Path) -> None:
+    expected = numbers(train(tiny, images))
+    for number, image in enumerate(images[:, 0].numpy()):
+        Image.fromarray(image).save(tmp_path / f"{number:03d}.png")
+    kinds: dict[str, Any] = {
+        "NHWC": images.permute(0, 2, 3, 1).numpy(),
+        "NHW": images[:, 0],
+        "float": images.numpy() / 255,
+        "dataset": Items(lambda i: (images[i], 7)),
+        "pillow": Items(lambda i: {"image": Image.fromarray(images[i, 0].numpy())}),
+        "folder": tmp_path,
+    }
+    for name, data in kinds.items():
+        assert numbers(train(tiny, data)) == expected, name
+    for name in ("NHW", "dataset", "folder"):
+        streamed = train(tiny, kinds[name], options=RunOptions(stream=True))
+        assert numbers(streamed) == expected, f"{name}, streamed"
+
+
+@pytest.mark.parametrize("with_folder", [False, True])
+@pytest.mark.parametrize("cut", [5, 7])
+def test_resumed_run_is_the_same_to_the_bit(
+    tiny: TrainConfig, images: Tensor, tmp_path: Path, cut: int, *, with_folder: bool
+) -> None:
+    whole = train(tiny, images)
+    out = tmp_path / "run" if with_folder else None
+    part = train(tiny, images, out=out, callbacks=[StopAfter(cut)])
+    assert (part.step, part.interrupted) == (cut, True)
+    resumed = fit(resume=part, device="cpu", threads=1)
+    assert numbers(resumed) == numbers(whole)
+    assert all(torch.equal(*pair) for pair in zip(weights(resumed), weights(whole), strict=True))
+    with pytest.raises(RunError, match="is finished"):
+        fit(resume=resumed, device="cpu", threads=1)
+    assert fit(resume=resumed, schedule={"steps": 14}, device="cpu", threads=1).step == 14
+
+
+def test_exception_in_a_callback_keeps_the_state(tiny: TrainConfig, images: Tensor, tmp_path: Path) -> None:
+    class Broken(Callback):
+        def on_step(self, run: Run) -> None:
+            if run.step == 7:
+                raise ValueError("no space\nleft")
+
+    whole = train(tiny, images)
+    log = JsonLinesLogger(tmp_path / "log.jsonl")
+    with pytest.raises(CallbackError) as caught:
+        train(tiny, images, callbacks=[Broken(), log])
+    assert str(caught.value) == "callback Broken failed in on_step after step 7: ValueError: no space left"
+    assert isinstance(caught.value.run, Run)
+    assert numbers(fit(resume=caught.value.run, device="cpu", threads=1)) == numbers(whole)
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("method", ["on_start", "on_stage", "on_report", "on_checkpoint", "on_end"])
+def test_every_method_is_called_and_named(tiny: TrainConfig, images: Tensor, method: str) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("x")
+
+    callback = type("Mine", (Callback,), {method: broken})()
+    with pytest.raises(CallbackError, match=f"callback Mine failed in {method} after step") as caught:
+        train(tiny, images, callbacks=[callback])
+    assert caught.value.run.checkpoint is not None
+
+
+def test_wrong_callbacks_are_refused(tiny: TrainConfig, images: Tensor) -> None:
+    wrong = type("Mine", (), {"on_reports": print})()
+    with pytest.raises(UsageError, match=r"Mine has a method on_reports \(did you mean 'on_report'\?\)"):
+        train(tiny, images, callbacks=[wrong])
+    with pytest.raises(UsageError, match="print is not a callback"):
+        train(tiny, images, callbacks=[print])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            Items(lambda i: np.zeros((28 + i // 250 * 4,) * 2, np.uint8)),
+            "image 250 is 32 x 32, image 0 is 28",
+        ),
+        (Items(lambda _: np.full((28, 28), 1.5)), "values are from 1.5 to 1.5: use float from 0 to 1"),
+        (Items(lambda _: np.full((28, 28), np.nan)), "values are from nan to nan"),
+        (Items(lambda i: None if i == 3 else np.zeros((28, 28), np.uint8)), "image 3 is a NoneType"),
+        (Items(lambda _: (), 5), "image 0 is a NoneType"),
+        (Items(lambda i: 1 // (i - 4) * np.zeros((28, 28))), "image 4: ZeroDivisionError"),
+        (Items(lambda i: i, 0), "Items: there is no image"),
+        (np.zeros((0, 28, 28), np.uint8), "there is no image"),
+        (np.zeros((4, 28, 28), np.int64), "the type is int64"),
+        (np.zeros((4, 2, 28, 28), np.uint8), "C being 1 or 3"),
+        (np.zeros((4, 28, 20), np.uint8), "not square"),
+    ],
+)
+@pytest.mark.parametrize("stream", [None, True])
+def test_faulty_data_is_one_clear_error(
+    tiny: TrainConfig, data: object, message: str, stream: object
+) -> None:
+    with pytest.raises(DataError, match=message.replace("(", r"\(")) as caught:
+        train(tiny, data, options=RunOptions(stream=bool(stream) or None))
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_arguments(tiny: TrainConfig, images: Tensor) -> None:
+    with pytest.raises(
+        ConfigError, match=r"unknown key 'networks.base_widht' \(did you mean 'networks.base_width'"
+    ):
+        preset("mnist", networks={"base_widht": 3})
+    with pytest.raises(UsageError, match="did you mean 'mnist'"):
+        preset("mnis")
+    with pytest.raises(UsageError, match="give one of them"):
+        fit()
+    with pytest.raises(UsageError, match="data is a int"):
+        train(tiny, 3)
+    with pytest.raises(UsageError, match="keeps its folder"):
+        fit(resume=train(tiny, images), out="x")
+
+
+def test_fit_runs_in_a_thread_and_in_an_event_loop(tiny: TrainConfig, images: Tensor) -> None:
+    expected, found = numbers(train(tiny, images)), []
+    thread = threading.Thread(target=lambda: found.append(numbers(train(tiny, images))))
+    thread.start()
+    thread.join()
+
+    async def main() -> None:
+        found.append(numbers(train(tiny, images)))
+
+    asyncio.run(main())
+    assert found == [expected, expected]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process")
+def test_fit_in_a_forked_process_does_not_wait_forever(tiny: TrainConfig, images: Tensor) -> None:
+    torch.set_num_threads(2)
+    torch.randn(500, 500).matmul(torch.randn(500, 500))  # starts OpenMP's threads, which a fork loses
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = fit(tiny, images, device="cpu", threads=2).step
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 12
