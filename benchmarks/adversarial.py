@@ -1,19 +1,22 @@
 """Adversarial training alone, with the clusters of a finished run, measured without labels.
 
-    python benchmarks/adversarial.py RUN OTHER [--config change.toml] [--seed 100] [--every 2] [--device cuda]
+    python benchmarks/adversarial.py RUN OTHER [--config change.toml] [--seed 100] [--every 2] [--stop 4]
+        [--device cuda]
 
 RUN and OTHER are finished runs of preset `mnist`, with different seeds. Adversarial training starts over with
 the category encoder of RUN, with any keys of the config changed, and consolidation follows. Every few epochs
 10,000 images are generated and a line is printed: processor seconds so far (on a GPU wall seconds); Frechet
 distances of generated to real training images in the features of the category encoders of RUN and of OTHER,
 which is independent of the training; the share of images whose predicted category is the one that they were
-generated with; and Pearson's r of the continuous codes and Q's means on images rounded to 8 bits. No labels
-are used.
+generated with; Pearson's r of the continuous codes and Q's means on images rounded to 8 bits; the greatest
+angle between two codes and independent effects, in degrees; and the mean r within categories of each code and
+the image's slant and stroke width. `--stop` ends after so many epochs. No labels are used.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +24,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from infogan_tool.export.evaluation.metrics.correlation import pearson
+from infogan_tool.export.evaluation.metrics.attributes import measure_attributes
+from infogan_tool.export.evaluation.metrics.correlation import pearson, within_groups
 from infogan_tool.export.evaluation.metrics.distances import frechet_distance
 from infogan_tool.runtime.inference.device import default_threads
 from infogan_tool.train.config.files import deep_merge, read_config_file, validate_config
@@ -29,6 +33,7 @@ from infogan_tool.train.data import load_images
 from infogan_tool.train.engine.memory_format import to_memory_format
 from infogan_tool.train.engine.stage import Session, use_precision
 from infogan_tool.train.infogan.adversarial import AdversarialStage
+from infogan_tool.train.infogan.axes import latents_for, measure_derivatives, plane_angle
 from infogan_tool.train.infogan.consolidation import ConsolidationStage
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.networks import build_networks
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.infogan.latents import LatentBatch
     from infogan_tool.train.infogan.q_network import QBranch
 
 SAMPLES = 10_000
@@ -54,8 +60,8 @@ class Measure:
 
     def line(self, session: Session) -> str:
         """Return the metrics of the exported generator."""
-        latent = sample_latents(session.config.latent, SAMPLES, torch.Generator().manual_seed(5))
-        latent = latent.to(session.device)
+        rng = torch.Generator(session.device).manual_seed(5)
+        latent = sample_latents(session.config.latent, SAMPLES, rng)
         generator = session.networks.export_generator.eval()
         with torch.no_grad():
             images = torch.cat([generator(part).float() for part in latent.vector().split(CHUNK)])
@@ -71,7 +77,8 @@ class Measure:
         pairs = zip(means.T, latent.styles.cpu().numpy().T, strict=True)
         styles = ", ".join(f"{pearson(mean, code):.4f}" for mean, code in pairs)
         return (
-            f"distance {distances[0]:.2f}, other's {distances[1]:.2f}, recovered {recovered:.4f}, r {styles}"
+            f"distance {distances[0]:.2f}, other's {distances[1]:.2f}, recovered {recovered:.4f}, "
+            f"r {styles}, {axes(session)}; {attributes(images, latent)}"
         )
 
 
@@ -79,6 +86,30 @@ class Measure:
 def features(encoder: QBranch, images: Tensor) -> Tensor:
     """Return an encoder's features ``(N, F)`` of images."""
     return torch.cat([encoder.layers(part).flatten(1) for part in images.split(CHUNK)])
+
+
+@torch.no_grad()
+def axes(session: Session) -> str:
+    """Return the greatest angle of two codes."""
+    generator, spec = session.networks.export_generator.eval(), session.config.latent
+    latent = sample_latents(spec, latents_for(spec.continuous), torch.Generator().manual_seed(6))
+    rest = latent.vector()[:, : -spec.continuous].to(session.device)
+    moments = measure_derivatives(
+        lambda styles: generator(torch.cat([rest, styles], dim=1)), latent.styles.to(session.device)
+    ).moments
+    pairs = itertools.combinations(range(spec.continuous), 2)
+    return f"angle {max(abs(plane_angle(moments, i, j)[0]) for i, j in pairs):.1f}"
+
+
+def attributes(images: Tensor, latent: LatentBatch) -> str:
+    """Return the correlation of each code with slant and stroke width."""
+    pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    measured, groups = measure_attributes(pixels), latent.categories[:, 0].cpu().numpy()
+    codes = latent.styles.cpu().numpy().T
+    return ", ".join(
+        f"{name} " + " ".join(f"{within_groups(code, measured[name], groups) or 0:.2f}" for code in codes)
+        for name in ("slant", "stroke_width")
+    )
 
 
 @torch.no_grad()
@@ -117,6 +148,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path)
     parser.add_argument("--seed", type=int, default=100)
     parser.add_argument("--every", type=int, default=2)
+    parser.add_argument("--stop", type=int, help="epochs; default: all")
     parser.add_argument("--threads", type=int, default=default_threads())
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
@@ -144,6 +176,8 @@ def main() -> None:
     for make in (AdversarialStage, ConsolidationStage):
         stage = make(session)
         steps = stage.count_steps(config, len(images))
+        if options.stop is not None:
+            steps = options.stop * stage.steps_per_epoch if make is AdversarialStage else 0
         interval = options.every * stage.steps_per_epoch if make is AdversarialStage else steps
         for index in range(steps):
             stage.step(index)
