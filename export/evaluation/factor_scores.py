@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from infogan_tool.runtime.bundle.bundle import Posterior
+    from infogan_tool.runtime.bundle.reading import Posterior
     from infogan_tool.runtime.latents.spec import LatentSpec
     from infogan_tool.train.data import Factors
 

@@ -81,8 +81,9 @@ def _peak(shares: NDArray[np.float64]) -> float:
     if shares.shape[1] == 1:
         return 1.0
     peak = float(np.mean(shares.max(axis=1)[sums > 0] / sums[sums > 0]))
-    even = 1.0 / shares.shape[1]
-    return (peak - even) / (1 - even)
+    even = 1.0 / float(shares.shape[1])
+    excess: float = (peak - even) / (1 - even)
+    return excess
 
 
 def _explicitness(codes: Codes, factors: NDArray[np.int64], rng: np.random.Generator) -> float:
