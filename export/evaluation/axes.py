@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import torch
 
 from infogan_tool.runtime.latents.sampling import Latents
@@ -104,8 +103,7 @@ def measure_axes(bundle: Bundle, *, seed: int = 0) -> AxesTable:
     latents = bundle.sample(latents_for(len(codes)), seed)
 
     def generate(styles: Tensor) -> Tensor:
-        images = bundle.generate(Latents(latents.noise, latents.categories, styles.numpy()))
-        return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+        return torch.from_numpy(bundle.generate(Latents(latents.noise, latents.categories, styles.numpy())))
 
     derivatives = measure_derivatives(generate, torch.from_numpy(latents.styles))
     greatest = derivatives.sizes.max().clamp_min(torch.finfo(derivatives.sizes.dtype).tiny)

@@ -137,16 +137,16 @@ def open_header(file: BinaryIO) -> Image.Image:
         )
     if kind == "TIFF":
         _silence_libtiff()
-        if tag_limits.IS_NEEDED and not tag_limits.fit_into(file):
+        if tag_limits.is_needed() and not tag_limits.fit_into(file):
             raise ImageError("a TIFF whose tags announce more data than the file has")
     # Not Image.open, which would try other readers and has another limit of pixels.
     module = import_module(f"PIL.{_FORMATS[kind].module}")
     reader = getattr(module, _FORMATS[kind].reader)
-    if tag_limits.IS_NEEDED and kind == "JPEG":
+    if tag_limits.is_needed() and kind == "JPEG":
         # The resolution, which is not used, would be read from EXIF before its tags can be checked.
         reader = type(reader.__name__, (reader,), {"_read_dpi_from_exif": lambda _: None})
     image: Image.Image = reader(file, "")
-    if tag_limits.IS_NEEDED and kind != "TIFF":
+    if tag_limits.is_needed() and kind != "TIFF":
         tag_limits.drop_exif(image)
     width, height = image.size
     if width < 1 or height < 1:

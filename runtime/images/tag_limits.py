@@ -8,23 +8,30 @@ from __future__ import annotations
 import io
 import struct
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Final
-
-import PIL
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
     from PIL import Image
 
-IS_NEEDED: Final = int(PIL.__version__.partition(".")[0]) < 13  # noqa: PLR2004
-
+_LIMITED: Final = 13
+"""Pillow's first version with the limit."""
 _TYPE_BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _EXIF_PREFIX: Final = b"Exif\0\0"
 _MAX_TAGS: Final = 65_535
 """Most tags of a directory. Only a BigTIFF could have more, and no real one does."""
 _BIG: Final = 43
 """Version of a BigTIFF, whose counts and offsets have 64 bits."""
+
+
+@cache
+def is_needed() -> bool:
+    """Return whether the installed Pillow has no such limit."""
+    import PIL  # noqa: PLC0415 - not when only the table of formats is used
+
+    return int(PIL.__version__.partition(".")[0]) < _LIMITED
 
 
 def fit_into(file: BinaryIO) -> bool:
@@ -64,9 +71,8 @@ def _tag_bytes(file: BinaryIO) -> int:
     entry, inline = (f"{order}HHQQ", 8) if big else (f"{order}HHII", 4)
     total = 0
     content = file.read(min(count, _MAX_TAGS) * struct.calcsize(entry))
-    content = content[
-        : len(content) - len(content) % struct.calcsize(entry)
-    ]  # where the directory is cut off
+    whole = len(content) - len(content) % struct.calcsize(entry)  # less where the directory is cut off
+    content = content[:whole]
     for _, kind, values, _ in struct.iter_unpack(entry, content):
         here = values * _TYPE_BYTES.get(kind, 0)
         total += here if here > inline else 0

@@ -57,11 +57,8 @@ class AdversarialStage(GeneratorStage):
     def step(self, index: int) -> None:
         """Sample latents, make every update of the scheme, and update the EMA of G.
 
-        At some steps, evenly spaced, the continuous codes are first rotated to independent effects.
+        After some steps, evenly spaced, the continuous codes are rotated to independent effects.
         """
-        if index in self._alignments:
-            seed = mixed_seed(f"axes {self.seed} {index}")
-            align_codes(self.session.networks, self.optimizers.values(), seed)
         self.adversarial_step.set_schedules(index / self._steps)
         self._due = due_terms(self.adversarial_step.terms, index)
         if self._due not in self._steps_by_terms:  # a step of other terms is another CUDA graph
@@ -71,6 +68,9 @@ class AdversarialStage(GeneratorStage):
             )
         self.meters.add(self._steps_by_terms[self._due](self.batch(index)[self.shard]))
         self.session.networks.update_generator_ema(index)
+        if index + 1 in self._alignments:
+            seed = mixed_seed(f"axes {self.seed} {index + 1}")
+            align_codes(self.session.networks, self.optimizers.values(), seed)
 
     def _step(self, index: Tensor, due: frozenset[str]) -> Tensor:
         real = self.session.float_images(index)

@@ -267,7 +267,8 @@ def _start(plan: Plan, out: str | Path | None, callbacks: Iterable[object], opti
                     stack.enter_context(folder.locked())
                     folder.write_info(plan.info())
             folder = RunFolder(Path(group.broadcast_json(str(folder) if group.is_main else None)))
-            _log.info("run: %s", folder)
+            if group.is_main:
+                _log.info("run: %s", folder)
         return _train(plan, folder, callbacks, options)
 
 
@@ -323,7 +324,9 @@ def _resume(
             if checkpoint is None and folder is not None and group.is_main:
                 start_over(folder, config, plan.info())
         missing = "which has no checkpoint yet: starting over"
-        _log.info("run: %s, %s", folder or "in memory", f"resuming at step {step}" if checkpoint else missing)
+        if group.is_main:
+            how = f"resuming at step {step}" if checkpoint else missing
+            _log.info("run: %s, %s", folder or "in memory", how)
         return _train(plan, folder, callbacks, options, resume=checkpoint, records=run.records if run else ())
 
 

@@ -57,7 +57,7 @@ def test_good_exif_stays_and_exif_that_does_not_fit_goes() -> None:
 def test_with_an_older_pillow_photographs_are_turned_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     from infogan_tool.runtime.images.formats import open_header  # noqa: PLC0415
 
-    monkeypatch.setattr(tag_limits, "IS_NEEDED", True)
+    monkeypatch.setattr(tag_limits, "is_needed", lambda: True)
     for kind in ("JPEG", "PNG", "WEBP", "TIFF"):
         exif = Image.Exif()
         exif[0x0112] = 6

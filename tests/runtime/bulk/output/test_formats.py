@@ -14,6 +14,7 @@ import pytest
 
 from infogan_tool.runtime import OodSpec, load_bundle
 from infogan_tool.runtime.bulk.output.formats import error_line, make_format
+from infogan_tool.runtime.bundle.reading import LOW_CONFIDENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +68,8 @@ def one_by_one(bundle: Bundle, posterior: Posterior, row: int, name: str) -> dic
         )
     if posterior.ood is not None and posterior.distance is not None:
         record |= {"ood": bool(posterior.ood[row]), "distance": number(posterior.distance[row])}
+    if latent.categorical:
+        record["low_confidence"] = bool((posterior.confidence[row] < LOW_CONFIDENCE).any())
     return record | {"bundle": metadata.bundle_id, "provider": bundle.provider}
 
 
@@ -123,6 +126,7 @@ def test_csv(tiny: Path) -> None:
         *("path", "k1", "k1_label", "k1_confidence", "k1_p0", "k1_p1", "k1_p2", "k1_p3"),
         *("k2", "k2_label", "k2_confidence", "k2_p0", "k2_p1", "k2_p2"),
         *("c1", "c1_std", "c2", "c2_std", "c3", "c3_std"),
+        "low_confidence",
     ]
     safe = [
         "plain.png",
