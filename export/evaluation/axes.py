@@ -55,9 +55,7 @@ class AxesTable:
     @property
     def misalignment(self) -> float | None:
         """The greatest absolute angle of two codes that are not dead, in degrees; None if none is known."""
-        dead = set(self.dead)
-        angles = [abs(p.angle) for p in self.pairs if p.angle is not None and not dead & set(p.codes)]
-        return max(angles, default=None)
+        return max((abs(pair.angle or 0) for pair in self._known), default=None)
 
     @property
     def dead(self) -> list[str]:
@@ -67,12 +65,13 @@ class AxesTable:
     @property
     def mixed(self) -> list[PairAxes]:
         """Pairs of codes that are not dead, and rotated by more than :data:`MISALIGNED`."""
+        return [pair for pair in self._known if abs(pair.angle or 0) > MISALIGNED]
+
+    @property
+    def _known(self) -> list[PairAxes]:
+        """Pairs of codes that are not dead, whose angle is known."""
         dead = set(self.dead)
-        return [
-            pair
-            for pair in self.pairs
-            if pair.angle is not None and abs(pair.angle) > MISALIGNED and not dead & set(pair.codes)
-        ]
+        return [pair for pair in self.pairs if pair.angle is not None and not dead & set(pair.codes)]
 
     def to_card(self) -> dict[str, Any]:
         """Return the entry of a card."""
