@@ -279,9 +279,12 @@ def _real_values(real: RealValues | None) -> tuple[_Cell, ...]:
 
 def _axes(axes: AxesTable) -> Iterator[RenderableType]:
     yield from _table(
-        "Styles: effect on the image, relative to the code of the greatest",
-        ("code", "effect"),
-        [(code, _percent(effect)) for code, effect in axes.effects.items()],
+        "Styles: effect on the image, relative to the code of the greatest, and use",
+        ("code", "effect", "information, nats", "use"),
+        [
+            (code, _percent(effect), f"{axes.usage.information[code]:.2f}", axes.usage.describe(code))
+            for code, effect in axes.effects.items()
+        ],
     )
     if not axes.pairs:
         return
@@ -311,14 +314,15 @@ def _sweep(sweep: Sweep) -> Iterator[RenderableType]:
     last_parts = [key.rpartition(".")[2] for key in keys]
     shown_keys = keys if len(set(last_parts)) < len(keys) else last_parts
     yield from _table(
-        "Seeds: accuracy on real images, and L_I of each code in nats",
-        (*shown_keys, "seed", "accuracy", *codes, "minutes"),
+        "Seeds: accuracy on real images, L_I of each code in nats, angle of the styles",
+        (*shown_keys, "seed", "accuracy", *codes, "degrees", "minutes"),
         [
             [
                 *(printable(str(score.settings[key])) for key in keys),
                 str(score.seed),
                 "no labels" if score.accuracy is None else f"{score.accuracy:.4f}",
                 *(f"{score.bounds[code]:.2f}" if code in score.bounds else _NONE for code in codes),
+                _NONE if score.misalignment is None else f"{score.misalignment:.1f}",
                 f"{score.seconds / 60:.1f}",
             ]
             for score in sweep.scores
@@ -377,7 +381,7 @@ def _selection(selection: Selection) -> Iterator[RenderableType]:
 def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[_Cell]]) -> Iterator[RenderableType]:
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     for index, heading in enumerate(headings):
-        left = index == 0 or heading in ("label", "generated class", "name")
+        left = index == 0 or heading in ("label", "generated class", "name", "use")
         table.add_column(Text(heading), justify="left" if left else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)

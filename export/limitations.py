@@ -33,12 +33,18 @@ def describe_limitations(
 
 
 def describe_axes(axes: AxesTable) -> list[str]:
-    """Return a sentence for each continuous code that is dead, and for each pair that is mixed."""
-    dead = [f"{code} is dead: it hardly changes the image." for code in axes.dead]
-    return dead + [
-        f"{pair.codes[0]} and {pair.codes[1]} are mixed: the axes of independent effects are rotated by "
-        f"{abs(pair.angle or 0):.0f} degrees."
-        for pair in axes.mixed
+    """Return a sentence for each dead continuous code, and for each pair that is a duplicate or mixed."""
+    return [
+        *(
+            f"{code} is dead: images hardly show it, and the encoder cannot infer it."
+            for code in axes.usage.dead
+        ),
+        *(f"{a} and {b} are duplicates: both change the same thing." for a, b in axes.usage.duplicates),
+        *(
+            f"{pair.codes[0]} and {pair.codes[1]} are mixed: the axes of independent effects are rotated by "
+            f"{abs(pair.angle or 0):.0f} degrees."
+            for pair in axes.mixed
+        ),
     ]
 
 

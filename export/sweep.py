@@ -86,6 +86,8 @@ class SeedScore:
     accuracy: float | None
     """Accuracy of the exported encoder on real test images (on training images where there are no test
     images); None without labels."""
+    misalignment: float | None
+    """Greatest angle between two continuous codes and independent effects, in degrees; None if unknown."""
     bounds: dict[str, float]
     """L_I of each code at the end of the training, in nats."""
     seconds: float
@@ -299,7 +301,8 @@ def summarise(out: Path, trials: Sequence[Trial]) -> Sweep:
 
 def _score(out: Path, trial: Trial) -> SeedScore:
     bundle = trial.path(out, "bundle")
-    accuracy = read_metadata(bundle).card.get("accuracy", {})
+    card = read_metadata(bundle).card
+    accuracy = card.get("accuracy", {})
     run = RunFolder.open(trial.path(out, "seed"))
     records = [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
     seconds, previous = 0.0, 0
@@ -311,6 +314,7 @@ def _score(out: Path, trial: Trial) -> SeedScore:
         settings=trial.settings,
         bundle=str(bundle),
         accuracy=accuracy.get("test", accuracy.get("train")),
+        misalignment=card.get("axes", {}).get("misalignment"),
         bounds={k.removeprefix("MI/"): v for k, v in records[-1].items() if k.startswith("MI/")},
         seconds=round(seconds, 1),
     )

@@ -1,4 +1,4 @@
-"""Measure whether each continuous code of a bundle has an independent effect of its own.
+"""Measure whether each continuous code of a bundle is used, and has an independent effect of its own.
 
 Needs no real image and no label; :mod:`infogan_tool.train.infogan.axes` explains the method.
 """
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from infogan_tool.export.evaluation.metrics.code_usage import CodeUsage, measure_code_usage
+from infogan_tool.runtime.images.arrays import to_uint8
 from infogan_tool.runtime.latents.sampling import Latents
 from infogan_tool.train.infogan.axes import MIN_CONTRAST, latents_for, measure_derivatives, plane_angle
 
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
 
 MISALIGNED: Final = 10.0
 """Degrees from which two codes count as mixed."""
-DEAD: Final = 0.1
-"""Effect, relative to the greatest, below which a code counts as dead."""
+_USAGE_IMAGES: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,16 +52,13 @@ class AxesTable:
     to the code that changes it most; 0 to 1."""
     pairs: tuple[PairAxes, ...]
     """Every pair of codes."""
+    usage: CodeUsage
+    """Dead and duplicate codes."""
 
     @property
     def misalignment(self) -> float | None:
         """The greatest absolute angle of two codes that are not dead, in degrees; None if none is known."""
         return max((abs(pair.angle or 0) for pair in self._known), default=None)
-
-    @property
-    def dead(self) -> list[str]:
-        """Codes that hardly change the image."""
-        return [code for code, effect in self.effects.items() if effect < DEAD]
 
     @property
     def mixed(self) -> list[PairAxes]:
@@ -70,8 +68,8 @@ class AxesTable:
     @property
     def _known(self) -> list[PairAxes]:
         """Pairs of codes that are not dead, whose angle is known."""
-        dead = set(self.dead)
-        return [pair for pair in self.pairs if pair.angle is not None and not dead & set(pair.codes)]
+        dead = self.usage.dead
+        return [p for p in self.pairs if p.angle is not None and not any(code in dead for code in p.codes)]
 
     def to_card(self) -> dict[str, Any]:
         """Return the entry of a card."""
@@ -86,19 +84,21 @@ class AxesTable:
                 }
                 for pair in self.pairs
             ],
+            "misalignment": None if self.misalignment is None else round(self.misalignment, 1),
+            "usage": self.usage.to_dict(),
         }
 
 
 def measure_axes(bundle: Bundle, *, seed: int = 0) -> AxesTable:
-    """Measure the effect of each continuous code, and the angle of each pair.
+    """Measure the effect and the use of each continuous code, and the angle of each pair.
 
     Args:
-        bundle: Its generator is measured.
+        bundle: Its generator is measured; for the use of a code, its encoder on generated images.
         seed: Seed of the latents.
     """
     codes = bundle.latent.continuous_names
     if not codes:
-        return AxesTable(latents=0, effects={}, pairs=())
+        return AxesTable(latents=0, effects={}, pairs=(), usage=_usage(bundle, seed))
     latents = bundle.sample(latents_for(len(codes)), seed)
 
     def generate(styles: Tensor) -> Tensor:
@@ -115,4 +115,12 @@ def measure_axes(bundle: Bundle, *, seed: int = 0) -> AxesTable:
         latents=len(latents),
         effects=dict(zip(codes, (derivatives.sizes / greatest).tolist(), strict=True)),
         pairs=tuple(pairs),
+        usage=_usage(bundle, seed),
     )
+
+
+def _usage(bundle: Bundle, seed: int) -> CodeUsage:
+    latents = bundle.sample(_USAGE_IMAGES, seed)
+    images = to_uint8(bundle.generate(latents), bundle.image)  # rounded to 8 bits, as in an image file
+    means = bundle.encode(images).style_mean
+    return measure_code_usage(bundle.latent.continuous_names, latents.styles, means)

@@ -200,13 +200,9 @@ def test_examples_need_images(make_networks: Callable[..., Networks], tmp_path: 
 
 def test_networks_alone_can_be_exported(make_networks: Callable[..., Networks], tmp_path: Path) -> None:
     outcome = export_networks(make_networks(), tmp_path / "b", training={"note": "by hand"})
-    assert outcome.notes == ()
-    assert load_bundle(tmp_path / "b").generate(load_bundle(tmp_path / "b").sample(2, seed=0)).shape == (
-        2,
-        1,
-        16,
-        16,
-    )
+    assert all("is dead" in note for note in outcome.notes), "their weights are random"
+    bundle = load_bundle(tmp_path / "b")
+    assert bundle.generate(bundle.sample(2, seed=0)).shape == (2, 1, 16, 16)
 
 
 def test_mixed_pair_is_refused(

@@ -81,7 +81,7 @@ def test_long_ranges_are_refused_before_they_are_expanded(text: str) -> None:
 
 def test_summary_covers_the_seeds_with_labels() -> None:
     scores = [
-        SeedScore(seed=i, bundle="b", accuracy=a, bounds={}, seconds=1.0)
+        SeedScore(seed=i, bundle="b", accuracy=a, misalignment=None, bounds={}, seconds=1.0)
         for i, a in enumerate([0.9, 0.7, None, 0.8])
     ]
     summary = Sweep(scores=tuple(scores)).to_dict()["accuracy"]
@@ -104,7 +104,7 @@ def test_sweep_trains_exports_and_skips_complete_seeds(
     assert done.code == 0, done.err
     assert "seed 1: already trained" in done.err
     lines = done.out.splitlines()
-    assert lines[1].split() == ["seed", "accuracy", "k1", "c1", "c2", "minutes"]
+    assert lines[1].split() == ["seed", "accuracy", "k1", "c1", "c2", "degrees", "minutes"]
     assert [line.split()[0] for line in lines[2:4]] == ["0", "1"]
     assert lines[4].startswith("mean 0.")
     assert (out / "bundle-1" / "metadata.json").read_bytes() == first

@@ -36,9 +36,17 @@ class CodeUsage:
     """Number of codes without the dead ones and with duplicates counted once. If it is the number of codes,
     there may be room for more."""
 
+    def describe(self, code: str) -> str:
+        """Return ``used``, ``dead``, or of which other codes it is a duplicate."""
+        others = [b if a == code else a for a, b in self.duplicates if code in (a, b)]
+        if others:
+            return f"duplicate of {', '.join(others)}"
+        return "dead" if code in self.dead else "used"
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
-        return {**asdict(self), "information": dict(self.information)}
+        information = {name: round(nats, 3) for name, nats in self.information.items()}
+        return {**asdict(self), "information": information}
 
 
 def measure_code_usage(

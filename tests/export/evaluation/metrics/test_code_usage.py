@@ -21,7 +21,8 @@ def test_dead_and_duplicate_codes() -> None:
     assert usage.suggested == 2
     assert usage.information["c1"] > 1
     assert usage.information["c2"] == pytest.approx(0.5 * np.log(2), abs=0.03), "r^2 is 1/2"
-    assert usage.to_dict()["information"] == usage.information
+    assert usage.to_dict()["information"]["c4"] == 0
+    assert [usage.describe(name) for name in NAMES] == ["used", "duplicate of c3", "duplicate of c2", "dead"]
 
 
 def test_all_codes_in_use() -> None:
