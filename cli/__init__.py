@@ -13,7 +13,8 @@
     codes         codes as options and as JSON
     sheets        sheets of generated images
     animation     traversals as animations
-    evaluation_tables    tables of evaluate, sweep and select
+    comparison_tables    tables of sweep and select
+    evaluation_tables    tables of evaluate
     commands/     one file per command
     encode/       the command encode
     explorer/     the web page of explore, and its server

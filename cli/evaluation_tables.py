@@ -1,8 +1,7 @@
-"""The tables that ``evaluate``, ``sweep`` and ``select`` print, at most 80 columns wide."""
+"""The tables that ``evaluate`` prints, at most 80 columns wide."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.factor_scores import FactorScores
     from infogan_tool.export.evaluation.results import Distances, EncoderResults, GeneratorResults, Results
     from infogan_tool.export.evaluation.styles import RealValues, StyleTable
-    from infogan_tool.export.select import Selection
-    from infogan_tool.export.sweep import Sweep
 
 _WIDTH: Final = 80
 _MAX_CONFUSION: Final = 12
@@ -30,15 +27,11 @@ _MAX_STYLES: Final = 3
 """Continuous codes side by side."""
 _STRONG: Final = 0.8
 """Correlations from this on are bold."""
-_SURE: Final = 0.8
-"""Share of resamples from which a selection counts as sure."""
-_BUNDLE_WIDTH: Final = 24
-_MAX_BOUNDS: Final = 7
-"""Codes of a sweep's table; the JSON has all."""
 _MAX_PAIRS: Final = 10
 """Pairs of continuous codes; the JSON has all."""
 _LABEL_WIDTH: Final = 12
-_NONE: Final = "-"
+NONE: Final = "-"
+"""Cell of a value that there is not."""
 _PRIOR_STD: Final = 3**-0.5
 
 _Cell = str | Text
@@ -46,20 +39,11 @@ _Cell = str | Text
 
 def format_results(results: Results) -> str:
     """Return the results of an evaluation as tables, coloured where standard output is a terminal."""
-    return _rendered(_results(results))
+    return rendered(_results(results))
 
 
-def format_sweep(sweep: Sweep) -> str:
-    """Return the scores of a sweep as a table with the mean and the spread below."""
-    return _rendered(_sweep(sweep))
-
-
-def format_selection(selection: Selection) -> str:
-    """Return the ranking of bundles as a table, with what it means below."""
-    return _rendered(_selection(selection))
-
-
-def _rendered(parts: Iterable[RenderableType]) -> str:
+def rendered(parts: Iterable[RenderableType]) -> str:
+    """Return tables and lines as text, coloured where standard output is a terminal."""
     console = Console(highlight=False, markup=False)
     console.width = min(console.width, _WIDTH)
     with console.capture() as capture:
@@ -69,7 +53,7 @@ def _rendered(parts: Iterable[RenderableType]) -> str:
 
 def _results(results: Results) -> Iterator[RenderableType]:
     data = results.data
-    yield _line(
+    yield line(
         f"Bundle {results.bundle_id[:12]} on {data.name}: {data.scored_count:,} {data.scored_on} images, "
         f"{results.samples:,} generated images, seed {results.seed}"
     )
@@ -84,7 +68,7 @@ def _results(results: Results) -> Iterator[RenderableType]:
         yield from _styles(results.styles)
         yield from _axes(results.axes)
     if data.label_names is None:
-        yield _line(f"\n{data.name} has no labels, so there is no accuracy, calibration, purity or distance.")
+        yield line(f"\n{data.name} has no labels, so there is no accuracy, calibration, purity or distance.")
 
 
 # --- real images -----------------------------------------------------------------------------------------
@@ -101,8 +85,8 @@ def _encoder(code: str, encoder: EncoderResults, results: Results) -> Iterator[R
         ]
     scores += [
         ("mean confidence", f"{confidence.mean:.4f}"),
-        ("images with confidence below 0.5", _percent(confidence.below_half)),
-        ("images with confidence below 0.9", _percent(confidence.below_nine_tenths)),
+        ("images with confidence below 0.5", percent(confidence.below_half)),
+        ("images with confidence below 0.9", percent(confidence.below_nine_tenths)),
     ]
     if calibration:
         scores.append(("expected calibration error (ECE)", f"{calibration.ece:.4f}"))
@@ -110,7 +94,7 @@ def _encoder(code: str, encoder: EncoderResults, results: Results) -> Iterator[R
             scores.append(
                 (f"ECE at temperature {calibration.temperature:.2f}", f"{calibration.ece_tempered:.4f}")
             )
-    yield from _table(f"Encoder on real images: {code}", ("metric", "value"), scores)
+    yield from table(f"Encoder on real images: {code}", ("metric", "value"), scores)
     if clustering is None:
         return
     generated = results.generator.purity[code].categories if results.generator else ()
@@ -119,16 +103,16 @@ def _encoder(code: str, encoder: EncoderResults, results: Results) -> Iterator[R
         ["category", "label", "images", "purity", "recall"],
     )
     rows: list[list[_Cell]] = [
-        [f"#{row.category}", _name(row.label), f"{row.count:,}", _percent(row.purity), _percent(row.recall)]
+        [f"#{row.category}", _name(row.label), f"{row.count:,}", percent(row.purity), percent(row.recall)]
         for row in clustering.categories
     ]
     if generated:
         title, headings = f"{title}, and class of generated images", [*headings, "generated class", "purity"]
         for row, other in zip(rows, generated, strict=True):
-            row += [_name(other.label), _percent(other.purity)]
-    yield from _table(title, headings, rows)
+            row += [_name(other.label), percent(other.purity)]
+    yield from table(title, headings, rows)
     if len(clustering.categories) <= _MAX_CONFUSION:
-        yield from _table(
+        yield from table(
             f"Confusion matrix: real images by label and category of {code}",
             ("label", *(f"#{row.category}" for row in clustering.categories)),
             [
@@ -154,12 +138,12 @@ def _factors(found: FactorScores) -> Iterator[RenderableType]:
         ("InfoMEC: explicitness", infomec.explicitness),
         ("InfoMEC: compactness", infomec.compactness),
     ]
-    yield from _table(
+    yield from table(
         f"Known factors: scores of all codes on {found.images:,} real images",
         ("metric", "value"),
         [(name, f"{value:.4f}") for name, value in scores],
     )
-    yield from _table(
+    yield from table(
         "Known factors: the code with the most information, as share of the entropy",
         ("factor", "levels", "code", "information", "runner-up", "information"),
         [
@@ -167,9 +151,9 @@ def _factors(found: FactorScores) -> Iterator[RenderableType]:
                 _name(name),
                 str(row.levels),
                 row.code,
-                _percent(row.information),
-                row.runner_up or _NONE,
-                _percent(row.runner_up_information),
+                percent(row.information),
+                row.runner_up or NONE,
+                percent(row.runner_up_information),
             )
             for name, row in found.factors.items()
         ],
@@ -185,15 +169,15 @@ def _codes(results: Results) -> Iterator[RenderableType]:
     if len(rows) > 1:
         rows.append(("sum", f"{bound.lower_bound_nats:.3f}", f"{bound.entropy_nats:.3f}"))
     headings = ("code", "lower bound L_I, nats", "entropy H(c), nats")
-    yield from _table("Mutual information of codes and generated images", headings, rows)
+    yield from table("Mutual information of codes and generated images", headings, rows)
     if results.round_trip.categorical:
-        yield from _table(
+        yield from table(
             "Categorical codes recovered from generated images",
             ("code", "recovered"),
-            [(code, _percent(found.recovered)) for code, found in results.round_trip.categorical.items()],
+            [(code, percent(found.recovered)) for code, found in results.round_trip.categorical.items()],
         )
     if results.round_trip.continuous:
-        yield from _table(
+        yield from table(
             "Continuous codes recovered from generated images",
             ("code", "Pearson r", "mean |error|", "bias", "predicted std", "within 1 std"),
             [
@@ -203,7 +187,7 @@ def _codes(results: Results) -> Iterator[RenderableType]:
                     f"{found.mean_abs_error:.3f}",
                     f"{found.mean_error:+.3f}",
                     f"{found.mean_std:.3f}",
-                    _percent(found.within_one_std),
+                    percent(found.within_one_std),
                 )
                 for code, found in results.round_trip.continuous.items()
             ],
@@ -212,11 +196,11 @@ def _codes(results: Results) -> Iterator[RenderableType]:
 
 def _generator(results: Results, generator: GeneratorResults) -> Iterator[RenderableType]:
     if generator.purity:
-        yield from _table(
+        yield from table(
             "Generated images by the evaluation classifier",
             ("code", "purity", "different classes", "agreement with the encoder"),
             [
-                (code, _percent(p.purity), f"{p.classes_generated}", _percent(p.agrees_with_encoder))
+                (code, percent(p.purity), f"{p.classes_generated}", percent(p.agrees_with_encoder))
                 for code, p in generator.purity.items()
             ],
         )
@@ -224,14 +208,14 @@ def _generator(results: Results, generator: GeneratorResults) -> Iterator[Render
     if generator.real_vs_real:
         count = f"{generator.real_vs_real_count:,} training images (baseline)"
         rows.append((count, *_distances(generator.real_vs_real)))
-    yield from _table(
+    yield from table(
         f"Distance to {generator.real_count:,} real images, in features of the evaluation classifier",
         ("", "Frechet", "kernel", "density", "coverage"),
         rows,
     )
     if results.classifier:
-        yield _line(
-            f"The evaluation classifier has an accuracy of {_percent(results.classifier.test_accuracy)} on "
+        yield line(
+            f"The evaluation classifier has an accuracy of {percent(results.classifier.test_accuracy)} on "
             f"{results.classifier.test_count:,} held-out real images."
         )
 
@@ -244,7 +228,7 @@ def _styles(styles: StyleTable) -> Iterator[RenderableType]:
     codes = list(styles.codes)
     for start in range(0, len(codes), _MAX_STYLES):
         some = [(code, styles.codes[code].attributes) for code in codes[start : start + _MAX_STYLES]]
-        yield from _table(
+        yield from table(
             "Styles: Pearson's r of codes and attributes, on generated and on real images",
             ("attribute", *(f"{code}\n{kind}" for code, _ in some for kind in ("generated", "real"))),
             [
@@ -263,8 +247,8 @@ def _styles(styles: StyleTable) -> Iterator[RenderableType]:
         (code, style.name or "no attribute", *_real_values(style.real))
         for code, style in styles.codes.items()
     ]
-    rows.append(("prior", "", "+0.00", f"{_PRIOR_STD:.2f}", _percent(0)))
-    yield from _table(
+    rows.append(("prior", "", "+0.00", f"{_PRIOR_STD:.2f}", percent(0)))
+    yield from table(
         f"Styles: name, and predicted values on {styles.real_images:,} real images",
         ("code", "name", "mean", "std", "outside -1 to 1"),
         rows,
@@ -273,23 +257,23 @@ def _styles(styles: StyleTable) -> Iterator[RenderableType]:
 
 def _real_values(real: RealValues | None) -> tuple[_Cell, ...]:
     if real is None:
-        return (_NONE,) * 3
-    return _signed(real.mean).plain, f"{real.std:.2f}", _percent(real.outside_prior)
+        return (NONE,) * 3
+    return _signed(real.mean).plain, f"{real.std:.2f}", percent(real.outside_prior)
 
 
 def _axes(axes: AxesTable) -> Iterator[RenderableType]:
-    yield from _table(
+    yield from table(
         "Styles: effect on the image, relative to the code of the greatest, and use",
         ("code", "effect", "information, nats", "use"),
         [
-            (code, _percent(effect), f"{axes.usage.information[code]:.2f}", axes.usage.describe(code))
+            (code, percent(effect), f"{axes.usage.information[code]:.2f}", axes.usage.describe(code))
             for code, effect in axes.effects.items()
         ],
     )
     if not axes.pairs:
         return
     shown = sorted(axes.pairs, key=lambda pair: -abs(pair.angle or 0))[:_MAX_PAIRS]
-    yield from _table(
+    yield from table(
         "Styles: angle between codes and independent effects (0: each code has one effect of its own)",
         ("codes", "degrees", "contrast"),
         [
@@ -303,82 +287,11 @@ def _axes(axes: AxesTable) -> Iterator[RenderableType]:
     )
 
 
-# --- seeds -----------------------------------------------------------------------------------------------
-
-
-def _sweep(sweep: Sweep) -> Iterator[RenderableType]:
-    codes = list(dict.fromkeys(c for score in sweep.scores for c in score.bounds if "_" not in c))[
-        :_MAX_BOUNDS
-    ]
-    keys = list(sweep.scores[0].settings)
-    last_parts = [key.rpartition(".")[2] for key in keys]
-    shown_keys = keys if len(set(last_parts)) < len(keys) else last_parts
-    yield from _table(
-        "Seeds: accuracy on real images, L_I of each code in nats, angle of the styles",
-        (*shown_keys, "seed", "accuracy", *codes, "degrees", "minutes"),
-        [
-            [
-                *(printable(str(score.settings[key])) for key in keys),
-                str(score.seed),
-                "no labels" if score.accuracy is None else f"{score.accuracy:.4f}",
-                *(f"{score.bounds[code]:.2f}" if code in score.bounds else _NONE for code in codes),
-                _NONE if score.misalignment is None else f"{score.misalignment:.1f}",
-                f"{score.seconds / 60:.1f}",
-            ]
-            for score in sweep.scores
-        ],
-    )
-    spreads = [(some, spread) for some, spread in sweep.by_settings if spread]
-    if len(sweep.by_settings) == 1:
-        for _, spread in spreads:
-            shown = ((name, _NONE if value is None else f"{value:.4f}") for name, value in spread.items())
-            yield _line(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown))
-    elif spreads:
-        yield from _table(
-            "Accuracy of the seeds of each combination",
-            (*shown_keys, *(name.replace("_", " ") for name in spreads[0][1])),
-            [
-                [
-                    *(printable(str(some[key])) for key in keys),
-                    *(_NONE if value is None else f"{value:.4f}" for value in spread.values()),
-                ]
-                for some, spread in spreads
-            ],
-        )
-
-
-def _selection(selection: Selection) -> Iterator[RenderableType]:
-    ranking = selection.ranking
-    yield from _table(
-        "Agreement with the other bundles, without labels",
-        ("bundle", "ModelCentrality", "UDR", "first", "dead", "duplicates", "codes"),
-        [
-            [
-                printable(Path(ranked.bundle).name, _BUNDLE_WIDTH),
-                f"{ranked.model_centrality:.3f}",
-                f"{ranked.udr:.3f}",
-                _percent(ranked.first_share),
-                ", ".join(ranked.usage.dead) or _NONE,
-                ", ".join("=".join(pair) for pair in ranked.usage.duplicates) or _NONE,
-                str(ranked.usage.suggested),
-            ]
-            for ranked in ranking
-        ],
-    )
-    best = ranking[0]
-    yield _line(
-        f"\nSelected: {printable(Path(best.bundle).name, _BUNDLE_WIDTH)}. It leads by {selection.gap:.3f} "
-        f"and stays first in {_percent(best.first_share)} of the resamples of the others; UDR "
-        + ("agrees." if selection.same_by_udr else "prefers another.")
-    )
-    if best.first_share < _SURE:
-        yield _line("The lead is small: the first bundles are about as good.")
-
-
 # --- cells -----------------------------------------------------------------------------------------------
 
 
-def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[_Cell]]) -> Iterator[RenderableType]:
+def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[_Cell]]) -> Iterator[RenderableType]:
+    """Yield a title and a table; columns of numbers are aligned to the right."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     for index, heading in enumerate(headings):
         left = index == 0 or heading in ("label", "generated class", "name", "use")
@@ -389,20 +302,22 @@ def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[_Cell]])
     yield table
 
 
-def _line(text: str) -> Text:
+def line(text: str) -> Text:
+    """Return a line below a table; one that begins with a newline has an empty line above."""
     return Text("\n" if text.startswith("\n") else "").append(printable(text.removeprefix("\n")))
 
 
 def _name(label: str | None) -> Text:
-    return Text(_NONE if label is None else printable(label, _LABEL_WIDTH))
+    return Text(NONE if label is None else printable(label, _LABEL_WIDTH))
 
 
-def _percent(share: float | None) -> str:
-    return _NONE if share is None else f"{100 * share:.2f} %"
+def percent(share: float | None) -> str:
+    """Return a share from 0 to 1 in percent."""
+    return NONE if share is None else f"{100 * share:.2f} %"
 
 
 def _signed(value: float | None) -> Text:
     if value is None:
-        return Text(_NONE)
+        return Text(NONE)
     # Adding 0.0 turns a negative zero into a positive one.
     return Text(f"{round(value, 2) + 0.0:+.2f}", style="bold" if abs(value) >= _STRONG else "")

@@ -39,9 +39,12 @@ def make_contact_sheets(bundle: Bundle, images: NDArray[np.uint8] | None, *, see
     """
     metadata = bundle.metadata
     real = None if images is None else f"{len(images):,} real images"
-    introduction = f"Bundle {metadata.bundle_id}. Generated images have seed {seed}. " + (
-        f"The nearest and farthest are those among {real}, by {_measure(bundle)}." if real else ""
+    introduction = (
+        "What do the images of a category have in common, and what does a style change? Give them names with "
+        f"infogan-tool name. Bundle {metadata.bundle_id}; generated images have seed {seed}."
     )
+    if real:
+        introduction += f" The most and least typical images are those among {real}, by {_measure(bundle)}."
     sections = [*_categories(bundle, images, seed), *_styles(bundle, seed)]
     return make_image_page("Categories and styles", introduction, sections)
 
@@ -83,7 +86,7 @@ def _categories(bundle: Bundle, images: NDArray[np.uint8] | None, seed: int) -> 
     posterior = None if images is None else bundle.encode(images)
     for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True)):
         for index in range(min(size, _MAX_CATEGORIES)):
-            shown = []
+            shown: list[Captioned] = []
             text = ""
             if posterior is not None and images is not None:
                 best = posterior.probabilities[column].argmax(axis=1)
@@ -92,17 +95,15 @@ def _categories(bundle: Bundle, images: NDArray[np.uint8] | None, seed: int) -> 
                 distance = -confidence if posterior.distance is None else posterior.distance[members]
                 order = members[np.lexsort((-confidence, distance))]
                 share = 100 * len(members) / len(images)
-                text = f"{len(members):,} of {len(images):,} real images ({share:.1f} %)."
-                for line, rows in (
-                    ("real, nearest to the centre", order[:_SHOWN]),
-                    ("real, farthest from the centre", order[::-1][:_SHOWN]),
-                ):
-                    if len(rows):
-                        shown.append(_sheet(images[rows], line))
+                text = f"The encoder assigns {len(members):,} of {len(images):,} real images ({share:.1f} %)."
+                sheets = {"real images, most typical first": order[:_SHOWN]}
+                if len(order) > _SHOWN:
+                    sheets["real images, least typical first"] = order[::-1][:_SHOWN]
+                shown = [_sheet(images[rows], line) for line, rows in sheets.items() if len(rows)]
             latents = bundle.sample(_SHOWN, seed, categories={code: index})
-            shown.append(_sheet(to_uint8(bundle.generate(latents), bundle.image), "generated"))
+            shown.append(_sheet(to_uint8(bundle.generate(latents), bundle.image), "generated images"))
             label = bundle.metadata.label(code, index)
-            yield ImageSection(f"{code} #{index}" + (f": {label}" if label else ""), text, shown)
+            yield ImageSection(_heading(f"Category #{index} of {code}", label), text, shown)
 
 
 def _styles(bundle: Bundle, seed: int) -> Iterator[ImageSection]:
@@ -116,7 +117,11 @@ def _styles(bundle: Bundle, seed: int) -> Iterator[ImageSection]:
         line = f"from {CONTINUOUS_LOW:g} (left) to {CONTINUOUS_HIGH:g} (right)"
         remark = remarks.get(code)
         text = f"{remark[0].upper()}{remark[1:]}." if remark else ""
-        yield ImageSection(f"{code}: {name}" if name else code, text, [_sheet(images, line)])
+        yield ImageSection(_heading(f"Style {code}", name), text, [_sheet(images, line)])
+
+
+def _heading(code: str, name: str | None) -> str:
+    return f"{code}: {name}" if name else f"{code}, without a name"
 
 
 def _sheet(images: NDArray[np.uint8], line: str) -> Captioned:

@@ -24,7 +24,7 @@ _POLICY: Final = (
 
 _STYLE: Final = """
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
-body { margin: 0 auto; max-width: 72rem; padding: 1rem; }
+body { margin: 0 auto; max-width: 76rem; padding: 1rem; }
 .images { display: flex; flex-wrap: wrap; gap: .75rem; }
 figure { margin: 0; max-width: 100%; }
 .small { width: 8.5rem; }

@@ -55,6 +55,6 @@ def select(
     if as_json:
         output.emit(json.dumps(result.to_dict(), indent=2, allow_nan=False))
     else:
-        from infogan_tool.cli.evaluation_tables import format_selection
+        from infogan_tool.cli.comparison_tables import format_selection
 
         output.emit(format_selection(result))

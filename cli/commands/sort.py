@@ -73,15 +73,24 @@ def sort(
     images = Collection(opened, [str(folder)], threads=threads, progress=progress)
     if not apply:
         counts: Counter[str] = Counter()
+        flagged = 0
         for encoded in images:
             counts.update(_targets(encoded.posterior, chosen, folders, separate_ood=separate_ood))
+            flagged += _flagged(encoded.posterior)
         _print(counts)
         output.note(f"nothing was written: --apply writes {out}")
     else:
-        counts, lost = _write(images, opened, out, chosen, folders, mode=mode, separate_ood=separate_ood)
+        counts, lost, flagged = _write(
+            images, opened, out, chosen, folders, mode=mode, separate_ood=separate_ood
+        )
         _print(counts)
         output.note(f"wrote {output.plural(counts.total(), 'image')} and {_CODES} to {out}")
         images.failed, images.done = images.failed + lost, images.done - lost
+    if flagged and not separate_ood:
+        output.note(
+            f"{flagged:,} of {output.plural(counts.total(), 'image')} are out of distribution (unlike the "
+            f"training images); --separate-ood puts them into the folder {_OOD}"
+        )
     exit_code = images.exit_code
     if exit_code:
         raise typer.Exit(exit_code)
@@ -130,6 +139,11 @@ def _targets(posterior: "Posterior", column: int, folders: list[str], *, separat
     return [_OOD if flag else name for name, flag in zip(chosen, posterior.ood.tolist(), strict=True)]
 
 
+def _flagged(posterior: "Posterior") -> int:
+    """Return the number of images that are out of distribution."""
+    return 0 if posterior.ood is None else int(posterior.ood.sum())
+
+
 # --- writing -----------------------------------------------------------------------------------------------
 
 
@@ -142,15 +156,15 @@ def _write(
     *,
     mode: Mode,
     separate_ood: bool,
-) -> tuple[Counter[str], int]:
-    """Write the folder; return the number of images in each of its folders, and of those that were lost."""
+) -> tuple[Counter[str], int, int]:
+    """Write the folder; return how many images each of its folders has, and how many were lost or flagged."""
     from infogan_tool.export.atomic_folder import atomic_folder
     from infogan_tool.runtime.bulk.output.formats import csv_cell, make_format
 
     table = make_format("csv", bundle)
     counts: Counter[str] = Counter()
     names = _UniqueNames()
-    lost = 0
+    lost = flagged = 0
     with (
         atomic_folder(out, force=False) as new,
         (new / _CODES).open("w", encoding="utf-8", newline="") as codes,
@@ -158,6 +172,7 @@ def _write(
         codes.write("file," + table.header().decode())
         for encoded in images:
             targets = _targets(encoded.posterior, column, folders, separate_ood=separate_ood)
+            flagged += _flagged(encoded.posterior)
             rows = table.rows(encoded.names, encoded.posterior).decode().splitlines(keepends=True)
             for source, target, row in zip(encoded.names, targets, rows, strict=True):
                 if not counts[target]:
@@ -173,7 +188,7 @@ def _write(
                     continue
                 counts[target] += 1
                 codes.write(f"{csv_cell(f'{target}/{name}')},{row}")
-    return counts, lost
+    return counts, lost, flagged
 
 
 class _UniqueNames:

@@ -49,7 +49,7 @@ def sweep(
     """
     require_extras("sweep", "train")
 
-    from infogan_tool.cli.evaluation_tables import format_sweep
+    from infogan_tool.cli.comparison_tables import format_sweep
     from infogan_tool.export.sweep import Trial, parse_grid, parse_seeds, run_sweep, usable_gpus
     from infogan_tool.runtime.inference.device import default_threads
 

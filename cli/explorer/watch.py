@@ -19,7 +19,7 @@ from PIL import Image
 
 from infogan_tool.export.report.metrics_log import MetricsLog, read_metrics_log
 from infogan_tool.export.report.samples import read_sheet, sheet_layout, sheet_paths
-from infogan_tool.export.run_files import CONFIG_FILE, latent_of, read_json, size_of
+from infogan_tool.export.run_files import CONFIG_FILE, latent_of, planned_steps, read_json, size_of
 from infogan_tool.runtime.errors import RunError
 from infogan_tool.runtime.latents.sampling import CODE_COLUMNS, CODE_ROWS, traversal
 from infogan_tool.runtime.storage.atomic import printable
@@ -81,9 +81,14 @@ class WatchedRun:
         training = stage is not None and any(name.startswith("Loss/") for name in stage.scalars)
         sheets = sorted(sheet_paths(self.path / "samples"))
         epochs = [stage.epoch_of(step) if stage else None for step in sheets]
+        facts = self._facts()
+        plan = planned_steps(self._config, facts["images"])
         described = {
             "name": printable(self.path.resolve().name, _MAX_TEXT),
-            **self._facts(),
+            **facts,
+            "plan": plan,
+            "finished": bool(plan and log.stages)
+            and (log.stages[-1].name == plan[-1][0] and log.stages[-1].steps >= plan[-1][1]),
             "codes": [
                 {"name": name, "entropy": entropy}
                 for name, entropy in (self._latent.entropies.items() if self._latent else ())
@@ -152,8 +157,6 @@ class WatchedRun:
             return self._log, max(0.0, time.time() - found.st_mtime)
 
     def _facts(self) -> dict[str, Any]:
-        schedule = self._config.get("schedule")
-        schedule = schedule if isinstance(schedule, dict) else {}
         info = read_json(self.path / "run.json")
         data = info.get("data")
         data = data if isinstance(data, dict) else {}
@@ -163,7 +166,6 @@ class WatchedRun:
             "images": _count(data.get("images")),
             "size": self._size,
             "device": printable(info.get("device", ""), _MAX_TEXT),
-            "length": {key: _length(schedule.get(key)) for key in ("steps", "epochs", "kimg")},
         }
 
     def _layout(self) -> dict[str, Any] | None:
@@ -208,13 +210,8 @@ def _stage(stage: StageLog) -> dict[str, Any]:
             for name, values in scalars.items()
             if name.startswith(_SHOWN)
         },
-        "kimg": _rounded(_last(scalars.get("Progress/kimg"))),
         "images_per_second": _rounded(stage.images_per_second),
     }
-
-
-def _last(values: NDArray[np.float64] | None) -> float | None:
-    return None if values is None else float(values[-1])
 
 
 def _rounded(value: float | None) -> float | None:
@@ -223,17 +220,10 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _count(value: object) -> int | None:
-    """Return a number of the config; None where it is not a positive whole number."""
+    """Return a number of ``run.json``; None where it is not a positive whole number."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MAX_COUNT:
         return None
     return value
-
-
-def _length(value: object) -> float | None:
-    """Return a length of the config; None where it is not a positive number."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= _MAX_COUNT:
-        return None
-    return float(value)
 
 
 def _row_length(code: str, latent: LatentSpec) -> int:

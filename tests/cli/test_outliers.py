@@ -145,9 +145,12 @@ def test_sort_shows_first_and_then_copies(cli: Callable[..., Result], mixed: Pat
     assert dry.code == 3
     assert not out.exists()
     assert "nothing was written: --apply writes" in dry.err
+    flagged = re.search(r"(\d+) of \d+ images are out of distribution", dry.err)
+    assert flagged
     done = cli("sort", mixed, "--out", out, "--apply")
     assert done.code == 3
     assert done.out == dry.out
+    assert flagged[0] in done.err
     assert tree(mixed) == before
     for digit, name in enumerate(DIGITS):
         assert (out / str(digit) / f"{name}.png").read_bytes() == (EXAMPLES / f"{name}.png").read_bytes()

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +19,7 @@ from playwright.sync_api import sync_playwright
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 CHROMIUM = "/usr/bin/chromium"
 SWITCHES = [
@@ -32,6 +33,9 @@ SWITCHES = [
 ]
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 ADDRESS = re.compile(r"http://\S+/")
+READY = "html[data-ready]"
+WITH_SERVER = pytest.mark.parametrize("address", ["server"], indirect=True)
+"""For what does not depend on the backend."""
 COMMAND = (sys.executable, "-m", "infogan_tool", "explore")
 
 
@@ -104,6 +108,62 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="module", params=["server", "static"])
+def address(request: pytest.FixtureRequest) -> str:
+    """Return the page's address: of the Python server, or of the static site."""
+    if request.param == "server":
+        return str(request.getfixturevalue("explorer").address)
+    return str(request.getfixturevalue("static_address"))
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """Open the page of the pretrained bundle.
+
+    Afterwards there was no request to another machine and the console is empty.
+    """
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    context.set_default_timeout(120_000)
+    opened = context.new_page()
+    logged: list[str] = []
+    requested: list[str] = []
+    opened.on("console", lambda message: logged.append(message.text))
+    opened.on("pageerror", lambda error: logged.append(str(error)))
+    opened.on("request", lambda request: requested.append(request.url))
+    opened.goto(address)
+    opened.wait_for_selector(READY)
+    settle(opened)
+    yield opened
+    context.close()
+    # The browser itself logs a response such as 422, with which the server refuses a file.
+    assert [line for line in logged if "the server responded with a status of 422" not in line] == []
+    assert requested
+    assert [url for url in requested if not url.startswith((address, "blob:", "data:"))] == []
+
+
+def settle(page: Page) -> None:
+    """Wait until all images that the page starts with are there, which is after it can be used."""
+    deadline, shown = time.monotonic() + 120, ""
+    while time.monotonic() < deadline:
+        before, shown = shown, pixels(page, "map") + pixels(page, "strip") + pixels(page)
+        # A canvas is 300 pixels wide until it is painted.
+        if shown == before and page.evaluate("() => document.querySelector('[data-part=map]').width !== 300"):
+            return
+        page.wait_for_timeout(400)
+    raise AssertionError("the page does not settle")
+
+
+def wait_for_label(page: Page, label: str) -> None:
+    page.wait_for_function(
+        "(label) => document.querySelector('[data-part=label]').textContent === label", arg=label
+    )
+
+
+def pixels(page: Page, part: str = "image") -> str:
+    """Return what a canvas shows."""
+    return str(page.evaluate("(part) => document.querySelector(`[data-part=${part}]`).toDataURL()", part))
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy.typing as npt
     from playwright.sync_api import Page
 
 Point = tuple[float, float]
+NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+DIGITS = {str(number): EXAMPLES / f"{name}.png" for number, name in enumerate(NAMES)}
+"""An image of each digit."""
 
 
 def strokes(path: Path, size: int) -> list[list[Point]]:

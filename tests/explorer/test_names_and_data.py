@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
-from conftest import AXE, Explorer
+from conftest import AXE, READY, Explorer
 from PIL import Image
 
 from infogan_tool.runtime import load_bundle
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[2]
-READY = "html[data-ready]"
 WAIT_MS = 120_000
 """A guard against hanging only."""
 A_POINT = """() => {

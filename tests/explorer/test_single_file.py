@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
-from conftest import AXE, COMMAND
+from conftest import AXE, COMMAND, READY
 from PIL import Image
 
 from infogan_tool.cli.explorer.description import SITE_FILES
@@ -29,7 +29,6 @@ BUNDLES = {
     "continuous": ROOT / "tests/fixtures/continuous",  # no category, no noise
 }
 SEVEN = ROOT / "examples/seven.png"
-READY = "html[data-ready]"
 WAIT_MS = 120_000
 """A guard against hanging only."""
 LABEL_IS = "(label) => document.querySelector('[data-part=label]').textContent === label"
@@ -130,6 +129,13 @@ def test_the_tour_and_the_page_are_accessible(
     for number in range(6):
         titles.append(page.locator("#tour-title").inner_text())
         assert page.locator(".tour-target").count() == 1
+        if number < 2:  # what to press is not behind the panel
+            button = page.get_by_role("button", name=("New noise", "Random codes")[number]).bounding_box()
+            panel = page.locator("#tour").bounding_box()
+            assert button
+            assert panel
+            beside = button["x"] >= panel["x"] + panel["width"] or button["x"] + button["width"] <= panel["x"]
+            assert beside or button["y"] + button["height"] <= panel["y"]
         if number in (0, 5):
             # Chromium opens the page from disk with the policy in it; axe is not part of that.
             found: dict[str, Any] = page.evaluate(

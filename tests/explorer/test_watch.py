@@ -13,9 +13,12 @@ from PIL import Image
 from report_entries import CONFIG, HOSTILE, SIDE, scalars_at, write_run
 
 from infogan_tool.cli.explorer.watch import WatchedRun
+from infogan_tool.export.run_files import planned_steps
 from infogan_tool.runtime import save_png, sheet
 from infogan_tool.runtime.errors import RunError
 from infogan_tool.runtime.latents.sampling import CODE_COLUMNS
+from infogan_tool.train import preset
+from infogan_tool.train.run.stages import steps_by_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,12 +117,47 @@ def test_a_sheet_of_another_layout_has_no_effects(run: Path) -> None:
 def test_invalid_values_of_a_config_are_left_out(tmp_path: Path, config: dict[str, Any]) -> None:
     path = write_run(tmp_path / "run", config=config, tail='{"step": NaN}\n[1]\n{"step": 1e400')
     found = described(path)
-    assert set(found["length"].values()) == {None}
+    assert (found["plan"], found["finished"]) == ([], False)
     assert len(found["sheets"]) == 5
     if found["layout"]:
         assert len(found["layout"]["code_rows"]) == 16
         assert found["layout"]["left_out"] == 14
     assert found["unread"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("mnist", {}),
+        ("mnist", {"latent": {"categorical": []}}),
+        ("mnist", {"clustering": {"batch_size": 100, "refinement": {"epochs": 7.3}}}),
+        ("cvae", {}),
+        ("paper", {"schedule": {"steps": 7}, "consolidation": {"steps": 5}}),
+        ("paper", {"schedule": {"epochs": 0.001}}),
+    ],
+    ids=range(6),
+)
+@pytest.mark.parametrize("images", [1000, 60_000])
+def test_the_planned_steps_are_those_of_a_training(name: str, changes: dict[str, Any], images: int) -> None:
+    config = preset(name, **changes)
+    expected = [(stage.name, steps) for stage, steps in steps_by_stage(config, images)]
+    assert planned_steps(json.loads(json.dumps(config.to_dict())), images) == expected
+
+
+def test_a_training_is_finished_at_the_last_step_of_its_last_stage(run: Path) -> None:
+    schedule = {"steps": 400, "batch_size": 20}
+    for config, finished in (
+        ({"schedule": schedule}, True),
+        ({"schedule": schedule | {"steps": 401}}, False),
+        ({"schedule": schedule, "consolidation": {"steps": 10}}, False),
+    ):
+        (run / "config.json").write_text(json.dumps(CONFIG | config))
+        assert described(run)["finished"] is finished
+    line = {"step": 410, "stage": "consolidation", "stage_step": 10, "Progress/epoch": 1.0, "MI/k1": 1.0}
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    found = described(run)
+    assert (found["finished"], found["plan"]) == (True, [["adversarial", 400], ["consolidation", 10]])
 
 
 def test_values_that_are_not_finite_are_null(run: Path) -> None:

@@ -30,6 +30,8 @@ q_width = 8
 log_every = 2
 sample_every = 10
 keep_every = 20
+[consolidation]
+steps = 20
 """
 EPOCHS = 100
 """Ten seconds or more, so that the page asks several times before the training ends."""
@@ -153,8 +155,15 @@ def test_the_epoch_slider_shows_the_samples_of_an_epoch(page: Page) -> None:
     page.get_by_role("button", name="Pause").click()
 
 
+def test_a_run_that_ends_with_consolidation_is_complete(page: Page) -> None:
+    steps = 10 * EPOCHS + 20
+    assert page.locator("#state-text").inner_text() == f"Training complete after {steps:,} steps."
+    assert page.locator("#progress").is_hidden()
+    assert page.locator("#stages svg[role=img]").count() == 1
+
+
 def test_curves_and_the_information_of_each_code(page: Page) -> None:
-    charts = page.locator("svg[role=img]")
+    charts = page.locator(".curve svg[role=img]")
     assert charts.count() == 3
     assert re.search(r"last values: D \d+\.\d+, G \d", charts.nth(0).get_attribute("aria-label") or "")
     information = page.locator("#information li").all_inner_texts()

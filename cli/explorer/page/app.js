@@ -264,11 +264,11 @@ async function start() {
   const showFolder = async (files, name) => {
     try {
       if (model.inference === "server") throw new Error(`To open another bundle: infogan-tool explore ${name}`);
-      const { info, noise, graphs } = await readBundle(files, name);
+      const { info, noise, graphs, examples } = await readBundle(files, name);
       const { droppedBackend } = await import("./backend_browser.js");
       const by = await droppedBackend(info, noise, graphs[0], graphs[1]);
       drawing.clear();
-      await show({ inference: "browser", noise_seed: null, dropped: true, bundles: [info] }, by);
+      await show({ inference: "browser", noise_seed: null, dropped: { examples }, bundles: [info] }, by);
       await settle();
       showProblem("");
     } catch (error) {

@@ -86,7 +86,13 @@ export class BundleView {
     ].filter(Boolean);
     parts.caption.textContent = `Generator input: ${counts.join(", ")}. The image itself is not an input.`;
     parts["new-noise"].hidden = parts["lock-line"].hidden = !noise;
-    parts.naming.hidden = !info.nameable;
+    const named = [categorical.length && "categories", continuous && "styles"].filter(Boolean);
+    parts.naming.hidden = !info.nameable || !named.length;
+    parts["name-codes"].textContent = `Name ${named.join(" and ")}`;
+    if (!continuous) {
+      parts["category-title"].textContent = "All categories";
+      parts["category-text"].textContent = "The same noise with every category. Select one to set its category.";
+    }
     parts["name-codes"].addEventListener("click", () => this.page.onName(this));
     parts.back.addEventListener("click", () => this.follow());
     parts["new-noise"].addEventListener("click", () => this.newNoise());

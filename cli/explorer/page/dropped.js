@@ -1,5 +1,6 @@
 /** A bundle from a folder that is dropped on the page or opened; its files are untrusted. */
 
+import { decode } from "./drawing.js";
 import { GRAPHS } from "./files.js";
 
 /** @typedef {import("./types.js").BundleInfo} BundleInfo */
@@ -7,12 +8,16 @@ import { GRAPHS } from "./files.js";
 
 const SCHEMA_VERSION = 2;
 const METADATA = "metadata.json";
+const EXAMPLES = "examples.png";
 const MAX_BYTES = 512 * 1024 * 1024;
 const MAX_LATENT = 65536;
 const MAX_CODES = 100;
 const MAX_SIDE = 1024;
 /** As in `api.py` and `description.py`. */
 const [MAX_IMAGES, MAX_VALUES, NOISE_COUNT, NOISE_BYTES] = [256, 1 << 24, 256, 1 << 20];
+/** As in `example_images.py`. */
+const [MAX_EXAMPLES, MAX_EXAMPLE_PIXELS] = [100, 1 << 24];
+const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
 /** The files of a folder that was dropped; null where no folder was.
  * @param {DataTransfer | null} data @returns {Promise<File[]> | null} */
@@ -39,15 +44,19 @@ export function droppedFolder(data) {
 }
 
 /** @param {File[]} files @param {string} name of the folder
- * @returns {Promise<{info: BundleInfo, noise: Float32Array, graphs: Uint8Array[]}>} */
+ * @returns {Promise<{info: BundleInfo, noise: Float32Array, graphs: Uint8Array[], examples: File | null}>} */
 export async function readBundle(files, name) {
-  const [text, ...graphs] = [METADATA, ...GRAPHS].map((wanted) => {
+  /** @param {string} wanted */
+  const fileOf = (wanted) => {
     const file = files.find((one) => one.name === wanted);
     if (!file) throw new Error(`This folder is not a bundle: it has no ${wanted}.`);
     if (file.size > MAX_BYTES) throw new Error(`${wanted} is too large for this page.`);
     return file;
-  });
-  const metadata = checked(JSON.parse(await text.text()));
+  };
+  const [text, ...graphs] = [METADATA, ...GRAPHS].map(fileOf);
+  const metadata = checked(parsed(await text.text()));
+  const examples = metadata.examples ? fileOf(EXAMPLES) : null;
+  if (examples && !(await isStrip(examples, metadata))) throw new Error(`${EXAMPLES} of this folder is damaged.`);
   const { noise, noise_prior: prior, categorical, continuous } = metadata.latent;
   const { size, channels } = metadata.image;
   const count = noise ? Math.max(1, Math.min(NOISE_COUNT, Math.floor(NOISE_BYTES / (4 * noise)))) : 1;
@@ -64,7 +73,25 @@ export async function readBundle(files, name) {
     metadata,
   };
   const contents = await Promise.all(graphs.map(async (file) => new Uint8Array(await file.arrayBuffer())));
-  return { info, noise: randomNoise(count * noise, prior), graphs: contents };
+  return { info, noise: randomNoise(count * noise, prior), graphs: contents, examples };
+}
+
+/** @param {string} text */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`${METADATA} of this folder is damaged.`);
+  }
+}
+
+/** Whether a file is a PNG of the example images side by side; its size is checked before it is decoded.
+ * @param {File} file @param {Metadata} metadata */
+async function isStrip(file, { image, examples }) {
+  const head = new DataView(await file.slice(0, 24).arrayBuffer());
+  if (head.byteLength < 24 || PNG_SIGNATURE.some((byte, i) => head.getUint8(i) !== byte)) return false;
+  if (head.getUint32(16) !== (examples?.count ?? 0) * image.size || head.getUint32(20) !== image.size) return false;
+  return (await decode(file)) !== null;
 }
 
 /** The metadata, where all that the page computes with is of the right kind.
@@ -86,7 +113,9 @@ function checked(found) {
     Number.isFinite(image.low) &&
     Number.isFinite(image.high) &&
     image.low < image.high &&
-    (found.ood === undefined || found.ood === null || Number.isFinite(found.ood.threshold));
+    (found.ood === undefined || found.ood === null || Number.isFinite(found.ood.threshold)) &&
+    (found.examples === undefined ||
+      whole(found.examples?.count, 1, Math.max(1, Math.min(MAX_EXAMPLES, MAX_EXAMPLE_PIXELS / image.size ** 2))));
   if (!valid) throw new Error(`${METADATA} of this folder is damaged.`);
   /** @param {any} value */
   const table = (value) => (value && typeof value === "object" ? value : {});

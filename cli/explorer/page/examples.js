@@ -11,12 +11,13 @@ import { context } from "./images.js";
 export async function addExamples(model, drawing) {
   const { training, image, examples } = model.bundles[0].metadata;
   const own = Boolean(examples);
-  const available = own ? !model.dropped : training.data?.name === "mnist" && image.channels === 1;
+  const available = own || (training.data?.name === "mnist" && image.channels === 1);
   byId("example-row").replaceChildren();
   byId("examples").hidden = !available;
   if (!available) return;
   byId("examples-title").textContent = own ? "or use an example image" : "or use a test image";
-  const file = await readFile(own ? "bundles/0/examples.png" : "examples.png");
+  const dropped = own && model.dropped?.examples;
+  const file = dropped || (await readFile(own ? "bundles/0/examples.png" : "examples.png"));
   const strip = await createImageBitmap(new Blob([file], { type: "image/png" }));
   const side = strip.height;
   for (let i = 0; i < strip.width / side; i++) {

@@ -1,7 +1,7 @@
 /** The model card: training data, metrics, codes and limitations of each bundle. */
 
 import { element } from "./dom.js";
-import { categoryName, inOrder, styleName } from "./names.js";
+import { categoryName, inOrder, signed, styleName } from "./names.js";
 
 /** @typedef {import("./types.js").BundleInfo} BundleInfo */
 
@@ -48,7 +48,7 @@ function styleAttribute(info, code, index) {
   if (!name) return "no single attribute";
   const measured = info.metadata.card.styles?.correlation?.[code]?.[name.replaceAll(" ", "_")];
   if (!Array.isArray(measured) || !measured.every(isNumber)) return styleName(info, index);
-  return `${name} (correlation ${measured[0].toFixed(2)} on generated, ${measured[1].toFixed(2)} on real images)`;
+  return `${name} (correlation ${signed(measured[0])} on generated, ${signed(measured[1])} on real images)`;
 }
 
 /** Metrics of the generator, where the bundle has an evaluation.

@@ -30,7 +30,7 @@ export function styleName(info, code) {
 export const percent = (share) => (share > 0.995 ? ">99 %" : `${Math.round(share * 100)} %`);
 
 /** @param {number} value */
-export const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+export const signed = (value) => (value <= -0.005 ? "−" : "+") + Math.abs(value).toFixed(2);
 
 /** The codes as one line of text.
  * @param {BundleInfo} info @param {Codes} codes */

@@ -49,8 +49,8 @@ export interface Model {
   /** Seed of the noise; null for a bundle that was dropped on the page. */
   noise_seed: number | null;
   bundles: BundleInfo[];
-  /** Whether its bundle was dropped on the page. */
-  dropped?: boolean;
+  /** Of a bundle that was dropped on the page: the file of the example images that it carries. */
+  dropped?: { examples: Blob | null };
   /** Whether there are images of a folder: data.json and data.bin. */
   data?: boolean;
 }
@@ -116,8 +116,6 @@ export interface StageLog {
   has_epochs: boolean;
   epochs: (number | null)[];
   scalars: Record<string, (number | null)[]>;
-  /** Thousands of images so far. */
-  kimg: number | null;
   images_per_second: number | null;
 }
 
@@ -129,8 +127,10 @@ export interface Run {
   images: number | null;
   size: number | null;
   device: string;
-  /** Length of the stage that trains the generator; one of the three. */
-  length: { steps: number | null; epochs: number | null; kimg: number | null };
+  /** All stages in order with their numbers of steps; empty where these are not known. */
+  plan: [string, number][];
+  /** Whether the last stage has done all its steps. */
+  finished: boolean;
   codes: { name: string; entropy: number }[];
   layout: {
     code: string;

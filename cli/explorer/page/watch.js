@@ -1,6 +1,6 @@
 /** The page of a training: it asks for the run again and again, and shows its sheets and curves. */
 
-import { drawChart, readable } from "./charts.js";
+import { drawChart } from "./charts.js";
 import { byId } from "./dom.js";
 import { showEffects } from "./effects.js";
 import { latest } from "./latest.js";
@@ -58,7 +58,7 @@ function showRun(found) {
     found.unread && `${found.unread} unreadable lines in metrics.jsonl`,
   ];
   byId("facts").textContent = facts.filter(Boolean).join(" · ");
-  byId("next").textContent = `To use what was learned: infogan-tool export ${found.name}`;
+  byId("next").textContent = `To use what was learned: infogan-tool export ${found.name} --out bundle`;
   const { layout } = found;
   const rows = layout?.row_code ? `rows: the categories of ${layout.row_code}; ` : "";
   const columns = layout?.code.startsWith("c") ? `${layout.code} from −2 to 2` : `the categories of ${layout?.code}`;
@@ -73,29 +73,35 @@ function showRun(found) {
 
 /** @param {Run} found */
 function showState(found) {
+  const { plan, finished } = found;
   const stage = found.stages.at(-1);
   if (!stage) return setState("running", "No metrics yet.");
-  const at = stage.epochs.findLast((value) => value !== null) ?? 0;
-  const isLast = found.generator_stage === found.stages.length - 1;
-  const { steps, epochs, kimg } = found.length;
-  const total = isLast ? (steps ?? epochs ?? kimg) : null;
-  const done = steps ? stage.steps : epochs ? at : (stage.kimg ?? 0);
-  const share = total ? Math.min(1, done / total) : null;
-  /** @param {number | null} length */
-  const of = (length) => (isLast && length ? ` of ${length.toLocaleString("en")}` : "");
-  const where = stage.has_epochs ? `epoch ${readable(Math.round(at * 10) / 10)}${of(epochs)}` : "";
-  const step = `step ${stage.steps.toLocaleString("en")}${of(steps)}`;
-  const images = kimg && isLast ? `${readable(done)}${of(kimg)} thousand images` : "";
-  const rate = stage.images_per_second ? `${Math.round(stage.images_per_second).toLocaleString("en")} images/s` : "";
-  const finished = share !== null && share >= 1;
   const age = found.age ?? 0;
   const state = finished ? "finished" : age < STOPPED_AFTER ? "running" : "stopped";
-  const told = finished ? "trained" : `${state === "running" ? "last update" : "no update for"} ${duration(age)}${state === "running" ? " ago" : ""}`;
-  setState(state, [stage.name, where, step, images, !finished && rate, told].filter(Boolean).join(" · "));
   const bar = /** @type {HTMLProgressElement} */ (byId("progress"));
-  bar.hidden = share === null || finished;
-  bar.value = share ?? 0;
+  const place = plan.findIndex(([name]) => name === stage.name);
+  bar.hidden = finished || place < 0;
+  if (finished) return setState(state, `Training complete after ${whole(stage.first_step + stage.steps)} steps.`);
+  const total = plan[place]?.[1] ?? 0;
+  bar.value = total ? stage.steps / total : 0;
+  /** @param {number} length */
+  const of = (length) => (total ? ` of ${whole(length)}` : "");
+  const at = stage.epochs.findLast((value) => value !== null) ?? 0;
+  const epochs = found.generator_stage === found.stages.length - 1 && stage.has_epochs;
+  const texts = [
+    plan.length > 1 && place >= 0 ? `stage ${place + 1} of ${plan.length}, ${stage.name}` : stage.name,
+    epochs && `epoch ${tenths(at)}${of(tenths((at * total) / Math.max(1, stage.steps)))}`,
+    `step ${whole(stage.steps)}${of(total)}`,
+    stage.images_per_second && `${whole(Math.round(stage.images_per_second))} images/s`,
+    state === "running" ? `last update ${duration(age)} ago` : `no update for ${duration(age)}: the training was stopped, or is slow`,
+  ];
+  setState(state, texts.filter(Boolean).join(" · "));
 }
+
+/** @param {number} value */
+const tenths = (value) => Math.round(value * 10) / 10;
+/** @param {number} count */
+const whole = (count) => count.toLocaleString("en");
 
 /** @param {string} state @param {string} text */
 function setState(state, text) {
@@ -114,7 +120,7 @@ function duration(seconds) {
 // --- sheets ------------------------------------------------------------------------------------------------
 
 /** @param {[number, number | null]} sheet */
-const caption = ([step, epoch]) => (epoch === null ? `step ${step.toLocaleString("en")}` : `epoch ${Math.round(epoch * 10) / 10}`);
+const caption = ([step, epoch]) => (epoch === null ? `step ${step.toLocaleString("en")}` : `epoch ${tenths(epoch)}`);
 
 function showSheet() {
   const chosen = run?.sheets[Number(slider.value)];
