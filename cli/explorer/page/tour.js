@@ -32,7 +32,7 @@ const STEPS = [
     title: "Styles",
     text: "A style changes one property of the image continuously. The framed part of each slider and of the style map is the trained range; beyond it the generator extrapolates and may fail.",
     attempt: "Drag a slider, or the dot on the style map.",
-    target: ".map:not([hidden]), [data-part=styles]",
+    target: ".map:not([hidden]), [data-part=styles]:not(:empty), .codes",
     control: ".map-square, .track",
     missing: "This bundle has no styles.",
   },
