@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PAGE_TOOLS := tests/explorer/node_modules/.installed
 
-.PHONY: setup wheel format lint types test test-slow test-presets test-ray test-wheel test-lowest test-javascript test-browser lint-page check coverage mutation reference docs
+.PHONY: setup wheel format lint types test test-slow test-presets test-ray test-wheel test-lowest test-loggers test-javascript test-browser lint-page check coverage mutation reference docs
 
 setup: $(STAMP)
 
@@ -57,6 +57,18 @@ test-presets: $(STAMP)
 test-ray: $(STAMP)
 	$(BIN)/python -m pytest -m ray
 
+# The loggers of examples/loggers with the real packages, without a network. These cap the versions of other packages:
+# they are installed into an environment of their own, which has those of .venv besides.
+test-loggers: build/loggers/.installed
+	build/loggers/bin/python -m pytest -m loggers tests/loggers
+
+build/loggers/.installed: $(STAMP) constraints-loggers.txt
+	$(PYTHON) -m venv --without-pip --clear build/loggers
+	$(BIN)/python -c "import site; print(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')" \
+		> "$$(build/loggers/bin/python -c 'import site; print(site.getsitepackages()[0])')/venv.pth"
+	build/loggers/bin/python -m pip install --quiet --constraint constraints-loggers.txt --group loggers
+	touch $@
+
 # The JavaScript example in examples/javascript; needs Node.js 20 or later and npm.
 test-javascript: $(STAMP)
 	$(BIN)/python -m pytest -m javascript
@@ -102,4 +114,4 @@ coverage: $(STAMP)
 mutation: $(STAMP)
 	$(BIN)/python tests/mutation/mutate.py
 
-check: lint lint-page types docs test test-ray test-javascript test-browser test-wheel
+check: lint lint-page types docs test test-ray test-loggers test-javascript test-browser test-wheel

@@ -38,8 +38,9 @@ Measurements::
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from infogan_tool.runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
     from infogan_tool.export.preprocessing_options import PreprocessingOptions
@@ -47,14 +48,10 @@ if TYPE_CHECKING:
 
 __all__ = ["PreprocessingOptions", "export_run"]
 
-_MODULES: Final = {"export_run": "run_to_bundle", "PreprocessingOptions": "preprocessing_options"}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a class or function
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "preprocessing_options": ("PreprocessingOptions",),
+        "run_to_bundle": ("export_run",),
+    },
+)

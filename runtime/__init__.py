@@ -25,6 +25,8 @@ bulk
     Encoding of any number of images.
 storage
     Atomic writes, locks, untrusted JSON.
+lazy
+    Public names of a package that are imported on first use.
 errors
     Every error that is raised on purpose, and the exit codes.
 models
@@ -33,8 +35,9 @@ models
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from infogan_tool.runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.bundle import Bundle, load_bundle
@@ -82,27 +85,19 @@ __all__ = [
     "to_uint8",
 ]
 
-_MODULES: Final = {
-    "bundle.bundle": ("Bundle", "load_bundle"),
-    "bundle.metadata": ("BundleMetadata", "OodSpec", "read_metadata"),
-    "bundle.reading": ("Posterior", "Reading"),
-    "errors": ("BundleError", "DeviceError", "InfoganError", "LatentError", "ImageError"),
-    "images.arrays": ("sheet", "to_uint8"),
-    "images.files": ("as_png", "load_image", "read_image", "save_png"),
-    "images.spec": ("ImageSpec",),
-    "inference.device": ("Device",),
-    "latents.sampling": ("Latents", "Traversal"),
-    "latents.spec": ("LatentSpec",),
-    "preprocessing.spec": ("Preprocessing",),
-}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a class or function
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "bundle.bundle": ("Bundle", "load_bundle"),
+        "bundle.metadata": ("BundleMetadata", "OodSpec", "read_metadata"),
+        "bundle.reading": ("Posterior", "Reading"),
+        "errors": ("BundleError", "DeviceError", "InfoganError", "LatentError", "ImageError"),
+        "images.arrays": ("sheet", "to_uint8"),
+        "images.files": ("as_png", "load_image", "read_image", "save_png"),
+        "images.spec": ("ImageSpec",),
+        "inference.device": ("Device",),
+        "latents.sampling": ("Latents", "Traversal"),
+        "latents.spec": ("LatentSpec",),
+        "preprocessing.spec": ("Preprocessing",),
+    },
+)

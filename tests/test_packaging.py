@@ -45,6 +45,13 @@ def test_constraints_name_no_host_and_pin_every_dependency() -> None:
     assert wanted - {"onnxruntime"} <= pinned
 
 
+def test_the_loggers_are_pinned_too() -> None:
+    pins = requirements("constraints-loggers.txt")
+    assert all("==" in line and "/" not in line and "@" not in line for line in pins)
+    group = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["loggers"]
+    assert {one.partition(">")[0] for one in group} <= {line.partition("==")[0] for line in pins}
+
+
 def requirements(name: str) -> list[str]:
     return [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
 

@@ -21,15 +21,16 @@ To learn how InfoGAN is trained, read `infogan`: `objective`, `networks`, `step`
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from infogan_tool.runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
     from infogan_tool.train.config.presets import preset
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.data.imageset import ImageSet
     from infogan_tool.train.infogan.architecture_registry import register_architecture
-    from infogan_tool.train.infogan.step import Update, register_scheme
+    from infogan_tool.train.infogan.schemes import Update, register_scheme
     from infogan_tool.train.infogan.terms import TermInputs, register_term
     from infogan_tool.train.run.callbacks import Callback
     from infogan_tool.train.run.fit import fit
@@ -54,27 +55,19 @@ __all__ = [
     "register_term",
 ]
 
-_MODULES: Final = {
-    "config.presets": ("preset",),
-    "config.schema": ("TrainConfig",),
-    "data.imageset": ("ImageSet",),
-    "infogan.architecture_registry": ("register_architecture",),
-    "infogan.step": ("Update", "register_scheme"),
-    "infogan.terms": ("TermInputs", "register_term"),
-    "run.callbacks": ("Callback",),
-    "run.fit": ("fit",),
-    "run.loggers": ("JsonLinesLogger", "TensorBoardLogger"),
-    "run.options": ("RunOptions",),
-    "run.run": ("Run",),
-}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a class or function
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "config.presets": ("preset",),
+        "config.schema": ("TrainConfig",),
+        "data.imageset": ("ImageSet",),
+        "infogan.architecture_registry": ("register_architecture",),
+        "infogan.schemes": ("Update", "register_scheme"),
+        "infogan.terms": ("TermInputs", "register_term"),
+        "run.callbacks": ("Callback",),
+        "run.fit": ("fit",),
+        "run.loggers": ("JsonLinesLogger", "TensorBoardLogger"),
+        "run.options": ("RunOptions",),
+        "run.run": ("Run",),
+    },
+)

@@ -83,7 +83,7 @@ def _check_configs(arguments: "Sequence[str]", combinations: "Sequence[Mapping[s
     from infogan_tool.runtime.errors import UsageError
     from infogan_tool.train.config.files import deep_merge, nested
     from infogan_tool.train.config.presets import resolve_config
-    from infogan_tool.train.infogan.step import check_names
+    from infogan_tool.train.infogan.schemes import check_names
 
     app = typer.Typer()
     app.command()(train)

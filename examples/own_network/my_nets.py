@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from infogan_tool.train import register_architecture, register_term
 
 if TYPE_CHECKING:
-    from infogan_tool.runtime.images.spec import ImageSpec
+    from infogan_tool.runtime import ImageSpec
     from infogan_tool.train import TermInputs
     from infogan_tool.train.config.schema import NetworkConfig
 

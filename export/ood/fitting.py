@@ -13,7 +13,7 @@ from infogan_tool.export.ood.head import DistanceHead, Gaussians, Taps
 from infogan_tool.export.ood.synthetic_outliers import make_synthetic_outliers
 from infogan_tool.export.threads import one_thread
 from infogan_tool.runtime.bundle.metadata import OodSpec
-from infogan_tool.train.config.schema import ViewConfig
+from infogan_tool.train.config.tables import ViewConfig
 from infogan_tool.train.infogan.augment import random_view
 
 if TYPE_CHECKING:

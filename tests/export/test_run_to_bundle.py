@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infogan_tool.export import run_to_bundle
+from infogan_tool.export import export_run, run_to_bundle
 from infogan_tool.export.examples import choose_examples
 from infogan_tool.export.run_to_bundle import export_networks, write_bundle
 from infogan_tool.runtime import Preprocessing, load_bundle
@@ -173,6 +173,33 @@ def test_image_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
     assert outcome.metadata.training["data"]["name"] == "shapes"
     for file in (tmp_path / "b").iterdir():
         assert b"private name" not in file.read_bytes()
+
+
+def test_a_run_in_memory_is_exported_as_one_with_a_folder(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8)
+    config = preset(
+        "paper",
+        networks={"base_width": 2, "full_width": 8, "q_width": 8},
+        schedule={"batch_size": 20, "steps": 4},
+    )
+    runs = {
+        name: fit(config, images, out=out, device="cpu", threads=1)
+        for name, out in (("memory", None), ("folder", tmp_path / "run"))
+    }
+    run = runs["memory"]
+    assert run.path is None
+    bundles = {name: export_run(each, tmp_path / name) for name, each in runs.items()}
+    latents = bundles["memory"].sample(3, seed=0)
+    generated = {name: bundle.generate(latents) for name, bundle in bundles.items()}
+    np.testing.assert_array_equal(generated["memory"], generated["folder"])
+    np.testing.assert_allclose(generated["memory"], run.generate(latents), atol=1e-5)
+    posterior = run.infer(generated["memory"])
+    encoded = bundles["memory"].encode(generated["memory"])
+    np.testing.assert_allclose(encoded.style_mean, posterior.mean.numpy(), atol=1e-5)
+    run.checkpoint = None  # as of a training that failed before it saved anything
+    with pytest.raises(RunError, match="no saved state"):
+        export_run(run, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_examples_cover_the_categories(bundle_path: Path) -> None:

@@ -15,7 +15,8 @@ from infogan_tool.train.engine.optimizer_step import OneCycleAdamW
 from infogan_tool.train.infogan.augment import sample_augmentation
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import ContrastiveConfig, TrainConfig
+    from infogan_tool.train.config.clustering import ContrastiveConfig
+    from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.engine.stage import Session
 
 _PROJECTION: Final = 64

@@ -12,7 +12,8 @@ from infogan_tool.train.clustering.partition import GraphPartitioner
 from infogan_tool.train.clustering.stages import SingleStepStage, clustering_config
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import GroupingConfig, TrainConfig
+    from infogan_tool.train.config.clustering import GroupingConfig
+    from infogan_tool.train.config.schema import TrainConfig
 
 GROUPS: Final = "groups"
 """Name of the artifact: ``(N,)`` int64."""

@@ -16,7 +16,8 @@ from infogan_tool.train.engine.optimizer_step import check_finite
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infogan_tool.train.config.schema import NeighboursConfig, TrainConfig
+    from infogan_tool.train.config.clustering import NeighboursConfig
+    from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.data.source import ImageSource
     from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.engine.stage import Session

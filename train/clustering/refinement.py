@@ -16,7 +16,8 @@ from infogan_tool.train.engine.optimizer_step import OneCycleAdamW
 from infogan_tool.train.infogan.augment import sample_augmentation
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import RefinementConfig, TrainConfig
+    from infogan_tool.train.config.clustering import RefinementConfig
+    from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.engine.stage import Session
 
 _MIN_PROBABILITY: Final = 1e-8

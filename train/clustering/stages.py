@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING
 from infogan_tool.train.engine.stage import Session, Stage, count_steps
 
 if TYPE_CHECKING:
-    from infogan_tool.train.config.schema import (
-        ClusteringConfig,
-        ContrastiveConfig,
-        RefinementConfig,
-        TrainConfig,
-    )
+    from infogan_tool.train.config.clustering import ClusteringConfig, ContrastiveConfig, RefinementConfig
+    from infogan_tool.train.config.schema import TrainConfig
 
 
 class LearningStage(Stage):

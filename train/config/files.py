@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from infogan_tool.runtime.errors import ConfigError, UsageError
 from infogan_tool.runtime.storage.atomic import read_limited
 from infogan_tool.runtime.storage.json_fields import refuse_deep
-from infogan_tool.train.config.schema import LENGTH_KEYS, TrainConfig
+from infogan_tool.train.config.schema import TrainConfig
+from infogan_tool.train.config.tables import LENGTH_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """The training config: one tree of frozen tables that holds every setting of a run.
 
 A key's default is the paper's value (arXiv:1606.03657, appendix C.1, MNIST). Keys of what the paper does not
-have (:class:`ClusteringConfig`, :class:`ConsolidationConfig`) default to the values of preset ``mnist``.
+have (clustering, consolidation) default to the values of preset ``mnist``.
 """
 
 from __future__ import annotations
@@ -10,25 +10,21 @@ import hashlib
 import json
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.train.config.clustering import ClusteringConfig
+from infogan_tool.train.config.tables import LengthTable, Table, ViewConfig
 
 NAME_PATTERN: Final = r"^[A-Za-z_][\w.-]*(:[A-Za-z_]\w*)?$"
 """A registered name, or ``module:attribute``."""
-
-
-class _Table(BaseModel):
-    """A table of a config: frozen, with known keys and finite numbers only."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 _Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=200)]
 """The name of a registered object, or ``module:attribute`` of a module that the user has named."""
 
 
-class DataConfig(_Table):
+class DataConfig(Table):
     """The training images."""
 
     source: str = Field(default="mnist", min_length=1)
@@ -39,7 +35,7 @@ class DataConfig(_Table):
     """1 (grey) or 3 (colour). None: as in the data."""
 
 
-class NetworkConfig(_Table):
+class NetworkConfig(Table):
     """Architecture and widths of the networks."""
 
     architecture: _Name = "infogan"
@@ -70,7 +66,7 @@ class NetworkConfig(_Table):
     """Last activation of G. It sets the range of images: [0, 1] or [-1, 1]."""
 
 
-class TermConfig(_Table):
+class TermConfig(Table):
     """A term of the loss of D or G."""
 
     weight: float = Field(ge=0)
@@ -88,7 +84,7 @@ def _to_term(value: object) -> object:
 _Term = Annotated[TermConfig, BeforeValidator(_to_term, json_schema_input_type=float | TermConfig)]
 
 
-class ObjectiveConfig(_Table):
+class ObjectiveConfig(Table):
     """The objective: min over G and Q, max over D of V(D, G) - lambda L_I(G, Q)."""
 
     method: Literal["adversarial", "variational"] = "adversarial"
@@ -109,7 +105,7 @@ class ObjectiveConfig(_Table):
     axis_alignments: int = Field(default=0, ge=0, le=10_000)
     """How many times, evenly spaced in adversarial training, the continuous codes are rotated so that each
     has one independent effect on the image. No effect with fewer than two continuous codes."""
-    terms: dict[_Name, _Term] = {}
+    terms: dict[_Name, _Term] = Field(default_factory=dict)
     """Further terms of the loss, by name: a weight, or a table of ``weight`` and ``every``. ``r1``: the
     gradient penalty of D on real images (arXiv:1801.04406). Others are registered."""
     hessian_penalty: float = Field(default=0.0, ge=0)
@@ -143,7 +139,7 @@ class ObjectiveConfig(_Table):
         return self.lambda_categorical > 0 or self.lambda_continuous > 0
 
 
-class OptimizerConfig(_Table):
+class OptimizerConfig(Table):
     """Adam, and the exponential moving average of G's weights."""
 
     d_lr: float = Field(default=2e-4, gt=0)
@@ -161,140 +157,7 @@ class OptimizerConfig(_Table):
     """Fraction of adversarial training after which the learning rates fall linearly to 0. 1: constant."""
 
 
-class ViewConfig(_Table):
-    """Strength of each kind of random augmentation; 0 disables it."""
-
-    affine: float = Field(default=0.0, ge=0, le=4)
-    """Factor of: rotation +-23 degrees, scale +-25 %, shear +-0.4, aspect +-20 %, shift +-15 %."""
-    elastic: float = Field(default=0.0, ge=0, le=4)
-    """Factor of an elastic deformation: 5 x 5 knots displaced with a standard deviation of a twentieth of the
-    image, interpolated smoothly."""
-    pose: float = Field(default=0.0, ge=0, le=1)
-    """Another pose of one object on an even background: rotation of up to +-180 degrees times this, scale of
-    up to x 1.8 to the power of this either way, and a random position, all such that the object stays within
-    the image."""
-    mirror: float = Field(default=0.0, ge=0, le=1)
-    """Share of images for which a random half is mirrored left to right."""
-    crop: float = Field(default=0.0, ge=0, lt=1)
-    """Greatest share of the area that a random crop cuts off; the rest is enlarged to the whole image."""
-    colour: float = Field(default=0.0, ge=0, le=1)
-    """Random factors of brightness, contrast and saturation, each from 1 - this to 1 + this; grey images have
-    no saturation. Values stay within the range of their image."""
-    stroke: float = Field(default=0.0, ge=0, le=1)
-    """How far images move towards a 3 x 3 filter: a quarter of them each to maximum, minimum and mean; a
-    quarter stay unchanged."""
-
-
-LENGTH_KEYS: Final = ("kimg", "epochs", "steps")
-"""Keys that set the length of a stage; one of them counts."""
-
-
-class _LengthTable(_Table):
-    """A table with the length of a stage: one of three keys."""
-
-    default_length: ClassVar[dict[str, float]]
-    """The key and value that apply where none is given."""
-
-    kimg: float | None = Field(default=None, gt=0)
-    """Length of the stage in thousands of images, counted each time they are used, for data sets of every
-    size; but no more than 500 passes over the data."""
-    epochs: float | None = Field(default=None, gt=0)
-    """Length in passes over the data, in place of ``kimg``. The last, partial batch of each is dropped."""
-    steps: int | None = Field(default=None, ge=1)
-    """Length in steps, in place of ``kimg``."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _set_default_length(cls, values: object) -> object:
-        if isinstance(values, dict) and all(values.get(key) is None for key in LENGTH_KEYS):
-            return values | cls.default_length
-        return values
-
-    @model_validator(mode="after")
-    def _check_length(self) -> Self:
-        given = [key for key in LENGTH_KEYS if getattr(self, key) is not None]
-        if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} both set the length: give one")
-        return self
-
-
-class ContrastiveConfig(_LengthTable):
-    """Clustering, stage 1: contrastive learning (NT-Xent) of features."""
-
-    default_length = {"kimg": 179.7}
-
-    learning_rate: float = Field(default=3e-3, gt=0)
-    """Peak of the one-cycle learning rate."""
-    temperature: float = Field(default=0.2, gt=0)
-    """Temperature of the softmax over similarities."""
-    view: ViewConfig | None = None
-    """Augmentation of both views; strong. None: that of ``clustering.views``."""
-
-
-class NeighboursConfig(_Table):
-    """Clustering, stage 2: the nearest neighbours of each image."""
-
-    pca_components: int = Field(default=64, ge=1)
-    """Principal components of the features that candidates are searched in."""
-    candidates: int = Field(default=60, ge=1, le=1000)
-    """Nearest images by features that are compared by the image distortion model."""
-    count: int = Field(default=5, ge=1, le=1000)
-    """Candidates that are kept as neighbours."""
-    compare: Literal["deformation", "features"] | None = None
-    """What makes a candidate a neighbour: ``deformation`` is the image distortion model; ``features`` keeps
-    the nearest by features. None: as ``clustering.views`` says."""
-    displacement: int = Field(default=2, ge=0, le=8)
-    """Greatest displacement of a pixel in the comparison, across plus down, in pixels."""
-
-
-class GroupingConfig(_Table):
-    """Clustering, stage 3: partition of the neighbour graph into one group per category."""
-
-    eigenvectors: int = Field(default=40, ge=2, le=1000)
-    """Dimensions of the graph's spectral embedding."""
-    clusters: int = Field(default=250, ge=2, le=2000)
-    """Small clusters that are merged into groups. Fewer are used with few images."""
-    restarts: int = Field(default=3, ge=1, le=100)
-    """Partitions from different initial clusters; the one of the greatest information is kept."""
-
-
-class RefinementConfig(_LengthTable):
-    """Clustering, stage 4: Q learns the groups as pseudo-labels, and to be invariant to augmentation."""
-
-    default_length = {"kimg": 419.3}
-
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """Peak of the one-cycle learning rate."""
-    ema_decay: float = Field(default=0.98, ge=0, lt=1)
-    """Decay per step of the exponential moving average of Q's weights."""
-    pseudo_label_weight: float = Field(default=0.5, ge=0)
-    """Weight of the cross-entropy with the pseudo-labels, beside the mutual information of two views."""
-    view: ViewConfig | None = None
-    """Augmentation of the first view; weak. None: that of ``clustering.views``."""
-    second_view: ViewConfig | None = None
-    """Augmentation of the second view; weaker. None: that of ``clustering.views``."""
-
-
-class ClusteringConfig(_Table):
-    """Training of Q(k1|x) on real images without labels. Q(k1|x) is frozen in adversarial training."""
-
-    views: Literal["strokes", "silhouettes", "objects", "none"] = "strokes"
-    """The random changes that do not alter what an image shows, by name. ``strokes``: slant, size, position
-    and stroke width of characters and drawings. ``silhouettes``: pose of one object on an even background.
-    ``objects``: crop, mirror image and colours of photographs. ``none``: no change."""
-    batch_size: int = Field(default=512, ge=2)
-    """Images per step of contrastive learning and refinement; all images where there are fewer."""
-    contrastive: ContrastiveConfig = ContrastiveConfig()
-    """Stage 1."""
-    neighbours: NeighboursConfig = NeighboursConfig()
-    """Stage 2."""
-    grouping: GroupingConfig = GroupingConfig()
-    """Stage 3."""
-    refinement: RefinementConfig = RefinementConfig()
-    """Stage 4."""
-
-
-class ConsolidationConfig(_Table):
+class ConsolidationConfig(Table):
     """Training of Q on images of the EMA of G, both in evaluation mode, as they are exported."""
 
     steps: int = Field(default=2000, ge=1)
@@ -303,10 +166,10 @@ class ConsolidationConfig(_Table):
     """Peak of the one-cycle learning rate."""
 
 
-class ScheduleConfig(_LengthTable):
+class ScheduleConfig(LengthTable):
     """Length of adversarial training, and intervals of what is written in every stage."""
 
-    default_length = {"epochs": 100}
+    default_length: ClassVar = {"epochs": 100}
 
     batch_size: int = Field(default=100, ge=2)
     """Real images per step, and as many generated ones; of all processes together."""
@@ -328,7 +191,7 @@ def _to_latent_spec(value: object) -> object:
     return LatentSpec.from_dict(_PAPER_LATENT | value) if isinstance(value, dict) else value
 
 
-class TrainConfig(_Table):
+class TrainConfig(Table):
     """Everything that decides the numbers of a run, apart from device and library versions."""
 
     preset: str = "paper"

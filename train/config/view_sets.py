@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from infogan_tool.train.config.schema import ViewConfig
+from infogan_tool.train.config.tables import ViewConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from infogan_tool.train.config.schema import ClusteringConfig
+    from infogan_tool.train.config.clustering import ClusteringConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,12 +26,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from infogan_tool.train.config.schema import (
-        ContrastiveConfig,
-        RefinementConfig,
-        ScheduleConfig,
-        TrainConfig,
-    )
+    from infogan_tool.train.config.clustering import ContrastiveConfig, RefinementConfig
+    from infogan_tool.train.config.schema import ScheduleConfig, TrainConfig
     from infogan_tool.train.data.source import ImageSource
     from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.infogan.networks import Networks

@@ -1,4 +1,7 @@
-"""Statistics that forward passes in training mode update: of BatchNorm, and of spectral normalisation."""
+"""Forward passes that leave networks as they are: evaluation mode, and training mode without statistics.
+
+Statistics are those of BatchNorm, and the estimates of spectral normalisation.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,19 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@contextmanager
+def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
+    """Put modules into evaluation mode, and each part of them back into its own mode at the end."""
+    modes = [(part, part.training) for module in modules for part in module.modules()]
+    for part, _ in modes:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 @contextmanager

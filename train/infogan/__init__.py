@@ -7,7 +7,8 @@
 `architectures`      the layers of the package's architectures; `residual` has those of residual blocks
 `architecture_registry`  architectures by name, with your own, and the check of what they return
 `latents`            latents ``(z, c)`` as tensors, sampled from their priors
-`step`               one adversarial step: updates, their losses and the parameters that they move
+`step`               one adversarial step: the losses of its updates
+`schemes`            update schemes, with your own: which losses each update minimises, what it moves
 `axes`               rotation of the continuous codes to independent effects
 `terms`              further terms of the losses by name, with your own: R1, the Hessian penalty
 `augment`            random augmentation of what D and Q see; `interpolation` is its bilinear sampling

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import InfoganError, UsageError
 from infogan_tool.train.engine.registry import Registry, describe_error
+from infogan_tool.train.engine.statistics import evaluation_mode
 from infogan_tool.train.infogan.architectures import Layers, encoder_layers, standard_layers
 from infogan_tool.train.infogan.residual import residual_layers
 
@@ -184,14 +185,9 @@ def _layers(name: str, part: str, module: object) -> nn.Sequential:
 
 def _run(name: str, part: str, module: nn.Module, inputs: Tensor) -> Tensor:
     """Return the output of a module in evaluation mode."""
-    modes = [(each, each.training) for each in module.modules()]
     device = next((parameter.device for parameter in module.parameters()), inputs.device)
-    try:
-        with torch.no_grad(), _told(name, part):
-            found = module.eval()(inputs.to(device))
-    finally:
-        for each, mode in modes:
-            each.training = mode
+    with torch.no_grad(), evaluation_mode(module), _told(name, part):
+        found = module(inputs.to(device))
     if not isinstance(found, Tensor) or found.ndim < _FLAT or len(found) != _COUNT:
         raise _wrong(name, part, found, "one output for each input")
     if not found.isfinite().all():

@@ -21,7 +21,7 @@ from infogan_tool.train.infogan.interpolation import grid_sample
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from infogan_tool.train.config.schema import ViewConfig
+    from infogan_tool.train.config.tables import ViewConfig
 
 _ROTATION: Final = math.radians(23)
 _SCALE: Final = 0.25

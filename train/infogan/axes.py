@@ -21,6 +21,7 @@ from torch import Tensor
 
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.engine.layers import VectorToMap
+from infogan_tool.train.engine.statistics import evaluation_mode
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.objective import HESSIAN_STEP, smoothed
 
@@ -154,10 +155,8 @@ def align_codes(networks: Networks, optimizers: Iterable[torch.optim.Optimizer],
     latent = sample_latents(networks.latent, latents_for(codes), torch.Generator().manual_seed(seed))
     others = networks.latent.dim - codes
     rest, styles = torch.split_with_sizes(latent.vector().to(device), [others, codes], dim=1)
-    training = generator.training
-    generator.eval()
-    derivatives = measure_derivatives(lambda moved: generator(torch.cat([rest, moved], dim=1)), styles)
-    generator.train(training)
+    with evaluation_mode(generator):
+        derivatives = measure_derivatives(lambda moved: generator(torch.cat([rest, moved], dim=1)), styles)
     rotation = aligning_rotation(derivatives.moments).float()
 
     inputs, everything = slice(others, None), slice(None)

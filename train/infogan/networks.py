@@ -14,11 +14,17 @@ from torch.nn.utils.parametrizations import spectral_norm
 from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.train.engine.ema import ema_copy, update_ema
 from infogan_tool.train.engine.layers import MapToVector
+from infogan_tool.train.engine.statistics import evaluation_mode
 from infogan_tool.train.infogan.architecture_registry import build_architecture
 from infogan_tool.train.infogan.architectures import head_layers
+from infogan_tool.train.infogan.latents import LatentBatch
 from infogan_tool.train.infogan.q_network import QBranch, QPosterior, q_branches
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from infogan_tool.runtime.latents.sampling import Latents
     from infogan_tool.runtime.latents.spec import LatentSpec
     from infogan_tool.train.config.schema import TrainConfig
 
@@ -166,6 +172,17 @@ class Networks(nn.Module):
     def export_generator(self) -> Generator:
         """The generator that is exported and makes sample sheets: the EMA of G, if there is one, else G."""
         return self.generator if self.generator_ema is None else self.generator_ema
+
+    @torch.no_grad()
+    def generate(self, latents: Latents) -> npt.NDArray[np.float32]:
+        """Return images ``(N, C, H, W)`` of the exported generator, in evaluation mode; no state changes."""
+        generator = self.export_generator
+        device = next(generator.parameters()).device
+        parts = latents.noise, latents.categories, latents.styles
+        batch = LatentBatch(self.latent, *(torch.from_numpy(part).to(device) for part in parts))
+        with evaluation_mode(generator):
+            images: npt.NDArray[np.float32] = generator(batch.vector()).cpu().numpy()
+        return images
 
     def update_generator_ema(self, index: int) -> None:
         """Update ``generator_ema``, if there is one, with G after step number ``index``.

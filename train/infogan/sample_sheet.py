@@ -10,14 +10,10 @@ import torch
 from infogan_tool.runtime.images.arrays import sheet, to_uint8
 from infogan_tool.runtime.images.files import save_png
 from infogan_tool.runtime.latents.sampling import code_rows, traversal
-from infogan_tool.train.infogan.latents import LatentBatch
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy.typing as npt
-
-    from infogan_tool.runtime.latents.sampling import Latents
     from infogan_tool.train.data.source import ImageSource
     from infogan_tool.train.infogan.networks import Networks
 
@@ -31,7 +27,7 @@ def write_sample_sheet(path: Path, networks: Networks, images: ImageSource, *, s
 
     Rows are the categories of the first categorical code and columns the first continuous code from -2 to 2
     (for other latents see :func:`infogan_tool.runtime.latents.sampling.traversal`). The latents are the same
-    each time, so that the sheets of a run show its progress. The generator is in evaluation mode.
+    each time, so that the sheets of a run show its progress.
 
     Args:
         path: File to write.
@@ -42,7 +38,7 @@ def write_sample_sheet(path: Path, networks: Networks, images: ImageSource, *, s
     spec = networks.latent
     code = (spec.continuous_names or spec.categorical_names)[0]
     plan = traversal(spec, code, seed=seed)
-    generated = _generate(networks, plan.latents)
+    generated = to_uint8(networks.generate(plan.latents), networks.image)
     device, count = next(networks.parameters()).device, plan.rows * _REAL_COLUMNS
     chosen = torch.arange(0, len(images), max(1, len(images) // count), device=device)[:count]
     real = images[chosen].cpu().permute(0, 2, 3, 1).numpy()
@@ -65,16 +61,4 @@ def write_code_sheet(path: Path, networks: Networks, *, seed: int) -> None:
         seed: Of the fixed latent; see :func:`infogan_tool.runtime.latents.sampling.code_rows`.
     """
     latents, columns = code_rows(networks.latent, seed=seed)
-    save_png(path, sheet(_generate(networks, latents), columns))
-
-
-@torch.no_grad()
-def _generate(networks: Networks, latents: Latents) -> npt.NDArray[np.uint8]:
-    """Return images of the exported generator in evaluation mode, ``(N, H, W, C)``."""
-    parts = latents.noise, latents.categories, latents.styles
-    device = next(networks.parameters()).device
-    batch = LatentBatch(networks.latent, *(torch.from_numpy(part).to(device) for part in parts))
-    generator, training = networks.export_generator, networks.export_generator.training
-    generated = to_uint8(generator.eval()(batch.vector()).cpu().numpy(), networks.image)
-    generator.train(training)
-    return generated
+    save_png(path, sheet(to_uint8(networks.generate(latents), networks.image), columns))

@@ -20,6 +20,7 @@ class Callback:
     """A callback that does nothing; override the methods that are needed.
 
     Each method gets the run, whose ``step``, ``stage``, ``records`` and ``networks`` are the current ones.
+    The networks are in training mode; ``run.generate`` and ``run.infer`` evaluate them without a change.
     ``run.stop()`` ends the training after the step, as Ctrl-C does. An exception ends it too: the state is
     saved first, then :func:`~infogan_tool.train.fit` raises a CallbackError. Of several processes only the
     main one calls callbacks.

@@ -25,7 +25,7 @@ from infogan_tool.train.distributed.torchrun import has_restarts, join_process_g
 from infogan_tool.train.engine.stage import whole_batches
 from infogan_tool.train.infogan.axes import first_layer
 from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.infogan.step import check_names
+from infogan_tool.train.infogan.schemes import check_names
 from infogan_tool.train.infogan.terms import check_terms
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.loop import train

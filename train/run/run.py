@@ -7,12 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+
+from infogan_tool.runtime.latents.sampling import sample, traversal
+from infogan_tool.train.engine.statistics import evaluation_mode
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy.typing as npt
     from torch import Tensor
 
+    from infogan_tool.runtime.latents.sampling import Latents, Traversal
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.data.source import TrainingData
     from infogan_tool.train.infogan.networks import Generator, Networks
@@ -90,12 +96,34 @@ class Run:
 
     @property
     def generator(self) -> Generator:
-        """The generator that is exported: latents ``(N, dim)`` to images ``(N, C, H, W)``."""
+        """The module that is exported: latents ``(N, dim)`` to images ``(N, C, H, W)``."""
         return self.networks.export_generator
 
-    def infer(self, images: Tensor) -> QPosterior:
-        """Return Q(c|x) of images ``(N, C, H, W)`` in the generator's range."""
-        return self.networks.infer(images)
+    def sample(self, n: int, seed: int = 0) -> Latents:
+        """Sample ``n`` latents from the prior, as :meth:`infogan_tool.runtime.Bundle.sample` does."""
+        return sample(self.config.latent, n, seed)
+
+    def traverse(self, code: str, *, seed: int = 0, low: float = -2.0, high: float = 2.0) -> Traversal:
+        """Return latents that vary one code, as :meth:`infogan_tool.runtime.Bundle.traverse` does."""
+        return traversal(self.config.latent, code, seed=seed, low=low, high=high)
+
+    def generate(self, latents: Latents) -> npt.NDArray[np.float32]:
+        """Return the images of latents: float32 ``(N, C, H, W)`` in the range of ``networks.image``.
+
+        A callback may call it while the training runs: no state of the networks changes.
+
+        Raises:
+            LatentError: The latents are not of the run's latent spec.
+        """
+        latents.check(self.config.latent)
+        return self.networks.generate(latents)
+
+    @torch.no_grad()
+    def infer(self, images: Tensor | npt.NDArray[np.float32]) -> QPosterior:
+        """Return Q(c|x) of images ``(N, C, H, W)`` in the range of ``networks.image``; no state changes."""
+        inputs = torch.as_tensor(images, device=next(self.networks.parameters()).device)
+        with evaluation_mode(self.networks):
+            return self.networks.infer(inputs)
 
     def stop(self) -> None:
         """End the training after this step; its state is saved, and it can be resumed."""

@@ -7,7 +7,8 @@ from coloured_shapes import shapes, small_preset
 from infogan_tool.runtime.errors import ConfigError
 from infogan_tool.train.clustering.neighbours import NEIGHBOURS, NeighboursStage, principal_directions
 from infogan_tool.train.config.presets import resolve_config
-from infogan_tool.train.config.schema import TrainConfig, ViewConfig
+from infogan_tool.train.config.schema import TrainConfig
+from infogan_tool.train.config.tables import ViewConfig
 from infogan_tool.train.config.view_sets import VIEW_SETS, ViewSet, views_of
 from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.networks import build_networks

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from infogan_tool.runtime.latents.spec import LatentSpec
-from infogan_tool.train.config.schema import ViewConfig
+from infogan_tool.train.config.tables import ViewConfig
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.infogan.augment import sample_augmentation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from infogan_tool.train.config.schema import ViewConfig
+from infogan_tool.train.config.tables import ViewConfig
 from infogan_tool.train.infogan.augment import add_noise, random_view, sample_augmentation
 
 KINDS = {

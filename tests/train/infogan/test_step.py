@@ -13,13 +13,14 @@ from infogan_tool.runtime.errors import NonFiniteError
 from infogan_tool.train.engine.optimizer_step import OptimizerStep
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.infogan.step import AdversarialStep, Batch, Update, metric_names
+from infogan_tool.train.infogan.step import AdversarialStep, Batch, metric_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.infogan.latents import LatentBatch
+    from infogan_tool.train.infogan.schemes import Update
 
 PARTS = ("generator", "trunk", "d_head", "q")
 

@@ -15,7 +15,8 @@ from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.infogan.step import AdversarialStep, Update, metric_names, register_scheme
+from infogan_tool.train.infogan.schemes import Update, register_scheme
+from infogan_tool.train.infogan.step import AdversarialStep, metric_names
 from infogan_tool.train.infogan.terms import TermInputs, active_terms, check_terms, r1, register_term
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from infogan_tool.runtime.errors import CallbackError, ConfigError, DataError, RunError, UsageError
-from infogan_tool.train import Callback, JsonLinesLogger, Run, RunOptions, fit, preset
+from infogan_tool.train import Callback, JsonLinesLogger, Run, RunOptions, TensorBoardLogger, fit, preset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,10 +81,11 @@ def test_run_has_metrics_networks_and_state(tiny: TrainConfig, images: Tensor, t
     assert (run.step, run.total_steps, run.interrupted, run.path) == (12, 12, False, None)
     assert run.metrics["step"].tolist() == [5, 10, 12]
     assert np.isfinite(run.metrics["MI/lower_bound"]).all()
+    generated = run.generate(run.traverse("c1").latents)
+    assert generated.shape == (100, 1, 28, 28)
+    assert run.infer(generated).logits.shape == (100, 10)
     with torch.no_grad():
-        generated = run.generator(torch.zeros(2, run.config.latent.dim))
-        assert run.infer(generated).logits.shape == (2, 10)
-    assert generated.shape == (2, 1, 28, 28)
+        assert run.generator(torch.zeros(2, run.config.latent.dim)).shape == (2, 1, 28, 28)
     assert not run.networks.training
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state), "the caller's random numbers"
@@ -141,6 +144,31 @@ def test_exception_in_a_callback_keeps_the_state(tiny: TrainConfig, images: Tens
     assert isinstance(caught.value.run, Run)
     assert numbers(fit(resume=caught.value.run, device="cpu", threads=1)) == numbers(whole)
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_callback_may_generate_and_infer(tiny: TrainConfig, images: Tensor) -> None:
+    class Watch(Callback):
+        def on_step(self, run: Run) -> None:
+            shown = run.generate(run.sample(8, seed=run.step))
+            assert run.networks.training
+            assert run.infer(shown).mean.shape == (8, 2)
+
+    watched, alone = train(tiny, images, callbacks=[Watch()]), train(tiny, images)
+    assert numbers(watched) == numbers(alone)
+    assert all(torch.equal(*pair) for pair in zip(weights(watched), weights(alone), strict=True))
+
+
+def test_loggers_write_every_report(tiny: TrainConfig, images: Tensor, tmp_path: Path) -> None:
+    loggers = [TensorBoardLogger(tmp_path / "board"), JsonLinesLogger(tmp_path / "log.jsonl")]
+    run = train(tiny, images, callbacks=loggers)
+    assert [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()] == run.records
+    events = EventAccumulator(str(tmp_path / "board"))
+    events.Reload()
+    names = [name for name in run.records[0] if "/" in name]
+    assert set(events.Tags()["scalars"]) == set(names)
+    for name in names:
+        written = {event.step: event.value for event in events.Scalars(name)}
+        assert written == pytest.approx({record["step"]: record[name] for record in run.records}), name
 
 
 @pytest.mark.parametrize("method", ["on_start", "on_stage", "on_report", "on_checkpoint", "on_end"])

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
+import numpy as np
 import pytest
 
+from infogan_tool.export import export_run
+from infogan_tool.runtime import load_bundle
+from infogan_tool.train import fit, preset
 from infogan_tool.train.engine import registry
+from infogan_tool.train.engine.registry import import_module
 from infogan_tool.train.infogan.architecture_registry import ARCHITECTURES
 from infogan_tool.train.infogan.terms import TERMS
 
@@ -73,6 +81,34 @@ def test_example_is_trained_resumed_exported_and_encoded(
     assert "my_nets" not in sys.modules
 
 
+def test_example_in_16_and_8_bits(
+    cli: Callable[..., Result], example: Path, photographs: Path, tmp_path: Path
+) -> None:
+    # Without a category: after 3 steps all are about equally likely, and rounding changes the greatest.
+    config = preset(
+        "compact",
+        data={"size": 16},
+        latent={"categorical": []},
+        networks={"architecture": "my-residual", "base_width": 16},
+        schedule={"batch_size": 16, "steps": 3},
+    )
+    import_module("my_nets")
+    run = fit(config, photographs, device="cpu", threads=1)
+    bundle = export_run(run, tmp_path / "bundle")
+    forget()
+    latents, image = bundle.sample(4), next(photographs.glob("*.png"))
+    expected, images = bundle.read(image).codes, bundle.generate(latents)
+    for precision, tolerance in (("fp16", 0.002), ("int8", 0.1)):
+        out = tmp_path / precision
+        done = cli("export", bundle.path, "--precision", precision, "--data", photographs, "--out", out, "-q")
+        assert (done.code, done.err) == (0, "")
+        reduced = load_bundle(out, device="cpu")
+        assert reduced.metadata.precision == precision
+        assert reduced.read(image).codes == pytest.approx(expected, abs=tolerance)
+        np.testing.assert_allclose(reduced.generate(latents), images, atol=tolerance)
+    assert example == Path.cwd()
+
+
 def test_a_name_of_module_and_attribute_needs_the_module_too(
     cli: Callable[..., Result], example: Path, photographs: Path
 ) -> None:
@@ -128,9 +164,11 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> Path
         (["train", "--resume", "run", "--steps", "5"], 2),
         (["export", "run", "--out", "exported"], 2),
         (["evaluate", "run"], 2),
+        (["report", "run", "--out", "report.html"], 2),
         (["sweep", "--out", "sweep", "--seeds", "0", "--", "--config", "evil.toml"], 2),
         (["encode", "image.png", "-b", "bundle"], 0),
         (["generate", "-b", "bundle", "--out", "generated.png"], 0),
+        (["encode", ".", "-b", "bundle", "--out", "codes.csv"], 0),
         (["info", "bundle"], 0),
         (["traverse", "-b", "bundle", "-c", "c1", "--out", "traversed.png"], 0),
     ],
@@ -147,3 +185,21 @@ def test_a_foreign_run_config_or_bundle_runs_no_code(
     if code:
         assert "--import evil" in done.err
         assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("source", "page"), [("bundle", "model.json"), ("run", "run.json")])
+def test_the_explorer_of_a_foreign_run_or_bundle_runs_no_code(hostile: Path, source: str, page: str) -> None:
+    command = [sys.executable, "-m", "infogan_tool", "explore", source, "--no-browser", "--port", "0"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(hostile)}
+    with subprocess.Popen(
+        command, cwd=hostile, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        found = re.search(r"http://\S+/", line)
+        assert found, line + process.stderr.read()
+        with urlopen(found[0] + page, timeout=60) as answer:
+            assert json.load(answer)
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert not (hostile / "imported").exists()

@@ -196,6 +196,30 @@ def test_tensorboard_gets_the_same_scalars(
         assert points == pytest.approx({line["step"]: line[name] for line in lines})
 
 
+@pytest.mark.parametrize(
+    ("flag", "shown"),
+    [
+        (None, {"run: ", "step 3/3", "done: 3 steps"}),
+        ("--quiet", set[str]()),
+        (
+            "--verbose",
+            {"images: 1,000", "step 3/3", "stage adversarial: 3 steps of 100 images", "step 3: saved"},
+        ),
+    ],
+)
+def test_quiet_and_verbose(
+    cli: Callable[..., Result], config: Path, idx_folder: Path, flag: str | None, shown: set[str]
+) -> None:
+    run = config.parent / "run"
+    options = ["--config", config, "--data", idx_folder, "--steps", 3, "--out", run]
+    done = cli("train", *options, *([flag] if flag else []))
+    assert (done.code, done.out) == (0, "")
+    assert {text for text in shown if text in done.err} == shown
+    assert ("saved" in done.err) == (flag == "--verbose")
+    assert bool(done.err) == (flag != "--quiet")
+    assert (run / "checkpoints/last.safetensors").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_saves_prints_how_to_resume_and_exits_130(
     config: Path, idx_folder: Path, tmp_path: Path, number: signal.Signals
