@@ -17,6 +17,7 @@ From a run to its outputs::
     triton                 the Triton model repository
     atomic_folder          writing a folder of files at once
     run_files              a run folder and its JSON files, without torch
+    image_limit            how many images a statistic is estimated from
     threads                torch on one thread, for results that do not depend on the machine
     rewrite/               exact rewrites of layers for faster inference
     quantization/          fp16 and int8

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from infogan_tool.export.evaluation.real_images import random_subset
+from infogan_tool.export.image_limit import image_limit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +30,7 @@ def choose_examples(bundle: Bundle, images: NDArray[np.uint8], count: int) -> ND
         count: At least 1.
     """
     rng = np.random.default_rng(_SEED)
-    images = random_subset(images, _CANDIDATES, rng)
+    images = random_subset(images, image_limit(bundle.image.size, _CANDIDATES), rng)
     posterior = bundle.encode(images)
     order = rng.permutation(len(images))
     if posterior.ood is not None:

@@ -16,8 +16,10 @@ from infogan_tool.runtime.bundle.bundle import load_bundle
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from infogan_tool.export.evaluation.real_images import RealImages
-    from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
     from infogan_tool.train.data import ImageSet
 
@@ -36,23 +38,33 @@ def describe_codes(folder: Path, metadata: BundleMetadata, images: RealImages) -
     """
     train, test = images.train, images.test
     bundle = load_bundle(folder, device="cpu")
-    metadata = _add_false_flags(bundle, metadata, test)
+    posterior = bundle.encode(to_nhwc(test)) if test else None
+    if metadata.ood and posterior is not None and posterior.ood is not None:
+        # All test images are in distribution.
+        share = {"false_flags_test": round(float(posterior.ood.mean()), 4), "test_count": len(posterior.ood)}
+        metadata = replace(metadata, ood=replace(metadata.ood, metrics=metadata.ood.metrics | share))
     if metadata.latent.continuous:
-        styles = measure_styles(bundle, to_nhwc(images.scored), seed=0)
+        styles = measure_styles(bundle, to_nhwc(test or train), seed=0)
         card = {**metadata.card, "styles": styles.to_card()}
         metadata = replace(metadata, style_names=styles.names, card=card)
     if not metadata.latent.categorical:
         return metadata, ""
     if train.labels is None:
         return metadata, f"categories have no names: {train.name} has no labels"
-    return _name_categories(bundle, metadata, train, test), ""
+    categories = bundle.encode(to_nhwc(train)).categories
+    test_categories = None if posterior is None else posterior.categories
+    return _name_categories(metadata, train, categories, test, test_categories), ""
 
 
 def _name_categories(
-    bundle: Bundle, metadata: BundleMetadata, train: ImageSet, test: ImageSet | None
+    metadata: BundleMetadata,
+    train: ImageSet,
+    categories: NDArray[np.int64],
+    test: ImageSet | None,
+    test_categories: NDArray[np.int64] | None,
 ) -> BundleMetadata:
     assert train.labels is not None
-    categories, labels = bundle.encode(to_nhwc(train)).categories, train.labels.numpy()
+    labels = train.labels.numpy()
     # At most one of several codes follows the labels; names of labels would mislead for the others.
     best, match = match_best_code(categories, labels, metadata.latent.categorical)
     code = metadata.latent.categorical_names[best]
@@ -63,21 +75,10 @@ def _name_categories(
         "train_count": len(train),
         "category_purity": [round(share, 4) for share in match.purity],
     }
-    if test is not None and test.labels is not None:
-        test_categories = bundle.encode(to_nhwc(test)).categories[:, best]
-        metrics["test"] = round(accuracy(test_categories, test.labels.numpy(), match.label_of), 4)
+    if test is not None and test.labels is not None and test_categories is not None:
+        metrics["test"] = round(accuracy(test_categories[:, best], test.labels.numpy(), match.label_of), 4)
         metrics["test_count"] = len(test)
     names = train.label_names or tuple(str(i) for i in range(int(labels.max()) + 1))
     matched = zip(match.label_of, match.purity, strict=True)
     named = {code: tuple(names[i] if i is not None and p >= MIN_PURITY else None for i, p in matched)}
     return replace(metadata, labels=named, card={"accuracy": metrics, **metadata.card})
-
-
-def _add_false_flags(bundle: Bundle, metadata: BundleMetadata, test: ImageSet | None) -> BundleMetadata:
-    """Add the share of test images (all in distribution) that are flagged as out of distribution."""
-    if metadata.ood is None or test is None:
-        return metadata
-    ood = bundle.encode(to_nhwc(test)).ood
-    assert ood is not None
-    share = {"false_flags_test": round(float(ood.mean()), 4), "test_count": len(test)}
-    return replace(metadata, ood=replace(metadata.ood, metrics=metadata.ood.metrics | share))

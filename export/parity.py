@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph, random_inputs
+from infogan_tool.export.image_limit import SMALL
 from infogan_tool.export.ood.head import Taps
 from infogan_tool.runtime.errors import ParityError
 from infogan_tool.runtime.inference.session import GraphSession
@@ -42,6 +43,8 @@ _ROUNDING_FACTOR: Final = 2.0
 """Where torch in float32 differs from torch in float64 by more than half of :data:`TOLERANCE` (a network that
 subtracts large sums), a graph may differ by twice as much as torch does, at most by ``_MAX_TOLERANCE``."""
 _SEED: Final = 20_160_612
+_ROWS: Final = 64
+"""Images of more than 32 x 32 that torch computes at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,7 +177,8 @@ def _inputs(networks: Networks, graph: Graph, batch: int, images: Tensor | None)
     if isinstance(graph, GeneratorGraph):
         return inputs
     latent = sample_latents(networks.latent, batch, torch.Generator().manual_seed(_SEED + batch))
-    mixed: Tensor = networks.export_generator(latent.vector())
+    vectors = torch.split(latent.vector(), _rows(networks, batch))
+    mixed = torch.cat([networks.export_generator(part) for part in vectors])
     mixed[1::2] = inputs[0][1::2]
     if images is not None:
         mixed[3::4] = images[: len(mixed[3::4])]
@@ -195,7 +199,24 @@ def _rounding(networks: Networks, graph: Graph, inputs: tuple[Tensor, ...]) -> d
 
 @torch.inference_mode()
 def reference_outputs(networks: Networks, graph: Graph, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    """Return what the networks as trained compute for a graph's inputs, by output name."""
+    """Return what the networks as trained compute for a graph's inputs, by output name.
+
+    Large images are computed a part at a time, to save memory; an image does not depend on the others.
+    """
+    count = inputs[0].shape[0]
+    rows = _rows(networks, count)
+    parts = [
+        _reference_outputs(networks, graph, tuple(given[start : start + rows] for given in inputs))
+        for start in range(0, count, rows)
+    ]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _rows(networks: Networks, count: int) -> int:
+    return count if networks.image.size <= SMALL else min(count, _ROWS)
+
+
+def _reference_outputs(networks: Networks, graph: Graph, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
     outputs = _network_outputs(networks, graph, inputs)
     if isinstance(graph, EncoderGraph) and graph.head:
         outputs["distance"] = graph.head(*Taps(networks).read(inputs[0]))

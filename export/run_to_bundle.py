@@ -19,6 +19,7 @@ from infogan_tool.export.evaluation.axes import measure_axes
 from infogan_tool.export.evaluation.real_images import RealImages, load_real_images, to_nhwc
 from infogan_tool.export.examples import choose_examples
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
+from infogan_tool.export.image_limit import image_limit, load_limit
 from infogan_tool.export.limitations import describe_axes, describe_limitations
 from infogan_tool.export.model_card import describe_codes
 from infogan_tool.export.onnx_file import OPSET, graph_file, to_onnx
@@ -39,6 +40,7 @@ from infogan_tool.runtime.storage.atomic import write_atomic
 from infogan_tool.train.config.schema import config_digest
 from infogan_tool.train.data.load import GIVEN_IN_PYTHON
 from infogan_tool.train.data.source import TrainingData
+from infogan_tool.train.engine.cpu_memory import release_freed_memory
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.run.checkpoint import load_networks, read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
@@ -55,9 +57,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.infogan.networks import Networks
 
 _log: Final = logging.getLogger(__name__)
-
-_MAX_GIVEN: Final = 60_000
-"""Images given in Python that the codes are named on, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +130,7 @@ def write_bundle(
     networks = build_networks(config, size=config.data.size, channels=config.data.channels)
     load_networks(networks, checkpoint)
     training = _training_metadata(config, checkpoint.header.step, info)
+    del checkpoint  # the optimizers' state is twice as large as the networks
     image = networks.image
     chosen = preprocessing.resolve(image) if preprocessing else preprocessing_for(data_name(training), image)
     networks.image = replace(image, preprocessing=chosen)
@@ -180,6 +180,10 @@ def _write(
     _check_examples(examples, images, networks.image)
     fitted = fit_ood(networks, images.train.images[:], networks.image.preprocessing) if images else None
     head, ood = fitted or (None, None)
+    if images:  # only the OOD score needs more
+        train = images.train.sample(image_limit(networks.image.size, len(images.train)))
+        images = replace(images, train=train)
+    release_freed_memory()
     versions = {"python": platform.python_version()}
     versions |= {name: version(name) for name in ("torch", "onnx", "onnxscript", "numpy")}
     shared = {
@@ -202,6 +206,7 @@ def _write(
     }
     pairs = {name: (graph, contents[name]) for name, graph in graphs.items()}
     differences = check_parity(networks, pairs, _encoder_inputs(images, networks.image))
+    release_freed_memory()
     metadata = BundleMetadata(
         schema_version=SCHEMA_VERSION,
         bundle_id=bundle_id,
@@ -239,10 +244,16 @@ def _real_images(
     data: DataConfig | TrainingData | None, image: ImageSpec
 ) -> tuple[RealImages | None, list[str]]:
     """Return the images, or None and a note why there are none. Nothing is downloaded."""
+    limit = load_limit(image.size)
     if isinstance(data, TrainingData):
-        return RealImages(train=data.sample(_MAX_GIVEN), test=None), []
+        return RealImages(train=data.sample(limit), test=None), []
+    if data is None:
+        return None, []
     try:
-        return (load_real_images(data.source, image, download=False) if data else None), []
+        real = load_real_images(data.source, image, download=False, limit=limit)
+        # No test image is needed for the OOD score.
+        test = real.test and real.test.sample(image_limit(image.size, limit))
+        return replace(real, test=test), []
     except DataError as error:
         return None, [f"codes have no names: {error}"]
 

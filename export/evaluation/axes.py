@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from infogan_tool.export.evaluation.metrics.code_usage import CodeUsage, measure_code_usage
+from infogan_tool.export.image_limit import SMALL, image_limit
 from infogan_tool.runtime.images.arrays import to_uint8
 from infogan_tool.runtime.latents.sampling import Latents
 from infogan_tool.train.infogan.axes import MIN_CONTRAST, latents_for, measure_derivatives, plane_angle
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 MISALIGNED: Final = 10.0
 """Degrees from which two codes count as mixed."""
 _USAGE_IMAGES: Final = 1000
+_USAGE_LARGE: Final = 250
+"""Of images of more than 32 x 32; enough to tell correlations from the thresholds."""
+_MIN_LATENTS: Final = 10
+"""Of images of more than 32 x 32."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +104,10 @@ def measure_axes(bundle: Bundle, *, seed: int = 0) -> AxesTable:
     codes = bundle.latent.continuous_names
     if not codes:
         return AxesTable(latents=0, effects={}, pairs=(), usage=_usage(bundle, seed))
-    latents = bundle.sample(latents_for(len(codes)), seed)
+    per_latent = 1 + 2 * len(codes) ** 2
+    most = latents_for(len(codes))
+    count = max(_MIN_LATENTS, image_limit(bundle.image.size, most * per_latent) // per_latent)
+    latents = bundle.sample(count, seed)
 
     def generate(styles: Tensor) -> Tensor:
         return torch.from_numpy(bundle.generate(Latents(latents.noise, latents.categories, styles.numpy())))
@@ -120,7 +128,9 @@ def measure_axes(bundle: Bundle, *, seed: int = 0) -> AxesTable:
 
 
 def _usage(bundle: Bundle, seed: int) -> CodeUsage:
-    latents = bundle.sample(_USAGE_IMAGES, seed)
+    if not bundle.latent.continuous:
+        return CodeUsage(information={}, dead=(), duplicates=(), suggested=0)
+    latents = bundle.sample(_USAGE_IMAGES if bundle.image.size <= SMALL else _USAGE_LARGE, seed)
     images = to_uint8(bundle.generate(latents), bundle.image)  # rounded to 8 bits, as in an image file
     means = bundle.encode(images).style_mean
     return measure_code_usage(bundle.latent.continuous_names, latents.styles, means)

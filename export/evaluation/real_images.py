@@ -66,22 +66,27 @@ class RealImages:
 
 
 def load_real_images(
-    source: str, image: ImageSpec, *, download: bool = True, factors: bool = False
+    source: str,
+    image: ImageSpec,
+    *,
+    download: bool = True,
+    factors: bool = False,
+    limit: int | None = None,
 ) -> RealImages:
     """Load the images of ``source``, named as in ``train --data``, at a bundle's size and channels.
 
     Of a data set that is computed, 20,000 images are chosen at random, always the same. ``factors`` reads the
-    factors of a folder too.
+    factors of a folder too; ``limit`` is the greatest number of training images, and of test images.
 
     Raises:
         DataError: They do not exist or cannot be used.
     """
     size, channels = image.size, image.channels
-    train = load_images(source, size=size, channels=channels, download=download, factors=factors)
-    return RealImages(
-        train=train.sample(),
-        test=load_test_images(source, size=size, channels=channels, download=download, factors=factors),
+    train = load_images(source, size=size, channels=channels, download=download, factors=factors, limit=limit)
+    test = load_test_images(
+        source, size=size, channels=channels, download=download, factors=factors, limit=limit
     )
+    return RealImages(train=train.sample(), test=test)
 
 
 def to_nhwc(images: ImageSet) -> NDArray[np.uint8]:

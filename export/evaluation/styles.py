@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,8 @@ from infogan_tool.export.evaluation.metrics.attributes import ATTRIBUTES, measur
 from infogan_tool.export.evaluation.metrics.correlation import pearson, spearman, within_groups
 from infogan_tool.export.evaluation.metrics.naming import NAMES, name_code
 from infogan_tool.export.evaluation.real_images import random_subset
-from infogan_tool.export.evaluation.traversals import category_groups, traverse_code
+from infogan_tool.export.evaluation.traversals import MAX_COMBINATIONS, category_groups, traverse_code
+from infogan_tool.export.image_limit import image_limit
 from infogan_tool.runtime.images.arrays import to_uint8
 from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW
 
@@ -129,17 +131,20 @@ def measure_styles(
         images: Real images of the bundle's size, uint8 ``(N, H, W, C)``, without labels. With None no code
             gets a name.
         seed: Seed of the traversals' latents and of the random subset of real images.
-        repeats: Traversals for each combination of categories.
+        repeats: Traversals for each combination of categories; fewer of images of more than 32 x 32.
         steps: Values of the code in a traversal.
-        max_real: Maximum number of real images.
+        max_real: Maximum number of real images; less for images of more than 32 x 32.
     """
     names = bundle.latent.continuous_names
     if not names:
         return StyleTable(generated_images=0, real_images=0, codes={})
     real: dict[str, tuple[_Correlations, RealValues]] = {}
+    size = bundle.image.size
     if images is not None:
-        images = random_subset(images, max_real, np.random.default_rng(seed))
+        images = random_subset(images, image_limit(size, max_real), np.random.default_rng(seed))
         real = _on_real(bundle, images)
+    per_repeat = len(names) * steps * min(MAX_COMBINATIONS, math.prod(bundle.latent.categorical))
+    repeats = max(1, image_limit(size, repeats * per_repeat) // per_repeat)
     codes, count = {}, 0
     for code in names:
         traversals = traverse_code(bundle.latent, code, seed=seed, repeats=repeats, steps=steps)

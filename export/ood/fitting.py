@@ -8,12 +8,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from infogan_tool.export.image_limit import SMALL, image_limit
 from infogan_tool.export.ood.batch_preprocessing import preprocess_batch
 from infogan_tool.export.ood.head import DistanceHead, Gaussians, Taps
 from infogan_tool.export.ood.synthetic_outliers import make_synthetic_outliers
 from infogan_tool.export.threads import one_thread
 from infogan_tool.runtime.bundle.metadata import OodSpec
+from infogan_tool.runtime.inference.shards import ShardPool
 from infogan_tool.train.config.tables import ViewConfig
+from infogan_tool.train.engine.cpu_memory import release_freed_memory
 from infogan_tool.train.infogan.augment import random_view
 
 if TYPE_CHECKING:
@@ -45,6 +48,9 @@ _LOWER_BOUND: Final = 0.05
 _ROUNDING: Final = 1e-5
 """Smallest variance, as a share of the rows' mean squared length."""
 _CHUNK: Final = 1000
+"""Images that are computed at a time, up to 32 x 32; of larger ones a quarter of their pixels."""
+_MAX_WORKERS: Final = 4
+"""Chunks that are read at a time; each needs some hundred megabytes."""
 _THRESHOLD: Final = 0.5
 _WEIGHTS: Final = (1.0, 0.5, 1.0)
 """Of the features' part, the maps' part and the classifier, each relative to its spread."""
@@ -71,34 +77,57 @@ def fit_ood(
     taps = Taps(networks)
     if len(images) < MIN_IMAGES or not taps.split:
         return None
+    workers = min(_MAX_WORKERS, torch.get_num_threads())
     with one_thread():
         rng = torch.Generator().manual_seed(seed)
-        held_out = min(_HELD_OUT, len(images) // 4)
+        size = networks.image.size
+        held_out = min(image_limit(size, _HELD_OUT), len(images) // 4)
         order = torch.randperm(len(images), generator=rng)
-        held = _to_floats(images[order[:held_out]], preprocessing)
-        fitted = _to_floats(images[order[held_out : held_out + _FITTED]], preprocessing)
-        real = torch.cat([fitted, _vary(fitted, preprocessing, rng)])
-        outliers = make_synthetic_outliers(fitted, int(_OUTLIERS * len(fitted)), rng)
-        outliers = _vary(outliers, preprocessing, rng)
+        held = _to_bytes(_to_floats(images[order[:held_out]], preprocessing))
+        chosen = images[order[held_out : held_out + image_limit(size, _FITTED)]]
+        fitted = _to_floats(chosen, preprocessing)
+        real = torch.cat([_to_bytes(fitted), _vary(fitted, preprocessing, rng)])
+        made = make_synthetic_outliers(fitted, int(_OUTLIERS * len(fitted)), rng)
+        del fitted
+        outliers = _vary(made, preprocessing, rng)
+        del made
+        release_freed_memory()
+        # Everything that is fitted on maps reads them from this one block, which is most of the memory.
+        maps = torch.empty(len(real) + len(outliers), taps.map_size)
+        real_maps, outlier_maps = maps[: len(real)], maps[len(real) :]
 
-        def read(batch: Tensor) -> tuple[Tensor, Tensor]:
-            return _read(taps, networks, _to_inputs(batch, preprocessing, networks))
+        def read(batch: Tensor, into: Tensor) -> Tensor:
+            features, chunk = torch.empty(len(batch), taps.feature_size), _chunk(batch)
 
-        maps, features = read(real)
+            def read_rows(rows: slice) -> None:
+                into[rows], features[rows] = taps.read(_to_inputs(batch[rows], preprocessing, networks))
+
+            ShardPool(workers).run(read_rows, [slice(i, i + chunk) for i in range(0, len(batch), chunk)])
+            return features
+
+        features = read(real, real_maps)
+        scale = real_maps.std().clamp(min=1e-6)
         categories = _categories(networks, taps, features)
         axes = min(_AXES[0], taps.feature_size), min(_AXES[1], taps.map_size)
         head = DistanceHead(taps.feature_size, taps.map_size, axes, int(categories.max()) + 1, _HIDDEN)
         _fit_gaussians(head.project, head.of_features, features, categories)
         map_axes, hidden = nn.Linear(taps.map_size, axes[1]), nn.Linear(taps.map_size, _HIDDEN)
-        _fit_gaussians(map_axes, head.of_maps, maps, categories)
-        _fit_classifier(hidden, head.decide, maps, read(outliers)[0], rng)
+        mean = _fit_gaussians(map_axes, head.of_maps, real_maps, categories)
+        read(outliers, outlier_maps)
+        outlier_maps.sub_(mean)
+        targets = (torch.arange(len(maps)) >= len(real)).float()
+        _fit_classifier(hidden, head.decide, maps.div_(scale), targets, rng)
+        with torch.no_grad():  # fold the standardisation of the maps into the weights
+            hidden.bias.sub_(hidden.weight @ mean / scale)
+            hidden.weight.div_(scale)
         for name in ("weight", "bias"):
             both = torch.cat([getattr(map_axes, name), getattr(hidden, name)])
             getattr(head.look, name).data.copy_(both)
-        _join_parts(head, read(held))
+        held_maps = maps[: len(held)]  # those of the fitted images are not needed any more
+        _join_parts(head, (held_maps, read(held, held_maps)))
     metrics = {
         "method": "Gaussians of the categories' features, and a classifier of real against synthetic images",
-        "fitted_on": len(fitted),
+        "fitted_on": len(chosen),
         "synthetic_outliers": len(outliers),
         "held_out": len(held),
         "false_flags_held_out": _FALSE_FLAGS,
@@ -119,29 +148,34 @@ def _to_floats(images: Tensor, preprocessing: Preprocessing | None) -> Tensor:
     return 1 - values if _is_dark(preprocessing) else values
 
 
-def _to_inputs(values: Tensor, preprocessing: Preprocessing | None, networks: Networks) -> Tensor:
-    """Return images from 0 (background) to 1 as inputs of the encoder, rounded to 8 bits."""
-    rounded = (values.clamp(0, 1) * 255).round() / 255
-    rounded = 1 - rounded if _is_dark(preprocessing) else rounded
-    return rounded * (networks.image.high - networks.image.low) + networks.image.low
+def _to_bytes(values: Tensor) -> Tensor:
+    """Return images from 0 (background) to 1, rounded to 8 bits, as uint8 with background 0."""
+    return (values.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _to_inputs(images: Tensor, preprocessing: Preprocessing | None, networks: Networks) -> Tensor:
+    """Return uint8 images with background 0 as inputs of the encoder."""
+    values = images.float() / 255
+    values = 1 - values if _is_dark(preprocessing) else values
+    return values * (networks.image.high - networks.image.low) + networks.image.low
+
+
+def _chunk(images: Tensor) -> int:
+    """Return how many images to compute at a time."""
+    size: int = images.shape[-1]
+    return _CHUNK if size <= SMALL else max(1, _CHUNK * (SMALL // 2) ** 2 // size**2)
 
 
 def _vary(images: Tensor, preprocessing: Preprocessing | None, rng: torch.Generator) -> Tensor:
-    """Return a preprocessed random view of every image; views without a foreground are dropped."""
+    """Return a preprocessed random view of every image as uint8; views without a foreground are dropped."""
     parts = []
-    for part in torch.split(images, _CHUNK):
+    for part in torch.split(images, _chunk(images)):
         views = random_view(part, _VIEW, rng)
         if preprocessing is not None:
             views, has_foreground = preprocess_batch(views, preprocessing)
             views = views[has_foreground]
-        parts.append(views)
+        parts.append(_to_bytes(views))
     return torch.cat(parts)
-
-
-def _read(taps: Taps, networks: Networks, images: Tensor) -> tuple[Tensor, Tensor]:
-    assert not networks.training
-    maps, features = zip(*(taps.read(part) for part in torch.split(images, _CHUNK)), strict=True)
-    return torch.cat(maps), torch.cat(features)
 
 
 @torch.no_grad()
@@ -162,21 +196,26 @@ def _categories(networks: Networks, taps: Taps, features: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _fit_gaussians(project: nn.Linear, gaussians: Gaussians, values: Tensor, categories: Tensor) -> None:
-    """Set ``project`` to the first principal axes of ``values``, and a Gaussian for each category on them."""
+def _fit_gaussians(project: nn.Linear, gaussians: Gaussians, values: Tensor, categories: Tensor) -> Tensor:
+    """Set ``project`` to the first principal axes of ``values``, and a Gaussian for each category on them.
+
+    Subtracts the mean from ``values``, in place to save memory, and returns it.
+    """
     mean, count = values.mean(0), gaussians.axes
+    # Along an axis with almost no variance, the rounding of float32 would be scaled up to a distance.
+    lengths = [part.square().sum(1) for part in torch.split(values, _CHUNK)]
+    least = _ROUNDING * torch.cat(lengths).mean().double()
+    values.sub_(mean)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # the search for the first axes starts at random ones
-        axes = torch.svd_lowrank(values - mean, q=count, niter=4)[2]
+        axes = torch.svd_lowrank(values, q=count, niter=4)[2]
     project.weight.copy_(axes.T)
     project.bias.copy_(-mean @ axes)
-    placed = ((values - mean) @ axes).double()
+    placed = (values @ axes).double()
     groups = [placed[categories == k] for k in range(len(gaussians.log_determinants))]
     covariances = [torch.cov(group.T).reshape(count, count) for group in groups]
     shared = torch.stack(covariances).mean(0)
     floor = 1e-4 * shared.diagonal().mean().clamp(min=1e-12) * torch.eye(count, dtype=torch.double)
-    # Along an axis with almost no variance, the rounding of float32 would be scaled up to a distance.
-    least = _ROUNDING * values.square().sum(1).mean().double()
     log_determinants = torch.zeros(len(groups), dtype=torch.double)
     for k, (group, own) in enumerate(zip(groups, covariances, strict=True)):
         covariance = (1 - _SHRINKAGE) * own + _SHRINKAGE * shared + floor
@@ -188,16 +227,13 @@ def _fit_gaussians(project: nn.Linear, gaussians: Gaussians, values: Tensor, cat
         log_determinants[k] = torch.logdet(covariance)
     # Only differences matter; a common constant would take digits from the sum.
     gaussians.log_determinants.copy_(log_determinants - log_determinants.mean())
+    return mean
 
 
 def _fit_classifier(
-    hidden: nn.Linear, decide: nn.Linear, real: Tensor, outliers: Tensor, rng: torch.Generator
+    hidden: nn.Linear, decide: nn.Linear, maps: Tensor, targets: Tensor, rng: torch.Generator
 ) -> None:
     """Train a network of one hidden layer to classify maps as those of real images or synthetic outliers."""
-    maps = torch.cat([real, outliers])
-    targets = torch.cat([torch.zeros(len(real)), torch.ones(len(outliers))])
-    mean, scale = real.mean(0), real.std().clamp(min=1e-6)
-    maps = (maps - mean) / scale
     parameters = [*hidden.parameters(), *decide.parameters()]
     for layer in (hidden, decide):
         for parameter in layer.parameters():
@@ -215,9 +251,6 @@ def _fit_classifier(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-    with torch.no_grad():  # fold the standardisation of the maps into the weights
-        hidden.bias.sub_(hidden.weight @ mean / scale)
-        hidden.weight.div_(scale)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import onnx
 
 from infogan_tool.export.atomic_folder import atomic_folder, write_metadata
 from infogan_tool.export.evaluation.real_images import load_real_images
+from infogan_tool.export.image_limit import load_limit
 from infogan_tool.export.limitations import describe_limitations
 from infogan_tool.export.onnx_file import graph_file
 from infogan_tool.export.quantization.drift import Drift, measure_drift
@@ -84,7 +85,7 @@ def reduce_precision(
         raise UsageError(f"{bundle.path} is in {bundle.metadata.precision} already: name the bundle in fp32")
     with atomic_folder(out, force=force) as folder:  # locked: no other export writes to it
         progress(f"loading {source}")
-        real = load_real_images(source, bundle.image)
+        real = load_real_images(source, bundle.image, limit=load_limit(bundle.image.size))
         before = {file: (bundle.path / file).read_bytes() for file in GRAPH_FILES}
         progress(f"writing the graphs in {precision}")
         metadata, contents = _convert(bundle, before, precision, real.train)

@@ -22,6 +22,10 @@ _POLICY: Final = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )
 """Content security policy: the browser blocks every request."""
+_COLUMNS: Final = 4
+"""More figures than these are put into two rows."""
+_TABLE: Final = 420.0
+"""Width of a table of categories, pixels."""
 
 
 def make_page(entries: Sequence[Entry], sections: Sequence[Section], animations: Mapping[str, bytes]) -> str:
@@ -87,10 +91,13 @@ def _notes(entries: Sequence[Entry]) -> str:
 def _section(section: Section, entries: Sequence[Entry], animations: Mapping[str, bytes]) -> str:
     rows = ""
     for row in section.rows:
-        panels = "".join(
-            _panel(panel, f"{panel.key}-{i}-", alone=len(entries) == 1) for i, panel in enumerate(row.panels)
-        )
-        rows += _row(row.title, row.caption, panels, wide=len(row.panels) > 1)
+        real = sum(panel.key == "real" for panel in row.panels)
+        panels = [
+            _panel(panel, f"{panel.key}-{i}-", alone=len(entries) == 1, shared=real == 1)
+            for i, panel in enumerate(row.panels)
+        ]
+        widest = max(panel.figure.width for panel in row.panels)
+        rows += _row(row.title, row.caption, panels, widest=widest, wide=len(panels) > 1)
     if section.key == "evolution" and animations:
         rows += f'<div class="row">{"".join(_animation(*named) for named in animations.items())}</div>\n'
     if section.key == "codes":
@@ -98,18 +105,20 @@ def _section(section: Section, entries: Sequence[Entry], animations: Mapping[str
     return rows
 
 
-def _row(title: str, caption: str, panels: str, *, wide: bool) -> str:
+def _row(title: str, caption: str, panels: Sequence[str], *, widest: float, wide: bool) -> str:
+    columns = len(panels) if len(panels) <= _COLUMNS else -(-len(panels) // 2)
+    style = f"--columns: {columns}; --widest: {widest:.0f}px"
     return (
-        f'<div class="row{" wide" if wide else ""}"><h3>{escaped(title)}</h3>'
-        f'<p class="reading">{caption}</p><div class="panels">{panels}</div></div>\n'
+        f'<div class="row{" wide" if wide else ""}"><h3>{escaped(title)}</h3><p class="reading">{caption}</p>'
+        f'<div class="panels" style="{style}">{"".join(panels)}</div></div>\n'
     )
 
 
-def _panel(panel: Panel, id_prefix: str, *, alone: bool) -> str:
+def _panel(panel: Panel, id_prefix: str, *, alone: bool, shared: bool) -> str:
     svg = panel.figure.svg.replace(ID_PREFIX, id_prefix)
     caption = "" if alone or panel.entry is None else escaped(panel.entry)
     if panel.key == "real":
-        caption = "real images"
+        caption = "real images" if shared else f"real images of {caption}"
     elif panel.key == "generated" and alone:
         caption = "generated images"
     caption = f"<figcaption>{caption}</figcaption>" if caption else ""
@@ -142,7 +151,7 @@ def _categories(entries: Sequence[Entry]) -> str:
         if grid.code in entry.model.metadata.latent.categorical_names
         and (content := categories(entry, entry.model, grid.code))
     ]
-    return _row(*CAPTIONS["categories"], "".join(tables), wide=True) if tables else ""
+    return _row(*CAPTIONS["categories"], tables, widest=_TABLE, wide=True) if tables else ""
 
 
 def _card(entry: Entry) -> str:

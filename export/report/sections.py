@@ -50,15 +50,12 @@ def _training(entries: Sequence[Entry]) -> Iterator[Row]:
 
 
 def _images(models: _Models) -> Iterator[Row]:
-    panels: list[Panel | None] = []
-    shown: set[bytes] = set()
+    real: dict[bytes, Panel | None] = {}
     for entry, model in models:
-        panels.append(grids.generated(entry, model))
-        real = b"" if model.real is None else model.real.tobytes()
-        if real not in shown:  # entries of one data set share their real images
-            shown.add(real)
-            panels.append(grids.real(entry, model))
-    yield from _row("generated", panels)
+        key = b"" if model.real is None else model.real.tobytes()
+        if key not in real:  # entries of one data set share their real images
+            real[key] = grids.real(entry, model)
+    yield from _row("generated", [*(grids.generated(*model) for model in models), *real.values()])
 
 
 def _codes(models: _Models) -> Iterator[Row]:

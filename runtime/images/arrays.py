@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _TOLERANCE: Final = 1e-3
 """How far values may lie outside of their range, as a share of it: rounding, not another scale."""
 _WHITE: Final = 255
+_ROWS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,11 @@ def to_uint8(images: npt.NDArray[np.float32], spec: ImageSpec) -> npt.NDArray[np
     """
     if np.asarray(images).dtype != np.float32:
         raise ImageError(f"images must be float32 (N, C, H, W), not {np.asarray(images).dtype}")
-    scaled = (to_float(images, spec) - spec.low) * (255 / (spec.high - spec.low))
-    rounded: npt.NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    rounded = np.empty(check_images(images, spec).shape, np.uint8)
+    for start in range(0, len(images), _ROWS):  # intermediate results are as large as the images
+        rows = slice(start, start + _ROWS)
+        scaled = (to_float(images[rows], spec) - spec.low) * (255 / (spec.high - spec.low))
+        rounded[rows] = np.clip(np.rint(scaled), 0, 255)
     return rounded.transpose(0, 2, 3, 1)
 
 

@@ -29,7 +29,7 @@ from typing import Final, Literal
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.train.data.convert import convert_images
 from infogan_tool.train.data.idx import read_idx_images, read_labels
-from infogan_tool.train.data.imageset import ImageSet
+from infogan_tool.train.data.imageset import ImageSet, choose
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES
 
 _DIGITS: Final = tuple("0123456789")
@@ -76,9 +76,14 @@ def _cache_folder() -> Path:
 
 
 def load_mnist(
-    folder: Path = _MNIST, *, split: Literal["train", "test"], size: int | None, channels: int | None
+    folder: Path = _MNIST,
+    *,
+    split: Literal["train", "test"],
+    size: int | None,
+    channels: int | None,
+    limit: int | None = None,
 ) -> ImageSet:
-    """Load MNIST from its four gzipped files, each checked against the authors' MD5.
+    """Load MNIST, at most ``limit`` images, from four gzipped files, checked against the authors' MD5.
 
     Raises:
         DataError: A file is missing or differs from the published one.
@@ -87,9 +92,10 @@ def load_mnist(
     images_name, labels_name = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
     images = read_idx_images(folder / f"{images_name}.gz", md5=_MNIST_MD5[images_name])
     labels = read_labels(folder / f"{labels_name}.gz", len(images), md5=_MNIST_MD5[labels_name])
+    chosen = choose(len(images), limit)
     return ImageSet(
-        images=convert_images(images, size=size, channels=channels, name="mnist"),
-        labels=labels,
+        images=convert_images(images[chosen], size=size, channels=channels, name="mnist"),
+        labels=labels[chosen],
         label_names=_DIGITS,
         name="mnist",
     )

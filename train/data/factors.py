@@ -33,8 +33,8 @@ class Factors:
         """Whether the levels of each factor are numbers, in ascending order."""
         return tuple(not isinstance(levels[0], str) for levels in self.levels)
 
-    def subset(self, index: torch.Tensor) -> Factors:
-        """Return the factors of the images of an index ``(n,)``."""
+    def subset(self, index: torch.Tensor | slice) -> Factors:
+        """Return the factors of the images of an index ``(n,)`` or a slice."""
         return replace(self, values=self.values[index])
 
 

@@ -29,7 +29,7 @@ from infogan_tool.train.data.convert import convert_images
 from infogan_tool.train.data.factors_file import read_factors
 from infogan_tool.train.data.idx import find_part, read_idx_images, read_labels
 from infogan_tool.train.data.image_files import native_format, read_image_files
-from infogan_tool.train.data.imageset import ImageSet
+from infogan_tool.train.data.imageset import ImageSet, choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,7 @@ def load_folder(
     size: int | None,
     channels: int | None,
     factors: bool = False,
+    limit: int | None = None,
 ) -> ImageSet | None:
     """Load the images of a folder of one of the kinds above.
 
@@ -61,6 +62,7 @@ def load_folder(
         size: Height and width; ``None``: as in the data, which must all have the same.
         channels: 1 or 3; ``None``: as in the data.
         factors: Whether to read ``factors.csv``, if the folder has one.
+        limit: Load at most so many images, chosen at random, always the same.
 
     Returns:
         The images; ``None`` if the folder has no test part and ``split`` is ``"test"``.
@@ -68,11 +70,13 @@ def load_folder(
     Raises:
         DataError: The folder or a file in it cannot be used; the message names the file.
     """
-    found = open_folder(folder, split=split, size=size, channels=channels)
+    found = open_folder(folder, split=split, size=size, channels=channels, limit=limit)
     if not isinstance(found, FolderImages):
         return found
-    known = read_factors(folder, found.paths) if factors else None  # before the images, which take longer
-    return replace(found.load(), factors=known)
+    index = choose(len(found.paths), limit)
+    # Before the images, which take longer.
+    known = read_factors(folder, found.paths) if factors else None
+    return replace(found.subset(index).load(), factors=None if known is None else known.subset(index))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +96,15 @@ class FolderImages:
     name: str
     """Name of the folder."""
 
+    def subset(self, index: torch.Tensor | slice) -> FolderImages:
+        """Return the files of an index ``(n,)`` int64 or a slice, with their labels."""
+        rows = torch.arange(len(self.paths))[index].tolist()
+        return replace(
+            self,
+            paths=[self.paths[row] for row in rows],
+            labels=[self.labels[row] for row in rows] if self.labels else [],
+        )
+
     def load(self) -> ImageSet:
         """Read all images.
 
@@ -107,14 +120,22 @@ class FolderImages:
 
 
 def open_folder(
-    folder: Path, *, split: Literal["train", "test"], size: int | None, channels: int | None
+    folder: Path,
+    *,
+    split: Literal["train", "test"],
+    size: int | None,
+    channels: int | None,
+    limit: int | None = None,
 ) -> FolderImages | ImageSet | None:
-    """Find the images of a folder; IDX files are read. Arguments and errors are those of `load_folder`."""
+    """Find the images of a folder; of IDX files ``limit`` are read.
+
+    Arguments and errors are those of :func:`load_folder`.
+    """
     try:
         with os.scandir(folder):  # so that the error of an unreadable folder names the folder
             pass
         if any(find_part(folder, part, "images") for part in ("train", "test")):
-            return _load_idx(folder, split, size, channels)
+            return _load_idx(folder, split, size, channels, limit)
         listing = _list_split(folder, split)
     except OSError as error:
         place = printable(error.filename or folder)
@@ -132,7 +153,9 @@ def open_folder(
     )
 
 
-def _load_idx(folder: Path, split: str, size: int | None, channels: int | None) -> ImageSet | None:
+def _load_idx(
+    folder: Path, split: str, size: int | None, channels: int | None, limit: int | None
+) -> ImageSet | None:
     other = next(_images_below(folder), None)
     if other is not None:
         raise DataError(
@@ -145,9 +168,11 @@ def _load_idx(folder: Path, split: str, size: int | None, channels: int | None) 
         raise DataError(f"{printable(folder)} has t10k files but no train-images-idx3-ubyte")
     images = read_idx_images(path)
     labels_path = find_part(folder, split, "labels")
+    labels = None if labels_path is None else read_labels(labels_path, len(images))
+    chosen = choose(len(images), limit)
     return ImageSet(
-        images=convert_images(images, size=size, channels=channels, name=printable(path)),
-        labels=None if labels_path is None else read_labels(labels_path, len(images)),
+        images=convert_images(images[chosen], size=size, channels=channels, name=printable(path)),
+        labels=None if labels is None else labels[chosen],
         label_names=None,
         name=_own_name(folder),
     )

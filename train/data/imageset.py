@@ -70,15 +70,19 @@ class ImageSet:
         """Return the number of images."""
         return len(self.images)
 
-    def sample(self) -> ImageSet:
-        """Return the images in one block; of a computed data set 20,000 at random, always the same."""
-        if isinstance(self.images, torch.Tensor):
-            return self
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))
-        return self.subset(order[:_SAMPLE])
+    def sample(self, limit: int | None = None) -> ImageSet:
+        """Return the images in one block: at most ``limit``, of a computed data set at most 20,000.
 
-    def subset(self, index: torch.Tensor) -> ImageSet:
-        """Return the images of an index ``(n,)`` int64, with their labels and factors, in one block."""
+        Of more, some at random, always the same.
+        """
+        if not isinstance(self.images, torch.Tensor):
+            limit = _SAMPLE if limit is None else min(limit, _SAMPLE)
+        elif limit is None or len(self) <= limit:
+            return self
+        return self.subset(choose(len(self), limit))
+
+    def subset(self, index: torch.Tensor | slice) -> ImageSet:
+        """Return the images of an index ``(n,)`` or a slice, with labels and factors, in one block."""
         return replace(
             self,
             images=self.images[index],
@@ -95,6 +99,16 @@ class ImageSet:
     def channels(self) -> int:
         """1 (grey) or 3 (red, green, blue)."""
         return int(self.images.shape[1])
+
+
+def choose(count: int, limit: int | None) -> torch.Tensor | slice:
+    """Return an index of ``limit`` of ``count`` images, at random, always the same.
+
+    If ``limit`` is None, or not less than ``count``: of all, in their order.
+    """
+    if limit is None or count <= limit:
+        return slice(None)
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:limit]
 
 
 def check_fits(num_bytes: int, name: str) -> None:

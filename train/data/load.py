@@ -30,6 +30,7 @@ def load_images(
     root: Path | None = None,
     download: bool = True,
     factors: bool = False,
+    limit: int | None = None,
 ) -> ImageSet:
     """Load the training images of a data set.
 
@@ -46,6 +47,7 @@ def load_images(
             ``rooms`` are computed.
         download: Whether a built-in data set that is not under ``root`` may be downloaded.
         factors: Whether to read the factors in a folder's ``factors.csv``. They are for evaluation only.
+        limit: Load at most so many images: of more, some at random, always the same, in one block.
 
     Returns:
         At least one image, and the labels and factors if the source has some.
@@ -55,7 +57,7 @@ def load_images(
         UsageError: ``size`` or ``channels`` is out of range.
         MissingExtraError: A built-in data set needs a package that is not installed.
     """
-    images = _load(source, "train", size, channels, root, download=download, factors=factors)
+    images = _load(source, "train", size, channels, root, download=download, factors=factors, limit=limit)
     assert images is not None, "every source has training images or is refused"
     return images
 
@@ -68,6 +70,7 @@ def load_test_images(
     root: Path | None = None,
     download: bool = True,
     factors: bool = False,
+    limit: int | None = None,
 ) -> ImageSet | None:
     """Load the test images of a data set; ``None`` where it has none.
 
@@ -75,7 +78,7 @@ def load_test_images(
     sub-folder. Labels are those of :func:`load_images`. Arguments and errors are those of
     :func:`load_images`.
     """
-    return _load(source, "test", size, channels, root, download=download, factors=factors)
+    return _load(source, "test", size, channels, root, download=download, factors=factors, limit=limit)
 
 
 def _load(
@@ -87,18 +90,23 @@ def _load(
     *,
     download: bool,
     factors: bool,
+    limit: int | None,
 ) -> ImageSet | None:
     _check_format(size, channels)
     if source == "mnist":
-        return load_mnist(split=split, size=size, channels=channels)
+        return load_mnist(split=split, size=size, channels=channels, limit=limit)
     if source in _COMPUTED:
-        return _COMPUTED[source](size=size, channels=channels) if split == "train" else None
+        if split == "test":
+            return None
+        computed = _COMPUTED[source](size=size, channels=channels)
+        return computed if limit is None else computed.sample(limit)
     if source in TORCHVISION_NAMES:
         root = root or default_root()
         return load_torchvision(
-            source, split=split, size=size, channels=channels, root=root, download=download
+            source, split=split, size=size, channels=channels, root=root, download=download, limit=limit
         )
-    return load_folder(_find_folder(source), split=split, size=size, channels=channels, factors=factors)
+    folder = _find_folder(source)
+    return load_folder(folder, split=split, size=size, channels=channels, factors=factors, limit=limit)
 
 
 def open_source(source: str, *, size: int | None, channels: int | None) -> FolderImages | ImageSet:

@@ -68,9 +68,9 @@ class TrainingData:
         return self.images.shape[1]
 
     def sample(self, limit: int) -> ImageSet:
-        """Return images in memory: all of them; of streamed ones at most ``limit``, at equal distances."""
+        """Return at most ``limit`` images in memory; of streamed ones, those at equal distances."""
         if self.block is not None:
-            return self.block
+            return self.block.sample(limit)
         index = _spread(len(self.images), limit)
         images = self.images.to(torch.device("cpu"))
         read_ahead(images, (part.tolist() for part in torch.split(index, _CHUNK)))

@@ -20,7 +20,7 @@ from infogan_tool.runtime.errors import DataError, MissingExtraError
 from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.convert import convert_images
 from infogan_tool.train.data.image_files import read_image_files
-from infogan_tool.train.data.imageset import ImageSet
+from infogan_tool.train.data.imageset import ImageSet, choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +85,7 @@ def load_torchvision(
     channels: int | None,
     root: Path,
     download: bool,
+    limit: int | None = None,
 ) -> ImageSet:
     """Load a data set of :data:`TORCHVISION_NAMES` from ``root``, in torchvision's layout.
 
@@ -93,7 +94,7 @@ def load_torchvision(
         MissingExtraError: A package that it needs is not installed.
     """
     dataset = _open(name, _SOURCES[name], split, root, download=download)
-    return from_torchvision(name, dataset, size=size, channels=channels)
+    return from_torchvision(name, dataset, size=size, channels=channels, limit=limit)
 
 
 def _open(name: str, source: _Source, split: str, root: Path, *, download: bool) -> VisionDataset:
@@ -135,7 +136,12 @@ def _quiet() -> Iterator[None]:
 
 
 def from_torchvision(
-    name: str, dataset: VisionDataset, *, size: int | None, channels: int | None
+    name: str,
+    dataset: VisionDataset,
+    *,
+    size: int | None,
+    channels: int | None,
+    limit: int | None = None,
 ) -> ImageSet:
     """Return the images and labels of an open torchvision data set.
 
@@ -144,13 +150,14 @@ def from_torchvision(
         dataset: An object of the torchvision class of that name.
         size: Height and width of the result; ``None``: as in the data.
         channels: 1 or 3; ``None``: as in the data.
+        limit: Return at most so many images, chosen at random, always the same.
 
     Raises:
         DataError: Its arrays have another dtype or shape than they should.
     """
     source = _SOURCES[name]
     if source.layout == "files":
-        return _from_celeba(name, dataset, size=size, channels=channels)
+        return _from_celeba(name, dataset, size=size, channels=channels, limit=limit)
     images = torch.as_tensor(dataset.data)
     if images.dtype != torch.uint8 or images.ndim != len(source.layout):
         raise DataError(f"{name}: its images are not uint8 of axes {source.layout}: the files are damaged")
@@ -160,9 +167,10 @@ def from_torchvision(
         images = images.permute(0, 3, 1, 2)
     if source.transposed:
         images = images.transpose(-1, -2)
+    chosen = choose(len(images), limit)
     return ImageSet(
-        images=convert_images(images, size=size, channels=channels, name=name),
-        labels=_labels(dataset),
+        images=convert_images(images[chosen], size=size, channels=channels, name=name),
+        labels=_labels(dataset)[chosen],
         label_names=source.label_names or tuple(dataset.classes),
         name=name,
     )
@@ -175,11 +183,14 @@ def _labels(dataset: VisionDataset) -> torch.Tensor:
     return labels[:, 0].contiguous() if labels.ndim > 1 else labels
 
 
-def _from_celeba(name: str, dataset: VisionDataset, *, size: int | None, channels: int | None) -> ImageSet:
+def _from_celeba(
+    name: str, dataset: VisionDataset, *, size: int | None, channels: int | None, limit: int | None
+) -> ImageSet:
     folder = Path(dataset.root) / dataset.base_folder / "img_align_celeba"
     size = size or _CELEBA_WIDTH
+    files = np.asarray(dataset.filename)[choose(len(dataset.filename), limit)]
     images = read_image_files(
-        [folder / file for file in dataset.filename],
+        [folder / file for file in files.tolist()],
         size=size,
         channels=channels or 3,
         name=name,

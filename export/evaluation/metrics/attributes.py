@@ -33,7 +33,9 @@ _LUMA: Final = (0.299, 0.587, 0.114)
 _EMPTY: Final = 1 / 16
 _HALF: Final = 0.5
 _ENLARGED: Final = 2
-"""Images are enlarged this much, linearly, before the stroke width is measured, for sub-pixel precision."""
+"""Images of up to 32 x 32 are enlarged so, linearly, before the stroke width is measured, for sub-pixel
+precision."""
+_SMALL: Final = 32
 _CHUNK: Final = 1000
 
 
@@ -93,7 +95,10 @@ def _moments(images: NDArray[np.float32], total: NDArray[np.float64]) -> dict[st
 
 def _stroke_width(images: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return four times the mean distance to the edge: exactly w for a long strip of width w."""
-    large = zoom(images, (1, _ENLARGED, _ENLARGED), order=1, grid_mode=True, mode="grid-constant")
+    enlarged = _ENLARGED if max(images.shape[1:]) <= _SMALL else 1
+    large = images
+    if enlarged > 1:
+        large = zoom(images, (1, enlarged, enlarged), order=1, grid_mode=True, mode="grid-constant")
     mask = large >= _HALF * large.max(axis=(1, 2), keepdims=True)
     mask &= large > 0
     # Stack the images with a margin of background between them, so that one transform serves all.
@@ -101,5 +106,5 @@ def _stroke_width(images: NDArray[np.float32]) -> NDArray[np.float64]:
     distance = distance_transform_edt(mask.reshape(-1, mask.shape[2])).reshape(mask.shape)
     # The transform measures to the centre of the next pixel outside: half a pixel too far.
     inside = np.where(mask, distance - _HALF, 0).sum(axis=(1, 2))
-    width: NDArray[np.float64] = 4 * inside / mask.sum(axis=(1, 2)) / _ENLARGED
+    width: NDArray[np.float64] = 4 * inside / mask.sum(axis=(1, 2)) / enlarged
     return width

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from infogan_tool.export.ood import fitting
 from infogan_tool.export.ood.batch_preprocessing import preprocess_batch
 from infogan_tool.export.ood.fitting import fit_ood
 from infogan_tool.export.ood.head import Taps
@@ -65,6 +66,28 @@ def test_noise_is_flagged_and_digits_are_not(
     assert flagged(np.full((1, 28, 28), 255)) == 1
     assert flagged(test.images[:1000, 0].numpy()[:, ::-1, ::-1].transpose(0, 2, 1)) > 0.08
     assert ood.metrics["fitted_on"] == 2000
+
+
+def test_large_images_are_fitted_on_fewer(
+    make_networks: Callable[..., Networks], digits: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "_FITTED", 16_000)
+    networks = make_networks(size=64)
+    large = torch.nn.functional.interpolate(digits.float(), size=64).to(torch.uint8)
+    fitted = fit_ood(networks, large, None)
+    assert fitted is not None
+    head, ood = fitted
+    assert ood.metrics["fitted_on"] == 2000
+    assert ood.metrics["held_out"] == 1000
+    test = load_test_images("mnist", size=64, limit=1000)
+    assert test is not None
+    with torch.no_grad():
+        distances = head(*Taps(networks).read(test.images.float() / 255))
+        noise = head(
+            *Taps(networks).read(torch.rand(100, 1, 64, 64, generator=torch.Generator().manual_seed(0)))
+        )
+    assert float((distances > ood.threshold).float().mean()) < 0.06
+    assert float((noise > ood.threshold).float().mean()) > 0.95
 
 
 def test_the_same_images_give_the_same_distance(

@@ -238,3 +238,35 @@ def test_a_builtin_name_takes_precedence_over_a_folder(
     monkeypatch.chdir(tmp_path)
     assert len(load_test_images("mnist")) == 10_000
     assert len(load_images("./mnist")) == 6
+
+
+# --- a part of the images ------------------------------------------------------------------------------
+
+
+def test_limit_chooses_images_with_their_labels(folder: Path, tmp_path: Path) -> None:
+    write_classes(folder / "train", ["a", "b", "a", "b", "a", "b"], GREY)
+    whole = load_images(str(folder))
+    part = load_images(str(folder), limit=4)
+    assert len(part) == 4
+    assert torch.equal(part.images, load_images(str(folder), limit=4).images)
+    of_image = {
+        image.numpy().tobytes(): int(label) for image, label in zip(whole.images, whole.labels, strict=True)
+    }
+    assert [of_image[image.numpy().tobytes()] for image in part.images] == part.labels.tolist()
+    assert torch.equal(load_images(str(folder), limit=6).images, whole.images)
+    write_idx(tmp_path / "idx" / "train-images-idx3-ubyte", GREY)
+    write_idx(tmp_path / "idx" / "train-labels-idx1-ubyte", np.arange(6))
+    part = load_images(str(tmp_path / "idx"), size=16, limit=3)
+    assert part.images.shape == (3, 1, 16, 16)
+    assert len(set(part.labels.tolist())) == 3
+
+
+@pytest.mark.parametrize("name", ["mnist", "dsprites"])
+def test_limit_of_a_builtin_set(name: str) -> None:
+    part = load_images(name, size=16, limit=5)
+    assert isinstance(part.images, torch.Tensor)
+    assert part.images.shape == (5, 1, 16, 16)
+    if name == "mnist":
+        test = load_test_images(name, size=16, limit=7)
+        assert test is not None
+        assert len(test) == len(test.labels) == 7
