@@ -129,7 +129,7 @@ class WatchedRun:
 
         For each code ``strength``, the root mean square change of a pixel along its row as a share of the
         range from black to white, and for continuous codes ``attributes``: name and correlation of those that
-        follow the code, if any (needs scipy).
+        follow the code and vary more along its row than over the whole sheet, if any (needs scipy).
         """
         pixels = self._pixels("codes", step)
         if pixels is None or self._latent is None or self._size is None:
@@ -141,7 +141,13 @@ class WatchedRun:
             return None
         cells = pixels[_GAP:, _GAP:].reshape(len(codes), stride, CODE_COLUMNS, stride, -1)
         rows = cells[:, : self._size, :, : self._size].transpose(0, 2, 1, 3, 4)
-        found = [_effect(code, row, self._latent) for code, row in zip(codes, rows, strict=True)]
+        attributes = _attributes(rows)
+        found: list[dict[str, Any]] = []
+        for number, code in enumerate(codes):
+            strength = _strength(rows[number, : _row_length(code, self._latent)])
+            found.append({"code": code, "strength": _rounded(strength)})
+            if code in self._latent.continuous_names and strength >= _MIN_STRENGTH:
+                found[-1]["attributes"] = attributes[number]
         return json.dumps(found, allow_nan=False).encode()
 
     def _read_log(self) -> tuple[MetricsLog, float | None]:
@@ -233,33 +239,39 @@ def _row_length(code: str, latent: LatentSpec) -> int:
     return min(CODE_COLUMNS, latent.categorical[latent.categorical_index(code)])
 
 
-def _effect(code: str, row: NDArray[np.uint8], latent: LatentSpec) -> dict[str, Any]:
-    """Return the effect of one code on the images ``(N, S, S, C)`` along its row."""
-    images = row[: _row_length(code, latent)]
+def _strength(images: NDArray[np.uint8]) -> float:
+    """Return the root mean square change of a pixel along a row of images ``(N, S, S, C)``, 0 to 1."""
     changes = images / 255.0 - images.mean(axis=0) / 255.0
-    strength = float(np.sqrt(np.mean(changes**2)))
-    effect: dict[str, Any] = {"code": code, "strength": _rounded(strength)}
-    if code in latent.continuous_names and strength >= _MIN_STRENGTH:
-        effect["attributes"] = _attributes(images)
-    return effect
+    return float(np.sqrt(np.mean(changes**2)))
 
 
-def _attributes(images: NDArray[np.uint8]) -> list[tuple[str, float | None]]:
-    """Return the attributes that follow the column most closely, at most two, and their correlations."""
+def _attributes(rows: NDArray[np.uint8]) -> list[list[tuple[str, float | None]]]:
+    """Return for each row the attributes that follow the column, at most two, and their correlations.
+
+    Those that vary most come first, in units of their standard deviation over the whole sheet.
+
+    Args:
+        rows: The sheet ``(R, N, S, S, C)``.
+    """
     try:
         from infogan_tool.export.evaluation.metrics.attributes import measure_attributes
         from infogan_tool.export.evaluation.metrics.correlation import pearson
         from infogan_tool.export.evaluation.metrics.naming import INDEPENDENT, NAMES
     except ImportError:  # scipy is part of the extra [train]
-        return []
-    if images.shape[3] not in (1, 3):
-        return []
-    measured = measure_attributes(images)
-    place = np.arange(len(images), dtype=np.float64)
-    found = [
-        (NAMES[name], pearson(place, measured[name]))
-        for name in INDEPENDENT
-        if np.isfinite(measured[name]).all()
-    ]
-    strong = sorted((one for one in found if abs(one[1]) >= _MIN_CORRELATION), key=lambda one: -abs(one[1]))
-    return [(name, _rounded(value)) for name, value in strong[:_MAX_ATTRIBUTES]]
+        return [[] for _ in rows]
+    if rows.shape[4] not in (1, 3):
+        return [[] for _ in rows]
+    measured = measure_attributes(rows.reshape(-1, *rows.shape[2:]))
+    place = np.arange(rows.shape[1], dtype=np.float64)
+    found: list[list[tuple[str, float | None]]] = []
+    for number in range(len(rows)):
+        strong = []
+        for name in INDEPENDENT:
+            values = measured[name].reshape(rows.shape[:2])
+            row, spread = values[number], np.nanstd(values)
+            if not np.isfinite(row).all() or row.std() < spread or spread == 0:
+                continue
+            if abs(r := pearson(place, row)) >= _MIN_CORRELATION:
+                strong.append((row.std() / spread, NAMES[name], _rounded(r)))
+        found.append([(name, r) for _, name, r in sorted(strong, reverse=True)[:_MAX_ATTRIBUTES]])
+    return found

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infogan_tool.runtime import load_bundle
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -46,9 +48,10 @@ def test_the_summary_fits_a_screen(
 
 def test_the_summary_of_the_pretrained_bundle(cli: Callable[..., Any]) -> None:
     shown = cli("info").out
+    labels = load_bundle().metadata.labels["k1"]
     for part in (
         "preset mnist, trained on mnist, 28 x 28 grey images, fp32",
-        "k1          10 categories: #0=9, #1=4, ",
+        f"k1          10 categories: #0={labels[0]}, #1={labels[1]}, ",
         "c1          continuous, from -1 to 1: slant",
         " of 10,000 test images, ",
         "flags images unlike the training images, and ",
