@@ -24,7 +24,7 @@ from infogan_tool.cli.explorer.guard import BODY_TYPE
 from infogan_tool.cli.explorer.server import listen
 from infogan_tool.cli.explorer.static_site import ORT_PACKAGE
 from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
-from infogan_tool.runtime.bundle.metadata import GRAPH_FILES
+from infogan_tool.runtime.bundle.metadata import EXAMPLES_FILE, GRAPH_FILES, METADATA_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,12 +96,13 @@ def test_the_default_port_may_be_in_use(tiny: Path) -> None:
 
 
 def test_the_static_site_has_the_files_of_the_bundle(exported: Path) -> None:
-    for file in (*GRAPH_FILES, "metadata.json"):
+    files = (*GRAPH_FILES, METADATA_FILE, EXAMPLES_FILE)
+    for file in files:
         assert (exported / "bundles/0" / file).read_bytes() == (PRETRAINED_BUNDLE / file).read_bytes()
     found = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
     assert found == {
         *SITE_FILES,
-        *(f"bundles/0/{file}" for file in (*GRAPH_FILES, "metadata.json", "noise.bin")),
+        *(f"bundles/0/{file}" for file in (*files, "noise.bin")),
         *(f"ort/{file}" for file in ("ort.js", "ort-wasm.js", "ort-wasm.wasm")),
         "model.json",
         "NOTICE.txt",
