@@ -52,12 +52,14 @@ def train(ranks: Ranks, size: int, out: Path, *arguments: str | Path) -> None:
     assert not ends[0].out
 
 
-def greatest_difference(run: Path, other: Path, steps: slice = slice(None)) -> float:
+def greatest_difference(
+    run: Path, other: Path, steps: slice = slice(None), *, without: tuple[str, ...] = ()
+) -> float:
     """Return the greatest difference between any two scalars of two traces."""
     ours, theirs = trace(run), trace(other)
     assert [line["step"] for line in ours] == [line["step"] for line in theirs]
     pairs = list(zip(ours, theirs, strict=True))[steps]
-    return max(abs(a[name] - b[name]) for a, b in pairs for name in a if name != "stage")
+    return max(abs(a[name] - b[name]) for a, b in pairs for name in a if name not in ("stage", *without))
 
 
 def relative_difference(run: Path, other: Path, part: str) -> float:
@@ -114,7 +116,9 @@ def test_all_stages_equal_those_of_one_process(ranks: Ranks, all_stages: Path, t
         train(ranks, size, run, "--config", config)
     assert len({line["stage"] for line in trace(runs[0])}) == 6
     assert greatest_difference(*runs, slice(0, 21)) < ROUNDING, "before adversarial training"
-    assert greatest_difference(*runs) < 1e-3
+    # Second differences, divided by the square of a step of 0.25, amplify rounding errors.
+    assert greatest_difference(*runs, without=("Loss/G/hessian",)) < 1e-3
+    assert greatest_difference(*runs) < 1e-2
 
 
 def test_autoencoder_equals_that_of_one_process(ranks: Ranks, all_stages: Path, tmp_path: Path) -> None:
