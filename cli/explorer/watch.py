@@ -268,8 +268,11 @@ def _attributes(rows: NDArray[np.uint8]) -> list[list[tuple[str, float | None]]]
         strong = []
         for name in INDEPENDENT:
             values = measured[name].reshape(rows.shape[:2])
-            row, spread = values[number], np.nanstd(values)
-            if not np.isfinite(row).all() or row.std() < spread or spread == 0:
+            row = values[number]
+            if not np.isfinite(row).all():
+                continue
+            spread = np.nanstd(values)
+            if row.std() < spread or spread == 0:
                 continue
             if abs(r := pearson(place, row)) >= _MIN_CORRELATION:
                 strong.append((row.std() / spread, NAMES[name], _rounded(r)))

@@ -103,7 +103,8 @@ def measure_axes(bundle: Bundle, *, seed: int = 0) -> AxesTable:
     """
     codes = bundle.latent.continuous_names
     if not codes:
-        return AxesTable(latents=0, effects={}, pairs=(), usage=_usage(bundle, seed))
+        usage = CodeUsage(information={}, dead=(), duplicates=(), suggested=0)
+        return AxesTable(latents=0, effects={}, pairs=(), usage=usage)
     per_latent = 1 + 2 * len(codes) ** 2
     most = latents_for(len(codes))
     count = max(_MIN_LATENTS, image_limit(bundle.image.size, most * per_latent) // per_latent)
@@ -128,8 +129,6 @@ def measure_axes(bundle: Bundle, *, seed: int = 0) -> AxesTable:
 
 
 def _usage(bundle: Bundle, seed: int) -> CodeUsage:
-    if not bundle.latent.continuous:
-        return CodeUsage(information={}, dead=(), duplicates=(), suggested=0)
     latents = bundle.sample(_USAGE_IMAGES if bundle.image.size <= SMALL else _USAGE_LARGE, seed)
     images = to_uint8(bundle.generate(latents), bundle.image)  # rounded to 8 bits, as in an image file
     means = bundle.encode(images).style_mean

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from stopping import StopAfter
 
-from infogan_tool.train import Callback, Run, fit, preset
+from infogan_tool.train import fit, preset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from infogan_tool.train import Run
 
 pytestmark = [
     pytest.mark.loggers,
@@ -38,15 +41,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in (OFFLINE | {"TRACKIO_DIR": str(tmp_path / "trackio")}).items():
         monkeypatch.setenv(name, value)
     return tmp_path
-
-
-class StopAfter(Callback):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step(self, run: Run) -> None:
-        if run.step == self.step:
-            run.stop()
 
 
 def train(logger: object, *, stop_after: int = 0) -> Run:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from coloured_shapes import shapes, small_preset
+from stopping import StopAfter
 from training_images import in_memory
 
 from infogan_tool.export.evaluation.metrics.label_matching import match_labels
 from infogan_tool.runtime.errors import RunError
-from infogan_tool.train import Callback
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.run import loop
 from infogan_tool.train.run.checkpoint import read_checkpoint
@@ -20,7 +20,6 @@ from infogan_tool.train.run.folder import RunFolder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from infogan_tool.train import Run
 
 CPU = torch.device("cpu")
 
@@ -104,14 +103,3 @@ def test_checkpoint_without_a_tensor_is_refused(tmp_path: Path, lost: str) -> No
     del checkpoint.tensors[lost]
     with pytest.raises(RunError, match="does not fit the run's config"):
         loop.train(small_preset(), in_memory(images), run, device=CPU, resume=checkpoint)
-
-
-class StopAfter(Callback):
-    """Stops the training after ``count`` steps."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def on_step(self, run: Run) -> None:
-        if run.step == self.count:
-            run.stop()

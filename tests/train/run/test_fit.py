@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from stopping import StopAfter
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from infogan_tool.runtime.errors import CallbackError, ConfigError, DataError, RunError, UsageError
@@ -64,15 +65,6 @@ class Items:
 
     def __getitem__(self, index: int) -> object:
         return self.make(index)
-
-
-class StopAfter(Callback):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step(self, run: Run) -> None:
-        if run.step == self.step:
-            run.stop()
 
 
 def test_run_has_metrics_networks_and_state(tiny: TrainConfig, images: Tensor, tmp_path: Path) -> None:
