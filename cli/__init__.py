@@ -8,6 +8,7 @@
     extras        checks that optional dependencies are installed
     output        data on standard output, messages on standard error, checks of output paths
     failures      exceptions to messages and exit codes
+    stderr_console       a rich console on standard error
     progress      progress of long runs, on standard error
     training_progress    progress of a training
     codes         codes as options and as JSON

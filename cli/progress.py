@@ -71,13 +71,14 @@ class Progress(AbstractContextManager["Progress"]):
 
     def _show_bar(self) -> None:
         if self._bar is None:
-            from rich.console import Console
             from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as Bar
 
+            from infogan_tool.cli.stderr_console import StderrConsole
+
             columns = (BarColumn(), TextColumn("{task.description}"))
             # Only standard error is redirected above the bar: standard output has the codes.
-            console = Console(stderr=True, markup=False, highlight=False)
+            console = StderrConsole()
             self._bar = Bar(*columns, console=console, redirect_stdout=False, transient=True)
             self._task = self._bar.add_task("", total=None)
             self._bar.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -13,27 +12,21 @@ from rich.text import Text
 from infogan_tool.train import Callback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.console import Console
-
+    from infogan_tool.cli.stderr_console import StderrConsole
     from infogan_tool.train import Run
 
 
 class TrainingProgress(Callback):
     """A live bar with the newest metrics on a terminal; a line per interval anywhere else.
 
-    Once the output cannot be written (the terminal was closed, a pipe has no reader) nothing more is shown.
-
     Args:
-        console: On stderr.
+        console: Where it is shown.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: StderrConsole) -> None:
         self.console = console
         self._title, self._next_line, self._line_every = "", 0, 0
         self._live: Live | None = None
-        self._visible = True
         self._bar = Progress(
             TextColumn("{task.fields[title]}"),
             BarColumn(bar_width=None),
@@ -50,9 +43,8 @@ class TrainingProgress(Callback):
         """Show the bar; without a terminal, about a hundred lines are shown for the whole run."""
         self._line_every = run.total_steps // 100
         if self.console.is_terminal:
-            with self._while_visible():
-                self._live = Live(self._bar, console=self.console, refresh_per_second=4)
-                self._live.start()
+            self._live = Live(self._bar, console=self.console, refresh_per_second=4)
+            self._live.start()
 
     def on_stage(self, run: Run) -> None:
         """Show a new stage."""
@@ -68,11 +60,6 @@ class TrainingProgress(Callback):
 
     def on_report(self, run: Run, record: dict[str, Any]) -> None:
         """Show the metrics."""
-        if self._visible:
-            with self._while_visible():
-                self._show(run, record)
-
-    def _show(self, run: Run, record: dict[str, Any]) -> None:
         assert run.stage is not None
         done, steps = run.stage.step, run.stage.steps
         rate = f"{record['Timing/images_per_sec']:,.0f} images/s"
@@ -91,15 +78,7 @@ class TrainingProgress(Callback):
     def on_end(self, run: Run) -> None:  # noqa: ARG002 - the protocol's
         """Stop updating the bar."""
         if self._live is not None:
-            with self._while_visible():
-                self._live.stop()
-
-    @contextmanager
-    def _while_visible(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, SystemExit):  # rich exits where a pipe has no reader
-            self._visible = False
+            self._live.stop()
 
 
 def summary_line(record: dict[str, Any]) -> str:

@@ -56,15 +56,14 @@ def evaluate(
 
     import_modules(imports)
 
-    from rich.console import Console
-
+    from infogan_tool.cli.stderr_console import StderrConsole
     from infogan_tool.export.evaluate import evaluate as evaluate_target
     from infogan_tool.export.save_results import check_savable, save_results
     from infogan_tool.runtime.storage.atomic import printable
 
     if save:
         check_savable(target)
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = StderrConsole()
     with console.status("starting") as status:
         results = evaluate_target(
             target,

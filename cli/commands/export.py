@@ -116,6 +116,7 @@ def export(
 
     from rich.console import Console
 
+    from infogan_tool.cli.stderr_console import StderrConsole
     from infogan_tool.export.outputs import export_outputs
     from infogan_tool.export.preprocessing_options import PreprocessingOptions
     from infogan_tool.runtime.errors import UsageError
@@ -129,7 +130,7 @@ def export(
             preprocessing=preprocessing, box=box, ink=ink, centre=centre, stroke=stroke
         )
     import_modules(imports)
-    console = Console(stderr=True, markup=False, highlight=False)
+    console = StderrConsole()
     with console.status("starting") as status:
         exported = export_outputs(
             source,

@@ -72,12 +72,11 @@ def report(
 
     import_modules(imports)
 
-    from rich.console import Console
-
+    from infogan_tool.cli.stderr_console import StderrConsole
     from infogan_tool.export.report.write import write_report
     from infogan_tool.runtime.storage.atomic import printable
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = StderrConsole()
     with console.status("starting") as status:
         entries = write_report(
             targets or [],

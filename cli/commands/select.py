@@ -37,13 +37,12 @@ def select(
     """
     require_extras("select", "train")
 
-    from rich.console import Console
-
+    from infogan_tool.cli.stderr_console import StderrConsole
     from infogan_tool.export.select import find_bundles, select_bundles
     from infogan_tool.runtime.storage.atomic import printable
 
     bundles = find_bundles(paths)
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = StderrConsole()
     with console.status("starting") as status:
         result = select_bundles(
             bundles,

@@ -191,15 +191,14 @@ def train(
     if explore:
         require_extras("train --explore", "ui")
     import_modules(imports)
-    from rich.console import Console
-
+    from infogan_tool.cli.stderr_console import StderrConsole
     from infogan_tool.cli.training_progress import TrainingProgress
     from infogan_tool.train import RunOptions, fit
     from infogan_tool.train.config.presets import resolve_config
 
     callbacks: list[object] = [_TrainingPage()] if explore else []
     if not output.is_quiet():
-        callbacks.append(TrainingProgress(Console(stderr=True)))
+        callbacks.append(TrainingProgress(StderrConsole()))
     with _process_group(device, threads) as group:
         resolved = None
         if resume is None:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from training_images import in_memory
 
 from infogan_tool.cli import training_progress
+from infogan_tool.cli.stderr_console import StderrConsole
 from infogan_tool.cli.training_progress import TrainingProgress
 from infogan_tool.train.config.presets import resolve_config
 from infogan_tool.train.engine.meters import Meters
@@ -117,24 +117,32 @@ class _Gone(io.StringIO):
 
 @pytest.mark.parametrize("is_terminal", [False, True])
 @pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(5, "Input/output error")])
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_training_continues_when_its_output_cannot_be_written(
-    one_stage: Path, digits: Tensor, finished_run: Path, tmp_path: Path, error: OSError, *, is_terminal: bool
+def test_training_continues_when_its_output_cannot_be_written(  # noqa: PLR0917 - fixtures
+    one_stage: Path,
+    digits: Tensor,
+    finished_run: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    error: OSError,
+    *,
+    is_terminal: bool,
 ) -> None:
     changes = {"data": {"size": 28, "channels": 1}, "schedule": {"log_every": 1}}
     config = resolve_config(file=one_stage, flags=changes)
     run = RunFolder.create(tmp_path / "run", config, "digits")
-    console = Console(file=_Gone(error, is_terminal=is_terminal), force_terminal=is_terminal, width=80)
+    console = StderrConsole(_Gone(error, is_terminal=is_terminal), force_terminal=is_terminal, width=80)
     display = TrainingProgress(console)
     outcome = loop.train(config, in_memory(digits), run, device=torch.device("cpu"), callbacks=[display])
     assert (outcome.step, outcome.interrupted) == (12, False)
     ours, theirs = (read_checkpoint(folder / LAST).part("networks") for folder in (run.path, finished_run))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    print("results", flush=True)
+    assert capfd.readouterr().out == "results\n"
 
 
 def test_bar_on_a_terminal_counts_stages_and_steps(all_stages: Path, digits: Tensor) -> None:
     seen = io.StringIO()
-    console = Console(file=seen, force_terminal=True, width=120, legacy_windows=False)
+    console = StderrConsole(seen, force_terminal=True, width=120, legacy_windows=False)
     config = resolve_config(file=all_stages, flags={"data": {"size": 28, "channels": 1}})
     loop.train(
         config, in_memory(digits), None, device=torch.device("cpu"), callbacks=[TrainingProgress(console)]
