@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PAGE_TOOLS := tests/explorer/node_modules/.installed
 
-.PHONY: setup wheel format lint types test test-slow test-presets test-ray test-wheel test-lowest test-loggers test-javascript test-browser lint-page check coverage mutation reference docs
+.PHONY: setup wheel format lint types test test-slow test-presets test-ray test-wheel test-lowest test-loggers test-javascript test-browser lint-page check coverage mutation reference docs systems
 
 setup: $(STAMP)
 
@@ -41,9 +41,10 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-# The default tests, in two processes of one thread each; no network once .venv is set up.
+# The default tests, in two processes of one thread each; no network once .venv is set up. In the order of the files:
+# by default files of few tests come last, and with them the one that takes longest, while one process has nothing to do.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Whole trainings and soak tests; minutes each.
 test-slow: $(STAMP)
@@ -113,5 +114,9 @@ coverage: $(STAMP)
 # Mutation tests of the modules in tests/mutation/modules.toml; an hour or more.
 mutation: $(STAMP)
 	$(BIN)/python tests/mutation/mutate.py
+
+# Every system of docs/explanation/systems.md at its stated length, into build/systems; continues what was stopped.
+systems: $(STAMP)
+	$(BIN)/python benchmarks/systems.py --out build/systems
 
 check: lint lint-page types docs test test-ray test-loggers test-javascript test-browser test-wheel

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
-from infogan_tool.train.clustering.neighbours import NEIGHBOURS
+from infogan_tool.train.clustering.neighbours import NEIGHBOURS, neighbour_sample
 from infogan_tool.train.clustering.partition import GraphPartitioner
 from infogan_tool.train.clustering.stages import SingleStepStage, clustering_config
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
 
 GROUPS: Final = "groups"
-"""Name of the artifact: ``(N,)`` int64."""
+"""Name of the artifact: ``(N,)`` int64; :data:`UNGROUPED` for images that have no neighbours."""
+UNGROUPED: Final = -100
 
 
 class GroupingStage(SingleStepStage):
@@ -32,11 +33,12 @@ class GroupingStage(SingleStepStage):
     def step(self, index: int) -> None:  # noqa: ARG002 - it is always 0
         """Partition the graph in the main process only, which saves the memory of the others."""
         session, config = self.session, clustering_config(self.session.config).grouping
-        groups = torch.zeros(len(session.images), dtype=torch.int64)
+        sample = neighbour_sample(session).cpu()
+        groups = torch.full((len(session.images),), UNGROUPED)
         values = torch.zeros(config.restarts, dtype=torch.float64)
         if self.group.is_main:
             neighbours, num_groups = session.artifacts[NEIGHBOURS], session.config.latent.categorical[0]
-            groups, values = best_partition(neighbours, num_groups, config, self.seed)
+            groups[sample], values = best_partition(neighbours, num_groups, config, self.seed)
         session.artifacts = {GROUPS: self.group.broadcast(groups).to(session.device)}
         for value in self.group.broadcast(values):
             self.meters.add(value.reshape(1).to(session.device))

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from infogan_tool.train.clustering.deformation import DeformableMatcher
 from infogan_tool.train.clustering.stages import SingleStepStage, clustering_config
 from infogan_tool.train.config.view_sets import views_of
+from infogan_tool.train.distributed.process_group import mixed_seed
 from infogan_tool.train.engine.optimizer_step import check_finite
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.engine.stage import Session
 
 NEIGHBOURS: Final = "neighbours"
-"""Name of the artifact: ``(N, count)`` int32, nearest first."""
+"""Name of the artifact: ``(n, count)`` int32, nearest first, both of :func:`neighbour_sample`."""
 _CHUNK: Final = 500
 _SMALL: Final = 1e-9
 _PAIRS_CPU: Final = 1024
@@ -42,20 +43,32 @@ class NeighboursStage(SingleStepStage):
         return ["Neighbours/similarity", "Neighbours/cost_share"]
 
     def step(self, index: int) -> None:  # noqa: ARG002 - it is always 0
-        """Encode all images and find the neighbours of each."""
+        """Encode the images of the sample and find the neighbours of each."""
         session, clustering = self.session, clustering_config(self.session.config)
         config = clustering.neighbours.model_copy(update={"compare": views_of(clustering).compare})
-        features = _encode(session)
+        sample, images = neighbour_sample(session), session.images
+        features = _encode(session, sample)
         check_finite({"Neighbours/features": features.abs().max()}, [])  # a maximum keeps NaN
         features = principal_directions(features, config.pca_components)
-        neighbours = nearest_neighbours(features, session.images, config, self.group, self.meters.add)
+        if len(sample) < len(images):
+            images = images[sample]
+        neighbours = nearest_neighbours(features, images, config, self.group, self.meters.add)
         session.artifacts[NEIGHBOURS] = neighbours
 
 
+def neighbour_sample(session: Session) -> Tensor:
+    """Return the indices of the images whose neighbours are searched, ascending: all, or a random sample."""
+    count, limit = len(session.images), clustering_config(session.config).neighbours.images
+    if count <= limit:
+        return torch.arange(count, device=session.device)
+    rng = torch.Generator().manual_seed(mixed_seed(f"neighbours {session.config.seed}"))
+    return torch.randperm(count, generator=rng)[:limit].sort().values.to(session.device)
+
+
 @torch.no_grad()
-def _encode(session: Session) -> Tensor:
+def _encode(session: Session, sample: Tensor) -> Tensor:
     encoder = session.networks.q_category.layers.eval()
-    return torch.cat([encoder(images).flatten(1) for images in session.image_chunks(_CHUNK)])
+    return torch.cat([encoder(images).flatten(1) for images in session.image_chunks(_CHUNK, sample)])
 
 
 def nearest_neighbours(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from infogan_tool.train.clustering.grouping import GROUPS
+from infogan_tool.train.clustering.grouping import GROUPS, UNGROUPED
 from infogan_tool.train.clustering.stages import LearningStage, clustering_config
 from infogan_tool.train.config.view_sets import views_of
 from infogan_tool.train.engine.ema import ema_copy, update_ema
@@ -65,7 +65,9 @@ class RefinementStage(LearningStage):
             logits = self._encoder(torch.cat(views)).logits
         logits = torch.cat(self.group.all_gather(count, *logits.float().chunk(2)))
         information = view_information(*logits.softmax(dim=1).chunk(2))
-        error = F.cross_entropy(logits[:count], self.session.artifacts[GROUPS][batch])
+        groups = self.session.artifacts[GROUPS][batch]
+        error = F.cross_entropy(logits[:count], groups, ignore_index=UNGROUPED, reduction="sum")
+        error = error / (groups != UNGROUPED).sum().clamp_min(1)
         self._adam.step(index, {"-MI/views": -information, "Loss/groups": config.pseudo_label_weight * error})
         update_ema(self._ema, self._encoder, config.ema_decay)
         self.meters.add(torch.stack([information.detach(), error.detach()]))

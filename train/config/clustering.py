@@ -25,6 +25,9 @@ class ContrastiveConfig(LengthTable):
 class NeighboursConfig(Table):
     """Clustering, stage 2: the nearest neighbours of each image."""
 
+    images: int = Field(default=100_000, ge=1000)
+    """Most images whose neighbours are searched, among each other: of a larger data set a random sample. Only
+    images of the sample get pseudo-labels."""
     pca_components: int = Field(default=64, ge=1)
     """Principal components of the features that candidates are searched in."""
     candidates: int = Field(default=60, ge=1, le=1000)

@@ -66,12 +66,13 @@ class Session:
         with section("data"):
             return self.images[index].to(torch.float32).mul_(scale).add_(image.low)
 
-    def image_chunks(self, size: int) -> Iterator[Tensor]:
-        """Yield all images in order, ``size`` at a time, as :meth:`float_images` returns them."""
-        count = len(self.images)
-        read_ahead(self.images, (list(range(count))[i : i + size] for i in range(0, count, size)))
-        for index in torch.split(torch.arange(count, device=self.device), size):
-            yield self.float_images(index)
+    def image_chunks(self, size: int, index: Tensor | None = None) -> Iterator[Tensor]:
+        """Yield images, ``size`` at a time, as :meth:`float_images` does: all in order, or those given."""
+        if index is None:
+            index = torch.arange(len(self.images), device=self.device)
+        read_ahead(self.images, (part.tolist() for part in torch.split(index, size)))
+        for part in torch.split(index, size):
+            yield self.float_images(part)
 
 
 class Stage(ABC):

@@ -34,9 +34,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return run
 
 
-def test_categories_of_colour_shapes_are_learned_without_labels(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sample", [100_000, 1000])
+def test_categories_of_colour_shapes_are_learned_without_labels(tmp_path: Path, sample: int) -> None:
     images, kinds = shapes(1500)
-    config = small_preset()
+    config = small_preset({"clustering": {"neighbours": {"images": sample}}})
     run = RunFolder.create(tmp_path / "run", config, "shapes")
     loop.train(config, in_memory(images), run, device=CPU)
     networks = build_networks(config, size=16, channels=3)

@@ -8,7 +8,12 @@ from coloured_shapes import shapes, small_preset
 from torch.nn import functional as F
 
 from infogan_tool.train.clustering.deformation import DeformableMatcher
-from infogan_tool.train.clustering.neighbours import NEIGHBOURS, NeighboursStage, principal_directions
+from infogan_tool.train.clustering.neighbours import (
+    NEIGHBOURS,
+    NeighboursStage,
+    neighbour_sample,
+    principal_directions,
+)
 from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.networks import build_networks
 
@@ -46,3 +51,18 @@ def test_neighbours_are_the_candidates_of_least_cost_and_never_the_image_itself(
     assert 0 < scalars["Neighbours/similarity"] <= 1
     share = of_neighbours.float().mean() / costs.float().mean()
     assert scalars["Neighbours/cost_share"] == pytest.approx(share.item())
+
+
+def test_a_large_data_set_is_sampled_by_its_seed() -> None:
+    images, _ = shapes(1500)
+    samples = []
+    for seed in (0, 0, 1):
+        config = small_preset({"seed": seed, "clustering": {"neighbours": {"images": 1000}}})
+        networks = build_networks(config, size=16, channels=3)
+        samples.append(neighbour_sample(Session(config=config, networks=networks, images=images)))
+    assert [len(sample.unique()) for sample in samples] == [1000] * 3
+    assert torch.equal(samples[0], samples[0].sort().values)
+    assert torch.equal(samples[0], samples[1])
+    assert not torch.equal(samples[0], samples[2])
+    session = Session(config=config, networks=networks, images=images[:1000])
+    assert torch.equal(neighbour_sample(session), torch.arange(1000))
