@@ -7,7 +7,8 @@ Each variant is a process of its own that waits during the turns of the others: 
 threads. The first round does not count. A result is the median over all rounds of a turn's mean; `ratio` is
 to the reference (reference_step.py), by the medians and by the fastest turns: on a busy machine the latter is
 more reliable. The arithmetic is that of convolutions and their gradients, as torch counts it. `memory` is the
-peak of the process beyond what it held before its networks and images. `plain` is ours with convolutions over
+peak of the process beyond what it held before its networks and images. On a CPU the rate of a large matrix
+product is shown too, as what the cores can do. `plain` is ours with convolutions over
 whole maps computed as such, with weights in the order of their dimensions, and with memory that is returned
 to the system, as in the reference. bf16 is included where the CPU has it.
 
@@ -50,6 +51,8 @@ REFERENCE = "reference, fp32"
 EPOCHS = 100
 ENOUGH = 8
 """Cores on which all may make ready at once."""
+PRODUCT = 2048
+"""Rows and columns of the matrices that are multiplied."""
 REACH = {"bf16": 1.7, "fp32": 1.0}
 
 
@@ -87,14 +90,21 @@ def main() -> None:
             mine.poll(None)
     for mine in pipes.values():
         assert mine.recv() == "ready"
-    seconds = alternate({name: turn_of(pipe, options.steps) for name, pipe in pipes.items()}, options.rounds)
+    turns = {name: turn_of(pipe, options.steps) for name, pipe in pipes.items()}
+    products = {}
+    if options.device == "cpu":
+        torch.set_num_threads(options.threads)
+        products = {f"matrix product, {kind}": product_in(kind) for kind in cpu_precisions()}
+    seconds = alternate({**turns, **products}, options.rounds)
     measured = {}
     for name, pipe in pipes.items():
         pipe.send(None)
         measured[name] = pipe.recv()
-    per_step = {name: [value / options.steps for value in values] for name, values in seconds.items()}
+    per_step = {name: [value / options.steps for value in seconds[name]] for name in pipes}
     print(f"preset {options.preset}, batch {options.batch}, {options.device}, {options.threads} threads\n")
     table = [row_of(variant, per_step, measured, options) for variant in variants]
+    rate = 2 * PRODUCT**3 / 1e9
+    table += [{"step": name, "GFLOP/s": round(rate / median(seconds[name]))} for name in products]
     report(table, list(table[0]), environment(), options.json)
     if options.device == "cuda":
         compare_losses(measured)
@@ -104,13 +114,11 @@ def variants_on(device: str) -> list[Variant]:
     """Return who takes part."""
     reference = Variant(REFERENCE, "fp32", ours=False)
     if device == "cpu":
-        # Where bf16 is emulated it takes a multiple of the time.
-        kinds = dict.fromkeys(("fp32", fast_precision(torch.device("cpu"))))
         return [
             reference,
             *(
                 Variant(f"ours, {kind}{', plain' if plain else ''}", kind, plain=plain)
-                for kind in kinds
+                for kind in cpu_precisions()
                 for plain in (True, False)
             ),
         ]
@@ -120,6 +128,18 @@ def variants_on(device: str) -> list[Variant]:
         for captured in (False, True)
     ]
     return [reference, *ours]
+
+
+def cpu_precisions() -> list[str]:
+    """Return fp32, and bf16 unless it is emulated, which takes a multiple of the time."""
+    return list(dict.fromkeys(("fp32", fast_precision(torch.device("cpu")))))
+
+
+def product_in(precision: str) -> Callable[[], object]:
+    """Return what computes one large matrix product."""
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    left, right = (torch.randn(PRODUCT, PRODUCT).to(dtype) for _ in range(2))
+    return lambda: left @ right
 
 
 def turn_of(pipe: Connection, steps: int) -> Callable[[], object]:
@@ -138,7 +158,7 @@ def take_part(pipe: Connection, variant: Variant, options: argparse.Namespace) -
     if variant.ours and not variant.plain and options.device == "cpu":
         keep_freed_memory()
     if variant.plain:
-        MapToVector.forward, VectorToMap.forward = nn.Conv2d.forward, nn.ConvTranspose2d.forward
+        MapToVector.forward, VectorToMap.forward = nn.Conv2d.forward, plain_vector_to_map
     training = Ours(variant, options) if variant.ours else Reference(options)
     pipe.send("ready")
     while (steps := pipe.recv()) is not None:
@@ -153,6 +173,11 @@ def take_part(pipe: Connection, variant: Variant, options: argparse.Namespace) -
             training.step()
         measured["flop"] = counter.get_total_flops()
     pipe.send(measured)
+
+
+def plain_vector_to_map(layer: VectorToMap, vectors: torch.Tensor) -> torch.Tensor:
+    """Return what the layer returns, computed by torch's transposed convolution."""
+    return nn.ConvTranspose2d.forward(layer, vectors.view(*vectors.shape[:2], 1, 1))
 
 
 class Ours:
