@@ -122,10 +122,10 @@ def table_rows(folder: Path) -> list[dict[str, Any]]:
 def scores(folder: Path, seed: str) -> dict[str, str]:
     """Return the cells of one seed; `-` where the system has no such number."""
     results = json.loads((folder / f"evaluation-{seed}.json").read_text())
-    category = results["encoder"].get("k1", {}).get("clustering", {})
+    category = results.get("encoder", {}).get("k1", {}).get("clustering", {})
     purity = results["generator"].get("purity", {}).get("k1", {})
-    recovered = results["round_trip"]["categorical"].get("k1", {})
-    styles = results["round_trip"]["continuous"].values()
+    recovered = results["round_trip"].get("categorical", {}).get("k1", {})
+    styles = results["round_trip"].get("continuous", {}).values()
     bounds = results["information"]["codes"].values()
     images = results["generator"]["distances"]
     last = last_metrics(folder / f"seed-{seed}" / "metrics.jsonl")
