@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from infogan_tool.train.clustering.neighbours import NEIGHBOURS, neighbour_sample
-from infogan_tool.train.clustering.partition import GraphPartitioner
 from infogan_tool.train.clustering.stages import SingleStepStage, clustering_config
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ def best_partition(
     Returns:
         The group of each image ``(N,)`` int64, and the information of each partition in nats ``(restarts,)``.
     """
+    from infogan_tool.train.clustering.partition import GraphPartitioner  # noqa: PLC0415 - scikit-learn: a second
+
     partitioner = GraphPartitioner(
         neighbours.cpu().long().numpy(),
         num_groups,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import TYPE_CHECKING, Final
 
@@ -13,8 +14,6 @@ from infogan_tool.train.distributed.process_group import SINGLE_PROCESS
 from infogan_tool.train.engine.profiling import section
 
 if TYPE_CHECKING:
-    from torch.optim import Adam, AdamW
-
     from infogan_tool.train.config.schema import OptimizerConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
 
@@ -28,12 +27,33 @@ def trainable_parameters(*modules: nn.Module) -> list[nn.Parameter]:
     return [p for module in modules for p in module.parameters() if p.requires_grad]
 
 
+class _QuickStart(torch.optim.Optimizer):
+    """Methods without torch's decorators, which import its compiler: a second of every start."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+
+
+class Adam(_QuickStart, torch.optim.Adam):
+    """Adam."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+
+
+class AdamW(_QuickStart, torch.optim.AdamW):
+    """Adam with decoupled weight decay."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
 def adam(parameters: list[nn.Parameter], rate: float, config: OptimizerConfig) -> Adam:
     """Return a fused Adam, on a GPU one that a CUDA graph can capture."""
     betas, device = (config.beta1, config.beta2), parameters[0].device
     capturable = device.type == "cuda"
     lr = torch.tensor(rate, device=device) if capturable else rate  # a float would be fixed by the capture
-    return torch.optim.Adam(parameters, lr, betas, fused=True, capturable=capturable)
+    return Adam(parameters, lr, betas, fused=True, capturable=capturable)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -133,7 +153,7 @@ class OneCycleAdamW:
     ) -> None:
         self._parameters, self._rate, self._steps = parameters, rate, steps
         self._optimizer_step = optimizer_step
-        self.optimizer = torch.optim.AdamW(parameters, rate, (0.9, 0.99), weight_decay=1e-4, fused=True)
+        self.optimizer = AdamW(parameters, rate, (0.9, 0.99), weight_decay=1e-4, fused=True)
 
     def step(self, index: int, terms: dict[str, Tensor]) -> None:
         """Do step number ``index`` on the sum of ``terms``.

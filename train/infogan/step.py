@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.config.tables import ViewConfig
-    from infogan_tool.train.engine.optimizer_step import OptimizerStep
+    from infogan_tool.train.engine.optimizer_step import Adam, OptimizerStep
     from infogan_tool.train.infogan.latents import LatentBatch
     from infogan_tool.train.infogan.networks import Networks
     from infogan_tool.train.infogan.q_network import QPosterior
@@ -105,7 +105,7 @@ class AdversarialStep:
         }
         self.scheme = SCHEMES.get(config.objective.information_update)
         self._rates = {update.name: getattr(config.optimizer, update.learning_rate) for update in self.scheme}
-        self.optimizers: dict[str, torch.optim.Adam] = {
+        self.optimizers: dict[str, Adam] = {
             update.name: adam(self._parameters(update.parameters), self._rates[update.name], config.optimizer)
             for update in self.scheme
         }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +12,7 @@ import torch
 from torch import nn
 
 from infogan_tool.runtime.errors import NonFiniteError
-from infogan_tool.train.engine.optimizer_step import OptimizerStep
+from infogan_tool.train.engine.optimizer_step import Adam, AdamW, OptimizerStep
 from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.networks import build_networks
@@ -108,3 +110,34 @@ def test_training_without_waiting_stops_at_its_report(
     assert all(torch.equal(a, b) for a, b in zip(before, networks.generator.parameters(), strict=True))
     with pytest.raises(NonFiniteError, match="Loss/D/adv, Loss/G/adv"):
         stage.scalars()
+
+
+def test_a_training_imports_neither_torch_s_compiler_nor_scikit_learn() -> None:
+    code = """
+import sys
+from infogan_tool.train import fit, preset
+run = fit(preset("mlp", schedule={"steps": 2}), data="mnist", device="cpu")
+found = {"torch._dynamo", "sklearn", "scipy", "torchvision"} & set(sys.modules)
+assert not found, found
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("fast", "usual"), [(Adam, torch.optim.Adam), (AdamW, torch.optim.AdamW)])
+def test_optimizers_compute_what_torch_s_do(
+    fast: type[torch.optim.Optimizer], usual: type[torch.optim.Optimizer]
+) -> None:
+    states = []
+    for kind in (fast, usual):
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(4, 3)
+        optimizer = kind(layer.parameters(), lr=0.01, fused=True)  # type: ignore[call-arg]
+        for _ in range(3):
+            optimizer.zero_grad()
+            layer(torch.randn(5, 4)).square().mean().backward()
+            optimizer.step()
+        optimizer.load_state_dict(optimizer.state_dict())
+        states.append([*layer.state_dict().values(), *(v["exp_avg"] for v in optimizer.state.values())])
+        assert all(not p.grad_fn and p.requires_grad for p in layer.parameters())
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*states, strict=True))
