@@ -3,6 +3,8 @@
 >>> from infogan_tool.export import export_run
 >>> bundle = export_run("run", "bundle")  # doctest: +SKIP
 
+The run is a folder or what :func:`~infogan_tool.train.fit` returns.
+
 From a run to its outputs::
 
     outputs                what the command ``export`` calls: a bundle in any precision, a Triton repository

@@ -6,8 +6,9 @@ import hashlib
 import io
 import logging
 import re
+import sys
 import warnings
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Final
 
 import onnx
@@ -71,8 +72,10 @@ def _convert(graph: GeneratorGraph | EncoderGraph) -> onnx.ModelProto:
     # A forward of *args gets its dynamic shapes as one tuple; one of a named argument gets them by position.
     per_input = tuple({0: batch} for _ in inputs)
     is_variadic = len(graph.input_shapes) > 1 or "images" not in graph.input_shapes
-    # Older exporters print how many rewrite rules they applied; only results belong on standard output.
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+    # Older exporters print how many rewrite rules they applied; only results belong on standard output. Where
+    # a module cannot be traced, torch prints whole graphs as errors.
+    printed = io.StringIO()
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(printed):
         # The inputs share one batch axis, which the exporter warns about once for each; users cannot act on
         # its announcements of later releases.
         warnings.filterwarnings(
@@ -92,6 +95,7 @@ def _convert(graph: GeneratorGraph | EncoderGraph) -> onnx.ModelProto:
             external_data=False,
         )
     assert program is not None
+    sys.stderr.write(printed.getvalue())
     return program.model_proto
 
 

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 _MAX_JSON: Final = 1_000_000
 _MAX_SIZE: Final = 4096
 _MAX_COUNT: Final = 10**15
-_MAX_EPOCHS: Final = 500
-"""Most passes over the data of a length in thousands of images, as in a training."""
+_MAX_STAGES: Final = 20
 
 CONFIG_FILE: Final = "config.json"
 """The file that every run has."""
@@ -61,54 +60,19 @@ def size_of(config: dict[str, Any]) -> int | None:
     return size if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= _MAX_SIZE else None
 
 
-def planned_steps(config: dict[str, Any], images: int | None) -> list[tuple[str, int]]:
-    """Return the stages of a run in order, each with its number of steps; none where these are not known.
-
-    The names and numbers are those of :func:`infogan_tool.train.run.stages.steps_by_stage`.
+def planned_steps(info: dict[str, Any]) -> list[tuple[str, int]]:
+    """Return the stages of a run in order, each with its number of steps; none where they are not known.
 
     Args:
-        config: What ``config.json`` holds; untrusted.
-        images: Number of training images, where it is known.
+        info: What ``run.json`` holds; untrusted.
     """
-    schedule, clustering = _table(config, "schedule"), _table(config, "clustering")
-    batch, clustering_batch = schedule.get("batch_size"), clustering.get("batch_size")
-    stages: list[tuple[str, float | None]] = []
-    if clustering and _table(config, "latent").get("categorical"):
-        stages = [
-            ("contrastive", _steps(_table(clustering, "contrastive"), clustering_batch, images)),
-            ("neighbours", 1),
-            ("grouping", 1),
-            ("refinement", _steps(_table(clustering, "refinement"), clustering_batch, images)),
-        ]
-    is_variational = _table(config, "objective").get("method") == "variational"
-    stages.append(("variational" if is_variational else "adversarial", _steps(schedule, batch, images)))
-    if consolidation := _table(config, "consolidation"):
-        stages.append(("consolidation", _steps(consolidation, batch, images)))
-    known = [(name, round(steps)) for name, steps in stages if steps is not None]
+    stages = info.get("stages")
+    if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
+        return []
+    plan = [(stage.get("name"), stage.get("steps")) for stage in stages[:_MAX_STAGES]]
+    known = [(name, steps) for name, steps in plan if isinstance(name, str) and _is_count(steps)]
     return known if len(known) == len(stages) else []
 
 
-def _steps(length: dict[str, Any], batch_size: object, images: int | None) -> float | None:
-    """Return the steps of a stage of ``steps``, ``epochs`` or ``kimg``; None where they are not known."""
-    steps, epochs, kimg, size = map(_positive, (*map(length.get, ("steps", "epochs", "kimg")), batch_size))
-    if steps is not None:
-        return steps
-    per_epoch = images // size if images and size else 0
-    if not size or not per_epoch or (epochs or kimg) is None:
-        return None
-    if epochs is not None:
-        return max(round(epochs * per_epoch), 1)
-    return min(max(round((kimg or 0) * 1000 / size), 1), _MAX_EPOCHS * per_epoch)
-
-
-def _table(values: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return a table of a config; empty where there is none."""
-    found = values.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _positive(value: object) -> float | None:
-    """Return a number of a config; None where it is not a positive number of reasonable size."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= _MAX_COUNT:
-        return None
-    return value
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_COUNT

@@ -2,12 +2,15 @@
 
 >>> from infogan_tool.runtime import load_bundle, to_uint8
 >>> bundle = load_bundle()  # the pretrained MNIST bundle
->>> reading = bundle.read("examples/seven.png")  # reading.label, .confidence, .styles["slant"], .ood
+>>> reading = bundle.read("examples/seven.png")
+>>> reading.label, reading.confidence > 0.99, list(reading.styles), reading.ood
+('7', True, ['slant', 'stroke width'], False)
 >>> edited = bundle.edit("examples/seven.png", slant=1.0)  # a PIL image
->>> images = bundle.generate(bundle.sample(16, seed=0))  # (16, 1, 28, 28) float32
->>> posterior = bundle.encode(images)
->>> bundle.labels(posterior)  # the digit of each image, such as "7"
->>> to_uint8(images, bundle.image)  # (16, 28, 28, 1) uint8
+>>> images = bundle.generate(bundle.sample(16, seed=0))
+>>> images.shape, to_uint8(images, bundle.image).shape
+((16, 1, 28, 28), (16, 28, 28, 1))
+>>> len(bundle.labels(bundle.encode(images)))  # the digit of each image
+16
 
 Names are imported on first use, so that importing one module never imports onnxruntime.
 

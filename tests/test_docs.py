@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import json
 import re
 import shlex
@@ -256,6 +258,16 @@ def test_every_python_example_runs(
         # The examples of a page continue each other.
         exec(compile(block, str(page), "exec"), names)
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_docstring_example_runs(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for path in (ROOT / package).rglob("*.py"):
+        if "\n>>> " in path.read_text("utf-8"):
+            name = ".".join(("infogan_tool", *path.relative_to(ROOT).with_suffix("").parts))
+            result = doctest.testmod(importlib.import_module(name.removesuffix(".__init__")))
+            assert result.attempted > 0 == result.failed, name
 
 
 def test_the_api_page_has_every_public_name() -> None:

@@ -1,8 +1,10 @@
 """Training (PyTorch): images and a config in, networks and a run folder out.
 
 >>> from infogan_tool.train import fit, preset
->>> config = preset("mnist", latent={"continuous": 3}, schedule={"epochs": 4})
->>> run = fit(config, out="run")  # doctest: +SKIP
+>>> config = preset("paper", latent={"continuous": 3}, networks={"base_width": 4}, schedule={"steps": 2})
+>>> run = fit(config, device="cpu", threads=1)  # out="run": with a run folder
+>>> run.step, run.metrics["MI/c3"].shape, run.generate(run.sample(4)).shape
+(2, (1,), (4, 1, 28, 28))
 
 A package imports those below it, never those above.
 

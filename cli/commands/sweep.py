@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ from infogan_tool.cli.extras import require_extras
 from infogan_tool.cli.options import ImportOption, JsonOption, import_modules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 
 def sweep(
@@ -55,8 +55,9 @@ def sweep(
 
     import_modules(imports)
     combinations = parse_grid(grid or [])
-    _check_configs(arguments or [], combinations)
-    trials = [Trial(seed=seed, settings=some) for some in combinations for seed in parse_seeds(seeds)]
+    chosen = parse_seeds(seeds)
+    _check_configs(arguments or [], [Trial(seed=chosen[0], settings=some).texts for some in combinations])
+    trials = [Trial(seed=seed, settings=some) for some in combinations for seed in chosen]
     cores, gpus = default_threads(), usable_gpus(arguments or [])
     at_once = min(jobs or len(gpus) or cores, len(trials))
     result = run_sweep(
@@ -75,13 +76,17 @@ def sweep(
         output.emit(format_sweep(result))
 
 
-def _check_configs(arguments: "Sequence[str]", combinations: "Sequence[Mapping[str, Any]]") -> None:
-    """Raise for an option of train or a config that is not valid, before anything is trained."""
+def _check_configs(arguments: "Sequence[str]", combinations: "Sequence[Sequence[str]]") -> None:
+    """Raise for options of train, a grid or a config that are not valid, before anything is trained.
+
+    Args:
+        arguments: Options of train.
+        combinations: Settings such as ``optimizer.g_lr=5e-4``, for each combination of the grid.
+    """
     import inspect
 
     from infogan_tool.cli.commands.train import config_flags, train
     from infogan_tool.runtime.errors import UsageError
-    from infogan_tool.train.config.files import deep_merge, nested
     from infogan_tool.train.config.presets import resolve_config
     from infogan_tool.train.infogan.schemes import check_names
 
@@ -89,14 +94,11 @@ def _check_configs(arguments: "Sequence[str]", combinations: "Sequence[Mapping[s
     app.command()(train)
     with typer.main.get_command(app).make_context("infogan-tool train", list(arguments)) as context:
         given = context.params
-    flags = config_flags(**{name: given[name] for name in inspect.signature(config_flags).parameters})
-    for combination in combinations:
-        for key in combination:
-            table: object = flags
-            for part in key.split("."):
-                table = table.get(part, None) if isinstance(table, dict) else None
-            if table is not None:
-                raise UsageError(f"--grid {key} and an option of train both set {key}")
-        file = Path(given["config"]) if given["config"] else None
-        tables = deep_merge(flags, nested(combination))
-        check_names(resolve_config(preset=given["preset"], file=file, flags=tables))
+    file = Path(given["config"]) if given["config"] else None
+    options = {name: given[name] for name in inspect.signature(config_flags).parameters}
+    for settings in combinations:
+        every = [*(given["settings"] or []), *settings]
+        if any(setting.partition("=")[0].strip() == "seed" for setting in every):
+            raise UsageError("key seed cannot be set in a sweep: its seeds are those of --seeds")
+        flags = config_flags(**{**options, "settings": every})
+        check_names(resolve_config(preset=given["preset"], file=file, flags=flags))

@@ -302,6 +302,8 @@ def config_flags(
     }
     values = parse_settings(settings, flags={key: str(option) for key, option in taken.items() if option})
     for key, several in values.items():
+        if not several:
+            raise UsageError(f"--set {key} has no value: none disables a key that may be empty")
         if len(several) != 1:
             raise UsageError(f"--set {key} takes one value, not {len(several)}: write a list in brackets")
     return deep_merge(flags, nested({key: value for key, (value,) in values.items()}))

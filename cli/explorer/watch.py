@@ -81,11 +81,11 @@ class WatchedRun:
         training = stage is not None and any(name.startswith("Loss/") for name in stage.scalars)
         sheets = sorted(sheet_paths(self.path / "samples"))
         epochs = [stage.epoch_of(step) if stage else None for step in sheets]
-        facts = self._facts()
-        plan = planned_steps(self._config, facts["images"])
+        info = read_json(self.path / "run.json")
+        plan = [(printable(name, _MAX_TEXT), steps) for name, steps in planned_steps(info)]
         described = {
             "name": printable(self.path.resolve().name, _MAX_TEXT),
-            **facts,
+            **self._facts(info),
             "plan": plan,
             "finished": bool(plan and log.stages)
             and (log.stages[-1].name == plan[-1][0] and log.stages[-1].steps >= plan[-1][1]),
@@ -162,8 +162,7 @@ class WatchedRun:
                 self._log, self._read_at = read_metrics_log(path), now
             return self._log, max(0.0, time.time() - found.st_mtime)
 
-    def _facts(self) -> dict[str, Any]:
-        info = read_json(self.path / "run.json")
+    def _facts(self, info: dict[str, Any]) -> dict[str, Any]:
         data = info.get("data")
         data = data if isinstance(data, dict) else {}
         return {

@@ -118,6 +118,16 @@ def address(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("static_address"))
 
 
+def recorded(page: Page) -> tuple[list[str], list[str]]:
+    """Return the messages and errors that a page logs, and the addresses that it requests, from now on."""
+    logged: list[str] = []
+    requested: list[str] = []
+    page.on("console", lambda message: logged.append(message.text))
+    page.on("pageerror", lambda error: logged.append(str(error)))
+    page.on("request", lambda request: requested.append(request.url))
+    return logged, requested
+
+
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
     """Open the page of the pretrained bundle.
@@ -127,11 +137,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
     context.set_default_timeout(120_000)
     opened = context.new_page()
-    logged: list[str] = []
-    requested: list[str] = []
-    opened.on("console", lambda message: logged.append(message.text))
-    opened.on("pageerror", lambda error: logged.append(str(error)))
-    opened.on("request", lambda request: requested.append(request.url))
+    logged, requested = recorded(opened)
     opened.goto(address)
     opened.wait_for_selector(READY)
     settle(opened)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from conftest import AXE, COMMAND, READY, Explorer
+from conftest import AXE, COMMAND, READY, Explorer, recorded
 
 from infogan_tool.export import export_run
 from infogan_tool.train import fit, preset
@@ -60,9 +60,7 @@ def page(
     """Show the bundle in one of three ways; afterwards nothing was logged."""
     opened = browser.new_page(viewport={"width": 1280, "height": 900})
     opened.set_default_timeout(WAIT_MS)
-    logged: list[str] = []
-    opened.on("console", lambda message: logged.append(message.text))
-    opened.on("pageerror", lambda error: logged.append(str(error)))
+    logged, _ = recorded(opened)
     explorer = None
     if request.param == "served":
         explorer = Explorer(large)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
-from conftest import AXE, READY, Explorer
+from conftest import AXE, READY, Explorer, recorded
 from PIL import Image
 
 from infogan_tool.runtime import load_bundle
@@ -61,11 +61,7 @@ def served(named: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ex
 def page(browser: Browser, served: Explorer) -> Iterator[Page]:
     """Open the page; afterwards nothing was logged, and no other machine was asked."""
     opened = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
-    logged: list[str] = []
-    requested: list[str] = []
-    opened.on("console", lambda message: logged.append(message.text))
-    opened.on("pageerror", lambda error: logged.append(str(error)))
-    opened.on("request", lambda request: requested.append(request.url))
+    logged, requested = recorded(opened)
     opened.goto(served.address)
     opened.wait_for_selector(READY, timeout=WAIT_MS)
     yield opened

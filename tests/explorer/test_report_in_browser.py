@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from conftest import AXE, recorded
 from report_entries import HOSTILE, write_bundle, write_run
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests/fixtures"
-AXE = ROOT / "tests/explorer/node_modules/axe-core/axe.min.js"
 LOOKS = [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]
 
 
@@ -36,16 +36,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=LOOKS, ids=[f"{width}-{scheme}" for width, scheme in LOOKS])
 def page(request: pytest.FixtureRequest, browser: Browser, report: Path) -> Iterator[Page]:
-    """Open the page with every other request refused; afterwards there was none, and nothing was said."""
+    """Open the page with every other request refused; afterwards there was none, and nothing was logged."""
     width, scheme = request.param
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
     context.set_default_timeout(120_000)
     opened = context.new_page()
-    said: list[str] = []
-    asked: list[str] = []
-    opened.on("console", lambda message: said.append(message.text))
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.on("dialog", lambda dialog: (said.append("a dialog"), dialog.dismiss()))
+    logged, _ = recorded(opened)
+    asked: list[str] = []  # what is refused included
+    opened.on("dialog", lambda dialog: (logged.append("a dialog"), dialog.dismiss()))
 
     def only_itself(route: Any) -> None:  # noqa: ANN401 - Playwright's
         asked.append(route.request.url)
@@ -59,7 +57,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, report: Path) -> Iter
     yield opened
     context.close()
     assert asked == [report.as_uri()]
-    assert said == []
+    assert logged == []
 
 
 def test_the_page_is_accessible_and_fits(page: Page) -> None:

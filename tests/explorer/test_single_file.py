@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
-from conftest import AXE, COMMAND, READY
+from conftest import AXE, COMMAND, READY, recorded
 from PIL import Image
 
 from infogan_tool.cli.explorer.description import SITE_FILES
@@ -48,11 +48,7 @@ def page(browser: Browser, file: Path) -> Iterator[Page]:
     """Open the file from disk without a network; afterwards it has asked for nothing else."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light", offline=True)
     opened = context.new_page()
-    logged: list[str] = []
-    requested: list[str] = []
-    opened.on("console", lambda message: logged.append(message.text))
-    opened.on("pageerror", lambda error: logged.append(str(error)))
-    opened.on("request", lambda request: requested.append(request.url))
+    logged, requested = recorded(opened)
     opened.goto(file.as_uri())
     opened.wait_for_selector(READY, timeout=WAIT_MS)
     yield opened

@@ -13,12 +13,9 @@ from PIL import Image
 from report_entries import CONFIG, HOSTILE, SIDE, scalars_at, write_run
 
 from infogan_tool.cli.explorer.watch import WatchedRun
-from infogan_tool.export.run_files import planned_steps
 from infogan_tool.runtime import save_png, sheet
 from infogan_tool.runtime.errors import RunError
 from infogan_tool.runtime.latents.sampling import CODE_COLUMNS
-from infogan_tool.train import preset
-from infogan_tool.train.run.stages import steps_by_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,33 +123,37 @@ def test_invalid_values_of_a_config_are_left_out(tmp_path: Path, config: dict[st
 
 
 @pytest.mark.parametrize(
-    ("name", "changes"),
+    "stages",
     [
-        ("mnist", {}),
-        ("mnist", {"latent": {"categorical": []}}),
-        ("mnist", {"clustering": {"batch_size": 100, "refinement": {"epochs": 7.3}}}),
-        ("cvae", {}),
-        ("paper", {"schedule": {"steps": 7}, "consolidation": {"steps": 5}}),
-        ("paper", {"schedule": {"epochs": 0.001}}),
+        None,
+        7,
+        ["adversarial"],
+        [{"name": "adversarial"}],
+        [{"name": "adversarial", "steps": steps} for steps in (1, 1.5)],
+        [{"name": "adversarial", "steps": True}],
+        [{"name": "adversarial", "steps": -1}],
+        [{"name": "adversarial", "steps": 10**16}],
+        [{"name": 1, "steps": 1}],
+        [{"name": "adversarial", "steps": 1}] * 21,
     ],
-    ids=range(6),
+    ids=range(10),
 )
-@pytest.mark.parametrize("images", [1000, 60_000])
-def test_the_planned_steps_are_those_of_a_training(name: str, changes: dict[str, Any], images: int) -> None:
-    config = preset(name, **changes)
-    expected = [(stage.name, steps) for stage, steps in steps_by_stage(config, images)]
-    assert planned_steps(json.loads(json.dumps(config.to_dict())), images) == expected
+def test_invalid_stages_are_left_out(run: Path, stages: object) -> None:
+    (run / "run.json").write_text(json.dumps({"stages": stages}))
+    found = described(run)
+    assert (found["plan"], found["finished"]) == ([], False)
 
 
 def test_a_training_is_finished_at_the_last_step_of_its_last_stage(run: Path) -> None:
-    schedule = {"steps": 400, "batch_size": 20}
-    for config, finished in (
-        ({"schedule": schedule}, True),
-        ({"schedule": schedule | {"steps": 401}}, False),
-        ({"schedule": schedule, "consolidation": {"steps": 10}}, False),
-    ):
-        (run / "config.json").write_text(json.dumps(CONFIG | config))
+    def planned(**stages: int) -> None:
+        info = {"stages": [{"name": name, "steps": steps} for name, steps in stages.items()]}
+        (run / "run.json").write_text(json.dumps(info))
+
+    for steps, finished in ((400, True), (401, False)):
+        planned(adversarial=steps)
         assert described(run)["finished"] is finished
+    planned(adversarial=400, consolidation=10)
+    assert not described(run)["finished"]
     line = {"step": 410, "stage": "consolidation", "stage_step": 10, "Progress/epoch": 1.0, "MI/k1": 1.0}
     with (run / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
-from conftest import ADDRESS, AXE, Explorer
+from conftest import ADDRESS, AXE, Explorer, recorded
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -106,11 +106,7 @@ def page(browser: Browser, watched: tuple[Path, list[str]]) -> Iterator[Page]:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     explorer = Explorer(run)
     opened = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
-    logged: list[str] = []
-    requested: list[str] = []
-    opened.on("console", lambda message: logged.append(message.text))
-    opened.on("pageerror", lambda error: logged.append(str(error)))
-    opened.on("request", lambda request: requested.append(request.url))
+    logged, requested = recorded(opened)
     opened.goto(explorer.address)
     opened.wait_for_selector("#state[data-state=finished]", timeout=WAIT_MS)
     opened.wait_for_function(SHOWN, timeout=WAIT_MS)

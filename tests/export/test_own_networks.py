@@ -102,12 +102,15 @@ def test_networks_are_exported_with_parity(tmp_path: Path, changes: dict[str, An
         (Decides(), "test_own_networks.py"),
     ],
 )
-def test_what_onnx_cannot_express_is_named(tmp_path: Path, middle: nn.Module, message: str) -> None:
+def test_what_onnx_cannot_express_is_named(
+    tmp_path: Path, middle: nn.Module, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     networks = trained(middle, architecture="exported")
     with pytest.raises(ExportError) as error:
         export_networks(networks, tmp_path / "bundle", training={})
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+    assert capfd.readouterr() == ("", ""), "the graphs that torch prints"
     assert not (tmp_path / "bundle").exists()
 
 

@@ -119,12 +119,14 @@ def parse_settings(
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the nested tables of values by dotted key."""
+    """Return the nested tables of values by dotted key; no key is part of another."""
     tables: dict[str, Any] = {}
     for key, value in values.items():
-        for part in reversed(key.split(".")):
-            value = {part: value}  # noqa: PLW2901 - wrapped from the inside out
-        tables = deep_merge(tables, value)
+        *parents, name = key.split(".")
+        table = tables
+        for part in parents:
+            table = table.setdefault(part, {})
+        table[name] = value
     return tables
 
 
@@ -163,6 +165,8 @@ def _describe(item: ErrorDetails) -> str:
     message = item["msg"].removeprefix("Value error, ")
     if not path:  # an impossible combination of keys
         return message
+    if item["type"] in {"model_type", "dict_type"}:
+        message = "input should be a table of keys"
     value = "" if item["type"] == "value_error" else f" (not {item['input']!r:.60})"
     return f"'{path}': {message[:1].lower()}{message[1:]}{value}"
 

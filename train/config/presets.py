@@ -203,11 +203,14 @@ def resolve_config(
         flags: Nested tables as in the file.
 
     Raises:
-        UsageError: The preset does not exist.
+        UsageError: The preset does not exist, or two are given.
         ConfigError: A key is unknown or a value is not possible.
     """
     values = read_config_file(file) if file else {}
-    name = str(preset or values.get("preset", DEFAULT_PRESET))
+    asked = (flags or {}).get("preset")
+    if preset and asked not in (None, preset):
+        raise UsageError(f"two presets are given: '{preset}', and {asked!r:.60} by the key preset")
+    name = str(preset or asked or values.get("preset", DEFAULT_PRESET))
     if name not in PRESETS:
         raise UsageError(f"there is no preset '{name}'{did_you_mean(name, PRESETS)}")
     merged = deep_merge(deep_merge(PRESETS[name](), values), flags or {})

@@ -78,7 +78,11 @@ class TermConfig(Table):
 
 def _to_term(value: object) -> object:
     """Return the table of a weight."""
-    return {"weight": value} if isinstance(value, int | float) else value
+    if isinstance(value, int | float):
+        return {"weight": value}
+    if not isinstance(value, dict | TermConfig):
+        raise ValueError(f"a term is a weight, or a table of weight and every (not {value!r:.60})")  # noqa: TRY004 - pydantic's
+    return value
 
 
 _Term = Annotated[TermConfig, BeforeValidator(_to_term, json_schema_input_type=float | TermConfig)]
@@ -151,8 +155,8 @@ class OptimizerConfig(Table):
     beta2: float = Field(default=0.999, ge=0, lt=1)
     """Decay rate of the running mean of squared gradients."""
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
-    """Decay per step of the exponential moving average of G's weights, less in the first steps. Images are
-    generated and exported from the average. 0: no average."""
+    """Decay per step of the exponential moving average of G's weights (arXiv:1806.04498), less in the first
+    steps. Images are generated and exported from the average. 0: no average."""
     lr_decay_start: float = Field(default=1.0, ge=0, le=1)
     """Fraction of adversarial training after which the learning rates fall linearly to 0. 1: constant."""
 
@@ -211,7 +215,8 @@ class TrainConfig(Table):
     optimizer: OptimizerConfig = OptimizerConfig()
     """Adam and the EMA of G."""
     augment: ViewConfig = ViewConfig()
-    """Augmentation of D's inputs, real and generated images; and of Q's, unless ``q_view`` is given."""
+    """Differentiable augmentation (arXiv:2006.10738) of D's inputs, real and generated images; and of Q's,
+    unless ``q_view`` is given."""
     q_view: ViewConfig | None = None
     """Augmentation of a separate Q's inputs, generated images, in adversarial training. None: as for D."""
     q_noise: float = Field(default=0.0, ge=0, le=1)

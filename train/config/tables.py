@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Final, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 
 class Table(BaseModel):
     """A table of a config: frozen, with known keys and finite numbers only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_conversions(cls, value: object, info: ValidationInfo) -> object:
+        """Raise for values that pydantic would convert: text or a bool to a number, others to a bool."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool | str) and {*(get_args(kind) or (kind,))} <= {int, float, type(None)}:
+            raise ValueError(f"input should be a valid number (not {value!r:.60})")
+        if kind is bool and not isinstance(value, bool):
+            raise ValueError(f"input should be true or false (not {value!r:.60})")
+        return value
 
 
 LENGTH_KEYS: Final = ("kimg", "epochs", "steps")

@@ -55,9 +55,11 @@ def array_block(data: npt.NDArray[Any] | Tensor, *, size: int | None, channels: 
     Raises:
         DataError: It has another shape, type or range, or no image.
     """
+    _check_dense(data, "the images")
     block = torch.empty(0, dtype=torch.uint8)
     for start in range(0, len(data), _CHUNK):
-        part = torch.from_numpy(_to_nchw(_as_numpy(data[start : start + _CHUNK]), f"image {start} and later"))
+        name = f"image {start} and later"
+        part = torch.from_numpy(_to_nchw(_as_numpy(data[start : start + _CHUNK], name), name))
         if not start:
             block = torch.empty((len(data), *part.shape[1:]), dtype=torch.uint8)
         block[start : start + len(part)] = part
@@ -85,7 +87,7 @@ class DatasetReader:
         self._data, self._size, self._channels = data, size, channels
         try:
             self._count = len(data)
-        except (TypeError, NotImplementedError) as error:
+        except (TypeError, ValueError, NotImplementedError) as error:
             raise DataError(
                 f"{self.name} has no length: training needs a data set with __len__ and __getitem__"
             ) from error
@@ -135,7 +137,10 @@ class DatasetReader:
             reason = printable(" ".join(str(error).split()))
             raise DataError(f"{name}: {type(error).__name__}: {reason:.{_REASON}}") from error
         if isinstance(item, dict):
-            item = item.get("image")
+            if "image" not in item:
+                keys = printable(", ".join(map(str, item)))
+                raise DataError(f"{name} is a table without the key 'image' (keys: {keys:.{_REASON}})")
+            item = item["image"]
         elif isinstance(item, (tuple, list)):
             item = item[0] if item else None
         if isinstance(item, Image.Image):
@@ -147,7 +152,7 @@ class DatasetReader:
                 raise DataError(f"{name}: {error}") from error
         if not is_array(item):
             raise DataError(f"{name} is a {type(item).__name__}: return a PIL image, an array or a tensor")
-        pixels: npt.NDArray[np.uint8] = _to_nchw(_as_numpy(item)[None], name)[0].transpose(1, 2, 0)
+        pixels: npt.NDArray[np.uint8] = _to_nchw(_as_numpy(item, name)[None], name)[0].transpose(1, 2, 0)
         return pixels
 
 
@@ -156,8 +161,17 @@ def _flat(image: Image.Image, *, grey: bool) -> npt.NDArray[np.uint8]:
     return pixels[..., None] if grey else pixels
 
 
-def _as_numpy(data: npt.NDArray[Any] | Tensor) -> npt.NDArray[Any]:
-    return data.detach().cpu().numpy() if isinstance(data, torch.Tensor) else np.asarray(data)
+def _check_dense(data: npt.NDArray[Any] | Tensor, name: str) -> None:
+    """Raise for a tensor that is not a block of values."""
+    if isinstance(data, torch.Tensor) and (data.layout != torch.strided or data.is_meta or data.is_quantized):
+        raise DataError(f"{name}: the tensor is sparse, quantized or on device meta: give a dense one")
+
+
+def _as_numpy(data: npt.NDArray[Any] | Tensor, name: str) -> npt.NDArray[Any]:
+    if not isinstance(data, torch.Tensor):
+        return np.asarray(data)
+    _check_dense(data, name)
+    return (data.float() if data.dtype == torch.bfloat16 else data).detach().cpu().numpy()
 
 
 def _to_nchw(images: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:

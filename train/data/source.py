@@ -101,3 +101,9 @@ def read_ahead(images: ImageSource, batches: Iterable[list[int]]) -> None:
     """Let images that are read as they are needed be read in advance, in this order; else do nothing."""
     if isinstance(images, StreamedImages):
         images.read_ahead(batches)
+
+
+def close(images: ImageSource) -> None:
+    """End the processes that read images as they are needed, if there are any."""
+    if isinstance(images, StreamedImages):
+        images.close()

@@ -120,6 +120,10 @@ class StreamedImages:
         )
         self._ahead = iter(loader)
 
+    def close(self) -> None:
+        """End the reading processes. Images can still be read, in this one."""
+        self._next, self._ahead = None, iter(())
+
     def _read_next(self) -> _Batch | None:
         try:
             with torch.random.fork_rng(devices=[]):

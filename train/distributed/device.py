@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import torch
 
-from infogan_tool.runtime.errors import DeviceError
+from infogan_tool.runtime.errors import DeviceError, UsageError
 from infogan_tool.runtime.inference.device import default_threads
 
 _log: Final = logging.getLogger(__name__)
@@ -29,7 +29,12 @@ def select_device(name: str, threads: int | None = None) -> torch.device:
 
     Raises:
         DeviceError: ``cuda`` is not available.
+        UsageError: Another name, or less than one thread.
     """
+    if name not in {"auto", "cpu", "cuda"}:
+        raise UsageError(f"device is auto, cpu or cuda, not {name!r:.60}; CUDA_VISIBLE_DEVICES selects a GPU")
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads is at least 1, not {threads}")
     if name == "cuda" and not torch.cuda.is_available():
         reason = "this torch has no CUDA" if torch.version.cuda is None else "torch sees no usable NVIDIA GPU"
         raise DeviceError(f"--device cuda: {reason}; use --device cpu, or fix the driver (nvidia-smi)")

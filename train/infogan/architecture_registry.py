@@ -112,6 +112,11 @@ def build_architecture(config: TrainConfig, image: ImageSpec) -> CheckedArchitec
         made = factory(nets, config.latent.dim, image)
     generator, trunk = (_layers(name, part, getattr(made, part, None)) for part in ("generator", "trunk"))
     _check_generator(name, generator, config.latent.dim, image)
+    if not any(parameter.requires_grad for parameter in generator.parameters()):
+        raise UsageError(
+            f"architecture '{name}': generator has no parameters to train: "
+            "keep its layers in attributes or an nn.ModuleList, not in a list"
+        )
     features = _run(name, "trunk", trunk, _images(image))
     _check_map(name, "trunk", trunk, features, "features (2, F) or maps (2, F, M, M)")
     own_encoder = getattr(made, "encoder", None)

@@ -80,6 +80,8 @@ def register_scheme(name: str, *updates: Update) -> None:
     Raises:
         UsageError: The updates are not a possible scheme, or the name is one of the package's.
     """
+    if not all(isinstance(update, Update) for update in updates):
+        raise UsageError(f"update scheme '{name}' is not possible: a scheme is made of Update(...)")
     names = [update.name for update in updates]
     allowed = {"D": {"L_D", "L_I"}, "G": {"L_G", "L_I"}, "L_I": {"L_I"}}
     optimizers = {(update.name, update.parameters, update.learning_rate) for update in updates}

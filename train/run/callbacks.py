@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.errors import CallbackError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from infogan_tool.train.run.run import Run
@@ -65,11 +65,13 @@ class CallbackList:
         callbacks: Objects with any of the methods of :class:`Callback`.
 
     Raises:
-        UsageError: An object has none of them, or one of a similar name.
+        UsageError: They are not a list, or an object has none of the methods, or one of a similar name.
     """
 
     def __init__(self, callbacks: Iterable[object]) -> None:
         self._callbacks: list[object] = []
+        if not isinstance(callbacks, Iterable):
+            raise UsageError("callbacks is a list of callbacks: put a single one in brackets")
         self.failure: CallbackError | None = None
         for callback in callbacks:
             self.add(callback)

@@ -16,6 +16,7 @@ import torch
 from infogan_tool import __version__
 from infogan_tool.runtime.errors import RunError, UsageError
 from infogan_tool.train.config.files import deep_merge, validate_config
+from infogan_tool.train.config.schema import TrainConfig
 from infogan_tool.train.data.opening import open_data, source_name
 from infogan_tool.train.data.source import TrainingData, data_digest
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES
@@ -32,7 +33,7 @@ from infogan_tool.train.run.loop import train
 from infogan_tool.train.run.options import RunOptions
 from infogan_tool.train.run.resume import has_same_job, read_run, start_over
 from infogan_tool.train.run.run import Run
-from infogan_tool.train.run.stages import stages_of, total_steps
+from infogan_tool.train.run.stages import planned_stages, stages_of, steps_by_stage, total_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-    from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.data import ImageSet
     from infogan_tool.train.data.given import Images
     from infogan_tool.train.run.checkpoint import Checkpoint
@@ -79,7 +79,7 @@ class Plan:
         }
 
     def info(self) -> dict[str, Any]:
-        """Return the content of run.json: versions, device and data."""
+        """Return the content of run.json: versions, device, stages and data."""
         data, on_gpu = self.data, self.device.type == "cuda"
         return {
             "tool_version": __version__,
@@ -92,6 +92,7 @@ class Plan:
             "threads": torch.get_num_threads(),
             "processes": self.group.size,
             **({"job": self.group.job} if self.group.job else {}),
+            "stages": planned_stages(steps_by_stage(self.config, len(data.images))),
             "data": {
                 "name": data.name,
                 "images": len(data.images),
@@ -226,6 +227,8 @@ def fit(
         with group.fail_together():
             if (config is None) == (resume is None):
                 raise UsageError("fit needs a config, or a run to resume: give one of them")
+            if not isinstance(config, TrainConfig | None):
+                raise UsageError(f"the config is a {type(config).__name__}: make it with preset(...)")
             if resume is not None and out is not None:
                 raise UsageError("a resumed run keeps its folder: leave out= away")
             if out == "auto" and has_restarts(os.environ):

@@ -13,7 +13,7 @@ import torch
 from infogan_tool import __version__
 from infogan_tool.runtime.errors import DataError, InfoganError, NonFiniteError, PeerLostError, RunError
 from infogan_tool.train.data.computed import ComputedImages
-from infogan_tool.train.data.source import data_digest
+from infogan_tool.train.data.source import close, data_digest
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup, mixed_seed
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.engine.cpu_memory import keep_freed_memory
@@ -139,6 +139,7 @@ def train(
         error.run = run  # type: ignore[attr-defined]  # so that its state is not lost
         raise
     finally:
+        close(session.images)
         networks.eval()
         called.call("on_end", run)
     with group.fail_together():

@@ -13,6 +13,8 @@ from infogan_tool.train.infogan.consolidation import ConsolidationStage
 from infogan_tool.train.infogan.vae import VariationalStage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.engine.stage import Stage
 
@@ -35,6 +37,11 @@ def steps_by_stage(config: TrainConfig, count: int) -> list[tuple[type[Stage], i
         DataError: There are fewer images than one batch.
     """
     return [(stage, stage.count_steps(config, count)) for stage in stages_of(config)]
+
+
+def planned_stages(plan: Iterable[tuple[type[Stage], int]]) -> list[dict[str, str | int]]:
+    """Return what run.json records of the stages: each one's ``name`` and number of ``steps``, in order."""
+    return [{"name": stage.name, "steps": steps} for stage, steps in plan]
 
 
 def total_steps(config: TrainConfig, count: int) -> int:

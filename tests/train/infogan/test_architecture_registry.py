@@ -106,6 +106,18 @@ class Forgets(nn.Module):
         return images
 
 
+class Hides(nn.Module):
+    """Keeps its layers where ``parameters()`` does not find them."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generators = [generator]
+
+    def forward(self, latents: Tensor) -> Tensor:
+        images: Tensor = self.generators[0](latents)
+        return images
+
+
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
@@ -120,6 +132,10 @@ class Forgets(nn.Module):
         ),
         ({"generator": lambda *_: None}, "generator must be a torch.nn.Module, not NoneType"),
         ({"generator": lambda n, i: linear_generator(n, i).to("meta")}, "generator has parameters on meta"),
+        (
+            {"generator": lambda n, i: Hides(linear_generator(n, i))},
+            "generator has no parameters to train: keep its layers in attributes",
+        ),
         ({"trunk": lambda *_: nn.Conv2d(1, 3, (2, 4), (2, 4))}, "trunk returns (2, 3, 14, 7) for 2 inputs"),
         ({"trunk": lambda *_: nn.Conv2d(3, 6, 4)}, "trunk: RuntimeError"),
         ({"trunk": lambda *_: nn.Flatten(0)}, "trunk returns (1568,) for 2 inputs"),

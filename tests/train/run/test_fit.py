@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,12 @@ def test_run_has_metrics_networks_and_state(tiny: TrainConfig, images: Tensor, t
     written = train(tiny, images, out=tmp_path / "run")
     assert numbers(written) == numbers(run)
     assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 3
+    for steps in (12, 13):
+        assert json.loads((tmp_path / "run/run.json").read_text())["stages"] == [
+            {"name": "adversarial", "steps": steps}
+        ]
+        if steps == 12:
+            fit(data=images, resume=tmp_path / "run", schedule={"steps": 13}, device="cpu", threads=1)
 
 
 def test_all_kinds_of_data_give_the_same_run(tiny: TrainConfig, images: Tensor, tmp_path: Path) -> None:
@@ -180,6 +187,8 @@ def test_wrong_callbacks_are_refused(tiny: TrainConfig, images: Tensor) -> None:
         train(tiny, images, callbacks=[wrong])
     with pytest.raises(UsageError, match="print is not a callback"):
         train(tiny, images, callbacks=[print])
+    with pytest.raises(UsageError, match="put a single one in brackets"):
+        train(tiny, images, callbacks=Callback())
 
 
 @pytest.mark.parametrize(
@@ -199,6 +208,9 @@ def test_wrong_callbacks_are_refused(tiny: TrainConfig, images: Tensor) -> None:
         (np.zeros((4, 28, 28), np.int64), "the type is int64"),
         (np.zeros((4, 2, 28, 28), np.uint8), "C being 1 or 3"),
         (np.zeros((4, 28, 20), np.uint8), "not square"),
+        (Items(lambda _: {"img": 0}), "image 0 is a table without the key 'image'"),
+        (torch.zeros(4, 28, 28).to_sparse(), "the tensor is sparse, quantized or on device meta"),
+        (torch.zeros(4, 28, 28, device="meta"), "the tensor is sparse, quantized or on device meta"),
     ],
 )
 @pytest.mark.parametrize("stream", [None, True])
@@ -221,8 +233,45 @@ def test_wrong_arguments(tiny: TrainConfig, images: Tensor) -> None:
         fit()
     with pytest.raises(UsageError, match="data is a int"):
         train(tiny, 3)
+    with pytest.raises(UsageError, match="the config is a dict: make it with preset"):
+        train({"preset": "mnist"}, images)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="device is auto, cpu or cuda, not 'gpu'"):
+        fit(tiny, images, device="gpu")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="threads is at least 1, not 0"):
+        fit(tiny, images, device="cpu", threads=0)
+    with pytest.raises(UsageError, match="two presets are given: 'mnist', and 'paper'"):
+        preset("mnist", preset="paper")
     with pytest.raises(UsageError, match="keeps its folder"):
         fit(resume=train(tiny, images), out="x")
+
+
+def test_bfloat16_is_rounded_to_8_bits(tiny: TrainConfig, images: Tensor) -> None:
+    rounded = (images / 255).bfloat16()
+    expected = (rounded.float() * 255).round().to(torch.uint8)
+    assert numbers(train(tiny, rounded)) == numbers(train(tiny, expected))
+
+
+def test_reading_processes_end_with_the_training(tiny: TrainConfig, images: Tensor, tmp_path: Path) -> None:
+    class Fault(Callback):
+        def on_step(self, run: Run) -> None:
+            if run.step == 3:
+                (tmp_path / "fault").touch()
+
+    def read(index: int) -> Tensor:
+        if (tmp_path / "fault").exists():
+            raise OSError("the disk is gone")
+        return images[index]
+
+    options = RunOptions(stream=True)
+    before = multiprocessing.active_children()
+    finished = train(tiny, Items(read), options=options)
+    assert multiprocessing.active_children() == before, finished
+    longer = preset("paper", **{**tiny.to_dict(), "schedule": {**tiny.schedule.model_dump(), "steps": 60}})
+    with pytest.raises(DataError, match="OSError: the disk is gone") as caught:
+        train(longer, Items(read), callbacks=[Fault()], options=options)
+    assert multiprocessing.active_children() == before
+    (tmp_path / "fault").unlink()
+    assert numbers(fit(resume=caught.value.run, threads=1))[-1]["step"] == 60
 
 
 def test_fit_runs_in_a_thread_and_in_an_event_loop(tiny: TrainConfig, images: Tensor) -> None:
