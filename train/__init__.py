@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.presets import preset
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.data.imageset import ImageSet
+    from infogan_tool.train.engine.registry import import_module
     from infogan_tool.train.infogan.architecture_registry import register_architecture
     from infogan_tool.train.infogan.schemes import Update, register_scheme
     from infogan_tool.train.infogan.terms import TermInputs, register_term
@@ -51,6 +52,7 @@ __all__ = [
     "TrainConfig",
     "Update",
     "fit",
+    "import_module",
     "preset",
     "register_architecture",
     "register_scheme",
@@ -63,6 +65,7 @@ __getattr__, __dir__ = lazy_names(
         "config.presets": ("preset",),
         "config.schema": ("TrainConfig",),
         "data.imageset": ("ImageSet",),
+        "engine.registry": ("import_module",),
         "infogan.architecture_registry": ("register_architecture",),
         "infogan.schemes": ("Update", "register_scheme"),
         "infogan.terms": ("TermInputs", "register_term"),

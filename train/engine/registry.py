@@ -71,7 +71,7 @@ class Registry(Generic[T]):
         if module not in _imported:
             raise UsageError(
                 f"{self.kind} '{name}' is code outside of infogan-tool, imported only if you name it: "
-                f"if you trust it, add --import {module}"
+                f"if you trust it, add --import {module}, or in Python import_module({module!r})"
             )
         # Only what the module defines, not what it imports from others.
         defined = {
