@@ -108,6 +108,28 @@ def test_preset_without_images_names_data(name: str, cli: Callable[..., Any], tm
     assert not (tmp_path / "run").exists()
 
 
+def test_dsprites_has_the_published_latents_and_its_own_images(
+    cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Five styles, five noise and no category; nothing but the preset is given to train on 737,280 images."""
+    config = resolve_config(preset="dsprites")
+    assert config.latent.to_dict() == {
+        "noise": 5,
+        "noise_prior": "uniform",
+        "categorical": [],
+        "continuous": 5,
+    }
+    assert (config.data.source, config.data.size) == ("dsprites", 32)
+    run = tmp_path / "run"
+    done = cli("train", "--preset", "dsprites", "--steps", "3", "--out", run, "--threads", "1")
+    assert done.code == 0, done.err
+    assert "737,280" in done.err
+    written = json.loads((run / "run.json").read_text())
+    assert "dsprites" in json.dumps(written["data"])
+    scalars = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    assert {f"MI/c{number}" for number in range(1, 6)} <= set(scalars)
+
+
 def test_gan_is_paper_except_for_lambda() -> None:
     gan, paper = (resolve_config(preset=name).to_dict() for name in ("gan", "paper"))
     for config in (gan, paper):

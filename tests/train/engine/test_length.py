@@ -8,6 +8,9 @@ from infogan_tool.train.config.schema import ScheduleConfig
 from infogan_tool.train.engine.stage import count_steps
 from infogan_tool.train.run.stages import steps_by_stage
 
+COUNT_IMAGES = {"mnist", "compact", "cvae", "dsprites"}
+"""Presets whose lengths are counted in images."""
+
 
 @pytest.mark.parametrize(
     ("length", "images", "steps"),
@@ -44,13 +47,13 @@ def test_default_on_mnist() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["mnist", "compact", "cvae"])
+@pytest.mark.parametrize("name", sorted(COUNT_IMAGES))
 @pytest.mark.parametrize("images", [4000, 60_000, 700_000])
 def test_length_does_not_depend_on_the_size_of_the_set(name: str, images: int) -> None:
     config = resolve_config(preset=name)
     assert steps_by_stage(config, images) == steps_by_stage(config, 60_000)
 
 
-@pytest.mark.parametrize("name", sorted(set(PRESETS) - {"mnist", "compact", "cvae"}))
+@pytest.mark.parametrize("name", sorted(set(PRESETS) - COUNT_IMAGES))
 def test_presets_of_publications_count_epochs(name: str) -> None:
     assert resolve_config(preset=name).schedule.epochs is not None
