@@ -48,8 +48,11 @@ def _laid(strokes: npt.NDArray[np.uint8], height: int, width: int, rng: np.rando
     digit = digit.rotate(float(rng.uniform(-_ANGLE, _ANGLE)), Image.Resampling.BICUBIC)
     frame = Image.new("L", (width, height), 0)
     frame.paste(digit, (int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))))
+    coverage = np.asarray(frame, np.float64) / 255
+    if side <= len(strokes):
+        return coverage  # of a line thinner than a pixel, the share that it covers
     # A pen's edge is sharp however far the small image was enlarged.
-    return np.clip((np.asarray(frame, np.float64) / 255 - 0.5) * 2.5 + 0.5, 0, 1)
+    return np.clip((coverage - 0.5) * 2.5 + 0.5, 0, 1)
 
 
 def _colours(rng: np.random.Generator) -> tuple[Grey, Grey]:

@@ -95,7 +95,8 @@ class EncoderGraph(nn.Module):
         if means is not None and stds is not None:
             outputs += [means, stds]
         if self.head is not None:
-            outputs.append(self.head(maps.flatten(1), features[0]))
+            joined = torch.cat([part.flatten(1) for part in features], dim=1)
+            outputs.append(self.head(maps.flatten(1), joined))
         return tuple(outputs)
 
 

@@ -9,9 +9,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from infogan_tool.export.image_limit import SMALL, image_limit
+from infogan_tool.export.ood.axes import ROUNDING, Axes, discriminant_axes
 from infogan_tool.export.ood.batch_preprocessing import preprocess_batch
+from infogan_tool.export.ood.drawings import make_drawings
 from infogan_tool.export.ood.head import DistanceHead, Gaussians, Taps
-from infogan_tool.export.ood.synthetic_outliers import make_synthetic_outliers
+from infogan_tool.export.ood.synthetic_outliers import make_noise, make_synthetic_outliers
 from infogan_tool.export.threads import one_thread
 from infogan_tool.runtime.bundle.metadata import OodSpec
 from infogan_tool.runtime.inference.shards import ShardPool
@@ -20,6 +22,8 @@ from infogan_tool.train.engine.cpu_memory import release_freed_memory
 from infogan_tool.train.infogan.augment import random_view
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from infogan_tool.runtime.preprocessing.spec import Preprocessing
@@ -28,31 +32,36 @@ if TYPE_CHECKING:
 MIN_IMAGES: Final = 500
 """With fewer training images a bundle has no OOD score."""
 _FITTED: Final = 16_000
-_HELD_OUT: Final = 5_000
+_HELD_OUT: Final = 10_000
 _OUTLIERS: Final = 2.0
 """Synthetic outliers for each image that is fitted on."""
-_VIEW: Final = ViewConfig(affine=0.3, elastic=0.0, stroke=0.15)
+_DRAWN: Final = 0.75
+"""Share of drawings among them, where the preprocessing segments one object."""
+_NOISE: Final = 0.1
+"""Images of noise for each synthetic outlier."""
+_VIEW: Final = ViewConfig(affine=0.7, elastic=0.0, stroke=0.2)
 """Variation of images, real and synthetic alike, so that the blur of a photograph is not an outlier."""
-_AXES: Final = 64, 32
-_HIDDEN: Final = 48
+_AXES: Final = 48, 24
+"""Axes of the Gaussians, of features and of maps."""
+_SAMPLE: Final = 6_000
+"""Images that the principal axes of the maps are computed from."""
+_HIDDEN: Final = 56
 _SHRINKAGE: Final = 0.05
 _MIN_OF_CATEGORY: Final = 32
 _EPOCHS: Final = 5
-_BATCH: Final = 128
+_BATCH: Final = 256
 _RATE: Final = 2e-3
 _DECAY: Final = 1e-3
-_FALSE_FLAGS: Final = 0.018
+_FALSE_FLAGS: Final = 0.02
 """Share of held-out training images above the threshold."""
 _LOWER_BOUND: Final = 0.05
 """Quantile of each part among held-out images that is its lower bound."""
-_ROUNDING: Final = 1e-5
-"""Smallest variance, as a share of the rows' mean squared length."""
 _CHUNK: Final = 1000
 """Images that are computed at a time, up to 32 x 32; of larger ones a quarter of their pixels."""
 _MAX_WORKERS: Final = 4
 """Chunks that are read at a time; each needs some hundred megabytes."""
 _THRESHOLD: Final = 0.5
-_WEIGHTS: Final = (1.0, 0.5, 1.0)
+_WEIGHTS: Final = (1.0, 0.3, 1.0)
 """Of the features' part, the maps' part and the classifier, each relative to its spread."""
 _MIN_SPREAD: Final = (4.0, 4.0, 0.1)
 """Smallest spread of each part: that of an untrained encoder is smaller, and rounding would be scaled up."""
@@ -87,44 +96,46 @@ def fit_ood(
         chosen = images[order[held_out : held_out + image_limit(size, _FITTED)]]
         fitted = _to_floats(chosen, preprocessing)
         real = torch.cat([_to_bytes(fitted), _vary(fitted, preprocessing, rng)])
-        made = make_synthetic_outliers(fitted, int(_OUTLIERS * len(fitted)), rng)
-        del fitted
-        outliers = _vary(made, preprocessing, rng)
-        del made
+        made = _make_outliers(fitted, preprocessing, rng)
+        noise = make_noise(int(_NOISE * len(made)), networks.image.shape, rng)
+        outliers = torch.cat([_vary(made, preprocessing, rng), _to_bytes(noise)])
+        del fitted, made
         release_freed_memory()
-        # Everything that is fitted on maps reads them from this one block, which is most of the memory.
-        maps = torch.empty(len(real) + len(outliers), taps.map_size)
-        real_maps, outlier_maps = maps[: len(real)], maps[len(real) :]
 
-        def read(batch: Tensor, into: Tensor) -> Tensor:
-            features, chunk = torch.empty(len(batch), taps.feature_size), _chunk(batch)
+        def read(batch: Tensor, function: Callable[[Tensor, Tensor], Tensor], into: Tensor) -> Tensor:
+            chunk = _chunk(batch)
 
+            @torch.no_grad()
             def read_rows(rows: slice) -> None:
-                into[rows], features[rows] = taps.read(_to_inputs(batch[rows], preprocessing, networks))
+                into[rows] = function(*taps.read(_to_inputs(batch[rows], preprocessing, networks)))
 
             ShardPool(workers).run(read_rows, [slice(i, i + chunk) for i in range(0, len(batch), chunk)])
-            return features
+            return into
 
-        features = read(real, real_maps)
-        scale = real_maps.std().clamp(min=1e-6)
-        categories = _categories(networks, taps, features)
-        axes = min(_AXES[0], taps.feature_size), min(_AXES[1], taps.map_size)
-        head = DistanceHead(taps.feature_size, taps.map_size, axes, int(categories.max()) + 1, _HIDDEN)
-        _fit_gaussians(head.project, head.of_features, features, categories)
-        map_axes, hidden = nn.Linear(taps.map_size, axes[1]), nn.Linear(taps.map_size, _HIDDEN)
-        mean = _fit_gaussians(map_axes, head.of_maps, real_maps, categories)
-        read(outliers, outlier_maps)
-        outlier_maps.sub_(mean)
-        targets = (torch.arange(len(maps)) >= len(real)).float()
-        _fit_classifier(hidden, head.decide, maps.div_(scale), targets, rng)
-        with torch.no_grad():  # fold the standardisation of the maps into the weights
-            hidden.bias.sub_(hidden.weight @ mean / scale)
-            hidden.weight.div_(scale)
-        for name in ("weight", "bias"):
-            both = torch.cat([getattr(map_axes, name), getattr(hidden, name)])
-            getattr(head.look, name).data.copy_(both)
-        held_maps = maps[: len(held)]  # those of the fitted images are not needed any more
-        _join_parts(head, (held_maps, read(held, held_maps)))
+        sample = real[torch.randperm(len(real), generator=rng)[: image_limit(size, _SAMPLE)]]
+        both = torch.empty(len(sample), taps.map_size + taps.feature_size)
+        axes = Axes(taps, read(sample, lambda *rows: torch.cat(rows, dim=1), both))
+        del both
+        # All maps together would be large, so only their places on the axes are kept.
+        rows = torch.empty(len(real) + len(outliers), axes.width)
+        of_real, of_outliers = rows[: len(real)], rows[len(real) :]
+        read(real, axes.place, of_real)
+        read(outliers, axes.place, of_outliers)
+        categories = _categories(networks, taps, axes.first_features(of_real))
+        widths = min(_AXES[0], taps.feature_size), min(_AXES[1], axes.count)
+        head = DistanceHead(taps, widths, int(categories.max()) + 1, _HIDDEN)
+        features = slice(axes.count, None)
+        project = discriminant_axes(of_real[:, features], categories, of_outliers[:, features], widths[0])
+        axes.fold_features(project, head.project)
+        _fit_gaussians(head.of_features, of_real[:, features] @ project.T, categories)
+        of_maps = of_real[:, : widths[1]] * axes.stds[: widths[1]]
+        _fit_gaussians(head.of_maps, of_maps, categories, ROUNDING * axes.squared_length)
+        hidden = nn.Linear(axes.count + taps.first_size, _HIDDEN)
+        targets = (torch.arange(len(rows)) >= len(real)).float()
+        _fit_classifier(hidden, head.decide, rows[:, : hidden.in_features], targets, rng)
+        axes.fold_maps(widths[1], hidden, head.look)
+        del rows, of_real, of_outliers
+        _join_parts(head, read(held, head.parts, torch.empty(len(held), 3)))
     metrics = {
         "method": "Gaussians of the categories' features, and a classifier of real against synthetic images",
         "fitted_on": len(chosen),
@@ -166,6 +177,15 @@ def _chunk(images: Tensor) -> int:
     return _CHUNK if size <= SMALL else max(1, _CHUNK * (SMALL // 2) ** 2 // size**2)
 
 
+def _make_outliers(images: Tensor, preprocessing: Preprocessing | None, rng: torch.Generator) -> Tensor:
+    """Return synthetic outliers for images ``(N, C, S, S)``, not preprocessed."""
+    count = int(_OUTLIERS * len(images))
+    if preprocessing is None:
+        return make_synthetic_outliers(images, count, rng)
+    drawn = make_drawings(int(_DRAWN * count), images.shape[3], rng)
+    return torch.cat([make_synthetic_outliers(images, count - len(drawn), rng), drawn])
+
+
 def _vary(images: Tensor, preprocessing: Preprocessing | None, rng: torch.Generator) -> Tensor:
     """Return a preprocessed random view of every image as uint8; views without a foreground are dropped."""
     parts = []
@@ -196,23 +216,13 @@ def _categories(networks: Networks, taps: Taps, features: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _fit_gaussians(project: nn.Linear, gaussians: Gaussians, values: Tensor, categories: Tensor) -> Tensor:
-    """Set ``project`` to the first principal axes of ``values``, and a Gaussian for each category on them.
+def _fit_gaussians(gaussians: Gaussians, values: Tensor, categories: Tensor, least: float = 0.0) -> None:
+    """Fit a Gaussian to the rows ``(N, axes)`` of each category, of no smaller variance than ``least``.
 
-    Subtracts the mean from ``values``, in place to save memory, and returns it.
+    Along an axis with almost no variance, the rounding of float32 would be scaled up to a distance.
     """
-    mean, count = values.mean(0), gaussians.axes
-    # Along an axis with almost no variance, the rounding of float32 would be scaled up to a distance.
-    lengths = [part.square().sum(1) for part in torch.split(values, _CHUNK)]
-    least = _ROUNDING * torch.cat(lengths).mean().double()
-    values.sub_(mean)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # the search for the first axes starts at random ones
-        axes = torch.svd_lowrank(values, q=count, niter=4)[2]
-    project.weight.copy_(axes.T)
-    project.bias.copy_(-mean @ axes)
-    placed = (values @ axes).double()
-    groups = [placed[categories == k] for k in range(len(gaussians.log_determinants))]
+    count = gaussians.axes
+    groups = [values[categories == k].double() for k in range(len(gaussians.log_determinants))]
     covariances = [torch.cov(group.T).reshape(count, count) for group in groups]
     shared = torch.stack(covariances).mean(0)
     floor = 1e-4 * shared.diagonal().mean().clamp(min=1e-12) * torch.eye(count, dtype=torch.double)
@@ -227,25 +237,24 @@ def _fit_gaussians(project: nn.Linear, gaussians: Gaussians, values: Tensor, cat
         log_determinants[k] = torch.logdet(covariance)
     # Only differences matter; a common constant would take digits from the sum.
     gaussians.log_determinants.copy_(log_determinants - log_determinants.mean())
-    return mean
 
 
 def _fit_classifier(
-    hidden: nn.Linear, decide: nn.Linear, maps: Tensor, targets: Tensor, rng: torch.Generator
+    hidden: nn.Linear, decide: nn.Linear, values: Tensor, targets: Tensor, rng: torch.Generator
 ) -> None:
-    """Train a network of one hidden layer to classify maps as those of real images or synthetic outliers."""
+    """Train a network of one hidden layer to classify rows as those of real images or synthetic outliers."""
     parameters = [*hidden.parameters(), *decide.parameters()]
     for layer in (hidden, decide):
         for parameter in layer.parameters():
             bound = layer.in_features**-0.5
             parameter.data.copy_((2 * torch.rand(parameter.shape, generator=rng) - 1) * bound)
-    batches = len(maps) // _BATCH
+    batches = len(values) // _BATCH
     optimizer = torch.optim.AdamW(parameters, _RATE, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=_EPOCHS * batches)
     for _ in range(_EPOCHS):
-        order = torch.randperm(len(maps), generator=rng)[: batches * _BATCH]
+        order = torch.randperm(len(values), generator=rng)[: batches * _BATCH]
         for rows in torch.split(order, _BATCH):
-            logits = decide(torch.relu(hidden(maps[rows])))[:, 0]
+            logits = decide(torch.relu(hidden(values[rows])))[:, 0]
             loss = F.binary_cross_entropy_with_logits(logits, targets[rows])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -254,11 +263,8 @@ def _fit_classifier(
 
 
 @torch.no_grad()
-def _join_parts(head: DistanceHead, held: tuple[Tensor, Tensor]) -> None:
-    """Weight the parts by their spread among held-out images, and set the threshold by ``_FALSE_FLAGS``."""
-    parts = torch.cat(
-        [head.parts(*rows) for rows in zip(*(torch.split(t, _CHUNK) for t in held), strict=True)]
-    )
+def _join_parts(head: DistanceHead, parts: Tensor) -> None:
+    """Weight the parts ``(N, 3)`` of held-out images by their spread, and set the threshold."""
     head.least.copy_(parts.quantile(_LOWER_BOUND, dim=0))
     parts = torch.maximum(parts, head.least)
     middle = parts.quantile(0.5, dim=0)

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 class Taps:
-    """Where the head reads the encoder: its last feature maps ``(N, M)`` and its features ``(N, F)``.
+    """Where the head reads Q: the last maps of its first branch ``(N, M)``, and its features ``(N, F)``.
 
-    The encoder is the first branch of Q, after the trunk where Q shares that.
+    The first branch is the encoder of categories, after the trunk where Q shares that. The features are those
+    of all branches, the first branch's first.
     """
 
     def __init__(self, networks: Networks) -> None:
-        self.branch = networks.q_category
+        self.branch, *self.others = networks.q_branches
         trunk = networks.trunk.layers if networks.shares_trunk else nn.Sequential()
         self.encoder = nn.Sequential(*trunk, *self.branch.layers)
         self.split = 0
@@ -36,6 +37,8 @@ class Taps:
                 maps = after
             self.map_size = maps[0].numel()
             """M."""
+            self.first_size = self.encoder[self.split :](maps)[0].numel()
+            """Number of features of the first branch."""
             self.feature_size = self.read(images)[1].shape[1]
             """F."""
 
@@ -43,8 +46,8 @@ class Taps:
     def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return maps and features of images ``(N, C, H, W)``; networks must be in evaluation mode."""
         maps = self.encoder[: self.split](images)
-        features = self.encoder[self.split :](maps)
-        return maps.flatten(1), features.flatten(1)
+        features = [self.encoder[self.split :](maps), *(branch.layers(images) for branch in self.others)]
+        return maps.flatten(1), torch.cat([values.flatten(1) for values in features], dim=1)
 
 
 class Gaussians(nn.Module):
@@ -71,23 +74,23 @@ class Gaussians(nn.Module):
 class DistanceHead(nn.Module):
     """Maps and features to a distance from 0 to 1; :mod:`.fitting` sets its weights.
 
-    It has three parts: the distance of the features from the nearest category's Gaussian, that of the maps,
-    and the logit of the maps being those of a synthetic outlier. Their weighted sum is passed through a
-    sigmoid that is 0.5 at the threshold.
+    It has three parts: the distance of all features from the nearest category's Gaussian, that of the maps,
+    and the logit of a classifier of training images against synthetic outliers, which reads the maps and the
+    first branch's features. Their weighted sum is passed through a sigmoid that is 0.5 at the threshold.
 
     Args:
-        features: F.
-        maps: M.
-        axes: Principal axes of features and of maps that the Gaussians use.
+        taps: Where the head reads Q.
+        axes: Axes of features and of maps that the Gaussians use.
         categories: Gaussians of each.
         hidden: Width of the outlier classifier's hidden layer.
     """
 
-    def __init__(self, features: int, maps: int, axes: tuple[int, int], categories: int, hidden: int) -> None:
+    def __init__(self, taps: Taps, axes: tuple[int, int], categories: int, hidden: int) -> None:
         super().__init__()
-        self.axes = axes
-        self.project = nn.Linear(features, axes[0])
-        self.look = nn.Linear(maps, axes[1] + hidden)  # one product for both parts that read the maps
+        self.axes, self.first_size = axes, taps.first_size
+        self.project = nn.Linear(taps.feature_size, axes[0])
+        # One product for both parts that read the maps.
+        self.look = nn.Linear(taps.map_size + taps.first_size, axes[1] + hidden)
         self.of_features, self.of_maps = (Gaussians(width, categories) for width in axes)
         self.decide = nn.Linear(hidden, 1)
         self.least = nn.Parameter(torch.zeros(3))
@@ -95,7 +98,7 @@ class DistanceHead(nn.Module):
 
     def parts(self, maps: Tensor, features: Tensor) -> Tensor:
         """Return the three parts ``(N, 3)``."""
-        read = self.look(maps)
+        read = self.look(torch.cat([maps, features[:, : self.first_size]], dim=1))
         distances = self.of_features(self.project(features)), self.of_maps(read[:, : self.axes[1]])
         return torch.cat([*distances, self.decide(torch.relu(read[:, self.axes[1] :]))], dim=1)
 

@@ -33,6 +33,21 @@ def make_synthetic_outliers(images: Tensor, count: int, rng: torch.Generator) ->
     return outliers
 
 
+def make_noise(count: int, shape: tuple[int, int, int], rng: torch.Generator) -> Tensor:
+    """Return uniform noise ``(count, *shape)`` of grains from one pixel to a seventh of the image, 0 to 1.
+
+    Unlike the other outliers it is not preprocessed, as no image without an object is.
+    """
+    channels, *sides = shape
+    parts: list[Tensor] = []
+    for part in torch.arange(count).tensor_split(4):
+        grain = 2 ** len(parts)
+        coarse = [max(2, side // grain) for side in sides]
+        noise = torch.rand(len(part), channels, *coarse, generator=rng)
+        parts.append(F.interpolate(noise, size=sides, mode="bilinear", align_corners=False))
+    return torch.cat(parts)
+
+
 def _halves(one: Tensor, other: Tensor, _: torch.Generator) -> Tensor:
     middle = one.shape[2] // 2
     return torch.cat([one[:, :, :middle], other[:, :, middle:]], dim=2)

@@ -29,9 +29,11 @@ _WIDEST_STROKE: Final = 0.2
 """Width of the closing, as a share of the image's longer side."""
 _DARKEST_SHADOW: Final = 0.6
 """Least share of the light in a shadow."""
-_WEAK: Final = 0.37
+WEAK: Final = 0.37
 _STRONG: Final = 0.55
 """Hysteresis thresholds, as shares of the usual ink's strength: next to strong ink, and by itself."""
+_FAINT: Final = 0.18
+"""Threshold of hairlines, likewise."""
 _NOISE_SIGMAS: Final = 4.0
 _MAD_TO_SIGMA: Final = 1.4826
 _BETWEEN_QUANTILES: Final = 1.26
@@ -48,6 +50,8 @@ class Ink:
     """``(H, W)``: ink above the weak threshold."""
     strong: npt.NDArray[np.bool_]
     """``(H, W)``: ink above the strong threshold."""
+    faint: npt.NDArray[np.bool_]
+    """``(H, W)``: ink above the threshold of hairlines."""
 
 
 def find_inks(image: Image.Image) -> Iterator[Ink]:
@@ -81,8 +85,9 @@ def _threshold(difference: Grey, sigma: float) -> Ink | None:
         return None
     # The second is a weighted mean, so that strong ink outweighs faint lines that cover more pixels.
     usual = max(float(np.quantile(beyond, 0.75)), float((beyond**3).sum() / (beyond**2).sum()))
-    weak, strong = max(_WEAK * usual, 0.75 * floor), max(_STRONG * usual, floor)
-    return Ink(difference / np.float32(usual), difference > weak, difference > strong)
+    faint, weak = (max(share * usual, 0.75 * floor) for share in (_FAINT, WEAK))
+    strong = max(_STRONG * usual, floor)
+    return Ink(difference / np.float32(usual), difference > weak, difference > strong, difference > faint)
 
 
 # --- grey ----------------------------------------------------------------------------------------------

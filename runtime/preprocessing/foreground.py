@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from infogan_tool.runtime.preprocessing.components import label_components
+from infogan_tool.runtime.preprocessing.hairlines import add_hairlines
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -46,10 +47,11 @@ def segment_object(ink: Ink) -> Grey | None:
     stray = mass[~kept & ~lines].sum()
     if mass[kept].sum() < _LEAST_SHARE / (1 - _LEAST_SHARE) * stray or not _is_even(ink.strength[beside]):
         return None
+    strength, mask = add_hairlines(ink, mask)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     near = _dilated(mask[box])
-    return np.where(near, np.clip(ink.strength[box], 0, 1), 0).astype(np.float32)
+    return np.where(near, strength[box], 0).astype(np.float32)
 
 
 def _measure_components(

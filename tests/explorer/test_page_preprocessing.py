@@ -101,7 +101,10 @@ def drawings() -> list[Image.Image]:
     ImageDraw.Draw(marked).ellipse((10, 260, 16, 266), fill=255)  # a mark that does not belong to the digit
     broken = images[1].copy()
     ImageDraw.Draw(broken).rectangle((100, 120, 200, 135), fill=0)  # a digit in two parts
-    return [*images, marked, broken]
+    nib = Image.new("L", (280, 280))  # a thick stroke, and a hairline that blur has made faint
+    ImageDraw.Draw(nib).arc((90, 50, 190, 230), 90, 270, fill=60, width=5)
+    ImageDraw.Draw(nib).arc((90, 50, 190, 230), 270, 90, fill=255, width=24)
+    return [*images, marked, broken, nib]
 
 
 def enlarged(digit: Image.Image, size: tuple[int, int], margin: int, *, dark: bool = False) -> Image.Image:

@@ -1,6 +1,7 @@
 /** The foreground object of an image on an even background, cut out as the runtime's foreground.py does it. */
 
-import { border, borderLevel, quantile } from "./planes.js";
+import { addHairlines, WEAK } from "./hairlines.js";
+import { around, border, borderLevel, extentOf, quantile } from "./planes.js";
 import { gaussianBlur } from "./resample.js";
 
 /** @typedef {import("./planes.js").BytePlane} BytePlane */
@@ -13,7 +14,7 @@ const SMOOTHED_FROM = 256;
 const LEAST_CONTRAST = 8;
 /** Part of the border that has the background's level at least. */
 const EVEN_BORDER = 0.6;
-const WEAK = 0.37;
+const FAINT = 0.18;
 const STRONG = 0.55;
 const LEAST_SIDE = 0.02;
 const LEAST_PIXELS = 4;
@@ -36,25 +37,25 @@ export function cutForeground(grey) {
   const { width, height } = grey;
   const ink = inkOf(grey);
   if (!ink) return null;
-  const { strength } = ink;
   const { labels, components } = connected(ink, width, height);
   const lines = components.filter((one) => isLine(one, width, height));
   const kept = belonging(components, lines, width, height);
   const stray = total(components.filter((one) => !kept.includes(one) && !lines.includes(one)));
   if (!kept.length || total(kept) < stray) return null;
   /** @param {Component[]} some */
-  const near = (some) => {
+  const maskOf = (some) => {
     const chosen = [false, ...components.map((one) => some.includes(one))];
-    return grown(Uint8Array.from(labels, (label) => Number(chosen[label])), width);
+    return Uint8Array.from(labels, (label) => Number(chosen[label]));
   };
-  if (!isEven(strength, grown(near([...kept, ...lines]), width))) return null;
-  const mask = near(kept);
-  const { top, bottom, left, right } = frameOf(kept);
+  if (!isEven(ink.strength, grown(grown(maskOf([...kept, ...lines]), width), width))) return null;
+  const { strength, mask } = addHairlines(ink, maskOf(kept), width);
+  const near = grown(mask, width);
+  const { top, bottom, left, right } = extentOf(mask, width);
   const cut = { width: right - left + 1, height: bottom - top + 1 };
   const data = new Float32Array(cut.width * cut.height);
   for (let i = 0; i < data.length; i++) {
     const at = (top + Math.floor(i / cut.width)) * width + left + (i % cut.width);
-    data[i] = mask[at] ? Math.max(0, Math.min(1, strength[at])) : 0;
+    data[i] = near[at] ? strength[at] : 0;
   }
   return { ...cut, data };
 }
@@ -71,9 +72,11 @@ function inkOf(grey) {
   if (!beyond.length) return null;
   const squares = beyond.reduce((sum, value) => sum + value ** 2, 0);
   const usual = Math.max(quantile(beyond, 0.75, Number), beyond.reduce((sum, value) => sum + value ** 3, 0) / squares);
-  const [weak, strong] = [Math.max(WEAK * usual, 0.75 * LEAST_CONTRAST), Math.max(STRONG * usual, LEAST_CONTRAST)];
+  const [faint, weak] = [FAINT, WEAK].map((share) => Math.max(share * usual, 0.75 * LEAST_CONTRAST));
+  const strong = Math.max(STRONG * usual, LEAST_CONTRAST);
   return {
     strength: difference.map((value) => value / fround(usual)),
+    faint: difference.map((value) => Number(value > fround(faint))),
     weak: difference.map((value) => Number(value > fround(weak))),
     strong: difference.map((value) => Number(value > fround(strong))),
   };
@@ -90,17 +93,6 @@ function grown(mask, width) {
     if (set) for (const next of around(i, width, mask.length / width)) out[next] = 1;
   });
   return out;
-}
-
-/** A pixel and the up to eight beside it.
- * @param {number} i @param {number} width @param {number} height */
-function around(i, width, height) {
-  const [x, y] = [i % width, Math.floor(i / width)];
-  const found = [];
-  for (let ny = Math.max(0, y - 1); ny <= Math.min(height - 1, y + 1); ny++) {
-    for (let nx = Math.max(0, x - 1); nx <= Math.min(width - 1, x + 1); nx++) found.push(ny * width + nx);
-  }
-  return found;
 }
 
 /** Whether the rest is an even background.

@@ -48,3 +48,29 @@ export function border({ width, height, data }) {
 /** Median level of the border, a whole number.
  * @param {Plane} plane */
 export const borderLevel = (plane) => rint(quantile(border(plane), 0.5, Number));
+
+/** A pixel and the up to eight beside it.
+ * @param {number} i @param {number} width @param {number} height */
+export function around(i, width, height) {
+  const [x, y] = [i % width, Math.floor(i / width)];
+  const found = [];
+  for (let ny = Math.max(0, y - 1); ny <= Math.min(height - 1, y + 1); ny++) {
+    for (let nx = Math.max(0, x - 1); nx <= Math.min(width - 1, x + 1); nx++) found.push(ny * width + nx);
+  }
+  return found;
+}
+
+/** The bounding box of a mask.
+ * @param {Uint8Array} mask @param {number} width */
+export function extentOf(mask, width) {
+  const box = { top: Infinity, bottom: -1, left: Infinity, right: -1 };
+  mask.forEach((set, i) => {
+    if (!set) return;
+    const [x, y] = [i % width, Math.floor(i / width)];
+    box.top = Math.min(box.top, y);
+    box.bottom = Math.max(box.bottom, y);
+    box.left = Math.min(box.left, x);
+    box.right = Math.max(box.right, x);
+  });
+  return box;
+}

@@ -11,9 +11,10 @@ import torch
 
 from infogan_tool.export.ood import fitting
 from infogan_tool.export.ood.batch_preprocessing import preprocess_batch
+from infogan_tool.export.ood.drawings import make_drawings
 from infogan_tool.export.ood.fitting import fit_ood
 from infogan_tool.export.ood.head import Taps
-from infogan_tool.export.ood.synthetic_outliers import make_synthetic_outliers
+from infogan_tool.export.ood.synthetic_outliers import make_noise, make_synthetic_outliers
 from infogan_tool.export.preprocessing_options import preprocessing_for
 from infogan_tool.export.run_to_bundle import export_networks
 from infogan_tool.runtime import ImageSpec, Preprocessing, load_bundle
@@ -159,3 +160,27 @@ def test_synthetic_outliers_differ_from_the_images(digits: torch.Tensor) -> None
     assert colour.shape == (40, 3, 10, 10)
     odd = make_synthetic_outliers(torch.rand(8, 1, 13, 13), 40, torch.Generator().manual_seed(0))
     assert odd.shape == (40, 1, 13, 13)
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 13, 13), (1, 5, 5)])
+def test_noise_fills_the_image(shape: tuple[int, int, int]) -> None:
+    noise = make_noise(22, shape, torch.Generator().manual_seed(0))
+    assert noise.shape == (22, *shape)
+    assert 0 <= noise.min() <= noise.max() <= 1
+    assert float(noise.std((1, 2, 3)).min()) > 0.02
+    assert torch.equal(noise, make_noise(22, shape, torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize("size", [16, 28, 45])
+def test_drawings_are_centred_and_differ(size: int) -> None:
+    drawn = make_drawings(300, size, torch.Generator().manual_seed(0))
+    assert drawn.shape == (300, 1, size, size)
+    assert torch.equal(drawn, make_drawings(300, size, torch.Generator().manual_seed(0)))
+    assert 0 <= drawn.min() <= drawn.max() <= 1
+    ink = drawn.mean((1, 2, 3))
+    assert ink.min() > 0.005
+    assert ink.max() < 0.5
+    assert len({image.numpy().tobytes() for image in drawn}) == 300
+    edge = max(1, size // 14)
+    inside = drawn[..., edge:-edge, edge:-edge]
+    assert float((drawn > 0.5).sum()) == float((inside > 0.5).sum())

@@ -46,7 +46,7 @@ def page(*blocks: Block, size: tuple[int, int] = (100, 100)) -> npt.NDArray[np.f
 
 
 def as_ink(strength: npt.NDArray[np.float32]) -> Ink:
-    return Ink(strength, strength > 0.37, strength > 0.55)
+    return Ink(strength, strength > 0.37, strength > 0.55, strength > 0.18)
 
 
 def side_lengths(strength: npt.NDArray[np.float32], turn: Turn) -> tuple[int, int] | None:
