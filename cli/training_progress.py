@@ -52,6 +52,8 @@ class TrainingProgress(Callback):
         stage, self._next_line = run.stage, 0
         self._title = f"{stage.name} ({stage.number}/{stage.count})" if stage.count > 1 else ""
         self._bar.reset(self._task, total=stage.steps, title=self._title, rate="")
+        if self._live is not None:
+            self._live.refresh()
 
     def on_step(self, run: Run) -> None:
         """Show the number of steps that are completed."""
@@ -65,7 +67,7 @@ class TrainingProgress(Callback):
         rate = f"{record['Timing/images_per_sec']:,.0f} images/s"
         if self._live is not None:
             self._bar.update(self._task, rate=rate)
-            self._live.update(Group(self._bar, Text(summary_line(record))))
+            self._live.update(Group(self._bar, Text(summary_line(record))), refresh=True)
         elif done >= self._next_line or done == steps:
             self._next_line = done + self._line_every
             left = _duration((steps - done) * record["Timing/sec_per_step"])

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from infogan_tool.export.ood.head import Taps
 
-ROUNDING: Final = 1e-5
-"""Smallest variance, as a share of the rows' mean squared length."""
+ROUNDING: Final = 1e-4
+"""Smallest variance along an axis, as a share of the mean square of the values there, which are rounded."""
 _MAP_AXES: Final = 256
 """Principal axes of the maps that are used."""
 _SMALLEST: Final = 1e-3
 """Smallest variance within a category where axes are chosen, as a share of the mean over all axes."""
+_RIDGE: Final = 1e-5
+"""The same, as a share of the mean square of the features."""
 _CHUNK: Final = 1000
 
 
@@ -40,6 +42,8 @@ class Axes:
         """Mean squared length of the maps."""
         self.feature_mean = features.mean(0)
         self.feature_std = features[:, : taps.first_size].std().clamp(min=1e-6)
+        self.squared_feature = float((features / self.feature_std).square().mean())
+        """Mean square of the features, not centred, in units of a row."""
         self.map_mean = maps.mean(0)
         maps.sub_(self.map_mean)
         self.count = min(_MAP_AXES, *maps.shape)
@@ -47,7 +51,7 @@ class Axes:
             torch.manual_seed(0)  # the search for the first axes starts at random ones
             _, lengths, self.map_axes = torch.svd_lowrank(maps, q=self.count, niter=2)
         stds = lengths / len(maps) ** 0.5
-        self.stds = stds.clamp(min=max(1e-6, 1e-3 * float(stds[0])))
+        self.stds = stds.clamp(min=max(1e-6, 1e-3 * float(stds[0]), (ROUNDING * self.squared_length) ** 0.5))
         self.whiten = self.map_axes / self.stds
         self.width = self.count + taps.feature_size
 
@@ -81,18 +85,21 @@ class Axes:
 
 
 @torch.no_grad()
-def discriminant_axes(features: Tensor, categories: Tensor, outliers: Tensor, count: int) -> Tensor:
+def discriminant_axes(
+    features: Tensor, categories: Tensor, outliers: Tensor, count: int, square: float
+) -> Tensor:
     """Return axes ``(count, F)`` along which synthetic outliers differ most from their nearest category.
 
     Differences are relative to the variance within the categories, as in linear discriminant analysis. The
     first principal axes of the training images would miss directions in which images of a category hardly
-    differ and outliers do.
+    differ and outliers do. ``square`` is the mean square of the features before they were centred, to which
+    their rounding is relative.
     """
     groups = [features[categories == k] for k in range(int(categories.max()) + 1)]
     means = torch.stack([group.mean(0) for group in groups])
     within = torch.stack([torch.cov(group.T) for group in groups]).mean(0).double()
-    least = _SMALLEST * within.diagonal().mean() + ROUNDING * features.square().mean()
-    within += least.clamp(min=1e-12) * torch.eye(len(within))
+    least = _SMALLEST * within.diagonal().mean() + _RIDGE * features.square().mean()
+    within += least.clamp(min=ROUNDING * square) * torch.eye(len(within))
     whiten = torch.linalg.inv(torch.linalg.cholesky(within)).float()
     scatter = torch.zeros(len(within), len(within), dtype=torch.double)
     centres = means @ whiten.T

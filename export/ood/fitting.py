@@ -125,11 +125,15 @@ def fit_ood(
         widths = min(_AXES[0], taps.feature_size), min(_AXES[1], axes.count)
         head = DistanceHead(taps, widths, int(categories.max()) + 1, _HIDDEN)
         features = slice(axes.count, None)
-        project = discriminant_axes(of_real[:, features], categories, of_outliers[:, features], widths[0])
+        project = discriminant_axes(
+            of_real[:, features], categories, of_outliers[:, features], widths[0], axes.squared_feature
+        )
         axes.fold_features(project, head.project)
-        _fit_gaussians(head.of_features, of_real[:, features] @ project.T, categories)
+        rounding = ROUNDING * axes.squared_feature * project @ project.T
+        _fit_gaussians(head.of_features, of_real[:, features] @ project.T, categories, rounding)
         of_maps = of_real[:, : widths[1]] * axes.stds[: widths[1]]
-        _fit_gaussians(head.of_maps, of_maps, categories, ROUNDING * axes.squared_length)
+        rounding = ROUNDING * axes.squared_length * torch.eye(widths[1])
+        _fit_gaussians(head.of_maps, of_maps, categories, rounding)
         hidden = nn.Linear(axes.count + taps.first_size, _HIDDEN)
         targets = (torch.arange(len(rows)) >= len(real)).float()
         _fit_classifier(hidden, head.decide, rows[:, : hidden.in_features], targets, rng)
@@ -216,8 +220,8 @@ def _categories(networks: Networks, taps: Taps, features: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _fit_gaussians(gaussians: Gaussians, values: Tensor, categories: Tensor, least: float = 0.0) -> None:
-    """Fit a Gaussian to the rows ``(N, axes)`` of each category, of no smaller variance than ``least``.
+def _fit_gaussians(gaussians: Gaussians, values: Tensor, categories: Tensor, rounding: Tensor) -> None:
+    """Fit a Gaussian to the rows ``(N, axes)`` of each category, whose covariance is at least ``rounding``.
 
     Along an axis with almost no variance, the rounding of float32 would be scaled up to a distance.
     """
@@ -226,10 +230,12 @@ def _fit_gaussians(gaussians: Gaussians, values: Tensor, categories: Tensor, lea
     covariances = [torch.cov(group.T).reshape(count, count) for group in groups]
     shared = torch.stack(covariances).mean(0)
     floor = 1e-4 * shared.diagonal().mean().clamp(min=1e-12) * torch.eye(count, dtype=torch.double)
+    of_rounding = torch.linalg.inv(torch.linalg.cholesky(rounding.double()))
     log_determinants = torch.zeros(len(groups), dtype=torch.double)
     for k, (group, own) in enumerate(zip(groups, covariances, strict=True)):
         covariance = (1 - _SHRINKAGE) * own + _SHRINKAGE * shared + floor
-        covariance += (least - torch.linalg.eigvalsh(covariance).min()).clamp(min=0) * torch.eye(count)
+        ratio = torch.linalg.eigvalsh(of_rounding @ covariance @ of_rounding.T).min()
+        covariance += (1 - ratio).clamp(min=0) * rounding
         inverse = torch.linalg.inv(torch.linalg.cholesky(covariance))
         rows = slice(k * count, (k + 1) * count)
         gaussians.whiten.weight[rows] = inverse.float()

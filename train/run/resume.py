@@ -114,9 +114,10 @@ def restore_session(
     if folder is None:
         run.records = _cut(run.records, header.step, partial)
     elif session.group.is_main:
-        info = folder.read_info() | {"stages": planned_stages(plan)}
+        info = folder.read_info() if folder.has_info() else None
         folder.write_config(config)  # the schedule may be longer than before
-        folder.write_info(info)
+        if info is not None:
+            folder.write_info(info | {"stages": planned_stages(plan)})
         run.records = _cut_metrics(folder.metrics, header.step, partial)
 
 
