@@ -1,6 +1,6 @@
 /** A foreground object scaled to a box and centred, as the runtime's centred_foreground.py does it. */
 
-import { quantile, rint } from "./planes.js";
+import { extentOf, quantile, rint } from "./planes.js";
 import { BICUBIC, HAMMING, resizeTo } from "./resample.js";
 
 /** @typedef {import("./types.js").Preprocessing} Preprocessing */
@@ -17,7 +17,7 @@ const FINE = 4;
  * @param {Uint8Array} values @param {number} size @param {Preprocessing} preprocessing */
 export function matchesPreprocessing(values, size, preprocessing) {
   const light = Float32Array.from(values, (value) => (preprocessing.ink === "dark" ? 255 - value : value));
-  const box = extent({ width: size, height: size, data: light.map((value) => Number(value >= SEEN)) });
+  const box = extentOf(light.map((value) => Number(value >= SEEN)), size);
   if (box.bottom < 0 || light.every((value) => value < BRIGHT)) return false;
   const longer = Math.max(box.bottom - box.top, box.right - box.left) + 1;
   const [down, right] =
@@ -34,7 +34,7 @@ export function matchesPreprocessing(values, size, preprocessing) {
  * @param {FloatPlane} foreground @param {number} size @param {Preprocessing} preprocessing */
 export function centreForeground(foreground, size, preprocessing) {
   const scaled = toBox(foreground, preprocessing);
-  const [down, right] = preprocessing.centre === "box" ? middleOf(extent(scaled)) : centreOfMass(scaled);
+  const [down, right] = preprocessing.centre === "box" ? middleOf(extentOf(scaled.data, scaled.width)) : centreOfMass(scaled);
   const [top, left] = [rint(size / 2 - down), rint(size / 2 - right)];
   const values = new Uint8Array(size * size);
   for (let y = Math.max(0, -top); y < Math.min(scaled.height, size - top); y++) {
@@ -109,23 +109,8 @@ function thickened({ width, height, data }, radius) {
   return { width: w, height: h, data: grown };
 }
 
-/** First and last row and column that hold anything.
- * @param {FloatPlane} plane */
-function extent({ width, data }) {
-  const box = { top: Infinity, bottom: -1, left: Infinity, right: -1 };
-  data.forEach((value, i) => {
-    if (!value) return;
-    const [x, y] = [i % width, Math.floor(i / width)];
-    box.top = Math.min(box.top, y);
-    box.bottom = Math.max(box.bottom, y);
-    box.left = Math.min(box.left, x);
-    box.right = Math.max(box.right, x);
-  });
-  return box;
-}
-
 /** Row and column of the middle of a box.
- * @param {ReturnType<typeof extent>} box */
+ * @param {ReturnType<typeof extentOf>} box */
 const middleOf = (box) => [(box.top + box.bottom + 1) / 2, (box.left + box.right + 1) / 2];
 
 /** Row and column of the centre of mass, as the index of a pixel.

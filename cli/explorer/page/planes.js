@@ -60,12 +60,12 @@ export function around(i, width, height) {
   return found;
 }
 
-/** The bounding box of a mask.
- * @param {Uint8Array} mask @param {number} width */
-export function extentOf(mask, width) {
+/** First and last row and column that hold anything: the bounding box of a mask.
+ * @param {Uint8Array | Float32Array} values @param {number} width */
+export function extentOf(values, width) {
   const box = { top: Infinity, bottom: -1, left: Infinity, right: -1 };
-  mask.forEach((set, i) => {
-    if (!set) return;
+  values.forEach((value, i) => {
+    if (!value) return;
     const [x, y] = [i % width, Math.floor(i / width)];
     box.top = Math.min(box.top, y);
     box.bottom = Math.max(box.bottom, y);
