@@ -15,7 +15,6 @@ import compileall
 import contextlib
 import importlib.util
 import io
-import shutil
 import sys
 import sysconfig
 import tempfile
@@ -68,9 +67,8 @@ def main() -> None:
 
 def run_tool(tool: str, given: tuple[str, ...]) -> None:
     """Run a command of infogan-tool in a process of its own."""
-    folder = tempfile.mkdtemp()
-    run_process(tool, *(str(Path(folder) / word) if word == "RUN" else word for word in given))
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        run_process(tool, *(str(Path(folder) / word) if word == "RUN" else word for word in given))
 
 
 def _compile() -> None:

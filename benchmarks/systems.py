@@ -85,7 +85,7 @@ def run_system(system: System, options: argparse.Namespace) -> None:
     command = ["sweep", "--seeds", system.seeds, "--jobs", str(options.jobs), "--out", str(folder)]
     tool(*command, "--", *train)
     for bundle in sorted(folder.glob("bundle-*")):
-        results = evaluation(bundle)
+        results = folder / f"evaluation-{bundle.name.removeprefix('bundle-')}.json"
         if not results.exists():
             partial = results.with_suffix(".part")
             with partial.open("w") as stream:
@@ -101,11 +101,6 @@ def run_system(system: System, options: argparse.Namespace) -> None:
 def tool(*arguments: str, stdout: Any = None) -> None:  # noqa: ANN401 - a stream
     """Run a command of infogan-tool; its messages are printed."""
     subprocess.run([*TOOL, *arguments], check=True, stdout=stdout or sys.stderr)  # noqa: S603
-
-
-def evaluation(bundle: Path) -> Path:
-    """Return the file of a bundle's results."""
-    return bundle.with_name(f"{bundle.name.replace('bundle', 'evaluation')}.json")
 
 
 def first_run(folder: Path) -> Path:

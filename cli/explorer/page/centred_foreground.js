@@ -34,7 +34,8 @@ export function matchesPreprocessing(values, size, preprocessing) {
  * @param {FloatPlane} foreground @param {number} size @param {Preprocessing} preprocessing */
 export function centreForeground(foreground, size, preprocessing) {
   const scaled = toBox(foreground, preprocessing);
-  const [down, right] = preprocessing.centre === "box" ? middleOf(extentOf(scaled.data, scaled.width)) : centreOfMass(scaled);
+  const isBox = preprocessing.centre === "box";
+  const [down, right] = isBox ? middleOf(extentOf(scaled.data, scaled.width)) : centreOfMass(scaled);
   const [top, left] = [rint(size / 2 - down), rint(size / 2 - right)];
   const values = new Uint8Array(size * size);
   for (let y = Math.max(0, -top); y < Math.min(scaled.height, size - top); y++) {
