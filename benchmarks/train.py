@@ -8,9 +8,9 @@ threads. The first round does not count. A result is the median over all rounds 
 to the reference (reference_step.py), by the medians and by the fastest turns: on a busy machine the latter is
 more reliable. The arithmetic is that of convolutions and their gradients, as torch counts it. `memory` is the
 peak of the process beyond what it held before its networks and images. On a CPU the rate of a large matrix
-product is shown too, as what the cores can do. `plain` is ours with convolutions over
-whole maps computed as such, with weights in the order of their dimensions, and with memory that is returned
-to the system, as in the reference. bf16 is included where the CPU has it.
+product is shown too, as what the cores can do. `plain` is ours with every convolution computed as torch does
+(train/engine/layers.py), with weights in the order of their dimensions, and with memory that is returned to
+the system, as in the reference. bf16 is included where the CPU has it.
 
 With `--device cuda` ours runs eager and captured, in fp32, TF32 and bf16, the time of 100 epochs is shown,
 and the losses of the captured and the eager step are compared.
@@ -27,13 +27,14 @@ import torch
 from reference_step import ReferenceTraining
 from side_by_side import alternate, arguments, environment, median, report
 from torch import nn
+from torch.nn.functional import avg_pool2d, interpolate
 from torch.utils.flop_counter import FlopCounterMode
 
 from infogan_tool.runtime.inference.device import default_threads
 from infogan_tool.train import preset
 from infogan_tool.train.distributed.device import fast_precision
 from infogan_tool.train.engine.cpu_memory import keep_freed_memory
-from infogan_tool.train.engine.layers import MapToVector, VectorToMap
+from infogan_tool.train.engine.layers import MapToVector, MeanConv, UpsampledConv, VectorToMap
 from infogan_tool.train.engine.memory_format import to_memory_format
 from infogan_tool.train.engine.stage import Session, use_precision
 from infogan_tool.train.infogan.adversarial import AdversarialStage
@@ -159,6 +160,7 @@ def take_part(pipe: Connection, variant: Variant, options: argparse.Namespace) -
         keep_freed_memory()
     if variant.plain:
         MapToVector.forward, VectorToMap.forward = nn.Conv2d.forward, plain_vector_to_map
+        UpsampledConv.forward, MeanConv.forward = plain_upsampled, plain_mean
     training = Ours(variant, options) if variant.ours else Reference(options)
     pipe.send("ready")
     while (steps := pipe.recv()) is not None:
@@ -178,6 +180,16 @@ def take_part(pipe: Connection, variant: Variant, options: argparse.Namespace) -
 def plain_vector_to_map(layer: VectorToMap, vectors: torch.Tensor) -> torch.Tensor:
     """Return what the layer returns, computed by torch's transposed convolution."""
     return nn.ConvTranspose2d.forward(layer, vectors.view(*vectors.shape[:2], 1, 1))
+
+
+def plain_upsampled(layer: UpsampledConv, maps: torch.Tensor) -> torch.Tensor:
+    """Return what the layer returns, computed by upsampling and a convolution."""
+    return nn.Conv2d.forward(layer, interpolate(maps, scale_factor=2))
+
+
+def plain_mean(layer: MeanConv, maps: torch.Tensor) -> torch.Tensor:
+    """Return what the layer returns, computed by a convolution and a mean."""
+    return avg_pool2d(nn.Conv2d.forward(layer, maps), 2)
 
 
 class Ours:
@@ -245,7 +257,7 @@ def row_of(
     """Return one line of the table."""
     mine, theirs = per_step[variant.name], per_step[REFERENCE]
     eager = next(name for name, values in measured.items() if "flop" in values and name != REFERENCE)
-    flop = measured[eager if variant.ours else REFERENCE]["flop"]
+    flop = measured[variant.name if "flop" in measured[variant.name] else eager]["flop"]
     has_reach = variant.ours and not variant.plain and options.device == "cpu"
     row = {
         "step": variant.name,

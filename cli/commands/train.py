@@ -59,6 +59,14 @@ def train(
     continuous: Annotated[
         int | None, typer.Option(help="Number of continuous codes.", min=0, metavar="N")
     ] = None,
+    transformation: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What c1 stands for: shift_x, shift_y, scale, rotation, slant, aspect or stroke_width. "
+            "Repeat for c2, and so on; further codes are free.",
+            metavar="NAME",
+        ),
+    ] = None,
     noise: Annotated[int | None, typer.Option(help="Number of noise dimensions.", min=0, metavar="N")] = None,
     views: Annotated[
         Literal["strokes", "silhouettes", "objects", "none"] | None,
@@ -154,6 +162,8 @@ def train(
 
       infogan-tool train --data ./images --size 32 --categorical 5 --views objects
 
+      infogan-tool train --transformation slant --transformation stroke_width
+
       infogan-tool train --set optimizer.g_lr=5e-4 --set augment.affine=0.3
 
       infogan-tool train --data ./images --size 32 --explore
@@ -172,6 +182,7 @@ def train(
         channels=channels,
         categorical=categorical,
         continuous=continuous,
+        transformation=transformation,
         noise=noise,
         views=views,
         kimg=kimg,
@@ -251,6 +262,7 @@ def config_flags(
     channels: int | None,
     categorical: list[int] | None,
     continuous: int | None,
+    transformation: list[str] | None,
     noise: int | None,
     views: str | None,
     kimg: float | None,
@@ -277,6 +289,7 @@ def config_flags(
             continuous=continuous,
             noise=noise,
         ),
+        objective=_given(transformations=transformation),
         schedule=_given(**length, batch_size=batch_size),
         clustering=_given(views=views),
     )
@@ -294,6 +307,7 @@ def config_flags(
         "latent.categorical": categorical and "--categorical",
         "latent.continuous": continuous is not None and "--continuous",
         "latent.noise": noise is not None and "--noise",
+        "objective.transformations": transformation and "--transformation",
         **{
             f"schedule.{key}": " ".join(f"--{name}" for name in length) for key in ("kimg", "epochs", "steps")
         },

@@ -17,7 +17,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from infogan_tool.export.rewrite.subpixel_deconvolution import SubpixelPair, is_subpixel_pair
-from infogan_tool.train.engine.layers import conv_product, deconv_product
+from infogan_tool.train.engine.layers import MeanConv, UpsampledConv, conv_product, deconv_product
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,9 +42,10 @@ def fold_layers(layers: nn.Sequential, example: Tensor) -> nn.Sequential:
         output is that of ``layers``, as ``(N, F)`` where its map is 1 x 1.
     """
     modules = [
-        _without_parametrizations(copy.deepcopy(module).eval())
+        part
         for module in layers
         if not isinstance(module, nn.Dropout2d)
+        for part in _standard_layers(_without_parametrizations(copy.deepcopy(module).eval()))
     ]
     result: list[nn.Module] = []
     flat = _is_vector(example)
@@ -89,6 +90,27 @@ def _without_parametrizations(module: nn.Module) -> nn.Module:
             for name, value in values.items():
                 part.register_parameter(name, nn.Parameter(value))
     return module
+
+
+def _standard_layers(module: nn.Module) -> list[nn.Module]:
+    """Return ``module`` as layers of torch that onnxruntime is fast at; those within it are replaced."""
+    if isinstance(module, UpsampledConv):
+        return [nn.Upsample(scale_factor=2), _as_convolution(module, module.weight, stride=1)]
+    if isinstance(module, MeanConv):
+        return [_as_convolution(module, module.kernel(), stride=2)]
+    for name, child in module.named_children():
+        layers = _standard_layers(child)
+        setattr(module, name, layers[0] if len(layers) == 1 else nn.Sequential(*layers))
+    return [module]
+
+
+def _as_convolution(module: nn.Conv2d, kernel: Tensor, stride: int) -> nn.Conv2d:
+    conv = nn.Conv2d(
+        module.in_channels, module.out_channels, kernel.shape[2], stride, 1, bias=module.bias is not None
+    )
+    conv.weight = nn.Parameter(kernel.detach())
+    conv.bias = module.bias
+    return conv.eval()
 
 
 def _fold_batch_norm(modules: list[nn.Module]) -> list[nn.Module]:

@@ -58,7 +58,7 @@ def _parse_toml(text: str) -> dict[str, Any]:
 
 
 def parse_values(text: str) -> list[Any]:
-    """Return the TOML values of ``0.1,[10],"text"``; a bare word is text, and ``none`` is None.
+    """Return the TOML values of ``0.1,[10],"text"``; a bare word is text; ``none`` and ``null`` are None.
 
     Raises:
         ValueError: The text is not a list of TOML values.
@@ -71,7 +71,7 @@ def parse_values(text: str) -> list[Any]:
 
 def _parse_word(text: str) -> list[Any]:
     if _BARE_WORD.fullmatch(text):
-        return [None if text == "none" else text]
+        return [None if text in ("none", "null") else text]
     return _parse_list(text) if text.strip() else []
 
 
@@ -90,7 +90,7 @@ def parse_settings(
     """Return the values of settings such as ``optimizer.g_lr=5e-4``, by dotted key. Keys are not checked.
 
     Args:
-        settings: Each a dotted key and TOML values; a bare word is text, and ``none`` is None.
+        settings: Each a dotted key and TOML values; a bare word is text; ``none`` and ``null`` are None.
         option: Name of the option that gives them, for errors.
         flags: Dotted keys that are set otherwise, each with the name of the option that does.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -22,6 +23,8 @@ NAME_PATTERN: Final = r"^[A-Za-z_][\w.-]*(:[A-Za-z_]\w*)?$"
 
 _Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=200)]
 """The name of a registered object, or ``module:attribute`` of a module that the user has named."""
+Transformation = Literal["shift_x", "shift_y", "scale", "rotation", "slant", "aspect", "stroke_width"]
+"""What :mod:`infogan_tool.train.infogan.transformations` does to images."""
 
 
 class DataConfig(Table):
@@ -108,7 +111,7 @@ class ObjectiveConfig(Table):
     """Weight of the continuous codes in L_I."""
     axis_alignments: int = Field(default=0, ge=0, le=10_000)
     """How many times, evenly spaced in adversarial training, the continuous codes are rotated so that each
-    has one independent effect on the image. No effect with fewer than two continuous codes."""
+    has one independent effect on the image: those that stand for no transformation, if there are two."""
     terms: dict[_Name, _Term] = Field(default_factory=dict)
     """Further terms of the loss, by name: a weight, or a table of ``weight`` and ``every``. ``r1``: the
     gradient penalty of D on real images (arXiv:1801.04406). Others are registered."""
@@ -117,6 +120,12 @@ class ObjectiveConfig(Table):
     derivatives by pairs of codes (arXiv:2008.10599), relative to the first ones. 0, or one code: none."""
     hessian_latents: int = Field(default=16, ge=2, le=4096)
     """Latents per step of that penalty; G generates four images of each."""
+    transformations: tuple[Transformation, ...] = ()
+    """Transformations that c1, c2 and so on stand for, learned from transformed real images: ``shift_x`` (to
+    the right), ``shift_y`` (up), ``scale``, ``rotation`` (clockwise), ``slant`` (to the right), ``aspect``
+    (wider), ``stroke_width``. Codes beyond them are free."""
+    transformations_weight: float = Field(default=1.0, ge=0)
+    """Weight of the loss by which Q learns ``transformations``. 0: it does not."""
     log_variance_range: tuple[float, float] = (-4.0, 2.0)
     """Lower and upper bound of log Var Q(c|x). Without a lower bound the Gaussian likelihood is unbounded."""
     fixed_variance: float | None = Field(default=None, gt=0)
@@ -130,6 +139,8 @@ class ObjectiveConfig(Table):
             raise ValueError(
                 f"log_variance_range must be [low, high] with low below high, not [{low}, {high}]"
             )
+        if twice := [name for name, count in Counter(self.transformations).items() if count > 1]:
+            raise ValueError(f"transformations has {twice[0]} twice: a transformation has one code")
         return self
 
     @property
@@ -255,6 +266,18 @@ class TrainConfig(Table):
                 "objective.method = 'variational' needs noise, with latent.noise_prior = 'normal'",
             ),
             (
+                len(self.objective.transformations) <= self.latent.continuous,
+                f"objective.transformations has more names than latent.continuous = {self.latent.continuous}",
+            ),
+            (
+                not self.fixed_codes or separate or update != "q_head",
+                "objective.transformations needs information_update = 'shared' or networks.q = 'separate'",
+            ),
+            (
+                not self.is_variational or not self.objective.transformations,
+                "objective.transformations needs objective.method = 'adversarial'",
+            ),
+            (
                 self.consolidation is None or not (self.uses_clustering and only_k1),
                 "consolidation has nothing to train where k1, whose Q is frozen, is the only code",
             ),
@@ -272,7 +295,12 @@ class TrainConfig(Table):
     @property
     def axis_alignments(self) -> int:
         """Number of rotations of the continuous codes in adversarial training."""
-        return self.objective.axis_alignments if self.latent.continuous > 1 else 0
+        return self.objective.axis_alignments if self.latent.continuous > self.fixed_codes + 1 else 0
+
+    @property
+    def fixed_codes(self) -> int:
+        """Number of the first continuous codes that stand for a transformation."""
+        return len(self.objective.transformations) if self.objective.transformations_weight else 0
 
     @property
     def penalises_hessian(self) -> bool:

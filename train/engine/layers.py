@@ -1,13 +1,18 @@
-"""Convolutions computed as one matrix product: from a whole map to a vector, and from a vector to a map.
+"""Convolutions that are computed in another way than torch's, with the same result up to rounding.
 
-Class, weights and state dict are those of convolutions. torch's convolutions would copy the weights, which
-are most of a network's, into a format for small kernels and back in every pass (docs/results/speed.md).
+Class, weights and state dict are those of convolutions.
+
+- :class:`MapToVector` and :class:`VectorToMap`, over whole maps, are one matrix product each. torch's
+  convolutions would copy the weights, which are most of a network's, into a format for small kernels and back
+  in every pass (docs/results/speed.md).
+- :class:`UpsampledConv` and :class:`MeanConv`, of 3 x 3 beside a change of size by 2, are one convolution of
+  4 x 4 with stride 2 each: 16 products for each pixel of the smaller map instead of 36.
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import conv2d, conv_transpose2d, linear, pad
 
 
 class MapToVector(nn.Conv2d):
@@ -32,6 +37,40 @@ class VectorToMap(nn.ConvTranspose2d):
             RuntimeError: The vectors have a width other than C.
         """
         return linear(vectors.flatten(1), *deconv_product(self)).view(len(vectors), *self.weight.shape[1:])
+
+
+class UpsampledConv(nn.Conv2d):
+    """Nearest-neighbour upsampling by 2, then a convolution of 3 x 3 that keeps the size of maps."""
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, 3, padding=1, bias=bias)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map ``(N, inputs, M, M)`` to ``(N, outputs, 2 M, 2 M)``."""
+        kernel = _sums_of_shifts(self.weight).flip(2, 3).transpose(0, 1)
+        return conv_transpose2d(maps, kernel, self.bias, stride=2, padding=1)
+
+
+class MeanConv(nn.Conv2d):
+    """A convolution of 3 x 3 that keeps the size of maps, then the mean of each 2 x 2 pixels."""
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, 3, padding=1, bias=bias)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map ``(N, inputs, M, M)`` to ``(N, outputs, M / 2, M / 2)``."""
+        return conv2d(maps, self.kernel(), self.bias, stride=2, padding=1)
+
+    def kernel(self) -> Tensor:
+        """Return the kernel ``(outputs, inputs, 4, 4)`` of the convolution with stride 2 and padding 1."""
+        return _sums_of_shifts(self.weight) / 4
+
+
+def _sums_of_shifts(weight: Tensor) -> Tensor:
+    """Return kernels ``(F, C, 4, 4)``: the sum of those of 3 x 3 at the four shifts by 0 or 1 pixel."""
+    padded = pad(weight, (1, 1, 1, 1))
+    rows = padded[:, :, 1:] + padded[:, :, :-1]
+    return rows[:, :, :, 1:] + rows[:, :, :, :-1]
 
 
 def conv_product(conv: nn.Conv2d) -> tuple[Tensor, Tensor | None]:

@@ -10,6 +10,7 @@
 `step`               one adversarial step: the losses of its updates
 `schemes`            update schemes, with your own: which losses each update minimises, what it moves
 `axes`               rotation of the continuous codes to independent effects
+`transformations`    codes that stand for named transformations
 `terms`              further terms of the losses by name, with your own: R1, the Hessian penalty
 `augment`            random augmentation of what D and Q see; `interpolation` is its bilinear sampling
 `generator_stage`    base class of the stages in which G learns; `sample_sheet` is what they write

@@ -70,7 +70,9 @@ class AdversarialStage(GeneratorStage):
         self.session.networks.update_generator_ema(index)
         if index + 1 in self._alignments:
             seed = mixed_seed(f"axes {self.seed} {index + 1}")
-            align_codes(self.session.networks, self.optimizers.values(), seed)
+            align_codes(
+                self.session.networks, self.optimizers.values(), seed, self.session.config.fixed_codes
+            )
 
     def _step(self, index: Tensor, due: frozenset[str]) -> Tensor:
         real = self.session.float_images(index)

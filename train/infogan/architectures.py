@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 from torch import nn
 
 from infogan_tool.runtime.errors import UsageError
-from infogan_tool.train.engine.layers import MapToVector, VectorToMap
+from infogan_tool.train.engine.layers import MapToVector, UpsampledConv, VectorToMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,8 +89,8 @@ def _generator_layers(kind: str, nets: NetworkConfig, latent_dim: int, image: Im
             raise _wrong_size(image.size, range(8, 513, _UPSAMPLING))
         wide, narrow = 8 * nets.base_width, 4 * nets.base_width
         layers += [VectorToMap(latent_dim, wide, image.size // _UPSAMPLING, bias=False), nn.BatchNorm2d(wide)]
-        layers += [nn.Upsample(scale_factor=2), *conv_block(wide, wide, leak, kernel=3, padding=1)]
-        layers += [nn.Upsample(scale_factor=2), *conv_block(wide, narrow, leak, kernel=3, padding=1)]
+        for outputs in (wide, narrow):
+            layers += [UpsampledConv(wide, outputs, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(leak)]
         layers += [nn.Conv2d(narrow, image.channels, 3, padding=1)]
     else:
         widths = halving_widths(nets, image.size, deep=kind == "dcgan")[::-1]

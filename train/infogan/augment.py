@@ -201,7 +201,7 @@ def _change_pose(images: Tensor, pose: Tensor) -> Tensor:
     The scale is limited so that the object, turned by any angle, fits into the image; the position is uniform
     over those where it does.
     """
-    background, centre_x, centre_y, radius = _foreground_circle(images)
+    background, centre_x, centre_y, radius = foreground_circle(images)
     scale = torch.minimum(pose[1].exp(), 1 / radius)
     cos, sin = torch.cos(pose[0]) / scale, torch.sin(pose[0]) / scale
     room = (1 - radius * scale).clamp_min(0)
@@ -214,7 +214,7 @@ def _change_pose(images: Tensor, pose: Tensor) -> Tensor:
     return torch.where(outside, background, grid_sample(images, grid))
 
 
-def _foreground_circle(images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def foreground_circle(images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the background ``(N, C, 1, 1)``, and centre in x and y and radius ``(N,)`` of the object.
 
     The background is the median of the image's border; the object is what differs from it. Coordinates span

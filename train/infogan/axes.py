@@ -108,14 +108,15 @@ def plane_angle(moments: Tensor, i: int, j: int) -> tuple[float, float]:
     return angle, (mean + amplitude) / max(mean - amplitude, 1e-6 * mean)
 
 
-def aligning_rotation(moments: Tensor) -> Tensor:
-    """Return the rotation that makes all mixed second derivatives least.
+def aligning_rotation(moments: Tensor, fixed: int = 0) -> Tensor:
+    """Return the rotation that makes mixed second derivatives least.
 
     Jacobi rotations: each pair of codes in turn is rotated by :func:`plane_angle`, until none moves any more.
     A rotation in the plane of two codes does not change the sum of their mixed derivatives with the others.
 
     Args:
         moments: From :func:`measure_derivatives`.
+        fixed: Number of the first codes that stay as they are.
 
     Returns:
         ``(K, K)``; row i is the new axis of code i.
@@ -124,7 +125,7 @@ def aligning_rotation(moments: Tensor) -> Tensor:
     rotation = torch.eye(codes, dtype=moments.dtype, device=moments.device)
     for _ in range(_MAX_SWEEPS):
         moved = False
-        for i, j in combinations(range(codes), 2):
+        for i, j in combinations(range(fixed, codes), 2):
             angle, contrast = plane_angle(moments, i, j)
             if contrast < MIN_CONTRAST or abs(angle) < _MIN_ANGLE:
                 continue
@@ -139,7 +140,9 @@ def aligning_rotation(moments: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def align_codes(networks: Networks, optimizers: Iterable[torch.optim.Optimizer], seed: int) -> None:
+def align_codes(
+    networks: Networks, optimizers: Iterable[torch.optim.Optimizer], seed: int, fixed: int = 0
+) -> None:
     """Rotate the continuous codes in place, so that each has one independent effect on the image.
 
     With R the :func:`aligning_rotation` of the exported generator, ``G(z, c)`` becomes what ``G(z, c R)``
@@ -149,6 +152,7 @@ def align_codes(networks: Networks, optimizers: Iterable[torch.optim.Optimizer],
         networks: On their device.
         optimizers: Adam; their running means of gradients are rotated with the weights.
         seed: Seed of the latents that the derivatives are averaged over.
+        fixed: Number of the first codes that stay as they are.
     """
     generator, codes = networks.export_generator, networks.latent.continuous
     device = first_layer(generator).weight.device
@@ -157,7 +161,7 @@ def align_codes(networks: Networks, optimizers: Iterable[torch.optim.Optimizer],
     rest, styles = torch.split_with_sizes(latent.vector().to(device), [others, codes], dim=1)
     with evaluation_mode(generator):
         derivatives = measure_derivatives(lambda moved: generator(torch.cat([rest, moved], dim=1)), styles)
-    rotation = aligning_rotation(derivatives.moments).float()
+    rotation = aligning_rotation(derivatives.moments, fixed).float()
 
     inputs, everything = slice(others, None), slice(None)
     rotated: list[tuple[Tensor, slice]] = [(first_layer(networks.generator).weight, inputs)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from infogan_tool.train.engine.layers import VectorToMap
+from infogan_tool.train.engine.layers import MeanConv, UpsampledConv, VectorToMap
 from infogan_tool.train.infogan.architectures import Layers, conv_block, halving_widths
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ class UpBlock(nn.Module):
         self.main = nn.Sequential(
             nn.BatchNorm2d(inputs),
             nn.ReLU(),
-            nn.Upsample(scale_factor=2),
-            _convolution(inputs, outputs),
+            _initialised(UpsampledConv(inputs, outputs)),
             nn.BatchNorm2d(outputs),
             nn.ReLU(),
             _convolution(outputs, outputs),
@@ -59,8 +58,7 @@ class DownBlock(nn.Module):
             *([] if first else _activation(inputs, leak, norm=norm)),
             _convolution(inputs, outputs),
             *_activation(outputs, leak, norm=norm),
-            _convolution(outputs, outputs),
-            nn.AvgPool2d(2),
+            _initialised(MeanConv(outputs, outputs)),
         )
         self.skip = nn.Sequential(nn.AvgPool2d(2), _convolution(inputs, outputs, kernel=1))
 
@@ -111,9 +109,15 @@ def _activation(channels: int, leak: float, *, norm: bool) -> list[nn.Module]:
 
 
 def _convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:
-    """Return a convolution that keeps the size of maps; weights as Miyato et al. initialise them."""
-    convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
-    nn.init.xavier_uniform_(convolution.weight, gain=1.0 if kernel == 1 else math.sqrt(2))
+    """Return a convolution that keeps the size of maps."""
+    return _initialised(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2))
+
+
+def _initialised(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Draw the weights as Miyato et al. do."""
+    nn.init.xavier_uniform_(
+        convolution.weight, gain=1.0 if convolution.kernel_size == (1, 1) else math.sqrt(2)
+    )
     assert convolution.bias is not None
     nn.init.zeros_(convolution.bias)
     return convolution

@@ -104,6 +104,8 @@ class AdversarialStep:
             for name in ("generator", "trunk", "d_head", "q")
         }
         self.scheme = SCHEMES.get(config.objective.information_update)
+        moves_q = next((update.name for update in self.scheme if "q" in update.parameters), "G")
+        self._updates = {"D": "D", "G": "G", "Q": moves_q}
         self._rates = {update.name: getattr(config.optimizer, update.learning_rate) for update in self.scheme}
         self.optimizers: dict[str, Adam] = {
             update.name: adam(self._parameters(update.parameters), self._rates[update.name], config.optimizer)
@@ -180,10 +182,10 @@ class AdversarialStep:
                 batch = self._as_d_sees(batch)
             terms, scalars = compute(batch, infer="L_I" in update.terms)
             for term in self.terms:
-                if term.term.update == update.name and (due is None or term.name in due):
+                if self._updates[term.term.update] == update.name and (due is None or term.name in due):
                     value = term.compute(self._term_inputs(batch))
                     scalars[term.metric] = value
-                    terms[f"L_{update.name}"] = terms[f"L_{update.name}"] + term.weight * value
+                    terms[update.terms[0]] = terms[update.terms[0]] + term.weight * value
             loss = reduce(operator.add, [terms[name] for name in update.terms])
             losses = {name: scalar for name, scalar in scalars.items() if name.startswith("Loss/")}
             parameters = self._parameters(update.parameters)

@@ -20,6 +20,7 @@ from infogan_tool.train.engine.stage import autocast
 from infogan_tool.train.engine.statistics import frozen_statistics
 from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
 from infogan_tool.train.infogan.objective import HESSIAN_STEP, effects_of_codes, hessian_penalty
+from infogan_tool.train.infogan.transformations import transformations_term
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -63,8 +64,8 @@ class Term:
 
     compute: Callable[[TermInputs], Tensor]
     """Returns a scalar: of this process's images, or, if ``gathers``, of all processes'."""
-    update: Literal["D", "G"]
-    """The update whose loss it is added to."""
+    update: Literal["D", "G", "Q"]
+    """The update whose loss it is added to. Q: that which moves Q, and whatever else it moves."""
     every: int = 1
     """Steps between two computations, where the config does not say."""
     gathers: bool = False
@@ -111,28 +112,31 @@ TERMS: Final = Registry[Term](
     {
         "r1": Term(compute=r1, update="D", every=16),
         "hessian": Term(compute=hessian, update="G", gathers=True),
+        "transformations": Term(compute=transformations_term, update="Q", gathers=True),
     },
 )
-"""By key of ``objective.terms``; the weight of ``hessian`` is ``objective.hessian_penalty``."""
+"""By key of ``objective.terms``, but for :data:`_OWN_WEIGHTS`."""
+_OWN_WEIGHTS: Final = {"hessian": "hessian_penalty", "transformations": "transformations_weight"}
+"""Terms whose weight is another key of ``objective``."""
 
 _CHECKED: Final = 4
 """Images of the check."""
 C = TypeVar("C", bound="Callable[[TermInputs], Tensor]")
 
 
-def register_term(name: str, *, update: Literal["D", "G"] = "G", every: int = 1) -> Callable[[C], C]:
+def register_term(name: str, *, update: Literal["D", "G", "Q"] = "G", every: int = 1) -> Callable[[C], C]:
     """Return a decorator that registers a function of :class:`TermInputs` as a term of the loss.
 
     Args:
         name: Key of ``objective.terms``. The metric is ``Loss/UPDATE/NAME``.
-        update: The update whose loss it is added to.
+        update: The update whose loss it is added to; Q: that which moves Q.
         every: Steps between two computations, where the config does not say.
 
     Raises:
         UsageError: The name is that of a term of the package, or not a name.
     """
-    if update not in {"D", "G"} or every < 1:
-        raise UsageError(f"loss term '{name}': update is 'D' or 'G', and every at least 1")
+    if update not in {"D", "G", "Q"} or every < 1:
+        raise UsageError(f"loss term '{name}': update is 'D', 'G' or 'Q', and every at least 1")
 
     def register(compute: C) -> C:
         TERMS.register(name, Term(compute=compute, update=update, every=every))
@@ -201,15 +205,18 @@ def active_terms(config: TrainConfig) -> list[ActiveTerm]:
     if config.is_variational:
         return []
     terms = []
-    if config.penalises_hessian:
-        weight = config.objective.hessian_penalty
-        terms.append(ActiveTerm(name="hessian", term=TERMS.get("hessian"), weight=weight, every=1))
+    for name, active in (
+        ("hessian", config.penalises_hessian),
+        ("transformations", bool(config.objective.transformations)),
+    ):
+        if active and (weight := getattr(config.objective, _OWN_WEIGHTS[name])):
+            terms.append(ActiveTerm(name=name, term=TERMS.get(name), weight=weight, every=1))
     for name, given in config.objective.terms.items():
         term = TERMS.get(name)
         if not isinstance(term, Term):
             raise UsageError(f"loss term '{name}' is not a term: register it with register_term")
-        if name == "hessian":
-            raise UsageError("the weight of loss term 'hessian' is objective.hessian_penalty")
+        if name in _OWN_WEIGHTS:
+            raise UsageError(f"the weight of loss term '{name}' is objective.{_OWN_WEIGHTS[name]}")
         if given.weight:
             terms.append(
                 ActiveTerm(name=name, term=term, weight=given.weight, every=given.every or term.every)

@@ -60,7 +60,12 @@ def test_captured_and_eager_steps_agree(mnist: torch.Tensor, preset: str, precis
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_terms_of_some_steps_only_are_graphs_of_their_own(mnist: torch.Tensor) -> None:
     changes = {
-        "objective": {"terms": {"r1": {"weight": 1.0, "every": 2}}, "hessian_penalty": 0.1},
+        "objective": {
+            "terms": {"r1": {"weight": 1.0, "every": 2}},
+            "hessian_penalty": 0.1,
+            "information_update": "shared",
+            "transformations": ["slant", "stroke_width"],
+        },
         "networks": {"spectral_norm": True},
     }
     eager = trace(mnist, "compact", "fp32", cuda_graphs=False, changes=changes, steps=20)

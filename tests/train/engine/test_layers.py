@@ -1,4 +1,4 @@
-"""Convolutions computed as one matrix product against torch's convolutions."""
+"""Convolutions computed in another way against torch's."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
 
-from infogan_tool.train.engine.layers import MapToVector, VectorToMap
+from infogan_tool.train.engine.layers import MapToVector, MeanConv, UpsampledConv, VectorToMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
     [
         (lambda bias: MapToVector(6, 5, 4, bias=bias), nn.Conv2d.forward, (3, 6, 4, 4)),
         (lambda bias: VectorToMap(6, 5, 4, bias=bias), nn.ConvTranspose2d.forward, (3, 6, 1, 1)),
+        (
+            lambda bias: UpsampledConv(6, 5, bias=bias),
+            lambda layer, maps: nn.Conv2d.forward(layer, interpolate(maps, scale_factor=2)),
+            (3, 6, 3, 4),
+        ),
+        (
+            lambda bias: MeanConv(6, 5, bias=bias),
+            lambda layer, maps: avg_pool2d(nn.Conv2d.forward(layer, maps), 2),
+            (3, 6, 6, 4),
+        ),
     ],
 )
 def test_values_and_gradients_equal_the_convolutions(

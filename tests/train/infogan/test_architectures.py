@@ -10,6 +10,7 @@ from torch import nn
 
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.config.presets import resolve_config
+from infogan_tool.train.engine.layers import UpsampledConv
 from infogan_tool.train.infogan.networks import build_networks
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def test_upsample_has_one_transposed_convolution_the_first_layer() -> None:
         ("Conv2d", 128, 64, 3, 1),
         ("Conv2d", 64, 1, 3, 1),
     ]
-    assert sum(isinstance(m, nn.Upsample) for m in networks.generator.modules()) == 2
+    assert sum(isinstance(m, UpsampledConv) for m in networks.generator.modules()) == 2
     assert [s[1:] for s in shapes(networks.trunk)] == [
         (1, 16, 3, 2),
         (16, 32, 3, 2),

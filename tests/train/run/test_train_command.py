@@ -52,7 +52,7 @@ def test_dry_run_prints_the_resolved_config_and_writes_nothing(
 
 def test_settings_override_file_and_preset(cli: Callable[..., Result], config: Path) -> None:
     settings = ["optimizer.g_lr=5e-4", "networks.architecture=dcgan", "latent.categorical=[4, 3]"]
-    settings += ["schedule.steps=none", "data={size = 32}", "networks.full_width=20"]
+    settings += ["schedule.steps=none", "schedule.epochs=null", "data={size = 32}", "networks.full_width=20"]
     options = [option for setting in settings for option in ("--set", setting)]
     done = cli("train", "--config", config, *options, "--continuous", 3, "--dry-run")
     assert (done.code, done.err) == (0, "")

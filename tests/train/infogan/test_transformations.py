@@ -1,0 +1,184 @@
+"""Transformations of images, and codes that learn to stand for them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from infogan_tool.export.evaluation.metrics.attributes import measure_attributes
+from infogan_tool.runtime.errors import ConfigError, UsageError
+from infogan_tool.train.config.schema import Transformation
+from infogan_tool.train.data import load_images
+from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.infogan.step import AdversarialStep
+from infogan_tool.train.infogan.terms import active_terms
+from infogan_tool.train.infogan.transformations import GREATEST, transform, transformation_loss
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infogan_tool.train.config.schema import TrainConfig
+
+SHARED = {"information_update": "shared"}
+ATTRIBUTES = {
+    "shift_x": ("centre_x",),
+    "shift_y": ("centre_y",),
+    "scale": ("width", "height"),
+    "slant": ("slant",),
+    "aspect": ("aspect",),
+    "stroke_width": ("stroke_width",),
+}
+
+
+@pytest.fixture(scope="module")
+def digits() -> Tensor:
+    """Return 32 upright digits ``(32, 1, 56, 56)`` with room to every side."""
+    images = load_images("mnist").images[:32].float() / 255
+    return torch.nn.functional.pad(images.reshape(32, 1, 28, 28), [14] * 4)
+
+
+def test_the_config_names_every_transformation() -> None:
+    assert set(get_args(Transformation)) == set(GREATEST)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_a_transformation_moves_its_attribute_up(name: str, dark: bool, digits: Tensor) -> None:
+    def measured(amount: float) -> dict[str, np.ndarray]:
+        shown = transform(1 - digits if dark else digits, [name], torch.full((1, 32), amount))
+        shown = 1 - shown if dark else shown
+        return measure_attributes((255 * shown.permute(0, 2, 3, 1)).round().byte().numpy())
+
+    low, middle, high = (measured(amount) for amount in (-1.0, 0.0, 1.0))
+    for attribute in ATTRIBUTES[name]:
+        assert np.mean(low[attribute] < middle[attribute]) > 0.9
+        assert np.mean(middle[attribute] < high[attribute]) > 0.9
+
+
+def test_amounts_have_the_documented_units(digits: Tensor) -> None:
+    def attribute(name: str, transformed: Tensor) -> np.ndarray:
+        return measure_attributes((255 * transformed.permute(0, 2, 3, 1)).round().byte().numpy())[name]
+
+    ones = torch.ones(1, 32)
+    before, after = (attribute("width", transform(digits, ["scale"], share * ones)) for share in (0, 1))
+    assert np.median(after / before) == pytest.approx(1.4, abs=0.05)
+    before, after = (attribute("aspect", transform(digits, ["aspect"], share * ones)) for share in (0, 1))
+    assert np.median(after / before) == pytest.approx(1.4, abs=0.1)
+    # A bar that points up, turned clockwise by 30 degrees, leans to the right by as much.
+    bar = torch.zeros(1, 1, 65, 65)
+    bar[:, :, 12:53, 31:34] = 1
+    turned = transform(bar, ["rotation"], torch.ones(1, 1))
+    assert attribute("slant", turned)[0] == pytest.approx(math.degrees(GREATEST["rotation"]), abs=1)
+    moved = transform(bar, ["shift_x", "shift_y"], torch.tensor([[0.5], [0.25]]))
+    rows, columns = torch.nonzero(moved[0, 0] > 0.5, as_tuple=True)
+    assert columns.float().mean() == pytest.approx(32 + 65 / 8, abs=0.2)
+    assert rows.float().mean() == pytest.approx(32 - 65 / 16, abs=0.2)
+
+
+def test_no_amount_changes_nothing(digits: Tensor) -> None:
+    names = list(GREATEST)
+    torch.testing.assert_close(transform(digits, names, torch.zeros(len(names), 32)), digits)
+
+
+def test_what_comes_from_outside_is_background() -> None:
+    images = torch.full((1, 1, 16, 16), 0.75)
+    images[:, :, 2:14, 1:12] = 0.0
+    moved = transform(images, ["shift_x"], -torch.ones(1, 1))
+    assert (moved[:, :, :, -4:] == 0.75).all()
+
+
+def test_the_loss_is_zero_for_codes_that_follow_their_parameter_alone() -> None:
+    rng = torch.Generator().manual_seed(0)
+    differences = torch.randn(4096, 2, generator=rng)
+    free = torch.randn(4096, 1, generator=rng)
+    follow = torch.cat([differences * torch.tensor([0.1, 5.0]), free], 1)
+    assert transformation_loss(follow, differences) == pytest.approx(0, abs=5e-3)
+    swapped = follow[:, [1, 0, 2]]
+    assert transformation_loss(swapped, differences) == pytest.approx(4, abs=0.1)
+    opposite = transformation_loss(-follow, differences)
+    assert opposite == pytest.approx(8, abs=0.1), "the sign is part of what a code stands for"
+    constant = transformation_loss(torch.zeros(4096, 3), differences)
+    assert constant == pytest.approx(2)
+    turn = torch.tensor([[1.0, 1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    assert transformation_loss(follow / torch.tensor([0.1, 5.0, 1.0]) @ turn, differences) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("scheme", "q"), [("q_head", "separate"), ("shared", "shared"), ("separate_step", "shared")]
+)
+def test_q_learns_what_its_codes_stand_for_in_every_scheme(
+    scheme: str, q: str, small: Callable[..., TrainConfig]
+) -> None:
+    config = small(
+        {
+            "latent": {"noise": 4, "categorical": [], "continuous": 3},
+            "networks": {"q": q},
+            "objective": {
+                "information_update": scheme,
+                "transformations": ["shift_x", "shift_y"],
+                "transformations_weight": 3.0,
+            },
+            "optimizer": {"d_lr": 1e-3, "g_lr": 1e-3},
+        }
+    )
+    losses = train_on_squares(config, steps=200)
+    assert np.mean(losses[-10:]) < 0.6
+    assert np.mean(losses[:3]) > 1
+
+
+def train_on_squares(config: TrainConfig, steps: int) -> list[float]:
+    """Return the term's losses of a training on squares in random places."""
+    from infogan_tool.train.engine.optimizer_step import OptimizerStep  # noqa: PLC0415
+    from infogan_tool.train.infogan.latents import sample_latents  # noqa: PLC0415
+
+    networks = build_networks(config, size=16, channels=1)
+    rng = torch.Generator().manual_seed(0)
+    step = AdversarialStep(networks, config, rng, OptimizerStep(torch.device("cpu")))
+    (term,) = step.terms
+    found = []
+    for _ in range(steps):
+        places = torch.randint(0, 12, (32, 2), generator=rng).tolist()
+        images = torch.zeros(32, 1, 16, 16)
+        for image, (x, y) in zip(images, places, strict=True):
+            image[:, y : y + 4, x : x + 4] = 1
+        latent = sample_latents(config.latent, 32, rng)
+        scalars = step.step(images, latent)
+        found.append(float(scalars[2]))
+    assert term.metric == "Loss/Q/transformations"
+    return found
+
+
+def test_a_weight_of_zero_is_no_term(small: Callable[..., TrainConfig]) -> None:
+    config = small({"objective": {"transformations": ["slant"], "transformations_weight": 0.0}})
+    assert active_terms(config) == []
+    assert config.fixed_codes == 0
+
+
+@pytest.mark.parametrize(
+    ("objective", "says"),
+    [
+        ({"transformations": ["slant", "slant"]}, "has slant twice"),
+        (
+            {"transformations": ["slant", "scale", "aspect"], **SHARED},
+            "more names than latent.continuous = 2",
+        ),
+        ({"transformations": ["slant"]}, "needs information_update = 'shared' or networks.q = 'separate'"),
+        ({"transformations": ["hue"]}, "objective.transformations"),
+    ],
+)
+def test_impossible_transformations_are_refused(
+    objective: dict[str, object], says: str, small: Callable[..., TrainConfig]
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        small({"objective": objective})
+
+
+def test_the_weight_has_a_key_of_its_own(small: Callable[..., TrainConfig]) -> None:
+    config = small({"objective": {"terms": {"transformations": 1.0}}})
+    with pytest.raises(UsageError, match="transformations_weight"):
+        active_terms(config)

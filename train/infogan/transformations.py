@@ -1,0 +1,127 @@
+"""Codes that stand for known transformations: c1 for the first of ``objective.transformations``, and so on.
+
+A real image is transformed twice, at random, and Q infers the codes of both results. Q is trained so that the
+difference of a code's two means follows the difference of its transformation's two parameters and of no
+other's. G follows Q through L_I. No label is used: what a transformation does to an image is known, and what
+the image shows is not. To predict transformations from the features of both images is the idea of
+arXiv:1901.04596, to bring a matrix of correlations to the identity that of arXiv:2103.03230.
+
+Shapes: N images, K continuous codes, T transformations, the first T codes are theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from infogan_tool.train.engine.stage import autocast
+from infogan_tool.train.infogan.augment import foreground_circle
+from infogan_tool.train.infogan.interpolation import grid_sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from infogan_tool.train.infogan.terms import TermInputs
+
+GREATEST: Final = {
+    "shift_x": 0.5,
+    "shift_y": 0.5,
+    "scale": math.log(1.4),
+    "rotation": math.radians(30),
+    "slant": 0.4,
+    "aspect": math.log(1.4),
+    "stroke_width": 1.0,
+}
+"""Greatest parameter of each transformation, either way: a shift to the right or up, the image spans 2; the
+log of a factor of size; radians clockwise; a shear to the right; the log of a factor of width / height; a
+share of a 3 x 3 maximum (thicker) or minimum. All but shifts are about the centre of the foreground."""
+_LEAST_SPREAD: Final = 1e-3
+"""Standard deviations below it are not scaled up to 1."""
+
+
+def transform(images: Tensor, names: Sequence[str], amounts: Tensor) -> Tensor:
+    """Transform the foreground of each image.
+
+    Args:
+        images: ``(N, C, H, W)``, any range. The background is the median of the border.
+        names: T keys of :data:`GREATEST`.
+        amounts: ``(T, N)``, from -1 to 1: the share of the greatest parameter.
+
+    Returns:
+        ``(N, C, H, W)``; what comes from outside of an image is background.
+    """
+    given = {name: amount * GREATEST[name] for name, amount in zip(names, amounts, strict=True)}
+    background, centre_x, centre_y, _ = foreground_circle(images)
+    if "stroke_width" in given:
+        images = _change_strokes(images, background, given.pop("stroke_width"))
+    if not given:
+        return images
+    zero = torch.zeros_like(centre_x)
+    shift_x, shift_y, size, angle, slant, aspect = (
+        given.get(name, zero) for name in ("shift_x", "shift_y", "scale", "rotation", "slant", "aspect")
+    )
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    across, down = torch.exp(-size - aspect / 2), torch.exp(-size + aspect / 2)
+    # The source of each output pixel: the inverse of a change of size, then a shear, a rotation and a shift.
+    rows = (
+        (across * (cos - slant * sin), across * (sin + slant * cos), centre_x),
+        (-down * sin, down * cos, centre_y),
+    )
+    new_x, new_y = centre_x + shift_x, centre_y - shift_y
+    theta = torch.stack(
+        [torch.stack([by_x, by_y, centre - by_x * new_x - by_y * new_y], 1) for by_x, by_y, centre in rows], 1
+    )
+    grid = F.affine_grid(theta.to(images.dtype), list(images.shape), align_corners=False)
+    outside = (grid.abs() > 1).any(dim=3)[:, None]
+    return torch.where(outside, background, grid_sample(images, grid))
+
+
+def _change_strokes(images: Tensor, background: Tensor, amount: Tensor) -> Tensor:
+    """Make strokes thicker (``amount`` above 0) or thinner, whether they are bright or dark."""
+    sign = torch.where((images - background).mean(dim=(1, 2, 3), keepdim=True) < 0, -1.0, 1.0)
+    strokes, amount = sign * images, amount[:, None, None, None]
+    thicker, thinner = F.max_pool2d(strokes, 3, 1, 1), -F.max_pool2d(-strokes, 3, 1, 1)
+    return sign * torch.lerp(strokes, torch.where(amount > 0, thicker, thinner), amount.abs())
+
+
+def transformation_loss(changes: Tensor, differences: Tensor) -> Tensor:
+    """Return how far codes are from standing for their transformations and for nothing else.
+
+    ::
+
+        sum over i, j of (corr(change of code i, difference of parameter j) - [i = j])^2
+
+    Args:
+        changes: ``(N, K)``: the difference of each code's mean between two transformed images.
+        differences: ``(N, T)``: the difference of each transformation's parameters.
+
+    Returns:
+        A scalar; 0 if each of the first T codes changes in proportion to its own parameter alone, and the
+        other codes with none. A constant code counts 1.
+    """
+    correlations = _standardised(changes).T @ _standardised(differences) / len(changes)
+    target = torch.eye(*correlations.shape, dtype=correlations.dtype, device=correlations.device)
+    return (correlations - target).square().sum()
+
+
+def _standardised(values: Tensor) -> Tensor:
+    centred = values - values.mean(dim=0)
+    return centred / centred.square().mean(dim=0).sqrt().clamp_min(_LEAST_SPREAD)
+
+
+def transformations_term(inputs: TermInputs) -> Tensor:
+    """Return :func:`transformation_loss` of Q on two random transformations of each real image."""
+    names, rng, group = inputs.config.objective.transformations, inputs.rng, inputs.group
+    count = inputs.config.schedule.batch_size if not group.is_single else len(inputs.real)
+    amounts = 2 * torch.rand(2, len(names), count, generator=rng, device=rng.device) - 1
+    first, second = amounts[:, :, group.shard(count)]
+    with torch.no_grad():
+        both = torch.cat([transform(inputs.real, names, first), transform(inputs.real, names, second)])
+    with autocast(rng.device, inputs.config.precision):
+        before, after = inputs.networks.infer(both).mean.float().chunk(2)
+    changes, differences = group.all_gather(count, after - before, (second - first).T)
+    return transformation_loss(changes, differences)
