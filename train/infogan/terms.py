@@ -20,7 +20,7 @@ from infogan_tool.train.engine.stage import autocast
 from infogan_tool.train.engine.statistics import frozen_statistics
 from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
 from infogan_tool.train.infogan.objective import HESSIAN_STEP, effects_of_codes, hessian_penalty
-from infogan_tool.train.infogan.transformations import transformations_term
+from infogan_tool.train.infogan.transformations import transform, transformation_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -107,12 +107,26 @@ def hessian(inputs: TermInputs) -> Tensor:
     return hessian_penalty(effects)
 
 
+def transformations(inputs: TermInputs) -> Tensor:
+    """Return :func:`transformation_loss` of Q on two random transformations of each real image."""
+    names, rng, group = inputs.config.objective.transformations, inputs.rng, inputs.group
+    count = len(inputs.real) if group.is_single else inputs.config.schedule.batch_size
+    amounts = 2 * torch.rand(2, len(names), count, generator=rng, device=rng.device) - 1
+    first, second = amounts[:, :, group.shard(count)]
+    with torch.no_grad():
+        both = torch.cat([transform(inputs.real, names, first), transform(inputs.real, names, second)])
+    with autocast(rng.device, inputs.config.precision):
+        before, after = inputs.networks.infer(both).mean.float().chunk(2)
+    changes, differences = group.all_gather(count, after - before, (second - first).T)
+    return transformation_loss(changes, differences)
+
+
 TERMS: Final = Registry[Term](
     "loss term",
     {
         "r1": Term(compute=r1, update="D", every=16),
         "hessian": Term(compute=hessian, update="G", gathers=True),
-        "transformations": Term(compute=transformations_term, update="Q", gathers=True),
+        "transformations": Term(compute=transformations, update="Q", gathers=True),
     },
 )
 """By key of ``objective.terms``, but for :data:`_OWN_WEIGHTS`."""

@@ -18,14 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from infogan_tool.train.engine.stage import autocast
 from infogan_tool.train.infogan.augment import foreground_circle
 from infogan_tool.train.infogan.interpolation import grid_sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from infogan_tool.train.infogan.terms import TermInputs
 
 GREATEST: Final = {
     "shift_x": 0.5,
@@ -111,17 +108,3 @@ def transformation_loss(changes: Tensor, differences: Tensor) -> Tensor:
 def _standardised(values: Tensor) -> Tensor:
     centred = values - values.mean(dim=0)
     return centred / centred.square().mean(dim=0).sqrt().clamp_min(_LEAST_SPREAD)
-
-
-def transformations_term(inputs: TermInputs) -> Tensor:
-    """Return :func:`transformation_loss` of Q on two random transformations of each real image."""
-    names, rng, group = inputs.config.objective.transformations, inputs.rng, inputs.group
-    count = inputs.config.schedule.batch_size if not group.is_single else len(inputs.real)
-    amounts = 2 * torch.rand(2, len(names), count, generator=rng, device=rng.device) - 1
-    first, second = amounts[:, :, group.shard(count)]
-    with torch.no_grad():
-        both = torch.cat([transform(inputs.real, names, first), transform(inputs.real, names, second)])
-    with autocast(rng.device, inputs.config.precision):
-        before, after = inputs.networks.infer(both).mean.float().chunk(2)
-    changes, differences = group.all_gather(count, after - before, (second - first).T)
-    return transformation_loss(changes, differences)
