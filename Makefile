@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PAGE_TOOLS := tests/explorer/node_modules/.installed
 
-.PHONY: setup wheel format lint types test test-slow test-presets test-ray test-wheel test-lowest test-loggers test-javascript test-browser lint-page check coverage mutation reference docs systems
+.PHONY: setup wheel format lint types test test-slow test-presets test-ray test-wheel test-lowest test-loggers test-renderings test-javascript test-browser lint-page check coverage mutation reference docs systems
 
 setup: $(STAMP)
 
@@ -70,6 +70,14 @@ build/loggers/.installed: $(STAMP) constraints-loggers.txt
 	build/loggers/bin/python -m pip install --quiet --constraint constraints-loggers.txt --group loggers
 	touch $@
 
+# The renderer of examples/renderings, on models that the tests make; needs OpenGL (Debian: libegl1, libgl1-mesa-dri).
+test-renderings: $(VENV)/.renderings
+	$(BIN)/python -m pytest -m renderings tests/renderings
+
+$(VENV)/.renderings: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group renderings
+	touch $@
+
 # The JavaScript example in examples/javascript; needs Node.js 20 or later and npm.
 test-javascript: $(STAMP)
 	$(BIN)/python -m pytest -m javascript
@@ -119,4 +127,4 @@ mutation: $(STAMP)
 systems: $(STAMP)
 	$(BIN)/python benchmarks/systems.py --out build/systems
 
-check: lint lint-page types docs test test-ray test-loggers test-javascript test-browser test-wheel
+check: lint lint-page types docs test test-ray test-loggers test-renderings test-javascript test-browser test-wheel

@@ -145,13 +145,14 @@ def _factors(found: FactorScores) -> Iterator[RenderableType]:
     )
     yield from table(
         "Known factors: the code with the most information, as share of the entropy",
-        ("factor", "levels", "code", "information", "runner-up", "information"),
+        ("factor", "levels", "code", "information", "r", "runner-up", "information"),
         [
             (
                 _name(name),
                 str(row.levels),
                 row.code,
                 percent(row.information),
+                NONE if row.correlation is None else f"{row.correlation:.3f}",
                 row.runner_up or NONE,
                 percent(row.runner_up_information),
             )

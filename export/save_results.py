@@ -25,6 +25,7 @@ _OMITTED: Final = frozenset(
         "styles",
         "votes",
         "information_by_code",
+        "correlation_by_code",
     }
 )
 """Tables that are too large for a card, and values that the metadata already hold."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from infogan_tool.export.evaluation.metrics.correlation import pearson
 from infogan_tool.export.evaluation.metrics.factor_information import (
     information_matrix,
     modularity,
@@ -36,12 +37,17 @@ class FactorRow:
     """The code with the most information about it."""
     information: float
     """That information, as a share of the factor's entropy."""
+    correlation: float | None
+    """Pearson correlation of that code with the levels; None: the code is categorical, or the levels are not
+    numbers."""
     runner_up: str | None
     """The code with the second most; None if there is one code only."""
     runner_up_information: float
     """The share of that code."""
     information_by_code: Mapping[str, float]
     """The share of every code."""
+    correlation_by_code: Mapping[str, float]
+    """The correlation of every continuous code; empty if the levels are not numbers."""
     votes: Mapping[str, int]
     """Number of the groups of FactorVAE with this factor, by the code that varies least in them."""
 
@@ -105,20 +111,43 @@ def score_factors(codes: Mapping[str, NDArray[np.floating]], factors: Factors, *
         explicitness=explicitness(arrays, values, rngs[4]),
         infomec=infomec(arrays, values, rngs[5]),
         factors={
-            name: _row(factors.sizes[column], names, shares[:, column], [row[column] for row in votes.votes])
+            name: _row(
+                factors.sizes[column],
+                names,
+                shares[:, column],
+                [row[column] for row in votes.votes],
+                _correlations(codes, factors, column),
+            )
             for column, name in enumerate(factors.names)
         },
     )
 
 
-def _row(levels: int, names: list[str], shares: NDArray[np.float64], votes: list[int]) -> FactorRow:
+def _correlations(
+    codes: Mapping[str, NDArray[np.floating]], factors: Factors, column: int
+) -> dict[str, float]:
+    if not factors.ordered[column]:
+        return {}
+    levels = np.array(factors.levels[column], np.float64)[factors.values[:, column].numpy()]
+    return {name: pearson(code, levels) for name, code in codes.items() if code.ndim == 1}
+
+
+def _row(
+    levels: int,
+    names: list[str],
+    shares: NDArray[np.float64],
+    votes: list[int],
+    correlations: Mapping[str, float],
+) -> FactorRow:
     best, *others = np.argsort(-shares, kind="stable")
     return FactorRow(
         levels=levels,
         code=names[best],
         information=float(shares[best]),
+        correlation=correlations.get(names[best]),
         runner_up=names[others[0]] if others else None,
         runner_up_information=float(shares[others[0]]) if others else 0.0,
         information_by_code=dict(zip(names, shares.tolist(), strict=True)),
+        correlation_by_code=correlations,
         votes=dict(zip(names, votes, strict=True)),
     )

@@ -65,17 +65,24 @@ def test_scores_and_the_code_of_each_factor(results: Results) -> None:
     assert list(slant["information_by_code"]) == ["k1", "c1", "c2", "c3"]
     assert slant["information_by_code"]["c1"] == slant["information"] > 0.7
     assert slant["runner_up_information"] == slant["information_by_code"][slant["runner_up"]] < 0.3
+    assert slant["correlation"] == slant["correlation_by_code"]["c1"] > 0.9
+    assert list(slant["correlation_by_code"]) == ["c1", "c2", "c3"]
+    assert abs(slant["correlation_by_code"]["c2"]) < 0.3
+    assert ("correlation" not in height, height["correlation_by_code"]) == (True, {})  # its levels are words
     assert (height["votes"]["k1"], slant["votes"]["c1"]) == (250, 250)
     assert sum(slant["votes"].values()) == 250
 
 
 def test_table(results: Results) -> None:
+    assert results.factor_scores is not None
     text = format_results(results)
     assert max(map(len, text.splitlines())) <= 80
     assert "Known factors: scores of all codes on 200 real images" in text
     rows = [line.split() for line in text.splitlines()]
     assert ["FactorVAE", "1.0000"] in rows
-    assert ["height", "2", "k1", "100.00", "%"] in [row[:5] for row in rows]
+    assert ["height", "2", "k1", "100.00", "%", "-"] in [row[:6] for row in rows]
+    (slant,) = (row for row in rows if row[:3] == ["slant", "4", "c1"])
+    assert float(slant[5]) == pytest.approx(results.factor_scores.factors["slant"].correlation, abs=1e-3)
 
 
 def test_images_without_factors_have_no_scores() -> None:
