@@ -1,4 +1,4 @@
-"""Seats of furniture libraries of Sweet Home 3D (``.sh3f`` files), and who made them."""
+"""Chairs of furniture libraries of Sweet Home 3D (``.sh3f`` files), and who made them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 _CATALOGUE: Final = "PluginFurnitureCatalog.properties"
 _LINE: Final = re.compile(r"\s*(\w+)(?:#(\d+))?\s*=\s*(.*)")
 _ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})|\\(.)")
-_NOT_CHAIRS: Final = frozenset({"couch", "sofa", "table"})
 _MAX_SIDE: Final = 120.0
-"""Greatest width and depth of a seat, in centimetres."""
+"""Greatest width and depth of a chair, in centimetres."""
 _MATRIX: Final = 9
 
 
@@ -41,8 +40,6 @@ class Model:
     """Who made it."""
     licence: str
     """The licence of the library, as its catalogue states it."""
-    tags: frozenset[str]
-    """Words of the catalogue, in lower case."""
     sides: tuple[float, float, float]
     """Width, height and depth in centimetres."""
     rotation: NDArray[np.float64]
@@ -50,9 +47,8 @@ class Model:
 
     @property
     def is_chair(self) -> bool:
-        """Whether it is a chair for one person; a stool is none, since it looks alike from all sides."""
-        named = self.name.lower().endswith("chair") and not self.tags & _NOT_CHAIRS
-        return named and max(self.sides[0], self.sides[2]) <= _MAX_SIDE
+        """Whether it is a plain chair: no armchair, stool, folding chair or sofa."""
+        return self.name.lower() == "chair" and max(self.sides[0], self.sides[2]) <= _MAX_SIDE
 
 
 def parse_catalogue(library: str, content: bytes) -> list[Model]:
@@ -97,7 +93,6 @@ def _model(library: str, licence: str, entry: dict[str, str]) -> Model:
         name=entry["name"],
         creator=entry["creator"],
         licence=licence,
-        tags=frozenset(tag.strip().lower() for tag in entry.get("tags", "").split(",") if tag.strip()),
         sides=sides,
         rotation=matrix.reshape(3, 3),
     )

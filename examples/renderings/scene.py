@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _FINER: Final = 4
 """Pixels rendered along each side of a pixel of the image."""
 _VIEW_ANGLE: Final = 20.0
-_DISTANCE: Final = 6.0
+_DISTANCE: Final = 6.3
 """Of the camera, in radii of the object."""
 _FEATURE_ANGLE: Final = 40.0
 """Degrees between two polygons from which on their edge is sharp."""
@@ -39,14 +39,12 @@ class Scene:
     Args:
         size: Height and width of the images in pixels.
         background: Grey of the background, 0 to 1.
-        ambient: Share of the light that comes from everywhere.
-        diffuse: Share that comes from one direction.
 
     Raises:
         OSError: There is no OpenGL.
     """
 
-    def __init__(self, size: int, *, background: float, ambient: float, diffuse: float) -> None:
+    def __init__(self, size: int, background: float) -> None:
         vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)  # no warning that there is no display
         self._size = size
         self._mapper = vtkPolyDataMapper()
@@ -54,8 +52,8 @@ class Scene:
         self._actor.SetMapper(self._mapper)
         surface = self._actor.GetProperty()
         surface.SetColor(0.7, 0.7, 0.7)
-        surface.SetAmbient(ambient)
-        surface.SetDiffuse(diffuse)
+        surface.SetAmbient(0.12)
+        surface.SetDiffuse(0.95)
         self._light = vtkLight()
         self._light.SetLightTypeToCameraLight()
         self._renderer = vtkRenderer()
