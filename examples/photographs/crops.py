@@ -178,7 +178,7 @@ def main() -> None:
         "--copyright", type=Path, nargs="+", required=True, help="of the photographs' packages"
     )
     parser.add_argument("--out", type=Path, required=True, help="a new folder")
-    parser.add_argument("--images", type=int, default=12_000)
+    parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--size", type=int, default=32, help="height and width in pixels")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -45,6 +45,8 @@ class Kind:
     """From the source, the seed and the wanted number of models."""
     ranges: dict[str, tuple[float, float]]
     background: float
+    distance: float
+    """Of the camera, in radii of the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,13 @@ KINDS: Final = {
         open=open_chairs,
         ranges={"azimuth": (-60, 60), "elevation": (10, 30), "light": (-45, 45), "width": (0.7, 1.4)},
         background=1.0,
+        distance=6.3,
     ),
     "faces": Kind(
         open=open_faces,
         ranges={"azimuth": (-60, 60), "elevation": (-25, 25), "light": (-75, 75), "width": (0.75, 1.3)},
         background=0.0,
+        distance=6.0,
     ),
 }
 
@@ -126,11 +130,11 @@ def image_name(index: int) -> str:
     return f"{index:06}.png"
 
 
-def render(models: Models, factors: Factors, size: int, background: float) -> NDArray[np.uint8]:
+def render(models: Models, factors: Factors, size: int, kind: Kind) -> NDArray[np.uint8]:
     """Return the images ``(N, size, size)`` of some factors."""
     from scene import Scene  # noqa: PLC0415 - the rest works without VTK
 
-    view = Scene(size, background)
+    view = Scene(size, kind.background, kind.distance)
     images = np.empty((len(factors.models), size, size), np.uint8)
     for done, model in enumerate(np.unique(factors.models)):
         view.show(models.load(int(model)))
@@ -168,7 +172,7 @@ def main() -> None:
             raise OutputExistsError(f"{options.out} already exists: name a new folder")  # noqa: TRY301
         models = kind.open(options.source, options.seed, options.heads)
         factors = sample_factors(options.images, models.count, ranges, options.seed)
-        images = render(models, factors, options.size, kind.background)
+        images = render(models, factors, options.size, kind)
         options.out.mkdir(parents=True, exist_ok=True)
         for index, image in enumerate(images):
             Image.fromarray(image).save(options.out / image_name(index))

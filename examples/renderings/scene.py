@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _FINER: Final = 4
 """Pixels rendered along each side of a pixel of the image."""
 _VIEW_ANGLE: Final = 20.0
-_DISTANCE: Final = 6.3
-"""Of the camera, in radii of the object."""
 _FEATURE_ANGLE: Final = 40.0
 """Degrees between two polygons from which on their edge is sharp."""
 
@@ -39,14 +37,15 @@ class Scene:
     Args:
         size: Height and width of the images in pixels.
         background: Grey of the background, 0 to 1.
+        distance: Of the camera from the object's centre, in radii of the object.
 
     Raises:
         OSError: There is no OpenGL.
     """
 
-    def __init__(self, size: int, background: float) -> None:
+    def __init__(self, size: int, background: float, distance: float) -> None:
         vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)  # no warning that there is no display
-        self._size = size
+        self._size, self._distance = size, distance
         self._mapper = vtkPolyDataMapper()
         self._actor = vtkActor()
         self._actor.SetMapper(self._mapper)
@@ -108,7 +107,7 @@ class Scene:
         camera = self._renderer.GetActiveCamera()
         camera.SetViewAngle(_VIEW_ANGLE)
         camera.SetFocalPoint(0.0, 0.0, 0.0)
-        camera.SetPosition(0.0, _DISTANCE * math.sin(up), _DISTANCE * math.cos(up))
+        camera.SetPosition(0.0, self._distance * math.sin(up), self._distance * math.cos(up))
         camera.SetViewUp(0.0, 1.0, 0.0)
         self._light.SetPosition(math.sin(side), 0.6, math.cos(side))
         self._renderer.ResetCameraClippingRange()

@@ -75,7 +75,7 @@ def test_what_each_factor_changes(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     from meshes import parse_obj  # noqa: PLC0415
     from scene import Scene  # noqa: PLC0415
 
-    scene = Scene(32, 1.0)
+    scene = Scene(32, 1.0, 6.3)
     scene.show(parse_obj(CHAIR))
     plain = {"azimuth": 0.0, "elevation": 20.0, "light": 0.0, "width": 1.0}
 
