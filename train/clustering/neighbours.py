@@ -13,12 +13,14 @@ from infogan_tool.train.clustering.stages import SingleStepStage, clustering_con
 from infogan_tool.train.config.view_sets import views_of
 from infogan_tool.train.distributed.process_group import mixed_seed
 from infogan_tool.train.engine.optimizer_step import check_finite
+from infogan_tool.train.infogan.augment import random_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from infogan_tool.train.config.clustering import NeighboursConfig
     from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.config.tables import ViewConfig
     from infogan_tool.train.data.source import ImageSource
     from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.engine.stage import Session
@@ -45,15 +47,29 @@ class NeighboursStage(SingleStepStage):
     def step(self, index: int) -> None:  # noqa: ARG002 - it is always 0
         """Encode the images of the sample and find the neighbours of each."""
         session, clustering = self.session, clustering_config(self.session.config)
-        config = clustering.neighbours.model_copy(update={"compare": views_of(clustering).compare})
+        views = views_of(clustering)
+        config = clustering.neighbours.model_copy(update={"compare": views.compare})
         sample, images = neighbour_sample(session), session.images
-        features = _encode(session, sample)
+        features = self._encode(sample, views.contrastive, views.averaged)
         check_finite({"Neighbours/features": features.abs().max()}, [])  # a maximum keeps NaN
         features = principal_directions(features, config.pca_components)
         if len(sample) < len(images):
             images = images[sample]
         neighbours = nearest_neighbours(features, images, config, self.group, self.meters.add)
         session.artifacts[NEIGHBOURS] = neighbours
+
+    @torch.no_grad()
+    def _encode(self, sample: Tensor, view: ViewConfig, averaged: int) -> Tensor:
+        """Return the features of images: those of the image itself, or the mean of ``averaged`` views."""
+        encoder = self.session.networks.q_category.layers.eval()
+        parts = []
+        for images in self.session.image_chunks(_CHUNK, sample):
+            if not averaged:
+                parts.append(encoder(images).flatten(1))
+                continue
+            views = [encoder(random_view(images, view, self.rng)).flatten(1) for _ in range(averaged)]
+            parts.append(torch.stack([F.normalize(features, dim=1) for features in views]).mean(dim=0))
+        return torch.cat(parts)
 
 
 def neighbour_sample(session: Session) -> Tensor:
@@ -63,12 +79,6 @@ def neighbour_sample(session: Session) -> Tensor:
         return torch.arange(count, device=session.device)
     rng = torch.Generator().manual_seed(mixed_seed(f"neighbours {session.config.seed}"))
     return torch.randperm(count, generator=rng)[:limit].sort().values.to(session.device)
-
-
-@torch.no_grad()
-def _encode(session: Session, sample: Tensor) -> Tensor:
-    encoder = session.networks.q_category.layers.eval()
-    return torch.cat([encoder(images).flatten(1) for images in session.image_chunks(_CHUNK, sample)])
 
 
 def nearest_neighbours(

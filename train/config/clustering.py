@@ -37,6 +37,9 @@ class NeighboursConfig(Table):
     compare: Literal["deformation", "features"] | None = None
     """What makes a candidate a neighbour: ``deformation`` is the image distortion model; ``features`` keeps
     the nearest by features. None: as ``clustering.views`` says."""
+    averaged_views: int | None = Field(default=None, ge=0, le=100)
+    """Strong views of an image, whose mean feature is its feature; 0: the feature of the image itself. None:
+    as ``clustering.views`` says."""
     displacement: int = Field(default=2, ge=0, le=8)
     """Greatest displacement of a pixel in the comparison, across plus down, in pixels."""
 

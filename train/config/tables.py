@@ -66,9 +66,14 @@ class ViewConfig(Table):
     """Factor of an elastic deformation: 5 x 5 knots displaced with a standard deviation of a twentieth of the
     image, interpolated smoothly."""
     pose: float = Field(default=0.0, ge=0, le=1)
-    """Another pose of one object on an even background: rotation of up to +-180 degrees times this, scale of
-    up to x 1.8 to the power of this either way, and a random position, all such that the object stays within
-    the image."""
+    """Another pose of one object on an even background: rotation of up to +-180 degrees times this; a size
+    that moves so far to a random one, from a fifth of the largest that fits to all of it; and a random
+    position. The object stays within the image."""
+    centred: bool = False
+    """Whether ``pose`` puts the object into the middle, in place of a random position, and moves its size to
+    the largest that fits."""
+    blur: float = Field(default=0.0, ge=0, le=0.5)
+    """Greatest standard deviation of a Gaussian blur, in parts of the image's width; uniform from 0."""
     mirror: float = Field(default=0.0, ge=0, le=1)
     """Share of images for which a random half is mirrored left to right."""
     crop: float = Field(default=0.0, ge=0, lt=1)

@@ -25,6 +25,8 @@ class ViewSet:
     """Second view of refinement."""
     compare: Literal["deformation", "features"]
     """How neighbours are compared."""
+    averaged: int
+    """Strong views whose mean feature is an image's feature; 0: that of the image itself."""
 
 
 VIEW_SETS: Final[Mapping[str, ViewSet]] = {
@@ -33,21 +35,28 @@ VIEW_SETS: Final[Mapping[str, ViewSet]] = {
         refinement=ViewConfig(affine=0.5, stroke=0.5),
         second=ViewConfig(affine=0.3, stroke=0.5),
         compare="deformation",
+        averaged=0,
     ),
     "silhouettes": ViewSet(
-        contrastive=ViewConfig(pose=1.0, mirror=1.0),
+        contrastive=ViewConfig(pose=1.0, centred=True, blur=0.12, mirror=1.0),
         refinement=ViewConfig(pose=1.0, mirror=1.0),
         second=ViewConfig(pose=0.5, mirror=1.0),
         compare="features",
+        averaged=8,
     ),
     "objects": ViewSet(
         contrastive=ViewConfig(crop=0.6, mirror=1.0, colour=0.4, affine=0.3),
         refinement=ViewConfig(crop=0.3, mirror=1.0, colour=0.2, affine=0.2),
         second=ViewConfig(crop=0.2, mirror=1.0, colour=0.1),
         compare="features",
+        averaged=0,
     ),
     "none": ViewSet(
-        contrastive=ViewConfig(), refinement=ViewConfig(), second=ViewConfig(), compare="features"
+        contrastive=ViewConfig(),
+        refinement=ViewConfig(),
+        second=ViewConfig(),
+        compare="features",
+        averaged=0,
     ),
 }
 """All sets by name; docs/guide/your-images.md says how to choose."""
@@ -55,10 +64,11 @@ VIEW_SETS: Final[Mapping[str, ViewSet]] = {
 
 def views_of(config: ClusteringConfig) -> ViewSet:
     """Return the set that ``config`` names, with the views that it gives itself in place of the set's."""
-    named = VIEW_SETS[config.views]
+    named, averaged = VIEW_SETS[config.views], config.neighbours.averaged_views
     return ViewSet(
         contrastive=config.contrastive.view or named.contrastive,
         refinement=config.refinement.view or named.refinement,
         second=config.refinement.second_view or named.second,
         compare=config.neighbours.compare or named.compare,
+        averaged=named.averaged if averaged is None else averaged,
     )

@@ -29,8 +29,8 @@ _SHEAR: Final = 0.4
 _ASPECT: Final = 0.20
 _SHIFT: Final = 0.15
 """Greatest change of each kind at affine strength 1; shift in fractions of the image."""
-_POSE_SCALE: Final = 1.8
-"""Greatest factor of size, either way, at pose strength 1."""
+_POSE_SIZE: Final = 0.2
+"""Least size at pose strength 1, in parts of the greatest that fits into the image."""
 _FOREGROUND: Final = 0.25
 """Least difference of the foreground from the background, in parts of the image's greatest difference."""
 _KNOTS: Final = 5
@@ -49,10 +49,13 @@ class Augmentation:
     knots: Tensor | None
     """``(N, 2, knots)``: displacements."""
     pose: Tensor | None
-    """``(4, N)``: rotation in radians, log of the scale, position in x and y from -1 to 1."""
+    """``(5, N)``: rotation in radians, log of the new size, how far the own size moves to it from 0 to 1, and
+    position in x and y from -1 to 1."""
     crop: Tensor | None
     """``(4, N)``: side of the crop (1: everything), its position in x and y from -1 to 1, and -1 where the
     image is mirrored, else 1."""
+    blur: Tensor | None
+    """``(N,)``: standard deviation of a Gaussian blur, in parts of the image's width."""
     colour: Tensor | None
     """``(3, N, 1, 1, 1)``: factors of brightness, contrast and saturation."""
     strokes: tuple[Tensor, ...]
@@ -80,6 +83,7 @@ class Augmentation:
             affine=None if self.affine is None else cut(self.affine, 1),
             knots=None if self.knots is None else cut(self.knots, 0),
             pose=None if self.pose is None else cut(self.pose, 1),
+            blur=None if self.blur is None else cut(self.blur, 0),
             crop=None if self.crop is None else cut(self.crop, 1),
             colour=None if self.colour is None else cut(self.colour, 1),
             strokes=strokes,
@@ -90,6 +94,8 @@ class Augmentation:
         """Augment images ``(N, C, H, W)``, each with its own parameters."""
         if self.pose is not None:
             images = _change_pose(images, self.pose)
+        if self.blur is not None:
+            images = _blur(images, self.blur)
         if self.crop is not None:
             images = grid_sample(images, _crop_grid(images, self.crop))
         if self.colour is not None:
@@ -113,12 +119,17 @@ def sample_augmentation(count: int, view: ViewConfig, rng: torch.Generator) -> A
         rng: Source of randomness, on the images' device.
     """
     device, affine, knots, amount = rng.device, None, None, None
-    pose, crop, colour = None, None, None
+    pose, blur, crop, colour = None, None, None, None
     strokes: tuple[Tensor, ...] = ()
     if view.pose:
-        angle, scale, *position = torch.rand(4, count, generator=rng, device=device) * 2 - 1
-        reach = math.pi * view.pose, math.log(_POSE_SCALE) * view.pose
-        pose = torch.stack([angle * reach[0], scale * reach[1], *position])
+        unit = torch.rand(4, count, generator=rng, device=device)
+        angle, *position = unit[[0, 2, 3]] * 2 - 1
+        size, share = unit[1] * math.log(_POSE_SIZE), torch.full_like(angle, view.pose)
+        if view.centred:
+            size, position = torch.zeros_like(angle), [torch.zeros_like(angle)] * 2
+        pose = torch.stack([angle * math.pi * view.pose, size, share, *position])
+    if view.blur:
+        blur = torch.rand(count, generator=rng, device=device) * view.blur
     if view.crop or view.mirror:
         unit = torch.rand(4, count, generator=rng, device=device)
         side, mirrored = (1 - unit[0] * view.crop).sqrt(), unit[3] < view.mirror / 2
@@ -139,6 +150,7 @@ def sample_augmentation(count: int, view: ViewConfig, rng: torch.Generator) -> A
         affine=affine,
         knots=knots,
         pose=pose,
+        blur=blur,
         crop=crop,
         colour=colour,
         strokes=strokes,
@@ -198,14 +210,15 @@ def _affine_grid(images: Tensor, params: Tensor) -> Tensor:
 def _change_pose(images: Tensor, pose: Tensor) -> Tensor:
     """Rotate, scale and move the object of each image; what was outside of the image becomes background.
 
-    The scale is limited so that the object, turned by any angle, fits into the image; the position is uniform
-    over those where it does.
+    The new size does not depend on the own one: a relative change would leave it recognisable. The object,
+    turned by any angle, fits into the image; the position is uniform over those where it does.
     """
     background, centre_x, centre_y, radius = foreground_circle(images)
-    scale = torch.minimum(pose[1].exp(), 1 / radius)
-    cos, sin = torch.cos(pose[0]) / scale, torch.sin(pose[0]) / scale
+    angle, size, share, *position = pose
+    scale = torch.minimum((share * (size - radius.log())).exp(), 1 / radius)
+    cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
     room = (1 - radius * scale).clamp_min(0)
-    new_x, new_y = pose[2] * room, pose[3] * room
+    new_x, new_y = (part * room for part in position)
     row_x = torch.stack([cos, -sin, centre_x - cos * new_x + sin * new_y], 1)
     row_y = torch.stack([sin, cos, centre_y - sin * new_x - cos * new_y], 1)
     theta = torch.stack([row_x, row_y], 1).to(images.dtype)
@@ -236,6 +249,20 @@ def foreground_circle(images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     pixel = 2 / min(height, width)
     radius = torch.where(inside, distance, 0).amax(dim=(1, 2)) + pixel / 2
     return background, centre_x, centre_y, radius
+
+
+def _blur(images: Tensor, deviations: Tensor) -> Tensor:
+    """Blur each image with a Gaussian of its own standard deviation; the image's sum is about the same."""
+    down, across = (_gaussian(side, deviations, images) for side in images.shape[2:])
+    return down[:, None] @ images @ across[:, None].transpose(2, 3)
+
+
+def _gaussian(side: int, deviations: Tensor, images: Tensor) -> Tensor:
+    """Return for each image the matrix ``(N, side, side)`` that blurs a column; its rows sum to 1."""
+    pixel = torch.arange(side, device=images.device) / side
+    distance = (pixel[:, None] - pixel[None]) ** 2
+    weights = torch.exp(-distance / (2 * deviations.clamp_min(0.1 / side) ** 2)[:, None, None])
+    return (weights / weights.sum(dim=2, keepdim=True)).to(images.dtype)
 
 
 def _crop_grid(images: Tensor, crop: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ def test_strokes_are_the_default() -> None:
     found = views(resolve_config())
     assert found == VIEW_SETS["strokes"]
     assert (found.contrastive, found.compare) == (ViewConfig(affine=1.3, stroke=1), "deformation")
+    assert found.averaged == 0
     assert found.refinement == ViewConfig(affine=0.5, stroke=0.5)
     assert found.second == ViewConfig(affine=0.3, stroke=0.5)
 
@@ -36,13 +37,13 @@ def test_views_that_the_config_gives_replace_those_of_the_set() -> None:
     changes = {
         "views": "silhouettes",
         "contrastive": {"view": {"crop": 0.3}},
-        "neighbours": {"compare": "deformation"},
+        "neighbours": {"compare": "deformation", "averaged_views": 0},
     }
     config = resolve_config(flags={"clustering": changes})
     found = views(config)
     assert found.contrastive == ViewConfig(crop=0.3)
     assert found.refinement == VIEW_SETS["silhouettes"].refinement
-    assert found.compare == "deformation"
+    assert (found.compare, found.averaged) == ("deformation", 0)
 
 
 def test_unknown_name() -> None:
@@ -67,3 +68,29 @@ def test_neighbours_by_features_alone() -> None:
         features = principal_directions(encoder(session.float_images(torch.arange(60))).flatten(1), 16)
     nearest = (features @ features.T).fill_diagonal_(-9).topk(5).indices
     assert session.artifacts[NEIGHBOURS].tolist() == nearest.tolist()
+
+
+@pytest.mark.parametrize(("averaged", "found"), [(0, 0.3), (60, 0.95)])
+def test_averaged_views_bring_mirror_images_together(averaged: int, found: float) -> None:
+    """Each of 60 images has its mirror image in the set, and the views mirror at random."""
+    images, _ = shapes(60)
+    noise = torch.randint(0, 120, images.shape, generator=torch.Generator().manual_seed(0))
+    images = (images // 2 + noise).to(torch.uint8)
+    config = small_preset(
+        {
+            "clustering": {
+                "views": "none",
+                "contrastive": {"view": {"mirror": 1.0}},
+                "neighbours": {"averaged_views": averaged, "count": 1},
+            }
+        }
+    )
+    session = Session(
+        config=config,
+        networks=build_networks(config, size=16, channels=3),
+        images=torch.cat([images, images.flip(3)]),
+    )
+    NeighboursStage(session).step(0)
+    twins = (torch.arange(120) + 60) % 120
+    share = (session.artifacts[NEIGHBOURS][:, 0] == twins).float().mean()
+    assert share > found if averaged else share < found
