@@ -128,6 +128,7 @@ def test_dsprites_has_the_published_latents_and_its_own_images(
     assert "dsprites" in json.dumps(written["data"])
     scalars = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     assert {f"MI/c{number}" for number in range(1, 6)} <= set(scalars)
+    assert scalars["Loss/Q/transformations"] > 0
 
 
 def test_gan_is_paper_except_for_lambda() -> None:
