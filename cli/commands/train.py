@@ -162,7 +162,7 @@ def train(
 
       infogan-tool train --data ./images --size 32 --categorical 5 --views objects
 
-      infogan-tool train --transformation slant --transformation stroke_width
+      infogan-tool train --preset dsprites --data ./images --transformation slant
 
       infogan-tool train --set optimizer.g_lr=5e-4 --set augment.affine=0.3
 

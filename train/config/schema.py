@@ -123,7 +123,8 @@ class ObjectiveConfig(Table):
     transformations: tuple[Transformation, ...] = ()
     """Transformations that c1, c2 and so on stand for, learned from transformed real images: ``shift_x`` (to
     the right), ``shift_y`` (up), ``scale``, ``rotation`` (clockwise), ``slant`` (to the right), ``aspect``
-    (wider), ``stroke_width``. Codes beyond them are free."""
+    (wider), ``stroke_width``. Codes beyond them are free. Needs a shared Q and ``information_update`` other
+    than ``q_head``."""
     transformations_weight: float = Field(default=1.0, ge=0)
     """Weight of the loss by which Q learns ``transformations``. 0: it does not."""
     log_variance_range: tuple[float, float] = (-4.0, 2.0)
@@ -270,8 +271,8 @@ class TrainConfig(Table):
                 f"objective.transformations has more names than latent.continuous = {self.latent.continuous}",
             ),
             (
-                not self.fixed_codes or separate or update != "q_head",
-                "objective.transformations needs information_update = 'shared' or networks.q = 'separate'",
+                not self.fixed_codes or not (separate or update == "q_head"),
+                "objective.transformations needs networks.q = 'shared' and information_update = 'shared'",
             ),
             (
                 not self.is_variational or not self.objective.transformations,
