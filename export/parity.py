@@ -186,7 +186,7 @@ def _inputs(networks: Networks, graph: Graph, batch: int, images: Tensor | None)
 
 
 def _greatest(got: NDArray[np.floating], want: NDArray[np.floating]) -> float:
-    return float((np.abs(got.astype(np.float64) - want) / np.abs(want).clip(1)).max())
+    return float((np.abs(got.astype(np.float64) - want) / np.abs(want).clip(1)).max(initial=0.0))
 
 
 def _rounding(networks: Networks, graph: Graph, inputs: tuple[Tensor, ...]) -> dict[str, float]:
