@@ -62,7 +62,9 @@ def _type_of(annotation: object) -> str:
         if get_origin(one) is Literal:
             types.append(", ".join(f"`{value}`" for value in get_args(one)))
         elif get_origin(one) is tuple:
-            types.append("list of " + str(len(get_args(one))) + " numbers")
+            parts = get_args(one)
+            any_length = parts[-1] is Ellipsis
+            types.append(f"list of {_type_of(parts[0])}" if any_length else f"list of {len(parts)} numbers")
         else:
             types.append(names.get(one, "table") if isinstance(one, type) else "table")
     return " or ".join(types)
