@@ -263,13 +263,13 @@ def test_reading_processes_end_with_the_training(tiny: TrainConfig, images: Tens
         return images[index]
 
     options = RunOptions(stream=True)
-    before = multiprocessing.active_children()
+    before = set(multiprocessing.active_children())
     finished = train(tiny, Items(read), options=options)
-    assert multiprocessing.active_children() == before, finished
+    assert set(multiprocessing.active_children()) <= before, finished
     longer = preset("paper", **{**tiny.to_dict(), "schedule": {**tiny.schedule.model_dump(), "steps": 60}})
     with pytest.raises(DataError, match="OSError: the disk is gone") as caught:
         train(longer, Items(read), callbacks=[Fault()], options=options)
-    assert multiprocessing.active_children() == before
+    assert set(multiprocessing.active_children()) <= before
     (tmp_path / "fault").unlink()
     assert numbers(fit(resume=caught.value.run, threads=1))[-1]["step"] == 60
 
