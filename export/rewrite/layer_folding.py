@@ -100,7 +100,8 @@ def _standard_layers(module: nn.Module) -> list[nn.Module]:
         return [_as_convolution(module, module.kernel(), stride=2)]
     for name, child in module.named_children():
         layers = _standard_layers(child)
-        setattr(module, name, layers[0] if len(layers) == 1 else nn.Sequential(*layers))
+        if layers != [child]:
+            setattr(module, name, layers[0] if len(layers) == 1 else nn.Sequential(*layers))
     return [module]
 
 

@@ -221,8 +221,21 @@ def _change_pose(images: Tensor, pose: Tensor) -> Tensor:
     new_x, new_y = (part * room for part in position)
     row_x = torch.stack([cos, -sin, centre_x - cos * new_x + sin * new_y], 1)
     row_y = torch.stack([sin, cos, centre_y - sin * new_x - cos * new_y], 1)
-    theta = torch.stack([row_x, row_y], 1).to(images.dtype)
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return warp(images, torch.stack([row_x, row_y], 1), background)
+
+
+def warp(images: Tensor, theta: Tensor, background: Tensor) -> Tensor:
+    """Warp images; what comes from outside of them is background.
+
+    Args:
+        images: ``(N, C, H, W)``.
+        theta: ``(N, 2, 3)``: x and y of the source of an output pixel ``(x, y, 1)``; the image spans [-1, 1].
+        background: ``(N, C, 1, 1)``.
+
+    Returns:
+        Images of the same shape.
+    """
+    grid = F.affine_grid(theta.to(images.dtype), list(images.shape), align_corners=False)
     outside = (grid.abs() > 1).any(dim=3)[:, None]
     return torch.where(outside, background, grid_sample(images, grid))
 

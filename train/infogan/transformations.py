@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from infogan_tool.train.infogan.augment import foreground_circle
-from infogan_tool.train.infogan.interpolation import grid_sample
+from infogan_tool.train.infogan.augment import foreground_circle, warp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,9 +71,7 @@ def transform(images: Tensor, names: Sequence[str], amounts: Tensor) -> Tensor:
     theta = torch.stack(
         [torch.stack([by_x, by_y, centre - by_x * new_x - by_y * new_y], 1) for by_x, by_y, centre in rows], 1
     )
-    grid = F.affine_grid(theta.to(images.dtype), list(images.shape), align_corners=False)
-    outside = (grid.abs() > 1).any(dim=3)[:, None]
-    return torch.where(outside, background, grid_sample(images, grid))
+    return warp(images, theta, background)
 
 
 def _change_strokes(images: Tensor, background: Tensor, amount: Tensor) -> Tensor:
