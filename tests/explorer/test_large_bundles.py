@@ -27,6 +27,8 @@ WAIT_MS = 120_000
 """A guard against hanging only."""
 SHOWS = """(name) => document.querySelector(".bundle")?.getAttribute("aria-label") === `Bundle ${name}`
   && document.documentElement.dataset.ready && document.querySelector("[data-part=image]").width === 64"""
+PROBLEM = """(reason) => !document.getElementById("problem").hidden
+  && document.getElementById("problem").innerText.includes(reason)"""
 PIXELS = """(part) => {
   const canvas = document.querySelector(`[data-part=${part}]`);
   return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
@@ -123,10 +125,18 @@ def test_damaged_examples_of_a_dropped_bundle_are_refused(page: Page, large: Pat
             file.write_bytes(content)
         page.evaluate("() => { document.getElementById('problem').hidden = true; }")
         page.set_input_files("#bundle-folder", broken)
-        page.wait_for_function(
-            "(reason) => !document.getElementById('problem').hidden"
-            " && document.getElementById('problem').innerText.includes(reason)",
-            arg=reason,
-        )
+        page.wait_for_function(PROBLEM, arg=reason)
         file.touch()
     assert page.locator("#example-row button").count() == EXAMPLES  # the bundle before it is still shown
+
+
+@pytest.mark.parametrize("large", ["both"], indirect=True)
+@pytest.mark.parametrize("page", ["dropped"], indirect=True)
+def test_a_bundle_that_is_still_being_shown_hides_no_later_problem(page: Page, large: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/metadata.json").write_text("{}")
+    for folder in (large, tmp_path / "broken"):
+        page.set_input_files("#bundle-folder", folder)
+    page.wait_for_function(PROBLEM, arg="it has no")
+    page.wait_for_selector(READY)
+    assert page.locator("#problem").is_visible()

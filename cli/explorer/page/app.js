@@ -238,6 +238,7 @@ async function start() {
    * @param {Model} shown @param {Backend} by */
   const show = async (shown, by) => {
     ready = false;
+    delete document.documentElement.dataset.ready;
     views = await makeViews(shown, by, () => ready && writeSoon(), (view) => void openNaming(view, async (names) => {
       await by.saveNames?.(view.index, names);
       await writeState(views, drawing);
@@ -260,8 +261,11 @@ async function start() {
     ready = true;
     document.documentElement.dataset.ready = "1";
   };
-  /** @param {File[]} files @param {string} name */
-  const showFolder = async (files, name) => {
+  /** @type {[File[], string]} */
+  let folder = [[], ""];
+  // One after another: a folder that is shown late hides no problem of one that was opened after it.
+  const showFolder = latest(async () => {
+    const [files, name] = folder;
     try {
       if (model.inference === "server") throw new Error(`To open another bundle: infogan-tool explore ${name}`);
       const { info, noise, graphs, examples } = await readBundle(files, name);
@@ -274,11 +278,14 @@ async function start() {
     } catch (error) {
       showProblem(error instanceof Error ? error.message : String(error));
     }
-  };
+  });
 
   await show(model, backend);
   await readState(views, drawing);
-  connectDrawing(drawing, showFolder);
+  connectDrawing(drawing, (files, name) => {
+    folder = [files, name];
+    void showFolder();
+  });
   connectKeys(() => views[0], drawing);
   connectHeader();
   connectTour();
