@@ -17,9 +17,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["alternate", "arguments", "environment", "median", "report", "run_process", "take_turns"]
+__all__ = [
+    "alternate",
+    "arguments",
+    "environment",
+    "median",
+    "print_table",
+    "report",
+    "run_process",
+    "take_turns",
+]
 
-_PACKAGES = ("infogan-tool", "numpy", "onnxruntime", "onnxruntime-gpu", "pillow", "torch", "typer")
+_PACKAGES = (
+    "infogan-tool",
+    "numpy",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "pillow",
+    "torch",
+    "typer",
+)
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -103,12 +121,17 @@ def report(
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     print(f"{machine['processor']}, {machine['cores']} cores, load {machine['load_before']} before the run")
     print(f"{machine['platform']}, Python {machine['python']}, {versions}\n")
+    print_table(rows, columns)
+    if file:
+        file.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n", encoding="utf-8")
+
+
+def print_table(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    """Print rows as a Markdown table."""
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns))
     for row in rows:
         print("| " + " | ".join(_shown(row.get(column, "")) for column in columns) + " |")
-    if file:
-        file.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n", encoding="utf-8")
 
 
 def median(seconds: list[float]) -> float:

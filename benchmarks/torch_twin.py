@@ -92,7 +92,8 @@ class _Generator(nn.Module):
         super().__init__()
         self.layers = layers
 
-    def forward(self, noise: Tensor, categories: Tensor, styles: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor:
+        noise, categories, styles = inputs
         one_hot = F.one_hot(categories[:, 0], 10).float()
         images: Tensor = self.layers(torch.cat([noise, one_hot, styles], dim=1))
         return images

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from matrix_product import GFLOP, matrix_product
 from reference_step import ReferenceTraining
 from side_by_side import alternate, arguments, environment, median, report
 from torch import nn
@@ -52,7 +53,6 @@ REFERENCE = "reference, fp32"
 EPOCHS = 100
 ENOUGH = 8
 """Cores on which all may make ready at once."""
-PRODUCT = 2048
 """Rows and columns of the matrices that are multiplied."""
 REACH = {"bf16": 1.7, "fp32": 1.0}
 
@@ -95,7 +95,7 @@ def main() -> None:
     products = {}
     if options.device == "cpu":
         torch.set_num_threads(options.threads)
-        products = {f"matrix product, {kind}": product_in(kind) for kind in cpu_precisions()}
+        products = {f"matrix product, {kind}": matrix_product(kind) for kind in cpu_precisions()}
     seconds = alternate({**turns, **products}, options.rounds)
     measured = {}
     for name, pipe in pipes.items():
@@ -104,8 +104,7 @@ def main() -> None:
     per_step = {name: [value / options.steps for value in seconds[name]] for name in pipes}
     print(f"preset {options.preset}, batch {options.batch}, {options.device}, {options.threads} threads\n")
     table = [row_of(variant, per_step, measured, options) for variant in variants]
-    rate = 2 * PRODUCT**3 / 1e9
-    table += [{"step": name, "GFLOP/s": round(rate / median(seconds[name]))} for name in products]
+    table += [{"step": name, "GFLOP/s": round(GFLOP / median(seconds[name]))} for name in products]
     report(table, list(table[0]), environment(), options.json)
     if options.device == "cuda":
         compare_losses(measured)
@@ -134,13 +133,6 @@ def variants_on(device: str) -> list[Variant]:
 def cpu_precisions() -> list[str]:
     """Return fp32, and bf16 unless it is emulated, which takes a multiple of the time."""
     return list(dict.fromkeys(("fp32", fast_precision(torch.device("cpu")))))
-
-
-def product_in(precision: str) -> Callable[[], object]:
-    """Return what computes one large matrix product."""
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    left, right = (torch.randn(PRODUCT, PRODUCT).to(dtype) for _ in range(2))
-    return lambda: left @ right
 
 
 def turn_of(pipe: Connection, steps: int) -> Callable[[], object]:
