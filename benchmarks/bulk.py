@@ -7,7 +7,8 @@ The images are the bundled MNIST, as PNG files in a folder and as one IDX file; 
 in threads; and of each bundle the encoder alone on arrays in memory, `encode FOLDER --out FILE.jsonl` and
 `encode IDX --out FILE.jsonl`. The commands are timed whole, interpreter start and file writing included,
 with bytecode compiled as an installation has it. Memory is the peak of the encoding process, at a quarter
-of the images and at all. Prints Markdown, with machine and versions.
+of the images and at all. The last table has the processor time of each part of the command for a quarter of
+the images, in one thread. Prints Markdown, with machine and versions.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ import numpy as np
 from PIL import Image
 
 from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime.bulk.decode.decoding import Decoded, find_plain
+from infogan_tool.runtime.bulk.encode.encoded import encode_chunk
+from infogan_tool.runtime.bulk.inputs.sources import Inputs
+from infogan_tool.runtime.bulk.output.formats import make_format
 from infogan_tool.runtime.images.idx import open_idx
 from infogan_tool.runtime.inference.shards import BATCH_ROWS
 
@@ -122,6 +127,33 @@ def time_command(source: Path, out: Path, count: int, threads: int, name: str) -
     return count / seconds, int(done.stdout) / 1024
 
 
+def time_parts(source: Path, name: str) -> dict[str, float]:
+    """Return the processor time of each part of the command, in microseconds an image."""
+    bundle = load_bundle(name, device="cpu", threads=1)
+    bundle.encode(np.zeros((1, 28, 28), np.uint8))
+    record_format = make_format("jsonl", bundle)
+    spent = dict.fromkeys(("listing", "reading", "encoder", "records"), 0.0)
+    count = 0
+    chunks = iter(Inputs([str(source)], bundle.image, column=None, stdin=None).chunks())
+    while True:
+        began = time.thread_time()
+        chunk = next(chunks, None)
+        listed = time.thread_time()
+        if chunk is None:
+            return {part: 1e6 * seconds / count for part, seconds in spent.items()}
+        images = chunk.ready(bundle.image, raw=False)
+        if images is None:
+            images = find_plain(list(chunk.sources()), bundle.image, raw=False).images
+        read = time.thread_time()
+        encoded = encode_chunk(bundle, chunk, Decoded(images, {}))
+        coded = time.thread_time()
+        record_format.rows(encoded.names, encoded.posterior)
+        ends = listed, read, coded, time.thread_time()
+        for part, start, end in zip(spent, (began, *ends), ends, strict=False):
+            spent[part] += end - start
+        count += len(encoded.names)
+
+
 def versions() -> str:
     """Return machine and versions in a line."""
     found = []
@@ -186,7 +218,17 @@ def main() -> None:
                         memory[what] = max(peak, memory.get(what, 0))
                 for what, rate in measured.items():
                     rates.setdefault(what, []).append(rate)
+        parts = {
+            f"{bundle}: encode {kind}": time_parts(source, bundle)
+            for bundle in BUNDLES
+            for kind, source in quarter.items()
+        }
     report(rates, memory, options)
+    print("\n| processor microseconds an image | " + " | ".join(next(iter(parts.values()))) + " | sum |")
+    print("|---" * 6 + "|")
+    for what, spent in parts.items():
+        cells = [f"{value:.1f}" for value in (*spent.values(), sum(spent.values()))]
+        print(f"| {what} | " + " | ".join(cells) + " |")
 
 
 def write_quarter(images: np.ndarray, folder: Path) -> dict[str, Path]:

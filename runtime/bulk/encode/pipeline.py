@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from infogan_tool.runtime.bulk.decode.decoding import Decoded
@@ -18,7 +19,7 @@ from infogan_tool.runtime.inference.device import default_threads
 from infogan_tool.runtime.inference.session import CPU_PROVIDER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from infogan_tool.runtime.bulk.encode.encoded import Encoded
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
@@ -47,10 +48,10 @@ def encode_chunks(
         processes: Number of decoding processes; None: one per core that this process may use.
     """
     count = processes or default_threads()
-    # Several batches, each in one thread, use the cores better than one batch in several threads, which
-    # wait for each other after every operation.
-    batches = count if bundle.provider == CPU_PROVIDER else _GPU_THREADS
     bundle.open_graphs([ENCODER_FILE])
+    chunks = iter(chunks)
+    first = list(islice(chunks, 1))
+    batches = _batches(bundle, first, count, raw=raw)
     pool = DecodePool(count, bundle.image, raw=raw)
     encoder = ThreadPoolExecutor(batches, thread_name_prefix="encode")
 
@@ -66,12 +67,26 @@ def encode_chunks(
         return encoder.submit(encode_chunk, bundle, *task)
 
     try:
-        decoded = _run_ahead(decode, chunks, _DECODED_AHEAD * count)
+        decoded = _run_ahead(decode, chain(first, chunks), _DECODED_AHEAD * count)
         for _, encoded in _run_ahead(encode, decoded, batches + _ENCODED_AHEAD):
             yield encoded
     finally:
         pool.close()
         encoder.shutdown(cancel_futures=True)
+
+
+def _batches(bundle: Bundle, first: Sequence[Chunk], count: int, *, raw: bool) -> int:
+    """Return how many batches are encoded at once, each in a thread of its own.
+
+    Several batches, each in one thread, use the cores better than one batch in several threads, which wait
+    for each other after every operation. Where all cores may be used and the caller's thread has little to
+    do, as with arrays that need no decoding, one more keeps a core busy while a thread waits for Python's
+    lock.
+    """
+    if bundle.provider != CPU_PROVIDER:
+        return _GPU_THREADS
+    is_array = any(chunk.ready(bundle.image, raw=raw) is not None for chunk in first)
+    return count + (is_array and count >= default_threads())
 
 
 def _run_ahead(

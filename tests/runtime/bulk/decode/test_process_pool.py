@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,17 +16,22 @@ from PIL import Image
 from waiting import wait_until
 
 from infogan_tool.runtime import load_bundle
-from infogan_tool.runtime.bulk.decode.decoding import decode
+from infogan_tool.runtime.bulk.decode.decoding import Decoded, decode
 from infogan_tool.runtime.bulk.decode.process_pool import DecodePool
+from infogan_tool.runtime.bulk.encode import pipeline
+from infogan_tool.runtime.bulk.encode.encoded import encode_chunk
 from infogan_tool.runtime.bulk.encode.pipeline import encode_chunks
-from infogan_tool.runtime.bulk.inputs.chunks import BlobChunk, FileChunk
+from infogan_tool.runtime.bulk.inputs.chunks import CHUNK_IMAGES, BlobChunk, FileChunk
 from infogan_tool.runtime.bulk.inputs.sources import Inputs
 from infogan_tool.runtime.errors import InfoganError
+from infogan_tool.runtime.inference.device import default_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from infogan_tool.runtime.bulk.encode.encoded import Encoded
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
+    from infogan_tool.runtime.bundle.bundle import Bundle
 
 SPEC = load_bundle().image
 
@@ -120,6 +126,23 @@ def test_chunks_of_files_and_arrays_come_back_in_order(names: list[str], tmp_pat
         assert done.failures.keys() == decoded.failures.keys()
         assert np.array_equal(done.images, decoded.images)
         assert np.array_equal(done.posterior.style_mean, bundle.encode(decoded.images).style_mean)
+
+
+def test_arrays_are_encoded_in_a_thread_more_than_there_are_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = default_threads() + 1
+    together = Barrier(threads, timeout=60)
+
+    def encode(bundle: Bundle, chunk: Chunk, decoded: Decoded) -> Encoded:
+        together.wait()  # raises unless all of them are called at once
+        return encode_chunk(bundle, chunk, decoded)
+
+    monkeypatch.setattr(pipeline, "encode_chunk", encode)
+    np.save(tmp_path / "many.npy", np.zeros((threads * CHUNK_IMAGES, 28, 28), np.uint8))
+    chunks = Inputs([str(tmp_path / "many.npy")], SPEC, column=None, stdin=None).chunks()
+    done = list(encode_chunks(load_bundle(device="cpu", threads=1), chunks, raw=True))
+    assert [len(encoded.names) for encoded in done] == [CHUNK_IMAGES] * threads
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
