@@ -5,8 +5,9 @@
 The images are generated ones, in IDX files of 100,000 that are links to one file, so that only the records
 need space (about 250 bytes an image). The command is killed after a third of the images, and the same command
 with `--resume` does the rest. The records of all files must be the same. Memory is what the process holds for
-itself, without the mapped files. After the warm-up (a tenth) memory and open files must stay as they are: the
-command ends with 1 if memory grows by more than 2 % and 8 MB, or any file stays open. Needs Linux.
+itself, without the mapped files, of which the last four stay open. After the warm-up (a third) memory and
+open files must stay as they are: the command ends with 1 if memory grows by more than 2 % and 8 MB, or any
+file stays open. Needs Linux.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def check_records(out: Path, count: int) -> None:
 
 def summarise(killed: list[Sample], resumed: list[Sample], total: int) -> dict[str, object]:
     """Return the results, and whether memory and open files were flat after the warm-up."""
-    after = resumed[len(resumed) // 10 :]
+    after = resumed[len(resumed) // 3 :]
     # The middle of a few: an allocator gives back and takes again, and the journal is opened at times.
     ends = after[:10], after[-10:]
     first, last = (float(np.median([sample.memory_mb for sample in end])) for end in ends)
