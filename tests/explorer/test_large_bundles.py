@@ -132,7 +132,9 @@ def test_damaged_examples_of_a_dropped_bundle_are_refused(page: Page, large: Pat
 
 @pytest.mark.parametrize("large", ["both"], indirect=True)
 @pytest.mark.parametrize("page", ["dropped"], indirect=True)
-def test_a_bundle_that_is_still_being_shown_hides_no_later_problem(page: Page, large: Path, tmp_path: Path) -> None:
+def test_a_bundle_that_is_still_being_shown_hides_no_later_problem(
+    page: Page, large: Path, tmp_path: Path
+) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/metadata.json").write_text("{}")
     for folder in (large, tmp_path / "broken"):
