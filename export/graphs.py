@@ -78,7 +78,7 @@ class EncoderGraph(nn.Module):
         self.top = fold_layers(taps.encoder[cut:], maps)
         self.first = _BranchGraph(networks.q_category, nn.Sequential(), features)
         self.others = nn.ModuleList(
-            _BranchGraph(branch, branch.layers, example) for branch in networks.q_branches[1:]
+            _BranchGraph(branch, networks.layers_of(branch), example) for branch in networks.q_branches[1:]
         )
         self.eval()
 

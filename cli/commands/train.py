@@ -162,7 +162,7 @@ def train(
 
       infogan-tool train --data ./images --size 32 --categorical 5 --views objects
 
-      infogan-tool train --preset dsprites --data ./images --transformation slant
+      infogan-tool train --transformation slant --transformation stroke_width
 
       infogan-tool train --set optimizer.g_lr=5e-4 --set augment.affine=0.3
 
@@ -289,7 +289,11 @@ def config_flags(
             continuous=continuous,
             noise=noise,
         ),
-        objective=_given(transformations=transformation),
+        # Transformations need a Q on D's trunk that moves it; --set may say otherwise.
+        networks={"q": "shared"} if transformation else None,
+        objective=_given(
+            transformations=transformation, information_update="shared" if transformation else None
+        ),
         schedule=_given(**length, batch_size=batch_size),
         clustering=_given(views=views),
     )

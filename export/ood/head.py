@@ -21,9 +21,8 @@ class Taps:
     """
 
     def __init__(self, networks: Networks) -> None:
-        self.branch, *self.others = networks.q_branches
-        trunk = networks.trunk.layers if networks.shares_trunk else nn.Sequential()
-        self.encoder = nn.Sequential(*trunk, *self.branch.layers)
+        self.branch = networks.q_category
+        self.encoder, *self.others = (networks.layers_of(branch) for branch in networks.q_branches)
         self.split = 0
         """Number of the encoder's layers before the one that reduces the map to 1 x 1."""
         images = torch.zeros(2, *networks.image.shape)
@@ -46,7 +45,7 @@ class Taps:
     def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return maps and features of images ``(N, C, H, W)``; networks must be in evaluation mode."""
         maps = self.encoder[: self.split](images)
-        features = [self.encoder[self.split :](maps), *(branch.layers(images) for branch in self.others)]
+        features = [self.encoder[self.split :](maps), *(layers(images) for layers in self.others)]
         return maps.flatten(1), torch.cat([values.flatten(1) for values in features], dim=1)
 
 

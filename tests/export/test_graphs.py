@@ -37,6 +37,7 @@ CASES: dict[str, tuple[dict[str, Any], int, int]] = {
         16,
         1,
     ),
+    "shared Q, k1 by clustering": ({"clustering": {}, "latent": {"categorical": [4, 3]}}, 28, 1),
     "styles alone": ({"latent": {"noise": 0, "categorical": []}}, 8, 1),
 }
 

@@ -150,7 +150,10 @@ def test_grid_trains_every_combination_and_prints_one_table(
         (["--grid", "seed=1,2", "--grid", "seed=3"], "--grid seed is given twice"),
         (["--grid", "data.size=28,32", "--", "--size", "32"], "both set data.size"),
         (["--grid", "augment.affine=0,1", "--", "--set", "augment={affine = 1}"], "both set augment.affine"),
-        (["--grid", "networks.q=shared,separate", "--", "--preset", "mnist"], "needs networks.q"),
+        (
+            ["--grid", "networks.q=shared,separate", "--", "--preset", "paper", "--set", "q_noise=0.1"],
+            "needs networks.q",
+        ),
         (
             ["--grid", "schedule.steps=1,2", "--", "--epochs", "3"],
             "steps and --epochs both set",

@@ -39,11 +39,18 @@ class RefinementStage(LearningStage):
         views = views_of(clustering_config(session.config))
         self._views = views.refinement, views.second
         self._encoder = session.networks.q_category.train()
+        groups = session.artifacts[GROUPS]
+        self._sample = torch.nonzero(groups != UNGROUPED).flatten()
         steps = self.count_steps(session.config, len(session.images))
         parameters = list(self._encoder.parameters())
         self._adam = OneCycleAdamW(parameters, self._config.learning_rate, steps, self.optimizer_step)
         self.optimizers = {"adam": self._adam.optimizer}
         self._ema = self.extra_state = ema_copy(self._encoder)
+
+    @property
+    def sample(self) -> Tensor:
+        """Images that have a pseudo-label; the information alone would not find the groups of the others."""
+        return self._sample
 
     @classmethod
     def length_of(cls, config: TrainConfig) -> RefinementConfig:
@@ -65,9 +72,7 @@ class RefinementStage(LearningStage):
             logits = self._encoder(torch.cat(views)).logits
         logits = torch.cat(self.group.all_gather(count, *logits.float().chunk(2)))
         information = view_information(*logits.softmax(dim=1).chunk(2))
-        groups = self.session.artifacts[GROUPS][batch]
-        error = F.cross_entropy(logits[:count], groups, ignore_index=UNGROUPED, reduction="sum")
-        error = error / (groups != UNGROUPED).sum().clamp_min(1)
+        error = F.cross_entropy(logits[:count], self.session.artifacts[GROUPS][batch])
         self._adam.step(index, {"-MI/views": -information, "Loss/groups": config.pseudo_label_weight * error})
         update_ema(self._ema, self._encoder, config.ema_decay)
         self.meters.add(torch.stack([information.detach(), error.detach()]))

@@ -52,11 +52,12 @@ class NetworkConfig(Table):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Probability of dropping a channel after each halving of D, and of a separate Q."""
     q: Literal["shared", "separate"] = "shared"
-    """``shared``: Q is a head on D's trunk, as in the paper. ``separate``: Q has its own encoders."""
+    """``shared``: Q is a head on D's trunk, as in the paper; but k1 has its own encoder where ``clustering``
+    trains it. ``separate``: Q has its own encoders."""
     q_width: int = Field(default=128, ge=1, le=16384)
     """Hidden channels of a shared Q's head; features of a separate Q's style encoder."""
     q_features: int = Field(default=256, ge=1, le=16384)
-    """Features of a separate Q's encoder of the first categorical code."""
+    """Features of k1's own encoder."""
     conditional: bool = False
     """Whether D is conditioned on k1: on the code of a generated image, and on Q's pseudo-label of a real
     one. Needs ``clustering``. No effect without a categorical code, or without a D."""
@@ -230,10 +231,11 @@ class TrainConfig(Table):
     """Differentiable augmentation (arXiv:2006.10738) of D's inputs, real and generated images; and of Q's,
     unless ``q_view`` is given."""
     q_view: ViewConfig | None = None
-    """Augmentation of a separate Q's inputs, generated images, in adversarial training. None: as for D."""
+    """Augmentation of the inputs, generated images, of Q's own encoders in adversarial training. None: as for
+    D."""
     q_noise: float = Field(default=0.0, ge=0, le=1)
-    """Greatest standard deviation, in the images' units, of Gaussian noise on a separate Q's inputs,
-    generated images; drawn for each image, uniformly from 0."""
+    """Greatest standard deviation, in the images' units, of Gaussian noise on the inputs, generated images,
+    of Q's own encoders; drawn for each image, uniformly from 0."""
     clustering: ClusteringConfig | None = None
     """Training of Q(k1|x) before adversarial training. None: none, as in the paper."""
     consolidation: ConsolidationConfig | None = None
@@ -248,14 +250,18 @@ class TrainConfig(Table):
     def _check_combinations(self) -> Self:
         networks, separate = self.networks, self.networks.q == "separate"
         update = self.objective.information_update
-        only_k1 = self.latent.code_names == ("k1",)
+        only_k1 = self.uses_clustering and self.latent.code_names == ("k1",)
+        own_encoder = separate or self.clustering is not None
         requirements = (
-            (self.clustering is None or separate, "clustering needs networks.q = 'separate'"),
-            (self.q_view is None or separate, "q_view needs networks.q = 'separate'"),
-            (not self.q_noise or separate, "q_noise needs networks.q = 'separate'"),
+            (self.q_view is None or own_encoder, "q_view needs networks.q = 'separate' or clustering"),
+            (not self.q_noise or own_encoder, "q_noise needs networks.q = 'separate' or clustering"),
             (
                 update not in {"shared", "separate_step"} or not separate,
                 f"objective.information_update = '{update}' needs networks.q = 'shared'",
+            ),
+            (
+                update not in {"shared", "separate_step"} or not only_k1,
+                f"objective.information_update = '{update}' needs a code besides k1, whose Q is frozen",
             ),
             (not networks.conditional or self.clustering, "networks.conditional needs clustering"),
             (
@@ -279,7 +285,7 @@ class TrainConfig(Table):
                 "objective.transformations needs objective.method = 'adversarial'",
             ),
             (
-                self.consolidation is None or not (self.uses_clustering and only_k1),
+                self.consolidation is None or not only_k1,
                 "consolidation has nothing to train where k1, whose Q is frozen, is the only code",
             ),
         )

@@ -45,7 +45,9 @@ class AdversarialStage(GeneratorStage):
         if count:
             first_layer(session.networks.generator)  # refuse an architecture without one now
         self._due: frozenset[str] = frozenset()
-        self._pseudo_labels = self._infer_categories() if session.config.num_conditions else None
+        # Of many images and few steps only those that are used get a pseudo-label, each in its step.
+        often = self._steps * self.batch_size >= len(session.images)
+        self._pseudo_labels = self._infer_categories() if session.config.num_conditions and often else None
         self._steps_by_terms: dict[frozenset[str], Callable[[Tensor], Tensor]] = {}
         self._latents: dict[frozenset[str], LatentBatch] = {}
 
@@ -76,17 +78,23 @@ class AdversarialStage(GeneratorStage):
 
     def _step(self, index: Tensor, due: frozenset[str]) -> Tensor:
         real = self.session.float_images(index)
-        categories = None if self._pseudo_labels is None else self._pseudo_labels[index]
+        categories = None
+        if self.session.config.num_conditions:
+            pseudo_labels = self._pseudo_labels
+            categories = self._category_of(real) if pseudo_labels is None else pseudo_labels[index]
         # A replayed graph writes the latents of its steps to these tensors.
         self._latents[due] = latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
         return self.adversarial_step.step(real, latent, categories, due)
 
-    @torch.no_grad()
     def _infer_categories(self) -> Tensor:
-        """Return the most probable category of each image; Q's category encoder is frozen in this stage."""
-        q_category = self.session.networks.q_category
-        chunks = self.session.image_chunks(_CHUNK)
-        return torch.cat([q_category(images).logits.argmax(dim=1) for images in chunks])
+        """Return the most probable category of every image."""
+        return torch.cat([self._category_of(images) for images in self.session.image_chunks(_CHUNK)])
+
+    @torch.no_grad()
+    def _category_of(self, images: Tensor) -> Tensor:
+        """Return the most probable category of images; Q's category encoder is frozen in this stage."""
+        category: Tensor = self.session.networks.q_category(images).logits.argmax(dim=1)
+        return category
 
     def scalars(self) -> dict[str, float]:
         """Return the means, and D's score of images of the last latents after G's update."""

@@ -97,11 +97,16 @@ class Networks(nn.Module):
         self.trunk = DiscriminatorTrunk(architecture.trunk, architecture.feature_shape)
         if config.is_variational:
             layers, width = head_layers(config.networks, self.trunk.feature_shape), config.networks.q_width
-            noise = {"num_logits": 0, "continuous": config.latent.noise}
-            self.noise_head = QBranch(layers, width, **noise, variance=_NOISE_LOG_VARIANCE)
+            self.noise_head = QBranch(
+                layers,
+                width,
+                num_logits=0,
+                continuous=config.latent.noise,
+                variance=_NOISE_LOG_VARIANCE,
+                reads_trunk=True,
+            )
         else:
             self.d_head = DiscriminatorHead(self.trunk.feature_shape, config.num_conditions)
-        self.shares_trunk = config.networks.q == "shared"
         self.q = nn.ModuleList(q_branches(config, architecture))
         self._normal_weights = architecture.normal_weights
         self._ema_decay = config.optimizer.ema_decay
@@ -112,8 +117,7 @@ class Networks(nn.Module):
         """Draw the initial weights of :func:`build_networks`."""
         parts = [self.generator, self.trunk] if self._normal_weights else []
         parts.append(self.noise_head if hasattr(self, "noise_head") else self.d_head)
-        if self.shares_trunk:
-            parts.append(self.q)
+        parts += [branch for branch in self.q_branches if branch.reads_trunk]
         for module in (module for part in parts for module in part.modules()):
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.normal_(module.weight, 0.0, 0.02, generator=rng)
@@ -137,10 +141,16 @@ class Networks(nn.Module):
             images: ``(N, C, H, W)``.
             features: The trunk's features of ``images``, if they have been computed already.
         """
-        inputs = images
-        if self.shares_trunk:
-            inputs = self.trunk(images) if features is None else features
-        return QPosterior.join([branch(inputs) for branch in self.q_branches])
+        if features is None and any(branch.reads_trunk for branch in self.q_branches):
+            features = self.trunk(images)
+        inputs = [features if branch.reads_trunk else images for branch in self.q_branches]
+        return QPosterior.join([branch(given) for branch, given in zip(self.q_branches, inputs, strict=True)])
+
+    def infer_styles(self, images: Tensor) -> Tensor:
+        """Return the means ``(N, continuous)`` of the continuous codes; there must be one."""
+        branch = next(branch for branch in self.q_branches if branch.mean is not None)
+        posterior: QPosterior = branch(self.trunk(images) if branch.reads_trunk else images)
+        return posterior.mean
 
     @property
     def q_branches(self) -> list[QBranch]:
@@ -151,6 +161,10 @@ class Networks(nn.Module):
     def q_category(self) -> QBranch:
         """The branch of Q that infers the first categorical code."""
         return self.q_branches[0]
+
+    def layers_of(self, branch: QBranch) -> nn.Sequential:
+        """Return the layers from images to the features of a branch of Q."""
+        return nn.Sequential(*(self.trunk.layers if branch.reads_trunk else ()), *branch.layers)
 
     def freeze_q_category(self) -> None:
         """Freeze :attr:`q_category`, pre-trained by clustering, and put it into evaluation mode."""
@@ -166,7 +180,7 @@ class Networks(nn.Module):
         """
         for branch in self.q_branches:
             if branch.training:
-                branch(features if self.shares_trunk else images)
+                branch(features if branch.reads_trunk else images)
 
     @property
     def export_generator(self) -> Generator:

@@ -1,7 +1,8 @@
 """The Q network: Q(c|x), the approximate posterior of the codes given an image.
 
 Q is a list of branches. A shared Q, as in the paper, is one branch: a head on D's trunk. A separate Q has
-encoders of its own: one branch for the first categorical code, and one for all other codes.
+encoders of its own: one branch for the first categorical code, and one for all other codes. A first
+categorical code that is learned by clustering, before there is a D, has an encoder of its own in both.
 
 Shapes: N images, F features of a 1 x 1 map.
 """
@@ -64,6 +65,7 @@ class QBranch(nn.Module):
         num_logits: Number of categories of the branch's categorical codes together; 0: it has none.
         continuous: Number of its continuous codes.
         variance: Bounds of the log-variance, or one fixed variance for all continuous codes.
+        reads_trunk: Whether the input is the features of D's trunk; else images.
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class QBranch(nn.Module):
         num_logits: int,
         continuous: int,
         variance: tuple[float, float] | float,
+        reads_trunk: bool = False,
     ) -> None:
         super().__init__()
+        self.reads_trunk = reads_trunk
         self.layers = nn.Sequential(*layers)
         self.logits = MapToVector(width, num_logits, 1) if num_logits else None
         self.mean = MapToVector(width, continuous, 1) if continuous else None
@@ -105,19 +109,18 @@ def q_branches(config: TrainConfig, architecture: CheckedArchitecture) -> list[Q
         config: ``networks.q`` chooses between a head on D's trunk and separate encoders.
         architecture: Has the encoders, and the shape of the maps that the trunk returns.
     """
-    nets, spec, variance = config.networks, config.latent, config.objective.variance
-    if nets.q == "shared":
-        codes = {"num_logits": spec.num_logits, "continuous": spec.continuous}
-        return [
-            QBranch(head_layers(nets, architecture.feature_shape), nets.q_width, **codes, variance=variance)
-        ]
-    first = spec.categorical[0] if spec.categorical else 0
+    nets, spec, shared = config.networks, config.latent, config.networks.q == "shared"
+    first = spec.categorical[0] if spec.categorical and (not shared or config.uses_clustering) else 0
     parts = [
-        (nets.q_features, {"num_logits": first, "continuous": 0}),
-        (nets.q_width, {"num_logits": spec.num_logits - first, "continuous": spec.continuous}),
+        (nets.q_features, {"num_logits": first, "continuous": 0}, False),
+        (nets.q_width, {"num_logits": spec.num_logits - first, "continuous": spec.continuous}, shared),
     ]
-    return [
-        QBranch([*architecture.encoder(width)], width, **codes, variance=variance)
-        for width, codes in parts
-        if any(codes.values())
-    ]
+    branches = []
+    for width, codes, on_trunk in parts:
+        if any(codes.values()):
+            layers = (
+                head_layers(nets, architecture.feature_shape) if on_trunk else [*architecture.encoder(width)]
+            )
+            variance = config.objective.variance
+            branches.append(QBranch(layers, width, **codes, variance=variance, reads_trunk=on_trunk))
+    return branches

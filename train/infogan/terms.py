@@ -116,7 +116,7 @@ def transformations(inputs: TermInputs) -> Tensor:
     with torch.no_grad():
         both = torch.cat([transform(inputs.real, names, first), transform(inputs.real, names, second)])
     with autocast(rng.device, inputs.config.precision):
-        before, after = inputs.networks.infer(both).mean.float().chunk(2)
+        before, after = inputs.networks.infer_styles(both).float().chunk(2)
     changes, differences = group.all_gather(count, after - before, (second - first).T)
     return transformation_loss(changes, differences)
 

@@ -126,8 +126,9 @@ def plan_training(
         config = _changed(config, {"data": {"source": source}})
     images = _open_data(config, data, selected, stream, group)
     resolved: dict[str, Any] = {"data": {"size": images.size, "channels": images.channels}}
-    if config.clustering is not None and len(images.images) < config.clustering.batch_size:
-        resolved["clustering"] = {"batch_size": len(images.images)}
+    if (clustering := config.clustering) is not None:
+        size = min(len(images.images), clustering.neighbours.images, clustering.batch_size)
+        resolved["clustering"] = {"batch_size": size}
     if config.precision == "auto":
         resolved["precision"] = fast_precision(selected)
     # The main process's config holds: machines may differ in the precision that is fast.

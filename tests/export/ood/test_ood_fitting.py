@@ -37,14 +37,15 @@ def digits() -> torch.Tensor:
 
 
 SEPARATE = {"networks": {"q": "separate", "q_features": 24}}
+CLUSTERED = {"networks": {"q_features": 24}, "clustering": {}}
 CONTINUOUS = {"latent": {"categorical": [], "continuous": 2}}
 
 
 # Untrained networks: a separate Q of 24 random features separates noise poorly.
 @pytest.mark.parametrize(
     ("changes", "least"),
-    [({}, 0.95), (SEPARATE, 0.3), (CONTINUOUS, 0.95)],
-    ids=["shared", "separate", "continuous"],
+    [({}, 0.95), (SEPARATE, 0.3), (CLUSTERED, 0.3), (CONTINUOUS, 0.95)],
+    ids=["shared", "separate", "clustered", "continuous"],
 )
 def test_noise_is_flagged_and_digits_are_not(
     changes: dict[str, object], least: float, make_networks: Callable[..., Networks], digits: torch.Tensor

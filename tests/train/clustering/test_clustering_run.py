@@ -12,6 +12,8 @@ from training_images import in_memory
 
 from infogan_tool.export.evaluation.metrics.label_matching import match_labels
 from infogan_tool.runtime.errors import RunError
+from infogan_tool.train.engine.stage import Session
+from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.run import loop
 from infogan_tool.train.run.checkpoint import read_checkpoint
@@ -47,6 +49,19 @@ def test_categories_of_colour_shapes_are_learned_without_labels(tmp_path: Path, 
         logits = networks.infer(images.float() / 255).logits
     match = match_labels(logits.argmax(1).numpy(), kinds.numpy(), 3)
     assert match.accuracy > 0.95, match
+
+
+def test_pseudo_labels_of_a_long_and_of_a_short_training_are_the_same() -> None:
+    images, _ = shapes(300)
+    states = []
+    for steps in (6, 5):  # of 50 images: as many as there are, and fewer
+        config = small_preset({"schedule": {"steps": steps}})
+        networks = build_networks(config, size=16, channels=3).train()
+        stage = AdversarialStage(Session(config=config, networks=networks, images=images))
+        assert (stage._pseudo_labels is None) == (steps == 5)
+        stage.step(0)
+        states.append(networks.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
 def test_category_encoder_is_frozen_in_adversarial_training(whole: RunFolder, tmp_path: Path) -> None:

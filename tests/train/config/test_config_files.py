@@ -88,9 +88,14 @@ def test_length_given_last_counts(tmp_path: Path) -> None:
         ({"data": {"channels": 2}}, r"data\.channels"),
         ({"seed": -1}, "seed"),
         ({"schedule": 3}, "schedule"),
+        ({"preset": "mnist", "objective": {"information_update": "shared"}}, r"needs networks\.q = 'shared'"),
         (
-            {"preset": "mnist", "networks": {"q": "shared"}},
-            r"needs networks\.q = 'separate'",
+            {
+                "latent": {"categorical": [10], "continuous": 0},
+                "networks": {"q": "shared"},
+                "objective": {"information_update": "separate_step"},
+            },
+            "needs a code besides k1",
         ),
         (
             {

@@ -109,6 +109,31 @@ def test_each_update_moves_its_parameters_only(
         assert all(p.requires_grad for p in step.networks.parameters()), "nothing stays frozen"
 
 
+@pytest.mark.parametrize("scheme", ["q_head", "shared", "separate_step"])
+def test_an_encoder_from_clustering_is_beside_a_shared_q_and_does_not_move(
+    small: Callable[..., TrainConfig], real: Tensor, scheme: str
+) -> None:
+    changes = {"clustering": {}, "latent": {"categorical": [4, 3]}, "networks": {"conditional": True}}
+    config = small({**changes, "objective": {"information_update": scheme}})
+    step, rng = make(config)
+    first, second = step.networks.q_branches
+    assert [first.reads_trunk, second.reads_trunk] == [False, True]
+    latent = sample_latents(config.latent, 32, rng)
+    before = snapshot(step.networks)
+    losses = step.step(real, latent, torch.zeros(32, dtype=torch.int64))
+    assert losses.isfinite().all()
+    after = step.networks.state_dict()
+    moved = {name for name, value in before.items() if not torch.equal(after[name], value)}
+    assert not {name for name in moved if name.startswith("q.0.")}
+    assert {"q.1.mean.weight", "q.1.logits.weight", "generator.layers.0.weight"} <= moved
+    images = torch.rand(4, 1, 28, 28)
+    step.networks.eval()
+    posterior = step.networks.infer(images)
+    assert torch.equal(posterior.logits[:, :4], first(images).logits)
+    assert torch.equal(posterior.mean, second(step.networks.trunk(images)).mean)
+    assert torch.equal(posterior.mean, step.networks.infer_styles(images))
+
+
 def test_l_i_reaches_the_trunk_in_the_d_update_of_shared_only(
     small: Callable[..., TrainConfig], real: Tensor
 ) -> None:
