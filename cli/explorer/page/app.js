@@ -228,6 +228,7 @@ async function start() {
     byId("hint").hidden = !drawing.empty;
     drawing.canvas.setAttribute("aria-label", drawing.empty ? "Drawing canvas, empty" : "Your image");
     if (!ready) return; // codes that a link says were edited stay so
+    showProblem("");
     // Set now, not when the posterior arrives: codes that are edited until then stay edited.
     for (const view of views) view.following = true;
     encodeAll();

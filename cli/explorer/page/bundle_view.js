@@ -55,8 +55,11 @@ export class BundleView {
     this.mapKey = "";
     /** Categories of the first code in the order of their names. */
     this.order = info.codes.categorical.length ? inOrder(info, 0) : [];
-    this.refresh = latest(() => this.guarded(() => this.generate()));
-    const refreshVariations = latest(() => this.guarded(() => this.generateVariations()));
+    /** Problems by the work that has them; "" for none.
+     * @type {Record<string, string>} */
+    this.problems = {};
+    this.refresh = latest(() => this.guarded("generate", () => this.generate()));
+    const refreshVariations = latest(() => this.guarded("variations", () => this.generateVariations()));
     this.refreshVariations = throttled(refreshVariations, VARIATIONS_MS);
     const { categorical, continuous } = info.codes;
     this.groups = categorical.map((_, code) => categoryGroup(info, code, (i) => this.pick(code, i)));
@@ -178,7 +181,7 @@ export class BundleView {
 
   /** @param {InputImage | null} image */
   async encode(image) {
-    await this.guarded(async () => {
+    await this.guarded("encode", async () => {
       this.posterior = image ? await this.page.backend.encode(this.index, image) : null;
       if (this.posterior && this.following) await this.follow();
       else this.show();
@@ -298,14 +301,17 @@ export class BundleView {
     if (posterior) paint(/** @type {HTMLCanvasElement} */ (parts.preprocessed), posterior.preprocessed, this.image);
   }
 
-  /** @param {() => Promise<void>} work */
-  async guarded(work) {
+  /** Show the problem of some work; where it has none, hide the one that it had before, and no other's.
+   * @param {string} name @param {() => Promise<void>} work */
+  async guarded(name, work) {
+    let problem = "";
     try {
       await work();
-      this.page.onProblem("");
     } catch (error) {
-      this.page.onProblem(error instanceof Error ? error.message : String(error));
+      problem = error instanceof Error ? error.message : String(error);
     }
+    if (problem || this.problems[name]) this.page.onProblem(problem);
+    this.problems[name] = problem;
   }
 
   // --- files ---------------------------------------------------------------------------------------------
