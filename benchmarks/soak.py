@@ -15,8 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from soaking import add_outputs, curve, frame, is_flat, memory_mb, open_files, tell
+from soaking import add_outputs, curve, frame, memory_mb, open_files, since_warm_up, tell
 
 from infogan_tool.runtime import load_bundle, read_image
 
@@ -70,16 +69,10 @@ def soak(encodes: int, threads: int) -> list[Sample]:
 def summarise(samples: list[Sample]) -> dict[str, object]:
     """Return the results, and whether memory and open files were flat after the warm-up."""
     after = samples[len(samples) // 10 :]
-    # The middle of a few, because an allocator gives back and takes again.
-    first, last = (float(np.median([s.memory_mb for s in part])) for part in (after[:10], after[-10:]))
-    files = after[-1].files - after[0].files
     return {
         "encodes": samples[-1].encodes,
         "a second": round(samples[-1].encodes / samples[-1].seconds),
-        "memory after warm-up, MB": round(first, 1),
-        "memory at the end, MB": round(last, 1),
-        "open files more": files,
-        "flat": is_flat(first, last) and files <= 0,
+        **since_warm_up(after),
     }
 
 

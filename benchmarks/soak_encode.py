@@ -24,7 +24,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-from soaking import add_outputs, curve, frame, is_flat, memory_mb, open_files, tell
+from soaking import add_outputs, curve, frame, memory_mb, open_files, since_warm_up, tell
 
 from infogan_tool.runtime import load_bundle
 
@@ -141,20 +141,13 @@ def check_records(out: Path, count: int) -> None:
 def summarise(killed: list[Sample], resumed: list[Sample], total: int) -> dict[str, object]:
     """Return the results, and whether memory and open files were flat after the warm-up."""
     after = resumed[len(resumed) // 3 :]
-    # The middle of a few: an allocator gives back and takes again, and the journal is opened at times.
-    ends = after[:10], after[-10:]
-    first, last = (float(np.median([sample.memory_mb for sample in end])) for end in ends)
-    files = int(np.subtract(*(np.median([sample.files for sample in end]) for end in reversed(ends))))
     seconds = after[-1].seconds - after[0].seconds
     return {
         "images": total,
         "killed after": killed[-1].images,
         "a second": round((after[-1].images - after[0].images) / seconds) if seconds else 0,
         "memory when killed, MB": round(killed[-1].memory_mb, 1),
-        "memory after warm-up, MB": round(first, 1),
-        "memory at the end, MB": round(last, 1),
-        "open files more": files,
-        "flat": is_flat(first, last) and files <= 0,
+        **since_warm_up(after),
     }
 
 

@@ -8,13 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from side_by_side import environment
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-__all__ = ["add_outputs", "curve", "frame", "is_flat", "memory_mb", "open_files", "tell"]
+__all__ = ["add_outputs", "curve", "frame", "is_flat", "memory_mb", "open_files", "since_warm_up", "tell"]
 
 _GROWTH, _SLACK_MB = 0.02, 8.0
 _WIDTH, _HEIGHT, _LEFT, _TOP = 720, 240, 60, 20
@@ -34,6 +35,25 @@ def open_files(process: int | str = "self") -> int:
 def is_flat(first_mb: float, last_mb: float) -> bool:
     """Say whether memory after the warm-up and at the end is the same but for 2 % or 8 MB."""
     return last_mb - first_mb <= max(_SLACK_MB, _GROWTH * first_mb)
+
+
+def since_warm_up(after: Sequence[Any]) -> dict[str, object]:
+    """Return memory and open files after the warm-up and at the end, and whether they are flat.
+
+    The middle of ten counts: an allocator gives back and takes again, and files are opened at times.
+
+    Args:
+        after: Dataclasses with ``memory_mb`` and ``files``, in the order of time.
+    """
+    ends = after[:10], after[-10:]
+    first, last = (float(np.median([sample.memory_mb for sample in end])) for end in ends)
+    before, now = (int(np.median([sample.files for sample in end])) for end in ends)
+    return {
+        "memory after warm-up, MB": round(first, 1),
+        "memory at the end, MB": round(last, 1),
+        "open files more": now - before,
+        "flat": is_flat(first, last) and now <= before,
+    }
 
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:
