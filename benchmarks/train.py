@@ -53,7 +53,6 @@ REFERENCE = "reference, fp32"
 EPOCHS = 100
 ENOUGH = 8
 """Cores on which all may make ready at once."""
-"""Rows and columns of the matrices that are multiplied."""
 REACH = {"bf16": 1.7, "fp32": 1.0}
 
 

@@ -234,8 +234,9 @@ class TrainConfig(Table):
     """Augmentation of the inputs, generated images, of Q's own encoders in adversarial training. None: as for
     D."""
     q_noise: float = Field(default=0.0, ge=0, le=1)
-    """Greatest standard deviation, in the images' units, of Gaussian noise on the inputs, generated images,
-    of Q's own encoders; drawn for each image, uniformly from 0."""
+    """Greatest standard deviation, in the images' units, of Gaussian noise on generated images: the inputs of
+    Q's own encoders in adversarial training, of all of Q in consolidation; drawn for each image, uniformly
+    from 0."""
     clustering: ClusteringConfig | None = None
     """Training of Q(k1|x) before adversarial training. None: none, as in the paper."""
     consolidation: ConsolidationConfig | None = None

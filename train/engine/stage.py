@@ -121,13 +121,16 @@ class Stage(ABC):
     @property
     def steps_per_epoch(self) -> int:
         """Steps in one pass over the images that batches are drawn from."""
-        count = len(self.session.images) if self.sample is None else len(self.sample)
-        return whole_batches(count, self.batch_size)
+        return whole_batches(self._count, self.batch_size)
 
     @property
     def sample(self) -> Tensor | None:
         """Indices of the images that batches are drawn from; None: all."""
         return None
+
+    @property
+    def _count(self) -> int:
+        return len(self.session.images) if self.sample is None else len(self.sample)
 
     @abstractmethod
     def step(self, index: int) -> None:
@@ -179,8 +182,7 @@ class Stage(ABC):
 
     def _order_of(self, epoch: int) -> Tensor:
         rng = torch.Generator(self.session.device).manual_seed(mixed_seed(f"order {self.seed} {epoch}"))
-        count = len(self.session.images) if self.sample is None else len(self.sample)
-        order = torch.randperm(count, generator=rng, device=self.session.device)
+        order = torch.randperm(self._count, generator=rng, device=self.session.device)
         return order if self.sample is None else self.sample[order]
 
     def autocast(self) -> torch.autocast:

@@ -80,8 +80,8 @@ class AdversarialStage(GeneratorStage):
         real = self.session.float_images(index)
         categories = None
         if self.session.config.num_conditions:
-            pseudo_labels = self._pseudo_labels
-            categories = self._category_of(real) if pseudo_labels is None else pseudo_labels[index]
+            labels = self._pseudo_labels
+            categories = self._category_of(real) if labels is None else labels[index]
         # A replayed graph writes the latents of its steps to these tensors.
         self._latents[due] = latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
         return self.adversarial_step.step(real, latent, categories, due)
