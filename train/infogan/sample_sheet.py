@@ -55,10 +55,16 @@ def write_sample_sheet(path: Path, networks: Networks, images: ImageSource, *, s
 def write_code_sheet(path: Path, networks: Networks, *, seed: int) -> None:
     """Write a PNG with a row for each code, in which that code alone varies over its trained range.
 
+    The row of a code with fewer than ten categories ends in white.
+
     Args:
         path: File to write.
         networks: In training mode; their state does not change.
         seed: Of the fixed latent; see :func:`infogan_tool.runtime.latents.sampling.code_rows`.
     """
     latents, columns = code_rows(networks.latent, seed=seed)
-    save_png(path, sheet(to_uint8(networks.generate(latents), networks.image), columns))
+    images = to_uint8(networks.generate(latents), networks.image)
+    varying = np.concatenate([latents.categories, latents.styles], axis=1)
+    repeats = np.flatnonzero((varying[1:] == varying[:-1]).all(axis=1)) + 1
+    images[repeats[repeats % columns > 0]] = _WHITE
+    save_png(path, sheet(images, columns))

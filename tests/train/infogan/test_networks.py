@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.config.presets import resolve_config
 from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.infogan.sample_sheet import write_code_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from infogan_tool.train.config.schema import TrainConfig
 
@@ -134,3 +138,15 @@ def test_ema_of_g_loses_its_initial_weights(small: Callable[..., TrainConfig]) -
     mine.fill_(0.0)
     networks.update_generator_ema(10**6)
     assert mine.flatten()[0].item() == pytest.approx(0.001, rel=1e-4)
+
+
+def test_row_of_a_code_sheet_ends_after_the_last_category(
+    small: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    config = small({"latent": {"categorical": [3, 12], "continuous": 1}})
+    networks = build_networks(config, size=8, channels=1)
+    write_code_sheet(tmp_path / "codes.png", networks, seed=0)
+    pixels = np.asarray(Image.open(tmp_path / "codes.png"))
+    cells = pixels[2:, 2:].reshape(3, 10, 10, 10).swapaxes(1, 2)[:, :, :8, :8]
+    assert (cells == 255).all(axis=(2, 3)).sum(axis=1).tolist() == [7, 0, 0]
+    assert (cells[0, 3:] == 255).all()
