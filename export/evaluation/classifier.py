@@ -42,6 +42,8 @@ CLASSIFIER_VERSION: Final = 2
 
 FEATURES: Final = 128
 _MIN_SIDE: Final = 8
+_MAX_SIDE: Final = 32
+"""Images of a greater side are halved by the first convolution as well as by its pooling."""
 _SHIFT: Final = 2
 _CHUNK: Final = 500
 _HELD_OUT: Final = 10
@@ -96,8 +98,9 @@ class ClassifierNetwork(nn.Module):
         layers: list[nn.Module] = []
         width = 16
         while size > _MIN_SIDE:
-            layers += [*_convolution(channels, width), nn.MaxPool2d(2)]
-            channels, width, size = width, min(2 * width, 64), size // 2
+            stride = 2 if size > _MAX_SIDE else 1
+            layers += [*_convolution(channels, width, stride), nn.MaxPool2d(2)]
+            channels, width, size = width, min(2 * width, 64), -(-size // stride) // 2
         layers += _convolution(channels, 64)
         self.trunk = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * size * size, FEATURES), nn.ReLU())
         self.head = nn.Linear(FEATURES, classes)
@@ -108,8 +111,9 @@ class ClassifierNetwork(nn.Module):
         return self.head(features), features
 
 
-def _convolution(channels: int, width: int) -> list[nn.Module]:
-    return [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+def _convolution(channels: int, width: int, stride: int = 1) -> list[nn.Module]:
+    convolution = nn.Conv2d(channels, width, 3, stride, padding=1, bias=False)
+    return [convolution, nn.BatchNorm2d(width), nn.ReLU()]
 
 
 class EvaluationClassifier:

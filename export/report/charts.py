@@ -28,6 +28,8 @@ _MAX_NUMBERED: Final = 14
 """Maximum number of columns with numbers in the cells."""
 _DARK: Final = 0.55
 """Cells filled more than this have light text."""
+_LABEL: Final = (0.12, 0.07)
+"""Room of a code's label in the figure of effects: a share of the axis, a consistency."""
 _PERCENT: Final = 100
 _MAX_STYLES: Final = 6
 
@@ -121,13 +123,16 @@ def effects(entry: Entry, model: Model, *, max_strength: float) -> Panel:
         if noise:
             across, up = zip(*noise, strict=True)
             axes.plot(across, up, linestyle="", marker="o", markersize=4, color=SOFT, alpha=0.45)
-            _annotate(axes, "single noise dimensions", (float(np.mean(across)), max(up)), (-10, 7), SOFT)
-        for code, effect in found.codes.items():
-            point = (_PERCENT * effect.strength, effect.consistency or 0.0)
+        width = _PERCENT * max_strength * 1.15 or 1
+        labels: list[tuple[float, float]] = []
+        for code, effect in sorted(found.codes.items(), key=lambda item: -(item[1].consistency or 0.0)):
+            x, y = _PERCENT * effect.strength, effect.consistency or 0.0
             kind = 0 if code in categorical else 1
-            axes.plot(*point, linestyle="", marker="Do"[kind], markersize=7, color=SERIES[kind])
-            _annotate(axes, code, point, (7, -3), INK)
-        axes.set_xlim(0, _PERCENT * max_strength * 1.15 or 1)
+            axes.plot(x, y, linestyle="", marker="Do"[kind], markersize=7, color=SERIES[kind])
+            above = [height for beside, height in labels if abs(x - beside) < _LABEL[0] * width]
+            labels.append((x, min([y, *(height - _LABEL[1] for height in above)])))
+            _annotate(axes, code, labels[-1], (7, -3))
+        axes.set_xlim(0, width)
         axes.set_ylim(-0.05, 1.05)
         axes.set_xlabel("strength: change of a pixel, % of its range")
         axes.set_ylabel("consistency")
@@ -151,14 +156,12 @@ def comparison(entries: Sequence[Entry]) -> Panel | None:
         return None
 
     def paint(axes: Axes) -> None:
-        for row, (_, *values) in enumerate(known):
-            for part, value in enumerate(values):
-                if value is None:
-                    continue
-                y = row + 0.19 * (2 * part - 1)
-                label = ("sharpness", "correctness")[part] if row == 0 else None
-                axes.barh(y, value, height=0.34, color=SERIES[part], label=label)
-                _annotate(axes, f"{value:.2f}", (value, y), (4, -3), INK)
+        for part, name in enumerate(("sharpness", "correctness")):
+            for row, (_, *values) in enumerate(known):
+                y, value = row + 0.19 * (2 * part - 1), values[part]
+                if value is not None:
+                    axes.barh(y, value, height=0.34, color=SERIES[part], label=name)
+                    _annotate(axes, f"{value:.2f}", (value, y), (4, -3))
         axes.axvline(1, color=SOFT, linewidth=0.8, linestyle=":")
         axes.set_yticks(range(len(known)), [printable(known_name, 22) for known_name, *_ in known])
         axes.invert_yaxis()
@@ -167,7 +170,8 @@ def comparison(entries: Sequence[Entry]) -> Panel | None:
         axes.margins(x=0.14)
         figure = axes.get_figure()
         assert figure is not None
-        figure.legend(loc="outside upper left", ncols=2)
+        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))  # one of each name
+        figure.legend(handles.values(), handles, loc="outside upper left", ncols=2)
 
     figure = draw(paint, width=_WIDTH, height=0.9 + 0.55 * len(known))
     values = "; ".join(f"{whose}: sharpness {_number(s)}, correctness {_number(c)}" for whose, s, c in known)
@@ -178,11 +182,8 @@ def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2f}"
 
 
-def _annotate(
-    axes: Axes, text: str, point: tuple[float, float], offset: tuple[int, int], colour: str
-) -> None:
-    size = 8 if colour == SOFT else 9
-    axes.annotate(text, point, xytext=offset, textcoords="offset points", color=colour, fontsize=size)
+def _annotate(axes: Axes, text: str, point: tuple[float, float], offset: tuple[int, int]) -> None:
+    axes.annotate(text, point, xytext=offset, textcoords="offset points", color=INK, fontsize=9)
 
 
 def _heat_map(

@@ -13,6 +13,7 @@ from infogan_tool.export.evaluation import classifier as classifier_module
 from infogan_tool.export.evaluation.classifier import (
     CLASSIFIER_VERSION,
     FEATURES,
+    ClassifierNetwork,
     ClassifierSettings,
     default_folder,
     find_classifier,
@@ -44,6 +45,17 @@ def test_training_and_its_reported_accuracy() -> None:
     )
     assert features.shape == (200, FEATURES) == (200, classifier.info.features)
     assert features.min() == 0, "after the rectifier"
+
+
+@pytest.mark.parametrize("size", [4, 28, 32, 33, 64, 127, 128])
+def test_network_ends_with_a_map_of_at_most_8_whatever_the_size(size: int) -> None:
+    network = ClassifierNetwork(3, size, 5)
+    logits, features = network(torch.zeros(2, 3, size, size, dtype=torch.uint8))
+    assert (logits.shape, features.shape) == ((2, 5), (2, FEATURES))
+    convolutions = [layer for layer in network.trunk if isinstance(layer, torch.nn.Conv2d)]
+    assert [layer.stride[0] for layer in convolutions].count(2) == (size > 32)
+    linear = [layer for layer in network.trunk if isinstance(layer, torch.nn.Linear)]
+    assert linear[0].in_features <= 64 * 8 * 8
 
 
 def test_same_seed_gives_the_same_classifier_and_keeps_the_global_random_state() -> None:

@@ -6,7 +6,8 @@ import html
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from report_entries import CONFIG, HOSTILE, Tags, metrics_line, write_bundle, wr
 
 from infogan_tool.export.report import curves, tables, write
 from infogan_tool.export.report.canvas import mosaic
+from infogan_tool.export.report.charts import comparison
 from infogan_tool.export.report.collect import Collector, display_names
 from infogan_tool.export.report.html import format_duration
 from infogan_tool.export.report.render import select_codes
@@ -314,6 +316,16 @@ def test_losses_of_an_autoencoder(tmp_path: Path) -> None:
 
 
 # --- files -------------------------------------------------------------------------------------------------
+
+
+def test_legend_names_what_only_the_second_of_two_has() -> None:
+    entries = [
+        SimpleNamespace(name=name, model=SimpleNamespace(relative_sharpness=1.1, correctness=correctness))
+        for name, correctness in (("without", None), ("with", 0.9))
+    ]
+    panel = comparison(cast("list[Entry]", entries))
+    assert panel is not None
+    assert {"sharpness", "correctness"} <= set(Tags(panel.figure.svg).text.split())
 
 
 def test_each_figure_is_written_as_png(bundles: tuple[Path, Path], tmp_path: Path) -> None:
