@@ -102,11 +102,16 @@ def _gradients(images: ImageSource) -> Tensor:
     largest = int((_LARGEST / (2 * images.shape[1] * _CONTEXT**2)) ** 0.5 / 2)
     sobel_x = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=images.device) / 4
     kernels = torch.stack([sobel_x, sobel_x.T])[:, None].repeat(images.shape[1], 1, 1, 1)
-    parts = []
+    side = images.shape[-1]
+    while side >= 2 * _SMALLEST_SIZE:
+        side //= 2
+    found = torch.empty(
+        (len(images), 2 * images.shape[1], side, side), dtype=torch.int16, device=images.device
+    )
     for index in torch.split(torch.arange(len(images), device=images.device), 1000):
         values = images[index].float() / 255
-        while values.shape[-1] >= 2 * _SMALLEST_SIZE:
+        while values.shape[-1] > side:
             values = F.avg_pool2d(values, 2)
         gradients = F.conv2d(values, kernels, padding=1, groups=images.shape[1])
-        parts.append((gradients * largest).round().clamp(-largest, largest).to(torch.int16))
-    return torch.cat(parts)
+        found[index] = (gradients * largest).round().clamp(-largest, largest).to(torch.int16)
+    return found

@@ -16,7 +16,7 @@ from infogan_tool.train.data.computed import ComputedImages
 from infogan_tool.train.data.source import close, data_digest
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup, mixed_seed
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
-from infogan_tool.train.engine.cpu_memory import keep_freed_memory
+from infogan_tool.train.engine.cpu_memory import keep_freed_memory, release_freed_memory
 from infogan_tool.train.engine.memory_format import to_memory_format
 from infogan_tool.train.engine.profiling import profile_steps, section
 from infogan_tool.train.engine.stage import Session, Stage, use_precision
@@ -178,6 +178,8 @@ def _run_stages(
             if loop.stopped:
                 return
             stage.finish()
+            del stage, loop
+            release_freed_memory()  # of a stage that needed more than the next one
 
 
 class _StageLoop:
