@@ -15,7 +15,6 @@ the image's slant and stroke width. `--stop` ends after so many epochs. No label
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import time
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from side_by_side import documented_parser
 
 from infogan_tool.export.evaluation.metrics.attributes import measure_attributes
 from infogan_tool.export.evaluation.metrics.correlation import pearson, within_groups
@@ -140,9 +140,7 @@ def changed(config: TrainConfig, file: Path | None, seed: int) -> TrainConfig:
 
 def main() -> None:
     """Train, and print the metrics."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented_parser(__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("other", type=Path)
     parser.add_argument("--config", type=Path)

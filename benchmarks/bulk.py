@@ -13,22 +13,17 @@ the images, in one thread. Prints Markdown, with machine and versions.
 
 from __future__ import annotations
 
-import argparse
-import os
-import platform
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from importlib import resources
-from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from PIL import Image
+from side_by_side import documented_parser, environment, print_machine, print_table, run_tool
 
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.bulk.decode.decoding import Decoded, find_plain
@@ -38,15 +33,6 @@ from infogan_tool.runtime.bulk.output.formats import make_format
 from infogan_tool.runtime.images.idx import open_idx
 from infogan_tool.runtime.inference.shards import BATCH_ROWS
 
-COMMAND = """
-import re, sys
-from infogan_tool.cli.main import main
-code = main(sys.argv[1:])
-# Not getrusage: a process begins with the peak of the one that started it.
-print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
-sys.exit(code)
-"""
-"""The command, and its peak memory in KB on standard output."""
 BUNDLES = ("mnist", "mnist-int8")
 TASK = 64
 PER_FOLDER = 1000
@@ -114,17 +100,13 @@ def time_encoder(images: np.ndarray, threads: int, name: str) -> float:
 
 def time_command(source: Path, out: Path, count: int, threads: int, name: str) -> tuple[float, float]:
     """Return images a second of a whole command, and its peak memory in MB."""
-    command = [sys.executable, "-c", COMMAND, "encode", str(source), "--out", str(out), "--force"]
-    command += ["--device", "cpu", "--threads", str(threads), "--no-progress", "--bundle", name]
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")}
-    start = time.perf_counter()
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=kept)  # noqa: S603
-    seconds = time.perf_counter() - start
+    command = ["encode", str(source), "--out", str(out), "--force", "--device", "cpu", "--no-progress"]
+    seconds, peak = run_tool(*command, "--threads", str(threads), "--bundle", name)
     with out.open("rb") as file:
         lines = sum(1 for _ in file)
     if lines != count:
         raise SystemExit(f"{' '.join(command)}: {lines:,} lines")
-    return count / seconds, int(done.stdout) / 1024
+    return count / seconds, peak
 
 
 def time_parts(source: Path, name: str) -> dict[str, float]:
@@ -154,37 +136,15 @@ def time_parts(source: Path, name: str) -> dict[str, float]:
         count += len(encoded.names)
 
 
-def versions() -> str:
-    """Return machine and versions in a line."""
-    found = []
-    for name in ("onnxruntime-gpu", "onnxruntime", "numpy", "pillow"):
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    model = next(
-        (line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")),
-        platform.machine(),
-    )
-    cores = len(os.sched_getaffinity(0))
-    return f"{model}, {cores} cores usable; Python {platform.python_version()}, {', '.join(found)}"
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
-
-
 def main() -> None:
     """Run the rounds and print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented_parser(__doc__)
     parser.add_argument("--count", type=int, default=70_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
+    machine = environment()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         images = mnist(options.count)
@@ -223,12 +183,9 @@ def main() -> None:
             for bundle in BUNDLES
             for kind, source in quarter.items()
         }
-    report(rates, memory, options)
-    print("\n| processor microseconds an image | " + " | ".join(next(iter(parts.values()))) + " | sum |")
-    print("|---" * 6 + "|")
-    for what, spent in parts.items():
-        cells = [f"{value:.1f}" for value in (*spent.values(), sum(spent.values()))]
-        print(f"| {what} | " + " | ".join(cells) + " |")
+    print(f"\n{options.count:,} images, {options.rounds} rounds, {options.threads} threads")
+    print_machine(machine)
+    print_results(rates, memory, parts)
 
 
 def write_quarter(images: np.ndarray, folder: Path) -> dict[str, Path]:
@@ -239,14 +196,23 @@ def write_quarter(images: np.ndarray, folder: Path) -> dict[str, Path]:
     return {"png": place / "png", "idx": place / "idx"}
 
 
-def report(rates: dict[str, list[float]], memory: dict[str, float], options: argparse.Namespace) -> None:
+def print_results(
+    rates: dict[str, list[float]], memory: dict[str, float], parts: dict[str, dict[str, float]]
+) -> None:
     """Print the tables."""
-    print(f"\n{versions()}; {options.count:,} images, {options.rounds} rounds, {options.threads} threads\n")
-    print("| what | images a second, median | least | greatest |\n|---|---|---|---|")
-    for what, found in rates.items():
-        print(f"| {what} | {statistics.median(found):,.0f} | {min(found):,.0f} | {max(found):,.0f} |")
-    print("\n| ratio, each round | median | rounds |\n|---|---|---|")
-    for what, against in (
+    print_table(
+        [
+            {
+                "what": what,
+                "images a second, median": round(median(found)),
+                "least": round(min(found)),
+                "greatest": round(max(found)),
+            }
+            for what, found in rates.items()
+        ]
+    )
+    print()
+    pairs = [
         pair
         for bundle in BUNDLES
         for pair in (
@@ -254,13 +220,33 @@ def report(rates: dict[str, list[float]], memory: dict[str, float], options: arg
             (f"{bundle}: encode png", "decoding alone, threads"),
             (f"{bundle}: encode idx", f"{bundle}: encoder alone"),
         )
-    ):
-        ratios = [a / b for a, b in zip(rates[what], rates[against], strict=True)]
-        shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-        print(f"| {what} : {against} | {statistics.median(ratios):.2f} | {shown} |")
-    print("\n| peak memory of the command | MB |\n|---|---|")
-    for what, peak in sorted(memory.items()):
-        print(f"| {what} | {peak:.0f} |")
+    ]
+    ratios = {pair: [a / b for a, b in zip(*map(rates.get, pair), strict=True)] for pair in pairs}
+    print_table(
+        [
+            {
+                "ratio, each round": f"{what} : {against}",
+                "median": median(found),
+                "rounds": ", ".join(f"{ratio:.2f}" for ratio in found),
+            }
+            for (what, against), found in ratios.items()
+        ]
+    )
+    print()
+    print_table(
+        [{"peak memory of the command": what, "MB": round(peak)} for what, peak in sorted(memory.items())]
+    )
+    print()
+    print_table(
+        [
+            {
+                "processor microseconds an image": what,
+                **{part: f"{value:.1f}" for part, value in spent.items()},
+                "sum": f"{sum(spent.values()):.1f}",
+            }
+            for what, spent in parts.items()
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ processor seconds of each stage. ``--groups`` leaves out the refinement.
 
 from __future__ import annotations
 
-import argparse
 import time
 from typing import TYPE_CHECKING
 
 import torch
+from side_by_side import documented_parser
 
 from infogan_tool.export.evaluation.metrics.label_matching import match_labels
 from infogan_tool.train.clustering.contrastive import ContrastiveStage
@@ -87,9 +87,7 @@ def run(config: TrainConfig, data: ImageSet, stages: tuple[type[Stage], ...]) ->
 
 def main() -> None:
     """Run each set of views on the data."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented_parser(__doc__)
     parser.add_argument("data")
     parser.add_argument("--categorical", type=int, default=10)
     parser.add_argument("--size", type=int)

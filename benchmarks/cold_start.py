@@ -20,8 +20,9 @@ import sysconfig
 import tempfile
 from functools import partial
 from pathlib import Path
+from statistics import median
 
-from side_by_side import alternate, arguments, environment, median, report, run_process
+from side_by_side import alternate, arguments, environment, report, run_process
 
 IMAGE = Path(__file__).parent.parent / "examples" / "one.png"
 RACES = (
@@ -45,7 +46,7 @@ def main() -> None:
             continue
         seconds = alternate(
             {
-                "tool": partial(run_tool, tool, given),
+                "tool": partial(run_command, tool, given),
                 "bare": partial(run_process, sys.executable, "-c", code),
             },
             options.rounds,
@@ -62,10 +63,10 @@ def main() -> None:
                 "reach": f"<= {reach}",
             }
         )
-    report(rows, list(rows[0]), machine, options.json)
+    report(rows, machine, options.json)
 
 
-def run_tool(tool: str, given: tuple[str, ...]) -> None:
+def run_command(tool: str, given: tuple[str, ...]) -> None:
     """Run a command of infogan-tool in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         run_process(tool, *(str(Path(folder) / word) if word == "RUN" else word for word in given))

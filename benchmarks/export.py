@@ -25,6 +25,7 @@ from side_by_side import arguments, environment, report, run_process
 
 from infogan_tool.train.data import load_images, load_test_images
 
+TOOL = (sys.executable, "-m", "infogan_tool")
 RUNS = {
     28: ("paper", (), "1.6 GB", ""),
     64: ("lab", (), "60 s, 1.5 GB", ""),
@@ -50,18 +51,8 @@ def main() -> None:
             run = work / f"run-{size}"
             if not run.exists():
                 given = ("--data", str(_colours(work / data, size))) if data else ()
-                command = (
-                    "-m",
-                    "infogan_tool",
-                    "train",
-                    "--preset",
-                    preset,
-                    "--steps",
-                    "1",
-                    "--batch-size",
-                    "16",
-                )
-                run_process(sys.executable, *command, *extra, *given, "--out", str(run))
+                train = f"train --preset {preset} --steps 1 --batch-size 16".split()
+                run_process(*TOOL, *train, *extra, *given, "--out", str(run))
             measured = [_export(run, work / f"bundle-{size}") for _ in range(options.rounds)]
             rows.append(
                 {
@@ -73,22 +64,12 @@ def main() -> None:
                     "goal": goal,
                 }
             )
-    report(rows, list(rows[0]), machine, options.json)
+    report(rows, machine, options.json)
 
 
 def _export(run: Path, out: Path) -> tuple[float, float, float]:
     """Export a run in a process of its own: seconds, seconds of the processor, gigabytes."""
-    command = [
-        sys.executable,
-        "-m",
-        "infogan_tool",
-        "export",
-        str(run),
-        "--out",
-        str(out),
-        "--force",
-        "--quiet",
-    ]
+    command = [*TOOL, "export", str(run), "--out", str(out), "--force", "--quiet"]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
     _, status, usage = os.wait4(process.pid, 0)

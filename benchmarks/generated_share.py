@@ -10,10 +10,10 @@ one categorical code.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
+from side_by_side import documented_parser
 
 from infogan_tool.export.evaluation.classifier import ClassifierSettings, default_folder, find_classifier
 from infogan_tool.export.evaluation.metrics.label_matching import match_labels
@@ -27,9 +27,7 @@ FIRST_SEED = 1000
 
 def main() -> None:
     """Print a line for each bundle."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented_parser(__doc__)
     parser.add_argument("bundles", type=Path, nargs="*", metavar="BUNDLE")
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--rounds", type=int, default=10)

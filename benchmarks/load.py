@@ -1,16 +1,14 @@
-"""Encode with 1, 2 and 8 threads in one process, and with 4 processes at once; all must say what one says.
+"""Encode with 1, 2 and 8 threads in one process, and with 4 processes at once; all must return the same.
 
     python benchmarks/load.py --seconds 20
 
-Each worker encodes the same batch, of 1 or of 64 images, over and over, and its answers are held against
-those of a single thread, to the bit. The command ends with 1 if an answer differs, or if a worker has not
-come back in time, as in a deadlock.
+Each worker encodes the same batch, of 1 or of 64 images, over and over, and its codes are compared with those
+of a single thread, to the bit. The command ends with 1 if they differ, or if a worker does not return in
+time, as in a deadlock.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import sys
 import threading
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from side_by_side import environment
+from side_by_side import documented_parser, environment, report
 
 from infogan_tool.runtime import load_bundle
 
@@ -32,18 +30,13 @@ _GRACE = 60.0
 
 def main() -> int:
     """Run, print and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each row (default 20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results as JSON")
     options = parser.parse_args()
     rows = measured(options.seconds)
-    for row in rows:
-        print("  ".join(f"{key} {value}" for key, value in row.items()))
-    if options.json:
-        options.json.write_text(json.dumps({**environment(), "rows": rows}, indent=2) + "\n")
-    return 0 if all(row["same"] and row["came back"] for row in rows) else 1
+    report(rows, environment(), options.json)
+    return 0 if all(row["same"] and row["returned"] for row in rows) else 1
 
 
 def measured(seconds: float) -> list[dict[str, object]]:
@@ -64,26 +57,26 @@ def images(bundle: Bundle) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
-def answers(bundle: Bundle, images: np.ndarray) -> bytes:
-    """Return all that an encoder says of a batch."""
+def encoded(bundle: Bundle, images: np.ndarray) -> bytes:
+    """Return all outputs of an encoder for a batch."""
     posterior = bundle.encode(images)
     parts = (*posterior.probabilities, posterior.style_mean, posterior.style_std, posterior.distance)
     return b"".join(part.tobytes() for part in parts if part is not None)
 
 
 def _work(bundle: Bundle, batch: int, expected: bytes, seconds: float) -> tuple[int, bool]:
-    """Return how many images were encoded, and whether all answers were as expected."""
+    """Return how many images were encoded, and whether all codes were as expected."""
     given, done, same = images(bundle)[:batch], 0, True
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        same &= answers(bundle, given) == expected
+        same &= encoded(bundle, given) == expected
         done += batch
     return done, same
 
 
 def _threads(count: int, batch: int, seconds: float) -> dict[str, object]:
     bundle = load_bundle(device="cpu", threads=1)
-    expected = answers(load_bundle(device="cpu", threads=1), images(bundle)[:batch])
+    expected = encoded(load_bundle(device="cpu", threads=1), images(bundle)[:batch])
     found: list[tuple[int, bool]] = []
     workers = [
         threading.Thread(target=lambda: found.append(_work(bundle, batch, expected, seconds)), daemon=True)
@@ -97,16 +90,16 @@ def _threads(count: int, batch: int, seconds: float) -> dict[str, object]:
 
 
 def _child(
-    batch: int, expected: bytes, seconds: float, answer: multiprocessing.SimpleQueue[tuple[int, bool]]
+    batch: int, expected: bytes, seconds: float, results: multiprocessing.SimpleQueue[tuple[int, bool]]
 ) -> None:
-    answer.put(_work(load_bundle(device="cpu", threads=1), batch, expected, seconds))
+    results.put(_work(load_bundle(device="cpu", threads=1), batch, expected, seconds))
 
 
 def _processes(count: int, batch: int, seconds: float) -> dict[str, object]:
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()
     bundle = load_bundle(device="cpu", threads=1)
-    expected = answers(bundle, images(bundle)[:batch])
+    expected = encoded(bundle, images(bundle)[:batch])
     workers = [
         context.Process(target=_child, args=(batch, expected, seconds, queue), daemon=True)
         for _ in range(count)
@@ -125,7 +118,7 @@ def _row(found: list[tuple[int, bool]], count: int, seconds: float) -> dict[str,
     return {
         "images/s": round(sum(done for done, _ in found) / seconds),
         "same": all(same for _, same in found),
-        "came back": len(found) == count,
+        "returned": len(found) == count,
     }
 
 

@@ -25,6 +25,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
 
 import torch
 from side_by_side import arguments, environment, report
@@ -84,11 +85,7 @@ def messages_of(step: Callable[[int], object]) -> Messages:
     """Return what a step says to the others: what for, and bytes."""
     found: Messages = []
     kinds = ["moments"]
-    all_reduce, sum_gradients, all_gather = (
-        ProcessGroup.all_reduce,
-        ProcessGroup.sum_gradients,
-        ProcessGroup.all_gather,
-    )
+    all_reduce = ProcessGroup.all_reduce
 
     def noting(group: ProcessGroup, values: Tensor) -> Tensor:
         found.append((kinds[-1], values.numel() * values.element_size()))
@@ -103,19 +100,13 @@ def messages_of(step: Callable[[int], object]) -> Messages:
 
         return run
 
-    for name, method in (
-        ("all_reduce", noting),
-        ("sum_gradients", labelled("gradients", sum_gradients)),
-        ("all_gather", labelled("outputs", all_gather)),
+    with patch.multiple(
+        ProcessGroup,
+        all_reduce=noting,
+        sum_gradients=labelled("gradients", ProcessGroup.sum_gradients),
+        all_gather=labelled("outputs", ProcessGroup.all_gather),
     ):
-        setattr(ProcessGroup, name, method)
-    step(0)
-    for name, method in (
-        ("all_reduce", all_reduce),
-        ("sum_gradients", sum_gradients),
-        ("all_gather", all_gather),
-    ):
-        setattr(ProcessGroup, name, method)
+        step(0)
     return found
 
 
@@ -233,7 +224,7 @@ def main() -> None:
     start, by_byte = line_through([(size, seconds) for size, seconds in two["sums"]])
     print_measured(options, alone, two, messages, (start, by_byte))
     rows = list(predictions(options, messages, line))
-    report(rows, list(rows[0]), machine, None)
+    report(rows, machine)
     if options.json:
         everything = {"machine": machine, "alone": alone, "two": two, "predicted": rows}
         Path(options.json).write_text(json.dumps(everything, indent=2) + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import platform
-import statistics
+import signal
 import subprocess
 import sys
 import time
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 __all__ = [
     "alternate",
     "arguments",
+    "documented_parser",
     "environment",
-    "median",
+    "print_machine",
     "print_table",
     "report",
     "run_process",
+    "run_tool",
     "take_turns",
 ]
 
@@ -40,11 +42,28 @@ _PACKAGES = (
 )
 
 
-def arguments(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with the options that every benchmark has."""
-    parser = argparse.ArgumentParser(
+_TOOL = """
+import re, sys
+from infogan_tool.cli.main import main
+code = main(sys.argv[1:])
+# Not getrusage: a process begins with the peak of the one that started it.
+print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+sys.exit(code)
+"""
+"""A command of infogan-tool, and its peak memory in KB as the last word on standard output."""
+_INTERRUPTED = 130
+
+
+def documented_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser whose help is a benchmark's docstring as it is written."""
+    return argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Return such a parser with the options of a comparison: ``--json`` and ``--rounds``."""
+    parser = documented_parser(description)
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the results as JSON")
     parser.add_argument("--rounds", type=int, default=15, help="how often each variant runs (default 15)")
     return parser
@@ -86,12 +105,38 @@ def run_process(*command: str) -> None:
     Raises:
         SystemExit: The command failed.
     """
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")}
     done = subprocess.run(  # noqa: S603 - our own commands
-        command, env=kept, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        command, env=_clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
     )
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode().strip()}")
+
+
+def run_tool(*arguments: str, limit: float | None = None) -> tuple[float, float]:
+    """Run a command of infogan-tool in a process of its own; return its seconds and peak memory in MB.
+
+    Args:
+        *arguments: Of the command.
+        limit: Seconds after which it is interrupted, as by Ctrl-C.
+
+    Raises:
+        SystemExit: The command failed.
+    """
+    start = time.perf_counter()
+    command = [sys.executable, "-c", _TOOL, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=_clean_environment()) as process:  # noqa: S603
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate()
+    if process.returncode not in (0, _INTERRUPTED if limit else 0):
+        raise SystemExit(f"infogan-tool {' '.join(arguments)} ended with {process.returncode}")
+    return time.perf_counter() - start, int(output.split()[-1]) / 1024
+
+
+def _clean_environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")}
 
 
 def environment() -> dict[str, Any]:
@@ -115,34 +160,38 @@ def environment() -> dict[str, Any]:
 
 
 def report(
-    rows: list[dict[str, Any]], columns: list[str], machine: dict[str, Any], file: Path | None
+    rows: list[dict[str, Any]],
+    machine: dict[str, Any],
+    file: Path | None = None,
+    columns: list[str] | None = None,
 ) -> None:
-    """Print a Markdown table of ``rows``, and write them with the machine to ``file`` if there is one."""
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    print(f"{machine['processor']}, {machine['cores']} cores, load {machine['load_before']} before the run")
-    print(f"{machine['platform']}, Python {machine['python']}, {versions}\n")
+    """Print machine and rows as a Markdown table, and write both to ``file`` if there is one."""
+    print_machine(machine)
     print_table(rows, columns)
     if file:
         file.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n", encoding="utf-8")
 
 
-def print_table(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    """Print rows as a Markdown table."""
+def print_machine(machine: dict[str, Any]) -> None:
+    """Print what :func:`environment` returned, in two lines."""
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    print(f"{machine['processor']}, {machine['cores']} cores, load {machine['load_before']} before the run")
+    print(f"{machine['platform']}, Python {machine['python']}, {versions}\n")
+
+
+def print_table(rows: list[dict[str, Any]], columns: list[str] | None = None) -> None:
+    """Print rows as a Markdown table; the columns are those of the first row unless they are given."""
+    columns = columns or list(rows[0] if rows else ())
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns))
     for row in rows:
         print("| " + " | ".join(_shown(row.get(column, "")) for column in columns) + " |")
 
 
-def median(seconds: list[float]) -> float:
-    """Return the median of seconds."""
-    return statistics.median(seconds)
-
-
 def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def _processor() -> str:

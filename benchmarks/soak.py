@@ -9,13 +9,11 @@ grows by more than 2 % and 8 MB, or any file stays open.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from soaking import add_outputs, curve, frame, memory_mb, open_files, since_warm_up, tell
+from soaking import Sample, memory_mb, memory_plot, open_files, since_warm_up, soak_parser, tell
 
 from infogan_tool.runtime import load_bundle, read_image
 
@@ -23,28 +21,21 @@ _SAMPLES = 200
 DIGITS = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.png"))
 
 
-@dataclass(frozen=True)
-class Sample:
-    """What the process holds after some encodes."""
-
-    encodes: int
-    seconds: float
-    memory_mb: float
-    files: int
-
-
 def main() -> int:
     """Run, print and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = soak_parser(__doc__)
     parser.add_argument("--encodes", type=int, default=1_000_000)
     parser.add_argument("--threads", type=int, default=1)
-    add_outputs(parser)
     options = parser.parse_args()
     samples = soak(options.encodes, options.threads)
-    results = summarise(samples)
-    tell(options, samples, results, plot(samples))
+    first, last = samples[0], samples[-1]
+    results = {
+        "encodes": last.done,
+        "a second": round(last.done / last.seconds),
+        **since_warm_up(samples[len(samples) // 10 :]),
+    }
+    below = f"memory held, MB; open files: {first.files} at the first, {last.files} at the last"
+    tell(options, samples, results, memory_plot(samples, f"{last.done:,} encodes", below))
     return 0 if results["flat"] else 1
 
 
@@ -64,25 +55,6 @@ def soak(encodes: int, threads: int) -> list[Sample]:
         if number % every == 0:
             samples.append(Sample(number, round(time.perf_counter() - began, 2), memory_mb(), open_files()))
     return samples
-
-
-def summarise(samples: list[Sample]) -> dict[str, object]:
-    """Return the results, and whether memory and open files were flat after the warm-up."""
-    after = samples[len(samples) // 10 :]
-    return {
-        "encodes": samples[-1].encodes,
-        "a second": round(samples[-1].encodes / samples[-1].seconds),
-        **since_warm_up(after),
-    }
-
-
-def plot(samples: list[Sample]) -> str:
-    """Return the memory by encodes as an SVG."""
-    held, done = [sample.memory_mb for sample in samples], [sample.encodes for sample in samples]
-    most = max(held) * 1.1
-    files = f"open files: {samples[0].files} at the first, {samples[-1].files} at the last"
-    line = curve(done, held, most, "#0550ae")
-    return frame(line, most, f"{done[-1]:,} encodes", f"memory held, MB; {files}")
 
 
 if __name__ == "__main__":

@@ -12,19 +12,17 @@ file stays open. Needs Linux.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-from soaking import add_outputs, curve, frame, memory_mb, open_files, since_warm_up, tell
+from soaking import Sample, memory_mb, memory_plot, open_files, since_warm_up, soak_parser, tell
 
 from infogan_tool.runtime import load_bundle
 
@@ -32,26 +30,13 @@ FILE_IMAGES = 100_000
 BATCH = 10_000
 
 
-@dataclass(frozen=True)
-class Sample:
-    """What the process holds after some images."""
-
-    images: int
-    seconds: float
-    memory_mb: float
-    files: int
-
-
 def main() -> int:
     """Run, print and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = soak_parser(__doc__)
     parser.add_argument("--images", type=int, default=2_000_000, help="a multiple of 100,000")
     parser.add_argument("--bundle", default="mnist-int8", help="of grey images")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="where the files are made; default: a temporary folder")
-    add_outputs(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
@@ -66,7 +51,8 @@ def main() -> int:
         resumed = run([*command, "--resume"], out, stop=None)
         check_records(out, count)
     results = summarise(killed, resumed, total)
-    tell(options, resumed, results, plot(resumed))
+    below = "memory held, MB; the run was resumed after a kill"
+    tell(options, resumed, results, memory_plot(resumed, f"{resumed[-1].done:,} images", below))
     return 0 if results["flat"] else 1
 
 
@@ -144,19 +130,11 @@ def summarise(killed: list[Sample], resumed: list[Sample], total: int) -> dict[s
     seconds = after[-1].seconds - after[0].seconds
     return {
         "images": total,
-        "killed after": killed[-1].images,
-        "a second": round((after[-1].images - after[0].images) / seconds) if seconds else 0,
+        "killed after": killed[-1].done,
+        "a second": round((after[-1].done - after[0].done) / seconds) if seconds else 0,
         "memory when killed, MB": round(killed[-1].memory_mb, 1),
         **since_warm_up(after),
     }
-
-
-def plot(samples: list[Sample]) -> str:
-    """Return the memory of the resumed run by images as an SVG."""
-    held, done = [sample.memory_mb for sample in samples], [sample.images for sample in samples]
-    most = max(held) * 1.1
-    line = curve(done, held, most, "#0550ae")
-    return frame(line, most, f"{done[-1]:,} images", "memory held, MB; the run was resumed after a kill")
 
 
 if __name__ == "__main__":

@@ -10,47 +10,30 @@ memory grows by more than 2 % and 8 MB, any file stays open, or the training end
 
 from __future__ import annotations
 
-import argparse
 import json
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from soaking import add_outputs, curve, frame, is_flat, memory_mb, open_files, tell
+from soaking import Sample, curve, frame, memory_mb, open_files, since_warm_up, soak_parser, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SAMPLES = 400
-_WINDOW = 20
 _INTERRUPTED = 130
 _NEW = ["--preset", "compact"]
 
 
-@dataclass(frozen=True)
-class Sample:
-    """What the training holds at some moment."""
-
-    seconds: float
-    step: int
-    memory_mb: float
-    files: int
-
-
 def main() -> int:
     """Run, print and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = soak_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=7200)
-    parser.add_argument("--run", type=Path, help="a run that was begun, to go on with; instead of a new one")
-    add_outputs(parser)
+    parser.add_argument("--run", type=Path, help="resume this run instead of a new one")
     parser.add_argument("options", nargs="*", help="of infogan-tool train")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -83,8 +66,8 @@ def watched(training: subprocess.Popen[bytes], run: Path, seconds: float) -> Ite
         if training.poll() is not None:
             raise SystemExit(f"the training ended with {training.returncode} on the way")
         yield Sample(
+            done=last_step(metrics),
             seconds=round(time.monotonic() - began, 1),
-            step=last_step(metrics),
             memory_mb=memory_mb(training.pid),
             files=open_files(training.pid),
         )
@@ -101,20 +84,11 @@ def last_step(metrics: Path) -> int:
 def summarise(samples: list[Sample], *, saved: bool) -> dict[str, object]:
     """Return the results, and whether memory and open files were flat after the warm-up."""
     after = samples[len(samples) // 10 :]
-    # The middle of a few: an allocator gives back and takes again, and a file is open while it is written.
-    first, last = (
-        (float(np.median([s.memory_mb for s in part])), int(np.median([s.files for s in part])))
-        for part in (after[:_WINDOW], after[-_WINDOW:])
-    )
     return {
         "seconds": samples[-1].seconds,
-        "steps": samples[-1].step - samples[0].step,
-        "memory after warm-up, MB": round(first[0], 1),
-        "memory at the end, MB": round(last[0], 1),
+        "steps": samples[-1].done - samples[0].done,
+        **since_warm_up(after),
         "memory at most, MB": max(sample.memory_mb for sample in after),
-        "open files after warm-up": first[1],
-        "open files at the end": last[1],
-        "flat": is_flat(first[0], last[0]) and last[1] <= first[1],
         "saved at the end": saved,
     }
 
@@ -129,7 +103,7 @@ def plot(samples: list[Sample]) -> str:
     below = '<tspan fill="#0550ae">memory held, MB</tspan>; '
     below += f'<tspan fill="#bc4c00">open files: {files_text}</tspan>'
     return frame(
-        lines, most, f"{times[-1]:,.0f} seconds, {samples[-1].step - samples[0].step:,} steps", below
+        lines, most, f"{times[-1]:,.0f} seconds, {samples[-1].done - samples[0].done:,} steps", below
     )
 
 

@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from side_by_side import environment
+from side_by_side import documented_parser, environment
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-__all__ = ["add_outputs", "curve", "frame", "is_flat", "memory_mb", "open_files", "since_warm_up", "tell"]
+__all__ = [
+    "Sample",
+    "curve",
+    "frame",
+    "memory_mb",
+    "memory_plot",
+    "open_files",
+    "since_warm_up",
+    "soak_parser",
+    "tell",
+]
 
 _GROWTH, _SLACK_MB = 0.02, 8.0
 _WIDTH, _HEIGHT, _LEFT, _TOP = 720, 240, 60, 20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a process holds at some moment."""
+
+    done: int
+    """Encodes, images or steps so far."""
+    seconds: float
+    memory_mb: float
+    files: int
 
 
 def memory_mb(process: int | str = "self") -> float:
@@ -32,18 +53,11 @@ def open_files(process: int | str = "self") -> int:
     return len(list((Path("/proc") / str(process) / "fd").iterdir()))
 
 
-def is_flat(first_mb: float, last_mb: float) -> bool:
-    """Say whether memory after the warm-up and at the end is the same but for 2 % or 8 MB."""
-    return last_mb - first_mb <= max(_SLACK_MB, _GROWTH * first_mb)
-
-
-def since_warm_up(after: Sequence[Any]) -> dict[str, object]:
+def since_warm_up(after: Sequence[Sample]) -> dict[str, object]:
     """Return memory and open files after the warm-up and at the end, and whether they are flat.
 
-    The middle of ten counts: an allocator gives back and takes again, and files are opened at times.
-
-    Args:
-        after: Dataclasses with ``memory_mb`` and ``files``, in the order of time.
+    Memory may grow by 2 % or 8 MB, open files may not. The median of ten samples counts: an allocator returns
+    memory and takes it again, and files are opened at times.
     """
     ends = after[:10], after[-10:]
     first, last = (float(np.median([sample.memory_mb for sample in end])) for end in ends)
@@ -51,34 +65,37 @@ def since_warm_up(after: Sequence[Any]) -> dict[str, object]:
     return {
         "memory after warm-up, MB": round(first, 1),
         "memory at the end, MB": round(last, 1),
-        "open files more": now - before,
-        "flat": is_flat(first, last) and now <= before,
+        "open files after warm-up": before,
+        "open files at the end": now,
+        "flat": last - first <= max(_SLACK_MB, _GROWTH * first) and now <= before,
     }
 
 
-def add_outputs(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is written."""
+def soak_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the options for what is written."""
+    parser = documented_parser(description)
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write what was held, line by line")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="write a plot")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results")
+    return parser
 
 
 def tell(
     options: argparse.Namespace,
-    samples: Sequence[Any],
+    samples: Sequence[Sample],
     results: Mapping[str, object],
     plot: str,
     /,
-    **what: object,
+    **more: object,
 ) -> None:
-    """Print the results, and write the files of the options of :func:`add_outputs`.
+    """Print the results, and write the files of the options of :func:`soak_parser`.
 
     Args:
         options: As parsed.
-        samples: Dataclasses of one kind.
+        samples: In the order of time.
         results: By name.
         plot: The plot, SVG.
-        **what: What else the JSON is to say, first.
+        **more: Further entries of the JSON, first.
     """
     for key, value in results.items():
         print(f"{key:<26} {value}")
@@ -88,7 +105,7 @@ def tell(
     if options.plot:
         options.plot.write_text(plot)
     if options.json:
-        options.json.write_text(json.dumps({**what, **environment(), **results}, indent=2) + "\n")
+        options.json.write_text(json.dumps({**more, **environment(), **results}, indent=2) + "\n")
 
 
 def curve(across: Sequence[float], values: Sequence[float], most: float, colour: str) -> str:
@@ -98,6 +115,13 @@ def curve(across: Sequence[float], values: Sequence[float], most: float, colour:
         for x, y in zip(across, values, strict=True)
     )
     return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+
+
+def memory_plot(samples: Sequence[Sample], end: str, below: str) -> str:
+    """Return the memory by what was done as an SVG; arguments as in :func:`frame`."""
+    held = [sample.memory_mb for sample in samples]
+    most = max(held) * 1.1
+    return frame(curve([sample.done for sample in samples], held, most, "#0550ae"), most, end, below)
 
 
 def frame(curves: str, most: float, end: str, below: str) -> str:

@@ -10,15 +10,17 @@ command continues what was stopped, and does nothing twice. Prints a table of al
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from side_by_side import environment, report
+from side_by_side import documented_parser, environment, report
+
+if TYPE_CHECKING:
+    import argparse
 
 TOOL = [sys.executable, "-m", "infogan_tool"]
 SMALL = "--set networks.base_width=32 --set networks.full_width=256 --set schedule.batch_size=128"
@@ -56,9 +58,7 @@ SYSTEMS = (
 
 def main() -> None:
     """Run what is missing and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented_parser(__doc__)
     names = [system.name for system in SYSTEMS]
     parser.add_argument("systems", nargs="*", metavar="SYSTEM", help=f"of {', '.join(names)}; default: all")
     parser.add_argument("--out", type=Path, required=True)
@@ -73,7 +73,7 @@ def main() -> None:
         if not options.table and (not options.systems or system.name in options.systems):
             run_system(system, options)
     rows = [row for system in SYSTEMS for row in table_rows(options.out / system.name)]
-    report(rows, list(rows[0]) if rows else [], environment(), None)
+    report(rows, environment())
 
 
 def run_system(system: System, options: argparse.Namespace) -> None:

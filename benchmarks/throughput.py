@@ -29,13 +29,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from matrix_product import GFLOP, matrix_product
 from other_runtimes import export_plainly, has_bf16, open_onnxruntime, open_openvino
-from side_by_side import arguments, environment, median, print_table, report, take_turns
+from side_by_side import arguments, environment, print_table, report, take_turns
 from torch.utils.flop_counter import FlopCounterMode
 from torch_twin import EncoderTwin, generator_twin
 
@@ -101,11 +102,12 @@ def main() -> None:
     machine = environment()
     if options.device == "cuda":
         rows = on_gpu(options, machine)
-        report(rows, list(rows[0]), machine, options.json)
+        report(rows, machine, options.json)
         return
     rows = on_cpu(options)
     differences = ["codes", "pixels", "OOD score"]
-    report(rows, [column for column in rows[0] if column not in differences], machine, options.json)
+    columns = [column for column in rows[0] if column not in differences]
+    report(rows, machine, options.json, columns)
     print()
     compared = [row for row in rows if any(column in row for column in differences)]
     print_table(compared, ["graph", "precision", "variant", *differences])

@@ -21,12 +21,13 @@ from __future__ import annotations
 import multiprocessing
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import torch
 from matrix_product import GFLOP, matrix_product
 from reference_step import ReferenceTraining
-from side_by_side import alternate, arguments, environment, median, report
+from side_by_side import alternate, arguments, environment, report
 from torch import nn
 from torch.nn.functional import avg_pool2d, interpolate
 from torch.utils.flop_counter import FlopCounterMode
@@ -104,7 +105,7 @@ def main() -> None:
     print(f"preset {options.preset}, batch {options.batch}, {options.device}, {options.threads} threads\n")
     table = [row_of(variant, per_step, measured, options) for variant in variants]
     table += [{"step": name, "GFLOP/s": round(GFLOP / median(seconds[name]))} for name in products]
-    report(table, list(table[0]), environment(), options.json)
+    report(table, environment(), options.json)
     if options.device == "cuda":
         compare_losses(measured)
 
