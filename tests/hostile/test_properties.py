@@ -28,13 +28,12 @@ from infogan_tool.runtime.latents.sampling import sample, traversal
 from infogan_tool.runtime.latents.spec import LatentSpec
 from infogan_tool.runtime.preprocessing.spec import Preprocessing
 
-MANY = settings(max_examples=150, deadline=None, derandomize=True, database=None)
-SLOWER = settings(
+EXAMPLES = settings(
     max_examples=60,
     deadline=None,
     derandomize=True,
     database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 
@@ -53,7 +52,7 @@ def specs(draw: st.DrawFn) -> LatentSpec:
 # --- latent spec -------------------------------------------------------------------------------------------
 
 
-@MANY
+@EXAMPLES
 @given(specs())
 def test_a_latent_is_its_parts_in_order(spec: LatentSpec) -> None:
     places = [spec.noise_slice, *spec.categorical_slices, spec.continuous_slice]
@@ -74,7 +73,7 @@ def test_a_latent_is_its_parts_in_order(spec: LatentSpec) -> None:
     assert encoder_outputs(spec).get("probabilities", (0,)) == (spec.num_logits,)
 
 
-@MANY
+@EXAMPLES
 @given(specs())
 def test_a_spec_is_read_as_it_was_written(spec: LatentSpec) -> None:
     assert LatentSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
@@ -87,7 +86,7 @@ anything = st.recursive(
 )
 
 
-@MANY
+@EXAMPLES
 @given(specs(), st.sampled_from(["noise", "noise_prior", "categorical", "continuous", "else"]), anything)
 def test_any_other_spec_is_refused_in_one_way(spec: LatentSpec, key: str, value: Any) -> None:  # noqa: ANN401
     data = spec.to_dict() | {key: value}
@@ -102,7 +101,7 @@ def test_any_other_spec_is_refused_in_one_way(spec: LatentSpec, key: str, value:
 # --- sampling ----------------------------------------------------------------------------------------------
 
 
-@MANY
+@EXAMPLES
 @given(specs(), st.integers(0, 2**64 - 1), st.integers(0, 10**9), st.integers(0, 6), st.integers(0, 6))
 def test_an_image_does_not_depend_on_the_others(
     spec: LatentSpec, seed: int, start: int, before: int, count: int
@@ -119,7 +118,7 @@ def test_an_image_does_not_depend_on_the_others(
         assert ((few.categories[:, column] >= 0) & (few.categories[:, column] < size)).all()
 
 
-@MANY
+@EXAMPLES
 @given(specs(), st.integers(0, 2**32), st.data())
 def test_fixing_a_code_changes_no_other(spec: LatentSpec, seed: int, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(spec.code_names))
@@ -140,7 +139,7 @@ def test_fixing_a_code_changes_no_other(spec: LatentSpec, seed: int, data: st.Da
     np.testing.assert_array_equal(fixed.noise, free.noise)
 
 
-@MANY
+@EXAMPLES
 @given(specs(), st.integers(0, 2**32), st.integers(1, 7), st.integers(1, 5), st.data())
 def test_a_sheet_varies_one_code(
     spec: LatentSpec, seed: int, steps: int, rows: int, data: st.DataObject
@@ -211,7 +210,7 @@ def metadatas(draw: st.DrawFn) -> BundleMetadata:
     )
 
 
-@SLOWER
+@EXAMPLES
 @given(metadata=metadatas())
 def test_metadata_are_read_as_they_were_written(
     metadata: BundleMetadata, tmp_path_factory: pytest.TempPathFactory
@@ -222,7 +221,7 @@ def test_metadata_are_read_as_they_were_written(
     assert read_metadata(folder).to_dict() == metadata.to_dict()
 
 
-@SLOWER
+@EXAMPLES
 @given(metadatas(), st.data(), anything)
 def test_metadata_with_something_else_in_them_are_read_or_refused(
     metadata: BundleMetadata,
@@ -250,7 +249,7 @@ def test_metadata_with_something_else_in_them_are_read_or_refused(
 # --- images ----------------------------------------------------------------------------------------------
 
 
-@MANY
+@EXAMPLES
 @given(st.integers(1, 12), st.sampled_from([1, 3]), st.floats(-5, 5, width=16), st.floats(0.5, 300, width=16))
 def test_uint8_survives_the_conversion_to_floats_and_back(
     size: int, channels: int, low: float, width: float
@@ -260,7 +259,7 @@ def test_uint8_survives_the_conversion_to_floats_and_back(
     np.testing.assert_array_equal(to_uint8(to_float(values, spec), spec), values)
 
 
-@SLOWER
+@EXAMPLES
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(4, 40), st.binary(min_size=1, max_size=64))
 def test_any_image_is_brought_to_size(width: int, height: int, size: int, values: bytes) -> None:
     content = f"P5 {width} {height} 255\n".encode() + (values * (width * height))[: width * height]

@@ -33,20 +33,20 @@ def names(tmp_path: Path) -> list[str]:
     paths = [tmp_path / f"{i}.png" for i in range(5)]
     for path in paths:
         Image.fromarray(rng.integers(0, 256, (50, 40), np.uint8)).save(path)
-    paths[2].write_bytes(slow_image(3000))
+    paths[2].write_bytes(slow_image(800))
     return [str(path) for path in paths]
 
 
 def test_in_a_process_of_its_own(names: list[str]) -> None:
-    Path(names[2]).write_bytes(slow_image(8000))
-    pool = DecodePool(1, SPEC, raw=False, seconds=2)
+    Path(names[2]).write_bytes(slow_image(4000))
+    pool = DecodePool(1, SPEC, raw=False, seconds=1)
     try:
         found = pool.submit(FileChunk(names, {})).result()
-        assert found.failures == {2: f"{names[2]}: reading it takes longer than 2 seconds"}
+        assert found.failures == {2: f"{names[2]}: reading it takes longer than 1 seconds"}
         others = [name for name in names if name != names[2]]
         assert np.array_equal(found.images, decode(others, others, SPEC, raw=False).images)
         # The process is there again, and what waits between two images is not counted.
-        time.sleep(2.2)
+        time.sleep(1.2)
         again = pool.submit(BlobChunk(["a"], [(names[0]).encode()])).result()
         assert "a: not an image" in again.failures[0]
     finally:
@@ -54,8 +54,8 @@ def test_in_a_process_of_its_own(names: list[str]) -> None:
 
 
 def test_in_the_process_of_a_short_run(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ImageError, match=r"2\.png: reading it takes longer than 0\.1 seconds"):
-        read_with_timeout(names[2], SPEC, raw=False, seconds=0.1)
+    with pytest.raises(ImageError, match=r"2\.png: reading it takes longer than 0\.01 seconds"):
+        read_with_timeout(names[2], SPEC, raw=False, seconds=0.01)
     assert np.array_equal(read_with_timeout(names[0], SPEC, raw=False), read_image(names[0], SPEC))
     with pytest.raises(ImageError, match="No such file"):
         read_with_timeout("no.png", SPEC, raw=True)

@@ -1,65 +1,22 @@
-"""Bulk encoding: interrupted runs, closed pipes, and progress."""
+"""Bulk encoding: progress."""
 
 from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from bulk_helpers import COUNT, inputs_done, lines
+from bulk_helpers import COUNT, lines
 from waiting import wait_until
 
 from infogan_tool.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-
-def test_an_interrupted_run_keeps_its_records(folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "codes.jsonl"
-    command = [sys.executable, "-m", "infogan_tool", "encode", "-", "--out", str(out)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as run:
-        assert run.stdin is not None
-        assert run.stderr is not None
-        names = b"\n".join(os.fsencode(p) for p in sorted(folder.rglob("*.png")))
-        feeding = threading.Thread(target=_feed_forever, args=(run.stdin, names + b"\n"), daemon=True)
-        feeding.start()
-        part = tmp_path / "codes.jsonl.part"
-        # The part may be ahead of the journal, which counts.
-        wait_until(lambda: inputs_done(out) > 0 or run.poll() is not None)
-        assert run.poll() is None
-        run.send_signal(signal.SIGINT)
-        messages = run.stderr.read().decode().splitlines()
-        with suppress(OSError):
-            run.stdin.close()
-    assert run.returncode == 130
-    assert re.fullmatch(
-        rf"[\d,]+ images are done and kept in {part}: the same command with --resume continues", messages[0]
-    )
-    assert messages[1] == "interrupted"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["codes.jsonl.part", "codes.jsonl.part.journal"]
-
-
-def _feed_forever(pipe: IO[bytes], names: bytes) -> None:
-    """Write names until the reader closes the pipe, so that several chunks are in the pipeline."""
-    with suppress(OSError, ValueError):
-        while True:
-            pipe.write(names)
-
-
-def test_a_closed_pipe_ends_the_run(start: Callable[..., Any], folder: Path) -> None:
-    with start("encode", folder, folder, folder, folder, "--json", CUDA_VISIBLE_DEVICES="-1") as run:
-        assert run.stdout.readline()
-        run.stdout.close()
-        assert run.stderr.read() == b""
-    assert run.returncode == 141
 
 
 def test_progress_line() -> None:

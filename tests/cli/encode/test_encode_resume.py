@@ -8,12 +8,16 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from bulk_helpers import inputs_done
 from PIL import Image
 from waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COUNT = 9_000
 TINY = Path(__file__).parents[2] / "fixtures" / "continuous"
@@ -36,11 +40,15 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(folder / name) for name in ("files", "a.npy", "b.npz")]
 
 
-def run(inputs: list[str], out: Path, *options: str, raw: bool = True) -> subprocess.Popen[bytes]:
-    """Start ``encode``; with ``raw``, for speed, without preprocessing."""
-    options = (*options, "--raw") if raw else options
-    command = [sys.executable, "-m", "infogan_tool", "encode", *inputs, "-b", str(TINY), "--out", str(out)]
-    command += ["--errors", str(out.with_suffix(".err")), *options]
+def arguments(inputs: list[str], out: Path, *options: str, raw: bool = True) -> list[str]:
+    """Return a command line; with ``raw``, for speed, without preprocessing."""
+    command = ["encode", *inputs, "-b", str(TINY), "--out", str(out), *options]
+    return [*command, "--errors", str(out.with_suffix(".err")), *(["--raw"] if raw else [])]
+
+
+def run(inputs: list[str], out: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Start the command in a process of its own."""
+    command = [sys.executable, "-m", "infogan_tool", *arguments(inputs, out, *options)]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
     return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
 
@@ -60,7 +68,7 @@ def finish(process: subprocess.Popen[bytes]) -> tuple[int, list[str]]:
 def uninterrupted(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Return the outputs of runs that were not stopped, by suffix."""
     folder, found = tmp_path_factory.mktemp("uninterrupted"), {}
-    for suffix in (".jsonl", ".csv", ".parquet"):
+    for suffix in (".jsonl", ".parquet"):
         if suffix == ".parquet" and find_spec("pyarrow") is None:
             continue
         out = folder / suffix.strip(".") / f"codes{suffix}"
@@ -73,9 +81,7 @@ def uninterrupted(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -
     return found
 
 
-@pytest.mark.parametrize(
-    ("suffix", "delays"), [(".jsonl", [0.0, 0.01, 0.03]), (".csv", [0.02]), (".parquet", [0.005])]
-)
+@pytest.mark.parametrize(("suffix", "delays"), [(".jsonl", [0.0, 0.02]), (".parquet", [0.005])])
 def test_killed_several_times_and_resumed(
     inputs: list[str], uninterrupted: dict[str, bytes], tmp_path: Path, suffix: str, delays: list[float]
 ) -> None:
@@ -100,7 +106,9 @@ def test_killed_several_times_and_resumed(
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([out.name, "codes.err"])
 
 
-def test_other_inputs_or_options_are_refused(inputs: list[str], tmp_path: Path) -> None:
+def test_other_inputs_or_options_are_refused(
+    inputs: list[str], tmp_path: Path, cli: Callable[..., Any]
+) -> None:
     out = tmp_path / "codes.jsonl"
     process = run(inputs, out)
     wait_for_more(process, out)
@@ -112,30 +120,30 @@ def test_other_inputs_or_options_are_refused(inputs: list[str], tmp_path: Path) 
         (inputs, ["--resume"], False, "the unfinished run has another setting of --raw (True, now False)"),
         (inputs, [], True, "a run left it unfinished; --resume continues it, --force starts over"),
     ):
-        code, messages = finish(run(given, out, *options, raw=raw))
-        assert code in (1, 2)
-        assert len(messages) == 1
-        assert message in messages[0]
+        refused = cli(*arguments(given, out, *options, raw=raw))
+        assert refused.code in (1, 2)
+        assert len(refused.err.splitlines()) == 1
+        assert message in refused.err
     after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert after["codes.jsonl.part.journal"] == before["codes.jsonl.part.journal"]
     code, messages = finish(run(inputs, out, "--resume"))
     assert code == 3
     assert messages[0].startswith("resuming after ")
-    code, messages = finish(run(inputs, out, "--resume"))
-    assert (code, len(messages)) == (1, 1)
-    assert f"{out} already exists" in messages[0]
+    refused = cli(*arguments(inputs, out, "--resume"))
+    assert (refused.code, len(refused.err.splitlines())) == (1, 1)
+    assert f"{out} already exists" in refused.err
 
 
 def test_force_keeps_an_unfinished_run_until_the_new_one_has_records(
-    inputs: list[str], uninterrupted: dict[str, bytes], tmp_path: Path
+    inputs: list[str], uninterrupted: dict[str, bytes], tmp_path: Path, cli: Callable[..., Any]
 ) -> None:
-    out = tmp_path / "codes.csv"
+    out = tmp_path / "codes.jsonl"
     process = run(inputs, out)
     wait_for_more(process, out)
     process.kill()
     finish(process)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix != ".lock"}
-    assert sorted(before) == ["codes.csv.part", "codes.csv.part.journal", "codes.err.part"]
+    assert sorted(before) == ["codes.err.part", "codes.jsonl.part", "codes.jsonl.part.journal"]
     mistakes: list[tuple[list[str], list[str], int]] = [
         (inputs, ["-b", "nothing"], 1),
         (inputs, ["--engine", "nothing"], 2),
@@ -147,10 +155,10 @@ def test_force_keeps_an_unfinished_run_until_the_new_one_has_records(
     if find_spec("ray") is None:
         mistakes.append((inputs, ["--engine", "ray"], 1))
     for given, options, code in mistakes:
-        assert finish(run(given, out, "--force", *options))[0] == code
+        assert cli(*arguments(given, out), "--force", *options).code == code
         kept = {name: (tmp_path / name).read_bytes() for name in before}
         assert kept == before
         out.with_suffix(".err").unlink(missing_ok=True)
     assert finish(run(inputs, out, "--force"))[0] == 3
-    assert out.read_bytes() == uninterrupted[".csv"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["codes.csv", "codes.err"]
+    assert out.read_bytes() == uninterrupted[".jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["codes.err", "codes.jsonl"]
