@@ -55,11 +55,7 @@ def write_animation(bundle: "Bundle", traversal: "Traversal", path: Path, scale:
     continuous = traversal.code in bundle.latent.continuous_names
     frames = []
     for column, value in enumerate(traversal.values):
-        shown = (
-            f"{value:+.2f}"
-            if continuous
-            else bundle.metadata.label(traversal.code, int(value)) or f"#{value:g}"
-        )
+        shown = f"{value:+.2f}" if continuous else bundle.metadata.shown_label(traversal.code, int(value))
         frame = sheet(images[:, column], min(_COLUMNS, traversal.rows), scale=enlarge)
         frames.append(captioned(frame, f"{traversal.code} = {shown}", column / max(traversal.columns - 1, 1)))
     if continuous:

@@ -51,8 +51,10 @@ app = typer.Typer(
     epilog=_EPILOG,
 )
 
-_MAKE: Final = "Make a bundle"
-_USE: Final = "Use a bundle"
+_PANELS: Final[dict[str, tuple[Callable[..., object], ...]]] = {
+    "Make a bundle": (train, export, sweep, name, select),
+    "Use a bundle": (encode, generate, traverse, outliers, sort, explore, evaluate, report, info, doctor),
+}
 
 
 def _with_verbosity(command: Callable[..., object]) -> Callable[..., object]:
@@ -77,21 +79,9 @@ def _with_verbosity(command: Callable[..., object]) -> Callable[..., object]:
     return run_command
 
 
-app.command(rich_help_panel=_MAKE)(_with_verbosity(train))
-app.command(rich_help_panel=_MAKE)(_with_verbosity(export))
-app.command(rich_help_panel=_MAKE)(_with_verbosity(sweep))
-app.command(rich_help_panel=_MAKE)(_with_verbosity(name))
-app.command(rich_help_panel=_MAKE)(_with_verbosity(select))
-app.command(rich_help_panel=_USE)(_with_verbosity(encode))
-app.command(rich_help_panel=_USE)(_with_verbosity(generate))
-app.command(rich_help_panel=_USE)(_with_verbosity(traverse))
-app.command(rich_help_panel=_USE)(_with_verbosity(outliers))
-app.command(rich_help_panel=_USE)(_with_verbosity(sort))
-app.command(rich_help_panel=_USE)(_with_verbosity(explore))
-app.command(rich_help_panel=_USE)(_with_verbosity(evaluate))
-app.command(rich_help_panel=_USE)(_with_verbosity(report))
-app.command(rich_help_panel=_USE)(_with_verbosity(info))
-app.command(rich_help_panel=_USE)(_with_verbosity(doctor))
+for _panel, _commands in _PANELS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_with_verbosity(_command))
 
 
 def _show_version(asked: bool) -> None:

@@ -1,5 +1,6 @@
 """Codes as command-line options (``k1=7``, ``cat``, ``c1=0.5``) and as JSON."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.errors import UsageError, did_you_mean
@@ -45,13 +46,16 @@ def parse_styles(given: list[str], metadata: "BundleMetadata") -> dict[str, floa
 
     Raises:
         UsageError: An option has another form, or a code is given twice.
+        LatentError: There is no such code.
     """
+    from infogan_tool.runtime.bundle.reading import find_code
+
     fixed: dict[str, float] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise UsageError(f"--style {text}: write it as CODE=VALUE")
-        code = find_style(name, metadata)
+        code = find_code(metadata, name)
         if code in fixed:
             raise UsageError(f"--style {code} is given twice")
         try:
@@ -59,14 +63,6 @@ def parse_styles(given: list[str], metadata: "BundleMetadata") -> dict[str, floa
         except ValueError:
             raise UsageError(f"--style {code}={value}: give a number") from None
     return fixed
-
-
-def find_style(text: str, metadata: "BundleMetadata") -> str:
-    """Return the continuous code with this name, if exactly one has it; otherwise the text itself."""
-    if text in metadata.latent.code_names:
-        return text
-    named = [code for code, name in metadata.style_names.items() if name == text]
-    return named[0] if len(named) == 1 else text
 
 
 def codes_of(latents: "Latents", row: int, metadata: "BundleMetadata") -> dict[str, Any]:
@@ -90,7 +86,7 @@ def _labelled(code: str, label: str, metadata: "BundleMetadata") -> tuple[int, .
     if not names:
         raise UsageError(f"the categories of {code} have no labels in this bundle: use {code}=0 and so on")
     if not matches:
-        near = did_you_mean(label, {name for name in names if name is not None})
+        near = did_you_mean(label, _different(names))
         raise UsageError(f"no category of {code} has the label '{label}'{near}")
     return matches
 
@@ -103,9 +99,13 @@ def _find_label(label: str, metadata: "BundleMetadata") -> tuple[str, tuple[int,
             f"--category {label}: {' and '.join(codes)} have this label; write {codes[0]}={label}"
         )
     if not codes:
-        known = {name for names in metadata.labels.values() for name in names if name is not None}
-        near = did_you_mean(label, known)
+        near = did_you_mean(label, _different(name for names in metadata.labels.values() for name in names))
         raise UsageError(
             f"--category {label}: no category has this label{near}; write it as CODE=INDEX or LABEL"
         )
     return codes[0], _labelled(codes[0], label, metadata)
+
+
+def _different(labels: Iterable[str | None]) -> list[str]:
+    """Return the labels in alphabetical order, each once."""
+    return sorted({label for label in labels if label is not None})

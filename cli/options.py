@@ -71,9 +71,19 @@ ImageScaleOption = Annotated[
     typer.Option("--scale", min=1, max=64, metavar="N", help="Enlarge each pixel N times."),
 ]
 
+MANY_IMAGES: Final = "Many images"
+"""Panel of the help."""
+
 ThreadsOption = Annotated[
     int | None,
-    typer.Option("--threads", min=1, max=1024, metavar="N", help="CPU cores to use. Default: all."),
+    typer.Option(
+        "--threads",
+        min=1,
+        max=1024,
+        metavar="N",
+        help="CPU cores to use. Default: all.",
+        rich_help_panel=MANY_IMAGES,
+    ),
 ]
 
 ProgressOption = Annotated[
@@ -81,6 +91,7 @@ ProgressOption = Annotated[
     typer.Option(
         "--progress/--no-progress",
         help="Report progress on standard error. Default: a bar on a terminal, else a line every 30 s.",
+        rich_help_panel=MANY_IMAGES,
     ),
 ]
 

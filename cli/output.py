@@ -137,6 +137,18 @@ def check_target(path: Path, *, force: bool, option: str = "--out") -> None:
         raise OutputExistsError(path)
 
 
+def is_page(path: Path) -> bool:
+    """Return whether a name is that of an HTML page."""
+    return path.suffix.lower() in (".html", ".htm")
+
+
+def check_page(path: Path, *, force: bool) -> None:
+    """Check an HTML page before any work is done; errors as in :func:`check_target`, or another suffix."""
+    if not is_page(path):
+        raise UsageError(f"--out {path}: the name of the page must end in .html")
+    check_target(path, force=force)
+
+
 def check_png_or_folder(path: Path, *, force: bool, option: str = "--out") -> None:
     """Check an output that is a .png file, or a folder, before any work is done.
 

@@ -4,8 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
-from types import TracebackType
+from contextlib import suppress
 from typing import Any, Final, Self
 
 from infogan_tool.cli import output
@@ -19,7 +18,7 @@ _BAR_AFTER: Final = 1.0
 _MINUTE: Final = 60
 
 
-class Progress(AbstractContextManager["Progress"]):
+class Progress:
     """Shows the number of inputs done, the rate, and the time left if the total is known.
 
     Args:
@@ -93,9 +92,7 @@ class Progress(AbstractContextManager["Progress"]):
         """Return self; nothing is shown before :meth:`update`."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()

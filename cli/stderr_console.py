@@ -1,10 +1,13 @@
 """A rich console on standard error that may go away."""
 
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Any, cast
 
 from rich.console import Console
+
+from infogan_tool.runtime.storage.atomic import printable
 
 
 class StderrConsole(Console):
@@ -22,6 +25,13 @@ class StderrConsole(Console):
         stream = sys.stderr if stream is None else stream
         file = None if stream is None else cast("IO[str]", _Forgiving(stream))
         super().__init__(stderr=True, file=file, markup=False, highlight=False, **options)
+
+
+@contextmanager
+def status_line() -> Iterator[Callable[[str], None]]:
+    """Show one line that moves while the block runs; the function that it yields changes the text."""
+    with StderrConsole().status("starting") as status:
+        yield lambda text: status.update(printable(text))
 
 
 class _Forgiving:

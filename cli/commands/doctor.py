@@ -16,6 +16,7 @@ from infogan_tool.runtime.errors import ExitCode, InfoganError
 from infogan_tool.runtime.storage.atomic import printable
 
 _KEY_WIDTH: Final = 12
+_LIBRARIES: Final = ("numpy", "pillow", "typer", "rich")
 
 
 def doctor(
@@ -29,14 +30,17 @@ def doctor(
     The test run generates and encodes images with a bundle on each device. Each
     problem is printed with its fix; the exit code is then 1.
     """
+    from infogan_tool.runtime.inference.device import gpu_names, gpu_present
+    from infogan_tool.runtime.inference.environment import installed
+
     problems: list[dict[str, Any]] = []
     report: dict[str, Any] = {
         "infogan_tool": __version__,
         "python": platform.python_version(),
         "platform": f"{sys.platform} {platform.machine()}",
-        **_libraries(),
+        **installed(_LIBRARIES),
         "onnxruntime": _onnxruntime(problems),
-        "gpu": _gpu(),
+        "gpu": {"visible": gpu_present(), "names": gpu_names()},
         "missing_modules": {
             extra: [name for name in names if find_spec(name) is None]
             for extra, names in EXTRA_MODULES.items()
@@ -50,12 +54,6 @@ def doctor(
         _show(report)
     if problems:
         raise typer.Exit(ExitCode.FAILURE)
-
-
-def _libraries() -> dict[str, str]:
-    from infogan_tool.runtime.inference.environment import installed
-
-    return installed(("numpy", "pillow", "typer", "rich"))
 
 
 def _onnxruntime(problems: list[dict[str, Any]]) -> dict[str, Any]:
@@ -73,12 +71,6 @@ def _onnxruntime(problems: list[dict[str, Any]]) -> dict[str, Any]:
     except InfoganError as error:
         problems.append({"problem": str(error), "fix": fix})
     return found
-
-
-def _gpu() -> dict[str, Any]:
-    from infogan_tool.runtime.inference.device import gpu_names, gpu_present
-
-    return {"visible": gpu_present(), "names": gpu_names()}
 
 
 def _bundle(path: Path | None, problems: list[dict[str, Any]]) -> dict[str, Any]:
@@ -115,10 +107,7 @@ def _show(report: dict[str, Any]) -> None:
         output.emit(f"{key:<{_KEY_WIDTH}} {printable(value)}".rstrip())
 
     line("infogan-tool", f"{report['infogan_tool']}, python {report['python']} on {report['platform']}")
-    line(
-        "libraries",
-        ", ".join(f"{n} {report[n]}" for n in ("numpy", "pillow", "typer", "rich") if n in report),
-    )
+    line("libraries", ", ".join(f"{name} {report[name]}" for name in _LIBRARIES if name in report))
     ort = report["onnxruntime"]
     packages = ", ".join(f"{name} {version}" for name, version in ort["packages"].items())
     line("onnxruntime", f"{ort['version']} from {packages or 'no package'}")

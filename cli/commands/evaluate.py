@@ -56,22 +56,20 @@ def evaluate(
 
     import_modules(imports)
 
-    from infogan_tool.cli.stderr_console import StderrConsole
+    from infogan_tool.cli.stderr_console import status_line
     from infogan_tool.export.evaluate import evaluate as evaluate_target
     from infogan_tool.export.save_results import check_savable, save_results
-    from infogan_tool.runtime.storage.atomic import printable
 
     if save:
         check_savable(target)
-    console = StderrConsole()
-    with console.status("starting") as status:
+    with status_line() as progress:
         results = evaluate_target(
             target,
             data=data,
             samples=samples,
             seed=seed,
             device=device,
-            progress=lambda line: status.update(printable(line)),
+            progress=progress,
         )
     if as_json:
         output.emit(json.dumps(results.to_dict(), indent=2, allow_nan=False))

@@ -138,22 +138,18 @@ def _read_data(bundle: "Bundle", folder: str) -> "DataSet":
     return read_data_set(bundle, Collection(bundle, [folder], threads=None, progress=None))
 
 
-def _is_file(export: Path) -> bool:
-    return export.suffix.lower() in (".html", ".htm")
-
-
 def _check_export(out: Path, *, force: bool) -> None:
     """Refuse an output before any work is done."""
     from infogan_tool.cli.explorer.static_site import refuse_site
 
-    if _is_file(out):
+    if output.is_page(out):
         output.check_target(out, force=force, option="--export")
     else:
         refuse_site(out, force=force)
 
 
 def _export(bundles: "list[Bundle]", data: "DataSet | None", out: Path, *, force: bool) -> None:
-    if _is_file(out):
+    if output.is_page(out):
         from infogan_tool.cli.explorer.single_file import write_single_file
 
         write_single_file(bundles, out, data)

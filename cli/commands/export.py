@@ -116,11 +116,10 @@ def export(
 
     from rich.console import Console
 
-    from infogan_tool.cli.stderr_console import StderrConsole
+    from infogan_tool.cli.stderr_console import status_line
     from infogan_tool.export.outputs import export_outputs
     from infogan_tool.export.preprocessing_options import PreprocessingOptions
     from infogan_tool.runtime.errors import UsageError
-    from infogan_tool.runtime.storage.atomic import printable
 
     if preprocessing is None and (box, ink, centre, stroke) != (None, None, None, None):
         raise UsageError("--box, --ink, --centre and --stroke need --preprocessing centred-foreground")
@@ -130,8 +129,7 @@ def export(
             preprocessing=preprocessing, box=box, ink=ink, centre=centre, stroke=stroke
         )
     import_modules(imports)
-    console = StderrConsole()
-    with console.status("starting") as status:
+    with status_line() as progress:
         exported = export_outputs(
             source,
             out=out,
@@ -141,7 +139,7 @@ def export(
             preprocessing=options,
             examples=examples,
             force=force,
-            progress=lambda line: status.update(printable(line)),
+            progress=progress,
         )
     if exported.bundle:
         Console(highlight=False).print(_parity_table(exported.bundle))

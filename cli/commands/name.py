@@ -70,7 +70,7 @@ def name(
     from infogan_tool.runtime.bundle.bundle import find_bundle
 
     asks = names is None and _is_terminal()
-    folder = find_bundle(bundle) if names is None and not asks else bundle
+    folder = find_bundle(bundle)
     if names is not None or asks:
         check_nameable(folder)
     opened = load_bundle(folder)

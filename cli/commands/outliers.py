@@ -74,9 +74,7 @@ def outliers(
       infogan-tool outliers scans --bundle bundle --count 100 --out odd.html
     """
     if out is not None:
-        if out.suffix.lower() not in (".html", ".htm"):
-            raise UsageError(f"--out {out}: the name of the page must end in .html")
-        output.check_target(out, force=force)
+        output.check_page(out, force=force)
     from infogan_tool.cli.encode.collect import Collection
     from infogan_tool.runtime import load_bundle
 
@@ -221,7 +219,7 @@ def _captioned(bundle: "Bundle", name: str, image: Any, posterior: "Posterior") 
     lines = [name]
     for column, code in enumerate(bundle.latent.categorical_names):
         index = int(posterior.categories[0, column])
-        label = bundle.metadata.label(code, index) or f"#{index}"
+        label = bundle.metadata.shown_label(code, index)
         lines.append(f"{code}: {label}, {100 * posterior.confidence[0, column]:.1f} %")
     if posterior.distance is not None and posterior.ood is not None:
         flag = " (out of distribution)" if posterior.ood[0] else ""

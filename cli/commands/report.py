@@ -64,20 +64,16 @@ def report(
 
       infogan-tool report infogan gan cvae --out compare.html --figures figures
     """
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"--out {out}: the name of the page must end in .html")
-    output.check_target(out, force=force)
+    output.check_page(out, force=force)
     shown_epochs = None if epochs is None else _parse_epochs(epochs)
     require_extras("report", "train", "report")
 
     import_modules(imports)
 
-    from infogan_tool.cli.stderr_console import StderrConsole
+    from infogan_tool.cli.stderr_console import status_line
     from infogan_tool.export.report.write import write_report
-    from infogan_tool.runtime.storage.atomic import printable
 
-    console = StderrConsole()
-    with console.status("starting") as status:
+    with status_line() as progress:
         entries = write_report(
             targets or [],
             out,
@@ -88,7 +84,7 @@ def report(
             epochs=shown_epochs,
             device=device,
             force=force,
-            progress=lambda line: status.update(printable(line)),
+            progress=progress,
         )
     for entry in entries:
         for note in entry.notes:

@@ -37,19 +37,17 @@ def select(
     """
     require_extras("select", "train")
 
-    from infogan_tool.cli.stderr_console import StderrConsole
+    from infogan_tool.cli.stderr_console import status_line
     from infogan_tool.export.select import find_bundles, select_bundles
-    from infogan_tool.runtime.storage.atomic import printable
 
     bundles = find_bundles(paths)
-    console = StderrConsole()
-    with console.status("starting") as status:
+    with status_line() as progress:
         result = select_bundles(
             bundles,
             groups=groups,
             seed=seed,
             device=device,
-            progress=lambda line: status.update(printable(line)),
+            progress=progress,
         )
     if as_json:
         output.emit(json.dumps(result.to_dict(), indent=2, allow_nan=False))

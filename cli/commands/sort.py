@@ -87,9 +87,10 @@ def sort(
         output.note(f"wrote {output.plural(counts.total(), 'image')} and {_CODES} to {out}")
         images.failed, images.done = images.failed + lost, images.done - lost
     if flagged and not separate_ood:
+        verb, them = ("is", "it") if flagged == 1 else ("are", "them")
         output.note(
-            f"{flagged:,} of {output.plural(counts.total(), 'image')} are out of distribution (unlike the "
-            f"training images); --separate-ood puts them into the folder {_OOD}"
+            f"{flagged:,} of {output.plural(counts.total(), 'image')} {verb} out of distribution (unlike the "
+            f"training images); --separate-ood puts {them} into the folder {_OOD}"
         )
     exit_code = images.exit_code
     if exit_code:
@@ -112,7 +113,7 @@ def _choose_code(bundle: "Bundle", code: str | None) -> int:
     if not names:
         raise UsageError(f"{bundle.path} has no categorical code to sort by")
     if code is None:
-        code = next((name for name in names if any(bundle.metadata.labels.get(name, ()))), names[0])
+        code = bundle.metadata.labelled_code or names[0]
     if code not in names:
         raise UsageError(f"--code {code}: there is no such categorical code{did_you_mean(code, names)}")
     return names.index(code)

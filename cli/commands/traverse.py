@@ -7,7 +7,6 @@ import typer
 
 from infogan_tool.cli import output
 from infogan_tool.cli.animation import ANIMATION_STEPS, check_animation, write_animation
-from infogan_tool.cli.codes import find_style
 from infogan_tool.cli.options import (
     BundleArgument,
     DeviceOption,
@@ -18,7 +17,7 @@ from infogan_tool.cli.options import (
     one_bundle,
 )
 from infogan_tool.cli.sheets import check_sheet, write_sheet
-from infogan_tool.runtime.errors import LatentError, UsageError, did_you_mean
+from infogan_tool.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from infogan_tool.runtime import BundleMetadata, Traversal
@@ -82,11 +81,10 @@ def traverse(
     """
     _check_targets(out, animate, steps, force=force)
     from infogan_tool.runtime import load_bundle
+    from infogan_tool.runtime.bundle.reading import find_code
 
     opened = load_bundle(one_bundle(bundle, bundle_option), device=device)
-    code = find_style(code, opened.metadata)
-    if code not in opened.latent.code_names:
-        raise LatentError(f"there is no code '{code}'{did_you_mean(code, opened.latent.code_names)}")
+    code = find_code(opened.metadata, code)
     if code in opened.latent.categorical_names and (low, high, steps) != (None, None, None):
         raise UsageError(f"--from, --to and --steps are for continuous codes; {code} shows all categories")
 
@@ -125,7 +123,7 @@ def _check_targets(out: Path | None, animate: Path | None, steps: int | None, *,
 
 def _describe(plan: "Traversal", metadata: "BundleMetadata") -> str:
     def categories(code: str, count: int) -> str:
-        return ", ".join(metadata.label(code, index) or f"#{index}" for index in range(count))
+        return ", ".join(metadata.shown_label(code, index) for index in range(count))
 
     if plan.code in metadata.latent.categorical_names:
         columns = f"columns are {plan.code} = {categories(plan.code, plan.columns)}"

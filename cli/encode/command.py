@@ -6,10 +6,17 @@ from typing import Annotated
 import typer
 
 from infogan_tool.cli.encode.options import EncodeOptions, Engine
-from infogan_tool.cli.options import BundleOption, DeviceOption, ForceOption, JsonOption
+from infogan_tool.cli.options import (
+    MANY_IMAGES,
+    BundleOption,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    ProgressOption,
+    ThreadsOption,
+)
 from infogan_tool.runtime.bulk.output.formats import FormatName
 
-_MANY = "Many images"
 _INPUT = "Input of the network"
 
 
@@ -56,7 +63,7 @@ def encode(
         typer.Option(
             "--resume",
             help="Continue an interrupted run with the same inputs and --out.",
-            rich_help_panel=_MANY,
+            rich_help_panel=MANY_IMAGES,
         ),
     ] = False,
     errors: Annotated[
@@ -65,7 +72,7 @@ def encode(
             "--errors",
             metavar="FILE",
             help="Write the inputs that cannot be read to FILE, as JSON lines.",
-            rich_help_panel=_MANY,
+            rich_help_panel=MANY_IMAGES,
         ),
     ] = None,
     column: Annotated[
@@ -74,31 +81,14 @@ def encode(
             "--column",
             metavar="NAME",
             help="Column of a Parquet file, or array of a .npz file. Default: detected.",
-            rich_help_panel=_MANY,
+            rich_help_panel=MANY_IMAGES,
         ),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads",
-            min=1,
-            max=1024,
-            metavar="N",
-            help="CPU cores to use. Default: all.",
-            rich_help_panel=_MANY,
-        ),
-    ] = None,
+    threads: ThreadsOption = None,
     engine: Annotated[
-        Engine, typer.Option("--engine", help="ray: encode on a Ray cluster.", rich_help_panel=_MANY)
+        Engine, typer.Option("--engine", help="ray: encode on a Ray cluster.", rich_help_panel=MANY_IMAGES)
     ] = "local",
-    progress: Annotated[
-        bool | None,
-        typer.Option(
-            "--progress/--no-progress",
-            help="Report progress on standard error. Default: a bar on a terminal, else a line every 30 s.",
-            rich_help_panel=_MANY,
-        ),
-    ] = None,
+    progress: ProgressOption = None,
 ) -> None:
     """Encode images: print their category and style codes.
 

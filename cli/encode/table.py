@@ -78,7 +78,7 @@ class CodesTable:
         columns: list[tuple[str, int]] = []
         latent = self._metadata.latent
         for code, size in zip(latent.categorical_names, latent.categorical, strict=True):
-            widest = max(len(self._label(code, index)) for index in range(size))
+            widest = max(len(self._metadata.shown_label(code, index)) for index in range(size))
             columns += [(code, widest), ("confidence", 0)]
             if self._with_runner_up:
                 columns.append(("runner-up", widest + len(" 50.0 %")))
@@ -95,23 +95,18 @@ class CodesTable:
         code = self._metadata.latent.categorical_names[place]
         index = int(posterior.categories[row, place])
         cells = [
-            self._label(code, index),
+            self._metadata.shown_label(code, index),
             f"{100 * posterior.confidence[row, place]:.1f} %".rjust(len("confidence")),
         ]
         if self._with_runner_up:
             table = posterior.probabilities[place][row, None]
             by_label = self._metadata.by_label(table, code)[0].tolist()
-            shown = cells[0]
-            others = [-1.0 if self._label(code, i) == shown else p for i, p in enumerate(by_label)]
+            labels = [self._metadata.shown_label(code, i) for i in range(len(by_label))]
+            others = [-1.0 if label == cells[0] else p for label, p in zip(labels, by_label, strict=True)]
             probability = max(others)
-            runner_up = self._label(code, others.index(probability))
+            runner_up = labels[others.index(probability)]
             cells.append(f"{runner_up} {100 * probability:.1f} %" if probability >= _MIN_RUNNER_UP else "")
         return cells
-
-    def _label(self, code: str, index: int) -> str:
-        """Return the label of a category, or ``#3`` where category 3 has none."""
-        label = self._metadata.label(code, index)
-        return f"#{index}" if label is None else label
 
     def _cut(self, path: str) -> str:
         # The end of a path distinguishes files better than its beginning.

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from infogan_tool.runtime import Latents, to_uint8
 from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -40,69 +41,58 @@ class DataSet:
     """uint8 ``(N, H, W, C)``: the encoder's inputs."""
 
 
-class _Row:
-    """One image that is kept."""
-
-    __slots__ = ("name", "pixels", "posterior")
-
-    def __init__(self, name: str, pixels: npt.NDArray[np.uint8], posterior: Posterior) -> None:
-        self.name, self.pixels, self.posterior = name, pixels, posterior
-
-
 def read_data_set(bundle: Bundle, chunks: Iterable[Encoded]) -> DataSet:
     """Keep some of the images of encoded chunks, and reconstruct them.
 
     Args:
         bundle: Which encoded them.
-        chunks: All images of the folder.
+        chunks: All images of the folder, at least one.
     """
     image = bundle.image
     limit = max(1, min(MAX_IMAGES, _MAX_BYTES // (image.size**2 * image.channels)))
     rng = np.random.default_rng(0)
-    rows: list[tuple[int, _Row]] = []
+    kept: list[tuple[int, str, npt.NDArray[np.uint8], Posterior]] = []
     total = 0
     for chunk in chunks:
         for index, name in enumerate(chunk.names):
             # Algorithm R (Vitter 1985): each image is kept with the same probability.
             place = total if total < limit else int(rng.integers(0, total + 1))
             total += 1
-            if place >= limit:
-                continue
-            row = total, _Row(name, chunk.images[index].copy(), chunk.posterior[index : index + 1])
-            rows[place : place + 1] = [row]
-    kept = [row for _, row in sorted(rows, key=lambda numbered: numbered[0])]
-    pixels = np.stack([row.pixels for row in kept])
-    table = {"total": total, **_table(bundle, kept), "error": _rounded(_errors(bundle, kept, pixels))}
+            if place < limit:
+                one = chunk.posterior[index : index + 1]
+                kept[place : place + 1] = [(total, name, chunk.images[index].copy(), one)]
+    kept.sort(key=itemgetter(0))
+    _, names, images, posteriors = zip(*kept, strict=True)
+    pixels = np.stack(images)
+    table = {
+        "total": total,
+        "names": [printable(os.path.basename(name), _MAX_NAME) for name in names],  # noqa: PTH119 - a name only
+        **_codes(posteriors),
+        "error": _rounded(_errors(bundle, posteriors, pixels)),
+    }
     return DataSet(table=json.dumps(table, allow_nan=False).encode(), pixels=pixels.tobytes())
 
 
-def _table(bundle: Bundle, rows: list[_Row]) -> dict[str, Any]:
-    posteriors = [row.posterior for row in rows]
-    spec = bundle.latent
-    distance = [None if one.distance is None else float(one.distance[0]) for one in posteriors]
+def _codes(posteriors: Sequence[Posterior]) -> dict[str, Any]:
+    """Return the codes of the images as lists, of which those by code have a list for each code."""
+    distances = [one.distance for one in posteriors if one.distance is not None]
+    flags = [one.ood for one in posteriors if one.ood is not None]
+    styles = np.concatenate([one.style_mean for one in posteriors])
     return {
-        "names": [printable(os.path.basename(row.name), _MAX_NAME) for row in rows],  # noqa: PTH119 - a name only
-        "categories": [
-            [int(one.categories[0, code]) for one in posteriors] for code in range(len(spec.categorical))
-        ],
+        "categories": np.concatenate([one.categories for one in posteriors]).T.tolist(),
         "confidence": _rounded([float(one.confidence[0].min(initial=1)) for one in posteriors]),
-        "styles": [
-            _rounded([float(one.style_mean[0, code]) for one in posteriors])
-            for code in range(spec.continuous)
-        ],
-        "distance": None
-        if None in distance
-        else _rounded([value for value in distance if value is not None]),
-        "ood": None if None in distance else [bool(one.ood is not None and one.ood[0]) for one in posteriors],
+        "styles": [_rounded(values) for values in styles.T.tolist()],
+        "distance": _rounded(np.concatenate(distances).tolist()) if distances else None,
+        "ood": np.concatenate(flags).tolist() if flags else None,
     }
 
 
-def _errors(bundle: Bundle, rows: list[_Row], pixels: npt.NDArray[np.uint8]) -> list[float]:
+def _errors(bundle: Bundle, posteriors: Sequence[Posterior], pixels: npt.NDArray[np.uint8]) -> list[float]:
     """Return the mean difference of each image from what is generated from its codes and the first noise."""
     noise = bundle.sample(1).noise
     errors: list[float] = []
-    for start in range(0, len(rows), _BATCH):
-        part = [row.posterior for row in rows[start : start + _BATCH]]
+    for start in range(0, len(posteriors), _BATCH):
+        part = posteriors[start : start + _BATCH]
         latents = Latents(
             np.repeat(noise, len(part), axis=0),
             np.concatenate([one.categories for one in part]),

@@ -8,7 +8,6 @@
       arrays          images in .npy, .npz and IDX files
       value_scaling   arrays of any type to 8-bit images
       parquet         images in Parquet files
-      counting        number of images in such a file, from its header
     decode/
       decoding        a chunk to an array of preprocessed images
       process_pool    the same in several processes

@@ -183,9 +183,7 @@ class Bundle:
             LatentError: There is no such categorical code.
         """
         if code is None:
-            code = next(
-                (name for name in self.latent.categorical_names if name in self.metadata.labels), None
-            )
+            code = self.metadata.labelled_code
             if code is None:
                 raise BundleError(
                     f"{self.path} has no labels: use posterior.categories, the category indices"

@@ -13,7 +13,7 @@ docs/reference/bundle.md describes the format for readers in other languages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast, get_args
 
 from infogan_tool.runtime.errors import BundleError, LatentError
@@ -74,13 +74,9 @@ class ExamplesFile:
     bytes: int
     """Size of the file."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values."""
-        return {"count": self.count, "sha256": self.sha256, "bytes": self.bytes}
-
     @classmethod
     def from_dict(cls, data: object) -> ExamplesFile:
-        """Read the output of :meth:`to_dict`.
+        """Read an entry of the metadata.
 
         Raises:
             BundleError: A value is missing or not valid.
@@ -104,7 +100,7 @@ class OodSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
-        return {"threshold": self.threshold, "metrics": self.metrics}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, data: object) -> OodSpec:
@@ -162,6 +158,16 @@ class BundleMetadata:
         names = self.labels.get(code)
         return names[index] if names else None
 
+    def shown_label(self, code: str, index: int) -> str:
+        """Return the label of a category, or ``#3`` where category 3 has none."""
+        label = self.label(code, index)
+        return f"#{index}" if label is None else label
+
+    @property
+    def labelled_code(self) -> str | None:
+        """The first categorical code whose categories have labels; None if there is none."""
+        return next((code for code in self.latent.categorical_names if any(self.labels.get(code, ()))), None)
+
     def merged(self, code: str) -> dict[str, list[int]]:
         """Return the categories of a categorical code that share a label, by that label."""
         categories: dict[str, list[int]] = {}
@@ -197,12 +203,12 @@ class BundleMetadata:
             "latent": self.latent.to_dict(),
             "image": self.image.to_dict(),
             "opset": self.opset,
-            "graphs": {n: {"sha256": g.sha256, "bytes": g.bytes} for n, g in self.graphs.items()},
+            "graphs": {name: asdict(graph) for name, graph in self.graphs.items()},
             "versions": self.versions,
             "labels": {code: list(names) for code, names in self.labels.items()},
             "style_names": self.style_names,
             **({"ood": self.ood.to_dict()} if self.ood else {}),
-            **({"examples": self.examples.to_dict()} if self.examples else {}),
+            **({"examples": asdict(self.examples)} if self.examples else {}),
             "card": self.card,
             **({} if self.precision == "fp32" else {"precision": self.precision, "drift": self.drift}),
             "parity": self.parity,

@@ -100,7 +100,7 @@ def make_readings(
         images: float32 ``(N, C, H, W)``, the encoder's inputs.
     """
     latent = metadata.latent
-    labelled = next((code for code in latent.categorical_names if code in metadata.labels), None)
+    labelled = metadata.labelled_code
     main = latent.categorical_index(labelled) if labelled else 0
     styles = _style_keys(metadata)
     readings = []
@@ -135,6 +135,21 @@ def _style_keys(metadata: BundleMetadata) -> list[str]:
         name if name and names.count(name) == 1 and name not in metadata.latent.code_names else code
         for code, name in zip(metadata.latent.continuous_names, names, strict=True)
     ]
+
+
+def find_code(metadata: BundleMetadata, name: str) -> str:
+    """Return the code that is called ``name``: ``c1``, ``stroke width``, or ``stroke_width``.
+
+    Raises:
+        LatentError: There is no such code.
+    """
+    latent = metadata.latent
+    names = dict(zip(_style_keys(metadata), latent.continuous_names, strict=True))
+    code = name if name in latent.code_names else names.get(name, names.get(name.replace("_", " "), ""))
+    if not code:
+        known = list(dict.fromkeys([*latent.code_names, *names]))
+        raise LatentError(f"there is no code '{name}'{did_you_mean(name, known)}")
+    return code
 
 
 def edit_latents(
@@ -181,10 +196,7 @@ def _resolve(metadata: BundleMetadata, name: str, value: Any) -> tuple[str, floa
         LatentError: There is no such code or label, or the value is not a number.
     """
     latent = metadata.latent
-    names = dict(zip(_style_keys(metadata), latent.continuous_names, strict=True))
-    code = name if name in latent.code_names else names.get(name, names.get(name.replace("_", " "), ""))
-    if not code:
-        raise LatentError(f"there is no code '{name}'{did_you_mean(name, [*latent.code_names, *names])}")
+    code = find_code(metadata, name)
     if isinstance(value, str) and code in latent.categorical_names:
         labels = [label for label in metadata.labels.get(code, ()) if label is not None]
         if value not in labels:

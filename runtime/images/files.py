@@ -169,10 +169,7 @@ def _read_plain(file: BinaryIO, spec: ImageSpec, *, raw: bool) -> npt.NDArray[np
     content = file.read(PLAIN_BYTES + 1)
     file.seek(0)
     values = read_plain_png(content, spec.size) if len(content) <= PLAIN_BYTES else None
-    if values is None:
-        return None
-    preprocessing = None if raw else spec.preprocessing
-    if preprocessing is not None and not matches_preprocessing(values[None], preprocessing)[0]:
+    if values is None or not matches_preprocessing(values[None], None if raw else spec.preprocessing)[0]:
         return None
     return values[..., None]
 

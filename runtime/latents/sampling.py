@@ -176,8 +176,10 @@ def traversal(
     """
     if code not in spec.code_names:
         raise LatentError(f"there is no code '{code}'{did_you_mean(code, spec.code_names)}")
-    if steps < 1 or rows < 1 or not (math.isfinite(low) and math.isfinite(high)):
-        raise LatentError("steps and rows must be at least 1, and the ends finite")
+    if steps < 1 or rows < 1:
+        raise LatentError("steps and rows must be at least 1")
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise LatentError(f"the values of {code} must be finite, not from {low:g} to {high:g}")
     is_categorical = code in spec.categorical_names
     row_code = spec.categorical_names[0] if spec.categorical and not is_categorical else None
     values = np.linspace(low, high, steps)

@@ -21,7 +21,7 @@ _TOLERANCE: Final = 1.0
 
 
 def matches_preprocessing(
-    images: npt.NDArray[np.uint8], preprocessing: Preprocessing
+    images: npt.NDArray[np.uint8], preprocessing: Preprocessing | None
 ) -> npt.NDArray[np.bool_]:
     """Return which images look like the output of the preprocessing.
 
@@ -30,11 +30,13 @@ def matches_preprocessing(
 
     Args:
         images: uint8 ``(N, S, S)``, grey.
-        preprocessing: The bundle's preprocessing.
+        preprocessing: The bundle's preprocessing; None: there is none, which every image matches.
 
     Returns:
-        bool ``(N,)``.
+        bool ``(N,)``; N may be 0.
     """
+    if preprocessing is None:
+        return np.ones(len(images), bool)
     values = 255 - images if preprocessing.ink == "dark" else images
     count, size = images.shape[:2]
     # Counts of visible pixels by row and column, as matrix products: faster than reductions along short axes.
@@ -48,7 +50,7 @@ def matches_preprocessing(
     if preprocessing.centre == "box":
         centres = np.stack([top + height / 2, left + width / 2], axis=1)
     else:
-        sums = (values.reshape(count, -1).astype(np.float32) @ _moments(size)).astype(np.float64)
+        sums = (values.reshape(count, size * size).astype(np.float32) @ _moments(size)).astype(np.float64)
         centres = sums[:, 1:] / np.maximum(sums[:, :1], 1)
     matches &= (np.abs(centres - size / 2) <= _TOLERANCE).all(axis=1)
     return matches

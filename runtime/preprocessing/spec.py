@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, cast, get_args
 
 from infogan_tool.runtime.storage.json_fields import Fields
@@ -33,13 +33,7 @@ class Preprocessing:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
-        return {
-            "kind": CENTRED_FOREGROUND,
-            "box": self.box,
-            "centre": self.centre,
-            "ink": self.ink,
-            "stroke": self.stroke,
-        }
+        return {"kind": CENTRED_FOREGROUND, **asdict(self)}
 
     @classmethod
     def from_dict(cls, data: object, size: int) -> Preprocessing | None:

@@ -6,19 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from bulk_helpers import pixels
 
 from infogan_tool.runtime import load_bundle, sheet, to_uint8
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-def pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        assert image.format == "PNG"
-        return np.asarray(image)
 
 
 def test_a_sheet(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
@@ -80,8 +74,8 @@ def held(folder: Path) -> list[tuple[list[int], list[float]]]:
 
 def test_fixed_codes(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     options = ("--category", "k1=3", "--category", "k2=0", "--style", "c3=-1.5")
-    assert cli("generate", "-b", tiny, "-n", 4, "--out", tmp_path / "free").code == 0
-    assert cli("generate", "-b", tiny, "-n", 4, *options, "--out", tmp_path / "held").code == 0
+    for name, given in (("free", ()), ("held", options)):
+        assert cli("generate", "-b", tiny, "-n", 4, *given, "--out", tmp_path / name).code == 0
     for (_, free), (categories, styles) in zip(held(tmp_path / "free"), held(tmp_path / "held"), strict=True):
         assert categories == [3, 0]
         assert styles == [*free[:2], -1.5]
@@ -93,8 +87,16 @@ def labelled(tiny: Path, tmp_path: Path) -> Path:
     shutil.copytree(tiny, bundle)
     data = json.loads((bundle / "metadata.json").read_text())
     data["labels"] = {"k1": ["7", "2", "round", "round"]}
+    data["style_names"] = {"c1": "slant", "c2": "stroke width"}
     (bundle / "metadata.json").write_text(json.dumps(data))
     return bundle
+
+
+def test_a_style_by_its_name(cli: Callable[..., Any], labelled: Path, tmp_path: Path) -> None:
+    for name in ("stroke width", "stroke_width", "c2"):
+        out = tmp_path / name
+        assert cli("generate", "-b", labelled, "-n", 1, "--style", f"{name}=0.5", "--out", out).code == 0
+        assert held(out)[0][1][1] == 0.5
 
 
 def test_a_category_by_its_label(cli: Callable[..., Any], labelled: Path, tmp_path: Path) -> None:
@@ -125,6 +127,8 @@ def test_a_category_by_its_label(cli: Callable[..., Any], labelled: Path, tmp_pa
         (["--category", "k1=-1"], "k1 has the categories 0 to 3, not -1"),
         (["--category", "k7=1"], "there is no categorical code 'k7'"),
         (["--category", "c1=1"], "there is no categorical code 'c1'"),
+        (["--category", "zzz"], "no category has this label (valid: 2, 7, round); write it as"),
+        (["--style", "slnt=1"], "there is no code 'slnt' (did you mean 'slant'?)"),
         (["--style", "c1=x"], "--style c1=x: give a number"),
         (["--style", "c1=nan"], "c1 must be finite"),
         (["--style", "k1=1"], "there is no continuous code 'k1'"),

@@ -150,7 +150,7 @@ def test_refused(cli: Callable[..., Result], bundle: Path, tmp_path: Path) -> No
     names = tmp_path / "names.toml"
     names.write_text('[styles]\nc1 = "x"\n', "utf-8")
     for arguments, message in (
-        (["mnist", "--names", names], "mnist is not the folder of a bundle"),
+        (["mnist", "--names", names], "mnist belongs to the installation of infogan-tool"),
         ([bundle, "--data", "mnist"], "--data goes with --out"),
         ([tmp_path / "none", "--names", names], "is not the folder of a bundle"),
     ):

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,10 +21,10 @@ from infogan_tool.runtime import load_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from starlette.types import ASGIApp
 
+TINY = Path(__file__).resolve().parents[1] / "fixtures" / "tiny"
 ROWS = bytes(40)
 """One image of the tiny bundle."""
 
@@ -49,6 +50,13 @@ def serving_tiny(tiny: Path, **limits: float) -> Iterator[int]:
         yield port
 
 
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Return the port of a server with the limits that it has by default."""
+    with serving_tiny(TINY) as opened:
+        yield opened
+
+
 def send(
     port: int, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
@@ -67,24 +75,23 @@ def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, str]:
     return status, json.loads(content)["error"] if refused else ""
 
 
-def test_every_file_of_the_page_is_served_with_its_headers(tiny: Path) -> None:
-    with serving_tiny(tiny) as port:
-        for name in ("", *PAGE_FILES, "model.json", "bundles/0/noise.bin"):
-            status, headers, content = send(port, "GET", f"/{name}")
-            assert status == 200, name
-            assert content
-            assert headers["content-security-policy"].startswith(content_policy("server"))
-            assert headers["x-content-type-options"] == "nosniff"
-            assert headers["cache-control"] == "no-store"
-            assert "server" not in headers
-        for name in (
-            "../server.py",
-            "types.d.ts",
-            "%2e%2e/server.py",
-            "bundles/1/noise.bin",
-            "bundles/0/generator.onnx",
-        ):
-            assert send(port, "GET", f"/{name}")[0] == 404, name
+def test_every_file_of_the_page_is_served_with_its_headers(port: int) -> None:
+    for name in ("", *PAGE_FILES, "model.json", "bundles/0/noise.bin"):
+        status, headers, content = send(port, "GET", f"/{name}")
+        assert status == 200, name
+        assert content
+        assert headers["content-security-policy"].startswith(content_policy("server"))
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert "server" not in headers
+    for name in (
+        "../server.py",
+        "types.d.ts",
+        "%2e%2e/server.py",
+        "bundles/1/noise.bin",
+        "bundles/0/generator.onnx",
+    ):
+        assert send(port, "GET", f"/{name}")[0] == 404, name
 
 
 def test_the_page_has_no_inline_script_and_no_unlisted_file() -> None:
@@ -94,16 +101,15 @@ def test_the_page_has_no_inline_script_and_no_unlisted_file() -> None:
         assert word not in html
 
 
-def test_requests_are_answered(tiny: Path) -> None:
-    with serving_tiny(tiny) as port:
-        status, headers, content = send(port, "POST", "/bundles/0/generate", ROWS, content_type=BODY_TYPE)
-        assert (status, headers["content-type"], len(content)) == (200, BODY_TYPE, 16 * 16 * 3)
-        assert post(port, "/bundles/0/generate", ROWS[1:]) == (
-            422,
-            "a request holds 1 to 256 rows of 10 float32 values",
-        )
-        status, reason = post(port, "/bundles/0/encode", b"nothing")
-        assert (status, "known format" in reason) == (422, True)
+def test_requests_are_answered(port: int) -> None:
+    status, headers, content = send(port, "POST", "/bundles/0/generate", ROWS, content_type=BODY_TYPE)
+    assert (status, headers["content-type"], len(content)) == (200, BODY_TYPE, 16 * 16 * 3)
+    assert post(port, "/bundles/0/generate", ROWS[1:]) == (
+        422,
+        "a request holds 1 to 256 rows of 10 float32 values",
+    )
+    status, reason = post(port, "/bundles/0/encode", b"nothing")
+    assert (status, "known format" in reason) == (422, True)
 
 
 @pytest.mark.parametrize(
@@ -122,13 +128,12 @@ def test_requests_are_answered(tiny: Path) -> None:
     ],
 )
 def test_requests_of_other_sites_are_refused(
-    tiny: Path, method: str, headers: dict[str, str], status: int
+    port: int, method: str, headers: dict[str, str], status: int
 ) -> None:
-    with serving_tiny(tiny) as port:
-        found, given, content = send(port, method, "/bundles/0/generate", ROWS, **headers)
-        assert found == status
-        assert "access-control-allow-origin" not in given
-        assert b"Traceback" not in content
+    found, given, content = send(port, method, "/bundles/0/generate", ROWS, **headers)
+    assert found == status
+    assert "access-control-allow-origin" not in given
+    assert b"Traceback" not in content
 
 
 def test_a_body_has_a_limit_with_and_without_a_content_length(tiny: Path) -> None:

@@ -12,13 +12,21 @@ from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from test_guard import BODY_TYPE, ROWS, post, send, serving_tiny
+from test_guard import BODY_TYPE, ROWS, TINY, post, send, serving_tiny
 from waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 HEAD = f"POST /bundles/0/generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: {BODY_TYPE}\r\n".encode()
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Return the port of a server with the limits that it has by default."""
+    with serving_tiny(TINY) as opened:
+        yield opened
 
 
 def connected(port: int) -> socket.socket:
@@ -139,30 +147,26 @@ def test_a_client_that_does_not_read_its_responses_times_out(tiny: Path, request
     ],
     ids=range(14),
 )
-def test_invalid_requests(tiny: Path, content: bytes, capfd: pytest.CaptureFixture[str]) -> None:
-    with serving_tiny(tiny) as port:
-        found = response_to(port, content)
-        assert not found or found.split()[1] in (b"400", b"408", b"413", b"405", b"431", b"200", b"501"), (
-            found
-        )
-        assert b"Traceback" not in found
-        if found.split()[1:2] == [b"200"]:
-            assert b"Host: localhost\r\n" in content
-        assert is_alive(port)
+def test_invalid_requests(port: int, content: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    found = response_to(port, content)
+    assert not found or found.split()[1] in (b"400", b"408", b"413", b"405", b"431", b"200", b"501"), found
+    assert b"Traceback" not in found
+    if found.split()[1:2] == [b"200"]:
+        assert b"Host: localhost\r\n" in content
+    assert is_alive(port)
     assert capfd.readouterr() == ("", "")  # nothing is printed
 
 
 @pytest.mark.parametrize(
     "method", ["PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "OPTIONS", "PROPFIND", "X" * 50]
 )
-def test_other_methods_are_refused(tiny: Path, method: str) -> None:
-    with serving_tiny(tiny) as port:
-        path = "localhost:80" if method == "CONNECT" else "/bundles/0/generate"
-        request = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
-        assert response_to(port, request.encode()).split()[1] == b"405"
+def test_other_methods_are_refused(port: int, method: str) -> None:
+    path = "localhost:80" if method == "CONNECT" else "/bundles/0/generate"
+    request = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+    assert response_to(port, request.encode()).split()[1] == b"405"
 
 
-def test_bodies_that_are_no_images_are_refused(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_bodies_that_are_no_images_are_refused(port: int, capfd: pytest.CaptureFixture[str]) -> None:
     random.seed(0)
     bodies = [
         b"[" * 1_000_000,
@@ -173,12 +177,11 @@ def test_bodies_that_are_no_images_are_refused(tiny: Path, capfd: pytest.Capture
         b"II*\0" + os.urandom(2000),
         b"",
     ]
-    with serving_tiny(tiny) as port:
-        for body in bodies:
-            for path in ("encode", "encode?raw=1", "generate", "encode?raw=" + "1" * 10_000):
-                status, reason = post(port, f"/bundles/0/{path}", body)
-                assert status == 422
-                assert reason.isprintable()
-        assert send(port, "GET", "/bundles/0/generate")[0] == 405
-        assert json.loads(send(port, "GET", "/model.json")[2])
+    for body in bodies:
+        for path in ("encode", "encode?raw=1", "generate", "encode?raw=" + "1" * 10_000):
+            status, reason = post(port, f"/bundles/0/{path}", body)
+            assert status == 422
+            assert reason.isprintable()
+    assert send(port, "GET", "/bundles/0/generate")[0] == 405
+    assert json.loads(send(port, "GET", "/model.json")[2])
     assert capfd.readouterr() == ("", "")

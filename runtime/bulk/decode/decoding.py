@@ -15,6 +15,7 @@ from infogan_tool.runtime.errors import ImageError
 from infogan_tool.runtime.images.convert import preprocess
 from infogan_tool.runtime.images.files import read_image
 from infogan_tool.runtime.images.plain_png import PLAIN_BYTES, read_plain_pngs
+from infogan_tool.runtime.preprocessing.matches import matches_preprocessing
 from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
@@ -157,16 +158,12 @@ def find_plain(sources: Sequence[Source], spec: ImageSpec, *, raw: bool) -> Plai
     left = dict(enumerate(sources))
     for index in found:
         del left[index]
-    if len(found) and not raw and spec.preprocessing is not None:
-        # Not every bundle has a preprocessing.
-        from infogan_tool.runtime.preprocessing.matches import matches_preprocessing  # noqa: PLC0415
-
-        matches = matches_preprocessing(pixels, spec.preprocessing)
-        if not matches.all():
-            others = np.logical_not(matches)
-            left |= dict(zip(indices[others].tolist(), pixels[others], strict=True))
-            left = dict(sorted(left.items()))
-            pixels, indices = pixels[matches], indices[matches]
+    matches = matches_preprocessing(pixels, None if raw else spec.preprocessing)
+    if not matches.all():
+        others = np.logical_not(matches)
+        left |= dict(zip(indices[others].tolist(), pixels[others], strict=True))
+        left = dict(sorted(left.items()))
+        pixels, indices = pixels[matches], indices[matches]
     return Plain(np.ascontiguousarray(pixels)[..., None], indices, left)
 
 

@@ -22,6 +22,7 @@ from infogan_tool.runtime.bulk.inputs.value_scaling import as_file, axes_of, sca
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.runtime.images.arrays import Scale
 from infogan_tool.runtime.images.idx import open_idx
+from infogan_tool.runtime.preprocessing.matches import matches_preprocessing
 from infogan_tool.runtime.storage.atomic import open_regular, printable
 
 if TYPE_CHECKING:
@@ -119,11 +120,7 @@ def _as_files(
 def _is_ready(images: npt.NDArray[np.uint8], spec: ImageSpec, *, raw: bool) -> bool:
     if images.shape[1:] != (spec.size, spec.size, spec.channels):
         return False
-    if raw or spec.preprocessing is None:
-        return True
-    from infogan_tool.runtime.preprocessing.matches import matches_preprocessing  # noqa: PLC0415 - not every bundle has a preprocessing
-
-    return bool(matches_preprocessing(images[..., 0], spec.preprocessing).all())
+    return bool(matches_preprocessing(images[..., 0], None if raw else spec.preprocessing).all())
 
 
 def _names(prefix: str, start: int, stop: int) -> list[str]:
@@ -141,6 +138,12 @@ def fingerprint_of(path: str) -> bytes:
 
 
 # --- plain files -------------------------------------------------------------------------------------------
+
+
+def count_idx(path: str) -> int:
+    """Return the number of images of an IDX file, from its header."""
+    with open_idx(path, 3) as stream:
+        return stream.shape[0]
 
 
 def idx_chunks(path: str) -> Iterator[Chunk]:
@@ -174,7 +177,7 @@ def npy_chunks(path: str) -> Iterator[Chunk]:
         DataError: The file cannot be read, or its array has no images.
     """
     with _named_errors(path), open_regular(path) as file:
-        shape, fortran, dtype = read_header(file)
+        shape, fortran, dtype = _read_header(file)
         offset = file.tell()
         stored, needed = os.fstat(file.fileno()).st_size - offset, math.prod(shape) * dtype.itemsize
         if stored < needed:
@@ -196,14 +199,13 @@ def _blocks(mapped: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
 def _mapped_chunks(
     array: MappedArray, prefix: str, axes: str, scale: Scale, fingerprint: bytes
 ) -> Iterator[ArrayChunk]:
-    single = axes in ("HW", "HWC")
-    count = 1 if single else array.shape[0]
-    step = 1 if single else _rows_a_chunk(array.shape, np.dtype(array.dtype).itemsize)
+    count = _count(array.shape)
+    step = 1 if axes in ("HW", "HWC") else _rows_a_chunk(array.shape, np.dtype(array.dtype).itemsize)
     for start in range(0, count, step):
         yield ArrayChunk(array, prefix, start, min(start + step, count), axes, scale, fingerprint)
 
 
-def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Return shape, whether it is in Fortran order, and type; the file is then at the start of the data."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -228,6 +230,16 @@ def _named_errors(path: str) -> Iterator[None]:
         raise DataError(reason if reason.startswith(shown) else f"{shown}: {reason}") from error
 
 
+def count_npy(path: str) -> int:
+    """Return the number of images of a .npy file, from its header."""
+    with open_regular(path) as file:
+        return _count(_read_header(file)[0])
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    return 1 if axes_of(shape) in ("HW", "HWC") else shape[0]
+
+
 # --- .npz --------------------------------------------------------------------------------------------------
 
 
@@ -244,22 +256,32 @@ def npz_chunks(path: str, wanted: str | None = None) -> Iterator[Chunk]:
     """
     with _named_errors(path), open_regular(path) as file, zipfile.ZipFile(file) as archive:
         fingerprint = fingerprint_of(path)
-        for member in image_arrays(archive, wanted):
+        for member in _image_arrays(archive, wanted):
             prefix = f"{path}#{member.removesuffix('.npy')}/"
             scale = None
             with archive.open(member) as stream:
-                shape, _, dtype = read_header(cast("BinaryIO", stream))
+                shape, _, dtype = _read_header(cast("BinaryIO", stream))
                 axes = axes_of(shape)
                 if dtype.kind == "f":
                     scale = scale_of(dtype, (rows for _, rows in _streamed(stream, shape, dtype, axes)))
             with archive.open(member) as stream:
-                read_header(cast("BinaryIO", stream))
+                _read_header(cast("BinaryIO", stream))
                 for start, rows in _streamed(stream, shape, dtype, axes):
                     images, bad = to_bytes(rows, axes, scale or scale_of(dtype, ()))
                     yield RowsChunk(_names(prefix, start, start + len(rows)), images, bad, fingerprint)
 
 
-def image_arrays(archive: zipfile.ZipFile, wanted: str | None) -> list[str]:
+def count_npz(path: str, wanted: str | None = None) -> int:
+    """Return the number of images that :func:`npz_chunks` yields, from the headers of the arrays."""
+    total = 0
+    with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+        for member in _image_arrays(archive, wanted):
+            with archive.open(member) as stream:
+                total += _count(_read_header(cast("BinaryIO", stream))[0])
+    return total
+
+
+def _image_arrays(archive: zipfile.ZipFile, wanted: str | None) -> list[str]:
     """Return the members that :func:`npz_chunks` reads; raise ValueError if there is none."""
     members = [name for name in archive.namelist() if name.endswith(".npy")]
     if wanted is not None:
@@ -270,7 +292,7 @@ def image_arrays(archive: zipfile.ZipFile, wanted: str | None) -> list[str]:
     depths = {}
     for member in members:
         with archive.open(member) as stream:
-            shape, fortran, dtype = read_header(cast("BinaryIO", stream))
+            shape, fortran, dtype = _read_header(cast("BinaryIO", stream))
         if dtype.kind in "buf" and len(shape) >= _MATRIX and not fortran:
             depths[member] = len(shape)
     deep = [member for member, depth in depths.items() if depth > _MATRIX]

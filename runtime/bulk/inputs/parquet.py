@@ -57,6 +57,12 @@ def parquet_chunks(path: str, column: str | None = None) -> Iterator[BlobChunk]:
         raise DataError(text if text.startswith(shown) else f"{shown}: {text}") from error
 
 
+def count_parquet(path: str) -> int:
+    """Return the number of rows of a Parquet file, from its footer."""
+    with open_regular(path) as file:
+        return int(import_pyarrow("reading Parquet").parquet.ParquetFile(file).metadata.num_rows)
+
+
 def _column(pa: Any, schema: Any, wanted: str | None) -> str:  # noqa: ANN401 - pyarrow has no types
     fitting = [field.name for field in schema if _holds_bytes(pa, field.type)]
     if wanted is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from infogan_tool.runtime.bulk.inputs.chunks import (
@@ -23,12 +25,20 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
     from infogan_tool.runtime.images.spec import ImageSpec
 
-    Container = tuple[str, Callable[[], Iterator[Chunk]]]
-    """A file with many images: its path, and a function that yields its chunks."""
-
 STDIN: Final = "-"
 """The argument for standard input."""
 _HEAD: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A file with many images."""
+
+    path: str
+    chunks: Callable[[], Iterator[Chunk]]
+    """Yields its chunks."""
+    count: Callable[[], int]
+    """Returns the number of its images, from its header; raises an exception if it cannot be read."""
 
 
 class Inputs:
@@ -72,11 +82,11 @@ class Inputs:
         names: list[str] = []
         failed: dict[int, Failed] = {}
         for entry in self._entries():
-            if isinstance(entry, tuple):
+            if isinstance(entry, Container):
                 if names:
                     yield FileChunk(names, failed)
                     names, failed = [], {}
-                yield from self._container_chunks(*entry)
+                yield from self._container_chunks(entry)
                 continue
             if isinstance(entry, Failed):
                 failed[len(names)] = entry
@@ -93,30 +103,13 @@ class Inputs:
         """Count the inputs by listing them again; None if standard input is among them.
 
         The count is for progress only: it is wrong if files are added or removed meanwhile.
+
+        Raises:
+            Exception: A file with many images cannot be read.
         """
         if STDIN in self._arguments:
             return None
-        total = 0
-        for argument in self._arguments:
-            if is_pattern(argument):
-                paths = match(argument)
-            elif os.path.isdir(argument):  # noqa: PTH112
-                paths = walk(argument, _is_image)
-            else:
-                paths = iter((argument,))
-            for path in paths:
-                count = 1 if isinstance(path, Failed) or _is_image(path) else self._count_contained(path)
-                if count is None:
-                    return None
-                total += count
-        return total
-
-    def _count_contained(self, path: str) -> int | None:
-        if not isinstance(_container(path, self._column), tuple):
-            return 1
-        from infogan_tool.runtime.bulk.inputs.counting import count_images  # noqa: PLC0415 - arrays only
-
-        return count_images(path, self._column)
+        return sum(entry.count() if isinstance(entry, Container) else 1 for entry in self._entries())
 
     def _entries(self) -> Iterator[str | Failed | Container]:
         for argument in self._arguments:
@@ -140,7 +133,7 @@ class Inputs:
         found = read_stdin(self._stdin)
         if isinstance(found, bytes):
             blob = found
-            yield STDIN, lambda: iter((BlobChunk([STDIN], [blob]),))
+            yield Container(STDIN, lambda: iter((BlobChunk([STDIN], [blob]),)), lambda: 1)
             return
         for path in found:
             if isinstance(path, Failed):
@@ -168,12 +161,12 @@ class Inputs:
         return path if _is_image(path) else _container(path, self._column)
 
     @staticmethod
-    def _container_chunks(path: str, chunks: Callable[[], Iterator[Chunk]]) -> Iterator[Chunk]:
+    def _container_chunks(container: Container) -> Iterator[Chunk]:
         """Yield the chunks of a container; if it is damaged, those before the damage and one failed input."""
         try:
-            yield from chunks()
+            yield from container.chunks()
         except DataError as error:
-            yield FileChunk([path], {0: Failed(path, str(error))})
+            yield FileChunk([container.path], {0: Failed(container.path, str(error))})
 
 
 def _is_image(path: str) -> bool:
@@ -183,7 +176,7 @@ def _is_image(path: str) -> bool:
 def _container(  # noqa: PLR0911 - a table
     path: str, column: str | None
 ) -> str | Failed | Container:
-    """Return the chunks of a file whose name is not that of an image, or its path if it is no container."""
+    """Return the container of a file whose name is not that of an image, or its path if it is none."""
     try:
         with open_regular(path) as file:
             head = file.read(_HEAD)
@@ -194,15 +187,19 @@ def _container(  # noqa: PLR0911 - a table
     kind = container_format(head)
     # Only now, and only for these: an image needs neither.
     if kind == "parquet":
-        from infogan_tool.runtime.bulk.inputs.parquet import parquet_chunks  # noqa: PLC0415
+        from infogan_tool.runtime.bulk.inputs import parquet  # noqa: PLC0415
 
-        return path, lambda: parquet_chunks(path, column)
+        return Container(
+            path, partial(parquet.parquet_chunks, path, column), partial(parquet.count_parquet, path)
+        )
     if kind is not None:
-        from infogan_tool.runtime.bulk.inputs.arrays import idx_chunks, npy_chunks, npz_chunks  # noqa: PLC0415
+        from infogan_tool.runtime.bulk.inputs import arrays  # noqa: PLC0415
 
         if kind == "npy":
-            return path, lambda: npy_chunks(path)
+            return Container(path, partial(arrays.npy_chunks, path), partial(arrays.count_npy, path))
         if kind == "npz":
-            return path, lambda: npz_chunks(path, column)
-        return path, lambda: idx_chunks(path)
+            return Container(
+                path, partial(arrays.npz_chunks, path, column), partial(arrays.count_npz, path, column)
+            )
+        return Container(path, partial(arrays.idx_chunks, path), partial(arrays.count_idx, path))
     return path

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from infogan_tool.runtime.bulk.output.columns import columns_of
+from infogan_tool.runtime.bulk.output.columns import columns_of, values_of
 from infogan_tool.runtime.storage.atomic import printable, write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
-
-    import numpy as np
-    import numpy.typing as npt
 
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
@@ -68,9 +65,7 @@ class _TextFormat:
 
     Args:
         metadata: The bundle's metadata.
-        template: %-format of a line: path; index, label, confidence and probabilities of each categorical
-            code; mean and standard deviation of each continuous code; OOD flag and score, if the bundle has
-            them; low confidence, if it has categorical codes.
+        template: %-format of a line, of the values of :func:`~.columns.values_of`.
         quote: Returns a path or a label as it is written; it is given None for a category without a label.
     """
 
@@ -91,18 +86,9 @@ class _TextFormat:
 
     def rows(self, names: Sequence[str], posterior: Posterior) -> bytes:
         """Return a line for each image."""
-        columns: list[Iterable[Any]] = [map(self._quote, names)]
-        for column, labels in enumerate(self._labels):
-            categories = posterior.categories[:, column].tolist()
-            columns += [categories, [labels[index] for index in categories]]
-            columns += [posterior.confidence[:, column].tolist(), *posterior.probabilities[column].T.tolist()]
-        for column in range(posterior.style_mean.shape[1]):
-            columns += [posterior.style_mean[:, column].tolist(), posterior.style_std[:, column].tolist()]
-        if posterior.ood is not None and posterior.distance is not None:
-            columns += [_flags(posterior.ood), posterior.distance.tolist()]
-        if self._labels:
-            columns.append(_flags(posterior.low_confidence))
-        return "".join([self._template % row for row in zip(*columns, strict=True)]).encode()
+        columns = values_of([self._quote(name) for name in names], posterior, self._labels)
+        rows = zip(*map(_texts_or_numbers, columns), strict=True)
+        return "".join([self._template % row for row in rows]).encode()
 
     def write(self, target: Path, content: bytes) -> None:
         """Write the lines."""
@@ -151,8 +137,11 @@ class _CsvFormat(_TextFormat):
         return (",".join(name for name, _ in self._columns) + "\n").encode()
 
 
-def _flags(values: npt.NDArray[np.bool_]) -> list[str]:
-    return ["true" if flag else "false" for flag in values.tolist()]
+def _texts_or_numbers(column: Any) -> list[Any]:  # noqa: ANN401 - a list or an array
+    if isinstance(column, list):
+        return column
+    values: list[Any] = column.tolist()
+    return ["true" if flag else "false" for flag in values] if column.dtype == bool else values
 
 
 _FIELDS: Final = {"text": "%s", "flag": "%s", "index": "%d"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.bulk.inputs.parquet import import_pyarrow
-from infogan_tool.runtime.bulk.output.columns import columns_of
+from infogan_tool.runtime.bulk.output.columns import columns_of, values_of
 from infogan_tool.runtime.storage.atomic import atomic_open
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ class ParquetFormat:
 
     def __init__(self, bundle: Bundle) -> None:
         self._pa = pa = import_pyarrow("writing Parquet")
-        self._metadata = bundle.metadata
+        latent = bundle.latent
+        self._labels = [
+            [bundle.metadata.label(code, index) for index in range(size)]
+            for code, size in zip(latent.categorical_names, latent.categorical, strict=True)
+        ]
         types = {"text": pa.string(), "index": pa.int32(), "number": pa.float32(), "flag": pa.bool_()}
         self._schema = pa.schema(
             [(name, types[kind]) for name, kind in columns_of(bundle.metadata)],
@@ -42,19 +46,9 @@ class ParquetFormat:
     def rows(self, names: Sequence[str], posterior: Posterior) -> bytes:
         """Return the records as a message of an Arrow stream."""
         # Arrow strings are UTF-8: bytes of a name that are not Unicode are escaped, as in the CSV.
-        columns: list[Any] = [[name.encode("utf-8", "backslashreplace").decode() for name in names]]
-        for column, code in enumerate(self._metadata.latent.categorical_names):
-            indices = posterior.categories[:, column]
-            columns += [indices, [self._metadata.label(code, index) for index in indices.tolist()]]
-            columns += [posterior.confidence[:, column], *posterior.probabilities[column].T]
-        for column in range(posterior.style_mean.shape[1]):
-            columns += [posterior.style_mean[:, column], posterior.style_std[:, column]]
-        columns += [values for values in (posterior.ood, posterior.distance) if values is not None]
-        columns += [posterior.low_confidence] if self._metadata.latent.categorical else []
-        arrays = [
-            self._pa.array(values, type=field.type)
-            for values, field in zip(columns, self._schema, strict=True)
-        ]
+        texts = [name.encode("utf-8", "backslashreplace").decode() for name in names]
+        columns = zip(values_of(texts, posterior, self._labels), self._schema, strict=True)
+        arrays = [self._pa.array(values, type=field.type) for values, field in columns]
         return bytes(self._pa.record_batch(arrays, schema=self._schema).serialize())
 
     def convert(self, part: Path, target: Path) -> None:

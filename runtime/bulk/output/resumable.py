@@ -13,7 +13,7 @@ import json
 import os
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -100,7 +100,7 @@ class _Entry:
     """Digest of the names of these inputs."""
     complete: bool = False
     """Whether all inputs are done; then only the renaming is left."""
-    version: int = field(default=_VERSION)
+    version: int = _VERSION
 
 
 class Resumable:

@@ -4,12 +4,12 @@ import dataclasses
 import json
 import os
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
 import pytest
+from bulk_helpers import EXAMPLES, lines
 from PIL import Image
 
 from infogan_tool.cli.encode.table import CodesTable
@@ -17,13 +17,7 @@ from infogan_tool.runtime import LatentSpec, Posterior, load_bundle, load_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-EXAMPLES = Path(__file__).parents[3] / "examples"
-
-
-def lines(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
+    from pathlib import Path
 
 
 def test_json_has_the_values_of_the_library(cli: Callable[..., Any], images: list[Path], tiny: Path) -> None:

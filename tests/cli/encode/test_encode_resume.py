@@ -53,10 +53,15 @@ def run(inputs: list[str], out: Path, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
 
 
-def wait_for_more(process: subprocess.Popen[bytes], out: Path, seen: int = 0) -> int:
-    """Return how many inputs are done, once these are more than ``seen``."""
-    wait_until(lambda: inputs_done(out) > seen, process)
-    return inputs_done(out)
+def run_and_kill(inputs: list[str], out: Path, *options: str, after: int = 0, delay: float = 0) -> int:
+    """Kill a run once more than ``after`` inputs are done; return how many were done a delay before."""
+    process = run(inputs, out, *options)
+    wait_until(lambda: inputs_done(out) > after, process)
+    done = inputs_done(out)
+    time.sleep(delay)
+    process.kill()
+    assert finish(process)[0] == -9
+    return done
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, list[str]]:
@@ -88,15 +93,10 @@ def test_killed_several_times_and_resumed(
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
     out = tmp_path / f"codes{suffix}"
-    seen = -1
+    done = 0
     for delay in delays:
-        process = run(inputs, out, "--resume")
-        done = wait_for_more(process, out, max(seen, 0))
-        time.sleep(delay)
-        process.kill()
-        assert finish(process)[0] == -9
+        done = run_and_kill(inputs, out, "--resume", after=done, delay=delay)
         assert not out.exists()
-        seen = done
     code, messages = finish(run(inputs, out, "--resume"))
     assert code == 3
     assert messages[0].startswith("resuming after ")
@@ -110,10 +110,7 @@ def test_other_inputs_or_options_are_refused(
     inputs: list[str], tmp_path: Path, cli: Callable[..., Any]
 ) -> None:
     out = tmp_path / "codes.jsonl"
-    process = run(inputs, out)
-    wait_for_more(process, out)
-    process.kill()
-    finish(process)
+    run_and_kill(inputs, out)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     for given, options, raw, message in (
         (inputs[::-1], ["--resume"], True, "the inputs are not those of the unfinished run"),
@@ -138,10 +135,7 @@ def test_force_keeps_an_unfinished_run_until_the_new_one_has_records(
     inputs: list[str], uninterrupted: dict[str, bytes], tmp_path: Path, cli: Callable[..., Any]
 ) -> None:
     out = tmp_path / "codes.jsonl"
-    process = run(inputs, out)
-    wait_for_more(process, out)
-    process.kill()
-    finish(process)
+    run_and_kill(inputs, out)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix != ".lock"}
     assert sorted(before) == ["codes.err.part", "codes.jsonl.part", "codes.jsonl.part.journal"]
     mistakes: list[tuple[list[str], list[str], int]] = [

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -114,25 +112,6 @@ def test_a_posterior_does_not_depend_on_its_batch(path: Path | None, one_shot: b
         part = bundle.encode(images[rows])
         np.testing.assert_array_equal(part.style_mean, whole.style_mean[rows])
         np.testing.assert_array_equal(part.confidence, whole.confidence[rows])
-
-
-def test_threads_share_a_bundle() -> None:
-    bundle = load_bundle(TINY, device="cpu")
-    alone = load_bundle(TINY, device="cpu")
-    expected = [alone.generate(alone.sample(20, seed=seed)) for seed in range(8)]
-    found: list[Any] = [None] * 8
-
-    def work(seed: int) -> None:
-        found[seed] = bundle.generate(bundle.sample(20, seed=seed))
-        bundle.encode(found[seed])
-
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_self_check() -> None:

@@ -108,17 +108,11 @@ def painted(digit: npt.NDArray[np.uint8], ink: tuple[int, int, int], ground: tup
 
 
 def coloured(digit: npt.NDArray[np.uint8]) -> bytes:
-    coverage = 1 - np.asarray(on_page(digit), np.float64)[..., None] / 255
-    return content(
-        Image.fromarray((coverage * (210, 60, 40) + (1 - coverage) * (250, 230, 90)).astype(np.uint8))
-    )
+    return painted(digit, (210, 60, 40), (250, 230, 90))
 
 
 def of_one_luminance(digit: npt.NDArray[np.uint8]) -> bytes:
-    coverage = 1 - np.asarray(on_page(digit), np.float64)[..., None] / 255
-    return content(
-        Image.fromarray((coverage * (200, 60, 60) + (1 - coverage) * (60, 132, 60)).astype(np.uint8))
-    )
+    return painted(digit, (200, 60, 60), (60, 132, 60))
 
 
 def see_through(digit: npt.NDArray[np.uint8], colour: tuple[int, int, int] = (20, 20, 90)) -> bytes:
