@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 
-from conftest import CHROMIUM, SWITCHES, Explorer  # noqa: E402
+from explorer_helpers import CHROMIUM, SWITCHES, Explorer  # noqa: E402
 from strokes import draw  # noqa: E402
 
 COLOURS = 256

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from conftest import COMMAND, Explorer
+from explorer_helpers import COMMAND, Explorer
 
 from infogan_tool.cli.explorer.description import SITE_FILES
 from infogan_tool.cli.explorer.guard import BODY_TYPE

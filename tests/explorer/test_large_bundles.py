@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from conftest import AXE, COMMAND, READY, Explorer, recorded
+from explorer_helpers import AXE, COMMAND, READY, Explorer, recorded
 
 from infogan_tool.export import export_run
 from infogan_tool.train import fit, preset

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
-from conftest import AXE, READY, Explorer, recorded
+from explorer_helpers import AXE, READY, Explorer, recorded
 from PIL import Image
 
 from infogan_tool.runtime import load_bundle

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from conftest import AXE, READY, WITH_SERVER, Explorer, pixels, settle, wait_for_label
+from explorer_helpers import AXE, READY, WITH_SERVER, Explorer, pixels, settle, wait_for_label
 from PIL import Image
 from strokes import DIGITS, draw
 from turning import TURN_FOR_SECONDS, processor_seconds

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from conftest import WITH_SERVER, pixels, wait_for_label
+from explorer_helpers import WITH_SERVER, pixels, wait_for_label
 from PIL import Image
 from strokes import DIGITS, draw
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import AXE, recorded
+from explorer_helpers import AXE, recorded
 from report_entries import HOSTILE, write_bundle, write_run
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
-from conftest import AXE, COMMAND, READY, recorded
+from explorer_helpers import AXE, COMMAND, READY, recorded
 from PIL import Image
 
 from infogan_tool.cli.explorer.description import SITE_FILES

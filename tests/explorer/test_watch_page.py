@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
-from conftest import ADDRESS, AXE, Explorer, recorded
+from explorer_helpers import ADDRESS, AXE, Explorer, recorded
 from PIL import Image
 
 if TYPE_CHECKING:
