@@ -199,8 +199,9 @@ def _blocks(mapped: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
 def _mapped_chunks(
     array: MappedArray, prefix: str, axes: str, scale: Scale, fingerprint: bytes
 ) -> Iterator[ArrayChunk]:
-    count = _count(array.shape)
-    step = 1 if axes in ("HW", "HWC") else _rows_a_chunk(array.shape, np.dtype(array.dtype).itemsize)
+    single = axes in ("HW", "HWC")
+    count = 1 if single else array.shape[0]
+    step = 1 if single else _rows_a_chunk(array.shape, np.dtype(array.dtype).itemsize)
     for start in range(0, count, step):
         yield ArrayChunk(array, prefix, start, min(start + step, count), axes, scale, fingerprint)
 
