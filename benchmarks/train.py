@@ -41,14 +41,14 @@ from infogan_tool.train.engine.memory_format import to_memory_format
 from infogan_tool.train.engine.stage import Session, use_precision
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.run.fit import plan_training
+from infogan_tool.train.run.plan import plan_training
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-    from infogan_tool.train.run.fit import Plan
+    from infogan_tool.train.run.plan import Plan
 
 REFERENCE = "reference, fp32"
 EPOCHS = 100

@@ -29,23 +29,22 @@ _MAX_CATEGORIES: Final = 200
 """Categories that get a sheet."""
 
 
-def make_contact_sheets(bundle: Bundle, images: NDArray[np.uint8] | None, *, seed: int = 0) -> str:
+def make_contact_sheets(bundle: Bundle, images: NDArray[np.uint8] | None) -> str:
     """Return a page, as HTML, with a section for each category and each style.
 
     Args:
         bundle: The bundle.
         images: Real images, uint8 ``(N, H, W, C)``; None for generated ones only.
-        seed: Seed of the generated images.
     """
     metadata = bundle.metadata
     real = None if images is None else f"{len(images):,} real images"
     introduction = (
         "What do the images of a category have in common, and what does a style change? Give them names with "
-        f"infogan-tool name. Bundle {metadata.bundle_id}; generated images have seed {seed}."
+        f"infogan-tool name. Bundle {metadata.bundle_id}; generated images have seed 0."
     )
     if real:
         introduction += f" The most and least typical images are those among {real}, by {_measure(bundle)}."
-    sections = [*_categories(bundle, images, seed), *_styles(bundle, seed)]
+    sections = [*_categories(bundle, images), *_styles(bundle)]
     return make_image_page("Categories and styles", introduction, sections)
 
 
@@ -81,7 +80,7 @@ def _measure(bundle: Bundle) -> str:
     return "the confidence of the category"
 
 
-def _categories(bundle: Bundle, images: NDArray[np.uint8] | None, seed: int) -> Iterator[ImageSection]:
+def _categories(bundle: Bundle, images: NDArray[np.uint8] | None) -> Iterator[ImageSection]:
     latent = bundle.latent
     posterior = None if images is None else bundle.encode(images)
     for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True)):
@@ -100,17 +99,17 @@ def _categories(bundle: Bundle, images: NDArray[np.uint8] | None, seed: int) -> 
                 if len(order) > _SHOWN:
                     sheets["real images, least typical first"] = order[::-1][:_SHOWN]
                 shown = [_sheet(images[rows], line) for line, rows in sheets.items() if len(rows)]
-            latents = bundle.sample(_SHOWN, seed, categories={code: index})
+            latents = bundle.sample(_SHOWN, categories={code: index})
             shown.append(_sheet(to_uint8(bundle.generate(latents), bundle.image), "generated images"))
             label = bundle.metadata.label(code, index)
             yield ImageSection(_heading(f"Category #{index} of {code}", label), text, shown)
 
 
-def _styles(bundle: Bundle, seed: int) -> Iterator[ImageSection]:
+def _styles(bundle: Bundle) -> Iterator[ImageSection]:
     remarks = style_remarks(bundle.metadata)
     for code in bundle.latent.continuous_names:
         traversal = bundle.traverse(
-            code, seed=seed, low=CONTINUOUS_LOW, high=CONTINUOUS_HIGH, steps=_COLUMNS, rows=_ROWS
+            code, low=CONTINUOUS_LOW, high=CONTINUOUS_HIGH, steps=_COLUMNS, rows=_ROWS
         )
         images = to_uint8(bundle.generate(traversal.latents), bundle.image)
         name = bundle.metadata.style_names.get(code)

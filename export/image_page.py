@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from infogan_tool.export.report.html import escaped
+from infogan_tool.export.report.html import escaped, page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,12 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_POLICY: Final = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-)
-"""Content security policy: the browser blocks every request and script."""
-
-_STYLE: Final = """
+_STYLE: Final = """\
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
 body { margin: 0 auto; max-width: 76rem; padding: 1rem; }
 .images { display: flex; flex-wrap: wrap; gap: .75rem; }
@@ -55,14 +50,8 @@ class ImageSection:
 def make_image_page(title: str, introduction: str, sections: Sequence[ImageSection]) -> str:
     """Return the page as HTML; all text is escaped here."""
     body = "".join(_section(section) for section in sections)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
-        f"<title>{escaped(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{escaped(title)}</h1>\n<p>{escaped(introduction, limit=None)}</p>\n{body}</body>\n</html>\n"
-    )
+    head = f"<h1>{escaped(title)}</h1>\n<p>{escaped(introduction, limit=None)}</p>\n"
+    return page(escaped(title), _STYLE, head + body)
 
 
 def _section(section: ImageSection) -> str:

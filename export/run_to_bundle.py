@@ -45,7 +45,7 @@ from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.run.checkpoint import load_networks, read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.run import Run
-from infogan_tool.train.run.stages import stages_of
+from infogan_tool.train.run.stages import steps_by_stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -164,80 +164,69 @@ def export_networks(
         ParityError, OutputExistsError, InUseError, OSError: As :func:`export_run`.
     """
     with atomic_folder(out, force=force) as folder:  # locked: no other export writes to it
-        return _write(networks, folder, training, data, examples)
-
-
-def _write(
-    networks: Networks,
-    folder: Path,
-    training: dict[str, Any],
-    data: DataConfig | TrainingData | None,
-    examples: int,
-) -> ExportOutcome:
-    """Write all files of a bundle into ``folder``."""
-    networks.eval()
-    images, notes = _real_images(data, networks.image)
-    _check_examples(examples, images, networks.image)
-    fitted = fit_ood(networks, images.train.images[:], networks.image.preprocessing) if images else None
-    head, ood = fitted or (None, None)
-    if images:  # only the OOD score needs more
-        train = images.train.sample(image_limit(networks.image.size, len(images.train)))
-        images = replace(images, train=train)
-    release_freed_memory()
-    versions = {"python": platform.python_version()}
-    versions |= {name: version(name) for name in ("torch", "onnx", "onnxscript", "numpy")}
-    shared = {
-        "latent": networks.latent.to_dict(),
-        "image": networks.image.to_dict(),
-        "opset": OPSET,
-        "tool_version": __version__,
-        "versions": versions,
-        "training": training,
-    }
-    bundle_id = _bundle_id(shared, networks, *([head] if head else []))
-    metadata_json = json.dumps({"bundle_id": bundle_id, **shared}, sort_keys=True)
-    graphs: dict[str, GeneratorGraph | EncoderGraph] = {
-        GENERATOR_FILE: GeneratorGraph(networks),
-        ENCODER_FILE: EncoderGraph(networks, head),
-    }
-    contents = {
-        name: to_onnx(graph, bundle_id=bundle_id, metadata_json=metadata_json)
-        for name, graph in graphs.items()
-    }
-    pairs = {name: (graph, contents[name]) for name, graph in graphs.items()}
-    differences = check_parity(networks, pairs, _encoder_inputs(images, networks.image))
-    release_freed_memory()
-    metadata = BundleMetadata(
-        schema_version=SCHEMA_VERSION,
-        bundle_id=bundle_id,
-        tool_version=__version__,
-        latent=networks.latent,
-        image=networks.image,
-        opset=OPSET,
-        graphs={name: graph_file(content) for name, content in contents.items()},
-        versions=versions,
-        training=training,
-        style_names=dict.fromkeys(networks.latent.continuous_names),
-        parity=parity_metadata(differences),
-        ood=ood,
-    )
-    for name, content in contents.items():
-        write_atomic(folder / name, content)
-    write_metadata(folder, metadata)
-    axes = measure_axes(load_bundle(folder, device="cpu"))
-    metadata = replace(metadata, card={"axes": axes.to_card()} if axes.effects else {})
-    notes += describe_axes(axes)
-    if images:
-        metadata, note = describe_codes(folder, metadata, images)
-        grey = images.train.images[:][:, 0].numpy()
-        notes += [note, preprocessing_note(grey, networks.image.preprocessing)]
-    limitations = describe_limitations(metadata, axes=axes)
-    metadata = replace(metadata, card=metadata.card | {"limitations": limitations})
-    if images and examples:
-        chosen = choose_examples(load_bundle(folder, device="cpu"), to_nhwc(images.scored), examples)
-        metadata = replace(metadata, examples=write_examples(folder, chosen))
-    write_metadata(folder, metadata)
-    return ExportOutcome(metadata=metadata, notes=tuple(filter(None, notes)))
+        networks.eval()
+        images, notes = _real_images(data, networks.image)
+        _check_examples(examples, images, networks.image)
+        fitted = fit_ood(networks, images.train.images[:], networks.image.preprocessing) if images else None
+        head, ood = fitted or (None, None)
+        if images:  # only the OOD score needs more
+            train = images.train.sample(image_limit(networks.image.size, len(images.train)))
+            images = replace(images, train=train)
+        release_freed_memory()
+        versions = {"python": platform.python_version()}
+        versions |= {name: version(name) for name in ("torch", "onnx", "onnxscript", "numpy")}
+        shared = {
+            "latent": networks.latent.to_dict(),
+            "image": networks.image.to_dict(),
+            "opset": OPSET,
+            "tool_version": __version__,
+            "versions": versions,
+            "training": training,
+        }
+        bundle_id = _bundle_id(shared, networks, *([head] if head else []))
+        metadata_json = json.dumps({"bundle_id": bundle_id, **shared}, sort_keys=True)
+        graphs: dict[str, GeneratorGraph | EncoderGraph] = {
+            GENERATOR_FILE: GeneratorGraph(networks),
+            ENCODER_FILE: EncoderGraph(networks, head),
+        }
+        contents = {
+            name: to_onnx(graph, bundle_id=bundle_id, metadata_json=metadata_json)
+            for name, graph in graphs.items()
+        }
+        pairs = {name: (graph, contents[name]) for name, graph in graphs.items()}
+        differences = check_parity(networks, pairs, _encoder_inputs(images, networks.image))
+        release_freed_memory()
+        metadata = BundleMetadata(
+            schema_version=SCHEMA_VERSION,
+            bundle_id=bundle_id,
+            tool_version=__version__,
+            latent=networks.latent,
+            image=networks.image,
+            opset=OPSET,
+            graphs={name: graph_file(content) for name, content in contents.items()},
+            versions=versions,
+            training=training,
+            style_names=dict.fromkeys(networks.latent.continuous_names),
+            parity=parity_metadata(differences),
+            ood=ood,
+        )
+        for name, content in contents.items():
+            write_atomic(folder / name, content)
+        write_metadata(folder, metadata)
+        axes = measure_axes(load_bundle(folder, device="cpu"))
+        metadata = replace(metadata, card={"axes": axes.to_card()} if axes.effects else {})
+        notes += describe_axes(axes)
+        if images:
+            metadata, note = describe_codes(folder, metadata, images)
+            grey = images.train.images[:][:, 0].numpy()
+            notes += [note, preprocessing_note(grey, networks.image.preprocessing)]
+        limitations = describe_limitations(metadata, axes=axes)
+        metadata = replace(metadata, card=metadata.card | {"limitations": limitations})
+        if images and examples:
+            chosen = choose_examples(load_bundle(folder, device="cpu"), to_nhwc(images.scored), examples)
+            metadata = replace(metadata, examples=write_examples(folder, chosen))
+        write_metadata(folder, metadata)
+        return ExportOutcome(metadata=metadata, notes=tuple(filter(None, notes)))
 
 
 def _real_images(
@@ -274,14 +263,12 @@ def _encoder_inputs(images: RealImages | None, image: ImageSpec) -> Tensor | Non
 
 
 def _training_metadata(config: TrainConfig, steps: int, info: dict[str, Any]) -> dict[str, Any]:
-    data = info.get("data")
-    data = data if isinstance(data, dict) else {}
-    values = config.to_dict()
+    data, values = info["data"], config.to_dict()
     # The name of the data set, not the path of a folder, which is private.
     values["data"]["source"] = data.get("name", values["data"]["source"])
     stages, left = [], steps
-    for stage in stages_of(config) if data else []:
-        done = min(left, stage.count_steps(config, int(data["images"])))
+    for stage, count in steps_by_stage(config, data["images"]):
+        done = min(left, count)
         left -= done
         if done:
             stages.append({"name": stage.name, "steps": done, "batch_size": stage.batch_size_of(config)})

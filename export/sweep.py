@@ -341,9 +341,9 @@ def _is_complete(run: Path) -> bool:
     folder = RunFolder.open(run)
     if not folder.has_checkpoint():
         return False
-    data = folder.read_info().get("data", {})
+    images = folder.read_info()["data"]["images"]
     step = read_checkpoint(folder.last_checkpoint).header.step
-    return step >= total_steps(folder.read_config(), int(data["images"]))
+    return step >= total_steps(folder.read_config(), images)
 
 
 def _last_line(out: Path, trial: Trial) -> str:

@@ -336,7 +336,7 @@ def _print_schema() -> None:
 def _print_plan(
     config: "TrainConfig", group: "ProcessGroup", *, device: str, threads: int | None, stream: bool | None
 ) -> None:
-    from infogan_tool.train.run.fit import plan_training
+    from infogan_tool.train.run.plan import plan_training
 
     plan = plan_training(config, device=device, threads=threads, stream=stream, group=group)
     if group.is_main:

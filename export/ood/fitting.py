@@ -69,15 +69,14 @@ _SHARPNESS: Final = 4.0
 
 
 def fit_ood(
-    networks: Networks, images: Tensor, preprocessing: Preprocessing | None, seed: int = 0
+    networks: Networks, images: Tensor, preprocessing: Preprocessing | None
 ) -> tuple[DistanceHead, OodSpec] | None:
-    """Fit the distance of images from a bundle's training images, without labels.
+    """Fit the distance of images from a bundle's training images, without labels; each time the same.
 
     Args:
         networks: In evaluation mode, on the CPU.
         images: The training images, uint8 ``(N, C, H, W)``.
         preprocessing: Of the bundle; None: images fill the frame.
-        seed: Of the choice of images, their variation and the classifier's weights.
 
     Returns:
         The head and its metadata; None where there are too few images, or no layer of the encoder reduces a
@@ -88,7 +87,7 @@ def fit_ood(
         return None
     workers = min(_MAX_WORKERS, torch.get_num_threads())
     with one_thread():
-        rng = torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(0)
         size = networks.image.size
         held_out = min(image_limit(size, _HELD_OUT), len(images) // 4)
         order = torch.randperm(len(images), generator=rng)
@@ -153,14 +152,10 @@ def fit_ood(
 # --- images ------------------------------------------------------------------------------------------
 
 
-def _is_dark(preprocessing: Preprocessing | None) -> bool:
-    return preprocessing is not None and preprocessing.ink == "dark"
-
-
 def _to_floats(images: Tensor, preprocessing: Preprocessing | None) -> Tensor:
-    """Return uint8 images as floats from 0 (background) to 1."""
+    """Return uint8 images as floats from 0 (background) to 1; or the reverse, with a background of 0."""
     values = images.float() / 255
-    return 1 - values if _is_dark(preprocessing) else values
+    return 1 - values if preprocessing is not None and preprocessing.ink == "dark" else values
 
 
 def _to_bytes(values: Tensor) -> Tensor:
@@ -170,8 +165,7 @@ def _to_bytes(values: Tensor) -> Tensor:
 
 def _to_inputs(images: Tensor, preprocessing: Preprocessing | None, networks: Networks) -> Tensor:
     """Return uint8 images with background 0 as inputs of the encoder."""
-    values = images.float() / 255
-    values = 1 - values if _is_dark(preprocessing) else values
+    values = _to_floats(images, preprocessing)
     return values * (networks.image.high - networks.image.low) + networks.image.low
 
 

@@ -17,6 +17,29 @@ _MINUTE: Final = 60
 _HOUR: Final = 3600
 
 
+_POLICY: Final = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+)
+"""Content security policy: the browser blocks every request and script."""
+
+
+def page(title: str, style: str, body: str) -> str:
+    """Return a page without requests to other files.
+
+    Args:
+        title: HTML.
+        style: Style sheet.
+        body: HTML.
+    """
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
+        f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+    )
+
+
 def escaped(text: object, *, limit: int | None = _MAX_TEXT) -> str:
     """Return text for HTML: markup and control characters escaped, at most 200 characters or ``limit``."""
     return html.escape(printable(text, limit))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from infogan_tool import __version__
 from infogan_tool.export.report.canvas import ID_PREFIX
 from infogan_tool.export.report.captions import CAPTIONS
-from infogan_tool.export.report.html import definitions, escaped
+from infogan_tool.export.report.html import definitions, escaped, page
 from infogan_tool.export.report.tables import categories, overview, settings, timing
 
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from infogan_tool.export.report.entry import Entry
     from infogan_tool.export.report.panels import Panel, Section
 
-_POLICY: Final = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-)
-"""Content security policy: the browser blocks every request."""
 _COLUMNS: Final = 4
 """More figures than these are put into two rows."""
 _TABLE: Final = 420.0
@@ -53,17 +49,13 @@ def make_page(entries: Sequence[Entry], sections: Sequence[Section], animations:
     )
     style = files("infogan_tool.export.report").joinpath("page.css").read_text(encoding="utf-8")
     alone = ' class="alone"' if len(entries) == 1 else ""
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
-        f"<title>{title}: report</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+    content = (
         f"<header><h1>{title}</h1><p>{_introduction(entries)}</p></header>\n"
         f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n<main{alone}>\n{body}</main>\n'
         f"<footer>Made by infogan-tool {escaped(__version__)}. docs/guide/report.md explains how each figure "
-        "is measured.</footer>\n</body>\n</html>\n"
+        "is measured.</footer>\n"
     )
+    return page(f"{title}: report", style, content)
 
 
 def _introduction(entries: Sequence[Entry]) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from idx_files import write_digits
 
 from infogan_tool.export.ood import fitting
 from infogan_tool.export.run_to_bundle import write_bundle
 from infogan_tool.train import fit, preset
 from infogan_tool.train.config.files import deep_merge, validate_config
-from infogan_tool.train.data import load_images, load_test_images
 from infogan_tool.train.infogan.networks import Networks, build_networks
 
 if TYPE_CHECKING:
@@ -70,16 +68,4 @@ def bundle_path(run_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with some hundred real digits in IDX files."""
-    folder = tmp_path_factory.mktemp("data") / "digits"
-    folder.mkdir()
-    for prefix, data, count in (
-        ("train", load_images("mnist"), 300),
-        ("t10k", load_test_images("mnist"), 200),
-    ):
-        assert data is not None
-        assert data.labels is not None
-        images, labels = data.images[:count, 0].numpy(), data.labels[:count].numpy().astype("uint8")
-        for kind, values in (("images-idx3", images), ("labels-idx1", labels)):
-            head = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
-            (folder / f"{prefix}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + values.tobytes(), 1))
-    return folder
+    return write_digits(tmp_path_factory.mktemp("data") / "digits", 300, 200)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from idx_files import write_idx
 
 from infogan_tool.cli.main import main
 from infogan_tool.train.data import load_images
@@ -67,13 +68,8 @@ def digits() -> torch.Tensor:
 def images(tmp_path_factory: pytest.TempPathFactory, digits: torch.Tensor) -> Path:
     """A data folder of these digits."""
     folder = tmp_path_factory.mktemp("images")
-    labels = np.arange(300, dtype=np.uint8) % 10
-    for name, array in (
-        ("train-images-idx3-ubyte", digits[:, 0].numpy()),
-        ("train-labels-idx1-ubyte", labels),
-    ):
-        sizes = b"".join(length.to_bytes(4, "big") for length in array.shape)
-        (folder / name).write_bytes(bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes())
+    write_idx(folder / "train-images-idx3-ubyte", digits[:, 0].numpy())
+    write_idx(folder / "train-labels-idx1-ubyte", np.arange(300) % 10)
     return folder
 
 

@@ -17,6 +17,7 @@ from infogan_tool.train.distributed.process_group import mixed_seed
 from infogan_tool.train.distributed.sync_batchnorm import SyncBatchNorm, convert_sync_batchnorm
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.loop import train
+from infogan_tool.train.run.plan import Plan
 
 if TYPE_CHECKING:
     from infogan_tool.train.distributed.process_group import ProcessGroup
@@ -114,7 +115,7 @@ def other_images(group: ProcessGroup) -> str:
     images[3, 0, 14, 14] += group.rank
     data = TrainingData(images=images, name="mnist", block=None)
     try:
-        train(config, data, RunFolder(Path("none")), device=group.device, group=group)
+        train(Plan(config=config, data=data, device=group.device, group=group), RunFolder(Path("none")))
     except DataError as error:
         return str(error)
     except ReportedElsewhereError as error:

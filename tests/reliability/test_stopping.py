@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from training_images import in_memory
+from training_images import planned
 
 from infogan_tool.cli import training_progress
 from infogan_tool.cli.stderr_console import StderrConsole
@@ -132,7 +132,7 @@ def test_training_continues_when_its_output_cannot_be_written(  # noqa: PLR0917 
     run = RunFolder.create(tmp_path / "run", config, "digits")
     console = StderrConsole(_Gone(error, is_terminal=is_terminal), force_terminal=is_terminal, width=80)
     display = TrainingProgress(console)
-    outcome = loop.train(config, in_memory(digits), run, device=torch.device("cpu"), callbacks=[display])
+    outcome = loop.train(planned(config, digits), run, callbacks=[display])
     assert (outcome.step, outcome.interrupted) == (12, False)
     ours, theirs = (read_checkpoint(folder / LAST).part("networks") for folder in (run.path, finished_run))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -144,9 +144,7 @@ def test_bar_on_a_terminal_counts_stages_and_steps(all_stages: Path, digits: Ten
     seen = io.StringIO()
     console = StderrConsole(seen, force_terminal=True, width=120, legacy_windows=False)
     config = resolve_config(file=all_stages, flags={"data": {"size": 28, "channels": 1}})
-    loop.train(
-        config, in_memory(digits), None, device=torch.device("cpu"), callbacks=[TrainingProgress(console)]
-    )
+    loop.train(planned(config, digits), None, callbacks=[TrainingProgress(console)])
     text = seen.getvalue()
     assert "refinement (4/6)" in text
     assert "images/s" in text

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 import torch
+from idx_files import write_digits
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from infogan_tool.train.config.files import deep_merge, validate_config
-from infogan_tool.train.data import load_images, load_test_images
+from infogan_tool.train.data import load_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,16 +45,7 @@ def mnist() -> torch.Tensor:
 @pytest.fixture(scope="session")
 def idx_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of IDX files of real digits: 1000 to train on, 200 to test with."""
-    folder = tmp_path_factory.mktemp("idx")
-    for name, load, count in (("train", load_images, 1000), ("t10k", load_test_images, 200)):
-        digits = load("mnist")
-        assert digits is not None
-        assert digits.labels is not None
-        images, labels = digits.images[:count, 0].numpy(), digits.labels[:count].numpy().astype(np.uint8)
-        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
-            header = bytes((0, 0, 8, array.ndim)) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-            (folder / f"{name}-{kind}-ubyte").write_bytes(header + array.tobytes())
-    return folder
+    return write_digits(tmp_path_factory.mktemp("idx"), 1000, 200)
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +61,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small() -> Callable[..., TrainConfig]:
     """A function that returns preset `paper` at tiny widths, with changes."""
 

@@ -60,12 +60,8 @@ def read_factors(folder: Path, images: Sequence[Path]) -> Factors | None:
         raise DataError(f"{printable(path)} cannot be read: {error}") from error
     try:
         names, rows = _parse(content)
-        order = _order(folder, rows, images)
-    except _FileError as error:
-        raise DataError(f"{printable(path)}: {error}") from error
-    values = list(rows.values())
-    columns = [[values[row][column] for row in order] for column in range(len(names))]
-    try:
+        order, values = _order(folder, rows, images), list(rows.values())
+        columns = [[values[row][column] for row in order] for column in range(len(names))]
         levels, indices = zip(*(_levels(*pair) for pair in zip(names, columns, strict=True)), strict=True)
     except _FileError as error:
         raise DataError(f"{printable(path)}: {error}") from error

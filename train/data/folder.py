@@ -26,7 +26,6 @@ from infogan_tool.runtime.errors import DataError
 from infogan_tool.runtime.images.formats import IMAGE_SUFFIXES
 from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.convert import convert_images
-from infogan_tool.train.data.factors_file import read_factors
 from infogan_tool.train.data.idx import find_part, read_idx_images, read_labels
 from infogan_tool.train.data.image_files import native_format, read_image_files
 from infogan_tool.train.data.imageset import ImageSet, choose
@@ -43,40 +42,6 @@ FOLDER_KINDS: Final = (
 _SPLIT_FOLDERS: Final = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 _IGNORED: Final = ("val", "valid", "validation")
 _NAME_LENGTH: Final = 100
-
-
-def load_folder(
-    folder: Path,
-    *,
-    split: Literal["train", "test"],
-    size: int | None,
-    channels: int | None,
-    factors: bool = False,
-    limit: int | None = None,
-) -> ImageSet | None:
-    """Load the images of a folder of one of the kinds above.
-
-    Args:
-        folder: An existing folder.
-        split: ``"test"``: the t10k files, or the ``test`` sub-folder.
-        size: Height and width; ``None``: as in the data, which must all have the same.
-        channels: 1 or 3; ``None``: as in the data.
-        factors: Whether to read ``factors.csv``, if the folder has one.
-        limit: Load at most so many images, chosen at random, always the same.
-
-    Returns:
-        The images; ``None`` if the folder has no test part and ``split`` is ``"test"``.
-
-    Raises:
-        DataError: The folder or a file in it cannot be used; the message names the file.
-    """
-    found = open_folder(folder, split=split, size=size, channels=channels, limit=limit)
-    if not isinstance(found, FolderImages):
-        return found
-    index = choose(len(found.paths), limit)
-    # Before the images, which take longer.
-    known = read_factors(folder, found.paths) if factors else None
-    return replace(found.subset(index).load(), factors=None if known is None else known.subset(index))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,9 +92,20 @@ def open_folder(
     channels: int | None,
     limit: int | None = None,
 ) -> FolderImages | ImageSet | None:
-    """Find the images of a folder; of IDX files ``limit`` are read.
+    """Find the images of a folder; IDX files are read.
 
-    Arguments and errors are those of :func:`load_folder`.
+    Args:
+        folder: An existing folder.
+        split: ``"test"``: the t10k files, or the ``test`` sub-folder.
+        size: Height and width; ``None``: as in the data, which must all have the same.
+        channels: 1 or 3; ``None``: as in the data.
+        limit: Read at most so many images of IDX files, chosen at random, always the same.
+
+    Returns:
+        The images; ``None`` if the folder has no test part and ``split`` is ``"test"``.
+
+    Raises:
+        DataError: The folder or a file in it cannot be used; the message names the file.
     """
     try:
         with os.scandir(folder):  # so that the error of an unreadable folder names the folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -9,8 +10,9 @@ from infogan_tool.runtime.errors import DataError, UsageError, did_you_mean
 from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.builtin import BUILTIN_NAMES, default_root, load_mnist
 from infogan_tool.train.data.dsprites import load_dsprites
-from infogan_tool.train.data.folder import FOLDER_KINDS, FolderImages, load_folder, open_folder
-from infogan_tool.train.data.imageset import MAX_SIZE, ImageSet
+from infogan_tool.train.data.factors_file import read_factors
+from infogan_tool.train.data.folder import FOLDER_KINDS, FolderImages, open_folder
+from infogan_tool.train.data.imageset import MAX_SIZE, ImageSet, choose
 from infogan_tool.train.data.rooms import load_rooms
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES, load_torchvision
 
@@ -106,7 +108,13 @@ def _load(
             source, split=split, size=size, channels=channels, root=root, download=download, limit=limit
         )
     folder = _find_folder(source)
-    return load_folder(folder, split=split, size=size, channels=channels, factors=factors, limit=limit)
+    found = open_folder(folder, split=split, size=size, channels=channels, limit=limit)
+    if not isinstance(found, FolderImages):
+        return found
+    index = choose(len(found.paths), limit)
+    # Before the images, which take longer.
+    known = read_factors(folder, found.paths) if factors else None
+    return replace(found.subset(index).load(), factors=None if known is None else known.subset(index))
 
 
 def open_source(source: str, *, size: int | None, channels: int | None) -> FolderImages | ImageSet:

@@ -45,9 +45,8 @@ def select_device(name: str, threads: int | None = None) -> torch.device:
             )
         return torch.device("cuda")
     threads = threads or default_threads()
-    if (
-        _forked and threads > 1
-    ):  # OpenMP's threads do not survive a fork: the child would wait for them forever
+    if _forked and threads > 1:
+        # OpenMP's threads do not survive a fork: the child would wait for them forever.
         _log.warning("this is a forked process, in which torch can use only one thread: training with one")
         threads = 1
     torch.set_num_threads(threads)

@@ -9,7 +9,7 @@ import torch
 
 from infogan_tool.train.distributed.process_group import mixed_seed
 from infogan_tool.train.engine.cuda_graph import CudaGraphStep
-from infogan_tool.train.infogan.axes import align_codes, first_layer
+from infogan_tool.train.infogan.axes import align_codes
 from infogan_tool.train.infogan.generator_stage import GeneratorStage
 from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
 from infogan_tool.train.infogan.step import AdversarialStep, metric_names
@@ -42,8 +42,6 @@ class AdversarialStage(GeneratorStage):
         self._steps = self.count_steps(session.config, len(session.images))
         count = session.config.axis_alignments
         self._alignments = {self._steps * number // (count + 1) for number in range(1, count + 1)}
-        if count:
-            first_layer(session.networks.generator)  # refuse an architecture without one now
         self._due: frozenset[str] = frozenset()
         # Of many images and few steps only those that are used get a pseudo-label, each in its step.
         often = self._steps * self.batch_size >= len(session.images)

@@ -38,57 +38,46 @@ _ELASTIC: Final = 0.1
 """Standard deviation of each of 5 x 5 knots' displacement at elastic strength 1; the image spans 2."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Augmentation:
-    """The sampled parameters of the augmentation of N images."""
+    """The sampled parameters of the augmentation of N images; None: no change of that kind."""
 
     count: int
     """N."""
-    affine: Tensor | None
-    """``(6, N)``: rotation, shear, scale, aspect, shift in x and y, from -1 to 1 times the strength."""
-    knots: Tensor | None
+    affine: Tensor | None = None
+    """``(N, 6)``: rotation, shear, scale, aspect, shift in x and y, from -1 to 1 times the strength."""
+    knots: Tensor | None = None
     """``(N, 2, knots)``: displacements."""
-    pose: Tensor | None
-    """``(5, N)``: rotation in radians, log of the new size, how far the own size moves to it from 0 to 1, and
+    pose: Tensor | None = None
+    """``(N, 5)``: rotation in radians, log of the new size, how far the own size moves to it from 0 to 1, and
     position in x and y from -1 to 1."""
-    crop: Tensor | None
-    """``(4, N)``: side of the crop (1: everything), its position in x and y from -1 to 1, and -1 where the
+    crop: Tensor | None = None
+    """``(N, 4)``: side of the crop (1: everything), its position in x and y from -1 to 1, and -1 where the
     image is mirrored, else 1."""
-    blur: Tensor | None
+    blur: Tensor | None = None
     """``(N,)``: standard deviation of a Gaussian blur, in parts of the image's width."""
-    colour: Tensor | None
-    """``(3, N, 1, 1, 1)``: factors of brightness, contrast and saturation."""
-    strokes: tuple[Tensor, ...]
+    colour: Tensor | None = None
+    """``(N, 3, 1, 1, 1)``: factors of brightness, contrast and saturation."""
+    strokes: tuple[Tensor, ...] = ()
     """Indices of the images whose strokes are dilated, eroded, blurred and unchanged; empty: all are."""
-    amount: Tensor | None
+    amount: Tensor | None = None
     """``(N, 1, 1, 1)``: how far strokes change, 0 to 1."""
 
     def select(self, *parts: slice) -> Augmentation:
         """Return the parameters of some of the images, those of ``parts`` one after the other."""
-        count = sum(part.stop - part.start for part in parts)
-        if count == self.count:
+        chosen = torch.cat([torch.arange(part.start, part.stop) for part in parts])
+        if len(chosen) == self.count:
             return self
-
-        def cut(values: Tensor, dim: int) -> Tensor:
-            return torch.cat([values.narrow(dim, part.start, part.stop - part.start) for part in parts], dim)
-
-        strokes = self.strokes
-        if strokes:
-            chosen = cut(torch.arange(self.count, device=strokes[0].device), 0)
+        part = Augmentation(count=len(chosen))
+        for name in ("affine", "knots", "pose", "crop", "blur", "colour", "amount"):
+            if (values := getattr(self, name)) is not None:
+                setattr(part, name, values[chosen.to(values.device)])
+        if self.strokes:
+            chosen = chosen.to(self.strokes[0].device)
             position = torch.full((self.count,), -1, device=chosen.device)
             position[chosen] = torch.arange(len(chosen), device=chosen.device)
-            strokes = tuple(new[new >= 0] for new in (position[kind] for kind in strokes))
-        return Augmentation(
-            count=count,
-            affine=None if self.affine is None else cut(self.affine, 1),
-            knots=None if self.knots is None else cut(self.knots, 0),
-            pose=None if self.pose is None else cut(self.pose, 1),
-            blur=None if self.blur is None else cut(self.blur, 0),
-            crop=None if self.crop is None else cut(self.crop, 1),
-            colour=None if self.colour is None else cut(self.colour, 1),
-            strokes=strokes,
-            amount=None if self.amount is None else cut(self.amount, 0),
-        )
+            part.strokes = tuple(new[new >= 0] for new in (position[kind] for kind in self.strokes))
+        return part
 
     def apply(self, images: Tensor) -> Tensor:
         """Augment images ``(N, C, H, W)``, each with its own parameters."""
@@ -118,44 +107,35 @@ def sample_augmentation(count: int, view: ViewConfig, rng: torch.Generator) -> A
         view: Strength of each kind of change; all 0 leaves the images unchanged.
         rng: Source of randomness, on the images' device.
     """
-    device, affine, knots, amount = rng.device, None, None, None
-    pose, blur, crop, colour = None, None, None, None
-    strokes: tuple[Tensor, ...] = ()
+    sampled, device = Augmentation(count=count), rng.device
     if view.pose:
         unit = torch.rand(4, count, generator=rng, device=device)
         angle, *position = unit[[0, 2, 3]] * 2 - 1
         size, share = unit[1] * math.log(_POSE_SIZE), torch.full_like(angle, view.pose)
         if view.centred:
             size, position = torch.zeros_like(angle), [torch.zeros_like(angle)] * 2
-        pose = torch.stack([angle * math.pi * view.pose, size, share, *position])
+        sampled.pose = torch.stack([angle * math.pi * view.pose, size, share, *position], 1)
     if view.blur:
-        blur = torch.rand(count, generator=rng, device=device) * view.blur
+        sampled.blur = torch.rand(count, generator=rng, device=device) * view.blur
     if view.crop or view.mirror:
         unit = torch.rand(4, count, generator=rng, device=device)
         side, mirrored = (1 - unit[0] * view.crop).sqrt(), unit[3] < view.mirror / 2
-        crop = torch.stack([side, unit[1] * 2 - 1, unit[2] * 2 - 1, 1 - 2 * mirrored.to(unit.dtype)])
+        sampled.crop = torch.stack(
+            [side, unit[1] * 2 - 1, unit[2] * 2 - 1, 1 - 2 * mirrored.to(unit.dtype)], 1
+        )
     if view.colour:
-        unit = torch.rand(3, count, 1, 1, 1, generator=rng, device=device)
-        colour = 1 + (unit * 2 - 1) * view.colour
+        unit = torch.rand(3, count, 1, 1, 1, generator=rng, device=device).transpose(0, 1)
+        sampled.colour = 1 + (unit * 2 - 1) * view.colour
     if view.affine or view.elastic:
-        affine = (torch.rand(6, count, generator=rng, device=device) * 2 - 1) * view.affine
+        unit = torch.rand(6, count, generator=rng, device=device).T
+        sampled.affine = (unit * 2 - 1) * view.affine
     if view.elastic:
         unit = torch.randn(count, 2, _KNOTS**2, generator=rng, device=device)
-        knots = unit * (_ELASTIC * view.elastic)
+        sampled.knots = unit * (_ELASTIC * view.elastic)
     if view.stroke:
-        strokes = torch.randperm(count, generator=rng, device=device).tensor_split(4)
-        amount = torch.rand(count, 1, 1, 1, generator=rng, device=device) * view.stroke
-    return Augmentation(
-        count=count,
-        affine=affine,
-        knots=knots,
-        pose=pose,
-        blur=blur,
-        crop=crop,
-        colour=colour,
-        strokes=strokes,
-        amount=amount,
-    )
+        sampled.strokes = torch.randperm(count, generator=rng, device=device).tensor_split(4)
+        sampled.amount = torch.rand(count, 1, 1, 1, generator=rng, device=device) * view.stroke
+    return sampled
 
 
 def random_view(images: Tensor, view: ViewConfig, rng: torch.Generator) -> Tensor:
@@ -193,16 +173,18 @@ def add_noise(images: Tensor, max_std: float, rng: torch.Generator, *, count: in
 
 
 def _affine_grid(images: Tensor, params: Tensor) -> Tensor:
-    angle, shear = params[0] * _ROTATION, params[1] * _SHEAR
-    scale, aspect = torch.exp(params[2] * math.log1p(_SCALE)), torch.exp(params[3] * math.log1p(_ASPECT) / 2)
+    rotation, shear, scale, aspect, shift_x, shift_y = params.unbind(1)
+    angle, shear = rotation * _ROTATION, shear * _SHEAR
+    scale, aspect = torch.exp(scale * math.log1p(_SCALE)), torch.exp(aspect * math.log1p(_ASPECT) / 2)
     cos, sin = torch.cos(angle), torch.sin(angle)
     # Source of each output pixel: rotation x shear x scale, then shift; coordinates span [-1, 1].
-    row_x = torch.stack(
-        [cos * scale * aspect, (cos * shear - sin) * scale / aspect, params[4] * 2 * _SHIFT], 1
-    )
-    row_y = torch.stack(
-        [sin * scale * aspect, (sin * shear + cos) * scale / aspect, params[5] * 2 * _SHIFT], 1
-    )
+    row_x = torch.stack([cos * scale * aspect, (cos * shear - sin) * scale / aspect, shift_x * 2 * _SHIFT], 1)
+    row_y = torch.stack([sin * scale * aspect, (sin * shear + cos) * scale / aspect, shift_y * 2 * _SHIFT], 1)
+    return _grid(images, row_x, row_y)
+
+
+def _grid(images: Tensor, row_x: Tensor, row_y: Tensor) -> Tensor:
+    """Return the grid ``(N, H, W, 2)`` of affine maps, given their rows ``(N, 3)``."""
     theta = torch.stack([row_x, row_y], 1).to(images.dtype)
     return F.affine_grid(theta, list(images.shape), align_corners=False)
 
@@ -214,7 +196,7 @@ def _change_pose(images: Tensor, pose: Tensor) -> Tensor:
     turned by any angle, fits into the image; the position is uniform over those where it does.
     """
     background, centre_x, centre_y, radius = foreground_circle(images)
-    angle, size, share, *position = pose
+    angle, size, share, *position = pose.unbind(1)
     scale = torch.minimum((share * (size - radius.log())).exp(), 1 / radius)
     cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
     room = (1 - radius * scale).clamp_min(0)
@@ -280,17 +262,17 @@ def _gaussian(side: int, deviations: Tensor, images: Tensor) -> Tensor:
 
 def _crop_grid(images: Tensor, crop: Tensor) -> Tensor:
     """Return the grid that enlarges a part of each image and mirrors some of them."""
-    side, mirror, zero = crop[0], crop[3], torch.zeros_like(crop[0])
-    row_x = torch.stack([side * mirror, zero, (1 - side) * crop[1]], 1)
-    row_y = torch.stack([zero, side, (1 - side) * crop[2]], 1)
-    theta = torch.stack([row_x, row_y], 1).to(images.dtype)
-    return F.affine_grid(theta, list(images.shape), align_corners=False)
+    side, x, y, mirror = crop.unbind(1)
+    zero = torch.zeros_like(side)
+    row_x = torch.stack([side * mirror, zero, (1 - side) * x], 1)
+    row_y = torch.stack([zero, side, (1 - side) * y], 1)
+    return _grid(images, row_x, row_y)
 
 
 def _change_colour(images: Tensor, factors: Tensor) -> Tensor:
     """Scale brightness, contrast and saturation about the image's darkest value, its mean and its grey."""
     low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
-    brightness, contrast, saturation = factors.to(images.dtype)
+    brightness, contrast, saturation = factors.to(images.dtype).unbind(1)
     changed = low + (images - low) * brightness
     changed = torch.lerp(changed.mean(dim=(1, 2, 3), keepdim=True), changed, contrast)
     if images.shape[1] > 1:

@@ -199,15 +199,10 @@ class ActiveTerm:
                 f"loss term '{self.name}' returns a number on {value.device}, not on {inputs.real.device}"
             )
         if not self.term.gathers and not inputs.group.is_single:
-            (values,) = inputs.group.all_gather(
-                self._count(inputs), value.float().expand(len(inputs.real), 1)
-            )
+            shard = value.float().expand(len(inputs.real), 1)
+            (values,) = inputs.group.all_gather(inputs.config.schedule.batch_size, shard)
             value = values.mean()
         return self.every * value.float()
-
-    @staticmethod
-    def _count(inputs: TermInputs) -> int:
-        return inputs.config.schedule.batch_size
 
 
 def active_terms(config: TrainConfig) -> list[ActiveTerm]:
@@ -219,11 +214,9 @@ def active_terms(config: TrainConfig) -> list[ActiveTerm]:
     if config.is_variational:
         return []
     terms = []
-    for name, active in (
-        ("hessian", config.penalises_hessian),
-        ("transformations", bool(config.objective.transformations)),
-    ):
-        if active and (weight := getattr(config.objective, _OWN_WEIGHTS[name])):
+    active = {"hessian": config.penalises_hessian, "transformations": config.objective.transformations}
+    for name, key in _OWN_WEIGHTS.items():
+        if active[name] and (weight := getattr(config.objective, key)):
             terms.append(ActiveTerm(name=name, term=TERMS.get(name), weight=weight, every=1))
     for name, given in config.objective.terms.items():
         term = TERMS.get(name)

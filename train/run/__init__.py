@@ -1,7 +1,8 @@
 """A training run.
 
 ============  ================================================================================
-`fit`         :func:`fit`: plan, start or resume a training
+`fit`         :func:`fit`: start or resume a training
+`plan`        :class:`Plan`: what a training will do, checked before anything is written
 `run`         :class:`Run`: what a training returns
 `stages`      the stages of a run, and their numbers of steps
 `loop`        the training loop

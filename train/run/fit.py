@@ -4,173 +4,32 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import torch
 
-from infogan_tool import __version__
 from infogan_tool.runtime.errors import RunError, UsageError
-from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.config.schema import TrainConfig
-from infogan_tool.train.data.opening import open_data, source_name
-from infogan_tool.train.data.source import TrainingData, data_digest
-from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES
-from infogan_tool.train.distributed.device import fast_precision, select_device
-from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from infogan_tool.train.data.opening import source_name
+from infogan_tool.train.distributed.device import select_device
 from infogan_tool.train.distributed.torchrun import has_restarts, join_process_group
-from infogan_tool.train.engine.stage import whole_batches
-from infogan_tool.train.infogan.axes import first_layer
-from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.infogan.schemes import check_names
-from infogan_tool.train.infogan.terms import check_terms
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.loop import train
 from infogan_tool.train.run.options import RunOptions
+from infogan_tool.train.run.plan import Plan, changed, open_images, plan_training
 from infogan_tool.train.run.resume import has_same_job, read_run, start_over
 from infogan_tool.train.run.run import Run
-from infogan_tool.train.run.stages import planned_stages, stages_of, steps_by_stage, total_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    import numpy.typing as npt
-    from torch import Tensor
-
-    from infogan_tool.train.data import ImageSet
-    from infogan_tool.train.data.given import Images
+    from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.run.checkpoint import Checkpoint
-
-    Data = str | Path | npt.NDArray[Any] | Tensor | Images | ImageSet
+    from infogan_tool.train.run.plan import Data
 
 _log: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """A training that has been checked and not started."""
-
-    config: TrainConfig
-    """Resolved: size and channels are those of the images."""
-    data: TrainingData
-    """Training images."""
-    device: torch.device
-    """Where to train."""
-    group: ProcessGroup = SINGLE_PROCESS
-    """The processes of the training."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what ``--dry-run`` prints: the config and what follows from it."""
-        networks = build_networks(self.config, size=self.data.size, channels=self.data.channels)
-        counts = {name: sum(p.numel() for p in part.parameters()) for name, part in networks.named_children()}
-        count = len(self.data.images)
-        return {
-            "config": self.config.to_dict(),
-            "images": count,
-            "steps_per_epoch": whole_batches(count, self.config.schedule.batch_size),
-            "steps": total_steps(self.config, count),
-            "latent_dim": self.config.latent.dim,
-            "parameters": counts,
-            "device": str(self.device),
-        }
-
-    def info(self) -> dict[str, Any]:
-        """Return the content of run.json: versions, device, stages and data."""
-        data, on_gpu = self.data, self.device.type == "cuda"
-        return {
-            "tool_version": __version__,
-            "versions": {
-                "python": platform.python_version(),
-                **{name: version(name) for name in ("torch", "torchvision", "numpy")},
-            },
-            "device": str(self.device),
-            "device_name": torch.cuda.get_device_name() if on_gpu else platform.machine(),
-            "threads": torch.get_num_threads(),
-            "processes": self.group.size,
-            **({"job": self.group.job} if self.group.job else {}),
-            "stages": planned_stages(steps_by_stage(self.config, len(data.images))),
-            "data": {
-                "name": data.name,
-                "images": len(data.images),
-                "size": data.size,
-                "channels": data.channels,
-                "digest": data_digest(data.images),
-            },
-        }
-
-
-def plan_training(
-    config: TrainConfig,
-    data: Data | None = None,
-    *,
-    device: str = "auto",
-    threads: int | None = None,
-    stream: bool | None = None,
-    group: ProcessGroup = SINGLE_PROCESS,
-) -> Plan:
-    """Load the images of a config and select the device; nothing is written. For arguments see :func:`fit`.
-
-    Raises:
-        ConfigError, UsageError: The config is not possible.
-        DataError: The images cannot be used.
-        DeviceError: ``cuda`` is not available.
-    """
-    with group.fail_together():
-        selected = select_device(device, threads) if group.is_single else group.device
-    source = source_name(data)
-    if source is not None:
-        config = _changed(config, {"data": {"source": source}})
-    images = _open_data(config, data, selected, stream, group)
-    resolved: dict[str, Any] = {"data": {"size": images.size, "channels": images.channels}}
-    if (clustering := config.clustering) is not None:
-        size = min(len(images.images), clustering.neighbours.images, clustering.batch_size)
-        resolved["clustering"] = {"batch_size": size}
-    if config.precision == "auto":
-        resolved["precision"] = fast_precision(selected)
-    # The main process's config holds: machines may differ in the precision that is fast.
-    values = group.broadcast_json(deep_merge(config.to_dict(), resolved))
-    with group.fail_together():
-        plan = Plan(config=validate_config(values), data=images, device=selected, group=group)
-        _check_batch_size(plan)
-        _check_networks(plan)
-    return plan
-
-
-def _open_data(
-    config: TrainConfig, data: Data | None, device: torch.device, stream: bool | None, group: ProcessGroup
-) -> TrainingData:
-    for first in (True, False):  # one process of each machine downloads; then the others find the files
-        with group.fail_together():
-            if first == (group.local_rank == 0 or config.data.source not in TORCHVISION_NAMES):
-                images = open_data(data, config.data, device=device, stream=stream)
-    return images
-
-
-def _changed(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
-    return validate_config(deep_merge(config.to_dict(), changes))
-
-
-def _check_batch_size(plan: Plan) -> None:
-    size = min(stage.batch_size_of(plan.config) for stage in stages_of(plan.config) if stage.shards_batches)
-    if size < plan.group.size:
-        raise UsageError(
-            f"a batch of {size} images cannot be split between {plan.group.size} processes: "
-            f"use --batch-size {plan.group.size} or more, or fewer processes"
-        )
-
-
-def _check_networks(plan: Plan) -> None:
-    """Refuse too few images, and networks, loss terms or schemes that are not known or do not fit."""
-    total_steps(plan.config, len(plan.data.images))
-    check_names(plan.config)
-    networks = build_networks(plan.config, size=plan.data.size, channels=plan.data.channels)
-    check_terms(plan.config, networks)
-    if plan.config.axis_alignments and not plan.config.is_variational:
-        first_layer(networks.generator)
 
 
 def fit(
@@ -234,127 +93,108 @@ def fit(
                 raise UsageError("a resumed run keeps its folder: leave out= away")
             if out == "auto" and has_restarts(os.environ):
                 raise UsageError("torchrun --max-restarts needs --out: a restart finds the run folder by it")
-        if resume is not None:
-            selected = select_device(device, threads) if group.is_single else group.device
-            further = _Further(callbacks, options, selected, group)
-            return _resume(resume, data, further, schedule=schedule or {})
-        assert config is not None
-        if schedule:
-            config = _changed(config, {"schedule": dict(schedule)})
-        plan = plan_training(config, data, device=device, threads=threads, stream=options.stream, group=group)
-        if out is not None and out != "auto":
-            with group.fail_together():
-                restarts = group.is_main and has_same_job(RunFolder(Path(out)), plan.config, group.job)
-            if group.broadcast_json(restarts):
-                further = _Further(callbacks, options, plan.device, group)
-                return _resume(out, data, further, allow_finished=True)
-        return _start(plan, out, callbacks, options)
+        folder, checkpoint, restarts = None, None, False
+        if config is not None:
+            config = changed(config, {"schedule": dict(schedule or {})})
+            plan = plan_training(
+                config, data, device=device, threads=threads, stream=options.stream, group=group
+            )
+            if out is not None and out != "auto":
+                with group.fail_together():
+                    restarts = group.is_main and has_same_job(RunFolder(Path(out)), plan.config, group.job)
+                restarts = group.broadcast_json(restarts)
+            if out is not None and not restarts:
+                folder = _create_folder(plan, out, stack)
+        continued = out if restarts else resume
+        if continued is not None:
+            plan, folder, checkpoint = _resume(
+                continued,
+                data,
+                stack,
+                schedule=schedule or {},
+                device=select_device(device, threads) if group.is_single else group.device,
+                stream=options.stream,
+                group=group,
+                allow_finished=restarts,
+            )
+        return train(
+            plan,
+            folder,
+            callbacks=callbacks,
+            resume=checkpoint,
+            records=resume.records if isinstance(resume, Run) else (),
+            options=options,
+        )
 
 
-class _Further(NamedTuple):
-    """Arguments of :func:`fit` that are passed on."""
-
-    callbacks: Iterable[object]
-    options: RunOptions
-    device: torch.device
-    group: ProcessGroup
-
-
-def _start(plan: Plan, out: str | Path | None, callbacks: Iterable[object], options: RunOptions) -> Run:
+def _create_folder(plan: Plan, out: str | Path, stack: ExitStack) -> RunFolder:
+    """Create the run folder, or the next one for ``"auto"``, and lock it until ``stack`` ends."""
     group, folder = plan.group, None
-    with ExitStack() as stack:
-        if out is not None:
-            with group.fail_together():
-                if group.is_main:
-                    chosen = None if out == "auto" else Path(out)
-                    folder = RunFolder.create(chosen, plan.config, plan.data.name)
-                    stack.enter_context(folder.locked())
-                    folder.write_info(plan.info())
-            folder = RunFolder(Path(group.broadcast_json(str(folder) if group.is_main else None)))
-            if group.is_main:
-                _log.info("run: %s", folder)
-        return _train(plan, folder, callbacks, options)
+    with group.fail_together():
+        if group.is_main:
+            folder = RunFolder.create(None if out == "auto" else Path(out), plan.config, plan.data.name)
+            stack.enter_context(folder.locked())
+            folder.write_info(plan.info())
+            _log.info("run: %s", folder)
+    return RunFolder(Path(group.broadcast_json(str(folder) if group.is_main else None)))
 
 
 def _resume(
     resume: Run | str | Path,
     data: Data | None,
-    further: _Further,
+    stack: ExitStack,
     *,
-    schedule: Mapping[str, Any] | None = None,
-    allow_finished: bool = False,
-) -> Run:
-    """Resume a run from its last checkpoint, or start it over if it was killed before the first one.
+    schedule: Mapping[str, Any],
+    device: torch.device,
+    stream: bool | None,
+    group: ProcessGroup,
+    allow_finished: bool,
+) -> tuple[Plan, RunFolder | None, Checkpoint | None]:
+    """Read what a run continues from; without a checkpoint, reset the folder so that the run starts over.
 
     Args:
         resume: The run, or its folder; other processes may not see the folder.
         data: As in :func:`fit`.
-        further: As in :func:`fit`. The number of processes may differ from before.
+        stack: Holds the lock of the folder.
         schedule: As in :func:`fit`.
-        allow_finished: Whether to accept a finished run and do nothing, rather than raise.
+        device: Where to train.
+        stream: Whether images are read as they are needed.
+        group: The processes. Their number may differ from before.
+        allow_finished: Whether to accept a finished run, rather than raise.
     """
-    callbacks, options, device, group = further
     run = resume if isinstance(resume, Run) else None
     path = resume.path if isinstance(resume, Run) else Path(resume)
     folder = None if path is None else RunFolder(path)
-    with ExitStack() as stack:
-        if folder is not None:
-            with group.fail_together():
-                if group.is_main:
-                    RunFolder.open(folder.path)
-                    stack.enter_context(folder.locked())
-            config, checkpoint = read_run(folder, schedule or {}, group)
-        else:
-            assert run is not None
-            config, checkpoint = _changed(run.config, {"schedule": dict(schedule or {})}), run.checkpoint
-        source = source_name(data)
-        if source is not None:
-            config = _changed(config, {"data": {"source": source}})
-        if data is None and run is not None:
-            images = run.data
-        else:
-            images = _open_data(config, data, device, options.stream, group)
-        plan = Plan(config=config, data=images, device=device, group=group)
+    if folder is not None:
         with group.fail_together():
-            _check_batch_size(plan)
-            _check_networks(plan)
-            last_step = total_steps(config, len(plan.data.images))
-            step = checkpoint.header.step if checkpoint else 0
-            if step >= last_step and not allow_finished:
-                raise RunError(
-                    f"{folder or 'the run'} is finished ({step} of {last_step} steps): "
-                    "give a larger --kimg, --epochs or --steps to continue it"
-                )
-            if checkpoint is None and folder is not None and group.is_main:
-                start_over(folder, config, plan.info())
-        missing = "which has no checkpoint yet: starting over"
-        if group.is_main:
-            how = f"resuming at step {step}" if checkpoint else missing
-            _log.info("run: %s, %s", folder or "in memory", how)
-        return _train(plan, folder, callbacks, options, resume=checkpoint, records=run.records if run else ())
-
-
-def _train(
-    plan: Plan,
-    folder: RunFolder | None,
-    callbacks: Iterable[object],
-    options: RunOptions,
-    *,
-    resume: Checkpoint | None = None,
-    records: Iterable[dict[str, Any]] = (),
-) -> Run:
-    return train(
-        plan.config,
-        plan.data,
-        folder,
-        device=plan.device,
-        callbacks=callbacks,
-        resume=resume,
-        records=records,
-        info=plan.info(),
-        options=options,
-        group=plan.group,
-    )
+            if group.is_main:
+                RunFolder.open(folder.path)
+                stack.enter_context(folder.locked())
+        config, checkpoint = read_run(folder, schedule, group)
+    else:
+        assert run is not None
+        config, checkpoint = changed(run.config, {"schedule": dict(schedule)}), run.checkpoint
+    source = source_name(data)
+    if source is not None:
+        config = changed(config, {"data": {"source": source}})
+    if data is None and run is not None:
+        images = run.data
+    else:
+        images = open_images(config, data, device, stream, group)
+    step = checkpoint.header.step if checkpoint else 0
+    with group.fail_together():
+        plan = Plan(config=config, data=images, device=device, group=group).check()
+        if step >= plan.total_steps and not allow_finished:
+            raise RunError(
+                f"{folder or 'the run'} is finished ({step} of {plan.total_steps} steps): "
+                "give a larger --kimg, --epochs or --steps to continue it"
+            )
+        if checkpoint is None and folder is not None and group.is_main:
+            start_over(folder, config, plan.info())
+    if group.is_main:
+        how = f"resuming at step {step}" if checkpoint else "which has no checkpoint yet: starting over"
+        _log.info("run: %s, %s", folder or "in memory", how)
+    return plan, folder, checkpoint
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.errors import OutputExistsError, RunError
-from infogan_tool.runtime.storage.atomic import is_leftover, remove_leftovers, write_atomic
+from infogan_tool.runtime.storage.atomic import is_leftover, read_limited, remove_leftovers, write_atomic
 from infogan_tool.runtime.storage.locks import only_writer
 from infogan_tool.train.config.files import read_config_file, validate_config
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
 
 _LOCK: Final = ".lock"
+_MAX_INFO: Final = 1_000_000
 
 
 class RunFolder:
@@ -134,17 +135,18 @@ class RunFolder:
         return self._info.exists()
 
     def read_info(self) -> dict[str, Any]:
-        """Read run.json.
+        """Read run.json: a table with a table ``data``, in which ``images`` is a number.
 
         Raises:
             RunError: It is missing or damaged.
         """
         try:
-            info = json.loads(self._info.read_text(encoding="utf-8"))
+            info: dict[str, Any] = json.loads(read_limited(self._info, _MAX_INFO))
         except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{self._info} cannot be read: {error}") from error
-        if not isinstance(info, dict):
-            raise RunError(f"{self._info} must hold a table")
+        data = info.get("data") if isinstance(info, dict) else None
+        if not isinstance(data, dict) or not isinstance(data.get("images"), int):
+            raise RunError(f"{self._info} does not record the training images")
         return info
 
     def kept_checkpoint(self, step: int) -> Path:

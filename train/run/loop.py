@@ -13,8 +13,8 @@ import torch
 from infogan_tool import __version__
 from infogan_tool.runtime.errors import DataError, InfoganError, NonFiniteError, PeerLostError, RunError
 from infogan_tool.train.data.computed import ComputedImages
-from infogan_tool.train.data.source import close, data_digest
-from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup, mixed_seed
+from infogan_tool.train.data.source import close
+from infogan_tool.train.distributed.process_group import mixed_seed
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.engine.cpu_memory import keep_freed_memory, release_freed_memory
 from infogan_tool.train.engine.memory_format import to_memory_format
@@ -34,45 +34,35 @@ from infogan_tool.train.run.options import RunOptions
 from infogan_tool.train.run.resume import restore_session, restore_stage
 from infogan_tool.train.run.run import Run, StageProgress
 from infogan_tool.train.run.signals import stop_signals
-from infogan_tool.train.run.stages import steps_by_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from infogan_tool.train.config.schema import TrainConfig
-    from infogan_tool.train.data.source import TrainingData
     from infogan_tool.train.run.checkpoint import Checkpoint
     from infogan_tool.train.run.folder import RunFolder
+    from infogan_tool.train.run.plan import Plan
 
 _log: Final = logging.getLogger(__name__)
 
 
 def train(
-    config: TrainConfig,
-    data: TrainingData,
+    plan: Plan,
     folder: RunFolder | None,
     *,
-    device: torch.device,
     callbacks: Iterable[object] = (),
     resume: Checkpoint | None = None,
     records: Iterable[dict[str, Any]] = (),
-    info: dict[str, Any] | None = None,
     options: RunOptions | None = None,
-    group: ProcessGroup = SINGLE_PROCESS,
 ) -> Run:
-    """Train to the end of the config's schedule, or until a signal or a callback stops it.
+    """Train to the end of the plan, or until a signal or a callback stops it.
 
     Args:
-        config: Resolved: its data size and channels are those of the images.
-        data: The images; their labels are not used.
+        plan: What to train. Each process has the same config and images; the main one writes.
         folder: Folder of metrics, samples and checkpoints; None: nothing is written.
-        device: Device of networks, images and random numbers.
         callbacks: See :class:`~infogan_tool.train.run.callbacks.Callback`.
-        resume: Checkpoint to resume from; None: from the start.
+        resume: Checkpoint to resume from, in each process; None: from the start.
         records: Metrics of the run so far, where there is no folder.
-        info: What run.json records.
         options: What is not part of the config.
-        group: The processes. Each passes the same config, images and checkpoint; the main one writes.
 
     Raises:
         DataError: There are fewer images than one batch, or an image cannot be read.
@@ -81,15 +71,15 @@ def train(
         CallbackError: A callback failed; the state was saved.
         PeerLostError: Another process ended.
     """
-    # Compare the images of all processes, and count the steps.
+    config, data, device, group = plan.config, plan.data, plan.device, plan.group
     options, called = options or RunOptions(), CallbackList(callbacks if group.is_main else ())
-    digest = data_digest(data.images)
+    with group.fail_together():
+        digest = plan.digest
     main_digest = group.broadcast_json(digest)
     with group.fail_together():
         if digest != main_digest:
             raise DataError("not all processes have the same images: every machine needs the same --data")
-        plan = steps_by_stage(config, len(data.images))
-        last_step = sum(steps for _, steps in plan)
+        total_steps = plan.total_steps
 
     # Build networks and session from the seed.
     if device.type == "cpu":
@@ -117,14 +107,14 @@ def train(
         networks=session.networks,
         data=data,
         path=folder.path if folder else None,
-        info=info or {},
-        total_steps=last_step,
+        info=plan.info(),
+        total_steps=total_steps,
         records=list(records),
         checkpoint=None if folder else resume,
     )
     with group.fail_together():
         if resume is not None:
-            restore_session(session, resume, plan, run, folder=folder, digest=digest)
+            restore_session(session, resume, plan, run, folder=folder)
         if options.tensorboard and folder and group.is_main:
             called.add(TensorBoardLogger(folder.path / "tensorboard"))
 
@@ -132,9 +122,7 @@ def train(
     try:
         with stop_signals(run.stop_event):
             called.call("on_start", run)
-            _run_stages(
-                plan, session, run, folder, called, resume=resume, digest=digest, profile=options.profile
-            )
+            _run_stages(plan, session, run, folder, called, resume=resume, profile=options.profile)
     except BaseException as error:
         error.run = run  # type: ignore[attr-defined]  # so that its state is not lost
         raise
@@ -150,28 +138,27 @@ def train(
 
 
 def _run_stages(
-    plan: list[tuple[type[Stage], int]],
+    plan: Plan,
     session: Session,
     run: Run,
     folder: RunFolder | None,
     callbacks: CallbackList,
     *,
     resume: Checkpoint | None,
-    digest: str,
     profile: bool,
 ) -> None:
     """Run the stages of ``plan`` from ``resume`` on, until the last one or a stop."""
     group = session.group
     with JsonLinesLogger(folder.metrics) if folder and group.is_main else nullcontext() as log:
-        for number, (stage_class, steps) in enumerate(plan, 1):
+        for number, (stage_class, steps) in enumerate(plan.stages, 1):
             if resume is not None and resume.header.stage != stage_class.name:  # an earlier, finished stage
                 run.step += steps
                 continue
             for tensor in (*session.networks.state_dict().values(), *session.artifacts.values()):
                 group.broadcast(tensor)  # machines may round differently: each stage starts with equal values
             stage = stage_class(session)
-            run.stage = StageProgress(stage.name, number, len(plan), 0, steps, stage.steps_per_epoch)
-            loop = _StageLoop(stage, run, run.stage, folder, digest=digest, log=log, callbacks=callbacks)
+            run.stage = StageProgress(stage.name, number, len(plan.stages), 0, steps, stage.steps_per_epoch)
+            loop = _StageLoop(stage, run, run.stage, folder, digest=plan.digest, log=log, callbacks=callbacks)
             with loop.profiled() if profile and folder and group.is_main else nullcontext():
                 loop.run_steps(resume)
             resume = None

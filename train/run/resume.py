@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from infogan_tool.runtime.errors import RunError
-from infogan_tool.runtime.storage.atomic import atomic_open
+from infogan_tool.runtime.storage.atomic import atomic_open, open_regular
 from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.engine.memory_format import like_memory_format
 from infogan_tool.train.run.checkpoint import broadcast_checkpoint, load_networks, read_checkpoint
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.engine.stage import Session, Stage
     from infogan_tool.train.run.checkpoint import Checkpoint
     from infogan_tool.train.run.folder import RunFolder
+    from infogan_tool.train.run.plan import Plan
     from infogan_tool.train.run.run import Run
 
 
@@ -70,7 +71,7 @@ def start_over(run: RunFolder, config: TrainConfig, info: dict[str, Any]) -> Non
     Raises:
         RunError: The run was started on other images.
     """
-    if run.has_info() and run.read_info().get("data", {}).get("digest") != info["data"]["digest"]:
+    if run.has_info() and run.read_info()["data"].get("digest") != info["data"]["digest"]:
         raise RunError(f"{run} was started on other images: give the same --data as at the start")
     run.make_folders()
     run.write_config(config)
@@ -81,29 +82,27 @@ def start_over(run: RunFolder, config: TrainConfig, info: dict[str, Any]) -> Non
 def restore_session(
     session: Session,
     checkpoint: Checkpoint,
-    plan: list[tuple[type[Stage], int]],
+    plan: Plan,
     run: Run,
     *,
     folder: RunFolder | None,
-    digest: str,
 ) -> None:
     """Load a checkpoint's networks and artifacts, and cut from the metrics what will be reported again.
 
     Args:
         session: With networks of the run's config.
         checkpoint: Where to resume.
-        plan: Stages of the config with their numbers of steps.
+        plan: Of the training.
         run: The run, whose records are cut.
         folder: The run folder, changed by the main process only, after all checks.
-        digest: Digest of the images.
 
     Raises:
         RunError: The checkpoint is of other images, or of another config.
     """
     header, config = checkpoint.header, session.config
-    if header.data_digest != digest:
+    if header.data_digest != plan.digest:
         raise RunError(f"{checkpoint.path} is of a run on other images: give the same --data as at the start")
-    steps = _steps_of_stage(checkpoint, plan)
+    steps = _steps_of_stage(checkpoint, plan.stages)
     load_networks(session.networks, checkpoint)
     session.artifacts = {
         name: tensor.to(session.device) for name, tensor in checkpoint.part("artifacts").items()
@@ -117,14 +116,14 @@ def restore_session(
         info = folder.read_info() if folder.has_info() else None
         folder.write_config(config)  # the schedule may be longer than before
         if info is not None:
-            folder.write_info(info | {"stages": planned_stages(plan)})
+            folder.write_info(info | {"stages": planned_stages(plan.stages)})
         run.records = _cut_metrics(folder.metrics, header.step, partial)
 
 
-def _steps_of_stage(checkpoint: Checkpoint, plan: list[tuple[type[Stage], int]]) -> int:
+def _steps_of_stage(checkpoint: Checkpoint, stages: list[tuple[type[Stage], int]]) -> int:
     """Return the number of steps of the checkpoint's stage, if the stages before it have not changed."""
     header, before = checkpoint.header, 0
-    for stage, steps in plan:
+    for stage, steps in stages:
         if stage.name == header.stage:
             if before != header.step - header.stage_step:
                 raise RunError(
@@ -139,18 +138,23 @@ def _steps_of_stage(checkpoint: Checkpoint, plan: list[tuple[type[Stage], int]])
 def _cut_metrics(metrics: Path, step: int, partial: tuple[str, int] | None) -> list[dict[str, Any]]:
     """Drop the lines of metrics.jsonl that :func:`_cut` drops; return the others' records."""
     records: list[dict[str, Any]] = []
-    if not metrics.exists():
+    try:
+        with open_regular(metrics) as file:
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
         return records
-    for line in metrics.read_text(encoding="utf-8", errors="replace").splitlines():
+    except ValueError as error:
+        raise RunError(str(error)) from error
+    for line in lines:
         try:
             record = json.loads(line)
             _ = record["stage"], record["stage_step"], record["step"] <= step
-        except (ValueError, KeyError, TypeError):  # a killed run may have written a part of its last line
+        except (ValueError, KeyError, TypeError, RecursionError):  # a killed run may have written half a line
             break
         records.append(record)
     records = _cut(records, step, partial)
-    with atomic_open(metrics, "w", encoding="utf-8", newline="\n") as file:
-        file.writelines(json.dumps(record) + "\n" for record in records)
+    with atomic_open(metrics, "w", encoding="utf-8", newline="\n") as written:
+        written.writelines(json.dumps(record) + "\n" for record in records)
     return records
 
 

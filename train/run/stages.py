@@ -19,24 +19,19 @@ if TYPE_CHECKING:
     from infogan_tool.train.engine.stage import Stage
 
 
-def stages_of(config: TrainConfig) -> list[type[Stage]]:
-    """Return the stages of a run, in order."""
+def steps_by_stage(config: TrainConfig, count: int) -> list[tuple[type[Stage], int]]:
+    """Return the stages of a run on ``count`` images, in order, each with its number of steps.
+
+    Raises:
+        DataError: There are fewer images than one batch.
+    """
     stages: list[type[Stage]] = []
     if config.uses_clustering:
         stages += [ContrastiveStage, NeighboursStage, GroupingStage, RefinementStage]
     stages.append(VariationalStage if config.is_variational else AdversarialStage)
     if config.consolidation is not None:
         stages.append(ConsolidationStage)
-    return stages
-
-
-def steps_by_stage(config: TrainConfig, count: int) -> list[tuple[type[Stage], int]]:
-    """Return the stages of a run on ``count`` images, each with its number of steps.
-
-    Raises:
-        DataError: There are fewer images than one batch.
-    """
-    return [(stage, stage.count_steps(config, count)) for stage in stages_of(config)]
+    return [(stage, stage.count_steps(config, count)) for stage in stages]
 
 
 def planned_stages(plan: Iterable[tuple[type[Stage], int]]) -> list[dict[str, str | int]]:

@@ -40,11 +40,11 @@ class Gap:
     """Of each factor, in order."""
 
 
-def discretise(code: NDArray[np.floating], bins: int = BINS) -> NDArray[np.int64]:
+def discretise(code: NDArray[np.floating]) -> NDArray[np.int64]:
     """Return the bin of each value of a continuous code, or the category of a categorical one, ``(N,)``."""
     if code.ndim > 1:
         return np.asarray(code.argmax(axis=1), np.int64)
-    edges = np.histogram_bin_edges(np.asarray(code, np.float64), bins)
+    edges = np.histogram_bin_edges(np.asarray(code, np.float64), BINS)
     return np.asarray(np.digitize(code, edges[:-1]), np.int64)
 
 

@@ -74,14 +74,7 @@ def factor_vae(
     )
 
 
-def beta_vae(
-    codes: Codes,
-    factors: NDArray[np.int64],
-    rng: np.random.Generator,
-    *,
-    groups: int = GROUPS,
-    group_size: int = GROUP_SIZE,
-) -> float:
+def beta_vae(codes: Codes, factors: NDArray[np.int64], rng: np.random.Generator) -> float:
     """Return the BetaVAE score (Higgins et al., 2017, section 3).
 
     In each group images are paired. From the mean absolute differences of the codes of a pair, a linear
@@ -90,15 +83,15 @@ def beta_vae(
     """
     values = np.column_stack(list(codes))
     features, fixed = [], []
-    for rows, factor in _groups(factors, rng, 2 * groups, group_size - group_size % 2):
+    for rows, factor in _groups(factors, rng, 2 * GROUPS, GROUP_SIZE):
         pairs = values[rows]
         features.append(np.abs(pairs[::2] - pairs[1::2]).mean(axis=0))
         fixed.append(factor)
-    if len(set(fixed[:groups])) == 1:
+    if len(set(fixed[:GROUPS])) == 1:
         return 1.0
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    classifier.fit(np.stack(features[:groups]), fixed[:groups])
-    return float(classifier.score(np.stack(features[groups:]), fixed[groups:]))
+    classifier.fit(np.stack(features[:GROUPS]), fixed[:GROUPS])
+    return float(classifier.score(np.stack(features[GROUPS:]), fixed[GROUPS:]))
 
 
 def _dispersion(values: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from coloured_shapes import shapes, small_preset
 from stopping import StopAfter
-from training_images import in_memory
+from training_images import planned
 
 from infogan_tool.export.evaluation.metrics.label_matching import match_labels
 from infogan_tool.runtime.errors import RunError
@@ -22,8 +23,7 @@ from infogan_tool.train.run.folder import RunFolder
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-CPU = torch.device("cpu")
+    from infogan_tool.train.run.checkpoint import Checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +32,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     images, _ = shapes(300)
     config = small_preset()
     run = RunFolder.create(tmp_path_factory.mktemp("runs") / "whole", config, "shapes")
-    assert loop.train(config, in_memory(images), run, device=CPU).step == 36 + 1 + 1 + 48 + 4 + 9
+    assert loop.train(planned(config, images), run).step == 36 + 1 + 1 + 48 + 4 + 9
     return run
 
 
 @pytest.mark.parametrize("sample", [100_000, 1000])
-def test_categories_of_colour_shapes_are_learned_without_labels(tmp_path: Path, sample: int) -> None:
+def test_categories_of_colour_shapes_are_learned_without_labels(sample: int) -> None:
     images, kinds = shapes(1500)
     config = small_preset({"clustering": {"neighbours": {"images": sample}}})
-    run = RunFolder.create(tmp_path / "run", config, "shapes")
-    loop.train(config, in_memory(images), run, device=CPU)
-    networks = build_networks(config, size=16, channels=3)
-    networks.load_state_dict(read_checkpoint(run.last_checkpoint).part("networks"))
-    networks.eval()
-    with torch.no_grad():
-        logits = networks.infer(images.float() / 255).logits
+    logits = loop.train(planned(config, images), None).infer(images.float() / 255).logits
     match = match_labels(logits.argmax(1).numpy(), kinds.numpy(), 3)
     assert match.accuracy > 0.95, match
 
@@ -64,12 +58,10 @@ def test_pseudo_labels_of_a_long_and_of_a_short_training_are_the_same() -> None:
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-def test_category_encoder_is_frozen_in_adversarial_training(whole: RunFolder, tmp_path: Path) -> None:
+def test_category_encoder_is_frozen_in_adversarial_training(whole: RunFolder) -> None:
     images, _ = shapes(300)
-    config = small_preset({"schedule": {"steps": 1}})
-    run = RunFolder.create(tmp_path / "run", config, "shapes")
-    loop.train(config, in_memory(images), run, device=CPU)
-    before, after = (read_checkpoint(run.last_checkpoint).part("networks") for run in (run, whole))
+    before = loop.train(planned(small_preset({"schedule": {"steps": 1}}), images), None).networks.state_dict()
+    after = read_checkpoint(whole.last_checkpoint).part("networks")
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     parts = {".".join(name.split(".")[:2]) for name in moved}
     assert "q.0" not in parts
@@ -83,11 +75,11 @@ def test_cut_in_any_stage_and_resumed_is_the_same_to_the_bit(
     images, _ = shapes(300)
     config = small_preset()
     part = RunFolder.create(tmp_path / "part", config, "shapes")
-    stopped = loop.train(config, in_memory(images), part, device=CPU, callbacks=[StopAfter(cut)])
+    stopped = loop.train(planned(config, images), part, callbacks=[StopAfter(cut)])
     assert stopped.step == cut
     checkpoint = read_checkpoint(part.last_checkpoint)
     assert checkpoint.header.step == cut
-    loop.train(config, in_memory(images), part, device=CPU, resume=checkpoint)
+    loop.train(planned(config, images), part, resume=checkpoint)
     ours, theirs = (read_checkpoint(run.last_checkpoint).tensors for run in (part, whole))
     assert ours.keys() == theirs.keys()
     assert not [name for name in ours if not torch.equal(ours[name], theirs[name])]
@@ -97,25 +89,28 @@ def test_cut_in_any_stage_and_resumed_is_the_same_to_the_bit(
     assert lines[0] == lines[1]
 
 
-def test_longer_adversarial_stage_after_consolidation_is_refused(tmp_path: Path) -> None:
+def test_longer_adversarial_stage_after_consolidation_is_refused(whole: RunFolder) -> None:
     images, _ = shapes(300)
-    run = RunFolder.create(tmp_path / "run", small_preset(), "shapes")
-    loop.train(small_preset(), in_memory(images), run, device=CPU)
     longer = small_preset({"schedule": {"steps": 40}})
-    metrics = run.metrics.read_bytes()
+    metrics = whole.metrics.read_bytes()
     with pytest.raises(RunError, match="earlier stages"):
-        loop.train(longer, in_memory(images), run, device=CPU, resume=read_checkpoint(run.last_checkpoint))
-    assert run.read_config() == small_preset(), "a refused run is unchanged"
-    assert run.metrics.read_bytes() == metrics
+        loop.train(planned(longer, images), whole, resume=read_checkpoint(whole.last_checkpoint))
+    assert whole.read_config() == small_preset(), "a refused run is unchanged"
+    assert whole.metrics.read_bytes() == metrics
+
+
+@pytest.fixture(scope="module")
+def in_refinement() -> Checkpoint:
+    images, _ = shapes(300)
+    checkpoint = loop.train(planned(small_preset(), images), None, callbacks=[StopAfter(50)]).checkpoint
+    assert checkpoint is not None
+    return checkpoint
 
 
 @pytest.mark.parametrize("lost", ["meters/sums", "rng/stage", "stage/layers.0.weight"])
-def test_checkpoint_without_a_tensor_is_refused(tmp_path: Path, lost: str) -> None:
+def test_checkpoint_without_a_tensor_is_refused(in_refinement: Checkpoint, lost: str) -> None:
     images, _ = shapes(300)
-    run = RunFolder.create(tmp_path / "run", small_preset(), "shapes")
-    in_refinement = [StopAfter(50)]
-    loop.train(small_preset(), in_memory(images), run, device=CPU, callbacks=in_refinement)
-    checkpoint = read_checkpoint(run.last_checkpoint)
-    del checkpoint.tensors[lost]
+    tensors = {name: tensor for name, tensor in in_refinement.tensors.items() if name != lost}
+    assert len(tensors) == len(in_refinement.tensors) - 1
     with pytest.raises(RunError, match="does not fit the run's config"):
-        loop.train(small_preset(), in_memory(images), run, device=CPU, resume=checkpoint)
+        loop.train(planned(small_preset(), images), None, resume=replace(in_refinement, tensors=tensors))

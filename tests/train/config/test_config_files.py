@@ -120,7 +120,6 @@ def test_length_given_last_counts(tmp_path: Path) -> None:
             {"preset": "mnist", "clustering": {"grouping": {"restart": 1}}},
             r"did you mean 'clustering\.grouping\.restarts'",
         ),
-        ({"objective": {"method": "variational"}, "latent": {"noise_prior": "uniform"}}, "noise_prior"),
         ({"clustering": None, "networks": {"conditional": True}}, r"conditional needs clustering"),
         ({"preset": "mnist", "latent": {"categorical": [10], "continuous": 0}}, "nothing to train where k1"),
     ],
@@ -136,11 +135,6 @@ def test_all_errors_are_in_one_message() -> None:
         resolve_config(flags={"schedule": {"epocks": 1}, "augment": {"afine": 1}})
 
 
-def test_unknown_preset_names_the_nearest() -> None:
-    with pytest.raises(UsageError, match="did you mean 'paper'"):
-        resolve_config(preset="papr")
-
-
 @pytest.mark.parametrize(
     "content", ["preset = []", "preset = {a = 1}", "latent = 3", "clustering = 1", "[[data]]"]
 )
@@ -151,21 +145,19 @@ def test_value_of_another_kind_is_a_usage_error(tmp_path: Path, content: str) ->
         resolve_config(file=file)
 
 
-@pytest.mark.parametrize("content", ["seed = = 1", "[", "\x00", '"just text"'])
-def test_broken_toml_is_one_line(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "f.toml"
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        *(("toml", content) for content in ("seed = = 1", "[", "\x00", '"just text"')),
+        *(("json", content) for content in ("[1]", "[" * 100_000, "{")),
+    ],
+)
+def test_error_of_a_broken_file_is_one_line(tmp_path: Path, suffix: str, content: str) -> None:
+    file = tmp_path / f"f.{suffix}"
     file.write_text(content)
-    with pytest.raises(ConfigError, match=r"f\.toml") as error:
+    with pytest.raises(ConfigError, match=rf"f\.{suffix}") as error:
         resolve_config(file=file)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("content", ["[1]", "[" * 100_000, "{"])
-def test_broken_json_is_refused(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "f.json"
-    file.write_text(content)
-    with pytest.raises(ConfigError, match=r"f\.json"):
-        resolve_config(file=file)
 
 
 def test_missing_and_huge_files_are_refused(tmp_path: Path) -> None:

@@ -94,11 +94,6 @@ def test_help_names_all_presets() -> None:
     assert "faces" in CliRunner().invoke(app, ["train", "--help"]).output
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_config_has_the_name_of_its_preset(name: str) -> None:
-    assert resolve_config(preset=name).preset == name
-
-
 @pytest.mark.parametrize("name", ["faces", "chairs"])
 def test_preset_without_images_names_data(name: str, cli: Callable[..., Any], tmp_path: Path) -> None:
     done = cli("train", "--preset", name, "--out", tmp_path / "run")

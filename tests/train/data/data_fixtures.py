@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,20 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
-
-
-def idx_bytes(array: npt.NDArray[Any]) -> bytes:
-    """Return the IDX file of a uint8 array of any shape."""
-    sizes = b"".join(length.to_bytes(4, "big") for length in array.shape)
-    return bytes((0, 0, 8, array.ndim)) + sizes + array.astype(np.uint8).tobytes()
-
-
-def write_idx(path: Path, array: npt.NDArray[Any]) -> Path:
-    """Write a uint8 array in IDX format, gzipped if the name ends in .gz."""
-    content = idx_bytes(array)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(content, 1, mtime=0) if path.suffix == ".gz" else content)
-    return path
 
 
 def random_images(*shape: int, seed: int = 0) -> npt.NDArray[np.uint8]:

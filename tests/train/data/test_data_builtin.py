@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from data_fixtures import idx_bytes, random_images, write_idx, write_image
+from data_fixtures import random_images, write_image
+from idx_files import idx_bytes, write_idx
 from torchvision import datasets
 
 from infogan_tool.runtime.errors import DataError, MissingExtraError

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from data_fixtures import random_images, write_classes, write_flat, write_idx, write_image
+from data_fixtures import random_images, write_classes, write_flat, write_image
+from idx_files import write_idx
 from PIL import Image
 
 from infogan_tool.runtime.errors import DataError, UsageError

@@ -6,10 +6,8 @@ import pytest
 import torch
 
 from infogan_tool.runtime.latents.spec import LatentSpec
-from infogan_tool.train.config.tables import ViewConfig
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
-from infogan_tool.train.infogan.augment import sample_augmentation
 from infogan_tool.train.infogan.latents import sample_latents
 
 
@@ -20,27 +18,6 @@ def test_shards_cover_the_batch_and_differ_by_at_most_one_row(count: int, size: 
     assert [row for part in parts for row in range(count)[part]] == list(range(count))
     lengths = {part.stop - part.start for part in parts}
     assert max(lengths) - min(lengths) <= 1
-
-
-@pytest.mark.parametrize(
-    "view",
-    [
-        ViewConfig(affine=1, elastic=0, stroke=0),
-        ViewConfig(affine=0, elastic=1, stroke=0),
-        ViewConfig(affine=0, elastic=0, stroke=1),
-        ViewConfig(affine=0.5, elastic=0.5, stroke=0.5),
-        ViewConfig(affine=0, elastic=0, stroke=0),
-    ],
-)
-def test_a_shard_is_augmented_as_in_the_whole_batch(view: ViewConfig) -> None:
-    images = torch.rand(11, 1, 20, 20, generator=torch.Generator().manual_seed(0))
-    augmentation = sample_augmentation(11, view, torch.Generator().manual_seed(1))
-    whole = augmentation.apply(images)
-    assert augmentation.select(slice(0, 11)) is augmentation
-    for parts in ([slice(0, 4)], [slice(4, 11)], [slice(10, 11)], [slice(1, 3), slice(7, 9)]):
-        mine = torch.cat([images[part] for part in parts])
-        expected = torch.cat([whole[part] for part in parts])
-        torch.testing.assert_close(augmentation.select(*parts).apply(mine), expected)
 
 
 def test_shards_of_latents_are_rows_of_the_whole_batch() -> None:

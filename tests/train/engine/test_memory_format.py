@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from torch import nn
-from training_images import in_memory
+from training_images import planned
 
 from infogan_tool.train.engine.layers import MapToVector, VectorToMap
 from infogan_tool.train.engine.memory_format import like_memory_format, to_memory_format
 from infogan_tool.train.infogan.networks import Networks, build_networks
 from infogan_tool.train.run import loop
-from infogan_tool.train.run.checkpoint import read_checkpoint
-from infogan_tool.train.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from torch import Tensor
 
@@ -111,19 +108,15 @@ def test_a_tensor_gets_its_parameters_format() -> None:
 
 
 def test_a_run_resumes_to_the_bit_and_its_checkpoint_is_contiguous(
-    small: Callable[..., TrainConfig], mnist: Tensor, tmp_path: Path, cpu: Callable[[str], None]
+    small: Callable[..., TrainConfig], mnist: Tensor, cpu: Callable[[str], None]
 ) -> None:
     cpu("AVX2")
-    images, device = mnist[:300], torch.device("cpu")
-    runs = {}
-    for name, steps in (("whole", None), ("part", 7)):
-        config = small({"schedule": {"steps": steps}} if steps else {})
-        runs[name] = RunFolder.create(tmp_path / name, config, "mnist")
-        loop.train(config, in_memory(images), runs[name], device=device)
-    part = runs["part"]
-    checkpoint = read_checkpoint(part.last_checkpoint)
-    assert all(tensor.is_contiguous() for tensor in checkpoint.tensors.values())
-    loop.train(small(), in_memory(images), part, device=device, resume=checkpoint)
-    ours, theirs = (read_checkpoint(run.last_checkpoint).tensors for run in (part, runs["whole"]))
-    assert ours.keys() == theirs.keys()
-    assert not [name for name in ours if not torch.equal(ours[name], theirs[name])]
+    images = mnist[:300]
+    whole = loop.train(planned(small(), images), None).checkpoint
+    part = loop.train(planned(small({"schedule": {"steps": 7}}), images), None).checkpoint
+    resumed = loop.train(planned(small(), images), None, resume=part).checkpoint
+    assert whole is not None
+    assert resumed is not None
+    assert all(tensor.is_contiguous() for tensor in resumed.tensors.values())
+    assert resumed.tensors.keys() == whole.tensors.keys()
+    assert not [name for name, t in whole.tensors.items() if not torch.equal(t, resumed.tensors[name])]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
 
 SIZES = {
-    "infogan": (8, 28, 64),
+    "infogan": (8, 16, 20, 28, 32, 64),
     "dcgan": (8, 24, 28, 32, 64),
     "upsample": (8, 12, 28, 32),
     "residual": (8, 28),
@@ -30,14 +30,14 @@ SIZES = {
 @pytest.mark.parametrize(
     ("architecture", "size"), [(name, size) for name, sizes in SIZES.items() for size in sizes]
 )
-@pytest.mark.parametrize("q", ["shared", "separate"])
+@pytest.mark.parametrize(("q", "channels"), [("shared", 3), ("separate", 1)])
 def test_every_architecture_has_the_same_shapes(
-    small: Callable[..., TrainConfig], architecture: str, size: int, q: str
+    small: Callable[..., TrainConfig], architecture: str, size: int, q: str, channels: int
 ) -> None:
     config = small({"networks": {"architecture": architecture, "q": q}})
-    networks = build_networks(config, size=size, channels=3)
+    networks = build_networks(config, size=size, channels=channels)
     images = networks.generator(torch.randn(3, config.latent.dim))
-    assert images.shape == (3, 3, size, size)
+    assert images.shape == (3, channels, size, size)
     assert 0 <= images.min().item() < images.max().item() <= 1
     assert networks.discriminate(images).shape == (3,)
     posterior = networks.infer(images)
@@ -65,6 +65,26 @@ def shapes(part: nn.Module) -> list[tuple[str, int, int, int, int]]:
         for kind in (nn.Conv2d, nn.ConvTranspose2d)
         if isinstance(m, kind)
     ]
+
+
+def test_paper_has_the_layers_of_the_paper() -> None:
+    networks = build_networks(resolve_config(preset="paper"), size=28, channels=1)
+    up, down = "ConvTranspose2d", "Conv2d"
+    assert shapes(networks.generator) == [
+        (up, 74, 1024, 1, 1),
+        (up, 1024, 128, 7, 1),
+        (up, 128, 64, 4, 2),
+        (up, 64, 1, 4, 2),
+    ]
+    assert shapes(networks.trunk) == [(down, 1, 64, 4, 2), (down, 64, 128, 4, 2), (down, 128, 1024, 7, 1)]
+    assert shapes(networks.d_head) == [(down, 1024, 1, 1, 1)]
+    heads = [(down, 128, outputs, 1, 1) for outputs in (10, 2, 2)]
+    assert shapes(networks.q) == [(down, 1024, 128, 1, 1), *heads]
+    weights = torch.cat([m.weight.flatten() for m in networks.modules() if isinstance(m, nn.ConvTranspose2d)])
+    assert weights.std().item() == pytest.approx(0.02, rel=0.01)
+    scales = torch.cat([m.weight for m in networks.modules() if isinstance(m, nn.BatchNorm2d)])
+    assert scales.mean().item() == pytest.approx(1, abs=0.002)
+    assert scales.std().item() == pytest.approx(0.02, rel=0.1)
 
 
 def test_lab_is_a_dcgan() -> None:

@@ -170,10 +170,12 @@ def test_colour_changes_saturation_of_colour_images_only() -> None:
     assert spread.max() > 1.0
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_shard_of_a_batch_is_augmented_as_in_the_whole(name: str) -> None:
-    images, part = torch.rand(12, 3, 16, 16, generator=rng()), slice(2, 9)
-    augmentation = sample_augmentation(12, KINDS[name], rng())
-    torch.testing.assert_close(
-        augmentation.select(part).apply(images[part]), augmentation.apply(images)[part], rtol=0, atol=1e-6
-    )
+@pytest.mark.parametrize("view", [*KINDS.values(), ViewConfig()], ids=[*KINDS, "nothing"])
+def test_shard_of_a_batch_is_augmented_as_in_the_whole(view: ViewConfig) -> None:
+    images = torch.rand(12, 3, 16, 16, generator=rng())
+    augmentation = sample_augmentation(12, view, rng())
+    whole = augmentation.apply(images)
+    assert augmentation.select(slice(0, 12)) is augmentation
+    for parts in ([slice(2, 9)], [slice(11, 12)], [slice(1, 3), slice(7, 9)]):
+        mine, expected = (torch.cat([tensor[part] for part in parts]) for tensor in (images, whole))
+        torch.testing.assert_close(augmentation.select(*parts).apply(mine), expected, rtol=0, atol=1e-6)

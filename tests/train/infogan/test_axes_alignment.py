@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from adversarial_steps import make_step
 from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.engine.layers import VectorToMap
-from infogan_tool.train.engine.optimizer_step import OptimizerStep
 from infogan_tool.train.infogan.axes import (
     align_codes,
     aligning_rotation,
@@ -22,7 +22,6 @@ from infogan_tool.train.infogan.axes import (
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.infogan.objective import smoothed
-from infogan_tool.train.infogan.step import AdversarialStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,9 +107,8 @@ def test_networks_compute_the_same_of_rotated_codes(
     small: Callable[..., TrainConfig], mnist: Tensor, changes: dict[str, dict[str, object]]
 ) -> None:
     config = small({"latent": {"continuous": 3}, **changes})
-    networks = build_networks(config, size=28, channels=1)
-    rng = torch.Generator().manual_seed(0)
-    step = AdversarialStep(networks, config, rng, OptimizerStep(rng.device))
+    step, rng = make_step(config)
+    networks = step.networks
     real = mnist[:32].float() / 255
     for index in range(3):
         step.step(real, sample_latents(config.latent, 32, rng))

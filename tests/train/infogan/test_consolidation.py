@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from coloured_shapes import shapes, small_preset
-from training_images import in_memory
+from training_images import planned
 
 from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.consolidation import ConsolidationStage
@@ -16,8 +16,6 @@ from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.infogan.objective import code_nll
 from infogan_tool.train.run import loop
-from infogan_tool.train.run.checkpoint import read_checkpoint
-from infogan_tool.train.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,19 +43,21 @@ def test_ema_generator_gets_statistics_of_its_own() -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[float, int], Networks]:
+def trained() -> Callable[[float, int], Networks]:
     """A function of ``q_noise`` and consolidation steps that returns the networks of a whole run."""
     images, _ = shapes(600)
 
     @cache
     def train(q_noise: float, steps: int) -> Networks:
-        changes = {"q_noise": q_noise, "consolidation": {"steps": steps}, "schedule": {"steps": 60}}
-        config = small_preset(changes)
-        run = RunFolder.create(tmp_path_factory.mktemp("runs") / "run", config, "shapes")
-        loop.train(config, in_memory(images), run, device=torch.device("cpu"))
-        networks = build_networks(config, size=16, channels=3)
-        networks.load_state_dict(read_checkpoint(run.last_checkpoint).part("networks"))
-        return networks.eval()
+        changes = {
+            "q_noise": q_noise,
+            "clustering": None,
+            "networks": {"conditional": False},
+            "objective": {"axis_alignments": 0, "hessian_penalty": 0},
+            "consolidation": {"steps": steps},
+            "schedule": {"steps": 60},
+        }
+        return loop.train(planned(small_preset(changes), images), None).networks
 
     return train
 

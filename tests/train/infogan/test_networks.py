@@ -11,7 +11,6 @@ from PIL import Image
 from torch import nn
 
 from infogan_tool.runtime.errors import UsageError
-from infogan_tool.train.config.presets import resolve_config
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.infogan.sample_sheet import write_code_sheet
 
@@ -22,20 +21,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
 
 
-@pytest.mark.parametrize(("size", "channels"), [(8, 1), (16, 3), (20, 1), (28, 1), (32, 3), (64, 1), (64, 3)])
-def test_same_networks_serve_every_size(small: Callable[..., TrainConfig], size: int, channels: int) -> None:
-    config = small()
-    networks = build_networks(config, size=size, channels=channels)
-    images = networks.generator(torch.randn(3, config.latent.dim))
-    assert images.shape == (3, channels, size, size)
-    assert images.min().item() >= 0
-    assert images.max().item() <= 1
-    assert networks.discriminate(images).shape == (3,)
-    posterior = networks.infer(images)
-    assert posterior.logits.shape == (3, 10)
-    assert posterior.mean.shape == posterior.log_var.shape == (3, 2)
-
-
 @pytest.mark.parametrize("size", [6, 17, 30, 100])
 def test_size_that_does_not_halve_is_refused_with_the_nearest(
     small: Callable[..., TrainConfig], size: int
@@ -44,38 +29,6 @@ def test_size_that_does_not_halve_is_refused_with_the_nearest(
         build_networks(small(), size=size, channels=1)
     for nearest in str(error.value).split("--size ")[1].split(" or "):
         build_networks(small(), size=int(nearest), channels=1)
-
-
-def test_paper_has_the_layers_of_the_paper() -> None:
-    networks = build_networks(resolve_config(preset="paper"), size=28, channels=1)
-
-    def convolutions(part: nn.Module) -> list[tuple[int, int, int, int]]:
-        kinds = (nn.Conv2d, nn.ConvTranspose2d)
-        return [
-            (m.in_channels, m.out_channels, int(m.kernel_size[0]), int(m.stride[0]))
-            for m in part.modules()
-            if isinstance(m, kinds)
-        ]
-
-    assert convolutions(networks.trunk) == [(1, 64, 4, 2), (64, 128, 4, 2), (128, 1024, 7, 1)]
-    assert convolutions(networks.d_head) == [(1024, 1, 1, 1)]
-    assert convolutions(networks.q) == [
-        (1024, 128, 1, 1),
-        (128, 10, 1, 1),
-        (128, 2, 1, 1),
-        (128, 2, 1, 1),
-    ]
-    assert convolutions(networks.generator) == [
-        (74, 1024, 1, 1),
-        (1024, 128, 7, 1),
-        (128, 64, 4, 2),
-        (64, 1, 4, 2),
-    ]
-    weights = torch.cat([m.weight.flatten() for m in networks.modules() if isinstance(m, nn.ConvTranspose2d)])
-    assert weights.std().item() == pytest.approx(0.02, rel=0.01)
-    scales = torch.cat([m.weight for m in networks.modules() if isinstance(m, nn.BatchNorm2d)])
-    assert scales.mean().item() == pytest.approx(1, abs=0.002)
-    assert scales.std().item() == pytest.approx(0.02, rel=0.1)
 
 
 def test_weights_depend_on_the_seed_alone(small: Callable[..., TrainConfig]) -> None:

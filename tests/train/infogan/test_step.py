@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from adversarial_steps import make_step
 from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import NonFiniteError
-from infogan_tool.train.engine.optimizer_step import OptimizerStep
 from infogan_tool.train.infogan.latents import sample_latents
-from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.infogan.step import AdversarialStep, Batch, metric_names
 
 if TYPE_CHECKING:
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.infogan.schemes import Update
 
 PARTS = ("generator", "trunk", "d_head", "q")
-
-
-def make(config: TrainConfig) -> tuple[AdversarialStep, torch.Generator]:
-    rng = torch.Generator().manual_seed(0)
-    networks = build_networks(config, size=28, channels=1)
-    return AdversarialStep(networks, config, rng, OptimizerStep(rng.device)), rng
 
 
 def make_batch(step: AdversarialStep, latent: LatentBatch, real: Tensor | None = None) -> Batch:
@@ -43,7 +36,7 @@ def named(step: AdversarialStep, name: str) -> Update:
 
 def g_losses(config: TrainConfig) -> tuple[Tensor, Tensor]:
     """The adversarial loss and -log Q(c|x) of the first update of G."""
-    step, rng = make(config)
+    step, rng = make_step(config)
     latent = sample_latents(config.latent, 32, rng)
     scalars = step.update(named(step, "G"), make_batch(step, latent))
     nll = [scalars[f"Loss/Q/{name}"] for name in config.latent.code_names]
@@ -66,13 +59,13 @@ def real(mnist: Tensor) -> Tensor:
 
 def test_without_lambda_q_learns_and_does_not_change_g(small: Callable[..., TrainConfig]) -> None:
     config = small({"objective": {"lambda_categorical": 0.0, "lambda_continuous": 0.0}})
-    step, rng = make(config)
+    step, rng = make_step(config)
     latent = sample_latents(config.latent, 32, rng)
     before = snapshot(step.networks)
     step.update(named(step, "G"), make_batch(step, latent))
     assert moved_parts(step, before) == {"generator", "q"}
 
-    other, _ = make(config)  # the same weights, except those of Q
+    other, _ = make_step(config)  # the same weights, except those of Q
     with torch.no_grad():
         for parameter in other.networks.q.parameters():
             parameter.add_(0.5)
@@ -95,7 +88,7 @@ def test_without_lambda_q_learns_and_does_not_change_g(small: Callable[..., Trai
 def test_each_update_moves_its_parameters_only(
     small: Callable[..., TrainConfig], real: Tensor, scheme: str, moves: list[tuple[str, set[str]]]
 ) -> None:
-    step, rng = make(small({"objective": {"information_update": scheme}}))
+    step, rng = make_step(small({"objective": {"information_update": scheme}}))
     latent = sample_latents(small().latent, 32, rng)
     assert [update.name for update in step.scheme] == [name for name, _ in moves]
     for update, (_, parts) in zip(step.scheme, moves, strict=True):
@@ -115,7 +108,7 @@ def test_an_encoder_from_clustering_is_beside_a_shared_q_and_does_not_move(
 ) -> None:
     changes = {"clustering": {}, "latent": {"categorical": [4, 3]}, "networks": {"conditional": True}}
     config = small({**changes, "objective": {"information_update": scheme}})
-    step, rng = make(config)
+    step, rng = make_step(config)
     first, second = step.networks.q_branches
     assert [first.reads_trunk, second.reads_trunk] == [False, True]
     latent = sample_latents(config.latent, 32, rng)
@@ -141,7 +134,7 @@ def test_l_i_reaches_the_trunk_in_the_d_update_of_shared_only(
     for scheme in ("q_head", "shared"):
         for weight in (0.0, 1.0):
             config = small({"objective": {"information_update": scheme, "lambda_categorical": weight}})
-            step, rng = make(config)
+            step, rng = make_step(config)
             latent = sample_latents(config.latent, 32, rng)
             step.update(named(step, "D"), make_batch(step, latent, real))
             moved[scheme, weight] = step.networks.trunk.layers[0].weight.detach()
@@ -150,7 +143,7 @@ def test_l_i_reaches_the_trunk_in_the_d_update_of_shared_only(
 
 
 def test_running_statistics_are_those_of_real_images(small: Callable[..., TrainConfig], real: Tensor) -> None:
-    step, rng = make(small())
+    step, rng = make_step(small())
     latent = sample_latents(small().latent, 32, rng)
     networks = step.networks
     norm = next(m for m in networks.trunk.modules() if isinstance(m, nn.BatchNorm2d))
@@ -166,7 +159,7 @@ def test_running_statistics_are_those_of_real_images(small: Callable[..., TrainC
 
 def test_step_returns_a_scalar_per_name(small: Callable[..., TrainConfig], real: Tensor) -> None:
     config = small()
-    step, rng = make(config)
+    step, rng = make_step(config)
     scalars = step.step(real, sample_latents(config.latent, 32, rng))
     record = dict(zip(metric_names(config), scalars.tolist(), strict=True))
     bounds = [record[f"MI/{name}"] for name in config.latent.code_names]
@@ -188,7 +181,7 @@ def test_q_learns_the_codes_of_generated_images(
             "objective": {"information_update": scheme},
         }
     )
-    step, rng = make(config)
+    step, rng = make_step(config)
     names = metric_names(config)
     index = names.index("MI/k1")
     history = [
@@ -205,7 +198,7 @@ def test_q_learns_the_codes_of_generated_images(
 def test_non_finite_image_stops_before_d_moves(
     small: Callable[..., TrainConfig], real: Tensor, poison: float
 ) -> None:
-    step, rng = make(small())
+    step, rng = make_step(small())
     before = snapshot(step.networks)
     real[3, 0, 5, 5] = poison
     with pytest.raises(NonFiniteError, match="Loss/D/adv"):
@@ -214,7 +207,7 @@ def test_non_finite_image_stops_before_d_moves(
 
 
 def test_non_finite_weight_stops_before_g_moves(small: Callable[..., TrainConfig]) -> None:
-    step, rng = make(small())
+    step, rng = make_step(small())
     latent = sample_latents(small().latent, 32, rng)
     with torch.no_grad():
         step.networks.q_category.mean.bias[1] = float("nan")  # type: ignore[union-attr]
@@ -226,7 +219,7 @@ def test_non_finite_weight_stops_before_g_moves(small: Callable[..., TrainConfig
 
 
 def test_non_finite_gradient_stops_too(small: Callable[..., TrainConfig], real: Tensor) -> None:
-    step, rng = make(small())
+    step, rng = make_step(small())
     before = snapshot(step.networks)
     step.networks.d_head.logit.weight.register_hook(lambda grad: grad * float("inf"))
     with pytest.raises(NonFiniteError, match="gradient of Loss/D/adv"):
@@ -236,7 +229,7 @@ def test_non_finite_gradient_stops_too(small: Callable[..., TrainConfig], real: 
 
 def test_learning_rates_fall_linearly_from_lr_decay_start(small: Callable[..., TrainConfig]) -> None:
     rates = {"d_lr": 4e-4, "g_lr": 1e-3, "lr_decay_start": 0.5}
-    step, _ = make(small({"optimizer": rates, "objective": {"information_update": "separate_step"}}))
+    step, _ = make_step(small({"optimizer": rates, "objective": {"information_update": "separate_step"}}))
 
     def rates_at(progress: float) -> dict[str, float]:
         step.set_schedules(progress)
@@ -249,14 +242,14 @@ def test_learning_rates_fall_linearly_from_lr_decay_start(small: Callable[..., T
 
 
 def test_learning_rates_are_constant_by_default(small: Callable[..., TrainConfig]) -> None:
-    step, _ = make(small())
+    step, _ = make_step(small())
     step.set_schedules(0.999)
     assert step.optimizers["G"].param_groups[0]["lr"] == small().optimizer.g_lr
 
 
 def test_lambda_changes_linearly_to_its_end(small: Callable[..., TrainConfig]) -> None:
     weights = {"lambda_categorical": 0.5, "lambda_categorical_end": 4.5, "lambda_continuous": 0.1}
-    step, _ = make(small({"objective": weights}))
+    step, _ = make_step(small({"objective": weights}))
     for progress, expected in ((0.0, 0.5), (0.25, 1.5), (1.0, 4.5)):
         step.set_schedules(progress)
         assert step._weights.tolist() == pytest.approx([expected, 0.1, 0.1])
@@ -285,7 +278,7 @@ def test_a_conditional_d_gets_both_categories(small: Callable[..., TrainConfig],
     conditional = {"networks": {"q": "separate", "conditional": True}}
     config = small({**conditional, "clustering": {}})
     for category in (0, 3):
-        step, rng = make(config)
+        step, rng = make_step(config)
         latent = sample_latents(config.latent, 32, rng)
         before = step.networks.d_head.logit.weight.detach().clone()
         batch = replace(make_batch(step, latent, real), real_categories=torch.full((32,), category))
@@ -294,7 +287,7 @@ def test_a_conditional_d_gets_both_categories(small: Callable[..., TrainConfig],
         moved = {i for i in range(11) if not torch.equal(after[i], before[i])}
         of_fakes = {1 + int(category) for category in latent.categories[:, 0]}
         assert moved == {0, 1 + category} | of_fakes, "those of D's images, and the unconditional logit"
-    step, rng = make(config)
+    step, rng = make_step(config)
     latent = sample_latents(config.latent, 32, rng)
     fake = step.networks.generator(latent.vector())
     losses = []
@@ -306,8 +299,11 @@ def test_a_conditional_d_gets_both_categories(small: Callable[..., TrainConfig],
     assert step.fake_score(latent).item() == pytest.approx(torch.sigmoid(losses[0]).mean().item(), abs=1e-5)
 
 
-def test_fake_score_changes_no_state(small: Callable[..., TrainConfig]) -> None:
-    step, rng = make(small({"augment": {"affine": 0.5}}))
+@pytest.mark.parametrize("changes", [{"augment": {"affine": 0.5}}, {"networks": {"spectral_norm": True}}])
+def test_fake_score_changes_no_state(
+    small: Callable[..., TrainConfig], changes: dict[str, dict[str, object]]
+) -> None:
+    step, rng = make_step(small(changes))
     latent = sample_latents(small().latent, 32, rng)
     state = {name: t.clone() for name, t in step.networks.state_dict().items()}
     randomness = rng.get_state()
@@ -325,7 +321,7 @@ def test_hessian_penalty_changes_g_only_and_leaves_running_statistics(
     weights = {}
     for weight in (0.0, 1.0):
         config = small({"latent": {"continuous": 3}, "objective": {"hessian_penalty": weight}})
-        step, rng = make(config)
+        step, rng = make_step(config)
         latent = sample_latents(config.latent, 32, rng)
         batch = make_batch(step, latent, real)
         statistics = {n: b.clone() for n, b in step.networks.generator.named_buffers()}
@@ -342,14 +338,14 @@ def test_without_a_pair_of_codes_there_is_no_hessian_penalty(
     small: Callable[..., TrainConfig], real: Tensor, continuous: int
 ) -> None:
     config = small({"latent": {"continuous": continuous}, "objective": {"hessian_penalty": 1.0}})
-    step, rng = make(config)
+    step, rng = make_step(config)
     scalars = step.step(real, sample_latents(config.latent, 32, rng))
     assert len(scalars) == len(metric_names(config))
     assert "Loss/G/hessian" not in metric_names(config)
 
 
 def test_a_hessian_penalty_that_is_not_finite_is_named(small: Callable[..., TrainConfig]) -> None:
-    step, rng = make(small({"objective": {"hessian_penalty": 1.0}}))
+    step, rng = make_step(small({"objective": {"hessian_penalty": 1.0}}))
     latent = sample_latents(small().latent, 32, rng)
     batch = make_batch(step, latent)
     with torch.no_grad():

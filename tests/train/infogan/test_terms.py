@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from adversarial_steps import make_step
 from torch import Tensor
 from torch.nn.utils import parametrize
 
 from infogan_tool.runtime.errors import ConfigError, NonFiniteError, UsageError
-from infogan_tool.train.engine.optimizer_step import OptimizerStep
 from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.latents import sample_latents
@@ -25,14 +25,8 @@ if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
 
 
-def make(config: TrainConfig) -> tuple[AdversarialStep, torch.Generator]:
-    networks = build_networks(config, size=28, channels=1)
-    rng = torch.Generator().manual_seed(0)
-    return AdversarialStep(networks, config, rng, OptimizerStep(rng.device)), rng
-
-
 def run(config: TrainConfig, real: Tensor, steps: int = 1) -> tuple[AdversarialStep, dict[str, float]]:
-    step, rng = make(config)
+    step, rng = make_step(config)
     for _ in range(steps):
         scalars = step.step(real, sample_latents(config.latent, len(real), rng))
     return step, dict(zip(metric_names(config), scalars.tolist(), strict=True))
@@ -210,12 +204,3 @@ def test_spectral_norm_bounds_every_weight_of_d_only(
     assert all(0.8 < norm < 1.2 for norm in norms), norms
     assert not [part for part in networks.trunk.modules() if isinstance(part, torch.nn.BatchNorm2d)]
     assert record["Loss/D/adv"] > 0
-
-
-def test_the_score_of_fakes_changes_no_estimate(small: Callable[..., TrainConfig], real: Tensor) -> None:
-    step, rng = make(small({"networks": {"spectral_norm": True}}))
-    latent = sample_latents(small().latent, 8, rng)
-    step.step(real[:8], latent)
-    state = {name: tensor.clone() for name, tensor in step.networks.state_dict().items()}
-    step.fake_score(latent)
-    assert all(torch.equal(tensor, state[name]) for name, tensor in step.networks.state_dict().items())

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 import pytest
 import torch
+from adversarial_steps import make_step
 from torch import Tensor
 
 from infogan_tool.export.evaluation.metrics.attributes import measure_attributes
 from infogan_tool.runtime.errors import ConfigError, UsageError
 from infogan_tool.train.config.schema import Transformation
 from infogan_tool.train.data import load_images
-from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.infogan.step import AdversarialStep
+from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.terms import active_terms
 from infogan_tool.train.infogan.transformations import GREATEST, transform, transformation_loss
 
@@ -128,12 +128,7 @@ def test_q_learns_what_its_codes_stand_for(scheme: str, small: Callable[..., Tra
 
 def train_on_squares(config: TrainConfig, steps: int) -> list[float]:
     """Return the term's losses of a training on squares in random places."""
-    from infogan_tool.train.engine.optimizer_step import OptimizerStep  # noqa: PLC0415
-    from infogan_tool.train.infogan.latents import sample_latents  # noqa: PLC0415
-
-    networks = build_networks(config, size=16, channels=1)
-    rng = torch.Generator().manual_seed(0)
-    step = AdversarialStep(networks, config, rng, OptimizerStep(torch.device("cpu")))
+    step, rng = make_step(config, size=16)
     (term,) = step.terms
     found = []
     for _ in range(steps):

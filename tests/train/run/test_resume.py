@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+import pytest
+
+from infogan_tool.runtime.errors import RunError
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.resume import _cut_metrics
 
@@ -20,9 +24,17 @@ def test_lines_are_kept_up_to_the_first_invalid_one(tmp_path: Path) -> None:
         "7",
         '{"step": "x", "stage": "a", "stage_step": 2}',
         "\xff",
+        "[" * 100_000,
     ):
         run.metrics.write_bytes((good + bad + "\n" + good).encode("latin-1"))
         _cut_metrics(run.metrics, 5, None)
         assert run.metrics.read_text() == good
     _cut_metrics(run.metrics, 1, ("a", 1))
     assert run.metrics.read_text() == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_named_pipe_in_place_of_metrics_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "metrics.jsonl")
+    with pytest.raises(RunError, match="not a regular file"):
+        _cut_metrics(tmp_path / "metrics.jsonl", 5, None)
