@@ -63,9 +63,8 @@ class EncoderGraph(nn.Module):
         super().__init__()
         self.spec = networks.latent
         self.image = networks.image
-        self.input_shapes = {"images": networks.image.shape}
+        self.input_shapes = encoder_inputs(networks.image)
         self.output_shapes = encoder_outputs(networks.latent, distance=head is not None)
-        assert self.input_shapes == encoder_inputs(networks.image)
         example = torch.zeros(2, *networks.image.shape)
         self.head = head
         # The head reads the encoder's last feature maps, so the encoder is split there.

@@ -24,6 +24,9 @@ CONTINUOUS = Path(__file__).parent / "fixtures" / "continuous"
 """No categorical code, 2 continuous, no noise, 8 x 8 x 1 in [-1, 1]."""
 
 
+# Threads of torch that wait would otherwise keep the cores busy that the tests beside this one need.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # What a shell starts in the background, or nohup, ignores these, and so would each process that a test stops.
 for _name in ("SIGINT", "SIGHUP"):
     _number = getattr(signal, _name, None)

@@ -12,6 +12,7 @@ from infogan_tool.export.ood import fitting
 from infogan_tool.export.run_to_bundle import write_bundle
 from infogan_tool.train import fit, preset
 from infogan_tool.train.config.files import deep_merge, validate_config
+from infogan_tool.train.distributed import device
 from infogan_tool.train.infogan.networks import Networks, build_networks
 
 if TYPE_CHECKING:
@@ -40,11 +41,12 @@ def make_networks() -> Callable[..., Networks]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quick_ood() -> Iterator[None]:
-    """Fit what an export says of strange images on fewer images than users do."""
+def _quick() -> Iterator[None]:
+    """Train on one thread, and fit what an export says of strange images on fewer images than users do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "_FITTED", 2000)
         patch.setattr(fitting, "_HELD_OUT", 1000)
+        patch.setattr(device, "default_threads", lambda: 1)
         yield
 
 

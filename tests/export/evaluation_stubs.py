@@ -24,6 +24,7 @@ HEIGHTS = (16.0, 8.0)
 FAINT = 0.0009
 """Twice that, and half a step of 8 bits is not reached."""
 FINE = 6
+"""Points on a side of a pixel."""
 
 
 def bars(
@@ -38,10 +39,15 @@ def bars(
     lean, wide, high = (
         np.atleast_1d(np.asarray(v, float))[:, None, None] for v in (slant_degrees, width, height)
     )
-    place = (np.arange(size * FINE) + 0.5) / FINE - size / 2
-    x, y = place[None, None, :] - centre[0], -place[None, :, None] - centre[1]
-    inside = (np.abs(y) <= high / 2) & (np.abs(x - np.tan(np.radians(lean)) * y) <= wide / 2)
-    return inside.reshape(-1, size, FINE, size, FINE).mean(axis=(2, 4), dtype=np.float32)
+    y = size / 2 - (np.arange(size * FINE)[:, None] + 0.5) / FINE - centre[1]
+    middle = np.tan(np.radians(lean)) * y + size / 2 + centre[0]
+    # The points of each row that the bar covers, counted by pixel.
+    first = np.ceil((middle - wide / 2) * FINE - 0.5)
+    last = np.floor((middle + wide / 2) * FINE - 0.5)
+    start = np.arange(size) * FINE
+    covered = (np.minimum(last, start + FINE - 1) - np.maximum(first, start) + 1).clip(0)
+    inside = covered * (np.abs(y) <= high / 2) / FINE
+    return inside.reshape(-1, size, FINE, size).mean(axis=2, dtype=np.float32)
 
 
 def as_bytes(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

@@ -21,6 +21,7 @@ def small_preset(changes: dict[str, Any] | None = None) -> TrainConfig:
         "latent": {"categorical": [3], "noise": 8},
         "data": {"size": 16, "channels": 3},
         "networks": {"base_width": 8, "full_width": 32, "q_width": 16, "q_features": 32},
+        "objective": {"axis_alignments": 2},
         "precision": "fp32",
         "clustering": {
             "batch_size": 50,

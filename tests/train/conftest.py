@@ -12,6 +12,7 @@ from sklearn.datasets import load_sample_images
 
 from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.data import load_images
+from infogan_tool.train.distributed import device
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +33,9 @@ log_every = 5
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
+    monkeypatch.setattr(device, "default_threads", lambda: 1)
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,7 @@ def test_scores_and_the_code_of_each_factor(results: Results) -> None:
 
 def test_table(results: Results) -> None:
     assert results.factor_scores is not None
+    assert "Known factors" not in format_results(replace(results, factor_scores=None))
     text = format_results(results)
     assert max(map(len, text.splitlines())) <= 80
     assert "Known factors: scores of all codes on 200 real images" in text
@@ -83,12 +84,6 @@ def test_table(results: Results) -> None:
     assert ["height", "2", "k1", "100.00", "%", "-"] in [row[:6] for row in rows]
     (slant,) = (row for row in rows if row[:3] == ["slant", "4", "c1"])
     assert float(slant[5]) == pytest.approx(results.factor_scores.factors["slant"].correlation, abs=1e-3)
-
-
-def test_images_without_factors_have_no_scores() -> None:
-    found = measure_bundle(BarBundle("perfect"), real_bars(labels=False), samples=100)
-    assert found.factor_scores is None
-    assert "Known factors" not in format_results(found)
 
 
 def test_computed_data_sets_are_sampled() -> None:

@@ -141,10 +141,13 @@ def test_images_are_rounded_to_8_bits_before_they_are_encoded(measured: Measured
     assert measured("hidden")["round_trip"]["continuous"]["c3"]["pearson_r"] == 0
 
 
-def test_results_that_need_labels_are_absent_without_them(measured: Measured) -> None:
+def test_results_that_need_labels_are_absent_without_them(
+    perfect: dict[str, Any], measured: Measured
+) -> None:
     found = measured("perfect", labels=False)
-    assert "classifier" not in found
-    assert "generator" not in found
+    assert not {"classifier", "generator", "factor_scores"} & set(found)
+    for name in ("information", "round_trip", "styles", "axes"):
+        assert found[name] == perfect[name], "the same seed, the same results"
     assert set(found["encoder"]["k1"]) == {"confidence"}
     assert "label_names" not in found["data"]
     assert found["styles"]["codes"]["c1"]["name"] == "slant", "which needs no labels"
@@ -157,7 +160,3 @@ def test_without_test_images_training_images_are_scored_and_there_is_no_baseline
     assert found["classifier"]["test_count"] == 30
     assert "real_vs_real" not in found["generator"]
     assert found["generator"]["real_vs_real_count"] == 0
-
-
-def test_same_seed_gives_the_same_results(perfect: dict[str, Any], measured: Measured) -> None:
-    assert measured("perfect") == perfect

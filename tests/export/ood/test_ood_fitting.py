@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,34 +27,50 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from infogan_tool.export.ood.head import DistanceHead
+    from infogan_tool.runtime.bundle.metadata import OodSpec
     from infogan_tool.train.infogan.networks import Networks
 
 PREPROCESSING = Preprocessing(box=20, centre="mass", ink="light", stroke=2.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def digits() -> torch.Tensor:
     return load_images("mnist").images[:4000]
 
 
-SEPARATE = {"networks": {"q": "separate", "q_features": 24}}
-CLUSTERED = {"networks": {"q_features": 24}, "clustering": {}}
-CONTINUOUS = {"latent": {"categorical": [], "continuous": 2}}
+KINDS: dict[str, dict[str, Any]] = {
+    "shared": {},
+    "separate": {"networks": {"q": "separate", "q_features": 24}},
+    "clustered": {"networks": {"q_features": 24}, "clustering": {}},
+    "continuous": {"latent": {"categorical": [], "continuous": 2}},
+}
+
+
+@pytest.fixture(scope="module")
+def fitted(
+    make_networks: Callable[..., Networks], digits: torch.Tensor
+) -> Callable[[str], tuple[Networks, DistanceHead, OodSpec]]:
+    """A function of one of KINDS that returns networks, and what was fitted to them."""
+
+    @cache
+    def fit(kind: str) -> tuple[Networks, DistanceHead, OodSpec]:
+        networks = make_networks(KINDS[kind], size=28)
+        found = fit_ood(networks, digits, PREPROCESSING)
+        assert found is not None
+        return networks, *found
+
+    return fit
 
 
 # Untrained networks: a separate Q of 24 random features separates noise poorly.
 @pytest.mark.parametrize(
-    ("changes", "least"),
-    [({}, 0.95), (SEPARATE, 0.3), (CLUSTERED, 0.3), (CONTINUOUS, 0.95)],
-    ids=["shared", "separate", "clustered", "continuous"],
+    ("kind", "least"), [("shared", 0.95), ("separate", 0.3), ("clustered", 0.3), ("continuous", 0.95)]
 )
 def test_noise_is_flagged_and_digits_are_not(
-    changes: dict[str, object], least: float, make_networks: Callable[..., Networks], digits: torch.Tensor
+    kind: str, least: float, fitted: Callable[[str], tuple[Networks, DistanceHead, OodSpec]]
 ) -> None:
-    networks = make_networks(changes, size=28)
-    fitted = fit_ood(networks, digits, PREPROCESSING)
-    assert fitted is not None
-    head, ood = fitted
+    networks, head, ood = fitted(kind)
     taps, rng = Taps(networks), np.random.default_rng(0)
 
     def flagged(images: np.ndarray) -> float:
@@ -93,16 +110,14 @@ def test_large_images_are_fitted_on_fewer(
 
 
 def test_the_same_images_give_the_same_distance(
-    make_networks: Callable[..., Networks], digits: torch.Tensor
+    fitted: Callable[[str], tuple[Networks, DistanceHead, OodSpec]], digits: torch.Tensor
 ) -> None:
-    networks = make_networks(size=28)
-    weights = []
-    for _ in range(2):
-        torch.rand(7)  # the state of the global generator has no effect
-        fitted = fit_ood(networks, digits, PREPROCESSING)
-        assert fitted is not None
-        weights.append(fitted[0].state_dict())
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    networks, head, _ = fitted("shared")
+    torch.rand(7)  # the state of the global generator has no effect
+    again = fit_ood(networks, digits, PREPROCESSING)
+    assert again is not None
+    weights = again[0].state_dict()
+    assert all(torch.equal(weights[name], weight) for name, weight in head.state_dict().items())
 
 
 def test_too_few_images_give_no_distance(

@@ -68,7 +68,7 @@ def test_category_encoder_is_frozen_in_adversarial_training(whole: RunFolder) ->
     assert {"q.1", "generator.layers", "generator_ema.layers", "trunk.layers", "d_head.logit"} <= parts
 
 
-@pytest.mark.parametrize("cut", [7, 36, 37, 38, 39, 60, 86, 88, 90, 94])
+@pytest.mark.parametrize("cut", [7, 36, 37, 38, 60, 86, 88, 90, 94])
 def test_cut_in_any_stage_and_resumed_is_the_same_to_the_bit(
     whole: RunFolder, tmp_path: Path, cut: int
 ) -> None:

@@ -14,10 +14,16 @@ if TYPE_CHECKING:
     from conftest import Result
 
 
-def test_a_profile_of_a_training(cli: Callable[..., Result], config: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    result = cli("train", "--config", config, "--steps", 20, "--out", run, "--profile")
+def test_a_profile_of_a_training_changes_no_number(
+    cli: Callable[..., Result], config: Path, tmp_path: Path
+) -> None:
+    plain, run = tmp_path / "plain", tmp_path / "profiled"
+    arguments = ("--config", config, "--steps", 20, "--batch-size", 16, "--threads", 1)
+    assert cli("train", *arguments, "--out", plain).code == 0
+    result = cli("train", *arguments, "--out", run, "--profile")
     assert result.code == 0
+    logs = [re.sub(r'"Timing/[^,}]*[,}]', "", (path / "metrics.jsonl").read_text()) for path in (plain, run)]
+    assert logs[0] == logs[1]
     screen = (run / "profile/adversarial.txt").read_text()
     assert screen in result.err
     sections, operators = screen.split("Name", 1)
@@ -35,19 +41,12 @@ def test_a_profile_of_a_training(cli: Callable[..., Result], config: Path, tmp_p
     ]
 
 
-def test_a_profile_changes_no_number(cli: Callable[..., Result], config: Path, tmp_path: Path) -> None:
-    logs = []
-    for name, flags in (("plain", []), ("profiled", ["--profile"])):
-        run = tmp_path / name
-        assert cli("train", "--config", config, "--steps", 12, "--out", run, *flags).code == 0
-        logs.append(re.sub(r'"Timing/[^,}]*[,}]', "", (run / "metrics.jsonl").read_text()))
-    assert logs[0] == logs[1]
-    assert "5 steps, " in (tmp_path / "profiled/profile/adversarial.txt").read_text()
-
-
-def test_a_stage_of_few_steps_has_no_profile(
+def test_a_stage_of_few_steps_has_a_short_profile_or_none(
     cli: Callable[..., Result], config: Path, tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    assert cli("train", "--config", config, "--steps", 4, "--out", run, "--profile").code == 0
-    assert not (run / "profile").exists()
+    for steps, kept in ((4, False), (9, True)):
+        run = tmp_path / str(steps)
+        arguments = ("--config", config, "--steps", steps, "--batch-size", 16, "--threads", 1)
+        assert cli("train", *arguments, "--out", run, "--profile").code == 0
+        assert (run / "profile").exists() == kept
+    assert "2 steps, " in (run / "profile/adversarial.txt").read_text()

@@ -121,7 +121,7 @@ def test_q_learns_what_its_codes_stand_for(scheme: str, small: Callable[..., Tra
             "optimizer": {"d_lr": 1e-3, "g_lr": 1e-3},
         }
     )
-    losses = train_on_squares(config, steps=200)
+    losses = train_on_squares(config, steps=60)
     assert np.mean(losses[-10:]) < 0.6
     assert np.mean(losses[:3]) > 1
 
