@@ -119,14 +119,12 @@ def _check(
         raise UsageError("--data goes with --precision fp16 or int8: it is what their drift is measured on")
     if preprocessing is not None and _is_bundle(source):
         raise UsageError(f"{source} is a bundle and keeps its preprocessing: --preprocessing is for a run")
-    if out is not None and triton is not None and _nested(out.resolve(), triton.resolve()):
-        raise UsageError(f"--out {out} and --triton {triton} must be separate folders")
+    if out is not None and triton is not None:
+        first, second = out.resolve(), triton.resolve()
+        if first.is_relative_to(second) or second.is_relative_to(first):
+            raise UsageError(f"--out {out} and --triton {triton} must be separate folders")
 
 
 def _is_bundle(source: Path) -> bool:
     """Return whether a folder is a bundle."""
     return (source / METADATA_FILE).exists()
-
-
-def _nested(first: Path, second: Path) -> bool:
-    return first.is_relative_to(second) or second.is_relative_to(first)

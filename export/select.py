@@ -76,7 +76,7 @@ def find_bundles(paths: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        inside = [path] if (path / METADATA_FILE).is_file() else sorted(_bundles_in(path), key=_natural)
+        inside = [path] if (path / METADATA_FILE).is_file() else _bundles_in(path)
         if not inside:
             raise UsageError(f"{path} is no bundle and holds none: give the folder of a sweep, or bundles")
         found += inside
@@ -89,15 +89,12 @@ def find_bundles(paths: Sequence[Path]) -> list[Path]:
 
 
 def _bundles_in(folder: Path) -> list[Path]:
+    """Return the bundles in a folder, bundle-2 before bundle-10."""
     try:
-        return [path for path in folder.iterdir() if (path / METADATA_FILE).is_file()]
+        found = [path for path in folder.iterdir() if (path / METADATA_FILE).is_file()]
     except OSError:
         return []
-
-
-def _natural(path: Path) -> tuple[int, str]:
-    """Order bundle-2 before bundle-10."""
-    return len(path.name), path.name
+    return sorted(found, key=lambda path: (len(path.name), path.name))
 
 
 def select_bundles(

@@ -108,7 +108,7 @@ def _config(metadata: BundleMetadata, part: str, name: str) -> str:
         *(_tensor("output", tensor, shape) for tensor, shape in outputs.items()),
         f"dynamic_batching {{ max_queue_delay_microseconds: {_QUEUE_DELAY} }}",
         *(_warm_up(size, inputs) for size in (1, BATCH_ROWS)),
-        *(_parameter(f"infogan.{key}", value) for key, value in _properties(metadata).items()),
+        *(_parameter(key, getattr(metadata, key)) for key in ("bundle_id", "precision", "tool_version")),
     ]
     return "\n".join(lines) + "\n"
 
@@ -135,15 +135,7 @@ def _dtype(name: str) -> str:
 
 def _parameter(key: str, value: str) -> str:
     # A JSON string in ASCII without line breaks is also a string of the protobuf text format.
-    return f"parameters {{ key: {json.dumps(key)} value {{ string_value: {json.dumps(value)} }} }}"
-
-
-def _properties(metadata: BundleMetadata) -> dict[str, str]:
-    return {
-        "bundle_id": metadata.bundle_id,
-        "precision": metadata.precision,
-        "tool_version": metadata.tool_version,
-    }
+    return f'parameters {{ key: "infogan.{key}" value {{ string_value: {json.dumps(value)} }} }}'
 
 
 def _labels(metadata: BundleMetadata) -> list[str]:

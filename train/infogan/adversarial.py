@@ -45,7 +45,10 @@ class AdversarialStage(GeneratorStage):
         self._due: frozenset[str] = frozenset()
         # Of many images and few steps only those that are used get a pseudo-label, each in its step.
         often = self._steps * self.batch_size >= len(session.images)
-        self._pseudo_labels = self._infer_categories() if session.config.num_conditions and often else None
+        self._pseudo_labels: Tensor | None = None
+        if session.config.num_conditions and often:
+            found = [self._category_of(images) for images in session.image_chunks(_CHUNK)]
+            self._pseudo_labels = torch.cat(found)
         self._steps_by_terms: dict[frozenset[str], Callable[[Tensor], Tensor]] = {}
         self._latents: dict[frozenset[str], LatentBatch] = {}
 
@@ -83,10 +86,6 @@ class AdversarialStage(GeneratorStage):
         # A replayed graph writes the latents of its steps to these tensors.
         self._latents[due] = latent = sample_latents(self.session.config.latent, self.batch_size, self.rng)
         return self.adversarial_step.step(real, latent, categories, due)
-
-    def _infer_categories(self) -> Tensor:
-        """Return the most probable category of every image."""
-        return torch.cat([self._category_of(images) for images in self.session.image_chunks(_CHUNK)])
 
     @torch.no_grad()
     def _category_of(self, images: Tensor) -> Tensor:

@@ -152,15 +152,8 @@ def _resume(
 ) -> tuple[Plan, RunFolder | None, Checkpoint | None]:
     """Read what a run continues from; without a checkpoint, reset the folder so that the run starts over.
 
-    Args:
-        resume: The run, or its folder; other processes may not see the folder.
-        data: As in :func:`fit`.
-        stack: Holds the lock of the folder.
-        schedule: As in :func:`fit`.
-        device: Where to train.
-        stream: Whether images are read as they are needed.
-        group: The processes. Their number may differ from before.
-        allow_finished: Whether to accept a finished run, rather than raise.
+    ``stack`` holds the lock of the folder, which other processes than the main one may not see. A finished
+    run is refused, unless ``allow_finished``. The other arguments are those of :func:`fit`.
     """
     run = resume if isinstance(resume, Run) else None
     path = resume.path if isinstance(resume, Run) else Path(resume)
