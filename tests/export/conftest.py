@@ -50,6 +50,15 @@ def _quick() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def _bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a GPU or cached classifiers, and with a terminal of 80 columns."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    monkeypatch.setenv("INFOGAN_TOOL_DATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "80")
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of some real steps on MNIST."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 from evaluation_stubs import BarBundle, real_bars
 
 from infogan_tool.cli.evaluation_tables import format_results
@@ -33,12 +32,7 @@ CONTINUOUS = TINY.parent / "continuous"
 QUICK = ClassifierSettings(steps=5, batch_size=50)
 
 
-@pytest.fixture(autouse=True)
-def _quiet_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    monkeypatch.setenv("INFOGAN_TOOL_DATA", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "80")
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("_bare_machine")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from report_entries import Tags, write_bundle, write_run
 
 from infogan_tool.cli.extras import EXTRA_MODULES
@@ -21,18 +20,7 @@ if TYPE_CHECKING:
 TINY = Path(__file__).parents[2] / "fixtures" / "tiny"
 
 
-@pytest.fixture(autouse=True)
-def _quiet_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    monkeypatch.setenv("INFOGAN_TOOL_DATA", str(tmp_path / "cache"))
-    torch.set_num_threads(1)
-
-
-@pytest.fixture
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("_bare_machine")
 
 
 def test_trained_run_and_bundle_with_real_images(run_path: Path, digits: Path, tmp_path: Path) -> None:

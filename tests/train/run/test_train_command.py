@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
-@pytest.fixture
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_dry_run_prints_the_resolved_config_and_writes_nothing(
     cli: Callable[..., Result], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
