@@ -49,7 +49,7 @@ def test_pseudo_labels_of_a_long_and_of_a_short_training_are_the_same() -> None:
     images, _ = shapes(300)
     states = []
     for steps in (6, 5):  # of 50 images: as many as there are, and fewer
-        config = small_preset({"schedule": {"steps": steps}})
+        config = small_preset({"objective": {"axis_alignments": 0}, "schedule": {"steps": steps}})
         networks = build_networks(config, size=16, channels=3).train()
         stage = AdversarialStage(Session(config=config, networks=networks, images=images))
         assert (stage._pseudo_labels is None) == (steps == 5)
