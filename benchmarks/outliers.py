@@ -170,8 +170,8 @@ def _drawing(rng: np.random.Generator, _: list[Path]) -> Image.Image:
     return page
 
 
-def _ring(x: float, y: float, rx: float, ry: float, turns: float = 1.0) -> list[tuple[float, float]]:
-    return [(x + rx * np.cos(t), y + ry * np.sin(t)) for t in np.linspace(0, 2 * np.pi * turns, 40)]
+def _ring(x: float, y: float, rx: float, ry: float) -> list[tuple[float, float]]:
+    return [(x + rx * np.cos(t), y + ry * np.sin(t)) for t in np.linspace(0, 2 * np.pi, 40)]
 
 
 def _house(rng: np.random.Generator) -> list[list[tuple[float, float]]]:

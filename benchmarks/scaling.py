@@ -82,7 +82,7 @@ def seconds_of(step: Callable[[int], object], rounds: int) -> float:
 
 
 def messages_of(step: Callable[[int], object]) -> Messages:
-    """Return what a step says to the others: what for, and bytes."""
+    """Return the messages of a step to the other processes: their purpose and bytes."""
     found: Messages = []
     kinds = ["moments"]
     all_reduce = ProcessGroup.all_reduce
@@ -111,7 +111,7 @@ def messages_of(step: Callable[[int], object]) -> Messages:
 
 
 def work(options: argparse.Namespace) -> None:
-    """Be one of two processes, and print what they measured together."""
+    """Measure as one of two processes; the first prints the results."""
     with join_process_group("cpu", 1) as group:
         stage = make_stage(options.preset, options.batch, group)
         found = {
@@ -161,8 +161,10 @@ def line_through(points: list[tuple[float, float]]) -> tuple[float, float]:
     return y0 - slope * x0, slope
 
 
-def talking(messages: Messages, devices: int, growth: float, latency: float, bandwidth: float) -> float:
-    """Return the seconds that a step's messages take; what is gathered grows with the batch."""
+def communication_seconds(
+    messages: Messages, devices: int, growth: float, latency: float, bandwidth: float
+) -> float:
+    """Return the seconds that the messages of a step take; gathered outputs grow with the batch."""
     if devices == 1:
         return 0.0
     sent = sum(size * (growth if kind == "outputs" else 1) for kind, size in messages)
@@ -173,7 +175,7 @@ def talking(messages: Messages, devices: int, growth: float, latency: float, ban
 def predictions(
     options: argparse.Namespace, messages: Messages, line: tuple[float, float]
 ) -> Iterator[dict[str, Any]]:
-    """Give a row for each way of scaling and number of devices."""
+    """Yield a row for each way of scaling and number of devices."""
     link = options.latency * 1e-6, options.bandwidth * 1e9
     alone = line[0] + line[1] * options.batch
     for way in ("weak", "strong"):
@@ -182,7 +184,7 @@ def predictions(
             if batch < devices:
                 continue
             computing = line[0] + line[1] * math.ceil(batch / devices)
-            communication = talking(messages, devices, batch / options.batch, *link)
+            communication = communication_seconds(messages, devices, batch / options.batch, *link)
             rate = batch / (computing + communication)
             steps = options.images // batch
             yield {

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from soaking import Sample, memory_mb, memory_plot, open_files, since_warm_up, soak_parser, tell
+from soaking import Sample, memory_mb, memory_plot, open_files, report_soak, since_warm_up, soak_parser
 
 from infogan_tool.runtime import load_bundle, read_image
 
@@ -35,7 +35,7 @@ def main() -> int:
         **since_warm_up(samples[len(samples) // 10 :]),
     }
     below = f"memory held, MB; open files: {first.files} at the first, {last.files} at the last"
-    tell(options, samples, results, memory_plot(samples, f"{last.done:,} encodes", below))
+    report_soak(options, samples, results, memory_plot(samples, f"{last.done:,} encodes", below))
     return 0 if results["flat"] else 1
 
 

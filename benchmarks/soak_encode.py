@@ -22,7 +22,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-from soaking import Sample, memory_mb, memory_plot, open_files, since_warm_up, soak_parser, tell
+from soaking import Sample, memory_mb, memory_plot, open_files, report_soak, since_warm_up, soak_parser
 
 from infogan_tool.runtime import load_bundle
 
@@ -52,7 +52,7 @@ def main() -> int:
         check_records(out, count)
     results = summarise(killed, resumed, total)
     below = "memory held, MB; the run was resumed after a kill"
-    tell(options, resumed, results, memory_plot(resumed, f"{resumed[-1].done:,} images", below))
+    report_soak(options, resumed, results, memory_plot(resumed, f"{resumed[-1].done:,} images", below))
     return 0 if results["flat"] else 1
 
 
@@ -76,7 +76,7 @@ def write_files(folder: Path, bundle_name: str, count: int) -> list[Path]:
 
 
 def run(command: list[str], out: Path, stop: int | None) -> list[Sample]:
-    """Run the command, twice a second see what it holds; kill it after ``stop`` images.
+    """Run the command and sample it twice a second; kill it after ``stop`` images.
 
     Raises:
         SystemExit: It failed, or ended before it was to be killed.

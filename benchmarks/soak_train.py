@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soaking import Sample, curve, frame, memory_mb, open_files, since_warm_up, soak_parser, tell
+from soaking import Sample, curve, frame, memory_mb, open_files, report_soak, since_warm_up, soak_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,12 +49,12 @@ def main() -> int:
             ended = training.wait()
         saved = (run / "checkpoints" / "last.safetensors").exists()
     results = summarise(samples, saved=saved and ended == _INTERRUPTED)
-    tell(options, samples, results, plot(samples), options=options.options)
+    report_soak(options, samples, results, plot(samples), options=options.options)
     return 0 if results["flat"] and results["saved at the end"] else 1
 
 
 def watched(training: subprocess.Popen[bytes], run: Path, seconds: float) -> Iterator[Sample]:
-    """Look at the training four hundred times; the clock begins with its first metrics."""
+    """Yield four hundred samples of the training; the time begins with its first metrics."""
     metrics = run / "metrics.jsonl"
     while not metrics.exists() or not metrics.stat().st_size:
         if training.poll() is not None:

@@ -1,4 +1,4 @@
-"""What the soak commands share: samples of what a process holds, whether they are flat, and their files."""
+"""Shared by the soak benchmarks: samples of memory and open files, whether they are flat, and the outputs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = [
     "memory_mb",
     "memory_plot",
     "open_files",
+    "report_soak",
     "since_warm_up",
     "soak_parser",
-    "tell",
 ]
 
 _GROWTH, _SLACK_MB = 0.02, 8.0
@@ -80,7 +80,7 @@ def soak_parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def tell(
+def report_soak(
     options: argparse.Namespace,
     samples: Sequence[Sample],
     results: Mapping[str, object],

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 REFERENCE = "reference, fp32"
 EPOCHS = 100
 ENOUGH = 8
-"""Cores on which all may make ready at once."""
+"""From so many cores on, all processes are started at once."""
 REACH = {"bf16": 1.7, "fp32": 1.0}
 
 
@@ -84,7 +84,7 @@ def main() -> None:
     pipes = {}
     for variant in variants:
         mine, theirs = context.Pipe()
-        process = context.Process(target=take_part, args=(theirs, variant, options), daemon=True)
+        process = context.Process(target=run_variant, args=(theirs, variant, options), daemon=True)
         process.start()
         pipes[variant.name] = mine
         if default_threads() < ENOUGH:  # one after the other
@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def variants_on(device: str) -> list[Variant]:
-    """Return who takes part."""
+    """Return the variants that are compared."""
     reference = Variant(REFERENCE, "fp32", ours=False)
     if device == "cpu":
         return [
@@ -136,7 +136,7 @@ def cpu_precisions() -> list[str]:
 
 
 def turn_of(pipe: Connection, steps: int) -> Callable[[], object]:
-    """Return what lets a process do some steps and waits for them."""
+    """Return a function that makes a process do some steps and waits for them."""
 
     def turn() -> object:
         pipe.send(steps)
@@ -145,7 +145,7 @@ def turn_of(pipe: Connection, steps: int) -> Callable[[], object]:
     return turn
 
 
-def take_part(pipe: Connection, variant: Variant, options: argparse.Namespace) -> None:
+def run_variant(pipe: Connection, variant: Variant, options: argparse.Namespace) -> None:
     """Do the requested steps until asked to end; then send the other measurements."""
     before = peak_mb()
     if variant.ours and not variant.plain and options.device == "cpu":
@@ -162,7 +162,7 @@ def take_part(pipe: Connection, variant: Variant, options: argparse.Namespace) -
             torch.cuda.synchronize()
         pipe.send("done")
     measured: dict[str, Any] = {"memory": peak_mb() - before, "sums": training.sums()}
-    if not variant.captured:  # a graph is replayed without anybody to count
+    if not variant.captured:  # operations of a replayed graph cannot be counted
         with FlopCounterMode(display=False) as counter:
             training.step()
         measured["flop"] = counter.get_total_flops()
@@ -214,7 +214,7 @@ class Ours:
 
 
 class Reference:
-    """That of the slides."""
+    """The training step of course slides."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         plan = planned("fp32", options)
@@ -233,7 +233,7 @@ class Reference:
 
 
 def planned(precision: str, options: argparse.Namespace) -> Plan:
-    """Return the training that all have in common."""
+    """Return the training that all variants have in common."""
     flags = {"precision": precision, "schedule": {"batch_size": options.batch}}
     return plan_training(
         preset(options.preset, **flags), device=options.device, threads=options.threads, stream=False

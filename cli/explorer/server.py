@@ -99,15 +99,12 @@ def make_app(
     return _application(routes, "index.html", hosts, limits)
 
 
-def make_watch_app(
-    run: WatchedRun, *, hosts: Sequence[str] = _LOOPBACK_NAMES, limits: Limits | None = None
-) -> ASGIApp:
+def make_watch_app(run: WatchedRun, *, hosts: Sequence[str] = _LOOPBACK_NAMES) -> ASGIApp:
     """Return the application that shows a training: it reads the run folder and writes nothing.
 
     Args:
         run: The run.
         hosts: As in :func:`make_app`.
-        limits: Likewise.
     """
     workers = CapacityLimiter(_WORKERS)
 
@@ -130,7 +127,7 @@ def make_watch_app(
         get("/effects/{step:int}.json", "application/json", lambda request: run.effects(_step(request))),
         *(get(f"/{kind}/{{step:int}}.png", "image/png", sheet(kind)) for kind in KINDS),
     ]
-    return _application(routes, "watch.html", hosts, limits or Limits())
+    return _application(routes, "watch.html", hosts, Limits())
 
 
 def _application(routes: list[Route], index: str, hosts: Sequence[str], limits: Limits) -> ASGIApp:
