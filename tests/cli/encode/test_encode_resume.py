@@ -73,7 +73,7 @@ def finish(process: subprocess.Popen[bytes]) -> tuple[int, list[str]]:
 def uninterrupted(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Return the outputs of runs that were not stopped, by suffix."""
     folder, found = tmp_path_factory.mktemp("uninterrupted"), {}
-    for suffix in (".jsonl", ".parquet"):
+    for suffix in (".jsonl", ".csv", ".parquet"):
         if suffix == ".parquet" and find_spec("pyarrow") is None:
             continue
         out = folder / suffix.strip(".") / f"codes{suffix}"
@@ -86,7 +86,9 @@ def uninterrupted(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -
     return found
 
 
-@pytest.mark.parametrize(("suffix", "delays"), [(".jsonl", [0.0, 0.02]), (".parquet", [0.005])])
+@pytest.mark.parametrize(
+    ("suffix", "delays"), [(".jsonl", [0.0, 0.02]), (".csv", [0.01]), (".parquet", [0.005])]
+)
 def test_killed_several_times_and_resumed(
     inputs: list[str], uninterrupted: dict[str, bytes], tmp_path: Path, suffix: str, delays: list[float]
 ) -> None:
