@@ -21,7 +21,7 @@ from infogan_tool.export.report.metrics_log import MetricsLog, read_metrics_log
 from infogan_tool.export.report.samples import read_sheet, sheet_layout, sheet_paths
 from infogan_tool.export.run_files import CONFIG_FILE, latent_of, planned_steps, read_json, size_of
 from infogan_tool.runtime.errors import RunError
-from infogan_tool.runtime.latents.sampling import CODE_COLUMNS, CODE_ROWS, traversal
+from infogan_tool.runtime.latents.sampling import CODE_COLUMNS, CODE_ROWS, code_row_length, traversal
 from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from infogan_tool.export.report.metrics_log import StageLog
-    from infogan_tool.runtime.latents.spec import LatentSpec
 
 KINDS: Final = ("step", "codes")
 """Sheets of a run: a traversal of fixed latents, and a row for each code."""
@@ -144,7 +143,7 @@ class WatchedRun:
         attributes = _attributes(rows)
         found: list[dict[str, Any]] = []
         for number, code in enumerate(codes):
-            strength = _strength(rows[number, : _row_length(code, self._latent)])
+            strength = _strength(rows[number, : code_row_length(self._latent, code)])
             found.append({"code": code, "strength": _rounded(strength)})
             if code in self._latent.continuous_names and strength >= _MIN_STRENGTH:
                 found[-1]["attributes"] = attributes[number]
@@ -185,7 +184,7 @@ class WatchedRun:
             "row_code": plan.row_code,
             "code_columns": CODE_COLUMNS,
             "code_rows": [
-                {"code": code, "count": _row_length(code, self._latent)}
+                {"code": code, "count": code_row_length(self._latent, code)}
                 for code in self._latent.code_names[:CODE_ROWS]
             ],
             "left_out": max(0, len(self._latent.code_names) - CODE_ROWS),
@@ -229,13 +228,6 @@ def _count(value: object) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MAX_COUNT:
         return None
     return value
-
-
-def _row_length(code: str, latent: LatentSpec) -> int:
-    """Return the images in a code's row; the columns after them repeat the last category."""
-    if code not in latent.categorical_names:
-        return CODE_COLUMNS
-    return min(CODE_COLUMNS, latent.categorical[latent.categorical_index(code)])
 
 
 def _strength(images: NDArray[np.uint8]) -> float:

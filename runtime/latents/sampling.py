@@ -212,6 +212,13 @@ CODE_COLUMNS: Final = 10
 """Number of columns of :func:`code_rows`."""
 
 
+def code_row_length(spec: LatentSpec, code: str) -> int:
+    """Return how many columns of a code's row of :func:`code_rows` differ: at most one for each category."""
+    if code in spec.categorical_names:
+        return min(CODE_COLUMNS, spec.categorical[spec.categorical_index(code)])
+    return CODE_COLUMNS
+
+
 def code_rows(spec: LatentSpec, *, seed: int = 0) -> tuple[Latents, int]:
     """Return latents of a sheet with a row for each code, in which that code alone varies.
 
@@ -230,9 +237,9 @@ def code_rows(spec: LatentSpec, *, seed: int = 0) -> tuple[Latents, int]:
         columns = slice(row * CODE_COLUMNS, (row + 1) * CODE_COLUMNS)
         if code in spec.categorical_names:
             index = spec.categorical_index(code)
-            last = spec.categorical[index] - 1
-            chosen = np.linspace(0, last, CODE_COLUMNS) if last >= CODE_COLUMNS else np.arange(CODE_COLUMNS)
-            categories[columns, index] = np.minimum(np.rint(chosen), last)
+            last, length = spec.categorical[index] - 1, code_row_length(spec, code)
+            categories[columns, index] = last
+            categories[columns.start : columns.start + length, index] = np.rint(np.linspace(0, last, length))
         else:
             values = np.linspace(CONTINUOUS_LOW, CONTINUOUS_HIGH, CODE_COLUMNS)
             styles[columns, spec.continuous_index(code)] = values

@@ -9,7 +9,7 @@ import torch
 
 from infogan_tool.runtime.images.arrays import sheet, to_uint8
 from infogan_tool.runtime.images.files import save_png
-from infogan_tool.runtime.latents.sampling import code_rows, traversal
+from infogan_tool.runtime.latents.sampling import code_row_length, code_rows, traversal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,6 @@ def write_code_sheet(path: Path, networks: Networks, *, seed: int) -> None:
     """
     latents, columns = code_rows(networks.latent, seed=seed)
     images = to_uint8(networks.generate(latents), networks.image)
-    varying = np.concatenate([latents.categories, latents.styles], axis=1)
-    repeats = np.flatnonzero((varying[1:] == varying[:-1]).all(axis=1)) + 1
-    images[repeats[repeats % columns > 0]] = _WHITE
+    for row, code in enumerate(networks.latent.code_names[: len(images) // columns]):
+        images[row * columns + code_row_length(networks.latent, code) : (row + 1) * columns] = _WHITE
     save_png(path, sheet(images, columns))
