@@ -44,7 +44,7 @@ types: $(STAMP)
 # The default tests, in two processes of one thread each; no network once .venv is set up. In the order of the files:
 # by default files of few tests come last, and with them the one that takes longest, while one process has nothing to do.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Whole trainings and soak tests; minutes each.
 test-slow: $(STAMP)

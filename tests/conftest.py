@@ -16,7 +16,7 @@ import pytest
 from infogan_tool.cli.main import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 TINY = Path(__file__).parent / "fixtures" / "tiny"
 """2 categorical codes (4 and 3), 3 continuous, 5 normal noise, 16 x 16 x 3 in [0, 1]."""
@@ -24,7 +24,8 @@ CONTINUOUS = Path(__file__).parent / "fixtures" / "continuous"
 """No categorical code, 2 continuous, no noise, 8 x 8 x 1 in [-1, 1]."""
 
 
-# Threads of torch that wait would otherwise keep the cores busy that the tests beside this one need.
+# One thread of torch for each test process: rounding depends on their number. Waiting must keep no core busy.
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # What a shell starts in the background, or nohup, ignores these, and so would each process that a test stops.
@@ -32,6 +33,14 @@ for _name in ("SIGINT", "SIGHUP"):
     _number = getattr(signal, _name, None)
     if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def _same_threads_in_the_next_test() -> Iterator[None]:
+    """Undo what a test set: fixtures of the next file run before any that could do it."""
+    yield
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)
 
 
 def pytest_report_header() -> str:

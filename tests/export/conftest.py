@@ -56,7 +56,6 @@ def _bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     monkeypatch.setenv("INFOGAN_TOOL_DATA", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "80")
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 from idx_files import write_idx
 
 from infogan_tool.cli.main import main
@@ -20,6 +19,8 @@ from infogan_tool.train.data import load_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import torch
 
 ONE_STAGE = """
 preset = "paper"
@@ -51,11 +52,6 @@ grouping = { eigenvectors = 8, clusters = 30, restarts = 2 }
 refinement = { epochs = 2.0 }
 """
 """31 steps in 6 stages."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -92,8 +88,7 @@ def all_stages(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
 def run_crashes(folder: Path, *jobs: str | Path) -> list[list[dict[str, Any]]]:
     """Kill commands as crash_driver.py describes; return the records of the kills of each job."""
     command = [sys.executable, str(Path(__file__).with_name("crash_driver.py")), str(folder), *map(str, jobs)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     records = [json.loads(line) for line in done.stdout.splitlines()]
     records.sort(key=lambda record: (record.get("before", False), record["number"]))
@@ -150,9 +145,8 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., li
     driver_file = Path(__file__).with_name("group_driver.py")
     command = [sys.executable, str(driver_file), str(tmp_path_factory.mktemp("streams"))]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TORCHELASTIC")}
-    environment = kept | {"OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=kept
     ) as driver:
         assert driver.stdin
         assert driver.stdout

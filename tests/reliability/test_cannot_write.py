@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -157,8 +156,7 @@ def in_namespace(script: str, *arguments: object) -> subprocess.CompletedProcess
     """Run a shell script that may mount; ``tool`` is infogan-tool."""
     tool = f'tool() {{ "{sys.executable}" -m infogan_tool "$@"; }}; '
     command = ["unshare", "-rm", "sh", "-c", tool + script, "sh", *map(str, arguments)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.skipif(not can_mount(), reason="this user may not mount")

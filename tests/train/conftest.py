@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from idx_files import write_digits
 from PIL import Image
 from sklearn.datasets import load_sample_images
@@ -17,6 +16,8 @@ from infogan_tool.train.distributed import device
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import torch
 
     from infogan_tool.train.config.schema import TrainConfig
 
@@ -33,8 +34,7 @@ log_every = 5
 
 
 @pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
+def _one_thread_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "default_threads", lambda: 1)
 
 

@@ -28,11 +28,6 @@ SETTINGS = ClassifierSettings(steps=60, batch_size=50)
 TRAIN, TEST = bar_images(300, 1), bar_images(200, 2)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def test_training_and_its_reported_accuracy() -> None:
     classifier = train_classifier(TRAIN, TEST, SETTINGS)
     classes, features = classifier.classify(to_nhwc(TEST))

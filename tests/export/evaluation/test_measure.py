@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch
 from evaluation_stubs import BarBundle, real_bars
 
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
@@ -25,7 +24,6 @@ Measured = Callable[..., dict[str, Any]]
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     """Return a function that measures a bundle of bars."""
     folder = tmp_path_factory.mktemp("classifiers")
-    torch.set_num_threads(1)
 
     def measure(kind: str, **real: bool) -> dict[str, Any]:
         return measure_bundle(
