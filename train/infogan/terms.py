@@ -20,7 +20,7 @@ from infogan_tool.train.engine.stage import autocast
 from infogan_tool.train.engine.statistics import frozen_statistics
 from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
 from infogan_tool.train.infogan.objective import HESSIAN_STEP, effects_of_codes, hessian_penalty
-from infogan_tool.train.infogan.transformations import transform, transformation_loss
+from infogan_tool.train.infogan.transformations import soften, transform, transformation_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -108,17 +108,18 @@ def hessian(inputs: TermInputs) -> Tensor:
 
 
 def transformations(inputs: TermInputs) -> Tensor:
-    """Return :func:`transformation_loss` of Q on two random transformations of each real image."""
-    names, rng, group = inputs.config.objective.transformations, inputs.rng, inputs.group
-    count = len(inputs.real) if group.is_single else inputs.config.schedule.batch_size
-    amounts = 2 * torch.rand(2, len(names), count, generator=rng, device=rng.device) - 1
-    first, second = amounts[:, :, group.shard(count)]
+    """Return :func:`transformation_loss` of Q on each real image and a random transformation of it."""
+    names, rng, group, real = inputs.config.objective.transformations, inputs.rng, inputs.group, inputs.real
+    count = len(real) if group.is_single else inputs.config.schedule.batch_size
+    amounts = (2 * torch.rand(len(names), count, generator=rng, device=rng.device) - 1)[:, group.shard(count)]
     with torch.no_grad():
-        both = torch.cat([transform(inputs.real, names, first), transform(inputs.real, names, second)])
+        transformed = transform(real, names, amounts)
+        if "scale" in names:  # a larger object is also blurred: its size must not be told by that
+            shares = torch.rand(count, generator=rng, device=rng.device)
+            transformed = soften(transformed, shares[group.shard(count)])
     with autocast(rng.device, inputs.config.precision):
-        before, after = inputs.networks.infer_styles(both).float().chunk(2)
-    changes, differences = group.all_gather(count, after - before, (second - first).T)
-    return transformation_loss(changes, differences)
+        before, after = inputs.networks.infer_styles(torch.cat([real, transformed])).float().chunk(2)
+    return transformation_loss(*group.all_gather(count, after - before, amounts.T))
 
 
 TERMS: Final = Registry[Term](

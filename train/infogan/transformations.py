@@ -1,10 +1,9 @@
 """Codes that stand for known transformations: c1 for the first of ``objective.transformations``, and so on.
 
-A real image is transformed twice, at random, and Q infers the codes of both results. Q is trained so that the
-difference of a code's two means follows the difference of its transformation's two parameters and of no
-other's. G follows Q through L_I. No label is used: what a transformation does to an image is known, and what
-the image shows is not. To predict transformations from the features of both images is the idea of
-arXiv:1901.04596, to bring a matrix of correlations to the identity that of arXiv:2103.03230.
+A real image is transformed at random, and Q infers the codes of both. Q is trained so that the change of each
+code's mean follows the parameter of its transformation and nothing else. G follows Q through L_I. No label is
+used: what a transformation does to an image is known, and what the image shows is not. To predict
+transformations from the features of both images is the idea of arXiv:1901.04596.
 
 Shapes: N images, K continuous codes, T transformations, the first T codes are theirs.
 """
@@ -82,24 +81,32 @@ def _change_strokes(images: Tensor, background: Tensor, amount: Tensor) -> Tenso
     return sign * torch.lerp(strokes, torch.where(amount > 0, thicker, thinner), amount.abs())
 
 
-def transformation_loss(changes: Tensor, differences: Tensor) -> Tensor:
+def soften(images: Tensor, shares: Tensor) -> Tensor:
+    """Replace a share ``(N,)``, from 0 to 1, of each image by its mean over 3 x 3 pixels."""
+    blurred = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    return torch.lerp(images, blurred, shares[:, None, None, None])
+
+
+def transformation_loss(changes: Tensor, amounts: Tensor) -> Tensor:
     """Return how far codes are from standing for their transformations and for nothing else.
 
-    ::
+    With r[i, j] the correlation of the change of code i and the amount of transformation j::
 
-        sum over i, j of (corr(change of code i, difference of parameter j) - [i = j])^2
+        sum over i <= T of (1 - r[i, i])  +  sum over i > T, j of r[i, j]^2
+
+    Whatever else changes a code, another transformation or the image, makes r[i, i] smaller.
 
     Args:
-        changes: ``(N, K)``: the difference of each code's mean between two transformed images.
-        differences: ``(N, T)``: the difference of each transformation's parameters.
+        changes: ``(N, K)``: the change of each code's mean by the transformation of an image.
+        amounts: ``(N, T)``, as in :func:`transform`.
 
     Returns:
-        A scalar; 0 if each of the first T codes changes in proportion to its own parameter alone, and the
+        A scalar; 0 if each of the first T codes changes in proportion to its own amount alone, and the
         other codes with none. A constant code counts 1.
     """
-    correlations = _standardised(changes).T @ _standardised(differences) / len(changes)
-    target = torch.eye(*correlations.shape, dtype=correlations.dtype, device=correlations.device)
-    return (correlations - target).square().sum()
+    correlations = _standardised(changes).T @ _standardised(amounts) / len(changes)
+    named = amounts.shape[1]
+    return (1 - correlations[:named].diagonal()).sum() + correlations[named:].square().sum()
 
 
 def _standardised(values: Tensor) -> Tensor:
