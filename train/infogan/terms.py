@@ -118,7 +118,8 @@ def transformations(inputs: TermInputs) -> Tensor:
             shares = torch.rand(count, generator=rng, device=rng.device)
             transformed = soften(transformed, shares[group.shard(count)])
     with autocast(rng.device, inputs.config.precision):
-        before, after = inputs.networks.infer_styles(torch.cat([real, transformed])).float().chunk(2)
+        # Batches of their own: BatchNorm sees real images alone here, as its running statistics do.
+        before, after = (inputs.networks.infer_styles(images).float() for images in (real, transformed))
     return transformation_loss(*group.all_gather(count, after - before, amounts.T))
 
 
