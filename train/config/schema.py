@@ -122,7 +122,7 @@ class ObjectiveConfig(Table):
     hessian_latents: int = Field(default=16, ge=2, le=4096)
     """Latents per step of that penalty; G generates four images of each."""
     transformations: tuple[Transformation, ...] = ()
-    """Transformations that c1, c2 and so on stand for, learned from transformed real images: ``shift_x`` (to
+    """Transformations that c1, c2 and so on stand for, learned from transformed images: ``shift_x`` (to
     the right), ``shift_y`` (up), ``scale``, ``rotation`` (clockwise), ``slant`` (to the right), ``aspect``
     (wider), ``stroke_width``. Codes beyond them are free. Needs a shared Q and ``information_update`` other
     than ``q_head``."""

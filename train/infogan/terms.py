@@ -108,18 +108,24 @@ def hessian(inputs: TermInputs) -> Tensor:
 
 
 def transformations(inputs: TermInputs) -> Tensor:
-    """Return :func:`transformation_loss` of Q on each real image and a random transformation of it."""
-    names, rng, group, real = inputs.config.objective.transformations, inputs.rng, inputs.group, inputs.real
-    count = len(real) if group.is_single else inputs.config.schedule.batch_size
+    """Return :func:`transformation_loss` of Q on a batch of images and a random transformation of each.
+
+    The batch is of real or of generated images, by chance: Q, a head on D's trunk, can tell which, and would
+    read generated ones by other rules.
+    """
+    names, rng, group = inputs.config.objective.transformations, inputs.rng, inputs.group
+    is_real = torch.rand((), generator=rng, device=rng.device) < 0.5  # noqa: PLR2004
+    images = torch.where(is_real, inputs.real, inputs.fake.detach())
+    count = len(images) if group.is_single else inputs.config.schedule.batch_size
     amounts = (2 * torch.rand(len(names), count, generator=rng, device=rng.device) - 1)[:, group.shard(count)]
     with torch.no_grad():
-        transformed = transform(real, names, amounts)
+        transformed = transform(images, names, amounts)
         if "scale" in names:  # a larger object is also blurred: its size must not be told by that
             shares = torch.rand(count, generator=rng, device=rng.device)
             transformed = soften(transformed, shares[group.shard(count)])
     with autocast(rng.device, inputs.config.precision):
-        # Batches of their own: BatchNorm sees real images alone here, as its running statistics do.
-        before, after = (inputs.networks.infer_styles(images).float() for images in (real, transformed))
+        # A batch each: BatchNorm's running statistics are those of images that are not transformed.
+        before, after = (inputs.networks.infer_styles(given).float() for given in (images, transformed))
     return transformation_loss(*group.all_gather(count, after - before, amounts.T))
 
 

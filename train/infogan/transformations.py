@@ -1,6 +1,6 @@
 """Codes that stand for known transformations: c1 for the first of ``objective.transformations``, and so on.
 
-A real image is transformed at random, and Q infers the codes of both. Q is trained so that the change of each
+An image is transformed at random, and Q infers the codes of both. Q is trained so that the change of each
 code's mean follows the parameter of its transformation and nothing else. G follows Q through L_I. No label is
 used: what a transformation does to an image is known, and what the image shows is not. To predict
 transformations from the features of both images is the idea of arXiv:1901.04596.

@@ -113,7 +113,7 @@ def test_the_loss_is_zero_for_codes_that_follow_their_parameter_alone() -> None:
     assert transformation_loss(mixed, amounts) == pytest.approx(2 - math.sqrt(2), abs=0.1)
 
 
-@pytest.mark.parametrize(("scheme", "reached"), [("shared", 0.6), ("separate_step", 1.2)])
+@pytest.mark.parametrize(("scheme", "reached"), [("shared", 1.0), ("separate_step", 1.6)])
 def test_q_learns_what_its_codes_stand_for(
     scheme: str, reached: float, small: Callable[..., TrainConfig]
 ) -> None:
@@ -128,9 +128,9 @@ def test_q_learns_what_its_codes_stand_for(
             "optimizer": {"d_lr": 1e-3, "g_lr": 1e-3},
         }
     )
-    losses = train_on_squares(config, steps=60)
-    assert np.mean(losses[-10:]) < reached
-    assert np.mean(losses[:3]) > 1.5
+    losses = train_on_squares(config, steps=150)
+    assert np.mean(losses[-30:]) < reached
+    assert np.mean(losses[:10]) > 1.8
 
 
 def test_size_cannot_be_told_by_sharpness() -> None:
