@@ -139,7 +139,7 @@ def cvae() -> dict[str, Any]:
 
 
 def dsprites() -> dict[str, Any]:
-    """Return an InfoGAN with a category and 4 styles on dSprites of 32 x 32; 40 minutes on one core.
+    """Return an InfoGAN with a category and 4 styles on dSprites of 32 x 32; 22 minutes on one core.
 
     k1 is found first, by clustering, as in `mnist`. c1, c2 and c3 stand for shifts and size; c4 is free.
     Batch size, update scheme and lambda of the styles are those of InfoGAN-CR (arXiv:1906.06034). That work
