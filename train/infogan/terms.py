@@ -20,7 +20,12 @@ from infogan_tool.train.engine.stage import autocast
 from infogan_tool.train.engine.statistics import frozen_statistics
 from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
 from infogan_tool.train.infogan.objective import HESSIAN_STEP, effects_of_codes, hessian_penalty
-from infogan_tool.train.infogan.transformations import soften, transform, transformation_loss
+from infogan_tool.train.infogan.transformations import (
+    explained_by_category,
+    soften,
+    transform,
+    transformation_loss,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -108,7 +113,9 @@ def hessian(inputs: TermInputs) -> Tensor:
 
 
 def transformations(inputs: TermInputs) -> Tensor:
-    """Return :func:`transformation_loss` of Q on a batch of images and a random transformation of each.
+    """Return the loss of Q on a batch of images and a random transformation of each.
+
+    It is :func:`transformation_loss`, and :func:`explained_by_category` where D is conditional.
 
     The batch is of real or of generated images, by chance: Q, a head on D's trunk, can tell which, and would
     read generated ones by other rules.
@@ -126,7 +133,13 @@ def transformations(inputs: TermInputs) -> Tensor:
     with autocast(rng.device, inputs.config.precision):
         # A batch each: BatchNorm's running statistics are those of images that are not transformed.
         before, after = (inputs.networks.infer_styles(given).float() for given in (images, transformed))
-    return transformation_loss(*group.all_gather(count, after - before, amounts.T))
+    parts = [after - before, amounts.T]
+    if inputs.real_categories is None:
+        return transformation_loss(*group.all_gather(count, *parts))
+    categories = torch.where(is_real, inputs.real_categories, inputs.latent.categories[:, 0])
+    members = F.one_hot(categories, inputs.latent.spec.categorical[0]).float()
+    changes, amounts, codes, members = group.all_gather(count, *parts, before[:, : len(names)], members)
+    return transformation_loss(changes, amounts) + explained_by_category(codes, members)
 
 
 TERMS: Final = Registry[Term](

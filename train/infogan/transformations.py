@@ -109,6 +109,23 @@ def transformation_loss(changes: Tensor, amounts: Tensor) -> Tensor:
     return (1 - correlations[:named].diagonal()).sum() + correlations[named:].square().sum()
 
 
+def explained_by_category(codes: Tensor, members: Tensor) -> Tensor:
+    """Return the share of each code's variance that lies between categories (eta squared), summed over codes.
+
+    In the prior styles are independent of the category. What a transformation changes does not show where a
+    code's zero is, and Q would have another one for each category.
+
+    Args:
+        codes: ``(N, K)``: means of the codes of N images.
+        members: ``(N, k)``: 1 in the column of an image's category, else 0.
+
+    Returns:
+        A scalar from 0, if codes do not depend on the category, to K, if they depend on nothing else.
+    """
+    sums = members.T @ _standardised(codes)
+    return (sums.square() / members.sum(dim=0).clamp_min(1)[:, None]).sum() / len(codes)
+
+
 def _standardised(values: Tensor) -> Tensor:
     centred = values - values.mean(dim=0)
     return centred / centred.square().mean(dim=0).sqrt().clamp_min(_LEAST_SPREAD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from adversarial_steps import make_step
 from torch import Tensor
+from torch.nn import functional as F
 
 from infogan_tool.export.evaluation.metrics.attributes import measure_attributes
 from infogan_tool.runtime.errors import ConfigError, UsageError
@@ -19,7 +21,12 @@ from infogan_tool.train.config.schema import Transformation
 from infogan_tool.train.data import load_images
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.terms import TermInputs, active_terms, transformations
-from infogan_tool.train.infogan.transformations import GREATEST, transform, transformation_loss
+from infogan_tool.train.infogan.transformations import (
+    GREATEST,
+    explained_by_category,
+    transform,
+    transformation_loss,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +48,7 @@ ATTRIBUTES = {
 def digits() -> Tensor:
     """Return 32 upright digits ``(32, 1, 56, 56)`` with room to every side."""
     images = load_images("mnist").images[:32].float() / 255
-    return torch.nn.functional.pad(images.reshape(32, 1, 28, 28), [14] * 4)
+    return F.pad(images.reshape(32, 1, 28, 28), [14] * 4)
 
 
 def test_the_config_names_every_transformation() -> None:
@@ -113,6 +120,20 @@ def test_the_loss_is_zero_for_codes_that_follow_their_parameter_alone() -> None:
     assert transformation_loss(mixed, amounts) == pytest.approx(2 - math.sqrt(2), abs=0.1)
 
 
+def test_the_share_of_a_code_that_its_category_explains() -> None:
+    categories = torch.arange(6000) % 3
+    members = F.one_hot(categories, 3).float()
+    noise = torch.randn(6000, 2, generator=torch.Generator().manual_seed(0))
+    assert explained_by_category(noise, members) == pytest.approx(0, abs=2e-3)
+    own = categories[:, None].float()
+    assert explained_by_category(own, members) == pytest.approx(1, abs=1e-3)
+    mixed = noise + own * torch.tensor([1.0, 0.0])
+    variance = own.var(correction=0)
+    assert explained_by_category(mixed, members) == pytest.approx(float(variance / (1 + variance)), abs=0.02)
+    absent = torch.cat([members, torch.zeros(6000, 1)], 1)
+    assert explained_by_category(own, absent) == pytest.approx(1, abs=1e-3)
+
+
 @pytest.mark.parametrize(("scheme", "reached"), [("shared", 1.0), ("separate_step", 1.6)])
 def test_q_learns_what_its_codes_stand_for(
     scheme: str, reached: float, small: Callable[..., TrainConfig]
@@ -133,28 +154,47 @@ def test_q_learns_what_its_codes_stand_for(
     assert np.mean(losses[:10]) > 1.8
 
 
-def test_size_cannot_be_told_by_sharpness() -> None:
+def term_on_sprites(read: Callable[[Tensor], Tensor], categories: Tensor | None = None) -> float:
+    """Return the term for 256 sprites, real and generated ones alike, whose size ``read`` infers."""
     config = preset("dsprites", objective={"transformations": ["scale"]})
     rng = torch.Generator().manual_seed(0)
-    sprites = load_images("dsprites", size=32).images[torch.randperm(737_280, generator=rng)[:256]]
+    sprites = load_images("dsprites", size=32).images[torch.randperm(737_280, generator=rng)[:256]] / 255
+    latent = sample_latents(config.latent, 256, rng)
+    inputs = TermInputs(
+        real=sprites,
+        fake=sprites,
+        latent=latent if categories is None else replace(latent, categories=categories[:, None]),
+        real_categories=categories,
+        networks=cast("Any", SimpleNamespace(infer_styles=lambda images: read(images)[:, None])),
+        config=config,
+        rng=rng,
+    )
+    return float(transformations(inputs))
 
-    def loss(read: Callable[[Tensor], Tensor]) -> float:
-        inputs = TermInputs(
-            real=sprites / 255,
-            fake=sprites / 255,
-            latent=sample_latents(config.latent, 256, rng),
-            networks=cast("Any", SimpleNamespace(infer_styles=lambda images: read(images)[:, None])),
-            config=config,
-            rng=rng,
-        )
-        return float(transformations(inputs))
 
+def log_area(images: Tensor) -> Tensor:
+    return images.sum(dim=(1, 2, 3)).log()
+
+
+def test_size_cannot_be_told_by_sharpness() -> None:
     def smoothness(images: Tensor) -> Tensor:
         slope = images.diff(dim=3)
         return -slope.diff(dim=3).square().sum(dim=(1, 2, 3)) / slope.square().sum(dim=(1, 2, 3))
 
-    assert loss(lambda images: images.sum(dim=(1, 2, 3)).log()) < 0.01
-    assert loss(smoothness) > 0.35, "0.27 without softening"
+    assert term_on_sprites(log_area) < 0.01
+    assert term_on_sprites(smoothness) > 0.35, "0.27 without softening"
+
+
+def test_a_code_that_differs_between_categories_costs_more() -> None:
+    categories = torch.arange(256) % 3
+    independent = term_on_sprites(log_area, categories)
+    assert independent == pytest.approx(term_on_sprites(log_area), abs=0.03)
+
+    def offset(images: Tensor) -> Tensor:
+        return log_area(images) + 5 * categories
+
+    assert term_on_sprites(offset) == pytest.approx(term_on_sprites(log_area), abs=1e-3)
+    assert term_on_sprites(offset, categories) > independent + 0.9
 
 
 def train_on_squares(config: TrainConfig, steps: int) -> list[float]:
