@@ -38,6 +38,7 @@ _LATENT_TYPES: Final = {
     "noise_prior": ("`uniform`, `normal`", ""),
     "categorical": ("list of integers", "each >= 2"),
     "continuous": ("integer", ">= 0"),
+    "periodic": ("list of text", ""),
 }
 """The latent spec is a dataclass of the runtime, without bounds in its annotations."""
 
@@ -147,8 +148,7 @@ def config_blocks() -> dict[str, str]:
         if name == "latent":
             docs = _latent_docs()
             rows = [
-                _key_row(f"latent.{key}", *_LATENT_TYPES[key], docs[key], configs)
-                for key in configs[_BASE]["latent"]
+                _key_row(f"latent.{key}", *kind, docs[key], configs) for key, kind in _LATENT_TYPES.items()
             ]
         elif table is not None:
             rows = list(_table_rows(table, f"{name}.", configs))

@@ -17,6 +17,7 @@ from infogan_tool.runtime.bundle.metadata import (
     generator_inputs,
     generator_outputs,
 )
+from infogan_tool.train.infogan.q_network import style_means
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,14 +112,14 @@ class _BranchGraph(nn.Module):
             fold_layers(nn.Sequential(head), features) if head is not None else None
             for head in (branch.logits, branch.mean, branch.log_var)
         )
-        self.low, self.high = branch.low, branch.high
+        self.low, self.high, self.periodic = branch.low, branch.high, branch.periodic
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         features = self.layers(inputs)
         logits = self.logits(features) if self.logits is not None else None
         if self.mean is None:
             return features, logits, None, None
-        mean = self.mean(features)
+        mean = style_means(self.mean(features), self.periodic)
         if self.log_var is None:
             return features, logits, mean, torch.full_like(mean, math.exp(0.5 * self.low))
         log_var = self.low + (self.high - self.low) * torch.sigmoid(self.log_var(features))

@@ -152,7 +152,7 @@ def _compare(
             if got.shape != want.shape:
                 value, note = np.inf, f"shape {got.shape}, not {want.shape}"
             else:
-                value = _greatest(got, want)
+                value = _greatest(networks.latent.nearest(got, want) if tensor == "style_mean" else got, want)
                 if not np.isfinite(value):
                     value, note = np.inf, "not finite"
                 elif allowed < value <= _MAX_TOLERANCE:

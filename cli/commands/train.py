@@ -62,7 +62,7 @@ def train(
     transformation: Annotated[
         list[str] | None,
         typer.Option(
-            help="What c1 stands for: shift_x, shift_y, scale, rotation, slant, aspect or stroke_width. "
+            help="What c1 stands for: shift_x, shift_y, scale, rotation, slant, aspect, stroke_width, turn. "
             "Repeat for c2, and so on; further codes are free.",
             metavar="NAME",
         ),
@@ -288,6 +288,8 @@ def config_flags(
             categorical=[k for k in categorical if k] if categorical else None,
             continuous=continuous,
             noise=noise,
+            # The code of an angle has no ends.
+            periodic=[f"c{i}" for i, name in enumerate(transformation or (), 1) if name == "turn"] or None,
         ),
         # Transformations need a Q on D's trunk that moves it; --set may say otherwise.
         networks={"q": "shared"} if transformation else None,
@@ -312,6 +314,7 @@ def config_flags(
         "latent.continuous": continuous is not None and "--continuous",
         "latent.noise": noise is not None and "--noise",
         "objective.transformations": transformation and "--transformation",
+        "latent.periodic": "turn" in (transformation or ()) and "--transformation turn",
         **{
             f"schedule.{key}": " ".join(f"--{name}" for name in length) for key in ("kimg", "epochs", "steps")
         },

@@ -132,4 +132,5 @@ def _usage(bundle: Bundle, seed: int) -> CodeUsage:
     latents = bundle.sample(_USAGE_IMAGES if bundle.image.size <= SMALL else _USAGE_LARGE, seed)
     images = to_uint8(bundle.generate(latents), bundle.image)  # rounded to 8 bits, as in an image file
     means = bundle.encode(images).style_mean
-    return measure_code_usage(bundle.latent.continuous_names, latents.styles, means)
+    spec = bundle.latent
+    return measure_code_usage(spec.continuous_names, latents.styles, means, periodic=spec.periodic)

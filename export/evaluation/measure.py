@@ -196,9 +196,10 @@ def _information(latent: LatentSpec, latents: Latents, posterior: Posterior) -> 
         code: categorical_log_likelihood(posterior.probabilities[column], latents.categories[:, column])
         for column, code in enumerate(latent.categorical_names)
     }
+    means = latent.nearest(posterior.style_mean, latents.styles)
     for column, code in enumerate(latent.continuous_names):
-        mean, std = posterior.style_mean[:, column], posterior.style_std[:, column]
-        likelihood[code] = gaussian_log_likelihood(latents.styles[:, column], mean, std)
+        std = posterior.style_std[:, column]
+        likelihood[code] = gaussian_log_likelihood(latents.styles[:, column], means[:, column], std)
     codes = {code: information_bound(likelihood[code], entropy) for code, entropy in latent.entropies.items()}
     return InformationResults(
         codes=codes,
@@ -216,7 +217,11 @@ def _round_trip(latent: LatentSpec, latents: Latents, posterior: Posterior) -> R
     }
     continuous = {
         code: continuous_recovery(
-            latents.styles[:, i], posterior.style_mean[:, i], posterior.style_std[:, i], groups
+            latents.styles[:, i],
+            posterior.style_mean[:, i],
+            posterior.style_std[:, i],
+            groups,
+            periodic=code in latent.periodic,
         )
         for i, code in enumerate(latent.continuous_names)
     }

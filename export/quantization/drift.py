@@ -71,7 +71,8 @@ def measure_drift(before: Bundle, after: Bundle, real: RealImages) -> Drift:
         "split": "test" if real.test else "train",
         "images": len(images),
     }
-    columns = {"style_mean": (old.style_mean, new.style_mean), "style_std": (old.style_std, new.style_std)}
+    means = after.latent.nearest(new.style_mean, old.style_mean)
+    columns = {"style_mean": (old.style_mean, means), "style_std": (old.style_std, new.style_std)}
     if old.probabilities:
         columns = {"probabilities": (np.hstack(old.probabilities), np.hstack(new.probabilities))} | columns
     metrics |= {name: _difference(*pair) for name, pair in columns.items() if pair[0].size}

@@ -95,6 +95,7 @@ def _recoveries(bundle: Bundle, codes: list[str], seed: int) -> dict[str, Recove
     for code in codes:
         column = bundle.latent.continuous_index(code)
         values, mean = latents.styles[:, column], posterior.style_mean[:, column]
-        scores = continuous_recovery(values, mean, posterior.style_std[:, column], {})
+        is_periodic = code in bundle.latent.periodic
+        scores = continuous_recovery(values, mean, posterior.style_std[:, column], {}, periodic=is_periodic)
         recoveries[code] = Recovery(values=values, mean=mean, scores=scores)
     return recoveries

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from infogan_tool.runtime.images.arrays import to_uint8
+from infogan_tool.runtime.latents.spec import PERIOD
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,7 +30,7 @@ class SelfCheck:
     agreement: dict[str, float]
     """By categorical code: share of the images whose category Q infers. 1 is perfect, 1 / k is chance."""
     correlation: dict[str, float]
-    """By continuous code: Pearson correlation of the code and Q's mean. 1 is perfect, 0 is chance."""
+    """By continuous code: :func:`correlation` of the code and Q's mean. 1 is perfect, 0 is chance."""
     seconds: float
     """Time taken, including opening the graphs."""
 
@@ -50,14 +51,24 @@ def self_check(bundle: Bundle, images: int = _IMAGES) -> SelfCheck:
         provider=bundle.provider,
         agreement={name: float(same[:, i].mean()) for i, name in enumerate(spec.categorical_names)},
         correlation={
-            name: _correlation(latents.styles[:, i], posterior.style_mean[:, i])
+            name: correlation(
+                latents.styles[:, i], posterior.style_mean[:, i], periodic=name in spec.periodic
+            )
             for i, name in enumerate(spec.continuous_names)
         },
         seconds=time.perf_counter() - start,
     )
 
 
-def _correlation(codes: npt.NDArray[np.float32], means: npt.NDArray[np.float32]) -> float:
+def correlation(
+    codes: npt.NDArray[np.floating], means: npt.NDArray[np.floating], *, periodic: bool = False
+) -> float:
+    """Return how well means ``(N,)`` follow a continuous code ``(N,)``, from -1 to 1; 0 if one is constant.
+
+    Pearson's r; of a periodic code the mean cosine of the difference, as an angle.
+    """
+    if periodic:
+        return float(np.cos(2 * np.pi / PERIOD * (np.asarray(means, np.float64) - codes)).mean())
     if np.ptp(codes) == 0 or np.ptp(means) == 0:
         return 0.0  # undefined where one is constant
     return float(np.corrcoef(codes, means)[0, 1])

@@ -13,16 +13,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 from infogan_tool.runtime.errors import LatentError, did_you_mean
 
+Array = TypeVar("Array", bound=Any)
 NoisePrior = Literal["uniform", "normal"]
 
 CONTINUOUS_LOW: Final = -1.0
 """Lower end of the uniform prior of every continuous code."""
 CONTINUOUS_HIGH: Final = 1.0
 """Upper end of the uniform prior of every continuous code."""
+
+PERIOD: Final = CONTINUOUS_HIGH - CONTINUOUS_LOW
+"""Period of a periodic code: its ends are the same."""
 
 _MAX_DIM: Final = 65_536
 """Greatest width of a latent, a limit for untrusted files."""
@@ -45,6 +49,8 @@ class LatentSpec:
     """Number of categories of each categorical code, with a uniform prior; empty is valid."""
     continuous: int
     """Number of continuous codes, each uniform on (-1, 1); 0 is valid."""
+    periodic: tuple[str, ...] = ()
+    """Names of the continuous codes whose ends, -1 and 1, are the same: angles, in half turns."""
 
     def __post_init__(self) -> None:
         """Check the sizes."""
@@ -60,6 +66,12 @@ class LatentSpec:
             raise LatentError("the latent has no code: give at least one categorical or continuous code")
         if self.dim > _MAX_DIM:
             raise LatentError(f"the latent is {self.dim:,} wide; at most {_MAX_DIM:,} is allowed")
+        left = set(self.continuous_names if self.periodic else ())
+        for name in self.periodic:
+            if name not in left:
+                self.continuous_index(name)
+                raise LatentError(f"latent 'periodic' has {name} twice")
+            left.remove(name)
 
     # --- dimensions and slices -------------------------------------------------------------------------
 
@@ -127,6 +139,26 @@ class LatentSpec:
         """
         return self._index(name, self.continuous_names, "continuous")
 
+    @property
+    def periodic_columns(self) -> tuple[int, ...]:
+        """Positions of the periodic codes among the continuous codes, in order."""
+        names = frozenset(self.periodic)
+        return tuple(i for i, name in enumerate(self.continuous_names) if name in names)
+
+    def nearest(self, styles: Array, to: Array) -> Array:
+        """Return continuous codes, periodic ones moved by whole periods so that they are nearest to others.
+
+        Args:
+            styles: ``(N, continuous)``, of numpy or torch.
+            to: The others, likewise.
+        """
+        if not self.periodic:
+            return styles
+        moved: Array = styles + 0
+        for i in self.periodic_columns:
+            moved[:, i] += PERIOD * ((to[:, i] - moved[:, i]) / PERIOD).round()
+        return moved
+
     @staticmethod
     def _index(name: str, names: tuple[str, ...], kind: str) -> int:
         if name not in names:
@@ -138,21 +170,21 @@ class LatentSpec:
     @property
     def entropies(self) -> dict[str, float]:
         """Prior entropy H(c) of each code in nats, log k for k categories and log 2 for U(-1, 1)."""
-        width = CONTINUOUS_HIGH - CONTINUOUS_LOW
         return {
             **{n: math.log(k) for n, k in zip(self.categorical_names, self.categorical, strict=True)},
-            **dict.fromkeys(self.continuous_names, math.log(width)),
+            **dict.fromkeys(self.continuous_names, math.log(PERIOD)),
         }
 
     # --- JSON ------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the spec as JSON-ready values."""
+        """Return the spec as JSON-ready values; without ``periodic`` if no code is."""
         return {
             "noise": self.noise,
             "noise_prior": self.noise_prior,
             "categorical": list(self.categorical),
             "continuous": self.continuous,
+            **({"periodic": list(self.periodic)} if self.periodic else {}),
         }
 
     @classmethod
@@ -162,21 +194,25 @@ class LatentSpec:
         Raises:
             LatentError: A key is missing or unknown, or a value is not valid.
         """
-        keys = ("noise", "noise_prior", "categorical", "continuous")
+        keys = ("noise", "noise_prior", "categorical", "continuous", "periodic")
         if not isinstance(data, dict):
             raise LatentError(f"a latent spec is a table with the keys {', '.join(keys)}")
         for key in data:
             if key not in keys:
                 raise LatentError(f"unknown latent key '{key}'{did_you_mean(str(key), keys)}")
-        for key in keys:
+        for key in keys[:-1]:
             if key not in data:
                 raise LatentError(f"the latent spec has no '{key}'")
         categorical = data["categorical"]
         if not isinstance(categorical, (list, tuple)) or len(categorical) > _MAX_DIM:
             raise LatentError("latent 'categorical' is a list of numbers of categories, such as [10]")
+        periodic = data.get("periodic", ())
+        if not isinstance(periodic, (list, tuple)) or not all(isinstance(name, str) for name in periodic):
+            raise LatentError("latent 'periodic' is a list of names of continuous codes, such as [\"c1\"]")
         return cls(
             noise=data["noise"],
             noise_prior=cast("NoisePrior", str(data["noise_prior"])),  # checked in __post_init__
             categorical=tuple(categorical),
             continuous=data["continuous"],
+            periodic=tuple(periodic),
         )

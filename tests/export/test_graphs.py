@@ -38,6 +38,7 @@ CASES: dict[str, tuple[dict[str, Any], int, int]] = {
         1,
     ),
     "shared Q, k1 by clustering": ({"clustering": {}, "latent": {"categorical": [4, 3]}}, 28, 1),
+    "periodic styles": ({"latent": {"continuous": 3, "periodic": ["c1", "c3"]}}, 16, 1),
     "styles alone": ({"latent": {"noise": 0, "categorical": []}}, 8, 1),
 }
 

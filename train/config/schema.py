@@ -23,7 +23,7 @@ NAME_PATTERN: Final = r"^[A-Za-z_][\w.-]*(:[A-Za-z_]\w*)?$"
 
 _Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=200)]
 """The name of a registered object, or ``module:attribute`` of a module that the user has named."""
-Transformation = Literal["shift_x", "shift_y", "scale", "rotation", "slant", "aspect", "stroke_width"]
+Transformation = Literal["shift_x", "shift_y", "scale", "rotation", "slant", "aspect", "stroke_width", "turn"]
 """What :mod:`infogan_tool.train.infogan.transformations` does to images."""
 
 
@@ -124,8 +124,8 @@ class ObjectiveConfig(Table):
     transformations: tuple[Transformation, ...] = ()
     """Transformations that c1, c2 and so on stand for, learned from transformed images: ``shift_x`` (to
     the right), ``shift_y`` (up), ``scale``, ``rotation`` (clockwise), ``slant`` (to the right), ``aspect``
-    (wider), ``stroke_width``. Codes beyond them are free. Needs a shared Q and ``information_update`` other
-    than ``q_head``."""
+    (wider), ``stroke_width``, and ``turn`` (clockwise, all the way round: a periodic code). Codes beyond them
+    are free. Needs a shared Q and ``information_update`` other than ``q_head``."""
     transformations_weight: float = Field(default=1.0, ge=0)
     """Weight of the loss by which Q learns ``transformations``. 0: it does not."""
     log_variance_range: tuple[float, float] = (-4.0, 2.0)
@@ -149,6 +149,12 @@ class ObjectiveConfig(Table):
     def variance(self) -> tuple[float, float] | float:
         """Bounds of the log-variance, or the fixed variance."""
         return self.log_variance_range if self.fixed_variance is None else self.fixed_variance
+
+    @property
+    def turn_column(self) -> int | None:
+        """Position of the code for ``turn`` among the continuous codes; None: there is none."""
+        names = self.transformations if self.transformations_weight else ()
+        return names.index("turn") if "turn" in names else None
 
     @property
     def uses_information(self) -> bool:
@@ -250,7 +256,7 @@ class TrainConfig(Table):
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         networks, separate = self.networks, self.networks.q == "separate"
-        update = self.objective.information_update
+        update, turn = self.objective.information_update, self.objective.turn_column
         only_k1 = self.uses_clustering and self.latent.code_names == ("k1",)
         own_encoder = separate or self.clustering is not None
         requirements = (
@@ -276,6 +282,18 @@ class TrainConfig(Table):
             (
                 len(self.objective.transformations) <= self.latent.continuous,
                 f"objective.transformations has more names than latent.continuous = {self.latent.continuous}",
+            ),
+            (
+                turn in (None, *self.latent.periodic_columns),
+                f"transformation 'turn' needs a periodic code: latent.periodic = ['c{(turn or 0) + 1}']",
+            ),
+            (
+                not self.axis_alignments or max(self.latent.periodic_columns, default=-1) < self.fixed_codes,
+                "objective.axis_alignments cannot rotate the codes of latent.periodic: set it to 0",
+            ),
+            (
+                not self.is_variational or not self.latent.periodic,
+                "latent.periodic needs objective.method = 'adversarial'",
             ),
             (
                 not self.fixed_codes or not (separate or update == "q_head"),
@@ -320,6 +338,11 @@ class TrainConfig(Table):
         """Number of categories that D is conditioned on; 0: D is not conditional."""
         conditional = self.networks.conditional and self.uses_clustering and not self.is_variational
         return self.latent.categorical[0] if conditional else 0
+
+    @property
+    def condition_column(self) -> int | None:
+        """Position of the continuous code whose angle a conditional D is told too: that of ``turn``."""
+        return self.objective.turn_column if self.num_conditions else None
 
     @property
     def is_variational(self) -> bool:

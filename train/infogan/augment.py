@@ -82,7 +82,7 @@ class Augmentation:
     def apply(self, images: Tensor) -> Tensor:
         """Augment images ``(N, C, H, W)``, each with its own parameters."""
         if self.pose is not None:
-            images = _change_pose(images, self.pose)
+            images = change_pose(images, self.pose)
         if self.blur is not None:
             images = _blur(images, self.blur)
         if self.crop is not None:
@@ -189,7 +189,7 @@ def _grid(images: Tensor, row_x: Tensor, row_y: Tensor) -> Tensor:
     return F.affine_grid(theta, list(images.shape), align_corners=False)
 
 
-def _change_pose(images: Tensor, pose: Tensor) -> Tensor:
+def change_pose(images: Tensor, pose: Tensor) -> Tensor:
     """Rotate, scale and move the object of each image; what was outside of the image becomes background.
 
     The new size does not depend on the own one: a relative change would leave it recognisable. The object,

@@ -67,18 +67,34 @@ class DiscriminatorHead(nn.Module):
         feature_shape: F and M.
         categories: Of a conditional D, the number of categories: the logit is then the sum of one of the
             image and one of its category (Miyato and Koyama, arXiv:1802.05637, equation 3). Else 0.
+        has_angle: Whether a conditional D is told an angle too: the logit also has the product of two outputs
+            and the angle's cosine and sine.
     """
 
-    def __init__(self, feature_shape: tuple[int, int], categories: int = 0) -> None:
+    def __init__(
+        self, feature_shape: tuple[int, int], categories: int = 0, *, has_angle: bool = False
+    ) -> None:
         super().__init__()
         width, size = feature_shape
-        self.logit = MapToVector(width, 1 + categories, size)
+        self.logit = MapToVector(width, 1 + categories + (2 if has_angle else 0), size)
 
-    def forward(self, features: Tensor, categories: Tensor | None = None) -> Tensor:
-        """Return the logit of each image, given its category ``(N,)`` where D is conditional."""
+    def forward(
+        self, features: Tensor, categories: Tensor | None = None, angle: Tensor | None = None
+    ) -> Tensor:
+        """Return the logit of each image, given what a conditional D is told.
+
+        Args:
+            features: ``(N, F, M, M)``.
+            categories: ``(N,)``.
+            angle: Cosine and sine ``(N, 2)``.
+        """
         logits: Tensor = self.logit(features).flatten(1)
-        image = logits[:, 0]
-        return image if categories is None else image + logits[:, 1:].gather(1, categories[:, None])[:, 0]
+        logit = logits[:, 0]
+        if categories is not None:
+            logit = logit + logits[:, 1:].gather(1, categories[:, None])[:, 0]
+        if angle is not None:
+            logit = logit + (logits[:, -2:] * angle).sum(dim=1)
+        return logit
 
 
 class Networks(nn.Module):
@@ -106,7 +122,11 @@ class Networks(nn.Module):
                 reads_trunk=True,
             )
         else:
-            self.d_head = DiscriminatorHead(self.trunk.feature_shape, config.num_conditions)
+            self.d_head = DiscriminatorHead(
+                self.trunk.feature_shape,
+                config.num_conditions,
+                has_angle=config.condition_column is not None,
+            )
         self.q = nn.ModuleList(q_branches(config, architecture))
         self._normal_weights = architecture.normal_weights
         self._ema_decay = config.optimizer.ema_decay
@@ -129,9 +149,11 @@ class Networks(nn.Module):
         if self.generator_ema is not None:
             self.generator_ema.load_state_dict(self.generator.state_dict())
 
-    def discriminate(self, images: Tensor, categories: Tensor | None = None) -> Tensor:
-        """Return D's logits ``(N,)`` of images, given their categories ``(N,)`` where D is conditional."""
-        logits: Tensor = self.d_head(self.trunk(images), categories)
+    def discriminate(
+        self, images: Tensor, categories: Tensor | None = None, angle: Tensor | None = None
+    ) -> Tensor:
+        """Return D's logits ``(N,)`` of images, given what a conditional D is told of them."""
+        logits: Tensor = self.d_head(self.trunk(images), categories, angle)
         return logits
 
     def infer(self, images: Tensor, features: Tensor | None = None) -> QPosterior:
@@ -146,10 +168,17 @@ class Networks(nn.Module):
         inputs = [features if branch.reads_trunk else images for branch in self.q_branches]
         return QPosterior.join([branch(given) for branch, given in zip(self.q_branches, inputs, strict=True)])
 
-    def infer_styles(self, images: Tensor) -> Tensor:
-        """Return the means ``(N, continuous)`` of the continuous codes; there must be one."""
+    def infer_styles(self, images: Tensor, features: Tensor | None = None) -> Tensor:
+        """Return the means ``(N, continuous)`` of the continuous codes; there must be one.
+
+        Args:
+            images: ``(N, C, H, W)``.
+            features: The trunk's features of ``images``, if they have been computed already.
+        """
         branch = next(branch for branch in self.q_branches if branch.mean is not None)
-        posterior: QPosterior = branch(self.trunk(images) if branch.reads_trunk else images)
+        if branch.reads_trunk and features is None:
+            features = self.trunk(images)
+        posterior: QPosterior = branch(features if branch.reads_trunk else images)
         return posterior.mean
 
     @property

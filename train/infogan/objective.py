@@ -62,7 +62,9 @@ def information_loss(nll: Tensor, weights: Tensor) -> Tensor:
 def code_nll(posterior: QPosterior, latent: LatentBatch) -> Tensor:
     """Return the mean of -log Q(c|x) of each code.
 
-    The cross-entropy for a categorical code, :func:`gaussian_nll` for a continuous one.
+    The cross-entropy for a categorical code, :func:`gaussian_nll` for a continuous one. A periodic one has
+    many equal values, of which the nearest to the mean counts; L_I stays a lower bound, since the density of
+    one period integrates to at most 1.
 
     Returns:
         ``(number of codes,)`` in nats, in the order of ``code_names``.
@@ -72,7 +74,8 @@ def code_nll(posterior: QPosterior, latent: LatentBatch) -> Tensor:
         for i, part in enumerate(latent.spec.logit_slices)
     ]
     if latent.spec.continuous:
-        terms.append(gaussian_nll(latent.styles, posterior.mean, posterior.log_var).mean(dim=0))
+        styles = latent.spec.nearest(latent.styles, posterior.mean.detach())
+        terms.append(gaussian_nll(styles, posterior.mean, posterior.log_var).mean(dim=0))
     return torch.cat(terms)
 
 

@@ -65,6 +65,7 @@ class QBranch(nn.Module):
         num_logits: Number of categories of the branch's categorical codes together; 0: it has none.
         continuous: Number of its continuous codes.
         variance: Bounds of the log-variance, or one fixed variance for all continuous codes.
+        periodic: Positions of the periodic ones among its continuous codes.
         reads_trunk: Whether the input is the features of D's trunk; else images.
     """
 
@@ -76,13 +77,15 @@ class QBranch(nn.Module):
         num_logits: int,
         continuous: int,
         variance: tuple[float, float] | float,
+        periodic: tuple[int, ...] = (),
         reads_trunk: bool = False,
     ) -> None:
         super().__init__()
         self.reads_trunk = reads_trunk
         self.layers = nn.Sequential(*layers)
         self.logits = MapToVector(width, num_logits, 1) if num_logits else None
-        self.mean = MapToVector(width, continuous, 1) if continuous else None
+        self.periodic = periodic if continuous else ()
+        self.mean = MapToVector(width, continuous + len(self.periodic), 1) if continuous else None
         is_fixed = isinstance(variance, float)
         self.log_var = MapToVector(width, continuous, 1) if continuous and not is_fixed else None
         self.low, self.high = (math.log(variance),) * 2 if isinstance(variance, float) else variance
@@ -94,12 +97,32 @@ class QBranch(nn.Module):
         logits = self.logits(features).flatten(1) if self.logits is not None else nothing
         if self.mean is None:
             return QPosterior(logits, nothing, nothing)
-        mean = self.mean(features).flatten(1)
+        mean = style_means(self.mean(features).flatten(1), self.periodic)
         if self.log_var is None:
             return QPosterior(logits, mean, torch.full_like(mean, self.low))
         span = self.high - self.low
         log_var = self.low + span * torch.sigmoid(self.log_var(features).flatten(1))
         return QPosterior(logits, mean, log_var)
+
+
+def style_means(outputs: Tensor, periodic: tuple[int, ...]) -> Tensor:
+    """Return the means of continuous codes; that of a periodic code is the angle of two outputs.
+
+    Args:
+        outputs: ``(N, K + P)``: one of each of K codes, then a second one of each of the P periodic codes.
+        periodic: Positions of the periodic codes among the K.
+
+    Returns:
+        ``(N, K)``; of periodic codes from -1 to 1, in half turns.
+    """
+    if not periodic:
+        return outputs
+    outputs = outputs.float()
+    means, seconds = outputs[:, : -len(periodic)], outputs[:, -len(periodic) :]
+    columns = list(means.unbind(1))
+    for i, second in zip(periodic, seconds.unbind(1), strict=True):
+        columns[i] = torch.atan2(second, columns[i]) / math.pi
+    return torch.stack(columns, 1)
 
 
 def q_branches(config: TrainConfig, architecture: CheckedArchitecture) -> list[QBranch]:
@@ -121,6 +144,8 @@ def q_branches(config: TrainConfig, architecture: CheckedArchitecture) -> list[Q
             layers = (
                 head_layers(nets, architecture.feature_shape) if on_trunk else [*architecture.encoder(width)]
             )
-            variance = config.objective.variance
-            branches.append(QBranch(layers, width, **codes, variance=variance, reads_trunk=on_trunk))
+            variance, periodic = config.objective.variance, spec.periodic_columns
+            branches.append(
+                QBranch(layers, width, **codes, variance=variance, periodic=periodic, reads_trunk=on_trunk)
+            )
     return branches

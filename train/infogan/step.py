@@ -16,11 +16,12 @@ of the batch; latents, losses and scalars are those of the whole batch.
 
 from __future__ import annotations
 
+import math
 import operator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,10 @@ if TYPE_CHECKING:
     from infogan_tool.train.infogan.schemes import Update
 
     _Terms = tuple[dict[str, Tensor], dict[str, Tensor]]
+
+
+_ANGLE_RAMP: Final = 0.2, 0.5
+"""Shares of adversarial training between which a conditional D comes to see the angle: Q learns it first."""
 
 
 def metric_names(config: TrainConfig) -> list[str]:
@@ -96,6 +101,7 @@ class AdversarialStep:
         self._first_weights = code_weights(config.latent, config.objective, rng.device)
         self._last_weights = _last_weights(config, rng.device)
         self._weights = self._first_weights.clone()
+        self._angle_share = torch.zeros((), device=rng.device)
         self.terms = active_terms(config)
         if config.uses_clustering:
             networks.freeze_q_category()
@@ -113,8 +119,10 @@ class AdversarialStep:
         }
 
     def set_schedules(self, progress: float) -> None:
-        """Set learning rates and lambdas for the step at ``progress``: from 0, the first, to 1."""
+        """Set learning rates, lambdas and the angle's share for the step at ``progress``, from 0 to 1."""
         torch.lerp(self._first_weights, self._last_weights, progress, out=self._weights)
+        start, end = _ANGLE_RAMP
+        self._angle_share.fill_(min(1.0, max(0.0, (progress - start) / (end - start))))
         start = self._config.optimizer.lr_decay_start
         if progress > start:
             remaining = (1 - progress) / (1 - start)
@@ -217,10 +225,11 @@ class AdversarialStep:
         with self._autocast:
             features = networks.trunk(real)
             networks.update_bn_stats(real, features)
-            real_logits = networks.d_head(features, batch.real_categories).float()
+            angle = self._real_angle(real, features)
+            real_logits = networks.d_head(features, batch.real_categories, angle).float()
             with frozen_statistics(networks.trunk, networks.d_head, networks.q):
                 features = networks.trunk(fake)
-                fake_logits = networks.d_head(features, self._fake_categories(batch.latent)).float()
+                fake_logits = networks.d_head(features, *self._fake_conditions(batch.latent)).float()
                 posterior = networks.infer(fake, features) if infer else None
         real_logits, fake_logits = self._group.all_gather(count, real_logits, fake_logits)
         adversarial = discriminator_loss(self._kind, real_logits, fake_logits)
@@ -241,7 +250,7 @@ class AdversarialStep:
             q_images = add_noise(q_images, config.q_noise, self._rng, count=count, shard=shard)
             with self._autocast:
                 features = networks.trunk(d_images)
-                fake_logits = networks.d_head(features, self._fake_categories(batch.latent)).float()
+                fake_logits = networks.d_head(features, *self._fake_conditions(batch.latent)).float()
                 if not self._objective.uses_information:
                     q_images, features = q_images.detach(), features.detach()
                 posterior = networks.infer(q_images, features) if infer else None
@@ -281,7 +290,7 @@ class AdversarialStep:
         with torch.random.fork_rng(devices), frozen_statistics(self.networks):
             fake = self._augment(self._generate(latent), len(latent))
             with self._autocast:
-                logits = self.networks.discriminate(fake, self._fake_categories(latent)).float()
+                logits = self.networks.discriminate(fake, *self._fake_conditions(latent)).float()
             score = self._score(*self._group.all_gather(len(latent), logits))
         self._rng.set_state(state)
         return score
@@ -291,11 +300,26 @@ class AdversarialStep:
             fake: Tensor = self.networks.generator(latent[self._group.shard(len(latent))].vector()).float()
         return fake
 
-    def _fake_categories(self, latent: LatentBatch) -> Tensor | None:
-        """Return the categories of generated images, where D is conditional."""
+    def _fake_conditions(self, latent: LatentBatch) -> tuple[Tensor | None, Tensor | None]:
+        """Return what a conditional D is told of generated images: category and angle."""
         if not self._config.num_conditions:
+            return None, None
+        latent = latent[self._group.shard(len(latent))]
+        column = self._config.condition_column
+        return latent.categories[:, 0], None if column is None else self._direction(latent.styles[:, column])
+
+    def _real_angle(self, images: Tensor, features: Tensor) -> Tensor | None:
+        """Return what a conditional D is told of the angle of real images: what Q infers."""
+        column = self._config.condition_column
+        if column is None:
             return None
-        return latent[self._group.shard(len(latent))].categories[:, 0]
+        with torch.no_grad(), frozen_statistics(self.networks.q):
+            return self._direction(self.networks.infer_styles(images, features)[:, column])
+
+    def _direction(self, turns: Tensor) -> Tensor:
+        """Return cosine and sine ``(N, 2)`` of angles ``(N,)`` in half turns, times their share so far."""
+        angle = math.pi * turns.float()
+        return self._angle_share * torch.stack([torch.cos(angle), torch.sin(angle)], 1)
 
     def _augment(self, images: Tensor, count: int, view: ViewConfig | None = None) -> Tensor:
         augmentation = sample_augmentation(count, view or self._config.augment, self._rng)

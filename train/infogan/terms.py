@@ -21,10 +21,13 @@ from infogan_tool.train.engine.statistics import frozen_statistics
 from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
 from infogan_tool.train.infogan.objective import HESSIAN_STEP, effects_of_codes, hessian_penalty
 from infogan_tool.train.infogan.transformations import (
+    TURN,
     explained_by_category,
     soften,
     transform,
     transformation_loss,
+    turn_loss,
+    turned,
 )
 
 if TYPE_CHECKING:
@@ -113,9 +116,10 @@ def hessian(inputs: TermInputs) -> Tensor:
 
 
 def transformations(inputs: TermInputs) -> Tensor:
-    """Return the loss of Q on a batch of images and a random transformation of each.
+    """Return the loss of Q on a batch of images and random transformations of each.
 
-    It is :func:`transformation_loss`, and :func:`explained_by_category` where D is conditional.
+    The sum of :func:`transformation_loss`, :func:`explained_by_category` where the categories of real images
+    are known, and :func:`turn_loss` of the code for ``turn``.
 
     The batch is of real or of generated images, by chance: Q, a head on D's trunk, can tell which, and would
     read generated ones by other rules.
@@ -124,22 +128,37 @@ def transformations(inputs: TermInputs) -> Tensor:
     is_real = torch.rand((), generator=rng, device=rng.device) < 0.5  # noqa: PLR2004
     images = torch.where(is_real, inputs.real, inputs.fake.detach())
     count = len(images) if group.is_single else inputs.config.schedule.batch_size
-    amounts = (2 * torch.rand(len(names), count, generator=rng, device=rng.device) - 1)[:, group.shard(count)]
+    shard = group.shard(count)
+
+    def uniform(*shape: int) -> Tensor:
+        """Return numbers from 0 to 1 for this process's images; those of all are drawn."""
+        return torch.rand(*shape, count, generator=rng, device=rng.device)[..., shard]
+
+    moves, turn = [name for name in names if name != TURN], inputs.config.objective.turn_column
+    amounts = 2 * uniform(len(moves)) - 1
     with torch.no_grad():
-        transformed = transform(images, names, amounts)
+        given = [images, transform(images, moves, amounts)]
         if "scale" in names:  # a larger object is also blurred: its size must not be told by that
-            shares = torch.rand(count, generator=rng, device=rng.device)
-            transformed = soften(transformed, shares[group.shard(count)])
+            given[1] = soften(given[1], uniform())
+        if turn is not None:
+            angle = 2 * uniform() - 1
+            given += [soften(turned(images, a, uniform()), uniform()) for a in (0 * angle, angle)]
     with autocast(rng.device, inputs.config.precision):
         # A batch each: BatchNorm's running statistics are those of images that are not transformed.
-        before, after = (inputs.networks.infer_styles(given).float() for given in (images, transformed))
+        codes = [inputs.networks.infer_styles(part).float() for part in given]
+    loss = images.new_zeros(())
+    if turn is not None:
+        before, _, middle, after = (part[:, turn] for part in codes)
+        loss = turn_loss(*group.all_gather(count, before, middle, after, angle))
+        codes = [torch.cat([part[:, :turn], part[:, turn + 1 :]], 1) for part in codes]
+    before, after = codes[:2]
     parts = [after - before, amounts.T]
     if inputs.real_categories is None:
-        return transformation_loss(*group.all_gather(count, *parts))
+        return loss + transformation_loss(*group.all_gather(count, *parts))
     categories = torch.where(is_real, inputs.real_categories, inputs.latent.categories[:, 0])
     members = F.one_hot(categories, inputs.latent.spec.categorical[0]).float()
-    changes, amounts, codes, members = group.all_gather(count, *parts, before[:, : len(names)], members)
-    return transformation_loss(changes, amounts) + explained_by_category(codes, members)
+    changes, amounts, own, members = group.all_gather(count, *parts, before[:, : len(moves)], members)
+    return loss + transformation_loss(changes, amounts) + explained_by_category(own, members)
 
 
 TERMS: Final = Registry[Term](

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from infogan_tool.train.infogan.augment import foreground_circle, warp
+from infogan_tool.train.infogan.augment import change_pose, foreground_circle, warp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+TURN: Final = "turn"
+"""The transformation of a periodic code: any angle."""
 GREATEST: Final = {
     "shift_x": 0.5,
     "shift_y": 0.5,
@@ -34,6 +36,10 @@ GREATEST: Final = {
 """Greatest parameter of each transformation, either way: a shift to the right or up, the image spans 2; the
 log of a factor of size; radians clockwise; a shear to the right; the log of a factor of width / height; a
 share of a 3 x 3 maximum (thicker) or minimum. All but shifts are about the centre of the foreground."""
+_QUARTER: Final = math.pi / 2
+"""Angle by which the period of a code for :data:`TURN` turns an object."""
+_LEAST_SIZE: Final = 0.4
+"""Of :func:`turned`, in parts of the greatest that fits into the image."""
 _LEAST_SPREAD: Final = 1e-3
 """Standard deviations below it are not scaled up to 1."""
 
@@ -85,6 +91,41 @@ def soften(images: Tensor, shares: Tensor) -> Tensor:
     """Replace a share ``(N,)``, from 0 to 1, of each image by its mean over 3 x 3 pixels."""
     blurred = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
     return torch.lerp(images, blurred, shares[:, None, None, None])
+
+
+def turned(images: Tensor, amounts: Tensor, sizes: Tensor) -> Tensor:
+    """Move the object of each image into the middle, and turn it.
+
+    Args:
+        images: ``(N, C, H, W)``, any range.
+        amounts: ``(N,)``: angles, clockwise, in halves of a quarter turn.
+        sizes: ``(N,)``, from 0 to 1: the size, from :data:`_LEAST_SIZE` to the greatest that fits.
+    """
+    zero = torch.zeros_like(amounts)
+    log_sizes = (1 - sizes) * math.log(_LEAST_SIZE)
+    pose = torch.stack([-amounts * _QUARTER / 2, log_sizes, zero + 1, zero, zero], 1)
+    return change_pose(images, pose)
+
+
+def turn_loss(codes: Tensor, middle: Tensor, after: Tensor, amounts: Tensor) -> Tensor:
+    """Return how far a periodic code is from standing for the angle of an object, from 0 to 4.
+
+    ::
+
+        E[1 - cos pi(after - middle - amount)]  +  E[1 - cos pi(code - middle)]
+
+    The first part is learned in the middle of the image, where an angle is all that differs; the second one
+    carries it to objects anywhere. Learned at once, as one comparison of moved objects, neither is found.
+
+    Args:
+        codes: ``(N,)``: the code's means of images.
+        middle: ``(N,)``: those of the same images with the object in the middle.
+        after: ``(N,)``: also turned by ``amounts``.
+        amounts: ``(N,)``, from -1 to 1, in halves of the code's period.
+    """
+    first = 1 - torch.cos(math.pi * (after - middle - amounts))
+    second = 1 - torch.cos(math.pi * (codes - middle.detach()))
+    return (first + second).mean()
 
 
 def transformation_loss(changes: Tensor, amounts: Tensor) -> Tensor:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from infogan_tool.export.evaluation.metrics.correlation import pearson, spearman
+from infogan_tool.runtime.bundle.self_check import correlation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,7 +51,11 @@ class CodeUsage:
 
 
 def measure_code_usage(
-    names: Sequence[str], codes: NDArray[np.floating], means: NDArray[np.floating]
+    names: Sequence[str],
+    codes: NDArray[np.floating],
+    means: NDArray[np.floating],
+    *,
+    periodic: Collection[str] = (),
 ) -> CodeUsage:
     """Find dead and duplicate codes.
 
@@ -58,8 +63,14 @@ def measure_code_usage(
         names: The continuous codes.
         codes: ``(N, C)``, sampled independently from the prior.
         means: ``(N, C)``, the encoder's mean of each code of the images that were generated with them.
+        periodic: The codes whose ends are the same, compared as angles.
     """
-    correlations = [pearson(codes[:, i], means[:, i]) for i in range(len(names))]
+    correlations = [
+        correlation(codes[:, i], means[:, i], periodic=True)
+        if name in periodic
+        else pearson(codes[:, i], means[:, i])
+        for i, name in enumerate(names)
+    ]
     information = {
         name: float(-0.5 * np.log1p(-min(r * r, _LARGEST)))
         for name, r in zip(names, correlations, strict=True)

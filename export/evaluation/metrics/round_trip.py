@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from infogan_tool.export.evaluation.metrics.correlation import pearson
+from infogan_tool.runtime.bundle.self_check import correlation
+from infogan_tool.runtime.latents.spec import PERIOD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +33,8 @@ class ContinuousRecovery:
     """Recovery of a continuous code."""
 
     pearson_r: float
-    """Correlation of the code with the encoder's mean."""
+    """Correlation of the code with the encoder's mean; of a periodic code the mean cosine of their
+    difference."""
     mean_abs_error: float
     """Mean of |c - mean|; a constant prediction of 0 has 0.5."""
     mean_error: float
@@ -60,6 +64,8 @@ def continuous_recovery(
     mean: NDArray[np.floating],
     std: NDArray[np.floating],
     categories: Mapping[str, tuple[NDArray[np.int64], int]],
+    *,
+    periodic: bool = False,
 ) -> ContinuousRecovery:
     """Compare a continuous code with the encoder's Gaussian.
 
@@ -69,14 +75,18 @@ def continuous_recovery(
         std: ``(N,)``, above 0.
         categories: By categorical code, the sampled category of each image ``(N,)`` and the number of
             categories.
+        periodic: Whether the code's ends are the same; an error is then at most 1.
     """
     error = np.asarray(mean, np.float64) - sampled
+    if periodic:
+        error -= PERIOD * np.round(error / PERIOD)
+    measure = partial(correlation, periodic=True) if periodic else pearson
     by_category = {
-        code: tuple(pearson(sampled[which == k], mean[which == k]) for k in range(number))
+        code: tuple(measure(sampled[which == k], mean[which == k]) for k in range(number))
         for code, (which, number) in categories.items()
     }
     return ContinuousRecovery(
-        pearson_r=pearson(sampled, mean),
+        pearson_r=measure(sampled, mean),
         mean_abs_error=float(np.abs(error).mean()),
         mean_error=float(error.mean()),
         mean_std=float(np.mean(std, dtype=np.float64)),

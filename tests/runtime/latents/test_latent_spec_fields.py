@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from infogan_tool.runtime.errors import LatentError
@@ -14,11 +15,13 @@ from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW, L
 
 TWO = LatentSpec(noise=5, noise_prior="normal", categorical=(4, 3), continuous=3)
 VALID = {"noise": 5, "noise_prior": "normal", "categorical": [4, 3], "continuous": 3}
+ANGLES = replace(TWO, periodic=("c3", "c1"))
 SPECS = [
     TWO,
     LatentSpec(noise=62, noise_prior="uniform", categorical=(10,), continuous=2),
     LatentSpec(noise=0, noise_prior="uniform", categorical=(), continuous=2),
     LatentSpec(noise=3, noise_prior="normal", categorical=(20, 2, 7), continuous=0),
+    ANGLES,
 ]
 
 
@@ -68,8 +71,19 @@ def test_entropies() -> None:
 
 def test_to_dict() -> None:
     assert TWO.to_dict() == VALID
+    assert ANGLES.to_dict() == {**VALID, "periodic": ["c3", "c1"]}
     assert LatentSpec.from_dict(VALID) == TWO
     assert LatentSpec.from_dict({**VALID, "categorical": (4, 3)}) == TWO
+
+
+def test_nearest_values_of_periodic_codes() -> None:
+    assert ANGLES.periodic_columns == (0, 2)
+    styles = np.array([[0.9, 0.9, -0.8], [0.1, 0.2, 0.3]])
+    to = np.array([[-0.9, -0.9, 0.7], [0.2, 0.1, 0.9]])
+    moved = ANGLES.nearest(styles, to)
+    assert moved.tolist() == [pytest.approx([-1.1, 0.9, 1.2]), pytest.approx([0.1, 0.2, 0.3])]
+    assert styles.tolist()[0] == pytest.approx([0.9, 0.9, -0.8]), "the given ones are unchanged"
+    assert TWO.nearest(styles, to) is styles
 
 
 def test_smallest() -> None:
@@ -112,6 +126,11 @@ def test_it_is_immutable() -> None:
         ({"categorical": "10"}, "list of numbers of categories"),
         ({"categorical": [2] * 65_537}, "list of numbers of categories"),
         ({"categorical": [2] * 65_536}, "the latent is 131,080 wide"),
+        ({"periodic": "c1"}, r"list of names of continuous codes, such as \[\"c1\"\]"),
+        ({"periodic": [1]}, "list of names of continuous codes"),
+        ({"periodic": ["k1"]}, r"^there is no continuous code 'k1' \(valid: c1, c2, c3\)$"),
+        ({"periodic": ["c1", "c2", "c1"]}, "latent 'periodic' has c1 twice"),
+        ({"periodic": ["c1"] * 1_000_000}, "has c1 twice"),
         ({"noize": 3}, r"^unknown latent key 'noize' \(did you mean 'noise'\?\)$"),
         ({7: 3}, "unknown latent key '7'"),
     ],

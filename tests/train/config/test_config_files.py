@@ -121,6 +121,20 @@ def test_length_given_last_counts(tmp_path: Path) -> None:
             r"did you mean 'clustering\.grouping\.restarts'",
         ),
         ({"clustering": None, "networks": {"conditional": True}}, r"conditional needs clustering"),
+        (
+            {
+                "preset": "dsprites",
+                "latent": {"periodic": ["c1"]},
+                "objective": {"transformations": ["scale", "turn"]},
+            },
+            r"'turn' needs a periodic code: latent\.periodic = \['c2'\]",
+        ),
+        (
+            {"preset": "mnist", "latent": {"periodic": ["c2"]}},
+            r"axis_alignments cannot rotate the codes of latent\.periodic: set it to 0",
+        ),
+        ({"preset": "cvae", "latent": {"periodic": ["c1"]}}, "latent.periodic"),
+        ({"latent": {"periodic": ["c3"]}}, "there is no continuous code 'c3'"),
         ({"preset": "mnist", "latent": {"categorical": [10], "continuous": 0}}, "nothing to train where k1"),
     ],
 )

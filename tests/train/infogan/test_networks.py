@@ -75,6 +75,24 @@ def test_a_conditional_d_adds_the_category_to_the_image(small: Callable[..., Tra
     assert not torch.allclose(networks.discriminate(images, kinds.flip(0)), expected)
 
 
+def test_a_conditional_d_may_be_told_an_angle(small: Callable[..., TrainConfig]) -> None:
+    config = small(
+        {
+            "networks": {"conditional": True},
+            "clustering": {},
+            "latent": {"periodic": ["c2"]},
+            "objective": {"information_update": "shared", "transformations": ["scale", "turn"]},
+        }
+    )
+    assert config.condition_column == 1
+    networks = build_networks(config, size=16, channels=1).eval()
+    images, kinds, turn = torch.rand(4, 1, 16, 16), torch.tensor([0, 3, 9, 3]), torch.rand(4, 2)
+    maps = networks.d_head.logit(networks.trunk(images)).flatten(1)
+    assert maps.shape == (4, 1 + 10 + 2)
+    told = networks.discriminate(images, kinds, turn) - networks.discriminate(images, kinds)
+    torch.testing.assert_close(told, maps[:, 11] * turn[:, 0] + maps[:, 12] * turn[:, 1])
+
+
 def test_ema_of_g_loses_its_initial_weights(small: Callable[..., TrainConfig]) -> None:
     networks = build_networks(small({"optimizer": {"ema_decay": 0.999}}), size=28, channels=1)
     assert networks.generator_ema is not None

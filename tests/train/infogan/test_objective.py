@@ -25,7 +25,7 @@ from infogan_tool.train.infogan.objective import (
     probability_of_real,
     smoothed,
 )
-from infogan_tool.train.infogan.q_network import QPosterior
+from infogan_tool.train.infogan.q_network import QPosterior, style_means
 
 SPEC = LatentSpec(noise=2, noise_prior="uniform", categorical=(4, 3), continuous=3)
 
@@ -35,6 +35,27 @@ def test_gaussian_nll_is_the_normal_density() -> None:
     value, mean, log_var = (torch.randn(50, 3, generator=rng) for _ in range(3))
     expected = -Normal(mean, torch.exp(0.5 * log_var)).log_prob(value)
     torch.testing.assert_close(gaussian_nll(value, mean, log_var), expected)
+
+
+def test_a_periodic_code_is_compared_the_short_way_round() -> None:
+    spec = LatentSpec(noise=2, noise_prior="uniform", categorical=(), continuous=2, periodic=("c2",))
+    latent = sample_latents(spec, 500, torch.Generator().manual_seed(0))
+    mean = latent.styles + torch.tensor([0.3, 1.8])
+    mean.requires_grad_()
+    posterior = QPosterior(torch.zeros(500, 0), mean, torch.zeros(500, 2))
+    nll = code_nll(posterior, latent)
+    normal = math.log(2 * math.pi) / 2
+    assert nll.tolist() == pytest.approx([normal + 0.3**2 / 2, normal + 0.2**2 / 2], abs=1e-5)
+    nll.sum().backward()
+    assert mean.grad is not None
+    assert mean.grad.sum(dim=0).tolist() == pytest.approx([0.3, -0.2], abs=1e-5)
+
+
+def test_the_mean_of_a_periodic_code_is_an_angle() -> None:
+    outputs = torch.tensor([[7.0, 1.0, 9.0, 1.0], [7.0, -2.0, 9.0, 0.0], [7.0, 0.0, 9.0, -5.0]])
+    expected = torch.tensor([[7.0, 0.25, 9.0], [7.0, 1.0, 9.0], [7.0, -0.5, 9.0]])
+    torch.testing.assert_close(style_means(outputs, (1,)), expected)
+    assert style_means(outputs, ()) is outputs
 
 
 def test_adversarial_losses_are_bernoulli_likelihoods() -> None:

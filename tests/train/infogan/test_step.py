@@ -352,3 +352,30 @@ def test_a_hessian_penalty_that_is_not_finite_is_named(small: Callable[..., Trai
         step.networks.generator.layers[0].weight[0] = float("nan")
     with pytest.raises(NonFiniteError, match="Loss/G/hessian"):
         step.update(named(step, "G"), batch)
+
+
+def test_a_conditional_d_comes_to_see_the_angle(small: Callable[..., TrainConfig], real: Tensor) -> None:
+    config = small(
+        {
+            "networks": {"conditional": True},
+            "clustering": {},
+            "latent": {"periodic": ["c2"]},
+            "objective": {"information_update": "shared", "transformations": ["scale", "turn"]},
+        }
+    )
+    step, rng = make_step(config)
+    latent = sample_latents(config.latent, 32, rng)
+    turned = replace(latent, styles=latent.styles * torch.tensor([1.0, -1.0]))
+    fake = step.networks.generator(latent.vector()).detach()
+
+    def score(told: LatentBatch) -> Tensor:
+        return step.networks.discriminate(fake, *step._fake_conditions(told)).detach()
+
+    for progress, is_seen in ((0.0, False), (0.1, False), (0.3, True), (1.0, True)):
+        step.set_schedules(progress)
+        assert torch.equal(score(latent), score(turned)) is not is_seen
+    before = step.networks.d_head.logit.weight.detach().clone()
+    batch = replace(make_batch(step, latent, real), real_categories=torch.zeros(32, dtype=torch.long))
+    step.update(named(step, "D"), batch)
+    moved = (step.networks.d_head.logit.weight.detach() != before).flatten(1).any(dim=1)
+    assert moved[-2:].all(), "D learns what the angle of an image looks like"

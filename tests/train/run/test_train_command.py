@@ -54,9 +54,26 @@ def test_settings_override_file_and_preset(cli: Callable[..., Result], config: P
     assert found["networks"]["architecture"] == "dcgan"
     assert found["networks"]["full_width"] == 20, "the file has 16"
     assert found["networks"]["base_width"] == 4, "from the file"
-    assert found["latent"] == {"noise": 62, "noise_prior": "uniform", "categorical": [4, 3], "continuous": 3}
+    assert found["latent"] == resolve_config().latent.to_dict() | {
+        "categorical": [4, 3],
+        "continuous": 3,
+        "periodic": [],
+    }
     assert found["data"]["size"] == 32
     assert found["schedule"]["steps"] is None
+
+
+def test_named_codes_bring_what_they_need(cli: Callable[..., Result]) -> None:
+    names = ["--transformation", "slant", "--transformation", "turn"]
+    done = cli("train", *names, "--dry-run")
+    assert (done.code, done.err) == (0, "")
+    found = json.loads(done.out)["config"]
+    assert found["objective"]["transformations"] == ["slant", "turn"]
+    assert found["objective"]["information_update"] == found["networks"]["q"] == "shared"
+    assert found["latent"]["periodic"] == ["c2"], "the code of an angle"
+    done = cli("train", *names, "--set", "latent.periodic=[]", "--dry-run")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: --set latent.periodic and --transformation turn both set latent.periodic\n"
 
 
 def test_schema_describes_every_key_and_accepts_what_train_accepts(cli: Callable[..., Result]) -> None:

@@ -38,3 +38,12 @@ def test_encoder_that_infers_a_constant() -> None:
     assert usage.dead == tuple(NAMES)
     assert usage.suggested == 0
     assert measure_code_usage([], codes[:, :0], codes[:, :0]).suggested == 0
+
+
+def test_a_periodic_code_is_compared_as_an_angle() -> None:
+    codes = np.random.default_rng(3).uniform(-1, 1, (5000, 2))
+    means = (codes + 0.25 + 1) % 2 - 1  # an eighth of a period further
+    usage = measure_code_usage(["c1", "c2"], codes, means, periodic=["c2"])
+    assert usage.information["c1"] == pytest.approx(-0.5 * np.log1p(-(0.34**2)), abs=0.02), "many jumps by 2"
+    assert usage.information["c2"] == pytest.approx(-0.5 * np.log1p(-(np.cos(np.pi / 4) ** 2)))
+    assert usage.dead == ("c1",)

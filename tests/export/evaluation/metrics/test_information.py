@@ -110,3 +110,17 @@ def test_a_shift_does_not_show_in_the_correlation_but_in_the_bias() -> None:
 
 def test_continuous_round_trip_without_categories() -> None:
     assert continuous_recovery(STYLES, -STYLES, np.ones(5000), {}).pearson_r == pytest.approx(-1)
+
+
+def test_errors_of_a_periodic_code_go_the_short_way_round() -> None:
+    turned = (STYLES + 0.1 + 1) % 2 - 1
+    found = continuous_recovery(STYLES, turned, np.full(5000, 0.2), {"k1": (DRAWN, 10)}, periodic=True)
+    assert found.mean_error == pytest.approx(0.1)
+    assert found.mean_abs_error == pytest.approx(0.1)
+    assert found.within_one_std == 1
+    assert found.pearson_r == pytest.approx(np.cos(0.1 * np.pi))
+    assert found.pearson_r_by_category["k1"] == (pytest.approx(np.cos(0.1 * np.pi)),) * 10
+    unrelated = np.random.default_rng(1).permutation(STYLES)
+    none = continuous_recovery(STYLES, unrelated, np.ones(5000), {}, periodic=True)
+    assert none.pearson_r == pytest.approx(0, abs=0.05)
+    assert none.mean_abs_error == pytest.approx(0.5, abs=0.02)
