@@ -118,8 +118,8 @@ def hessian(inputs: TermInputs) -> Tensor:
 def transformations(inputs: TermInputs) -> Tensor:
     """Return the loss of Q on a batch of images and random transformations of each.
 
-    The sum of :func:`transformation_loss`, :func:`explained_by_category` where the categories of real images
-    are known, and :func:`turn_loss` of the code for ``turn``.
+    It is :func:`transformation_loss`; with ``turn`` also :func:`turn_loss` of its code, and
+    :func:`explained_by_category` of the other ones where D is conditional.
 
     The batch is of real or of generated images, by chance: Q, a head on D's trunk, can tell which, and would
     read generated ones by other rules.
@@ -146,19 +146,18 @@ def transformations(inputs: TermInputs) -> Tensor:
     with autocast(rng.device, inputs.config.precision):
         # A batch each: BatchNorm's running statistics are those of images that are not transformed.
         codes = [inputs.networks.infer_styles(part).float() for part in given]
-    loss = images.new_zeros(())
-    if turn is not None:
-        before, _, middle, after = (part[:, turn] for part in codes)
-        loss = turn_loss(*group.all_gather(count, before, middle, after, angle))
-        codes = [torch.cat([part[:, :turn], part[:, turn + 1 :]], 1) for part in codes]
     before, after = codes[:2]
-    parts = [after - before, amounts.T]
+    if turn is None:
+        return transformation_loss(*group.all_gather(count, after - before, amounts.T))
+    changes, own = (torch.cat([p[:, :turn], p[:, turn + 1 :]], 1) for p in (after - before, before))
+    loss = transformation_loss(*group.all_gather(count, changes, amounts.T))
+    before, _, middle, after = (part[:, turn] for part in codes)
+    loss = loss + turn_loss(*group.all_gather(count, before, middle, after, angle))
     if inputs.real_categories is None:
-        return loss + transformation_loss(*group.all_gather(count, *parts))
+        return loss
     categories = torch.where(is_real, inputs.real_categories, inputs.latent.categories[:, 0])
     members = F.one_hot(categories, inputs.latent.spec.categorical[0]).float()
-    changes, amounts, own, members = group.all_gather(count, *parts, before[:, : len(moves)], members)
-    return loss + transformation_loss(changes, amounts) + explained_by_category(own, members)
+    return loss + explained_by_category(*group.all_gather(count, own[:, : len(moves)], members))
 
 
 TERMS: Final = Registry[Term](

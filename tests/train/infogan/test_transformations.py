@@ -159,18 +159,29 @@ def test_q_learns_what_its_codes_stand_for(
     assert np.mean(losses[:10]) > 1.8
 
 
-def term_on_sprites(read: Callable[[Tensor], Tensor], categories: Tensor | None = None) -> float:
+def term_on_sprites(
+    read: Callable[[Tensor], Tensor], *, turn: bool = False, categories: Tensor | None = None
+) -> float:
     """Return the term for 256 sprites, real and generated ones alike, whose size ``read`` infers."""
-    config = preset("dsprites", objective={"transformations": ["scale"]})
+    config = preset(
+        "dsprites",
+        latent={"periodic": ["c2"] if turn else []},
+        objective={"transformations": ["scale", "turn"] if turn else ["scale"]},
+    )
     rng = torch.Generator().manual_seed(0)
     sprites = load_images("dsprites", size=32).images[torch.randperm(737_280, generator=rng)[:256]] / 255
     latent = sample_latents(config.latent, 256, rng)
+
+    def infer_styles(images: Tensor) -> Tensor:
+        size = read(images)
+        return torch.stack([size, torch.zeros_like(size)] if turn else [size], 1)
+
     inputs = TermInputs(
         real=sprites,
         fake=sprites,
         latent=latent if categories is None else replace(latent, categories=categories[:, None]),
         real_categories=categories,
-        networks=cast("Any", SimpleNamespace(infer_styles=lambda images: read(images)[:, None])),
+        networks=cast("Any", SimpleNamespace(infer_styles=infer_styles)),
         config=config,
         rng=rng,
     )
@@ -190,16 +201,20 @@ def test_size_cannot_be_told_by_sharpness() -> None:
     assert term_on_sprites(smoothness) > 0.35, "0.27 without softening"
 
 
-def test_a_code_that_differs_between_categories_costs_more() -> None:
+def test_a_code_that_differs_between_categories_costs_more_beside_a_turn() -> None:
     categories = torch.arange(256) % 3
-    independent = term_on_sprites(log_area, categories)
-    assert independent == pytest.approx(term_on_sprites(log_area), abs=0.03)
 
     def offset(images: Tensor) -> Tensor:
         return log_area(images) + 5 * categories
 
-    assert term_on_sprites(offset) == pytest.approx(term_on_sprites(log_area), abs=1e-3)
-    assert term_on_sprites(offset, categories) > independent + 0.9
+    alone = term_on_sprites(log_area, turn=True)
+    independent = term_on_sprites(log_area, turn=True, categories=categories)
+    assert independent == pytest.approx(alone, abs=0.03)
+    assert term_on_sprites(offset, turn=True) == pytest.approx(alone, abs=1e-3), "changes are the same"
+    assert term_on_sprites(offset, turn=True, categories=categories) > independent + 0.9
+    assert term_on_sprites(offset, categories=categories) == pytest.approx(
+        term_on_sprites(log_area), abs=1e-3
+    )
 
 
 def test_the_loss_of_an_angle_goes_the_short_way_round() -> None:
