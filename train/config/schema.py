@@ -60,7 +60,8 @@ class NetworkConfig(Table):
     """Features of k1's own encoder."""
     conditional: bool = False
     """Whether D is conditioned on k1: on the code of a generated image, and on Q's pseudo-label of a real
-    one. Needs ``clustering``. No effect without a categorical code, or without a D."""
+    one; and with transformation ``turn`` on the angle in the same way. Needs ``clustering``. No effect
+    without a categorical code, or without a D."""
     leaky_relu_slope: float = Field(default=0.1, ge=0, lt=1)
     """Slope of LeakyReLU for negative inputs, in D and Q."""
     spectral_norm: bool = False
