@@ -121,6 +121,8 @@ class AdversarialStep:
     def set_schedules(self, progress: float) -> None:
         """Set learning rates, lambdas and the angle's share for the step at ``progress``, from 0 to 1."""
         torch.lerp(self._first_weights, self._last_weights, progress, out=self._weights)
+        if warm_up := self._objective.continuous_warm_up:
+            self._weights[len(self._spec.categorical) :] *= min(1.0, progress / warm_up)
         start, end = _ANGLE_RAMP
         self._angle_share.fill_(min(1.0, max(0.0, (progress - start) / (end - start))))
         start = self._config.optimizer.lr_decay_start

@@ -255,6 +255,14 @@ def test_lambda_changes_linearly_to_its_end(small: Callable[..., TrainConfig]) -
         assert step._weights.tolist() == pytest.approx([expected, 0.1, 0.1])
 
 
+def test_the_weight_of_styles_grows_in_the_warm_up(small: Callable[..., TrainConfig]) -> None:
+    weights = {"lambda_categorical": 0.5, "lambda_continuous": 0.1, "continuous_warm_up": 0.2}
+    step, _ = make_step(small({"objective": weights}))
+    for progress, expected in ((0.0, 0.0), (0.05, 0.025), (0.2, 0.1), (1.0, 0.1)):
+        step.set_schedules(progress)
+        assert step._weights.tolist() == pytest.approx([0.5, expected, expected])
+
+
 def test_q_view_replaces_the_augmentation_for_q(small: Callable[..., TrainConfig]) -> None:
     separate = {"networks": {"q": "separate"}}
     shifted = {"affine": 1.0, "elastic": 0.0, "stroke": 0.0}
