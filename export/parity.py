@@ -152,7 +152,7 @@ def _compare(
             if got.shape != want.shape:
                 value, note = np.inf, f"shape {got.shape}, not {want.shape}"
             else:
-                value = _greatest(networks.latent.nearest(got, want) if tensor == "style_mean" else got, want)
+                value = _greatest(networks, tensor, got, want)
                 if not np.isfinite(value):
                     value, note = np.inf, "not finite"
                 elif allowed < value <= _MAX_TOLERANCE:
@@ -185,7 +185,11 @@ def _inputs(networks: Networks, graph: Graph, batch: int, images: Tensor | None)
     return (mixed,)
 
 
-def _greatest(got: NDArray[np.floating], want: NDArray[np.floating]) -> float:
+def _greatest(
+    networks: Networks, tensor: str, got: NDArray[np.floating], want: NDArray[np.floating]
+) -> float:
+    if tensor == "style_mean":
+        got = networks.latent.nearest(got, want)
     return float((np.abs(got.astype(np.float64) - want) / np.abs(want).clip(1)).max(initial=0.0))
 
 
@@ -194,7 +198,9 @@ def _rounding(networks: Networks, graph: Graph, inputs: tuple[Tensor, ...]) -> d
     exact = copy.deepcopy(networks).double()
     doubled = tuple(part.double() if part.is_floating_point() else part for part in inputs)
     wants, exacts = _network_outputs(networks, graph, inputs), _network_outputs(exact, graph, doubled)
-    return {name: _greatest(want.numpy(), exacts[name].numpy()) for name, want in wants.items()}
+    return {
+        name: _greatest(networks, name, want.numpy(), exacts[name].numpy()) for name, want in wants.items()
+    }
 
 
 @torch.inference_mode()

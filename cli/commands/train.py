@@ -280,6 +280,8 @@ def config_flags(
     if len(length) > 1:
         given = " and ".join(f"--{name}" for name in length)
         raise UsageError(f"{given} set the length of the training: give one")
+    # The code of an angle has no ends.
+    periodic = [f"c{i}" for i, name in enumerate(transformation or (), 1) if name == "turn"] or None
     flags = _given(
         seed=seed,
         precision=precision,
@@ -288,8 +290,7 @@ def config_flags(
             categorical=[k for k in categorical if k] if categorical else None,
             continuous=continuous,
             noise=noise,
-            # The code of an angle has no ends.
-            periodic=[f"c{i}" for i, name in enumerate(transformation or (), 1) if name == "turn"] or None,
+            periodic=periodic,
         ),
         # Transformations need a Q on D's trunk that moves it; --set may say otherwise.
         networks={"q": "shared"} if transformation else None,
@@ -314,7 +315,7 @@ def config_flags(
         "latent.continuous": continuous is not None and "--continuous",
         "latent.noise": noise is not None and "--noise",
         "objective.transformations": transformation and "--transformation",
-        "latent.periodic": "turn" in (transformation or ()) and "--transformation turn",
+        "latent.periodic": periodic and "--transformation turn",
         **{
             f"schedule.{key}": " ".join(f"--{name}" for name in length) for key in ("kimg", "epochs", "steps")
         },

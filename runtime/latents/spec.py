@@ -32,6 +32,12 @@ _MAX_DIM: Final = 65_536
 """Greatest width of a latent, a limit for untrusted files."""
 
 
+def whole_periods(difference: Array) -> Array:
+    """Return the multiple of :data:`PERIOD` that is nearest to each difference of a periodic code."""
+    periods: Array = PERIOD * (difference / PERIOD).round()
+    return periods
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LatentSpec:
     """An ordered declaration of noise, categorical codes and continuous codes.
@@ -156,7 +162,7 @@ class LatentSpec:
             return styles
         moved: Array = styles + 0
         for i in self.periodic_columns:
-            moved[:, i] += PERIOD * ((to[:, i] - moved[:, i]) / PERIOD).round()
+            moved[:, i] += whole_periods(to[:, i] - moved[:, i])
         return moved
 
     @staticmethod

@@ -112,7 +112,7 @@ class ObjectiveConfig(Table):
     lambda_continuous: float = Field(default=0.1, ge=0)
     """Weight of the continuous codes in L_I."""
     continuous_warm_up: float = Field(default=0.0, ge=0, le=1)
-    """Fraction of adversarial training over which that weight grows from 0. 0: it is constant."""
+    """Fraction of adversarial training over which lambda_continuous grows from 0. 0: it is constant."""
     axis_alignments: int = Field(default=0, ge=0, le=10_000)
     """How many times, evenly spaced in adversarial training, the continuous codes are rotated so that each
     has one independent effect on the image: those that stand for no transformation, if there are two."""

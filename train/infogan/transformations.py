@@ -36,8 +36,8 @@ GREATEST: Final = {
 """Greatest parameter of each transformation, either way: a shift to the right or up, the image spans 2; the
 log of a factor of size; radians clockwise; a shear to the right; the log of a factor of width / height; a
 share of a 3 x 3 maximum (thicker) or minimum. All but shifts are about the centre of the foreground."""
-_QUARTER: Final = math.pi / 2
-"""Angle by which the period of a code for :data:`TURN` turns an object."""
+_EIGHTH: Final = math.pi / 4
+"""Greatest angle of :func:`turned`, either way; a code for :data:`TURN` has a range of 2, a quarter turn."""
 _LEAST_SIZE: Final = 0.4
 """Of :func:`turned`, in parts of the greatest that fits into the image."""
 _LEAST_SPREAD: Final = 1e-3
@@ -98,12 +98,12 @@ def turned(images: Tensor, amounts: Tensor, sizes: Tensor) -> Tensor:
 
     Args:
         images: ``(N, C, H, W)``, any range.
-        amounts: ``(N,)``: angles, clockwise, in halves of a quarter turn.
+        amounts: ``(N,)``: angles, clockwise, in eighths of a turn.
         sizes: ``(N,)``, from 0 to 1: the size, from :data:`_LEAST_SIZE` to the greatest that fits.
     """
     zero = torch.zeros_like(amounts)
     log_sizes = (1 - sizes) * math.log(_LEAST_SIZE)
-    pose = torch.stack([-amounts * _QUARTER / 2, log_sizes, zero + 1, zero, zero], 1)
+    pose = torch.stack([-amounts * _EIGHTH, log_sizes, zero + 1, zero, zero], 1)
     return change_pose(images, pose)
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from infogan_tool.export.evaluation.metrics.correlation import pearson, spearman
-from infogan_tool.runtime.bundle.self_check import correlation
+from infogan_tool.export.evaluation.metrics.correlation import code_correlation, spearman
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -66,10 +65,7 @@ def measure_code_usage(
         periodic: The codes whose ends are the same, compared as angles.
     """
     correlations = [
-        correlation(codes[:, i], means[:, i], periodic=True)
-        if name in periodic
-        else pearson(codes[:, i], means[:, i])
-        for i, name in enumerate(names)
+        code_correlation(codes[:, i], means[:, i], periodic=name in periodic) for i, name in enumerate(names)
     ]
     information = {
         name: float(-0.5 * np.log1p(-min(r * r, _LARGEST)))

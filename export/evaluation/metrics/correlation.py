@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy.stats import rankdata
 
+from infogan_tool.runtime.bundle.self_check import correlation
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,6 +28,11 @@ def pearson(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:
     if any(v.std() <= _FLAT * np.abs(v).max() for v in (first, second)):
         return 0.0
     return float(np.clip(np.corrcoef(first, second)[0, 1], -1, 1))
+
+
+def code_correlation(codes: NDArray[np.floating], means: NDArray[np.floating], *, periodic: bool) -> float:
+    """Return how well the encoder's means ``(N,)`` follow a code ``(N,)``: Pearson's r, or as angles."""
+    return correlation(codes, means, periodic=True) if periodic else pearson(codes, means)
 
 
 def spearman(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:

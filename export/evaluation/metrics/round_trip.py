@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from infogan_tool.export.evaluation.metrics.correlation import pearson
-from infogan_tool.runtime.bundle.self_check import correlation
-from infogan_tool.runtime.latents.spec import PERIOD
+from infogan_tool.export.evaluation.metrics.correlation import code_correlation
+from infogan_tool.runtime.latents.spec import whole_periods
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,8 +78,8 @@ def continuous_recovery(
     """
     error = np.asarray(mean, np.float64) - sampled
     if periodic:
-        error -= PERIOD * np.round(error / PERIOD)
-    measure = partial(correlation, periodic=True) if periodic else pearson
+        error -= whole_periods(error)
+    measure = partial(code_correlation, periodic=periodic)
     by_category = {
         code: tuple(measure(sampled[which == k], mean[which == k]) for k in range(number))
         for code, (which, number) in categories.items()

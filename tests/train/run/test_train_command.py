@@ -54,7 +54,9 @@ def test_settings_override_file_and_preset(cli: Callable[..., Result], config: P
     assert found["networks"]["architecture"] == "dcgan"
     assert found["networks"]["full_width"] == 20, "the file has 16"
     assert found["networks"]["base_width"] == 4, "from the file"
-    assert found["latent"] == resolve_config().latent.to_dict() | {
+    assert found["latent"] == {
+        "noise": 62,
+        "noise_prior": "uniform",
         "categorical": [4, 3],
         "continuous": 3,
         "periodic": [],
