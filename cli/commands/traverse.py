@@ -22,8 +22,6 @@ from infogan_tool.runtime.errors import UsageError
 if TYPE_CHECKING:
     from infogan_tool.runtime import BundleMetadata, Traversal
 
-_LOW: Final = -2.0
-_HIGH: Final = 2.0
 _STEPS: Final = 10
 
 
@@ -46,11 +44,19 @@ def traverse(
     ] = None,
     low: Annotated[
         float | None,
-        typer.Option("--from", metavar="VALUE", help=f"First value of a continuous code. Default: {_LOW:g}."),
+        typer.Option(
+            "--from",
+            metavar="VALUE",
+            help="First value of a continuous code. Default: -2; -1 of a periodic code.",
+        ),
     ] = None,
     high: Annotated[
         float | None,
-        typer.Option("--to", metavar="VALUE", help=f"Last value of a continuous code. Default: {_HIGH:g}."),
+        typer.Option(
+            "--to",
+            metavar="VALUE",
+            help="Last value of a continuous code. Default: 2; 1 of a periodic code.",
+        ),
     ] = None,
     steps: Annotated[
         int | None,
@@ -92,8 +98,8 @@ def traverse(
         return opened.traverse(
             code,
             seed=seed,
-            low=_LOW if low is None else low,
-            high=_HIGH if high is None else high,
+            low=low,
+            high=high,
             steps=steps or default_steps,
         )
 

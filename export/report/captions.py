@@ -54,8 +54,8 @@ CAPTIONS: Final[dict[str, tuple[str, str]]] = {
     ),
     "style": (
         "continuous code",
-        """The code varies from -2 to 2 from left to right, all else is fixed; the bar marks -1 to 1, the
-        range in training. A meaningful code has the same effect in every row.""",
+        """The code varies from -2 to 2 from left to right, a periodic one from -1 to 1; all else is fixed.
+        The bar marks -1 to 1, the range in training. A meaningful code has the same effect in every row.""",
     ),
     "effects": (
         "Strength and consistency of each code",

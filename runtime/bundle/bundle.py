@@ -285,8 +285,8 @@ class Bundle:
         code: str,
         *,
         seed: int = 0,
-        low: float = -2.0,
-        high: float = 2.0,
+        low: float | None = None,
+        high: float | None = None,
         steps: int = 10,
         rows: int = 10,
     ) -> Traversal:

@@ -156,15 +156,16 @@ def traversal(
     code: str,
     *,
     seed: int = 0,
-    low: float = -2.0,
-    high: float = 2.0,
+    low: float | None = None,
+    high: float | None = None,
     steps: int = 10,
     rows: int = 10,
 ) -> Traversal:
     """Return the latents of a sheet in which ``code`` varies along the columns.
 
-    A continuous code takes ``steps`` values from ``low`` to ``high``. There is a row for each category of the
-    first categorical code, all with the noise of image 0 of the seed.
+    A continuous code takes ``steps`` values from ``low`` to ``high``; None: -2 and 2, twice the prior's
+    range, or of a periodic code -1 and 1, once round. There is a row for each category of the first
+    categorical code, all with the noise of image 0 of the seed.
 
     A categorical code takes all its categories. There are ``rows`` rows, with the noise of images 0, 1, ...
     of the seed; likewise for a continuous code without any categorical code, and a single row without noise.
@@ -178,6 +179,9 @@ def traversal(
         raise LatentError(f"there is no code '{code}'{did_you_mean(code, spec.code_names)}")
     if steps < 1 or rows < 1:
         raise LatentError("steps and rows must be at least 1")
+    reach = 1 if code in spec.periodic else 2
+    low = reach * CONTINUOUS_LOW if low is None else low
+    high = reach * CONTINUOUS_HIGH if high is None else high
     if not (math.isfinite(low) and math.isfinite(high)):
         raise LatentError(f"the values of {code} must be finite, not from {low:g} to {high:g}")
     is_categorical = code in spec.categorical_names

@@ -75,8 +75,10 @@ class LatentSpec:
         left = set(self.continuous_names if self.periodic else ())
         for name in self.periodic:
             if name not in left:
-                self.continuous_index(name)
-                raise LatentError(f"latent 'periodic' has {name} twice")
+                if name in self.continuous_names:
+                    raise LatentError(f"latent 'periodic' has {name} twice")
+                hint = did_you_mean(name, self.continuous_names)
+                raise LatentError(f"latent 'periodic' has '{name}', which is no continuous code{hint}")
             left.remove(name)
 
     # --- dimensions and slices -------------------------------------------------------------------------

@@ -141,13 +141,13 @@ def cvae() -> dict[str, Any]:
 def dsprites() -> dict[str, Any]:
     """Return an InfoGAN with a category and 4 styles on dSprites of 32 x 32; 22 minutes on one core.
 
-    k1 is found first, by clustering, as in `mnist`. c1, c2 and c3 stand for shifts and size; c4 is free.
-    Batch size, update scheme and lambda of the styles are those of InfoGAN-CR (arXiv:1906.06034). That work
+    k1 is found first, by clustering, as in `mnist`. c1 and c2 stand for shifts, c3 for size, c4 for angle.
+    Batch size, update scheme and the first lambda of styles are those of InfoGAN-CR (arXiv:1906.06034). It
     has 5 styles and no category, a D with spectral norm, the squared error of the codes, other networks on
     64 x 64, 322,560 steps, a contrastive regulariser, and no transformations. See docs/results/dsprites.md.
     """
     return {
-        "latent": {"noise": 5, "categorical": [3], "continuous": 4},
+        "latent": {"noise": 5, "categorical": [3], "continuous": 4, "periodic": ["c4"]},
         "data": {"source": "dsprites", "size": 32},
         "networks": {"base_width": 32, "full_width": 256, "leaky_relu_slope": 0.2, "conditional": True},
         "objective": {
@@ -156,7 +156,8 @@ def dsprites() -> dict[str, Any]:
             "lambda_categorical": 0.0,
             "lambda_categorical_end": 1.0,
             "lambda_continuous": 0.05,
-            "transformations": ["shift_x", "shift_y", "scale"],
+            "lambda_continuous_end": 0.3,
+            "transformations": ["shift_x", "shift_y", "scale", "turn"],
         },
         "optimizer": {"d_lr": 6e-4, "ema_decay": 0.998, "lr_decay_start": 0.5},
         "q_noise": 0.03,

@@ -111,8 +111,8 @@ class ObjectiveConfig(Table):
     """Value that lambda_categorical reaches linearly at the end of adversarial training. None: constant."""
     lambda_continuous: float = Field(default=0.1, ge=0)
     """Weight of the continuous codes in L_I."""
-    continuous_warm_up: float = Field(default=0.0, ge=0, le=1)
-    """Fraction of adversarial training over which lambda_continuous grows from 0. 0: it is constant."""
+    lambda_continuous_end: float | None = Field(default=None, ge=0)
+    """Value that lambda_continuous reaches linearly at the end of adversarial training. None: constant."""
     axis_alignments: int = Field(default=0, ge=0, le=10_000)
     """How many times, evenly spaced in adversarial training, the continuous codes are rotated so that each
     has one independent effect on the image: those that stand for no transformation, if there are two."""

@@ -21,7 +21,7 @@ import operator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import reduce
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,7 @@ from infogan_tool.train.infogan.objective import (
 )
 from infogan_tool.train.infogan.schemes import SCHEMES
 from infogan_tool.train.infogan.terms import Batch, TermInputs, active_terms
+from infogan_tool.train.infogan.transformations import ANGLE_SHOWN, share_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -57,10 +58,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.infogan.schemes import Update
 
     _Terms = tuple[dict[str, Tensor], dict[str, Tensor]]
-
-
-_ANGLE_RAMP: Final = 0.2, 0.5
-"""Shares of adversarial training between which a conditional D comes to see the angle: Q learns it first."""
 
 
 def metric_names(config: TrainConfig) -> list[str]:
@@ -101,7 +98,7 @@ class AdversarialStep:
         self._first_weights = code_weights(config.latent, config.objective, rng.device)
         self._last_weights = _last_weights(config, rng.device)
         self._weights = self._first_weights.clone()
-        self._angle_share = torch.zeros((), device=rng.device)
+        self._progress = torch.zeros((), device=rng.device)
         self.terms = active_terms(config)
         if config.uses_clustering:
             networks.freeze_q_category()
@@ -119,12 +116,9 @@ class AdversarialStep:
         }
 
     def set_schedules(self, progress: float) -> None:
-        """Set learning rates, lambdas and the angle's share for the step at ``progress``, from 0 to 1."""
+        """Set learning rates, lambdas and what else depends on ``progress``, from 0 to 1."""
+        self._progress.fill_(progress)
         torch.lerp(self._first_weights, self._last_weights, progress, out=self._weights)
-        if warm_up := self._objective.continuous_warm_up:
-            self._weights[len(self._spec.categorical) :] *= min(1.0, progress / warm_up)
-        start, end = _ANGLE_RAMP
-        self._angle_share.fill_(min(1.0, max(0.0, (progress - start) / (end - start))))
         start = self._config.optimizer.lr_decay_start
         if progress > start:
             remaining = (1 - progress) / (1 - start)
@@ -219,6 +213,7 @@ class AdversarialStep:
             config=self._config,
             rng=self._rng,
             group=self._group,
+            progress=self._progress,
         )
 
     def _d_terms(self, batch: Batch, *, infer: bool) -> _Terms:
@@ -321,7 +316,8 @@ class AdversarialStep:
     def _direction(self, turns: Tensor) -> Tensor:
         """Return cosine and sine ``(N, 2)`` of angles ``(N,)`` in half turns, times their share so far."""
         angle = math.pi * turns.float()
-        return self._angle_share * torch.stack([torch.cos(angle), torch.sin(angle)], 1)
+        share = share_by(self._progress, ANGLE_SHOWN)
+        return share * torch.stack([torch.cos(angle), torch.sin(angle)], 1)
 
     def _augment(self, images: Tensor, count: int, view: ViewConfig | None = None) -> Tensor:
         augmentation = sample_augmentation(count, view or self._config.augment, self._rng)
@@ -346,6 +342,10 @@ def _frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
 
 
 def _last_weights(config: TrainConfig, device: torch.device) -> Tensor:
-    end = config.objective.lambda_categorical_end
-    changed = {} if end is None else {"lambda_categorical": end}
-    return code_weights(config.latent, config.objective.model_copy(update=changed), device)
+    objective = config.objective
+    ends = {
+        "lambda_categorical": objective.lambda_categorical_end,
+        "lambda_continuous": objective.lambda_continuous_end,
+    }
+    changed = {key: end for key, end in ends.items() if end is not None}
+    return code_weights(config.latent, objective.model_copy(update=changed), device)

@@ -22,7 +22,9 @@ from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
 from infogan_tool.train.infogan.objective import HESSIAN_STEP, effects_of_codes, hessian_penalty
 from infogan_tool.train.infogan.transformations import (
     TURN,
+    TURN_LEARNED,
     explained_by_category,
+    share_by,
     soften,
     transform,
     transformation_loss,
@@ -62,6 +64,8 @@ class TermInputs(Batch):
     """The run's config."""
     rng: torch.Generator
     """The step's source of randomness, on the device."""
+    progress: Tensor
+    """Share of adversarial training before this step, from 0 to 1: a scalar on the device."""
     group: ProcessGroup = SINGLE_PROCESS
     """The processes of the training."""
 
@@ -152,7 +156,8 @@ def transformations(inputs: TermInputs) -> Tensor:
     changes, own = (torch.cat([p[:, :turn], p[:, turn + 1 :]], 1) for p in (after - before, before))
     loss = transformation_loss(*group.all_gather(count, changes, amounts.T))
     before, _, middle, after = (part[:, turn] for part in codes)
-    loss = loss + turn_loss(*group.all_gather(count, before, middle, after, angle))
+    turned_by = turn_loss(*group.all_gather(count, before, middle, after, angle))
+    loss = loss + share_by(inputs.progress, TURN_LEARNED) * turned_by
     if inputs.real_categories is None:
         return loss
     categories = torch.where(is_real, inputs.real_categories, inputs.latent.categories[:, 0])
@@ -300,5 +305,6 @@ def check_terms(config: TrainConfig, networks: Networks) -> None:
                 networks=networks,
                 config=config,
                 rng=rng,
+                progress=torch.ones(()),
             )
         )

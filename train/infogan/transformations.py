@@ -36,6 +36,11 @@ GREATEST: Final = {
 """Greatest parameter of each transformation, either way: a shift to the right or up, the image spans 2; the
 log of a factor of size; radians clockwise; a shear to the right; the log of a factor of width / height; a
 share of a 3 x 3 maximum (thicker) or minimum. All but shifts are about the centre of the foreground."""
+TURN_LEARNED: Final = 0.1, 0.15
+"""Shares of adversarial training between which :func:`turn_loss` gets its weight. With it from the start it
+was chance whether G came to make objects."""
+ANGLE_SHOWN: Final = 0.2, 0.5
+"""Those between which a conditional D comes to see the angle, after Q has learned it."""
 _EIGHTH: Final = math.pi / 4
 """Greatest angle of :func:`turned`, either way; a code for :data:`TURN` has a range of 2, a quarter turn."""
 _LEAST_SIZE: Final = 0.4
@@ -105,6 +110,12 @@ def turned(images: Tensor, amounts: Tensor, sizes: Tensor) -> Tensor:
     log_sizes = (1 - sizes) * math.log(_LEAST_SIZE)
     pose = torch.stack([-amounts * _EIGHTH, log_sizes, zero + 1, zero, zero], 1)
     return change_pose(images, pose)
+
+
+def share_by(progress: Tensor, between: tuple[float, float]) -> Tensor:
+    """Return how much of something is there at a share of the training: 0 before ``between``, 1 after it."""
+    start, end = between
+    return ((progress - start) / (end - start)).clamp(0, 1)
 
 
 def turn_loss(codes: Tensor, middle: Tensor, after: Tensor, amounts: Tensor) -> Tensor:

@@ -103,7 +103,9 @@ class Run:
         """Sample ``n`` latents from the prior, as :meth:`infogan_tool.runtime.Bundle.sample` does."""
         return sample(self.config.latent, n, seed)
 
-    def traverse(self, code: str, *, seed: int = 0, low: float = -2.0, high: float = 2.0) -> Traversal:
+    def traverse(
+        self, code: str, *, seed: int = 0, low: float | None = None, high: float | None = None
+    ) -> Traversal:
         """Return latents that vary one code, as :meth:`infogan_tool.runtime.Bundle.traverse` does."""
         return traversal(self.config.latent, code, seed=seed, low=low, high=high)
 

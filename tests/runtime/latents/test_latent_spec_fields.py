@@ -58,7 +58,9 @@ def test_names() -> None:
 def test_unknown_names() -> None:
     with pytest.raises(LatentError, match=r"^there is no categorical code 'k3' \(valid: k1, k2\)$"):
         TWO.categorical_index("k3")
-    with pytest.raises(LatentError, match=r"^there is no continuous code 'k1' \(valid: c1, c2, c3\)$"):
+    with pytest.raises(
+        LatentError, match=r"^latent 'periodic' has 'k1', which is no continuous code \(valid: c1, c2, c3\)$"
+    ):
         TWO.continuous_index("k1")
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -143,6 +145,22 @@ def test_traversal_of_a_continuous_code() -> None:
     assert len(set(plan.latents.categories[:, 1])) == 1
     np.testing.assert_array_equal(plan.latents.styles[:, 1].reshape(4, 5), np.tile(plan.values, (4, 1)))
     assert (plan.latents.styles[:, [0, 2]] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("code", "ends", "expected"),
+    [
+        ("c1", {}, (-2, 2)),
+        ("c2", {}, (-1, 1)),
+        ("c1", {"high": 0.5}, (-2, 0.5)),
+        ("c2", {"low": 0.0}, (0, 1)),
+    ],
+)
+def test_a_periodic_code_goes_once_round(
+    code: str, ends: dict[str, float], expected: tuple[float, ...]
+) -> None:
+    plan = traversal(replace(SPEC, periodic=("c2",)), code, **ends, steps=2)
+    assert plan.values == expected
 
 
 def test_traversal_of_a_categorical_code() -> None:

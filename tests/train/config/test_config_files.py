@@ -134,7 +134,7 @@ def test_length_given_last_counts(tmp_path: Path) -> None:
             r"axis_alignments cannot rotate the codes of latent\.periodic: set it to 0",
         ),
         ({"preset": "cvae", "latent": {"periodic": ["c1"]}}, "latent.periodic"),
-        ({"latent": {"periodic": ["c3"]}}, "there is no continuous code 'c3'"),
+        ({"latent": {"periodic": ["c3"]}}, "latent 'periodic' has 'c3', which is no continuous code"),
         ({"preset": "mnist", "latent": {"categorical": [10], "continuous": 0}}, "nothing to train where k1"),
     ],
 )

@@ -113,7 +113,9 @@ def test_dsprites_finds_a_category_and_named_styles_in_its_own_images(
         "noise_prior": "uniform",
         "categorical": [3],
         "continuous": 4,
+        "periodic": ["c4"],
     }
+    assert config.objective.turn_column == 3
     assert (config.data.source, config.data.size) == ("dsprites", 32)
     run = tmp_path / "run"
     short = ["batch_size=64", "neighbours.images=1000", "contrastive.steps=2", "refinement.steps=2"]

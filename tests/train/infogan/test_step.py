@@ -248,19 +248,16 @@ def test_learning_rates_are_constant_by_default(small: Callable[..., TrainConfig
 
 
 def test_lambda_changes_linearly_to_its_end(small: Callable[..., TrainConfig]) -> None:
-    weights = {"lambda_categorical": 0.5, "lambda_categorical_end": 4.5, "lambda_continuous": 0.1}
-    step, _ = make_step(small({"objective": weights}))
-    for progress, expected in ((0.0, 0.5), (0.25, 1.5), (1.0, 4.5)):
-        step.set_schedules(progress)
-        assert step._weights.tolist() == pytest.approx([expected, 0.1, 0.1])
-
-
-def test_the_weight_of_styles_grows_in_the_warm_up(small: Callable[..., TrainConfig]) -> None:
-    weights = {"lambda_categorical": 0.5, "lambda_continuous": 0.1, "continuous_warm_up": 0.2}
-    step, _ = make_step(small({"objective": weights}))
-    for progress, expected in ((0.0, 0.0), (0.05, 0.025), (0.2, 0.1), (1.0, 0.1)):
-        step.set_schedules(progress)
-        assert step._weights.tolist() == pytest.approx([0.5, expected, expected])
+    categorical = {"lambda_categorical": 0.5, "lambda_categorical_end": 4.5, "lambda_continuous": 0.1}
+    continuous = {"lambda_categorical": 0.5, "lambda_continuous": 0.1, "lambda_continuous_end": 0.5}
+    for weights, ends in ((categorical, [4.5, 0.1, 0.1]), (continuous, [0.5, 0.5, 0.5])):
+        step, _ = make_step(small({"objective": weights}))
+        for progress in (0.0, 0.25, 1.0):
+            step.set_schedules(progress)
+            expected = [
+                start + progress * (end - start) for start, end in zip([0.5, 0.1, 0.1], ends, strict=True)
+            ]
+            assert step._weights.tolist() == pytest.approx(expected)
 
 
 def test_q_view_replaces_the_augmentation_for_q(small: Callable[..., TrainConfig]) -> None:

@@ -81,8 +81,11 @@ def test_r1_is_half_the_squared_gradient_on_real_images(
     config = small()
     networks = build_networks(config, size=28, channels=1).eval()
     latent = sample_latents(config.latent, len(real), torch.Generator().manual_seed(0))
-    rng = torch.Generator()
-    value = r1(TermInputs(real, real, latent, networks=networks, config=config, rng=rng))
+    progress = torch.ones(())
+    inputs = TermInputs(
+        real, real, latent, networks=networks, config=config, rng=torch.Generator(), progress=progress
+    )
+    value = r1(inputs)
     gradients = torch.func.vmap(torch.func.grad(lambda image: networks.discriminate(image[None])[0]))(real)
     torch.testing.assert_close(value, gradients.square().sum(dim=(1, 2, 3)).mean() / 2)
     value.backward()

@@ -160,7 +160,11 @@ def test_q_learns_what_its_codes_stand_for(
 
 
 def term_on_sprites(
-    read: Callable[[Tensor], Tensor], *, turn: bool = False, categories: Tensor | None = None
+    read: Callable[[Tensor], Tensor],
+    *,
+    turn: bool = False,
+    categories: Tensor | None = None,
+    progress: float = 1.0,
 ) -> float:
     """Return the term for 256 sprites, real and generated ones alike, whose size ``read`` infers."""
     config = preset(
@@ -184,6 +188,7 @@ def term_on_sprites(
         networks=cast("Any", SimpleNamespace(infer_styles=infer_styles)),
         config=config,
         rng=rng,
+        progress=torch.tensor(progress),
     )
     return float(transformations(inputs))
 
@@ -215,6 +220,16 @@ def test_a_code_that_differs_between_categories_costs_more_beside_a_turn() -> No
     assert term_on_sprites(offset, categories=categories) == pytest.approx(
         term_on_sprites(log_area), abs=1e-3
     )
+
+
+def test_an_angle_is_learned_once_g_makes_objects() -> None:
+    early, half, late, end = (
+        term_on_sprites(log_area, turn=True, progress=progress) for progress in (0.1, 0.125, 0.15, 1.0)
+    )
+    assert early < 0.01, "the size alone"
+    assert (half - early) == pytest.approx((end - early) / 2, rel=1e-3)
+    assert late == pytest.approx(end, rel=1e-3)
+    assert end > early + 0.5, "a constant angle"
 
 
 def test_the_loss_of_an_angle_goes_the_short_way_round() -> None:
@@ -269,7 +284,9 @@ def test_q_learns_the_angle_of_objects_anywhere() -> None:
         for step in range(300):
             images, _ = squares(step)
             latent = sample_latents(config.latent, 64, rng)
-            given = TermInputs(images, images, latent, networks=networks, config=config, rng=rng)
+            given = TermInputs(
+                images, images, latent, networks=networks, config=config, rng=rng, progress=torch.ones(())
+            )
             adam.zero_grad()
             transformations(given).backward()
             adam.step()
