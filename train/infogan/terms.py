@@ -122,8 +122,8 @@ def hessian(inputs: TermInputs) -> Tensor:
 def transformations(inputs: TermInputs) -> Tensor:
     """Return the loss of Q on a batch of images and random transformations of each.
 
-    It is :func:`transformation_loss`; with ``turn`` also :func:`turn_loss` of its code, and
-    :func:`explained_by_category` of the other ones where D is conditional.
+    It is :func:`transformation_loss`; with ``turn`` also :func:`turn_loss` of its code and
+    :func:`explained_by_category` of the other ones. Categories are those that D is conditioned on, if it is.
 
     The batch is of real or of generated images, by chance: Q, a head on D's trunk, can tell which, and would
     read generated ones by other rules.
@@ -156,13 +156,15 @@ def transformations(inputs: TermInputs) -> Tensor:
     changes, own = (torch.cat([p[:, :turn], p[:, turn + 1 :]], 1) for p in (after - before, before))
     loss = transformation_loss(*group.all_gather(count, changes, amounts.T))
     before, _, middle, after = (part[:, turn] for part in codes)
-    turned_by = turn_loss(*group.all_gather(count, before, middle, after, angle))
-    loss = loss + share_by(inputs.progress, TURN_LEARNED) * turned_by
-    if inputs.real_categories is None:
-        return loss
-    categories = torch.where(is_real, inputs.real_categories, inputs.latent.categories[:, 0])
-    members = F.one_hot(categories, inputs.latent.spec.categorical[0]).float()
-    return loss + explained_by_category(*group.all_gather(count, own[:, : len(moves)], members))
+    members = torch.ones_like(before)[:, None]
+    if inputs.real_categories is not None:
+        categories = torch.where(is_real, inputs.real_categories, inputs.latent.categories[:, 0])
+        members = F.one_hot(categories, inputs.latent.spec.categorical[0]).float()
+    own, members, *turns = group.all_gather(
+        count, own[:, : len(moves)], members, before, middle, after, angle
+    )
+    share = share_by(inputs.progress, TURN_LEARNED)
+    return loss + share * turn_loss(*turns, members) + explained_by_category(own, members)
 
 
 TERMS: Final = Registry[Term](

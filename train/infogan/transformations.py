@@ -41,8 +41,10 @@ TURN_LEARNED: Final = 0.1, 0.15
 was chance whether G came to make objects."""
 ANGLE_SHOWN: Final = 0.2, 0.5
 """Those between which a conditional D comes to see the angle, after Q has learned it."""
-_EIGHTH: Final = math.pi / 4
-"""Greatest angle of :func:`turned`, either way; a code for :data:`TURN` has a range of 2, a quarter turn."""
+_MOST_ROUNDS: Final = 4
+"""Of a code for :data:`TURN` in a whole turn of an object: a square looks the same four times."""
+_SOFTNESS: Final = 0.1
+"""Of the choice of the rounds: where the loss of one number is lower by more, the others hardly count."""
 _LEAST_SIZE: Final = 0.4
 """Of :func:`turned`, in parts of the greatest that fits into the image."""
 _LEAST_SPREAD: Final = 1e-3
@@ -98,17 +100,17 @@ def soften(images: Tensor, shares: Tensor) -> Tensor:
     return torch.lerp(images, blurred, shares[:, None, None, None])
 
 
-def turned(images: Tensor, amounts: Tensor, sizes: Tensor) -> Tensor:
+def turned(images: Tensor, angles: Tensor, sizes: Tensor) -> Tensor:
     """Move the object of each image into the middle, and turn it.
 
     Args:
         images: ``(N, C, H, W)``, any range.
-        amounts: ``(N,)``: angles, clockwise, in eighths of a turn.
+        angles: ``(N,)``: clockwise, in half turns.
         sizes: ``(N,)``, from 0 to 1: the size, from :data:`_LEAST_SIZE` to the greatest that fits.
     """
-    zero = torch.zeros_like(amounts)
+    zero = torch.zeros_like(angles)
     log_sizes = (1 - sizes) * math.log(_LEAST_SIZE)
-    pose = torch.stack([-amounts * _EIGHTH, log_sizes, zero + 1, zero, zero], 1)
+    pose = torch.stack([-math.pi * angles, log_sizes, zero + 1, zero, zero], 1)
     return change_pose(images, pose)
 
 
@@ -118,25 +120,37 @@ def share_by(progress: Tensor, between: tuple[float, float]) -> Tensor:
     return ((progress - start) / (end - start)).clamp(0, 1)
 
 
-def turn_loss(codes: Tensor, middle: Tensor, after: Tensor, amounts: Tensor) -> Tensor:
-    """Return how far a periodic code is from standing for the angle of an object, from 0 to 4.
+def turn_loss(codes: Tensor, middle: Tensor, after: Tensor, angles: Tensor, members: Tensor) -> Tensor:
+    """Return how far a periodic code is from standing for the angle of an object.
 
     ::
 
-        E[1 - cos pi(after - middle - amount)]  +  E[1 - cos pi(code - middle)]
+        sum over categories k of  P(k) softmin over n of E_k[1 - cos pi(after - middle - n angle)]
+            +  E[1 - cos pi(code - middle)]
 
     The first part is learned in the middle of the image, where an angle is all that differs; the second one
     carries it to objects anywhere. Learned at once, as one comparison of moved objects, neither is found.
 
+    In a whole turn a code goes round n times, up to :data:`_MOST_ROUNDS`, as often as suits the objects of a
+    category. The softmin is -s log(sum of exp(-loss / s)) with s = :data:`_SOFTNESS`.
+
     Args:
         codes: ``(N,)``: the code's means of images.
         middle: ``(N,)``: those of the same images with the object in the middle.
-        after: ``(N,)``: also turned by ``amounts``.
-        amounts: ``(N,)``, from -1 to 1, in halves of the code's period.
+        after: ``(N,)``: also turned by ``angles``.
+        angles: ``(N,)``, clockwise, from -1 to 1, in half turns.
+        members: ``(N, k)``: 1 in the column of an image's category, else 0.
+
+    Returns:
+        A scalar from about 0, if the code follows the angle, to 4.
     """
-    first = 1 - torch.cos(math.pi * (after - middle - amounts))
-    second = 1 - torch.cos(math.pi * (codes - middle.detach()))
-    return (first + second).mean()
+    rounds = torch.arange(1, _MOST_ROUNDS + 1, device=angles.device)
+    each = 1 - torch.cos(math.pi * ((after - middle)[:, None] - rounds * angles[:, None]))
+    counts = members.sum(dim=0)
+    losses = (members.T @ each) / counts.clamp_min(1)[:, None]
+    softmin = -_SOFTNESS * torch.logsumexp(-losses / _SOFTNESS, dim=1)
+    carried = 1 - torch.cos(math.pi * (codes - middle.detach()))
+    return (counts * softmin).sum() / len(codes) + carried.mean()
 
 
 def transformation_loss(changes: Tensor, amounts: Tensor) -> Tensor:

@@ -234,14 +234,23 @@ def test_an_angle_is_learned_once_g_makes_objects() -> None:
 
 def test_the_loss_of_an_angle_goes_the_short_way_round() -> None:
     rng = torch.Generator().manual_seed(0)
-    middle, amounts = (2 * torch.rand(2, 4096, generator=rng) - 1).unbind()
-    after = (middle + amounts + 1) % 2 - 1
-    assert turn_loss(middle, middle, after, amounts) == pytest.approx(0, abs=1e-5)
-    assert turn_loss(-middle.sign() + middle, middle, after, amounts) == pytest.approx(2, abs=1e-5)
+    middle, angles = (2 * torch.rand(2, 4096, generator=rng) - 1).unbind()
+    categories = torch.arange(4096) % 3
+    members = F.one_hot(categories, 3).float()
+    # Squares go round four times in a turn, ellipses twice, and what has no symmetry once.
+    after = (middle + torch.tensor([4, 2, 1])[categories] * angles + 1) % 2 - 1
+    assert turn_loss(middle, middle, after, angles, members) == pytest.approx(0, abs=1e-3)
+    assert turn_loss(-middle.sign() + middle, middle, after, angles, members) == pytest.approx(2, abs=1e-3)
+    together = turn_loss(middle, middle, after, angles, torch.ones(4096, 1))
+    one_for_all = 2 / 3 - 0.1 * math.log(3)  # each of three numbers suits a third
+    assert together == pytest.approx(one_for_all, abs=0.05)
+    backwards = (middle - angles + 1) % 2 - 1
+    assert turn_loss(middle, middle, backwards, angles, members) > 0.8
     unrelated = middle[torch.randperm(4096, generator=rng)]
-    assert turn_loss(unrelated, middle, unrelated, amounts) == pytest.approx(2, abs=0.1)
+    nothing = turn_loss(unrelated, middle, unrelated, angles, members)
+    assert nothing == pytest.approx(2 - 0.1 * math.log(4), abs=0.1), "of the softmin over four numbers"
     middle.requires_grad_()
-    carried = turn_loss(middle.detach() + 0.1, middle, middle.detach() + amounts, amounts)
+    carried = turn_loss(middle.detach() + 0.1, middle, middle.detach() + angles, angles, members)
     (gradient,) = torch.autograd.grad(carried, middle)
     assert gradient.abs().max() < 1e-6, "the middle does not follow the images"
 
@@ -249,7 +258,7 @@ def test_the_loss_of_an_angle_goes_the_short_way_round() -> None:
 def test_an_object_is_turned_in_the_middle() -> None:
     bar = torch.zeros(1, 1, 65, 65)
     bar[:, :, 5:26, 8:11] = 1
-    upright, right = (turned(bar, torch.tensor([a]), torch.tensor([0.5])) for a in (0.0, 0.5))
+    upright, right = (turned(bar, torch.tensor([a]), torch.tensor([0.5])) for a in (0.0, 0.125))
     rows, columns = torch.nonzero(upright[0, 0] > 0.5, as_tuple=True)
     assert (rows.float().mean(), columns.float().mean()) == (pytest.approx(32, abs=0.6),) * 2
     slants = [
@@ -259,8 +268,9 @@ def test_an_object_is_turned_in_the_middle() -> None:
     assert slants == [pytest.approx(0, abs=1), pytest.approx(22.5, abs=1)]
 
 
-def test_q_learns_the_angle_of_objects_anywhere() -> None:
-    """Of squares, from what a turn does to them alone; true angles are only compared with the result."""
+@pytest.mark.parametrize(("shape", "rounds"), [(0, 4), (1, 2)], ids=["squares", "ellipses"])
+def test_q_learns_the_angle_of_objects_anywhere(shape: int, rounds: int) -> None:
+    """From what a turn does to them alone; true angles are only compared with the result."""
     config = preset(
         "dsprites",
         latent={"periodic": ["c1"], "continuous": 1, "categorical": []},
@@ -276,13 +286,13 @@ def test_q_learns_the_angle_of_objects_anywhere() -> None:
     angles = data.factors.values[:, 2] * (2 * math.pi / 39)
     adam = torch.optim.Adam([*networks.trunk.parameters(), *networks.q.parameters()], 1e-3, (0.5, 0.999))
 
-    def squares(_: int) -> tuple[Tensor, Tensor]:
-        index = torch.randint(len(data) // 3, (64,), generator=rng)
+    def sprites(_: int) -> tuple[Tensor, Tensor]:
+        index = (shape * len(data) + torch.randint(len(data), (64,), generator=rng)) // 3
         return data.images[index] / 127.5 - 1, angles[index]
 
     with frozen_statistics(networks):
         for step in range(300):
-            images, _ = squares(step)
+            images, _ = sprites(step)
             latent = sample_latents(config.latent, 64, rng)
             given = TermInputs(
                 images, images, latent, networks=networks, config=config, rng=rng, progress=torch.ones(())
@@ -291,11 +301,12 @@ def test_q_learns_the_angle_of_objects_anywhere() -> None:
             transformations(given).backward()
             adam.step()
         with torch.no_grad():
-            found = [(networks.infer_styles(images)[:, 0], angle) for images, angle in map(squares, range(8))]
+            found = [(networks.infer_styles(images)[:, 0], angle) for images, angle in map(sprites, range(8))]
     codes, true = (torch.cat(part) for part in zip(*found, strict=True))
-    # The code goes round, clockwise, each time that a square looks the same; the factor is anticlockwise.
-    assert torch.exp(1j * (math.pi * codes + 4 * true)).mean().abs() > 0.7
-    assert torch.exp(1j * (math.pi * codes - 4 * true)).mean().abs() < 0.3
+    # The code goes round, clockwise, each time that a sprite looks the same; the factor is anticlockwise.
+    followed = {n: float(torch.exp(1j * (math.pi * codes + n * true)).mean().abs()) for n in range(-6, 7)}
+    assert followed.pop(rounds) > 0.7
+    assert max(followed.values()) < 0.3
 
 
 def train_on_squares(config: TrainConfig, steps: int) -> list[float]:
