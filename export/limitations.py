@@ -56,23 +56,34 @@ def _from_metadata(metadata: BundleMetadata) -> Iterator[str]:
         yield f"Reads one foreground object per image, which it scales and centres as in {name}."
     if metadata.latent.categorical:
         yield _about_outliers(metadata)
-    yield _about_names(metadata)
+    yield from _about_names(metadata)
     unnamed = [code for code in metadata.latent.continuous_names if not metadata.style_names.get(code)]
     if unnamed:
-        listed = " and ".join([*([", ".join(unnamed[:-1])] if len(unnamed) > 1 else []), unnamed[-1]])
-        yield f"No single attribute describes {listed}."
+        yield f"No single attribute describes {_listed(unnamed)}."
     if metadata.latent.continuous:
         yield "Training uses style values from -1 to 1; images generated outside that range are extrapolated."
     if metadata.precision != "fp32":
         yield f"Computes in {metadata.precision}: codes are close to those of the fp32 bundle, but not equal."
 
 
-def _about_names(metadata: BundleMetadata) -> str:
-    given = metadata.card.get("named_by_hand")
-    codes = [code for code in metadata.latent.code_names if isinstance(given, list) and code in given]
-    if not codes:
-        return "Names of categories and styles were measured after training, which uses no labels."
-    return f"Names of {', '.join(codes)} were given by hand after training, which uses no labels."
+def _about_names(metadata: BundleMetadata) -> Iterator[str]:
+    by_hand, by_training = (
+        [code for code in metadata.latent.code_names if isinstance(given, list) and code in given]
+        for given in (metadata.card.get("named_by_hand"), metadata.card.get("named_by_training"))
+    )
+    if by_hand:
+        yield f"Names of {', '.join(by_hand)} were given by hand after training, which uses no labels."
+    else:
+        yield "Names of categories and styles were measured after training, which uses no labels."
+    if trained := [code for code in by_training if code not in by_hand]:
+        yield (
+            f"Names of {_listed(trained)} are of transformations that they were trained to stand for; "
+            "no measured attribute confirms them."
+        )
+
+
+def _listed(codes: list[str]) -> str:
+    return " and ".join([*([", ".join(codes[:-1])] if len(codes) > 1 else []), codes[-1]])
 
 
 def _about_outliers(metadata: BundleMetadata) -> str:

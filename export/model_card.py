@@ -9,17 +9,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from infogan_tool.export.evaluation.metrics.label_matching import MIN_PURITY, accuracy, match_best_code
+from infogan_tool.export.evaluation.metrics.naming import name_by_training
 from infogan_tool.export.evaluation.real_images import to_nhwc
 from infogan_tool.export.evaluation.styles import measure_styles
 from infogan_tool.runtime.bundle.bundle import load_bundle
+from infogan_tool.runtime.bundle.self_check import self_check
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from infogan_tool.export.evaluation.real_images import RealImages
+    from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
     from infogan_tool.train.data import ImageSet
 
@@ -46,7 +50,10 @@ def describe_codes(folder: Path, metadata: BundleMetadata, images: RealImages) -
     if metadata.latent.continuous:
         styles = measure_styles(bundle, to_nhwc(test or train), seed=0)
         card = {**metadata.card, "styles": styles.to_card()}
-        metadata = replace(metadata, style_names=styles.names, card=card)
+        trained = _names_by_training(bundle, styles.names)
+        if trained:
+            card["named_by_training"] = list(trained)
+        metadata = replace(metadata, style_names=styles.names | trained, card=card)
     if not metadata.latent.categorical:
         return metadata, ""
     if train.labels is None:
@@ -54,6 +61,15 @@ def describe_codes(folder: Path, metadata: BundleMetadata, images: RealImages) -
     categories = bundle.encode(to_nhwc(train)).categories
     test_categories = None if posterior is None else posterior.categories
     return _name_categories(metadata, train, categories, test, test_categories), ""
+
+
+def _names_by_training(bundle: Bundle, names: Mapping[str, str | None]) -> dict[str, str]:
+    """Return names of codes that no attribute names."""
+    objective = bundle.metadata.training.get("config", {}).get("objective", {})
+    if not objective.get("transformations") or not objective["transformations_weight"]:
+        return {}
+    found = name_by_training(objective["transformations"], self_check(bundle).correlation)
+    return {code: name for code, name in found.items() if names[code] is None}
 
 
 def _name_categories(

@@ -106,7 +106,8 @@ def _code_lines(metadata: "BundleMetadata") -> Iterator[str]:
         codes.append((code, f"{size} categories{f': {labels}' if labels else ', without labels'}"))
     for code in latent.continuous_names:
         name = metadata.style_names.get(code)
-        codes.append((code, f"continuous, from -1 to 1: {name or 'without a name'}"))
+        kind = "periodic" if code in latent.periodic else "continuous"
+        codes.append((code, f"{kind}, from -1 to 1: {name or 'without a name'}"))
     for code, meaning in codes[:_MAX_CODES]:
         yield from _wrapped(code, meaning)[:3]
     if len(codes) > _MAX_CODES:

@@ -43,6 +43,15 @@ def bundle(tmp_path: Path) -> Path:
     return shutil.copytree(TINY, tmp_path / "bundle")
 
 
+def test_names_by_training_are_told_apart_from_measured_ones() -> None:
+    metadata = read_metadata(TINY)
+    assert "trained to stand for" not in " ".join(describe_limitations(metadata))
+    trained = replace(metadata, card=metadata.card | {"named_by_training": ["c1", "c2"]})
+    assert any("Names of c1 and c2 are of transformations" in line for line in describe_limitations(trained))
+    renamed = replace(trained, card=trained.card | {"named_by_hand": ["c1"]})
+    assert any("Names of c2 are of transformations" in line for line in describe_limitations(renamed))
+
+
 def test_limits_are_of_what_a_bundle_is() -> None:
     metadata = read_metadata(TINY)
     text = " ".join(describe_limitations(metadata))

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from evaluation_stubs import BarBundle, bar_images
 
 from infogan_tool.export.evaluation.metrics.attributes import ATTRIBUTES, measure_attributes
 from infogan_tool.export.evaluation.metrics.correlation import pearson, spearman, within_groups
-from infogan_tool.export.evaluation.metrics.naming import DERIVED, INDEPENDENT, NAMES, name_code
+from infogan_tool.export.evaluation.metrics.naming import (
+    DERIVED,
+    INDEPENDENT,
+    NAMES,
+    TRANSFORMATION_NAMES,
+    name_by_training,
+    name_code,
+)
 from infogan_tool.export.evaluation.real_images import to_nhwc
 from infogan_tool.export.evaluation.styles import measure_styles
 from infogan_tool.export.evaluation.traversals import MAX_COMBINATIONS, category_groups, traverse_code
 from infogan_tool.runtime.errors import LatentError
 from infogan_tool.runtime.latents.spec import LatentSpec
+from infogan_tool.train.config.schema import Transformation
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal(600)
@@ -169,6 +179,17 @@ def test_too_few_real_images_give_no_correlation() -> None:
     found = measure_styles(BarBundle("perfect"), to_nhwc(bar_images(8, 3)), repeats=4, steps=5)
     assert found.codes["c1"].attributes["slant"].real_pearson is None
     assert found.names["c1"] is None
+
+
+def test_every_transformation_has_a_name() -> None:
+    assert set(TRANSFORMATION_NAMES) == set(get_args(Transformation))
+
+
+def test_a_code_is_named_after_what_it_was_trained_for_if_it_is_recovered() -> None:
+    recovered = {"c1": 0.95, "c2": 0.69, "c3": 0.7, "c4": 1.0}
+    names = name_by_training(["shift_x", "scale", "turn"], recovered)
+    assert names == {"c1": "horizontal position", "c3": "angle"}
+    assert name_by_training([], recovered) == {}
 
 
 def test_without_real_images_nothing_is_named() -> None:
