@@ -53,7 +53,7 @@ def describe_codes(folder: Path, metadata: BundleMetadata, images: RealImages) -
         trained = _names_by_training(bundle, styles.names)
         if trained:
             card["named_by_training"] = list(trained)
-        metadata = replace(metadata, style_names=styles.names | trained, card=card)
+        metadata = replace(metadata, style_names={**styles.names, **trained}, card=card)
     if not metadata.latent.categorical:
         return metadata, ""
     if train.labels is None:

@@ -160,11 +160,12 @@ def transformations(inputs: TermInputs) -> Tensor:
     if inputs.real_categories is not None:
         categories = torch.where(is_real, inputs.real_categories, inputs.latent.categories[:, 0])
         members = F.one_hot(categories, inputs.latent.spec.categorical[0]).float()
-    own, members, *turns = group.all_gather(
-        count, own[:, : len(moves)], members, before, middle, after, angle
+    own, before, middle, after, angle, members = group.all_gather(
+        count, own[:, : len(moves)], before, middle, after, angle, members
     )
     share = share_by(inputs.progress, TURN_LEARNED)
-    return loss + share * turn_loss(*turns, members) + explained_by_category(own, members)
+    turned_by = turn_loss(before, middle, after, angle, members)
+    return loss + share * turned_by + explained_by_category(own, members)
 
 
 TERMS: Final = Registry[Term](
