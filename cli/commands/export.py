@@ -100,7 +100,7 @@ def export(
     """Export a run to an ONNX bundle, and check it against torch.
 
     Nothing is written unless both graphs agree with torch: to 1e-5 (OOD score:
-    1e-4), or to twice torch's own rounding error, up to 1e-4. fp16 and int8
+    1e-4), or to four times torch's own rounding error, up to 1e-4. fp16 and int8
     may cost at most 0.1 points of accuracy on test images.
 
     Examples:
