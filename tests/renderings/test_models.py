@@ -265,12 +265,12 @@ def test_a_head_is_the_base_mesh_and_its_targets(tmp_path: Path) -> None:
     "content",
     [
         b"no gzip",
-        gzip.compress(b"0 0 1\n"),
-        gzip.compress(b"4 0 0 0\n"),
-        gzip.compress(b"-1 0 0 0\n"),
-        gzip.compress(b"1e300 0 0 0\n"),
-        gzip.compress(b"0 nan 0 0\n"),
-        gzip.compress(b"0 0 0 0\n")[:-4],
+        gzip.compress(b"0 0 1\n", mtime=0),
+        gzip.compress(b"4 0 0 0\n", mtime=0),
+        gzip.compress(b"-1 0 0 0\n", mtime=0),
+        gzip.compress(b"1e300 0 0 0\n", mtime=0),
+        gzip.compress(b"0 nan 0 0\n", mtime=0),
+        gzip.compress(b"0 0 0 0\n", mtime=0)[:-4],
     ],
 )
 def test_damaged_targets(content: bytes) -> None:
