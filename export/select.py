@@ -13,6 +13,7 @@ from infogan_tool.export.evaluation.metrics.agreement import (
     first_shares,
     group_variances,
     model_centrality,
+    orthonormal_features,
     relative_strength,
     unsupervised_ranking,
     vote_accuracy,
@@ -142,7 +143,14 @@ def select_bundles(
         inferred = [_infer(model, images) for model in bundles]
         for i in range(count):
             pooled[i].append(inferred[i])
-        usages.append(measure_code_usage(truth.latent.continuous_names, free.styles, inferred[j].continuous))
+        usages.append(
+            measure_code_usage(
+                truth.latent.continuous_names,
+                free.styles,
+                inferred[j].continuous,
+                periodic=truth.latent.periodic,
+            )
+        )
     udr = unsupervised_ranking(_pairwise_strength([_joined(codes) for codes in pooled], usages))
     central, similarity = model_centrality(scores), (scores + scores.T) / 2
     firsts = first_shares(similarity, np.random.default_rng(seed))
@@ -182,7 +190,10 @@ def _with_fixed_code(bundle: Bundle, code: int, groups: int, seed: int) -> Laten
 def _infer(bundle: Bundle, images: np.ndarray) -> InferredCodes:
     posterior = bundle.encode(images)
     return InferredCodes(
-        continuous=posterior.style_mean, categories=posterior.categories, sizes=bundle.latent.categorical
+        continuous=posterior.style_mean,
+        categories=posterior.categories,
+        sizes=bundle.latent.categorical,
+        periodic=bundle.latent.periodic_columns,
     )
 
 
@@ -191,6 +202,7 @@ def _joined(parts: Sequence[InferredCodes]) -> InferredCodes:
         continuous=np.concatenate([part.continuous for part in parts]),
         categories=np.concatenate([part.categories for part in parts]),
         sizes=parts[0].sizes,
+        periodic=parts[0].periodic,
     )
 
 
@@ -202,9 +214,10 @@ def _pairwise_strength(codes: Sequence[InferredCodes], usages: Sequence[CodeUsag
         )
         for own, usage in zip(codes, usages, strict=True)
     ]
+    features = [orthonormal_features(own) for own in codes]
     table = np.zeros((len(codes), len(codes)))
     for i in range(len(codes)):
         for j in range(i):
-            pair = association(codes[i], codes[j])
+            pair = association(features[i], features[j])
             table[i, j] = table[j, i] = relative_strength(pair, (informative[i], informative[j]))
     return table

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -15,8 +17,6 @@ from turning import TURN_FOR_SECONDS, processor_seconds
 from infogan_tool.runtime import load_bundle
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from playwright.sync_api import Browser, Page
 
 MINUS = "\N{MINUS SIGN}"
@@ -227,3 +227,44 @@ def test_two_bundles_are_compared(browser: Browser, tiny: Path) -> None:
     assert page.locator("#linked-line").is_hidden()
     page.close()
     assert both.end(2)[0] == 0
+
+
+def test_a_periodic_code_goes_once_round(browser: Browser, tiny: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(tiny, tmp_path / "turning"))
+    metadata = json.loads((bundle / "metadata.json").read_text("utf-8"))
+    metadata["latent"]["periodic"] = ["c2"]
+    (bundle / "metadata.json").write_text(json.dumps(metadata), "utf-8")
+    running = Explorer(bundle)
+    page = browser.new_page()
+    page.set_default_timeout(120_000)
+    page.goto(running.address)
+    page.wait_for_selector(READY)
+    sliders = page.locator(".track input")
+    assert [sliders.nth(i).get_attribute("max") for i in range(3)] == ["2", "1", "2"]
+    assert page.locator(".prior").evaluate_all("(all) => all.map((one) => one.hidden)") == [
+        False,
+        True,
+        False,
+    ]
+    assert "ends show the same" in page.locator(".style-note").nth(1).inner_text()
+    # c1 goes from left to right with its trained range framed, c2 upwards, all of it trained.
+    square, frame = page.locator(".map-square").bounding_box(), page.locator(".trained").bounding_box()
+    assert square
+    assert frame
+    assert frame["width"] / square["width"] == pytest.approx(0.5, abs=0.01)
+    assert frame["height"] / square["height"] == pytest.approx(1, abs=0.01)
+    handle = page.get_by_role("slider", name="Place on the style map")
+    handle.focus()
+    for _ in range(10):
+        page.keyboard.press("Shift+ArrowUp")
+    assert page.locator(".style output").nth(1).inner_text() == "+1.00"
+    # From -0.4 to 0.8 the way across the ends is the shorter one.
+    with page.expect_download() as download:
+        page.locator("[data-part=save-steps]").click()
+    steps = json.loads(Path(download.value.path()).read_text("utf-8"))["steps"]
+    values = [[step["styles"][code]["value"] for step in steps] for code in (0, 1)]
+    assert [values[0][i] for i in (0, 24, 48)] == pytest.approx([-0.4, 0.2, 0.8])
+    assert [values[1][i] for i in (0, 24, 48)] == pytest.approx([-0.4, -0.8, 0.8])
+    assert all(-1 <= value <= 1 for value in values[1])
+    page.close()
+    assert running.end(2)[0] == 0

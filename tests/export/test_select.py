@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +55,37 @@ class LinearBundle:
             style_mean=means.astype(np.float32),
             style_std=np.ones_like(means, np.float32),
         )
+
+
+class TurningBundle(LinearBundle):
+    """A bundle with an angle as its third code, which begins somewhere."""
+
+    latent = replace(LATENT, periodic=("c3",))
+
+    def __init__(self, start: float) -> None:
+        super().__init__(np.eye(4))
+        self.start = start
+
+    def generate(self, latents: Latents) -> NDArray[np.float64]:
+        angle = np.pi * (latents.styles[:, 2] + self.start + 0.02 * latents.noise.sum(axis=1))
+        circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        return np.hstack([latents.categories, latents.styles[:, :2], circle])
+
+    def encode(self, images: NDArray[np.float64]) -> Posterior:
+        posterior = super().encode(images)
+        angle = np.arctan2(images[:, 4], images[:, 3]) / np.pi - self.start
+        means = np.stack([*images[:, 1:3].T, angle - 2 * np.round(angle / 2)], axis=1)
+        return replace(posterior, style_mean=means.astype(np.float32))
+
+
+def test_an_angle_is_the_same_wherever_it_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    starts = {"first": 0.0, "second": 0.5, "third": 0.95}
+    monkeypatch.setattr(select, "load_bundle", lambda path, **_: TurningBundle(starts[path.name]))
+    selection = select_bundles([tmp_path / name for name in starts], groups=40)
+    for ranked in selection.ranking:
+        assert ranked.model_centrality == 1.0
+        assert ranked.udr > 0.85
+        assert ranked.usage.dead == ()
 
 
 def test_rotated_and_dead_models_come_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 /** One bundle on the page: the posterior of the image, the codes that are set, and what is generated from them. */
 
-import { REACH, categoryGroup, styleSlider } from "./controls.js";
+import { categoryGroup, reachOf, styleSlider } from "./controls.js";
 import { element } from "./dom.js";
 import { imageBytes, paint, save, saveJson, sheetPng } from "./images.js";
 import { Interpolation } from "./interpolation.js";
@@ -228,7 +228,8 @@ export class BundleView {
     const rows = this.order.map((category) => ({ ...codes, categories: codes.categories.with(0, category) }));
     const ends = rows.length;
     codes.styles.forEach((_, code) => {
-      for (const value of [-REACH, REACH]) rows.push({ ...codes, styles: codes.styles.with(code, value) });
+      const reach = reachOf(this.info, code);
+      for (const value of [-reach, reach]) rows.push({ ...codes, styles: codes.styles.with(code, value) });
     });
     const first = rows.length;
     const others = codes.styles.map((value, code) => (map?.axes.includes(code) ? 0 : value));

@@ -7,17 +7,26 @@ import { categoryName, inOrder, percent, signed, styleName } from "./names.js";
 /** @typedef {import("./types.js").BundleInfo} BundleInfo */
 /** @typedef {import("./types.js").Posterior} Posterior */
 
-/** Range of the sliders and of the style map: -REACH to REACH. The prior of styles is -1 to 1. */
-export const REACH = 2;
 const HUES = 4;
 let groups = 0;
+
+/** Whether a style's ends, -1 and 1, are the same.
+ * @param {BundleInfo} info @param {number} code */
+export const isPeriodic = (info, code) => !!info.metadata.latent.periodic?.includes(info.codes.continuous[code]);
+
+/** Range of a style's slider and of its axis: -reach to reach. The prior is -1 to 1, of a periodic style the whole round.
+ * @param {BundleInfo} info @param {number} code */
+export const reachOf = (info, code) => (isPeriodic(info, code) ? 1 : 2);
 
 /** @param {number} code */
 export const hue = (code) => `hue-${code % HUES}`;
 
 /** Position of a style's value on its slider, from 0 to 1.
- * @param {number} value */
-export const position = (value) => Math.max(0, Math.min(1, (value + REACH) / (2 * REACH)));
+ * @param {BundleInfo} info @param {number} code @param {number} value */
+export function position(info, code, value) {
+  const reach = reachOf(info, code);
+  return Math.max(0, Math.min(1, (value + reach) / (2 * reach)));
+}
 
 /** A group of radio buttons with a bar of probability each.
  * @param {BundleInfo} info @param {number} code @param {(index: number) => void} onPick */
@@ -49,7 +58,8 @@ export function categoryGroup(info, code, onPick) {
  * @param {BundleInfo} info @param {number} code @param {(value: number) => void} onTurn */
 export function styleSlider(info, code, onTurn) {
   const name = info.codes.continuous[code];
-  const range = { type: "range", min: String(-REACH), max: String(REACH), step: "0.01" };
+  const [reach, periodic] = [reachOf(info, code), isPeriodic(info, code)];
+  const range = { type: "range", min: String(-reach), max: String(reach), step: "0.01" };
   const input = Object.assign(element("input", ""), range);
   input.setAttribute("aria-label", `${styleName(info, code)}, ${name}`);
   input.addEventListener("input", () => onTurn(Number(input.value)));
@@ -60,6 +70,7 @@ export function styleSlider(info, code, onTurn) {
   const ends = [0, 1].map(() => element("canvas", "end"));
   for (const canvas of ends) canvas.setAttribute("aria-hidden", "true");
   const track = element("div", "track", prior, band, mark, input);
+  prior.hidden = periodic;
   const note = element("p", "style-note");
   const head = element("div", "style-head", title, value);
   return {
@@ -72,12 +83,12 @@ export function styleSlider(info, code, onTurn) {
       band.hidden = mark.hidden = !posterior;
       note.textContent = posterior
         ? `inferred from the image: ${signed(posterior.mean[code])} ± ${posterior.std[code].toFixed(2)}`
-        : "framed: the trained range, −1 to 1";
+        : periodic ? "periodic: its ends show the same" : "framed: the trained range, −1 to 1";
       if (!posterior) return;
       const [mean, std] = [posterior.mean[code], posterior.std[code]];
-      band.style.setProperty("--from", String(position(mean - 2 * std)));
-      band.style.setProperty("--to", String(position(mean + 2 * std)));
-      mark.style.setProperty("--from", String(position(mean)));
+      band.style.setProperty("--from", String(position(info, code, mean - 2 * std)));
+      band.style.setProperty("--to", String(position(info, code, mean + 2 * std)));
+      mark.style.setProperty("--from", String(position(info, code, mean)));
     },
     /** @param {Uint8Array} pixels @param {number} first the image of the low end; the next is the high end's */
     showEnds(pixels, first) {

@@ -1,6 +1,6 @@
 /** The images of a folder in code space: a point for each, and those that the model handles worst. */
 
-import { REACH } from "./controls.js";
+import { reachOf } from "./controls.js";
 import { byId, element } from "./dom.js";
 import { readFile, readJson } from "./files.js";
 import { context, imageBytes, paint } from "./images.js";
@@ -181,7 +181,10 @@ class CodeSpace {
 
 /** @param {BundleInfo} info @param {DataTable} table @returns {Axis[]} */
 function axesOf(info, table) {
-  const axes = table.styles.map((values, code) => ({ name: styleName(info, code), values, low: -REACH, high: REACH, style: true }));
+  const axes = table.styles.map((values, code) => {
+    const reach = reachOf(info, code);
+    return { name: styleName(info, code), values, low: -reach, high: reach, style: true };
+  });
   /** @param {string} name @param {number[]} values */
   const add = (name, values) => {
     const [low, high] = [Math.min(...values), Math.max(...values)];

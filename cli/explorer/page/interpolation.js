@@ -1,5 +1,6 @@
 /** The interpolation between two codes: its steps, its player, its files. */
 
+import { isPeriodic } from "./controls.js";
 import { makeGif } from "./gif.js";
 import { imageBytes, paint, paintGrid, save, saveJson, sheetPng } from "./images.js";
 
@@ -46,11 +47,15 @@ export class Interpolation {
     return this.generate();
   }
 
-  /** Codes at a place from 0 to 1; the category is that of the nearer end.
+  /** Codes at a place from 0 to 1; the category is that of the nearer end. A periodic style goes the short way round.
    * @param {number} t @returns {Codes} */
   codesAt(t) {
     const near = t < 0.5 ? this.from : this.to;
-    const styles = this.from.styles.map((value, i) => value + (this.to.styles[i] - value) * t);
+    const styles = this.from.styles.map((value, i) => {
+      const way = this.to.styles[i] - value;
+      if (!isPeriodic(this.view.info, i)) return value + way * t;
+      return nearestToZero(value + nearestToZero(way) * t);
+    });
     return { categories: near.categories, styles, noise: near.noise };
   }
 
@@ -127,3 +132,7 @@ export class Interpolation {
     return /** @type {HTMLCanvasElement} */ (this.parts[part]);
   }
 }
+
+/** A value of a periodic code, moved by whole periods of 2 to within -1 and 1.
+ * @param {number} value */
+const nearestToZero = (value) => value - 2 * Math.round(value / 2);

@@ -1,6 +1,6 @@
 /** The dialog in which categories and styles get names, beside generated images of each. */
 
-import { REACH } from "./controls.js";
+import { reachOf } from "./controls.js";
 import { byId, element } from "./dom.js";
 import { paint } from "./images.js";
 
@@ -31,7 +31,8 @@ export async function openNaming(view, onSave) {
     parts.push(element("fieldset", "naming-group", element("legend", "", `Categories of ${name}`), ...rows));
   }
   const styles = info.codes.continuous.map((name, code) => {
-    const along = [-REACH / 2, 0, REACH / 2].map((value) => ({ ...view.codes, styles: view.codes.styles.with(code, value) }));
+    const half = reachOf(info, code) / 2;
+    const along = [-half, 0, half].map((value) => ({ ...view.codes, styles: view.codes.styles.with(code, value) }));
     return nameRow(view, inputs, name, info.metadata.style_names[name], name, along);
   });
   if (styles.length) parts.push(element("fieldset", "naming-group", element("legend", "", "Styles"), ...styles));

@@ -1,6 +1,6 @@
 /** The style map: two styles as a plane, with the images generated there behind it. */
 
-import { REACH, hue, position } from "./controls.js";
+import { hue, isPeriodic, position, reachOf } from "./controls.js";
 import { element } from "./dom.js";
 import { paintGrid } from "./images.js";
 import { signed, styleName } from "./names.js";
@@ -35,10 +35,22 @@ export class StyleMap {
     return Array.from({ length: SIDE * SIDE }, (_, i) => {
       const [x, y] = [i % SIDE, Math.floor(i / SIDE)];
       const here = [...styles];
-      here[this.axes[0]] = -REACH + ((x + 0.5) / SIDE) * 2 * REACH;
-      here[this.axes[1]] = REACH - ((y + 0.5) / SIDE) * 2 * REACH;
+      this.valuesAt((x + 0.5) / SIDE, (y + 0.5) / SIDE).forEach((value, axis) => (here[this.axes[axis]] = value));
       return here;
     });
+  }
+
+  /** Values across and up at a place, 0 to 1 from the top left.
+   * @param {number} x @param {number} y */
+  valuesAt(x, y) {
+    return [x * 2 - 1, 1 - y * 2].map((value, i) => value * reachOf(this.info, this.axes[i]));
+  }
+
+  /** @param {HTMLElement} element @param {number[]} values across and up */
+  moveTo(element, values) {
+    const [x, y] = this.axes.map((axis, i) => position(this.info, axis, values[i]));
+    element.style.setProperty("--x", String(x));
+    element.style.setProperty("--y", String(1 - y));
   }
 
   /** @param {Uint8Array} pixels */
@@ -51,16 +63,16 @@ export class StyleMap {
   show(styles, posterior) {
     const { handle, reach } = this.parts;
     this.values = this.axes.map((axis) => styles[axis]);
-    moveTo(handle, this.values);
+    this.moveTo(handle, this.values);
     const text = this.axes.map((axis, i) => `${styleName(this.info, axis)} ${signed(this.values[i])}`).join(", ");
     handle.setAttribute("aria-valuenow", this.values[0].toFixed(2));
     handle.setAttribute("aria-valuetext", text);
     reach.hidden = !posterior;
     if (!posterior) return;
-    moveTo(reach, this.axes.map((axis) => posterior.mean[axis]));
+    this.moveTo(reach, this.axes.map((axis) => posterior.mean[axis]));
     // Two standard deviations to each side.
     ["--wide", "--high"].forEach((side, i) => {
-      reach.style.setProperty(side, String((posterior.std[this.axes[i]] / REACH) * 2));
+      reach.style.setProperty(side, String((posterior.std[this.axes[i]] / reachOf(this.info, this.axes[i])) * 2));
     });
   }
 
@@ -68,7 +80,12 @@ export class StyleMap {
     ["axis-x", "axis-y"].forEach((part, i) => {
       this.parts[part].textContent = styleName(this.info, this.axes[i]);
       this.parts[part].className = `axis ${part} ${hue(this.axes[i])}`;
+      // What lies outside of the frame was not trained; a periodic code has no outside.
+      const inset = isPeriodic(this.info, this.axes[i]) ? "0" : "25%";
+      this.parts.trained.style.setProperty(["--inset-x", "--inset-y"][i], inset);
     });
+    this.parts.handle.setAttribute("aria-valuemin", String(-reachOf(this.info, this.axes[0])));
+    this.parts.handle.setAttribute("aria-valuemax", String(reachOf(this.info, this.axes[0])));
   }
 
   addAxisMenus() {
@@ -98,8 +115,7 @@ export class StyleMap {
     handle.focus({ preventScroll: true });
     /** @param {PointerEvent} event */
     const move = (event) => {
-      const [x, y] = placeOn(square, event);
-      this.turn((x * 2 - 1) * REACH, (1 - y * 2) * REACH);
+      this.turn(this.valuesAt(...placeOn(square, event)));
     };
     move(down);
     followPointer(square, down, move);
@@ -111,21 +127,14 @@ export class StyleMap {
     if (!step) return;
     event.preventDefault();
     const size = event.shiftKey ? 4 * KEY_STEP : KEY_STEP;
-    this.turn(this.values[0] + size * step[0], this.values[1] + size * step[1]);
+    this.turn(this.values.map((value, i) => value + size * step[i]));
   }
 
-  /** @param {number} across @param {number} up */
-  turn(across, up) {
-    const within = [across, up].map((value) => Math.max(-REACH, Math.min(REACH, value)));
-    this.onTurn([
-      [this.axes[0], within[0]],
-      [this.axes[1], within[1]],
-    ]);
+  /** @param {number[]} values across and up */
+  turn(values) {
+    this.onTurn(this.axes.map((axis, i) => {
+      const reach = reachOf(this.info, axis);
+      return [axis, Math.max(-reach, Math.min(reach, values[i]))];
+    }));
   }
-}
-
-/** @param {HTMLElement} element @param {number[]} values across and up */
-function moveTo(element, [across, up]) {
-  element.style.setProperty("--x", String(position(across)));
-  element.style.setProperty("--y", String(1 - position(up)));
 }

@@ -20,7 +20,7 @@ export interface Preprocessing {
 export interface Metadata {
   bundle_id: string;
   tool_version: string;
-  latent: { noise: number; noise_prior: string; categorical: number[]; continuous: number };
+  latent: { noise: number; noise_prior: string; categorical: number[]; continuous: number; periodic?: string[] };
   image: ImageSpec;
   labels: Record<string, (string | null)[]>;
   style_names: Record<string, string | null>;

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy.stats import rankdata
 
-from infogan_tool.export.evaluation.metrics.correlation import spearman
+from infogan_tool.runtime.latents.spec import PERIOD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,12 +35,27 @@ class InferredCodes:
     """``(N, K)``: the most probable category of each categorical code."""
     sizes: tuple[int, ...]
     """Number of categories of each categorical code."""
+    periodic: tuple[int, ...] = ()
+    """Positions of the periodic codes among the continuous ones."""
+
+    def features(self) -> list[Floats]:
+        """Return each code as ``(N, d)``, categorical codes first.
+
+        A categorical code as indicators, a periodic one as points of the unit circle, another as it is.
+        """
+        features = [np.eye(k)[column] for column, k in zip(self.categories.T, self.sizes, strict=True)]
+        for i, values in enumerate(np.asarray(self.continuous, np.float64).T):
+            angle = values * (2 * np.pi / PERIOD)
+            point = [np.cos(angle), np.sin(angle)] if i in self.periodic else [values]
+            features.append(np.stack(point, axis=1))
+        return features
 
 
 def group_variances(codes: InferredCodes, group_size: int) -> Floats:
     """Return the variance of each code within groups, relative to that over all images.
 
-    The variance of a categorical code is the probability that two images differ in it.
+    The variance of a categorical code is the probability that two images differ in it, that of a periodic
+    one the variance of points of the circle.
 
     Args:
         codes: Of images that are sorted by group.
@@ -49,18 +65,11 @@ def group_variances(codes: InferredCodes, group_size: int) -> Floats:
         ``(groups, K + C)``, categorical codes first; infinite for a code that does not vary at all.
     """
     columns = []
-    for column, size in zip(codes.categories.T, codes.sizes, strict=True):
-        shares = np.eye(size)[column].reshape(-1, group_size, size).mean(axis=1)
-        columns.append(_relative(1 - (shares**2).sum(axis=1), 1 - (shares.mean(axis=0) ** 2).sum()))
-    columns += [
-        _relative(values.reshape(-1, group_size).var(axis=1), values.var())
-        for values in np.asarray(codes.continuous, np.float64).T
-    ]
+    for values in codes.features():
+        within = values.reshape(-1, group_size, values.shape[1]).var(axis=1).sum(axis=1)
+        overall = values.var(axis=0).sum()
+        columns.append(within / overall if overall > _SMALL else np.full(len(within), np.inf))
     return np.stack(columns, axis=1)
-
-
-def _relative(within: Floats, overall: float) -> Floats:
-    return within / overall if overall > _SMALL else np.full(len(within), np.inf)
 
 
 def vote_accuracy(variances: Floats, factors: NDArray[np.int64]) -> float:
@@ -109,40 +118,35 @@ def first_shares(similarity: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray((best / best.sum(axis=1, keepdims=True)).mean(axis=0))
 
 
-def association(first: InferredCodes, second: InferredCodes) -> Floats:
+def orthonormal_features(codes: InferredCodes) -> list[Floats]:
+    """Return an orthonormal basis ``(N, r)`` of the features of each code, without their means.
+
+    A continuous code that is not periodic is replaced by its ranks. r is 0 for a code that does not vary.
+    """
+    bases = []
+    for values in codes.features():
+        ranked = rankdata(values, axis=0) / len(values) if values.shape[1] == 1 else values
+        left, singular, _ = np.linalg.svd(ranked - ranked.mean(axis=0), full_matrices=False)
+        bases.append(left[:, singular > _SMALL * len(values) ** 0.5])
+    return bases
+
+
+def association(first: Sequence[Floats], second: Sequence[Floats]) -> Floats:
     """Return the association of every code of one model with every code of another, 0 to 1.
 
-    It is the absolute rank correlation of two continuous codes, the correlation ratio of a continuous and a
-    categorical one, and Cramer's V of two categorical ones.
+    It is the root mean square of the canonical correlations of their features: the absolute rank correlation
+    of two continuous codes, the correlation ratio of the ranks of a continuous code and a categorical one,
+    Cramer's V of two categorical ones, and likewise where one is periodic.
+
+    Args:
+        first: :func:`orthonormal_features` of one model.
+        second: Those of the other, of the same images.
 
     Returns:
         ``(K + C, K' + C')``, categorical codes first.
     """
-    rows = [*_columns(first)]
-    return np.array([[_associate(one, other) for other in _columns(second)] for one in rows])
-
-
-def _columns(codes: InferredCodes) -> list[NDArray[np.floating]]:
-    """Return each code: a categorical one as indicators ``(N, k)``, a continuous one as values ``(N,)``."""
-    categorical = [np.eye(k)[column] for column, k in zip(codes.categories.T, codes.sizes, strict=True)]
-    return [*categorical, *np.asarray(codes.continuous, np.float64).T]
-
-
-def _associate(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    if one.ndim == other.ndim == 1:
-        return abs(spearman(one, other))
-    if one.ndim < other.ndim:
-        one, other = other, one
-    counts = one.sum(axis=0)
-    if other.ndim == 1:
-        variance = float(other.var())
-        means = one.T @ other / counts.clip(1)
-        between = float((counts * (means - other.mean()) ** 2).sum()) / len(other)
-        return (between / variance) ** 0.5 if variance > _SMALL else 0.0
-    expected = np.outer(counts, other.sum(axis=0)) / len(other)
-    chi2 = ((one.T @ other - expected) ** 2 / expected.clip(_SMALL)).sum()
-    used = min(int((counts > 0).sum()), int((other.sum(axis=0) > 0).sum())) - 1
-    return float((chi2 / len(other) / used) ** 0.5) if used > 0 else 0.0
+    squares = [[((a.T @ b) ** 2).sum() / max(1, min(a.shape[1], b.shape[1])) for b in second] for a in first]
+    return np.sqrt(np.clip(squares, 0, 1))
 
 
 def relative_strength(table: Floats, informative: tuple[NDArray[np.bool_], NDArray[np.bool_]]) -> float:

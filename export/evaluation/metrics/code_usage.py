@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from infogan_tool.export.evaluation.metrics.correlation import code_correlation, spearman
+from infogan_tool.export.evaluation.metrics.agreement import (
+    InferredCodes,
+    association,
+    orthonormal_features,
+)
+from infogan_tool.export.evaluation.metrics.correlation import code_correlation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +23,7 @@ if TYPE_CHECKING:
 DEAD_NATS: Final = 0.1
 """A code of which the encoder recovers less is dead; a correlation of .43."""
 DUPLICATE: Final = 0.8
-"""Rank correlation from which the encoder's means of two codes are the same code."""
+"""Association (rank correlation) from which the encoder's means of two codes are the same code."""
 _LARGEST: Final = 1 - 1e-9
 
 
@@ -73,12 +79,15 @@ def measure_code_usage(
     }
     dead = tuple(name for name in names if information[name] < DEAD_NATS)
     live = [i for i, name in enumerate(names) if name not in dead]
-    pairs = [
-        (i, j)
-        for position, i in enumerate(live)
-        for j in live[position + 1 :]
-        if abs(spearman(means[:, i], means[:, j])) >= DUPLICATE
-    ]
+    inferred = InferredCodes(
+        continuous=means,
+        categories=np.zeros((len(means), 0), np.int64),
+        sizes=(),
+        periodic=tuple(i for i, name in enumerate(names) if name in periodic),
+    )
+    features = orthonormal_features(inferred)
+    alike = association(features, features) >= DUPLICATE
+    pairs = [(i, j) for i, j in combinations(live, 2) if alike[i, j]]
     return CodeUsage(
         information=information,
         dead=dead,

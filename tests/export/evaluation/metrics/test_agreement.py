@@ -13,6 +13,7 @@ from infogan_tool.export.evaluation.metrics.agreement import (
     first_shares,
     group_variances,
     model_centrality,
+    orthonormal_features,
     relative_strength,
     unsupervised_ranking,
     vote_accuracy,
@@ -24,10 +25,19 @@ if TYPE_CHECKING:
 GROUP = 20
 
 
-def inferred(continuous: NDArray[np.float64], categories: NDArray[np.int64] | None = None) -> InferredCodes:
+def inferred(
+    continuous: NDArray[np.float64],
+    categories: NDArray[np.int64] | None = None,
+    periodic: tuple[int, ...] = (),
+) -> InferredCodes:
     count = len(continuous)
     chosen = np.zeros((count, 0), np.int64) if categories is None else categories[:, None]
-    return InferredCodes(continuous=continuous, categories=chosen, sizes=() if categories is None else (4,))
+    sizes = () if categories is None else (4,)
+    return InferredCodes(continuous=continuous, categories=chosen, sizes=sizes, periodic=periodic)
+
+
+def associated(first: InferredCodes, second: InferredCodes) -> NDArray[np.float64]:
+    return association(orthonormal_features(first), orthonormal_features(second))
 
 
 def with_fixed_factors(
@@ -74,6 +84,19 @@ def test_variance_of_a_categorical_code() -> None:
     assert vote_accuracy(variances, which) == 1.0
 
 
+def test_variance_of_a_periodic_code() -> None:
+    rng = np.random.default_rng(7)
+    codes = np.stack([rng.uniform(-1, 1, 40 * GROUP), rng.uniform(-1, 1, 40 * GROUP)], axis=1)
+    codes[: 20 * GROUP, 0] = np.repeat(np.linspace(-1, 1, 20), GROUP) + rng.normal(0, 0.05, 20 * GROUP)
+    codes[:, 0] -= 2 * np.round(codes[:, 0] / 2)
+    variances = group_variances(inferred(codes, periodic=(0,)), GROUP)
+    assert variances[:20, 0].max() < 0.1, "also of the groups at the ends, which are the same"
+    assert variances[20:, 0].min() > 0.6
+    plain = group_variances(inferred(codes), GROUP)
+    assert plain[0, 0] > 1, "where the code is not said to be periodic"
+    np.testing.assert_array_equal(plain[:, 1], variances[:, 1])
+
+
 def test_model_centrality_is_the_mean_of_both_directions() -> None:
     scores = np.array([[1.0, 0.8, 0.2], [0.6, 1.0, 0.4], [0.0, 0.2, 1.0]])
     np.testing.assert_allclose(model_centrality(scores), [(0.7 + 0.1) / 2, (0.7 + 0.3) / 2, (0.1 + 0.3) / 2])
@@ -95,7 +118,7 @@ def test_association_of_each_kind() -> None:
     values, groups = rng.uniform(-1, 1, (4000, 2)), rng.integers(0, 4, 4000)
     first = inferred(np.stack([values[:, 0], groups + 0.0], axis=1), groups)
     second = inferred(np.stack([-np.exp(values[:, 0]), values[:, 1]], axis=1), (groups + 1) % 4)
-    table = association(first, second)
+    table = associated(first, second)
     assert table.shape == (3, 3)
     assert table[0, 0] == pytest.approx(1), "categories in another order"
     assert table[1, 1] == pytest.approx(1), "a monotonic function"
@@ -103,7 +126,23 @@ def test_association_of_each_kind() -> None:
     assert table[0, 1:].max() < 0.1
     assert table[1, [0, 2]].max() < 0.1
     constant = inferred(np.zeros((4000, 2)), np.zeros(4000, np.int64))
-    np.testing.assert_allclose(association(constant, second), 0, atol=1e-9)
+    np.testing.assert_allclose(associated(constant, second), 0, atol=1e-9)
+
+
+def test_association_of_a_periodic_code() -> None:
+    rng = np.random.default_rng(8)
+    angle, groups = rng.uniform(-1, 1, 4000), rng.integers(0, 4, 4000)
+    turned = angle + 0.6 - 2 * np.round((angle + 0.6) / 2)
+    first = inferred(angle[:, None], groups, (0,))
+    second = inferred(
+        np.stack([-turned, np.cos(np.pi * angle), rng.uniform(-1, 1, 4000)], axis=1), periodic=(0,)
+    )
+    table = associated(first, second)
+    assert table[1, 0] == pytest.approx(1), "another beginning and the other way round"
+    assert 0.95 < table[1, 1] < 1, "ranks of the cosine"
+    assert max(table[1, 2], table[0].max()) < 0.1
+    plain = associated(inferred(angle[:, None]), inferred(-turned[:, None]))
+    assert plain[0, 0] < 0.5, "where neither is said to be periodic"
 
 
 def test_udr_prefers_single_counterparts() -> None:
@@ -113,7 +152,7 @@ def test_udr_prefers_single_counterparts() -> None:
     every = np.ones(3, bool)
     scores = np.array(
         [
-            [relative_strength(association(inferred(a), inferred(b)), (every, every)) for a in models]
+            [relative_strength(associated(inferred(a), inferred(b)), (every, every)) for a in models]
             for b in models
         ]
     )
