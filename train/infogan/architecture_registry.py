@@ -14,6 +14,7 @@ from infogan_tool.runtime.errors import InfoganError, UsageError
 from infogan_tool.train.engine.registry import Registry, describe_error
 from infogan_tool.train.engine.statistics import evaluation_mode
 from infogan_tool.train.infogan.architectures import Layers, encoder_layers, standard_layers
+from infogan_tool.train.infogan.latents import PeriodicInputs
 from infogan_tool.train.infogan.residual import residual_layers
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class ArchitectureFactory(Protocol):
 
         Args:
             networks: The config's widths, ``leaky_relu_slope``, ``dropout`` and ``spectral_norm``.
-            latent_dim: L.
+            latent_dim: L: noise, one-hot categories and continuous codes; a periodic one counts twice, since
+                G is given its cosine and sine.
             image: ``size``, ``channels``, and the range ``low`` to ``high``.
 
         Raises:
@@ -109,8 +111,10 @@ def build_architecture(config: TrainConfig, image: ImageSpec) -> CheckedArchitec
     nets, name = config.networks, config.networks.architecture
     factory = ARCHITECTURES.get(name)
     with _told(name):
-        made = factory(nets, config.latent.dim, image)
+        made = factory(nets, config.latent.dim + len(config.latent.periodic), image)
     generator, trunk = (_layers(name, part, getattr(made, part, None)) for part in ("generator", "trunk"))
+    if config.latent.periodic:
+        generator.insert(0, PeriodicInputs(config.latent))
     _check_generator(name, generator, config.latent.dim, image)
     if not any(parameter.requires_grad for parameter in generator.parameters()):
         raise UsageError(

@@ -22,7 +22,7 @@ from torch import Tensor
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.engine.layers import VectorToMap
 from infogan_tool.train.engine.statistics import evaluation_mode
-from infogan_tool.train.infogan.latents import sample_latents
+from infogan_tool.train.infogan.latents import PeriodicInputs, sample_latents
 from infogan_tool.train.infogan.objective import HESSIAN_STEP, smoothed
 
 if TYPE_CHECKING:
@@ -163,13 +163,15 @@ def align_codes(
         derivatives = measure_derivatives(lambda moved: generator(torch.cat([rest, moved], dim=1)), styles)
     rotation = aligning_rotation(derivatives.moments, fixed).float()
 
-    inputs, everything = slice(others, None), slice(None)
-    rotated: list[tuple[Tensor, slice]] = [(first_layer(networks.generator).weight, inputs)]
+    # Periodic codes are among the fixed ones; G's first layer and Q's means have other rows for them.
+    free = [i for i in range(codes) if i not in networks.latent.periodic_columns]
+    rotation, inputs = rotation[free][:, free], [others + row for row in range(len(free))]
+    rotated: list[tuple[Tensor, list[int]]] = [(first_layer(networks.generator).weight, inputs)]
     if networks.generator_ema is not None:
         rotated.append((first_layer(networks.generator_ema).weight, inputs))
     for branch in networks.q_branches:
         if branch.mean is not None:
-            rotated += [(parameter, everything) for parameter in branch.mean.parameters()]
+            rotated += [(parameter, free) for parameter in branch.mean.parameters()]
     states = {key: value for optimizer in optimizers for key, value in optimizer.state.items()}
     rotated += [(states[tensor]["exp_avg"], rows) for tensor, rows in rotated if tensor in states]
     for tensor, rows in rotated:
@@ -179,10 +181,12 @@ def align_codes(
 def first_layer(generator: Generator) -> VectorToMap:
     """Return the layer of G that the codes enter, whose weight has a row for each latent variable.
 
+    Rows of periodic codes come last (:class:`PeriodicInputs`).
+
     Raises:
         UsageError: The architecture begins with another layer.
     """
-    layer = generator.layers[0]
+    layer = next(layer for layer in generator.layers if not isinstance(layer, PeriodicInputs))
     if not isinstance(layer, VectorToMap):
         raise UsageError(
             "objective.axis_alignments needs a generator that begins with a VectorToMap layer: set it to 0"

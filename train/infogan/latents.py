@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW
+from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW, PERIOD
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.latents.spec import LatentSpec
@@ -38,6 +39,26 @@ class LatentBatch:
     def __getitem__(self, part: slice) -> LatentBatch:
         """Return some of the latents."""
         return LatentBatch(self.spec, self.noise[part], self.categories[part], self.styles[part])
+
+
+class PeriodicInputs(nn.Module):
+    """The first layer of a G with P periodic codes: each becomes a point of the unit circle.
+
+    So G generates the same image at both ends of such a code, and changes it smoothly between them.
+    """
+
+    def __init__(self, spec: LatentSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Map latents ``(N, L)`` to ``(N, L + P)``: all other variables, then cosines, then sines."""
+        codes = latents[:, self.spec.continuous_slice].split(1, dim=1)
+        periodic = self.spec.periodic_columns
+        others = [code for i, code in enumerate(codes) if i not in periodic]
+        angles = torch.cat([codes[i] for i in periodic], dim=1) * (2 * math.pi / PERIOD)
+        rest = latents[:, : self.spec.continuous_slice.start]
+        return torch.cat([rest, *others, torch.cos(angles), torch.sin(angles)], dim=1)
 
 
 def sample_latents(spec: LatentSpec, count: int, rng: torch.Generator) -> LatentBatch:

@@ -23,6 +23,7 @@ from infogan_tool.train.infogan.objective import HESSIAN_STEP, effects_of_codes,
 from infogan_tool.train.infogan.transformations import (
     TURN,
     TURN_LEARNED,
+    angular_moments,
     explained_by_category,
     share_by,
     soften,
@@ -146,7 +147,9 @@ def transformations(inputs: TermInputs) -> Tensor:
             given[1] = soften(given[1], uniform())
         if turn is not None:
             angle = 2 * uniform() - 1
-            given += [soften(turned(images, a, uniform()), uniform()) for a in (0 * angle, angle)]
+            in_middle = [turned(images, a, uniform()) for a in (0 * angle, angle)]
+            given += [soften(image, uniform()) for image in in_middle]
+            moments = angular_moments(in_middle[0])
     with autocast(rng.device, inputs.config.precision):
         # A batch each: BatchNorm's running statistics are those of images that are not transformed.
         codes = [inputs.networks.infer_styles(part).float() for part in given]
@@ -160,11 +163,11 @@ def transformations(inputs: TermInputs) -> Tensor:
     if inputs.real_categories is not None:
         categories = torch.where(is_real, inputs.real_categories, inputs.latent.categories[:, 0])
         members = F.one_hot(categories, inputs.latent.spec.categorical[0]).float()
-    own, before, middle, after, angle, members = group.all_gather(
-        count, own[:, : len(moves)], before, middle, after, angle, members
+    own, before, middle, after, angle, members, moments = group.all_gather(
+        count, own[:, : len(moves)], before, middle, after, angle, members, moments
     )
     share = share_by(inputs.progress, TURN_LEARNED)
-    turned_by = turn_loss(before, middle, after, angle, members)
+    turned_by = turn_loss(before, middle, after, angles=angle, members=members, moments=moments)
     return loss + share * turned_by + explained_by_category(own, members)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -146,3 +147,28 @@ def test_another_first_layer_is_refused(small: Callable[..., TrainConfig]) -> No
     generator.layers[0] = nn.Flatten()
     with pytest.raises(UsageError, match="axis_alignments"):
         first_layer(generator)
+
+
+def test_a_periodic_code_stays_where_it_is(small: Callable[..., TrainConfig]) -> None:
+    """The code before the free ones, whose rows of G's and Q's weights are elsewhere."""
+    config = small({"latent": {"continuous": 3, "periodic": ["c1"]}})
+    networks = build_networks(config, size=28, channels=1)
+    weight = first_layer(networks.generator).weight
+    with torch.no_grad():
+        weight[config.latent.noise + config.latent.num_logits :] *= 30
+    networks.eval()
+    latent = sample_latents(config.latent, 16, torch.Generator().manual_seed(0))
+    images = torch.rand(16, 1, 28, 28)
+    before, means = networks.generator(latent.vector()), networks.infer(images).mean
+    old = weight.detach().clone()
+    align_codes(networks, [], seed=1, fixed=1)
+    codes = slice(config.latent.dim - 3, config.latent.dim - 1)
+    rotation = torch.linalg.lstsq(old[codes].flatten(1).T, weight[codes].detach().flatten(1).T).solution.T
+    assert (rotation - torch.eye(2)).abs().max() > 0.01
+    turned = latent.styles.clone()
+    turned[:, 1:] = latent.styles[:, 1:] @ rotation.T
+    torch.testing.assert_close(networks.generator(replace(latent, styles=turned).vector()), before)
+    assert means is not None
+    now = networks.infer(images).mean
+    torch.testing.assert_close(now[:, 0], means[:, 0])
+    torch.testing.assert_close(now[:, 1:], means[:, 1:] @ rotation.T)

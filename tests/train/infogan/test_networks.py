@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import UsageError
+from infogan_tool.train.infogan.axes import first_layer
+from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.infogan.sample_sheet import write_code_sheet
 
@@ -91,6 +94,28 @@ def test_a_conditional_d_may_be_told_an_angle(small: Callable[..., TrainConfig])
     assert maps.shape == (4, 1 + 10 + 2)
     told = networks.discriminate(images, kinds, turn) - networks.discriminate(images, kinds)
     torch.testing.assert_close(told, maps[:, 11] * turn[:, 0] + maps[:, 12] * turn[:, 1])
+
+
+def test_g_has_no_jump_between_the_ends_of_a_periodic_code(small: Callable[..., TrainConfig]) -> None:
+    config = small({"latent": {"continuous": 3, "periodic": ["c1", "c3"]}})
+    networks = build_networks(config, size=28, channels=1).eval()
+    weight = first_layer(networks.generator).weight
+    assert len(weight) == config.latent.dim + 2
+    with torch.no_grad():  # effects large enough to be measured
+        weight *= 100
+    latent = sample_latents(config.latent, 8, torch.Generator().manual_seed(0))
+
+    def moved(code: int, by: float) -> Tensor:
+        styles = latent.styles.clone()
+        styles[:, code] += by
+        images: Tensor = networks.generator(replace(latent, styles=styles).vector())
+        return images
+
+    there = moved(0, 0)
+    for code in (0, 2):
+        torch.testing.assert_close(moved(code, 2), there)
+        assert (moved(code, 1) - there).abs().max() > 1e-4
+    assert (moved(1, 2) - there).abs().max() > 1e-4, "c2 is not periodic"
 
 
 def test_ema_of_g_loses_its_initial_weights(small: Callable[..., TrainConfig]) -> None:
