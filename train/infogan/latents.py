@@ -53,7 +53,9 @@ class PeriodicInputs(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Map latents ``(N, L)`` to ``(N, L + P)``: all other variables, then cosines, then sines."""
-        codes = latents[:, self.spec.continuous_slice].split(1, dim=1)
+        codes = torch.split_with_sizes(
+            latents[:, self.spec.continuous_slice], [1] * self.spec.continuous, dim=1
+        )
         periodic = self.spec.periodic_columns
         others = [code for i, code in enumerate(codes) if i not in periodic]
         angles = torch.cat([codes[i] for i in periodic], dim=1) * (2 * math.pi / PERIOD)

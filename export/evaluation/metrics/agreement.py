@@ -146,7 +146,7 @@ def association(first: Sequence[Floats], second: Sequence[Floats]) -> Floats:
         ``(K + C, K' + C')``, categorical codes first.
     """
     squares = [[((a.T @ b) ** 2).sum() / max(1, min(a.shape[1], b.shape[1])) for b in second] for a in first]
-    return np.sqrt(np.clip(squares, 0, 1))
+    return np.asarray(np.sqrt(np.clip(squares, 0, 1)), np.float64)
 
 
 def relative_strength(table: Floats, informative: tuple[NDArray[np.bool_], NDArray[np.bool_]]) -> float:
