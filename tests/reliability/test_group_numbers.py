@@ -108,7 +108,7 @@ def test_terms_of_the_loss_equal_those_of_one_process(ranks: Ranks, one_stage: P
 def test_all_stages_equal_those_of_one_process(ranks: Ranks, all_stages: Path, tmp_path: Path) -> None:
     config = tmp_path / "each.toml"
     # At the preset's own rates, rounding errors grow to 0.01 within the six adversarial steps.
-    slower = "optimizer = { d_lr = 1e-4, g_lr = 1e-4 }\nconsolidation"
+    slower = "optimizer = { d_lr = 2e-5, g_lr = 2e-5 }\nconsolidation"
     text = (
         all_stages.read_text().replace("log_every = 4", "log_every = 1").replace("consolidation", slower, 1)
     )
@@ -118,8 +118,9 @@ def test_all_stages_equal_those_of_one_process(ranks: Ranks, all_stages: Path, t
         train(ranks, size, run, "--config", config)
     assert len({line["stage"] for line in trace(runs[0])}) == 6
     assert greatest_difference(*runs, slice(0, 21)) < ROUNDING, "before adversarial training"
-    # Second differences, divided by the square of a step of 0.25, amplify rounding errors.
-    assert greatest_difference(*runs, without=("Loss/G/hessian",)) < 1e-3
+    # Second differences, divided by the square of a step of 0.25, amplify rounding errors, and so does the
+    # rotation of the codes after them: of 2e-6 on one CPU 5e-5, and 9e-4 three steps later.
+    assert greatest_difference(*runs, without=("Loss/G/hessian",)) < 3e-3
     assert greatest_difference(*runs) < 1e-2
 
 
