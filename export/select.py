@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -198,11 +198,10 @@ def _infer(bundle: Bundle, images: np.ndarray) -> InferredCodes:
 
 
 def _joined(parts: Sequence[InferredCodes]) -> InferredCodes:
-    return InferredCodes(
+    return replace(
+        parts[0],
         continuous=np.concatenate([part.continuous for part in parts]),
         categories=np.concatenate([part.categories for part in parts]),
-        sizes=parts[0].sizes,
-        periodic=parts[0].periodic,
     )
 
 
