@@ -57,8 +57,12 @@ def fast_precision(device: torch.device) -> Literal["fp32", "bf16"]:
     """Return bf16 where the device computes in it faster than in fp32."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if cpu_has("avx512_bf16") or cpu_has("amx_bf16") else "fp32"
+
+
+def cpu_has(flag: str) -> bool:
+    """Return whether the processor has a feature, by Linux's name; elsewhere it is not known, and False."""
     try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        return flag in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return "fp32"
-    return "bf16" if "avx512_bf16" in flags or "amx_bf16" in flags else "fp32"
+        return False

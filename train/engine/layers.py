@@ -11,6 +11,7 @@ Class, weights and state dict are those of convolutions.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, linear, pad
 
@@ -30,17 +31,24 @@ class MapToVector(nn.Conv2d):
 class VectorToMap(nn.ConvTranspose2d):
     """A transposed convolution of vectors ``(N, C, 1, 1)``, with a kernel of M, to ``(N, F, M, M)``."""
 
+    memory_format: torch.memory_format = torch.preserve_format
+    """Of the maps."""
+
     def forward(self, vectors: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: ARG002 - torch's
         """Return ``(N, F, M, M)``.
 
         Raises:
             RuntimeError: The vectors have a width other than C.
         """
-        return linear(vectors.flatten(1), *deconv_product(self)).view(len(vectors), *self.weight.shape[1:])
+        maps = linear(vectors.flatten(1), *deconv_product(self)).view(len(vectors), *self.weight.shape[1:])
+        return maps.to(memory_format=self.memory_format)
 
 
 class UpsampledConv(nn.Conv2d):
     """Nearest-neighbour upsampling by 2, then a convolution of 3 x 3 that keeps the size of maps."""
+
+    memory_format: torch.memory_format = torch.preserve_format
+    """Of the kernel, which is a sum of shifted weights."""
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
         super().__init__(inputs, outputs, 3, padding=1, bias=bias)
@@ -48,6 +56,7 @@ class UpsampledConv(nn.Conv2d):
     def forward(self, maps: Tensor) -> Tensor:
         """Map ``(N, inputs, M, M)`` to ``(N, outputs, 2 M, 2 M)``."""
         kernel = _sums_of_shifts(self.weight).flip(2, 3).transpose(0, 1)
+        kernel = kernel.to(memory_format=self.memory_format)
         return conv_transpose2d(maps, kernel, self.bias, stride=2, padding=1)
 
 

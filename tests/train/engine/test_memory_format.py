@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from training_images import planned
 
+from infogan_tool.train.engine import memory_format
 from infogan_tool.train.engine.layers import MapToVector, VectorToMap
 from infogan_tool.train.engine.memory_format import like_memory_format, to_memory_format
 from infogan_tool.train.infogan.networks import Networks, build_networks
@@ -26,10 +27,12 @@ PRODUCTS = (MapToVector, VectorToMap)
 
 @pytest.fixture
 def cpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Make torch report another capability of the CPU."""
+    """Make torch report another capability of the CPU, and Linux AMX or none."""
 
     def report(capability: str) -> None:
-        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+        name, *amx = capability.split(" and ")
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: name)
+        monkeypatch.setattr(memory_format, "cpu_has", lambda flag: bool(amx) and flag == "amx_tile")
 
     return report
 
@@ -50,10 +53,11 @@ def both_formats(config: TrainConfig) -> tuple[Networks, Networks]:
     return plain, to_memory_format(other)
 
 
-def test_convolutions_only_are_channels_last_with_avx2(
-    small: Callable[..., TrainConfig], cpu: Callable[[str], None]
+@pytest.mark.parametrize("capability", ["AVX2", "AVX512 and AMX"])
+def test_convolutions_only_are_channels_last_with_avx2_and_amx(
+    small: Callable[..., TrainConfig], cpu: Callable[[str], None], capability: str
 ) -> None:
-    cpu("AVX2")
+    cpu(capability)
     _, networks = both_formats(small())
     kinds = {type(module) for module in networks.modules()}
     assert {nn.Conv2d, nn.ConvTranspose2d, *PRODUCTS} <= kinds
@@ -69,6 +73,16 @@ def test_convolutions_only_are_channels_last_with_avx2(
         assert is_channels_last(maps), "converting maps back would cost more than it saves"
 
 
+@pytest.mark.parametrize("architecture", ["infogan", "dcgan", "upsample"])
+def test_all_maps_of_a_generator_are_channels_last(
+    small: Callable[..., TrainConfig], cpu: Callable[[str], None], architecture: str
+) -> None:
+    cpu("AVX2")
+    _, networks = both_formats(small({"networks": {"architecture": architecture}}))
+    maps = through(networks.generator.layers, torch.zeros(2, networks.latent.dim, 1, 1))
+    assert all(after.is_contiguous(memory_format=torch.channels_last) for after in maps)
+
+
 @pytest.mark.parametrize("capability", ["AVX512", "DEFAULT", "NO AVX"])
 def test_other_cpus_keep_all_weights_contiguous(
     small: Callable[..., TrainConfig], cpu: Callable[[str], None], capability: str
@@ -78,11 +92,12 @@ def test_other_cpus_keep_all_weights_contiguous(
     assert all(parameter.is_contiguous() for parameter in networks.parameters())
 
 
+@pytest.mark.parametrize("architecture", ["infogan", "upsample"])
 def test_values_and_gradients_are_the_same(
-    small: Callable[..., TrainConfig], cpu: Callable[[str], None]
+    small: Callable[..., TrainConfig], cpu: Callable[[str], None], architecture: str
 ) -> None:
     cpu("AVX2")
-    plain, other = both_formats(small())
+    plain, other = both_formats(small({"networks": {"architecture": architecture}}))
     latent = torch.randn(6, plain.latent.dim, generator=torch.Generator().manual_seed(0))
     outputs = []
     for networks in (plain, other):
