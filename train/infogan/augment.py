@@ -33,6 +33,8 @@ _POSE_SIZE: Final = 0.2
 """Least size at pose strength 1, in parts of the greatest that fits into the image."""
 _FOREGROUND: Final = 0.25
 """Least difference of the foreground from the background, in parts of the image's greatest difference."""
+_LEAST_MASS: Final = 1e-3
+"""Of an object, below which it has its centre in the middle of the image."""
 _KNOTS: Final = 5
 _ELASTIC: Final = 0.1
 """Standard deviation of each of 5 x 5 knots' displacement at elastic strength 1; the image spans 2."""
@@ -189,13 +191,14 @@ def _grid(images: Tensor, row_x: Tensor, row_y: Tensor) -> Tensor:
     return F.affine_grid(theta, list(images.shape), align_corners=False)
 
 
-def change_pose(images: Tensor, pose: Tensor) -> Tensor:
+def change_pose(images: Tensor, pose: Tensor, *, by_mass: bool = False) -> Tensor:
     """Rotate, scale and move the object of each image; what was outside of the image becomes background.
 
     The new size does not depend on the own one: a relative change would leave it recognisable. The object,
-    turned by any angle, fits into the image; the position is uniform over those where it does.
+    turned by any angle, fits into the image; the position is uniform over those where it does. It is that of
+    the centre of :func:`foreground_circle`, in which ``by_mass`` is explained.
     """
-    background, centre_x, centre_y, radius = foreground_circle(images)
+    background, centre_x, centre_y, radius = foreground_circle(images, by_mass=by_mass)
     angle, size, share, *position = pose.unbind(1)
     scale = torch.minimum((share * (size - radius.log())).exp(), 1 / radius)
     cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
@@ -222,28 +225,44 @@ def warp(images: Tensor, theta: Tensor, background: Tensor) -> Tensor:
     return torch.where(outside, background, grid_sample(images, grid))
 
 
-def foreground_circle(images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def foreground_circle(images: Tensor, *, by_mass: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the background ``(N, C, 1, 1)``, and centre in x and y and radius ``(N,)`` of the object.
 
     The background is the median of the image's border; the object is what differs from it. Coordinates span
-    [-1, 1]; the centre is that of the bounding box.
+    [-1, 1].
+
+    Args:
+        images: ``(N, C, H, W)``.
+        by_mass: Whether the centre is the object's centre of mass, which turns with it. That of its bounding
+            box, otherwise, lies elsewhere in an object that has been turned, unless half a turn leaves the
+            object as it is.
     """
     height, width = images.shape[2:]
     top, left = images[:, :, [0, -1]].flatten(2), images[:, :, 1:-1, [0, -1]].flatten(2)
     background = torch.cat([top, left], 2).median(dim=2).values[:, :, None, None]
-    difference = (images - background).abs().amax(dim=1)
-    inside = difference > difference.amax(dim=(1, 2), keepdim=True).clamp_min(1e-3) * _FOREGROUND
-    x = (torch.arange(width, device=images.device) * 2 + 1) / width - 1
-    y = (torch.arange(height, device=images.device) * 2 + 1) / height - 1
-    columns, rows = inside.any(dim=1), inside.any(dim=2)
-    low_x, high_x = torch.where(columns, x, 1).amin(dim=1), torch.where(columns, x, -1).amax(dim=1)
-    low_y, high_y = torch.where(rows, y, 1).amin(dim=1), torch.where(rows, y, -1).amax(dim=1)
-    centre_x, centre_y = (low_x + high_x) / 2, (low_y + high_y) / 2
+    difference = (images - background).abs()
+    greatest = difference.amax(dim=1)
+    inside = greatest > greatest.amax(dim=(1, 2), keepdim=True).clamp_min(1e-3) * _FOREGROUND
+    x, y = (pixel_centres(size, images.device) for size in (width, height))
+    if by_mass:
+        mass = difference.mean(dim=1)
+        total = mass.sum(dim=(1, 2)).clamp_min(_LEAST_MASS)
+        centre_x, centre_y = (mass.sum(dim=1) @ x) / total, (mass.sum(dim=2) @ y) / total
+    else:
+        columns, rows = inside.any(dim=1), inside.any(dim=2)
+        low_x, high_x = torch.where(columns, x, 1).amin(dim=1), torch.where(columns, x, -1).amax(dim=1)
+        low_y, high_y = torch.where(rows, y, 1).amin(dim=1), torch.where(rows, y, -1).amax(dim=1)
+        centre_x, centre_y = (low_x + high_x) / 2, (low_y + high_y) / 2
     across, down = x - centre_x[:, None], y - centre_y[:, None]
     distance = (across[:, None] ** 2 + down[:, :, None] ** 2).sqrt()
     pixel = 2 / min(height, width)
     radius = torch.where(inside, distance, 0).amax(dim=(1, 2)) + pixel / 2
     return background, centre_x, centre_y, radius
+
+
+def pixel_centres(size: int, device: torch.device) -> Tensor:
+    """Return the coordinates ``(size,)`` of a row or column of pixels; the image spans [-1, 1]."""
+    return (torch.arange(size, device=device) * 2 + 1) / size - 1
 
 
 def _blur(images: Tensor, deviations: Tensor) -> Tensor:

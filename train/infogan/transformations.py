@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from infogan_tool.train.infogan.augment import change_pose, foreground_circle, warp
+from infogan_tool.train.infogan.augment import change_pose, foreground_circle, pixel_centres, warp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,10 @@ def soften(images: Tensor, shares: Tensor) -> Tensor:
 
 
 def turned(images: Tensor, angles: Tensor, sizes: Tensor) -> Tensor:
-    """Move the object of each image into the middle, and turn it.
+    """Move the object of each image into the middle, by its centre of mass, and turn it.
+
+    Were it moved by its bounding box, whose centre does not turn with the object, the place of a triangle or
+    a heart in the middle would tell how far it has been turned.
 
     Args:
         images: ``(N, C, H, W)``, any range.
@@ -114,7 +117,7 @@ def turned(images: Tensor, angles: Tensor, sizes: Tensor) -> Tensor:
     zero = torch.zeros_like(angles)
     log_sizes = (1 - sizes) * math.log(_LEAST_SIZE)
     pose = torch.stack([-math.pi * angles, log_sizes, zero + 1, zero, zero], 1)
-    return change_pose(images, pose)
+    return change_pose(images, pose, by_mass=True)
 
 
 def share_by(progress: Tensor, between: tuple[float, float]) -> Tensor:
@@ -139,16 +142,16 @@ def angular_moments(images: Tensor) -> Tensor:
     Returns:
         ``(N, R, 2)``: real and imaginary part of m_1 to m_R, R = :data:`_MOST_ROUNDS`; 0 for a plain image.
     """
-    height, width = images.shape[2:]
-    weights = (images - foreground_circle(images)[0]).abs().mean(dim=1)
-    total = weights.sum(dim=(1, 2), keepdim=True).clamp_min(_LEAST_SPREAD)
-    across = torch.arange(width, device=images.device).expand_as(weights)
-    down = torch.arange(height, device=images.device)[:, None].expand_as(weights)
-    across, down = (part - (weights * part).sum(dim=(1, 2), keepdim=True) / total for part in (across, down))
+    background, centre_x, centre_y, _ = foreground_circle(images, by_mass=True)
+    weights = (images - background).abs().mean(dim=1)
+    y, x = (pixel_centres(size, images.device) for size in images.shape[2:])
+    across = (x - centre_x[:, None])[:, None].expand_as(weights)
+    down = (y - centre_y[:, None])[:, :, None].expand_as(weights)
     weights = weights * torch.hypot(across, down) ** 3
     phi = _rounds(images.device) * torch.atan2(down, across)[..., None]
     sums = [(weights[..., None] * part).sum(dim=(1, 2)) for part in (torch.cos(phi), torch.sin(phi))]
-    return torch.stack(sums, 2) / weights.sum(dim=(1, 2)).clamp_min(_LEAST_SPREAD)[:, None, None]
+    total = weights.sum(dim=(1, 2)).clamp_min(torch.finfo(weights.dtype).tiny)
+    return torch.stack(sums, 2) / total[:, None, None]
 
 
 def turn_loss(

@@ -19,19 +19,14 @@ from infogan_tool.runtime.errors import ConfigError, UsageError
 from infogan_tool.train.config.presets import preset
 from infogan_tool.train.config.schema import Transformation
 from infogan_tool.train.data import load_images
-from infogan_tool.train.engine.statistics import frozen_statistics
 from infogan_tool.train.infogan.latents import sample_latents
-from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.infogan.terms import TermInputs, active_terms, transformations
 from infogan_tool.train.infogan.transformations import (
     GREATEST,
     TURN,
-    angular_moments,
     explained_by_category,
     transform,
     transformation_loss,
-    turn_loss,
-    turned,
 )
 
 if TYPE_CHECKING:
@@ -231,135 +226,6 @@ def test_an_angle_is_learned_once_g_makes_objects() -> None:
     assert (half - early) == pytest.approx((end - early) / 2, rel=1e-3)
     assert late == pytest.approx(end, rel=1e-3)
     assert end > early + 0.5, "a constant angle"
-
-
-def test_the_loss_of_an_angle_goes_the_short_way_round() -> None:
-    rng = torch.Generator().manual_seed(0)
-    middle, angles = (2 * torch.rand(2, 4096, generator=rng) - 1).unbind()
-    anywhere = torch.zeros(4096, 4, 2)  # moments that do not say where a round begins
-    categories = torch.arange(4096) % 3
-    members = F.one_hot(categories, 3).float()
-    # Squares go round four times in a turn, ellipses twice, and what has no symmetry once.
-    after = (middle + torch.tensor([4, 2, 1])[categories] * angles + 1) % 2 - 1
-    given = {"angles": angles, "members": members, "moments": anywhere}
-    assert turn_loss(middle, middle, after, **given) == pytest.approx(0, abs=1e-3)
-    assert turn_loss(-middle.sign() + middle, middle, after, **given) == pytest.approx(2, abs=1e-3)
-    together = turn_loss(middle, middle, after, angles=angles, members=torch.ones(4096, 1), moments=anywhere)
-    one_for_all = 2 / 3 - 0.1 * math.log(3)  # each of three numbers suits a third
-    assert together == pytest.approx(one_for_all, abs=0.05)
-    third = (middle + 3 * angles + 1) % 2 - 1
-    assert turn_loss(middle, middle, third, **given) == pytest.approx(0.3, abs=0.01), "its cost"
-    backwards = (middle - angles + 1) % 2 - 1
-    assert turn_loss(middle, middle, backwards, **given) > 0.8
-    unrelated = middle[torch.randperm(4096, generator=rng)]
-    nothing = turn_loss(unrelated, middle, unrelated, **given)
-    assert nothing == pytest.approx(2 - 0.1 * math.log(4), abs=0.1), "of the softmin over four numbers"
-    middle.requires_grad_()
-    carried = turn_loss(middle.detach() + 0.1, middle, middle.detach() + angles, **given)
-    (gradient,) = torch.autograd.grad(carried, middle)
-    assert gradient.abs().max() < 1e-6, "the middle does not follow the images"
-
-
-def bars(angles: Tensor) -> Tensor:
-    """Return images ``(N, 1, 65, 65)`` of a bar, turned clockwise from across by ``angles`` in half turns."""
-    bar = torch.zeros(1, 1, 65, 65)
-    bar[:, :, 30:34, 20:51] = 1
-    return turned(bar.expand(len(angles), -1, -1, -1), angles, torch.full((len(angles),), 0.5))
-
-
-def test_moments_give_the_direction_of_an_object() -> None:
-    angles = torch.tensor([0.0, 0.1, 0.25, 0.4])
-    moments = angular_moments(bars(angles))
-    two = torch.atan2(moments[:, 1, 1], moments[:, 1, 0]) / (2 * math.pi)
-    assert two.tolist() == pytest.approx(angles.tolist(), abs=0.01)
-    assert moments[:, 1].norm(dim=1).min() > 0.9, "a thin bar"
-    assert moments[:, [0, 2]].abs().max() < 0.1, "half a turn changes nothing"
-    assert angular_moments(1 - bars(angles)).sub(moments).abs().max() < 1e-4, "dark on bright"
-    square = torch.zeros(1, 1, 65, 65)
-    square[:, :, 20:45, 20:45] = 1
-    four = angular_moments(square)[0]
-    assert four[:3].abs().max() < 0.01
-    assert (four[3, 0], four[3, 1]) == (pytest.approx(-0.43, abs=0.1), pytest.approx(0, abs=0.01)), "corners"
-    assert not angular_moments(torch.ones(1, 1, 9, 9)).any()
-
-
-def test_a_round_begins_where_the_moments_say() -> None:
-    """The same place for all objects with a longer axis."""
-    start, angle = torch.full((64,), 0.25), torch.linspace(-1, 1, 65)[:64]
-    moments = angular_moments(bars(start))
-    losses = {
-        zero: float(
-            turn_loss(
-                middle := 2 * start + zero,
-                middle,
-                middle + 2 * angle,
-                angles=angle,
-                members=torch.ones(64, 1),
-                moments=moments,
-            )
-        )
-        for zero in (0.0, 0.5, 1.0)
-    }
-    assert losses[0.0] == pytest.approx(-0.95, abs=0.05)
-    assert losses[0.5] == pytest.approx(0, abs=0.05)
-    assert losses[1.0] == pytest.approx(0.95, abs=0.1)
-
-
-def test_an_object_is_turned_in_the_middle() -> None:
-    bar = torch.zeros(1, 1, 65, 65)
-    bar[:, :, 5:26, 8:11] = 1
-    upright, right = (turned(bar, torch.tensor([a]), torch.tensor([0.5])) for a in (0.0, 0.125))
-    rows, columns = torch.nonzero(upright[0, 0] > 0.5, as_tuple=True)
-    assert (rows.float().mean(), columns.float().mean()) == (pytest.approx(32, abs=0.6),) * 2
-    slants = [
-        measure_attributes((255 * image.permute(0, 2, 3, 1)).round().byte().numpy())["slant"][0]
-        for image in (upright, right)
-    ]
-    assert slants == [pytest.approx(0, abs=1), pytest.approx(22.5, abs=1)]
-
-
-@pytest.mark.parametrize(("shape", "rounds", "start"), [(0, 4, -1), (1, 2, 1)], ids=["squares", "ellipses"])
-def test_q_learns_the_angle_of_objects_anywhere(shape: int, rounds: int, start: float) -> None:
-    """From what a turn does to them alone; true angles are only compared with the result."""
-    config = preset(
-        "dsprites",
-        latent={"periodic": ["c1"], "continuous": 1, "categorical": []},
-        objective={"transformations": ["turn"]},
-        networks={"base_width": 16, "full_width": 128, "conditional": False},
-        clustering=None,
-        q_noise=0.0,
-        precision="fp32",
-    )
-    networks = build_networks(config, size=32, channels=1)
-    data, rng = load_images("dsprites", size=32), torch.Generator().manual_seed(0)
-    assert data.factors is not None
-    angles = data.factors.values[:, 2] * (2 * math.pi / 39)
-    adam = torch.optim.Adam([*networks.trunk.parameters(), *networks.q.parameters()], 1e-3, (0.5, 0.999))
-
-    def sprites(_: int) -> tuple[Tensor, Tensor]:
-        index = (shape * len(data) + torch.randint(len(data), (64,), generator=rng)) // 3
-        return data.images[index] / 127.5 - 1, angles[index]
-
-    with frozen_statistics(networks):
-        for step in range(300):
-            images, _ = sprites(step)
-            latent = sample_latents(config.latent, 64, rng)
-            given = TermInputs(
-                images, images, latent, networks=networks, config=config, rng=rng, progress=torch.ones(())
-            )
-            adam.zero_grad()
-            transformations(given).backward()
-            adam.step()
-        with torch.no_grad():
-            found = [(networks.infer_styles(images)[:, 0], angle) for images, angle in map(sprites, range(8))]
-    codes, true = (torch.cat(part) for part in zip(*found, strict=True))
-    # The code goes round, clockwise, each time that a sprite looks the same; the factor is anticlockwise.
-    followed = {n: float(torch.exp(1j * (math.pi * codes + n * true)).mean().abs()) for n in range(-6, 7)}
-    assert followed.pop(rounds) > 0.7
-    assert max(followed.values()) < 0.3
-    # A round begins where an ellipse's longer axis or a square's corner lies across; at first its side does.
-    beginning = torch.exp(1j * (math.pi * codes + rounds * true)).mean()
-    assert float((beginning / beginning.abs()).real) == pytest.approx(start, abs=0.1)
 
 
 def train_on_squares(config: TrainConfig, steps: int) -> list[float]:
