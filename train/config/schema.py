@@ -258,7 +258,7 @@ class TrainConfig(Table):
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
-        networks, separate = self.networks, self.networks.q == "separate"
+        networks, augment, separate = self.networks, self.augment, self.networks.q == "separate"
         update, turn = self.objective.information_update, self.objective.turn_column
         only_k1 = self.uses_clustering and self.latent.code_names == ("k1",)
         own_encoder = separate or self.clustering is not None
@@ -289,6 +289,14 @@ class TrainConfig(Table):
             (
                 turn in (None, *self.latent.periodic_columns),
                 f"transformation 'turn' needs a periodic code: latent.periodic = ['c{(turn or 0) + 1}']",
+            ),
+            (
+                not self.fixed_codes or set(self.latent.periodic_columns) <= {turn},
+                "objective.transformations needs latent.periodic to have no code but that of 'turn'",
+            ),
+            (
+                self.condition_column is None or not (augment.affine or augment.pose or augment.mirror),
+                "transformation 'turn' with a conditional D needs augment.affine, pose and mirror of 0",
             ),
             (
                 not self.axis_alignments or max(self.latent.periodic_columns, default=-1) < self.fixed_codes,

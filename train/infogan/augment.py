@@ -225,11 +225,24 @@ def warp(images: Tensor, theta: Tensor, background: Tensor) -> Tensor:
     return torch.where(outside, background, grid_sample(images, grid))
 
 
+def foreground(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the background ``(N, C, 1, 1)``, and which pixels ``(N, H, W)`` are the object's.
+
+    The background is the median of the image's border; the object is what differs from it.
+
+    Args:
+        images: ``(N, C, H, W)``.
+    """
+    top, left = images[:, :, [0, -1]].flatten(2), images[:, :, 1:-1, [0, -1]].flatten(2)
+    background = torch.cat([top, left], 2).median(dim=2).values[:, :, None, None]
+    difference = (images - background).abs().amax(dim=1)
+    return background, difference > difference.amax(dim=(1, 2), keepdim=True).clamp_min(1e-3) * _FOREGROUND
+
+
 def foreground_circle(images: Tensor, *, by_mass: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the background ``(N, C, 1, 1)``, and centre in x and y and radius ``(N,)`` of the object.
 
-    The background is the median of the image's border; the object is what differs from it. Coordinates span
-    [-1, 1].
+    Coordinates span [-1, 1].
 
     Args:
         images: ``(N, C, H, W)``.
@@ -238,14 +251,11 @@ def foreground_circle(images: Tensor, *, by_mass: bool = False) -> tuple[Tensor,
             object as it is.
     """
     height, width = images.shape[2:]
-    top, left = images[:, :, [0, -1]].flatten(2), images[:, :, 1:-1, [0, -1]].flatten(2)
-    background = torch.cat([top, left], 2).median(dim=2).values[:, :, None, None]
-    difference = (images - background).abs()
-    greatest = difference.amax(dim=1)
-    inside = greatest > greatest.amax(dim=(1, 2), keepdim=True).clamp_min(1e-3) * _FOREGROUND
+    background, inside = foreground(images)
     x, y = (pixel_centres(size, images.device) for size in (width, height))
     if by_mass:
-        mass = difference.mean(dim=1)
+        # Without that of a noisy background, which would draw the centre to the middle of the image.
+        mass = (images - background).abs().mean(dim=1) * inside
         total = mass.sum(dim=(1, 2)).clamp_min(_LEAST_MASS)
         centre_x, centre_y = (mass.sum(dim=1) @ x) / total, (mass.sum(dim=2) @ y) / total
     else:

@@ -16,7 +16,6 @@ of the batch; latents, losses and scalars are those of the whole batch.
 
 from __future__ import annotations
 
-import math
 import operator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -44,7 +43,7 @@ from infogan_tool.train.infogan.objective import (
 )
 from infogan_tool.train.infogan.schemes import SCHEMES
 from infogan_tool.train.infogan.terms import Batch, TermInputs, active_terms
-from infogan_tool.train.infogan.transformations import ANGLE_SHOWN, share_by
+from infogan_tool.train.infogan.transformations import shown_angle, shown_angle_of_real
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -222,7 +221,7 @@ class AdversarialStep:
         with self._autocast:
             features = networks.trunk(real)
             networks.update_bn_stats(real, features)
-            angle = self._real_angle(real, features)
+            angle = shown_angle_of_real(networks, self._config, real, features, self._progress)
             real_logits = networks.d_head(features, batch.real_categories, angle).float()
             with frozen_statistics(networks.trunk, networks.d_head, networks.q):
                 features = networks.trunk(fake)
@@ -303,21 +302,8 @@ class AdversarialStep:
             return None, None
         latent = latent[self._group.shard(len(latent))]
         column = self._config.condition_column
-        return latent.categories[:, 0], None if column is None else self._direction(latent.styles[:, column])
-
-    def _real_angle(self, images: Tensor, features: Tensor) -> Tensor | None:
-        """Return what a conditional D is told of the angle of real images: what Q infers."""
-        column = self._config.condition_column
-        if column is None:
-            return None
-        with torch.no_grad(), frozen_statistics(self.networks.q):
-            return self._direction(self.networks.infer_styles(images, features)[:, column])
-
-    def _direction(self, turns: Tensor) -> Tensor:
-        """Return cosine and sine ``(N, 2)`` of angles ``(N,)`` in half turns, times their share so far."""
-        angle = math.pi * turns.float()
-        share = share_by(self._progress, ANGLE_SHOWN)
-        return share * torch.stack([torch.cos(angle), torch.sin(angle)], 1)
+        angle = None if column is None else shown_angle(latent.styles[:, column], self._progress)
+        return latent.categories[:, 0], angle
 
     def _augment(self, images: Tensor, count: int, view: ViewConfig | None = None) -> Tensor:
         augmentation = sample_augmentation(count, view or self._config.augment, self._rng)

@@ -26,6 +26,7 @@ from infogan_tool.train.infogan.transformations import (
     angular_moments,
     explained_by_category,
     share_by,
+    shown_angle_of_real,
     soften,
     transform,
     transformation_loss,
@@ -97,7 +98,9 @@ def r1(inputs: TermInputs) -> Tensor:
             "term r1 in several processes needs a D without BatchNorm: networks.spectral_norm = true"
         )
     real = inputs.real.detach().requires_grad_()
-    logits = networks.discriminate(real, inputs.real_categories)
+    features = networks.trunk(real)
+    angle = shown_angle_of_real(networks, inputs.config, real, features, inputs.progress)
+    logits = networks.d_head(features, inputs.real_categories, angle)
     (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
     return 0.5 * gradient.square().sum(dim=(1, 2, 3)).mean()
 

@@ -17,10 +17,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from infogan_tool.train.infogan.augment import change_pose, foreground_circle, pixel_centres, warp
+from infogan_tool.train.engine.statistics import frozen_statistics
+from infogan_tool.train.infogan.augment import change_pose, foreground, foreground_circle, pixel_centres, warp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.infogan.networks import Networks
 
 TURN: Final = "turn"
 """The transformation of a periodic code: any angle."""
@@ -90,8 +94,8 @@ def transform(images: Tensor, names: Sequence[str], amounts: Tensor) -> Tensor:
 
 
 def _change_strokes(images: Tensor, background: Tensor, amount: Tensor) -> Tensor:
-    """Make strokes thicker (``amount`` above 0) or thinner, whether they are bright or dark."""
-    sign = torch.where((images - background).mean(dim=(1, 2, 3), keepdim=True) < 0, -1.0, 1.0)
+    """Make strokes thicker (``amount`` above 0) or thinner, in each channel whether bright or dark."""
+    sign = torch.where((images - background).mean(dim=(2, 3), keepdim=True) < 0, -1.0, 1.0)
     strokes, amount = sign * images, amount[:, None, None, None]
     thicker, thinner = F.max_pool2d(strokes, 3, 1, 1), -F.max_pool2d(-strokes, 3, 1, 1)
     return sign * torch.lerp(strokes, torch.where(amount > 0, thicker, thinner), amount.abs())
@@ -106,8 +110,9 @@ def soften(images: Tensor, shares: Tensor) -> Tensor:
 def turned(images: Tensor, angles: Tensor, sizes: Tensor) -> Tensor:
     """Move the object of each image into the middle, by its centre of mass, and turn it.
 
-    Were it moved by its bounding box, whose centre does not turn with the object, the place of a triangle or
-    a heart in the middle would tell how far it has been turned.
+    Nothing else may tell how far it has been turned. Were it moved by its bounding box, whose centre does not
+    turn with the object, the place of a triangle or a heart in the middle would; and so would a background
+    that is turned too, which is therefore made even.
 
     Args:
         images: ``(N, C, H, W)``, any range.
@@ -117,13 +122,35 @@ def turned(images: Tensor, angles: Tensor, sizes: Tensor) -> Tensor:
     zero = torch.zeros_like(angles)
     log_sizes = (1 - sizes) * math.log(_LEAST_SIZE)
     pose = torch.stack([-math.pi * angles, log_sizes, zero + 1, zero, zero], 1)
-    return change_pose(images, pose, by_mass=True)
+    background, inside = foreground(images)
+    near = F.max_pool2d(inside[:, None].to(images.dtype), 3, 1, 1) > 0
+    return change_pose(torch.where(near, images, background), pose, by_mass=True)
 
 
 def share_by(progress: Tensor, between: tuple[float, float]) -> Tensor:
     """Return how much of something is there at a share of the training: 0 before ``between``, 1 after it."""
     start, end = between
     return ((progress - start) / (end - start)).clamp(0, 1)
+
+
+def shown_angle(turns: Tensor, progress: Tensor) -> Tensor:
+    """Return what a conditional D is told of angles ``(N,)`` in half turns.
+
+    It is their cosine and sine ``(N, 2)``, times the share of :data:`ANGLE_SHOWN`.
+    """
+    angle = math.pi * turns.float()
+    return share_by(progress, ANGLE_SHOWN) * torch.stack([torch.cos(angle), torch.sin(angle)], 1)
+
+
+@torch.no_grad()
+def shown_angle_of_real(
+    networks: Networks, config: TrainConfig, images: Tensor, features: Tensor, progress: Tensor
+) -> Tensor | None:
+    """Return what a conditional D is told of the angles of real images: what Q infers; None: nothing."""
+    if config.condition_column is None:
+        return None
+    with frozen_statistics(networks.q):
+        return shown_angle(networks.infer_styles(images, features)[:, config.condition_column], progress)
 
 
 def angular_moments(images: Tensor) -> Tensor:
@@ -244,4 +271,5 @@ def explained_by_category(codes: Tensor, members: Tensor) -> Tensor:
 
 def _standardised(values: Tensor) -> Tensor:
     centred = values - values.mean(dim=0)
-    return centred / centred.square().mean(dim=0).sqrt().clamp_min(_LEAST_SPREAD)
+    # In this order: the square root has no finite gradient at 0.
+    return centred / centred.square().mean(dim=0).clamp_min(_LEAST_SPREAD**2).sqrt()

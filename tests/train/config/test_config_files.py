@@ -130,6 +130,11 @@ def test_length_given_last_counts(tmp_path: Path) -> None:
             r"'turn' needs a periodic code: latent\.periodic = \['c2'\]",
         ),
         (
+            {"preset": "dsprites", "latent": {"periodic": ["c1", "c4"]}},
+            r"latent\.periodic to have no code but that of 'turn'",
+        ),
+        ({"preset": "dsprites", "augment": {"affine": 0.5}}, r"needs augment\.affine, pose and mirror of 0"),
+        (
             {"preset": "mnist", "latent": {"periodic": ["c2"]}},
             r"axis_alignments cannot rotate the codes of latent\.periodic: set it to 0",
         ),

@@ -92,6 +92,45 @@ def test_r1_is_half_the_squared_gradient_on_real_images(
     assert networks.trunk.layers[0].weight.grad.abs().sum() > 0
 
 
+def test_r1_is_that_of_a_d_that_is_told_an_angle(small: Callable[..., TrainConfig], real: Tensor) -> None:
+    config = small(
+        {
+            "networks": {"conditional": True},
+            "clustering": {},
+            "latent": {"periodic": ["c1"]},
+            "objective": {"information_update": "shared", "transformations": ["turn"]},
+        }
+    )
+    networks = build_networks(config, size=28, channels=1).eval()
+    latent = sample_latents(config.latent, len(real), torch.Generator().manual_seed(0))
+    kinds = latent.categories[:, 0]
+    values = [
+        r1(
+            TermInputs(
+                real,
+                real,
+                latent,
+                kinds,
+                networks=networks,
+                config=config,
+                rng=torch.Generator(),
+                progress=torch.tensor(progress),
+            )
+        )
+        for progress in (0.0, 1.0)
+    ]
+
+    def logits(images: Tensor, share: float) -> Tensor:
+        angle = torch.pi * networks.infer_styles(real)[:, 0].detach()
+        return networks.discriminate(images, kinds, share * torch.stack([angle.cos(), angle.sin()], 1))
+
+    for value, share in zip(values, (0.0, 1.0), strict=True):
+        images = real.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(logits(images, share).sum(), images)
+        torch.testing.assert_close(value, gradient.square().sum(dim=(1, 2, 3)).mean() / 2)
+    assert not torch.allclose(*values, rtol=1e-3), "the angle counts"
+
+
 def test_terms_update_no_statistics(small: Callable[..., TrainConfig], real: Tensor) -> None:
     networks = {"spectral_norm": True, "architecture": "residual"}
     steps = []

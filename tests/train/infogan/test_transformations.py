@@ -90,6 +90,14 @@ def test_amounts_have_the_documented_units(digits: Tensor) -> None:
     assert rows.float().mean() == pytest.approx(32 - 65 / 16, abs=0.2)
 
 
+def test_strokes_change_in_each_channel_alike() -> None:
+    bar = torch.full((1, 3, 24, 24), 0.5)
+    bar[:, :, 4:20, 10:14] = torch.tensor([0.9, 0.2, 0.2])[:, None, None]  # red on grey
+    for amount, width in ((1.0, 6), (-1.0, 2)):
+        changed = transform(bar, ["stroke_width"], torch.full((1, 1), amount))
+        assert ((changed[0, :, 12] - 0.5).abs() > 0.1).sum(dim=1).tolist() == [width] * 3
+
+
 def test_no_amount_changes_nothing(digits: Tensor) -> None:
     names = list(GREATEST)
     torch.testing.assert_close(transform(digits, names, torch.zeros(len(names), 32)), digits)
@@ -119,6 +127,14 @@ def test_the_loss_is_zero_for_codes_that_follow_their_parameter_alone() -> None:
     turn = torch.tensor([[1.0, 1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     mixed = follow / torch.tensor([0.1, 5.0, 1.0]) @ turn
     assert transformation_loss(mixed, amounts) == pytest.approx(2 - math.sqrt(2), abs=0.1)
+
+
+def test_constant_codes_have_finite_gradients() -> None:
+    changes = torch.zeros(16, 2, requires_grad=True)
+    members = F.one_hot(torch.arange(16) % 2, 2).float()
+    (transformation_loss(changes, torch.randn(16, 1)) + explained_by_category(changes, members)).backward()
+    assert changes.grad is not None
+    assert changes.grad.isfinite().all()
 
 
 def test_the_share_of_a_code_that_its_category_explains() -> None:
