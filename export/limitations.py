@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.export.preprocessing_options import data_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from infogan_tool.export.evaluation.axes import AxesTable
     from infogan_tool.export.evaluation.results import Results
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
+
+
+_TRAINS_G: Final = ("adversarial", "variational")
+"""Stages that train the generator."""
 
 
 def describe_limitations(
@@ -26,10 +30,23 @@ def describe_limitations(
     """
     axes = axes or (results.axes if results else None)
     return [
+        *describe_progress(metadata.training),
         *(describe_axes(axes) if axes else ()),
         *_from_metadata(metadata),
         *(_from_results(results) if results else ()),
     ]
+
+
+def describe_progress(training: Mapping[str, Any]) -> list[str]:
+    """Return a sentence if the training of a bundle is unfinished; ``training`` may be untrusted."""
+    steps, planned, stages = (training.get(key) for key in ("steps", "planned_steps", "stages"))
+    if not isinstance(steps, int) or not isinstance(planned, int) or not isinstance(stages, list):
+        return []
+    if steps >= planned:
+        return []
+    names = [stage.get("name") for stage in stages if isinstance(stage, dict)]
+    untrained = "" if any(name in names for name in _TRAINS_G) else " The generator has not been trained yet."
+    return [f"The training is unfinished: {steps:,} of {planned:,} steps.{untrained}"]
 
 
 def describe_axes(axes: AxesTable) -> list[str]:

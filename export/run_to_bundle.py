@@ -20,7 +20,7 @@ from infogan_tool.export.evaluation.real_images import RealImages, load_real_ima
 from infogan_tool.export.examples import choose_examples
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
 from infogan_tool.export.image_limit import image_limit, load_limit
-from infogan_tool.export.limitations import describe_axes, describe_limitations
+from infogan_tool.export.limitations import describe_axes, describe_limitations, describe_progress
 from infogan_tool.export.model_card import describe_codes
 from infogan_tool.export.onnx_file import OPSET, graph_file, to_onnx
 from infogan_tool.export.ood.fitting import fit_ood
@@ -66,7 +66,8 @@ class ExportOutcome:
     metadata: BundleMetadata
     """As written."""
     notes: tuple[str, ...]
-    """For the user: why codes have no names, and whether the preprocessing fits the training images."""
+    """For the user: how far an unfinished training came, what is wrong with codes or why they have no names,
+    and whether the preprocessing fits the training images."""
 
 
 def export_run(
@@ -215,7 +216,7 @@ def export_networks(
         write_metadata(folder, metadata)
         axes = measure_axes(load_bundle(folder, device="cpu"))
         metadata = replace(metadata, card={"axes": axes.to_card()} if axes.effects else {})
-        notes += describe_axes(axes)
+        notes += [*describe_progress(training), *describe_axes(axes)]
         if images:
             metadata, note = describe_codes(folder, metadata, images)
             grey = images.train.images[:][:, 0].numpy()
@@ -267,7 +268,8 @@ def _training_metadata(config: TrainConfig, steps: int, info: dict[str, Any]) ->
     # The name of the data set, not the path of a folder, which is private.
     values["data"]["source"] = data.get("name", values["data"]["source"])
     stages, left = [], steps
-    for stage, count in steps_by_stage(config, data["images"]):
+    plan = steps_by_stage(config, data["images"])
+    for stage, count in plan:
         done = min(left, count)
         left -= done
         if done:
@@ -278,6 +280,7 @@ def _training_metadata(config: TrainConfig, steps: int, info: dict[str, Any]) ->
         "data": data,
         "processes": info.get("processes", 1),
         "steps": steps,
+        "planned_steps": sum(count for _, count in plan),
         "stages": stages,
         "config_digest": config_digest(config),
         "config": values,

@@ -37,7 +37,7 @@ def export(
     ] = None,
     precision: Annotated[
         Literal["fp32", "fp16", "int8"],
-        typer.Option(help="fp16: half the size. int8: a quarter of the size, and faster on CPUs."),
+        typer.Option(help="fp16: half the size. int8: less than half the size, and faster on CPUs."),
     ] = "fp32",
     triton: Annotated[
         Path | None,

@@ -151,6 +151,17 @@ def test_checkpoint_of_another_config_is_refused(run_path: Path, tmp_path: Path)
     assert not (tmp_path / "b").exists()
 
 
+def test_an_unfinished_training_is_told(run_path: Path, tmp_path: Path) -> None:
+    shutil.copytree(run_path, tmp_path / "run")
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    config["schedule"]["steps"] = 60  # of which the run has made 30
+    (tmp_path / "run/config.json").write_text(json.dumps(config))
+    outcome = write_bundle(tmp_path / "run", tmp_path / "b")
+    told = "The training is unfinished: 30 of 60 steps."
+    assert told in outcome.notes
+    assert outcome.metadata.card["limitations"][0] == told
+
+
 def test_image_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
     secret = tmp_path / "private name" / "shapes"
     secret.mkdir(parents=True)

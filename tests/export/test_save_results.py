@@ -6,7 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from evaluation_stubs import BarBundle, real_bars
@@ -50,6 +50,27 @@ def test_names_by_training_are_told_apart_from_measured_ones() -> None:
     assert any("Names of c1 and c2 are of transformations" in line for line in describe_limitations(trained))
     renamed = replace(trained, card=trained.card | {"named_by_hand": ["c1"]})
     assert any("Names of c2 are of transformations" in line for line in describe_limitations(renamed))
+
+
+@pytest.mark.parametrize(
+    ("training", "says"),
+    [
+        ({"steps": 30, "planned_steps": 30, "stages": []}, None),
+        ({"steps": 30}, None),
+        ({"steps": 1, "planned_steps": "2", "stages": 3}, None),
+        (
+            {"steps": 9, "planned_steps": 30, "stages": [{"name": []}, 1]},
+            "9 of 30 steps. The generator has not",
+        ),
+        (
+            {"steps": 1500, "planned_steps": 3000, "stages": [{"name": "adversarial"}]},
+            "1,500 of 3,000 steps.",
+        ),
+    ],
+)
+def test_an_unfinished_training_is_a_limitation(training: dict[str, Any], says: str | None) -> None:
+    first = describe_limitations(replace(read_metadata(TINY), training=training))[0]
+    assert says in first if says else "unfinished" not in first
 
 
 def test_limits_are_of_what_a_bundle_is() -> None:

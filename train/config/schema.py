@@ -308,7 +308,7 @@ class TrainConfig(Table):
             ),
             (
                 not self.fixed_codes or not (separate or update == "q_head"),
-                "objective.transformations needs networks.q = 'shared' and information_update = 'shared'",
+                "objective.transformations needs networks.q = 'shared' and no information_update = 'q_head'",
             ),
             (
                 not self.is_variational or not self.objective.transformations,

@@ -189,6 +189,7 @@ def first_layer(generator: Generator) -> VectorToMap:
     layer = next(layer for layer in generator.layers if not isinstance(layer, PeriodicInputs))
     if not isinstance(layer, VectorToMap):
         raise UsageError(
-            "objective.axis_alignments needs a generator that begins with a VectorToMap layer: set it to 0"
+            "this architecture's first layer has no row for each code, so that codes cannot be rotated: add "
+            "--set objective.axis_alignments=0"
         )
     return layer

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from infogan_tool.train.engine.stage import Stage
 
     Data = str | Path | npt.NDArray[Any] | Tensor | Images | ImageSet
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +99,11 @@ class Plan:
         check_terms(config, networks)
         if config.axis_alignments and not config.is_variational:
             first_layer(networks.generator)
+        if config.objective.turn_column is not None and config.condition_column is None:
+            _log.warning(
+                "Q learns the angle of transformation 'turn', but G may never follow it: that takes "
+                "networks.conditional = true, and clustering"
+            )
         return self
 
     def to_dict(self) -> dict[str, Any]:

@@ -275,7 +275,7 @@ def test_a_weight_of_zero_is_no_term(small: Callable[..., TrainConfig]) -> None:
             {"transformations": ["slant", "scale", "aspect"], **SHARED},
             "more names than latent.continuous = 2",
         ),
-        ({"transformations": ["slant"]}, "needs networks.q = 'shared' and information_update = 'shared'"),
+        ({"transformations": ["slant"]}, "needs networks.q = 'shared' and no information_update = 'q_head'"),
         ({"transformations": ["hue"]}, "objective.transformations"),
     ],
 )

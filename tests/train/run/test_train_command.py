@@ -76,6 +76,9 @@ def test_named_codes_bring_what_they_need(cli: Callable[..., Result]) -> None:
     done = cli("train", *names, "--set", "latent.periodic=[]", "--dry-run")
     assert (done.code, done.out) == (2, "")
     assert done.err == "error: --set latent.periodic and --transformation turn both set latent.periodic\n"
+    done = cli("train", "--preset", "compact", *names, "--dry-run")
+    assert done.code == 0
+    assert done.err.startswith("warning: Q learns the angle of transformation 'turn', but G may never")
 
 
 def test_schema_describes_every_key_and_accepts_what_train_accepts(cli: Callable[..., Result]) -> None:
