@@ -1,33 +1,18 @@
-"""An export that is killed at any moment leaves the old bundle or the new one, and the next one tidies up."""
+"""An export that fails or is killed leaves the old bundle or the new one, and the next one tidies up.
+
+That one is killed before each change of a file is in test_killed_training.py, whose kills it shares.
+"""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from infogan_tool.export import atomic_folder as module
 from infogan_tool.export.atomic_folder import atomic_folder
 from infogan_tool.runtime.errors import OutputExistsError
-
-
-def test_killed_before_each_change_of_a_file(crashes: dict[str, list[dict[str, Any]]]) -> None:
-    kills = crashes["export"]
-    assert kills
-    for kill in kills:
-        assert kill["killed"], kill
-        assert (kill["code"], kill["same"], kill["names"]) == (0, True, ["bundle"]), kill
-        assert "Traceback" not in kill["output"], kill
-    fresh = [kill["found"] for kill in kills if not kill["before"]]
-    replaced = [kill["found"] for kill in kills if kill["before"]]
-    assert fresh == sorted(fresh, key=["none", "new"].index)
-    assert set(fresh) == {"none", "new"}
-    # Between the renames no bundle is in place; the old one is beside it, and the next export restores it.
-    assert replaced == sorted(replaced, key=["old", "none", "new"].index)
-    assert set(replaced) == {"old", "none", "new"}
-    assert replaced.count("none") == 1
 
 
 def bundle(path: Path, text: str) -> Path:

@@ -1,4 +1,7 @@
-"""A training that is killed at any moment and resumed ends as an uninterrupted one, to the bit."""
+"""A training that is killed at any moment and resumed ends as an uninterrupted one, to the bit.
+
+And a killed export leaves the old bundle or the new one. One process makes the kills of all these tests.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,23 @@ def test_killed_around_each_checkpoint_of_all_stages(crashes: dict[str, Kills]) 
 def test_killed_at_random_moments(crashes: dict[str, Kills]) -> None:
     check(crashes["random"])
     assert len(crashes["random"]) == 5
+
+
+def test_an_export_killed_before_each_change_of_a_file(crashes: dict[str, Kills]) -> None:
+    kills = crashes["export"]
+    assert kills
+    for kill in kills:
+        assert kill["killed"], kill
+        assert (kill["code"], kill["same"], kill["names"]) == (0, True, ["bundle"]), kill
+        assert "Traceback" not in kill["output"], kill
+    fresh = [kill["found"] for kill in kills if not kill["before"]]
+    replaced = [kill["found"] for kill in kills if kill["before"]]
+    assert fresh == sorted(fresh, key=["none", "new"].index)
+    assert set(fresh) == {"none", "new"}
+    # Between the renames no bundle is in place; the old one is beside it, and the next export restores it.
+    assert replaced == sorted(replaced, key=["old", "none", "new"].index)
+    assert set(replaced) == {"old", "none", "new"}
+    assert replaced.count("none") == 1
 
 
 @pytest.mark.slow
