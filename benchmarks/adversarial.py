@@ -32,6 +32,7 @@ from infogan_tool.train.config.files import deep_merge, read_config_file, valida
 from infogan_tool.train.data import load_images
 from infogan_tool.train.engine.memory_format import to_memory_format
 from infogan_tool.train.engine.stage import Session, use_precision
+from infogan_tool.train.engine.statistics import evaluation_mode
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.axes import latents_for, measure_derivatives, plane_angle
 from infogan_tool.train.infogan.consolidation import ConsolidationStage
@@ -73,7 +74,11 @@ class Measure:
             frechet_distance(a.numpy(), b.cpu().numpy()) for a, b in zip(self.real, (own, other), strict=True)
         ]
         recovered = (categories == latent.categories[:, 0]).float().mean().item()
-        means = style_means(session, (images * 255).round() / 255).numpy()
+        rounded = (images * 255).round() / 255
+        with torch.no_grad(), evaluation_mode(session.networks.q):
+            means = (
+                torch.cat([session.networks.infer(part).mean for part in rounded.split(CHUNK)]).cpu().numpy()
+            )
         pairs = zip(means.T, latent.styles.cpu().numpy().T, strict=True)
         styles = ", ".join(f"{pearson(mean, code):.4f}" for mean, code in pairs)
         return (
@@ -110,18 +115,6 @@ def attributes(images: Tensor, latent: LatentBatch) -> str:
         f"{name} " + " ".join(f"{within_groups(code, measured[name], groups) or 0:.2f}" for code in codes)
         for name in ("slant", "stroke_width")
     )
-
-
-@torch.no_grad()
-def style_means(session: Session, images: Tensor) -> Tensor:
-    """Return Q's means ``(N, K)`` with running statistics; the training mode is restored."""
-    branches = session.networks.q_branches
-    modes = [branch.training for branch in branches]
-    session.networks.q.eval()
-    means = torch.cat([session.networks.infer(part).mean for part in images.split(CHUNK)])
-    for branch, mode in zip(branches, modes, strict=True):
-        branch.train(mode)
-    return means.cpu()
 
 
 def category_encoder(run: Path, images: Tensor) -> QBranch:

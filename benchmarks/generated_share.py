@@ -37,7 +37,7 @@ def main() -> None:
         (size,) = bundle.latent.categorical
         real = load_real_images(options.data, bundle.image)
         classifier = find_classifier(real.train, real.test, ClassifierSettings(), folder=default_folder())
-        predicted = bundle.encode(to_nhwc(real.train)).categories[:, 0]
+        predicted = bundle.encode(to_nhwc(real.train)).most_probable[:, 0]
         assert real.train.labels is not None
         label_of = np.array(match_labels(predicted, real.train.labels.numpy(), size).label_of)
         classified, recovered = 0, 0
@@ -47,7 +47,7 @@ def main() -> None:
             classes, _ = classifier.classify(to_uint8(images, bundle.image))
             categories = latents.categories[:, 0]
             classified += int((classes == label_of[categories]).sum())
-            recovered += int((bundle.encode(images).categories[:, 0] == categories).sum())
+            recovered += int((bundle.encode(images).most_probable[:, 0] == categories).sum())
         count = options.rounds * IMAGES
         print(
             f"{path or 'pretrained'}: {count:,} generated images, classified as their digit "

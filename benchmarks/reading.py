@@ -22,6 +22,7 @@ from photographs import photograph
 from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_digits
 
+from infogan_tool.export.evaluation.metrics.calibration import expected_calibration_error
 from infogan_tool.runtime import load_bundle, load_image
 from infogan_tool.train.data import load_test_images
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 SEED = 20_160_614
 OUTLIERS = 200
 PHOTOGRAPHS_A_DIGIT = 5
-BINS = 15
 
 
 def main() -> None:
@@ -106,7 +106,7 @@ def _row(
         f"{len(right):,}",
         _percent(right.mean(), 2),
         f"{confidence.mean():.3f}",
-        f"{_calibration_error(confidence, right):.3f}",
+        f"{expected_calibration_error(confidence, right):.3f}",
         _percent(_flagged(posterior), 2),
     )
     print(f"| {name} | {' | '.join(cells)} |")
@@ -120,13 +120,6 @@ def _encoded(bundle: Bundle, files: Iterable[bytes], *, raw: bool = False) -> Po
 
 def _flagged(posterior: Posterior) -> float:
     return float("nan") if posterior.ood is None else float(posterior.ood.mean())
-
-
-def _calibration_error(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
-    """Return the expected calibration error over equal bins of confidence."""
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [abs((confidence[bins == b] - right[bins == b]).sum()) for b in range(BINS)]
-    return float(sum(gaps)) / len(right)
 
 
 def _percent(share: float, digits: int = 1) -> str:

@@ -38,7 +38,7 @@ from matrix_product import GFLOP, matrix_product
 from other_runtimes import export_plainly, has_bf16, open_onnxruntime, open_openvino
 from side_by_side import arguments, environment, print_table, report, take_turns
 from torch.utils.flop_counter import FlopCounterMode
-from torch_twin import EncoderTwin, generator_twin
+from torch_twin import GraphTwin, generator_twin
 
 from infogan_tool.export.outputs import export_outputs
 from infogan_tool.runtime.bundle.bundle import find_bundle, load_bundle
@@ -295,7 +295,7 @@ def network_of(part: str, bundles: dict[str, Bundle], batch: int) -> Network:
     latents = bundle.sample(batch, seed=0)
     images = bundle.generate(latents)
     if part == "encoder":
-        content, twin_of = (bundle.path / ENCODER_FILE).read_bytes(), EncoderTwin
+        content, twin_of = (bundle.path / ENCODER_FILE).read_bytes(), GraphTwin
         feeds: dict[str, Any] = {"images": images}
     else:
         content, twin_of = (bundle.path / GENERATOR_FILE).read_bytes(), generator_twin

@@ -19,13 +19,13 @@ from infogan_tool.export.rewrite.polyphase_convolution import merge_phases
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["EncoderTwin", "generator_twin"]
+__all__ = ["GraphTwin", "generator_twin"]
 
 _TAPS = ((3, 1), (2, 0))
 """See infogan_tool.export.rewrite.subpixel_deconvolution."""
 
 
-class EncoderTwin(nn.Module):
+class GraphTwin(nn.Module):
     """Any graph of the operators below, node by node."""
 
     def __init__(self, content: bytes) -> None:
@@ -50,7 +50,7 @@ class EncoderTwin(nn.Module):
             for node in graph.node
         ]
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> EncoderTwin:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GraphTwin:
         """Move the weights too, when it is moved to a device."""
         self.constants = {
             name: fn(value) if isinstance(value, Tensor) else value for name, value in self.constants.items()

@@ -25,6 +25,8 @@ def main(argv: list[str] | None = None) -> int:
     # Before numpy is imported: starting OpenBLAS's threads takes longer than they save here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(_GARBAGE)
+    if sys.stderr is None:  # closed: messages must not go to standard output
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - until the process ends
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # characters that the terminal lacks are escaped
     try:

@@ -68,7 +68,13 @@ SamplesOption = Annotated[
 
 ImageScaleOption = Annotated[
     int | None,
-    typer.Option("--scale", min=1, max=64, metavar="N", help="Enlarge each pixel N times."),
+    typer.Option(
+        "--scale",
+        min=1,
+        max=64,
+        metavar="N",
+        help="Enlarge each pixel N times. Default: 2 on a sheet, 3 in an animation, 1 in a folder.",
+    ),
 ]
 
 MANY_IMAGES: Final = "Many images"

@@ -1,5 +1,6 @@
 """Data on standard output, messages on standard error, and checks of output paths."""
 
+import errno
 import json
 import logging
 import os
@@ -25,6 +26,8 @@ def emit(line: str, stream: TextIO | None = None) -> None:
     Raises:
         OSError: It cannot be written, for example because the disk is full; the error names standard output.
     """
+    if stream is None and sys.stdout is None:
+        raise OSError(errno.EBADF, "it is closed", "standard output")
     with _named_stdout():
         print(line, file=stream)
 

@@ -88,8 +88,7 @@ def _categories(bundle: Bundle, images: NDArray[np.uint8] | None) -> Iterator[Im
             shown: list[Captioned] = []
             text = ""
             if posterior is not None and images is not None:
-                best = posterior.probabilities[column].argmax(axis=1)
-                members = np.flatnonzero(best == index)
+                members = np.flatnonzero(posterior.most_probable[:, column] == index)
                 confidence = posterior.probabilities[column][members, index]
                 distance = -confidence if posterior.distance is None else posterior.distance[members]
                 order = members[np.lexsort((-confidence, distance))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from infogan_tool.export.ood.head import DistanceHead
     from infogan_tool.train.infogan.networks import Networks
     from infogan_tool.train.infogan.q_network import QBranch
+
+_STYLE_END: Final = 2.0
+"""Styles are compared from minus to plus this: traversals leave the prior's range."""
 
 
 class GeneratorGraph(nn.Module):
@@ -134,15 +137,21 @@ def _join(parts: Iterable[Tensor | None]) -> Tensor | None:
 
 
 def random_inputs(graph: GeneratorGraph | EncoderGraph, count: int, seed: int) -> tuple[Tensor, ...]:
-    """Return ``count`` random inputs of a graph: codes in their ranges, images of uniform noise."""
+    """Return ``count`` random inputs of a graph.
+
+    Categories and noise are of the prior, styles uniform from -2 to 2, and images uniform noise.
+    """
     rng = torch.Generator().manual_seed(seed)
     inputs: list[Tensor] = []
     for name, shape in graph.input_shapes.items():
         if name == "categories":
             codes = [torch.randint(size, (count, 1), generator=rng) for size in graph.spec.categorical]
             inputs.append(torch.cat(codes, dim=1))
+        elif name == "noise" and graph.spec.noise_prior == "normal":
+            inputs.append(torch.randn(count, *shape, generator=rng))
         else:
             image = graph.image if isinstance(graph, EncoderGraph) else None
-            low, high = (image.low, image.high) if image else (-1.0, 1.0)
+            end = _STYLE_END if name == "styles" else 1.0
+            low, high = (image.low, image.high) if image else (-end, end)
             inputs.append(low + (high - low) * torch.rand(count, *shape, generator=rng))
     return tuple(inputs)

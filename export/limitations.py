@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.export.preprocessing_options import data_name
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _TRAINS_G: Final = ("adversarial", "variational")
 """Stages that train the generator."""
+_LESS_VARIED: Final = 0.01
+"""Coverage that generated images must lack."""
 
 
 def describe_limitations(
@@ -75,9 +78,9 @@ def _from_metadata(metadata: BundleMetadata) -> Iterator[str]:
         yield _about_outliers(metadata)
     yield from _about_names(metadata)
     unnamed = [code for code in metadata.latent.continuous_names if not metadata.style_names.get(code)]
-    if unnamed:
+    if unnamed and "styles" in metadata.card:
         yield f"No single attribute describes {_listed(unnamed)}."
-    if metadata.latent.continuous:
+    if metadata.latent.continuous > len(metadata.latent.periodic):
         yield "Training uses style values from -1 to 1; images generated outside that range are extrapolated."
     if metadata.precision != "fp32":
         yield f"Computes in {metadata.precision}: codes are close to those of the fp32 bundle, but not equal."
@@ -90,7 +93,7 @@ def _about_names(metadata: BundleMetadata) -> Iterator[str]:
     )
     if by_hand:
         yield f"Names of {', '.join(by_hand)} were given by hand after training, which uses no labels."
-    else:
+    elif metadata.labels or any(metadata.style_names.values()):
         yield "Names of categories and styles were measured after training, which uses no labels."
     if trained := [code for code in by_training if code not in by_hand]:
         yield (
@@ -117,17 +120,25 @@ def _about_outliers(metadata: BundleMetadata) -> str:
 def _from_results(results: Results) -> Iterator[str]:
     data = results.data
     yield f"Metrics were measured on images of {data.name}; images from other sources may be read less well."
-    for code, encoder in results.encoder.items():
-        rows = encoder.clustering.categories if encoder.clustering else ()
-        missed = [(1 - row.recall, row.label) for row in rows if row.recall is not None]
-        if missed and max(missed)[0] > 0:
-            share, label = max(missed)
+    clusterings = [(c.accuracy, code, c) for code, row in results.encoder.items() if (c := row.clustering)]
+    if clusterings:
+        # At most one of several codes follows the labels.
+        _, code, clustering = max(clusterings, key=itemgetter(0))
+        category_of = {row.label: row.category for row in clustering.categories}
+        missed = [
+            (1 - (counts[category_of[label]] if label in category_of else 0) / sum(counts), label)
+            for label, counts in zip(data.label_names or (), clustering.confusion, strict=True)
+            if any(counts)
+        ]
+        share, label = max(missed)
+        if share > 0:
             images = f"{100 * share:.1f} % of its {data.scored_on} images"
             yield f"{code} is least accurate for {label}: {images} are assigned another category."
-    if results.generator and results.generator.real_vs_real:
-        coverage = results.generator.distances.coverage
-        baseline = results.generator.real_vs_real.coverage
-        if coverage < baseline:
+    generator = results.generator
+    # Coverage depends on the numbers of images.
+    if generator and generator.real_vs_real and generator.generated_count == generator.real_vs_real_count:
+        coverage, baseline = generator.distances.coverage, generator.real_vs_real.coverage
+        if baseline - coverage >= _LESS_VARIED:
             yield (
                 f"Generated images vary less than real images: coverage {coverage:.2f}, "
                 f"real-vs-real baseline {baseline:.2f}."

@@ -22,6 +22,7 @@ from infogan_tool.export.evaluation.metrics.code_usage import CodeUsage, measure
 from infogan_tool.runtime.bundle.bundle import load_bundle
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE
 from infogan_tool.runtime.errors import UsageError
+from infogan_tool.runtime.images.arrays import to_uint8
 from infogan_tool.runtime.latents.sampling import Latents
 
 if TYPE_CHECKING:
@@ -133,13 +134,13 @@ def select_bundles(
         progress(f"bundle {j + 1} of {count}: {paths[j].name}")
         votes = [list[np.ndarray]() for _ in bundles]
         for code in range(len(truth.latent.code_names)):
-            images = truth.generate(_with_fixed_code(truth, code, groups, seed + code))
+            images = _generate(truth, _with_fixed_code(truth, code, groups, seed + code))
             for i, model in enumerate(bundles):
                 votes[i].append(group_variances(_infer(model, images), _GROUP))
         factors = np.repeat(np.arange(len(truth.latent.code_names)), groups)
         scores[:, j] = [vote_accuracy(np.concatenate(votes[i]), factors) for i in range(count)]
         free = truth.sample(groups * _GROUP // 5, seed)
-        images = truth.generate(free)
+        images = _generate(truth, free)
         inferred = [_infer(model, images) for model in bundles]
         for i in range(count):
             pooled[i].append(inferred[i])
@@ -177,6 +178,11 @@ def _kind(bundle: Bundle) -> tuple[int, int, float, float]:
     return image.size, image.channels, image.low, image.high
 
 
+def _generate(bundle: Bundle, latents: Latents) -> np.ndarray:
+    """Return images as a file holds them: what is finer than 8 bits would tell codes that nobody sees."""
+    return to_uint8(bundle.generate(latents), bundle.image)
+
+
 def _with_fixed_code(bundle: Bundle, code: int, groups: int, seed: int) -> Latents:
     """Return latents in groups whose images share the value of one code."""
     latents = bundle.sample(groups * _GROUP, seed)
@@ -191,7 +197,7 @@ def _infer(bundle: Bundle, images: np.ndarray) -> InferredCodes:
     posterior = bundle.encode(images)
     return InferredCodes(
         continuous=posterior.style_mean,
-        categories=posterior.categories,
+        categories=posterior.most_probable,
         sizes=bundle.latent.categorical,
         periodic=bundle.latent.periodic_columns,
     )

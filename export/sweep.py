@@ -31,7 +31,7 @@ from infogan_tool.runtime.storage.atomic import write_atomic
 from infogan_tool.train.config.files import parse_settings, parse_values
 from infogan_tool.train.run.checkpoint import read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
-from infogan_tool.train.run.stages import total_steps
+from infogan_tool.train.run.stages import steps_by_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -343,7 +343,7 @@ def _is_complete(run: Path) -> bool:
         return False
     images = folder.read_info()["data"]["images"]
     step = read_checkpoint(folder.last_checkpoint).header.step
-    return step >= total_steps(folder.read_config(), images)
+    return step >= sum(steps for _, steps in steps_by_stage(folder.read_config(), images))
 
 
 def _last_line(out: Path, trial: Trial) -> str:

@@ -88,7 +88,7 @@ def generate(
         write_sheet(opened, latents, math.ceil(math.sqrt(count)), out, scale)
         output.note(f"wrote {output.plural(count, 'image')} of seed {seed} to {out}")
     else:
-        opened.sample(0, seed, **fixed)  # checks the codes before the folder is created
+        opened.generate(opened.sample(1, seed, **fixed))  # before anything is created or removed
         out.mkdir(parents=True, exist_ok=True)
         _remove_listed(out)
         _write_folder(opened, out, count=count, seed=seed, fixed=fixed, scale=scale or 1)

@@ -96,7 +96,7 @@ def _read(path: Path, metadata: "BundleMetadata") -> "Names":
     from infogan_tool.runtime.storage.atomic import read_limited
 
     try:
-        table = tomllib.loads(read_limited(path, _MAX_BYTES).decode())
+        table = tomllib.loads(read_limited(path, _MAX_BYTES).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # also not UTF-8, and not TOML
         raise UsageError(f"--names {path}: {error}") from error
     try:

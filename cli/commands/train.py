@@ -278,57 +278,46 @@ def config_flags(
     """
     length = _given(kimg=kimg, epochs=epochs, steps=steps)
     if len(length) > 1:
-        given = " and ".join(f"--{name}" for name in length)
-        raise UsageError(f"{given} set the length of the training: give one")
+        several = " and ".join(f"--{name}" for name in length)
+        raise UsageError(f"{several} set the length of the training: give one")
     # The code of an angle has no ends.
-    periodic = [f"c{i}" for i, name in enumerate(transformation or (), 1) if name == "turn"] or None
-    flags = _given(
-        seed=seed,
-        precision=precision,
-        data=_given(source=data, size=size, channels=channels),
-        latent=_given(
-            categorical=[k for k in categorical if k] if categorical else None,
-            continuous=continuous,
-            noise=noise,
-            periodic=periodic,
-        ),
-        # Transformations need a Q on D's trunk that moves it; --set may say otherwise.
-        networks={"q": "shared"} if transformation else None,
-        objective=_given(
-            transformations=transformation, information_update="shared" if transformation else None
-        ),
-        schedule=_given(**length, batch_size=batch_size),
-        clustering=_given(views=views),
-    )
-    if not settings:
-        return flags
+    periodic = [f"c{i}" for i, name in enumerate(transformation or (), 1) if name == "turn"]
+    options: dict[str, tuple[Any, str]] = {
+        "seed": (seed, "--seed"),
+        "precision": (precision, "--precision"),
+        "data.source": (data, "--data"),
+        "data.size": (size, "--size"),
+        "data.channels": (channels, "--channels"),
+        "latent.categorical": ([k for k in categorical if k] if categorical else None, "--categorical"),
+        "latent.continuous": (continuous, "--continuous"),
+        "latent.noise": (noise, "--noise"),
+        "latent.periodic": (periodic or None, "--transformation turn"),
+        "objective.transformations": (transformation or None, "--transformation"),
+        "schedule.batch_size": (batch_size, "--batch-size"),
+        "clustering.views": (views, "--views"),
+        **{f"schedule.{key}": (value, f"--{key}") for key, value in length.items()},
+    }
+    given = {key: option for key, option in options.items() if option[0] is not None}
     require_extras("train", "train")
     from infogan_tool.train.config.files import deep_merge, nested, parse_settings
+    from infogan_tool.train.config.tables import LENGTH_KEYS
 
-    taken = {
-        "seed": seed is not None and "--seed",
-        "precision": precision and "--precision",
-        "data.source": data and "--data",
-        "data.size": size and "--size",
-        "data.channels": channels and "--channels",
-        "latent.categorical": categorical and "--categorical",
-        "latent.continuous": continuous is not None and "--continuous",
-        "latent.noise": noise is not None and "--noise",
-        "objective.transformations": transformation and "--transformation",
-        "latent.periodic": periodic and "--transformation turn",
-        **{
-            f"schedule.{key}": " ".join(f"--{name}" for name in length) for key in ("kimg", "epochs", "steps")
-        },
-        "clustering.views": views and "--views",
-        "schedule.batch_size": batch_size and "--batch-size",
-    }
-    values = parse_settings(settings, flags={key: str(option) for key, option in taken.items() if option})
-    for key, several in values.items():
-        if not several:
+    values = {key: value for key, (value, _) in given.items()}
+    if transformation:  # needs a Q on D's trunk that moves it; --set may say otherwise
+        values |= {"networks.q": "shared", "objective.information_update": "shared"}
+    flags = nested(values)
+    if not settings:
+        return flags
+    taken = {key: option for key, (_, option) in given.items()}
+    for name in length:  # the other units set the same length
+        taken |= dict.fromkeys((f"schedule.{key}" for key in LENGTH_KEYS), f"--{name}")
+    settings_by_key = parse_settings(settings, flags=taken)
+    for key, found in settings_by_key.items():
+        if not found:
             raise UsageError(f"--set {key} has no value: none disables a key that may be empty")
-        if len(several) != 1:
-            raise UsageError(f"--set {key} takes one value, not {len(several)}: write a list in brackets")
-    return deep_merge(flags, nested({key: value for key, (value,) in values.items()}))
+        if len(found) != 1:
+            raise UsageError(f"--set {key} takes one value, not {len(found)}: write a list in brackets")
+    return deep_merge(flags, nested({key: value for key, (value,) in settings_by_key.items()}))
 
 
 def _print_schema() -> None:

@@ -88,6 +88,7 @@ def traverse(
     _check_targets(out, animate, steps, force=force)
     from infogan_tool.runtime import load_bundle
     from infogan_tool.runtime.bundle.reading import find_code
+    from infogan_tool.runtime.latents.sampling import traversal_shape
 
     opened = load_bundle(one_bundle(bundle, bundle_option), device=device)
     code = find_code(opened.metadata, code)
@@ -103,9 +104,10 @@ def traverse(
             steps=steps or default_steps,
         )
 
+    if out is not None:
+        rows, columns, _ = traversal_shape(opened.latent, code, steps=steps or _STEPS)
+        check_sheet(opened, rows * columns, scale)
     sheet = traversal(_STEPS) if out is not None else None
-    if sheet is not None:
-        check_sheet(opened, len(sheet.latents), scale)
     if animate is not None:
         frames = write_animation(opened, traversal(ANIMATION_STEPS), animate, scale)
         output.note(f"wrote {animate}: {frames}")

@@ -135,10 +135,10 @@ def _write_rows(
             errors = report_failures(encoded.chunk, encoded.failures)
             rows = record_format.rows(encoded.names, encoded.posterior) if encoded.names else b""
             blocks = (header + rows, errors) if options.errors else (header + rows,)
+            if images:  # first: a run that is resumed continues after the records that it finds
+                images.add(encoded)
             result.add(encoded.chunk, len(encoded.failures), *blocks)
             header = b""
-            if images:
-                images.add(encoded)
             progress.update(result.inputs)
     if images:
         images.finish()

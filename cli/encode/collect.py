@@ -6,6 +6,8 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import typer
+
 from infogan_tool.cli import output
 from infogan_tool.cli.encode.show import report_failures
 from infogan_tool.cli.progress import Progress
@@ -41,7 +43,8 @@ class Collection:
         """Yield the chunks that have an image.
 
         Raises:
-            ImageError: No image could be read.
+            Exit: No image could be read; each was reported.
+            ImageError: There is none.
         """
         from infogan_tool.runtime.bulk.encode.pipeline import encode_chunks
         from infogan_tool.runtime.bulk.inputs.sources import Inputs
@@ -60,8 +63,10 @@ class Collection:
                     yield encoded
                 self.done += len(encoded.names)
                 progress.update(self.done + self.failed)
+        if not self.done and self.failed:
+            raise typer.Exit(ExitCode.FAILURE)  # why was said of each input
         if not self.done:
-            raise ImageError("the inputs contain no image that can be read")
+            raise ImageError("the inputs contain no image")
 
     @property
     def exit_code(self) -> ExitCode:

@@ -66,9 +66,12 @@ def check_options(options: EncodeOptions, paths: Sequence[str]) -> FormatName | 
     name = _format_name(options)
     if options.resume and not options.out:
         raise UsageError("--resume continues the file of --out: give --out")
-    if options.show_input:
-        output.check_png_or_folder(options.show_input, force=options.force, option="--show-input")
     targets = options.targets
+    if options.show_input:
+        resumes = _resumes(options)
+        if resumes and options.show_input.suffix.lower() == ".png":
+            raise UsageError("a sheet shows the first images, which --resume leaves out: --show-input FOLDER")
+        output.check_png_or_folder(options.show_input, force=options.force or resumes, option="--show-input")
     outputs = [*targets, *([options.show_input] if options.show_input else [])]
     if len(set(outputs)) < len(outputs):
         raise UsageError("--out, --errors and --show-input must be different files")
@@ -82,10 +85,17 @@ def check_options(options: EncodeOptions, paths: Sequence[str]) -> FormatName | 
     return name
 
 
-def _check_targets(targets: list[Path], options: EncodeOptions) -> None:
-    from infogan_tool.runtime.bulk.output.resumable import check_unfinished, journal_path
+def _resumes(options: EncodeOptions) -> bool:
+    """Return whether there is an unfinished run to resume."""
+    from infogan_tool.runtime.bulk.output.resumable import journal_path
 
-    if options.resume and os.path.lexists(journal_path(targets[0])):
+    return bool(options.resume and options.out and os.path.lexists(journal_path(options.out)))
+
+
+def _check_targets(targets: list[Path], options: EncodeOptions) -> None:
+    from infogan_tool.runtime.bulk.output.resumable import check_unfinished
+
+    if _resumes(options):
         return  # the run that is to resume may have put some of its outputs in place
     for target in targets:
         option = "--out" if target is options.out else "--errors"

@@ -119,8 +119,6 @@ class InputImages:
         self._number = number
         self._kept: list[Any] = []
         self._left_out = False
-        if not self._as_sheet:
-            path.mkdir(parents=True, exist_ok=True)
 
     def add(self, encoded: Encoded) -> None:
         """Write the network's inputs of a chunk, or keep them for the sheet."""
@@ -131,6 +129,7 @@ class InputImages:
         else:
             from infogan_tool.runtime.images.files import save_png
 
+            self._path.mkdir(parents=True, exist_ok=True)
             places = (place for place in range(len(encoded.chunk.names)) if place not in encoded.failures)
             for place, image in zip(places, encoded.images, strict=True):
                 save_png(self._path / f"{self._number + place:06d}.png", image)

@@ -21,7 +21,7 @@ from infogan_tool.export.report.metrics_log import MetricsLog, read_metrics_log
 from infogan_tool.export.report.samples import read_sheet, sheet_layout, sheet_paths
 from infogan_tool.export.run_files import CONFIG_FILE, latent_of, planned_steps, read_json, size_of
 from infogan_tool.runtime.errors import RunError
-from infogan_tool.runtime.latents.sampling import CODE_COLUMNS, CODE_ROWS, code_row_length, traversal
+from infogan_tool.runtime.latents.sampling import CODE_COLUMNS, CODE_ROWS, code_row_length
 from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
@@ -176,12 +176,11 @@ class WatchedRun:
         if self._latent is None or self._size is None:
             return None
         layout = sheet_layout(self._latent, self._size)
-        plan = traversal(self._latent, (self._latent.continuous_names or self._latent.categorical_names)[0])
         return {
             "rows": layout.rows,
             "columns": layout.columns,
-            "code": plan.code,
-            "row_code": plan.row_code,
+            "code": layout.code,
+            "row_code": layout.row_code,
             "code_columns": CODE_COLUMNS,
             "code_rows": [
                 {"code": code, "count": code_row_length(self._latent, code)}

@@ -140,8 +140,7 @@ def _match(bundle: Bundle, real: RealImages) -> dict[str, _Match]:
     posterior = bundle.encode(to_nhwc(real.train))
     matches: dict[str, _Match] = {}
     for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True)):
-        # The categories themselves; posterior.categories depends on their names where these merge some.
-        match = match_labels(posterior.probabilities[column].argmax(axis=1), labels, size)
+        match = match_labels(posterior.most_probable[:, column], labels, size)
         target = category_of_label(match.label_of, len(names))[labels]
         temperature = best_temperature(posterior.probabilities[column], target)
         matches[code] = match, temperature
@@ -156,7 +155,7 @@ def _encoder(
         confidence = posterior.probabilities[column].max(axis=1)
         clustering, calibration = None, None
         if code in matches and real.label_names is not None and real.scored.labels is not None:
-            labels, categories = real.scored.labels.numpy(), posterior.probabilities[column].argmax(axis=1)
+            labels, categories = real.scored.labels.numpy(), posterior.most_probable[:, column]
             match, temperature = matches[code]
             clustering = score_categories(
                 categories, labels, label_of=match.label_of, label_names=real.label_names
@@ -212,7 +211,7 @@ def _round_trip(latent: LatentSpec, latents: Latents, posterior: Posterior) -> R
     sizes = list(zip(latent.categorical_names, latent.categorical, strict=True))
     groups = {code: (latents.categories[:, i], size) for i, (code, size) in enumerate(sizes)}
     categorical = {
-        code: categorical_recovery(latents.categories[:, i], posterior.categories[:, i], size)
+        code: categorical_recovery(latents.categories[:, i], posterior.most_probable[:, i], size)
         for i, (code, size) in enumerate(sizes)
     }
     continuous = {

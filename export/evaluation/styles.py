@@ -157,7 +157,7 @@ def measure_styles(
 
 def _on_real(bundle: Bundle, images: NDArray[np.uint8]) -> dict[str, tuple[_Correlations, RealValues]]:
     posterior = bundle.encode(images)
-    groups = category_groups(posterior.categories, bundle.latent.categorical)
+    groups = category_groups(posterior.most_probable, bundle.latent.categorical)
     attributes = measure_attributes(images)
     columns = dict(zip(bundle.latent.continuous_names, posterior.style_mean.T, strict=True))
     return {

@@ -153,7 +153,7 @@ def fit_ood(
 
 
 def _to_floats(images: Tensor, preprocessing: Preprocessing | None) -> Tensor:
-    """Return uint8 images as floats from 0 (background) to 1; or the reverse, with a background of 0."""
+    """Return uint8 images as floats from 0 to 1, inverted where ink is dark: a background of 1 becomes 0."""
     values = images.float() / 255
     return 1 - values if preprocessing is not None and preprocessing.ink == "dark" else values
 

@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 
 MAX_LOSS: Final = 0.001
 """Accuracy (or agreement, where there are no labels) that a bundle may lose: 0.1 percentage points."""
+MAX_STYLE_CHANGE: Final = 0.1
+"""Mean change that a style may have on real images; the prior spans 2."""
+MAX_IMAGE_CHANGE: Final = 0.1
+"""Mean squared change that generated images may have, in parts of their variance."""
 _GENERATED: Final = 1000
 """Generated images that are compared."""
 _SEED: Final = 20_160_612
+_SMALL: Final = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,22 +41,34 @@ class Drift:
     """JSON-ready; docs/reference/bundle.md describes them."""
     loss: float
     """Share of accuracy lost, or of agreement with fp32 where there are no labels; negative is a gain."""
-    by_labels: bool
-    """Whether ``loss`` is a loss of accuracy."""
+    labelled_code: str | None
+    """The code whose accuracy is lost; None without labels."""
+    style_change: dict[str, float]
+    """Mean absolute change of each style on real images, by code."""
+    image_change: float
+    """Mean squared change of generated images, in parts of their variance."""
 
     def refuse_loss(self, precision: str) -> None:
-        """Refuse a bundle that lost more than :data:`MAX_LOSS`.
+        """Refuse a bundle that lost or changed more than is allowed.
 
         Raises:
             PrecisionError: It did.
         """
-        if self.loss <= MAX_LOSS:
+        images = f"on {self.metrics['images']:,} images"
+        code = max(self.style_change, key=lambda code: self.style_change[code], default="")
+        if self.loss > MAX_LOSS:
+            what = "accuracy" if self.labelled_code else "agreement with fp32"
+            lost = f"the encoder loses {100 * self.loss:.2f} percentage points of {what} {images}"
+            allowed = f"{100 * MAX_LOSS:g}"
+        elif code and self.style_change[code] > MAX_STYLE_CHANGE:
+            lost = f"the encoder changes {code} by {self.style_change[code]:.2f} on average {images}"
+            allowed = f"{MAX_STYLE_CHANGE:g}"
+        elif self.image_change > MAX_IMAGE_CHANGE:
+            lost = f"the generator changes its images by {100 * self.image_change:.0f} % of their variance"
+            allowed = f"{100 * MAX_IMAGE_CHANGE:g} %"
+        else:
             return
-        what = "accuracy" if self.by_labels else "agreement with fp32"
-        raise PrecisionError(
-            f"in {precision} the encoder loses {100 * self.loss:.2f} percentage points of {what} on "
-            f"{self.metrics['images']:,} images (at most {100 * MAX_LOSS:g} allowed); nothing was written"
-        )
+        raise PrecisionError(f"in {precision} {lost} (at most {allowed} allowed); nothing was written")
 
 
 def measure_drift(before: Bundle, after: Bundle, real: RealImages) -> Drift:
@@ -82,34 +99,50 @@ def measure_drift(before: Bundle, after: Bundle, real: RealImages) -> Drift:
             "fp32": _share_in_distribution(old.ood),
             precision: _share_in_distribution(new.ood),
         }
-    same = (old.categories == new.categories).mean(axis=0)
+    same = (old.most_probable == new.most_probable).mean(axis=0)
     metrics["agreement"] = {
         code: round(float(share), 6)
         for code, share in zip(before.latent.categorical_names, same, strict=True)
     }
     loss = float(1 - same.min()) if same.size else 0.0
-    scores = _accuracies(before, old, new, real)
+    code, scores = _accuracies(before, old, new, real)
     if scores:
         loss = scores[0] - scores[1]
         metrics["accuracy"] = {"fp32": round(scores[0], 6), precision: round(scores[1], 6)}
     latents = before.sample(_GENERATED, _SEED)
-    metrics["generated"] = {
-        "images": _GENERATED,
-        **_difference(before.generate(latents), after.generate(latents)),
-    }
-    return Drift(metrics=metrics, loss=loss, by_labels=scores is not None)
+    generated = before.generate(latents), after.generate(latents)
+    metrics["generated"] = {"images": _GENERATED, **_difference(*generated)}
+    changes = np.abs(means - old.style_mean).mean(axis=0, dtype=np.float64)
+    return Drift(
+        metrics=metrics,
+        loss=loss,
+        labelled_code=code,
+        style_change=dict(zip(before.latent.continuous_names, changes.tolist(), strict=True)),
+        image_change=_share_changed(*generated),
+    )
 
 
 def _accuracies(
     bundle: Bundle, old: Posterior, new: Posterior, real: RealImages
-) -> tuple[float, float] | None:
-    """Return the accuracy of both on the scored images, with the categories matched by the fp32 encoder."""
-    if real.train.labels is None or real.scored.labels is None or not bundle.latent.categorical:
-        return None
-    categories = bundle.encode(to_nhwc(real.train)).categories
-    best, match = match_best_code(categories, real.train.labels.numpy(), bundle.latent.categorical)
+) -> tuple[str | None, tuple[float, ...]]:
+    """Return the code that follows the labels, if there are any, and its accuracy on the scored images.
+
+    Categories are matched by the fp32 encoder.
+    """
+    latent = bundle.latent
+    if real.train.labels is None or real.scored.labels is None or not latent.categorical:
+        return None, ()
+    categories = bundle.encode(to_nhwc(real.train)).most_probable
+    best, match = match_best_code(categories, real.train.labels.numpy(), latent.categorical)
     labels, names = real.scored.labels.numpy(), match.label_of
-    return accuracy(old.categories[:, best], labels, names), accuracy(new.categories[:, best], labels, names)
+    both = tuple(accuracy(part.most_probable[:, best], labels, names) for part in (old, new))
+    return latent.categorical_names[best], both
+
+
+def _share_changed(old: NDArray[np.float32], new: NDArray[np.float32]) -> float:
+    changed = np.square(new - old).mean(dtype=np.float64)
+    variance = np.square(old - old.mean(axis=0)).mean(dtype=np.float64)
+    return float(changed / max(variance, _SMALL))
 
 
 def _difference(old: NDArray[np.float32], new: NDArray[np.float32]) -> dict[str, float]:

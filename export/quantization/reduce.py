@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import onnx
 
 from infogan_tool.export.atomic_folder import atomic_folder, write_metadata
-from infogan_tool.export.evaluation.real_images import load_real_images
+from infogan_tool.export.evaluation.axes import measure_axes
+from infogan_tool.export.evaluation.real_images import load_real_images, to_nhwc
+from infogan_tool.export.evaluation.styles import measure_styles
 from infogan_tool.export.image_limit import load_limit
 from infogan_tool.export.limitations import describe_limitations
 from infogan_tool.export.onnx_file import graph_file
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from infogan_tool.export.evaluation.real_images import RealImages
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.bundle.metadata import BundleMetadata, Precision
     from infogan_tool.train.data import ImageSet
@@ -78,7 +81,8 @@ def reduce_precision(
     Raises:
         UsageError: ``bundle`` is of reduced precision already.
         PrecisionError: The encoder loses more than 0.1 percentage points of accuracy, or of agreement with
-            fp32 where there are no labels. Nothing was written.
+            fp32 where there are no labels; a style or the generated images change too much. Nothing was
+            written.
         BundleError, DataError, OutputExistsError, InUseError, OSError: As in opening, loading and writing.
     """
     if bundle.metadata.precision != "fp32":
@@ -95,9 +99,10 @@ def reduce_precision(
             write_examples(folder, bundle.examples())
         write_metadata(folder, metadata)
         progress("measuring the drift on real images")
-        drift = measure_drift(bundle, load_bundle(folder, device="cpu"), real)
+        reduced = load_bundle(folder, device="cpu")
+        drift = measure_drift(bundle, reduced, real)
         drift.refuse_loss(precision)
-        metadata = _with_drift(metadata, bundle.metadata.bundle_id, drift)
+        metadata = _with_drift(reduced, bundle.metadata.bundle_id, drift, real)
         write_metadata(folder, metadata)
     sizes = {name: len(content) for name, content in before.items()}
     return PrecisionOutcome(metadata=metadata, bytes_before=sizes)
@@ -147,14 +152,24 @@ def _latents(bundle: Bundle) -> list[dict[str, npt.NDArray[Any]]]:
     ]
 
 
-def _with_drift(metadata: BundleMetadata, reference_id: str, drift: Drift) -> BundleMetadata:
-    """Add the drift, and replace metrics that were measured on the graphs in fp32."""
-    metrics, precision = drift.metrics, metadata.precision
-    card = {key: value for key, value in metadata.card.items() if key != "evaluation"}
-    if "accuracy" in card:
-        kept = {key: card["accuracy"][key] for key in ("code", "data") if key in card["accuracy"]}
-        split = metrics["split"]
-        measured = {split: metrics["accuracy"][precision]} if "accuracy" in metrics else {}
-        card["accuracy"] = kept | measured | {f"{split}_count": metrics["images"]}
+def _with_drift(bundle: Bundle, reference_id: str, drift: Drift, real: RealImages) -> BundleMetadata:
+    """Return the metadata of a bundle with its drift, and with its own metrics in place of those in fp32."""
+    metadata, metrics = bundle.metadata, drift.metrics
+    split, count, precision = metrics["split"], metrics["images"], metadata.precision
+    card = {key: value for key, value in metadata.card.items() if key not in {"evaluation", "accuracy"}}
+    if drift.labelled_code:
+        accuracy = {split: metrics["accuracy"][precision], f"{split}_count": count}
+        card["accuracy"] = {"code": drift.labelled_code, "data": metrics["data"], **accuracy}
+    axes = measure_axes(bundle)
+    if axes.effects:
+        card["axes"] = axes.to_card()
+    if "styles" in card:
+        card["styles"] = measure_styles(bundle, to_nhwc(real.scored), seed=0).to_card()
+    if metadata.ood is not None:
+        flags = {key: value for key, value in metadata.ood.metrics.items() if "_test" not in key}
+        if split == "test":
+            share = round(1 - metrics["in_distribution"][precision], 4)
+            flags |= {"false_flags_test": share, "test_count": count}
+        metadata = replace(metadata, ood=replace(metadata.ood, metrics=flags))
     metadata = replace(metadata, card=card, drift={"fp32_bundle_id": reference_id, **metrics}, parity={})
-    return replace(metadata, card=card | {"limitations": describe_limitations(metadata)})
+    return replace(metadata, card=card | {"limitations": describe_limitations(metadata, axes=axes)})

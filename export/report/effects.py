@@ -1,7 +1,7 @@
 """The effect of each code on the image: its strength, and its consistency over different noise.
 
-A code is moved from one end of its prior to the other while all else is fixed, in many images. With d_i the
-change of image i:
+A code is moved from one end of its prior to the other, a periodic one by half a turn, while all else is
+fixed, in many images. With d_i the change of image i:
 
 *Strength* is the root of the mean of d_i squared over images and pixels, as a share of the range from black
 to white. It is compared with the strength of single *noise dimensions*, moved between the ends of a uniform
@@ -25,7 +25,7 @@ import numpy as np
 
 from infogan_tool.export.evaluation.traversals import MAX_COMBINATIONS, evenly, sample_each_combination
 from infogan_tool.runtime.latents.sampling import sample
-from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW
+from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW, PERIOD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +44,8 @@ _MAX_NOISE: Final = 16
 """Maximum number of noise dimensions; of more, so many are selected evenly."""
 _NOISE_END: Final = {"uniform": 1.0, "normal": math.sqrt(3)}
 """A noise dimension is moved between minus and plus this value."""
+_HALF_TURN: Final = -PERIOD / 4, PERIOD / 4
+"""A periodic code is moved between these: its ends are the same image."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,8 +89,9 @@ def measure_effects(bundle: Bundle, codes: Sequence[str], *, seed: int = 0) -> E
             effects[code] = _categorical(bundle, code, seed)
         else:
             index = spec.continuous_index(code)
-            ends = [_with(base, "styles", index, end) for end in (CONTINUOUS_LOW, CONTINUOUS_HIGH)]
-            effects[code] = _between(bundle, ends[0], ends[1], groups)
+            ends = _HALF_TURN if code in spec.periodic else (CONTINUOUS_LOW, CONTINUOUS_HIGH)
+            low, high = (_with(base, "styles", index, end) for end in ends)
+            effects[code] = _between(bundle, low, high, groups)
     noise, end = [], _NOISE_END[spec.noise_prior]
     for dimension in evenly(spec.noise, _MAX_NOISE):
         low, high = (_with(base, "noise", dimension, value) for value in (-end, end))

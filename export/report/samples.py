@@ -18,7 +18,7 @@ from PIL import Image, features
 
 from infogan_tool.export.evaluation.traversals import evenly
 from infogan_tool.runtime.images.animation import animate, captioned
-from infogan_tool.runtime.latents.sampling import traversal
+from infogan_tool.runtime.latents.sampling import sheet_code, traversal_shape
 from infogan_tool.runtime.storage.atomic import read_limited
 
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ _MIN_MS, _MAX_MS, _LAST_MS = 80, 600, 2000
 class Layout:
     """Position of the images on the left part of a sheet."""
 
+    code: str
+    """The code that varies along the columns."""
+    row_code: str | None
+    """The categorical code that varies along the rows; None if only the noise does."""
     rows: int
     """Number of rows."""
     columns: int
@@ -102,17 +106,19 @@ class SampleSheets:
 
 def sheet_layout(spec: LatentSpec, size: int) -> Layout:
     """Return the layout of the sheets of a run with this latent spec and image size."""
-    plan = traversal(spec, (spec.continuous_names or spec.categorical_names)[0])
-    rows, columns = plan.rows, plan.columns
-    if plan.code in spec.categorical_names:
-        cells, shown = [(0, column) for column in range(columns)], f"the categories of {plan.code}, one noise"
+    code = sheet_code(spec)
+    rows, columns, row_code = traversal_shape(spec, code)
+    if code in spec.categorical_names:
+        cells, shown = [(0, column) for column in range(columns)], f"the categories of {code}, one noise"
     elif rows > 1:
         cells = [(row, columns // 2) for row in range(rows)]
-        shown = f"the categories of {plan.row_code}, one noise" if plan.row_code else "different noise"
+        shown = f"the categories of {row_code}, one noise" if row_code else "different noise"
     else:
-        cells, shown = [(0, column) for column in range(columns)], f"{plan.code} from low to high"
+        cells, shown = [(0, column) for column in range(columns)], f"{code} from low to high"
     selected = tuple(cells[i] for i in evenly(len(cells), _MAX_CELLS))
-    return Layout(rows=rows, columns=columns, size=size, cells=selected, shown=shown)
+    return Layout(
+        code=code, row_code=row_code, rows=rows, columns=columns, size=size, cells=selected, shown=shown
+    )
 
 
 def read_sheets(folder: Path, layout: Layout | None, stage: StageLog | None) -> SampleSheets | None:

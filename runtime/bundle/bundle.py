@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, Final, get_args, overload
 
 import numpy as np
 
@@ -30,9 +30,9 @@ from infogan_tool.runtime.bundle.reading import (
     edit_latents,
     make_readings,
 )
-from infogan_tool.runtime.errors import BundleError
+from infogan_tool.runtime.errors import BundleError, DeviceError, did_you_mean
 from infogan_tool.runtime.images.arrays import check_images, to_float, to_uint8
-from infogan_tool.runtime.inference.device import default_threads
+from infogan_tool.runtime.inference.device import Device, default_threads
 from infogan_tool.runtime.inference.session import CUDA_PROVIDER, GraphSession
 from infogan_tool.runtime.inference.shards import BATCH_ROWS, ShardPool, split
 from infogan_tool.runtime.latents import sampling
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bundle.metadata import BundleMetadata
     from infogan_tool.runtime.images.files import ImageLike
     from infogan_tool.runtime.images.spec import ImageSpec
-    from infogan_tool.runtime.inference.device import Device
     from infogan_tool.runtime.latents.sampling import Latents, Traversal
     from infogan_tool.runtime.latents.spec import LatentSpec
 
@@ -390,7 +389,10 @@ def load_bundle(
     Raises:
         BundleError: A file is missing or cannot be read, the schema is unknown, or a file is not the one
             that the metadata describes.
+        DeviceError: There is no such device.
     """
+    if device not in get_args(Device):
+        raise DeviceError(f"unknown device '{device}'{did_you_mean(str(device), get_args(Device))}")
     folder = find_bundle(path)
     metadata = read_metadata(folder)
     contents = {file: read_graph(folder, file, metadata) for file in (() if one_shot else GRAPH_FILES)}

@@ -14,6 +14,7 @@ docs/reference/bundle.md describes the format for readers in other languages.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast, get_args
 
 from infogan_tool.runtime.errors import BundleError, LatentError
@@ -23,8 +24,6 @@ from infogan_tool.runtime.storage.atomic import read_limited
 from infogan_tool.runtime.storage.json_fields import Fields, checked_text, parse_json
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     import numpy.typing as npt
 
@@ -263,12 +262,13 @@ class BundleMetadata:
         )
 
 
-def read_metadata(folder: Path) -> BundleMetadata:
+def read_metadata(folder: str | Path) -> BundleMetadata:
     """Read and check ``folder/metadata.json``.
 
     Raises:
         BundleError: It is missing, too large, not JSON, of another schema, or not valid.
     """
+    folder = Path(folder)
     path = folder / METADATA_FILE
     try:
         content = read_limited(path, _MAX_METADATA_BYTES)

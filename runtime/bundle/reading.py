@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from infogan_tool.runtime.errors import LatentError, did_you_mean
-from infogan_tool.runtime.latents.sampling import Latents
+from infogan_tool.runtime.latents.sampling import Latents, check_style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,6 +55,12 @@ class Posterior:
             None if self.distance is None else self.distance[rows],
             None if self.ood is None else self.ood[rows],
         )
+
+    @property
+    def most_probable(self) -> npt.NDArray[np.int64]:
+        """``(N, K)``: index of the most probable category of each categorical code, whatever their labels."""
+        tables = [table.argmax(axis=1) for table in self.probabilities]
+        return np.stack(tables, axis=1) if tables else self.categories
 
     @property
     def low_confidence(self) -> npt.NDArray[np.bool_]:
@@ -171,11 +177,17 @@ def edit_latents(
     Raises:
         LatentError: There is no such code or label, or a value is not a number.
     """
-    changes = dict(_resolve(metadata, name, value) for name, value in codes.items())
+    changes: dict[str, float] = {}
+    for name, given in codes.items():
+        code, value = _resolve(metadata, name, given)
+        if code in changes:
+            raise LatentError(f"{code} is given twice, once as '{name}'")
+        changes[code] = value
     latent, count = metadata.latent, len(readings)
     categories = np.array([[r.codes[c] for c in latent.categorical_names] for r in readings], np.int64)
     styles = np.array([[r.codes[c] for c in latent.continuous_names] for r in readings], np.float32)
-    categories, styles = categories.reshape(count, -1), styles.reshape(count, -1)
+    categories = categories.reshape(count, len(latent.categorical))
+    styles = styles.reshape(count, latent.continuous)
     nearest = np.empty((count, latent.noise), np.float32)
     for row, reading in enumerate(readings):
         same = np.full(len(noise), row)
@@ -206,4 +218,6 @@ def _resolve(metadata: BundleMetadata, name: str, value: Any) -> tuple[str, floa
     if not is_number or (code in latent.categorical_names and value != int(value)):
         what = "a category index or a label" if code in latent.categorical_names else "a number"
         raise LatentError(f"{code} is {what}, not {value!r:.40}")
+    if code in latent.continuous_names:
+        check_style(code, value)
     return code, value

@@ -44,7 +44,7 @@ def self_check(bundle: Bundle, images: int = _IMAGES) -> SelfCheck:
     start = time.perf_counter()
     latents = bundle.sample(images)
     posterior = bundle.encode(to_uint8(bundle.generate(latents), bundle.image))
-    same = posterior.categories == latents.categories
+    same = posterior.most_probable == latents.categories
     spec = bundle.latent
     return SelfCheck(
         images=images,
@@ -67,6 +67,8 @@ def correlation(
 
     Pearson's r; of a periodic code the mean cosine of the difference, as an angle.
     """
+    if not len(codes):
+        return 0.0
     if periodic:
         return float(np.cos(2 * np.pi / PERIOD * (np.asarray(means, np.float64) - codes)).mean())
     if np.ptp(codes) == 0 or np.ptp(means) == 0:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.images.spec import ImageSpec
 
-    ImageLike = str | Path | bytes | BinaryIO | Image.Image | npt.NDArray[Any]
+    ImageLike = str | Path | bytes | bytearray | memoryview | BinaryIO | Image.Image | npt.NDArray[Any]
 
 _MAX_REASON: Final = 200
 _INTERNAL_ERRORS: Final = (LookupError, TypeError, ArithmeticError, AttributeError, AssertionError)

@@ -95,14 +95,14 @@ _HEAD_BYTES: Final = 16
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def name_of(source: str | Path | bytes | BinaryIO) -> str:
+def name_of(source: object) -> str:
     """Return the name of the source in messages."""
     if isinstance(source, (str, Path)):
         return printable(source)
     return printable(getattr(source, "name", "the image"))
 
 
-def open_source(source: str | Path | bytes | BinaryIO) -> BinaryIO:
+def open_source(source: str | Path | bytes | bytearray | memoryview | BinaryIO) -> BinaryIO:
     """Return a file to read and to close; a file of the caller is read into memory and left open.
 
     Raises:
@@ -115,7 +115,14 @@ def open_source(source: str | Path | bytes | BinaryIO) -> BinaryIO:
             file.close()
             raise ValueError(f"{name_of(source)}: more than {MAX_BYTES:,} bytes")
         return file
-    content = source if isinstance(source, bytes) else source.read(MAX_BYTES + 1)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        content = bytes(source)
+    elif hasattr(source, "read"):
+        content = source.read(MAX_BYTES + 1)
+    else:
+        raise ValueError(
+            f"an image is a path, bytes, a file, a PIL image or an array, not {type(source).__name__}"
+        )
     if len(content) > MAX_BYTES:
         raise ValueError(f"{name_of(source)}: more than {MAX_BYTES:,} bytes")
     return io.BytesIO(content)

@@ -72,6 +72,7 @@ _EXTERNAL_DATA: Final = 13
 _DATA_LOCATION: Final = 14
 _MAX_PARTS: Final = 200_000
 """Most messages of a graph, and most fields of a message; a bundle's graphs have fewer than a thousand."""
+_MAX_AXES: Final = 64
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -135,14 +136,14 @@ class _Scan:
 
 
 def _check_tensor(fields: _Fields, size: int) -> None:
-    elements = 1
+    axes: list[int] = []
     for number, value in fields:
         if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value):
             raise _RefusedError("keeps weights in another file")
         if number == 1:  # the sizes of its axes, one by one or packed
-            elements *= math.prod(_packed(value)) if isinstance(value, memoryview) else value
-    # The smallest element type has four bits.
-    if elements > 2 * size:
+            axes += _packed(value) if isinstance(value, memoryview) else [value]
+    # The smallest element type has four bits. More axes would take long to multiply.
+    if len(axes) > _MAX_AXES or math.prod(axes) > 2 * size:
         raise ValueError("a tensor has more elements than the file can hold")
 
 
@@ -203,8 +204,10 @@ def _fields(message: memoryview) -> list[tuple[int, int | memoryview]]:
 
 
 def _packed(values: memoryview) -> list[int]:
-    numbers, offset = [], 0
-    while offset < len(values):
+    """Return the numbers, those after too many axes left out."""
+    numbers: list[int] = []
+    offset = 0
+    while offset < len(values) and len(numbers) <= _MAX_AXES:
         value, offset = _varint(values, offset)
         numbers.append(value)
     return numbers

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.latents.spec import LatentSpec
 
 _MAX_SEED: Final = 2**64 - 1
+MAX_STYLE: Final = 1_000_000
+"""Greatest absolute value of a style or of noise: far beyond it a generator's arithmetic overflows."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -70,8 +72,8 @@ class Latents:
             raise LatentError(f"latents have {_widths(*widths)}; the latent spec has {_widths(*expected)}")
         for column, (name, size) in enumerate(zip(spec.categorical_names, spec.categorical, strict=True)):
             _check_category(name, size, self.categories[:, column])
-        if not (np.isfinite(self.noise).all() and np.isfinite(self.styles).all()):
-            raise LatentError("latents have values that are not finite")
+        if not (np.abs(self.noise) <= MAX_STYLE).all() or not (np.abs(self.styles) <= MAX_STYLE).all():
+            raise LatentError(f"latents have values that are not finite, or above {MAX_STYLE:,}")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -145,8 +147,7 @@ def sample(
         chosen[:, column] = some[(uniform[:, column] * len(some)).astype(np.int64)]
     for name, value in (styles or {}).items():
         column = spec.continuous_index(name)
-        if not math.isfinite(value):
-            raise LatentError(f"continuous code {name} must be finite, not {value}")
+        check_style(name, value)
         values[:, column] = value
     return Latents(noise, chosen, values)
 
@@ -182,16 +183,12 @@ def traversal(
     reach = 1 if code in spec.periodic else 2
     low = reach * CONTINUOUS_LOW if low is None else low
     high = reach * CONTINUOUS_HIGH if high is None else high
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise LatentError(f"the values of {code} must be finite, not from {low:g} to {high:g}")
+    if not (abs(low) <= MAX_STYLE and abs(high) <= MAX_STYLE):
+        raise LatentError(f"the values of {code} must be at most {MAX_STYLE:,}, not from {low:g} to {high:g}")
     is_categorical = code in spec.categorical_names
-    row_code = spec.categorical_names[0] if spec.categorical and not is_categorical else None
-    values = np.linspace(low, high, steps)
-    if is_categorical:
-        values = np.arange(spec.categorical[spec.categorical_index(code)], dtype=np.float64)
-    streams = 1 if row_code or not spec.noise else rows
-    sampled = sample(spec, streams, seed)
-    shape = (spec.categorical[0] if row_code else streams, len(values))
+    *shape, row_code = traversal_shape(spec, code, steps=steps, rows=rows)
+    values = np.arange(shape[1], dtype=np.float64) if is_categorical else np.linspace(low, high, steps)
+    sampled = sample(spec, 1 if row_code else shape[0], seed)
     noise = np.broadcast_to(sampled.noise[:, None], (*shape, spec.noise))
     categories = np.broadcast_to(sampled.categories[0], (*shape, len(spec.categorical))).copy()
     styles = np.zeros((*shape, spec.continuous), np.float32)
@@ -208,6 +205,22 @@ def traversal(
         styles.reshape(count, spec.continuous),
     )
     return Traversal(latents, code, tuple(values.tolist()), row_code)
+
+
+def traversal_shape(
+    spec: LatentSpec, code: str, *, steps: int = 10, rows: int = 10
+) -> tuple[int, int, str | None]:
+    """Return the rows, columns and ``row_code`` of :func:`traversal`; no latents are made."""
+    if code in spec.categorical_names:
+        return rows if spec.noise else 1, spec.categorical[spec.categorical_index(code)], None
+    if spec.categorical:
+        return spec.categorical[0], steps, spec.categorical_names[0]
+    return rows if spec.noise else 1, steps, None
+
+
+def sheet_code(spec: LatentSpec) -> str:
+    """Return the code that the sheets of a training vary."""
+    return (spec.continuous_names or spec.categorical_names)[0]
 
 
 CODE_ROWS: Final = 16
@@ -248,6 +261,16 @@ def code_rows(spec: LatentSpec, *, seed: int = 0) -> tuple[Latents, int]:
             values = np.linspace(CONTINUOUS_LOW, CONTINUOUS_HIGH, CODE_COLUMNS)
             styles[columns, spec.continuous_index(code)] = values
     return Latents(noise, categories, styles), CODE_COLUMNS
+
+
+def check_style(name: str, value: float) -> None:
+    """Check the value of a continuous code.
+
+    Raises:
+        LatentError: It is not finite, or too large.
+    """
+    if not abs(value) <= MAX_STYLE:
+        raise LatentError(f"continuous code {name} must be at most {MAX_STYLE:,}, not {value:g}")
 
 
 def _check_category(name: str, size: int, chosen: npt.NDArray[Any]) -> None:

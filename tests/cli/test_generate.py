@@ -9,6 +9,8 @@ import pytest
 from bulk_helpers import pixels
 
 from infogan_tool.runtime import load_bundle, sheet, to_uint8
+from infogan_tool.runtime.bundle.bundle import Bundle
+from infogan_tool.runtime.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +132,7 @@ def test_a_category_by_its_label(cli: Callable[..., Any], labelled: Path, tmp_pa
         (["--category", "zzz"], "no category has this label (valid: 2, 7, round); write it as"),
         (["--style", "slnt=1"], "there is no code 'slnt' (did you mean 'slant'?)"),
         (["--style", "c1=x"], "--style c1=x: give a number"),
-        (["--style", "c1=nan"], "c1 must be finite"),
+        (["--style", "c1=nan"], "c1 must be at most 1,000,000"),
         (["--style", "k1=1"], "there is no continuous code 'k1'"),
         (["--style", "c1=1", "--style", "c1=1"], "--style c1 is given twice"),
         (["--count", "0"], "'--count'"),
@@ -169,6 +171,24 @@ def test_outputs_are_not_overwritten(cli: Callable[..., Any], tiny: Path, tmp_pa
     empty = tmp_path / "empty"
     empty.mkdir()
     assert cli("generate", "-b", tiny, "-n", 1, "--out", empty).code == 0
+
+
+def test_nothing_is_removed_or_made_where_nothing_can_be_generated(
+    cli: Callable[..., Any], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "old"
+    assert cli("generate", "-b", tiny, "-n", 2, "--out", old).code == 0
+    before = sorted(old.iterdir())
+
+    def fail(*_: object) -> None:
+        raise DeviceError("no memory")
+
+    monkeypatch.setattr(Bundle, "generate", fail)
+    for out in (old, tmp_path / "new"):
+        done = cli("generate", "-b", tiny, "-n", 2, "--out", out, "--force")
+        assert (done.code, done.err) == (1, "error: no memory\n")
+    assert sorted(old.iterdir()) == before
+    assert not (tmp_path / "new").exists()
 
 
 def test_invalid_targets(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:

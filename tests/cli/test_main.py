@@ -249,6 +249,21 @@ def test_a_closed_standard_error_is_no_traceback(spawn: Callable[..., Any], tiny
     assert (done.code, done.out) == (141, "")
 
 
+@POSIX
+@pytest.mark.parametrize(
+    ("closed", "code", "shown"), [(2, 3, "{"), (1, 1, "error: standard output: it is closed")]
+)
+def test_a_stream_that_is_closed_from_the_start(
+    closed: int, code: int, shown: str, images: list[Path], tiny: Path
+) -> None:
+    program = (sys.executable, "-m", "infogan_tool", "encode", images[0], "no.png", "-b", tiny, "--json")
+    command = ["sh", "-c", f'"$@" {closed}>&-', "sh", *map(str, program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert (done.stdout + done.stderr).splitlines()[-1].startswith(shown)
+    assert len(done.stdout.splitlines()) == (closed == 2), "messages do not go to standard output"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_is_one_line(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,26 +32,37 @@ LATENT = LatentSpec(noise=2, noise_prior="uniform", categorical=(3,), continuous
 
 
 class LinearBundle:
-    """A bundle whose image is its factors: a category, and continuous codes times a matrix."""
+    """A bundle whose pixels are its factors: a category, and continuous codes times a matrix.
 
-    image = ImageSpec(size=2, channels=1, low=0, high=1)
+    Where the user gave all categories the same name, they are read as one.
+    """
+
+    image = ImageSpec(size=3, channels=1, low=-4, high=4)
     latent = LATENT
 
-    def __init__(self, matrix: NDArray[np.float64]) -> None:
-        self.matrix = matrix
+    def __init__(self, matrix: NDArray[np.float64], *, one_name: bool = False) -> None:
+        self.matrix, self.one_name = matrix, one_name
 
     def sample(self, n: int, seed: int) -> Latents:
         return sampling.sample(self.latent, n, seed)
 
-    def generate(self, latents: Latents) -> NDArray[np.float64]:
+    def factors(self, latents: Latents) -> NDArray[np.float64]:
         noise = 0.05 * latents.noise.sum(axis=1, keepdims=True)
         return np.hstack([latents.categories, latents.styles @ self.matrix + noise])
 
-    def encode(self, images: NDArray[np.float64]) -> Posterior:
-        means = images[:, 1:] @ np.linalg.pinv(self.matrix)
+    def generate(self, latents: Latents) -> NDArray[np.float32]:
+        factors = self.factors(latents)
+        images = np.zeros((len(factors), 9), np.float32)
+        images[:, : factors.shape[1]] = factors
+        return images.reshape(-1, 1, 3, 3)
+
+    def encode(self, images: NDArray[np.uint8]) -> Posterior:
+        factors = images.reshape(-1, 9) * (8 / 255) - 4
+        means = factors[:, 1:4] @ np.linalg.pinv(self.matrix)
+        category = np.rint(factors[:, :1]).astype(np.int64)
         return Posterior(
-            probabilities=(),
-            categories=np.rint(images[:, :1]).astype(np.int64),
+            probabilities=(np.eye(3, dtype=np.float32)[category[:, 0]],),
+            categories=0 * category if self.one_name else category,
             confidence=np.ones((len(images), 1), np.float32),
             style_mean=means.astype(np.float32),
             style_std=np.ones_like(means, np.float32),
@@ -63,18 +75,18 @@ class TurningBundle(LinearBundle):
     latent = replace(LATENT, periodic=("c3",))
 
     def __init__(self, start: float) -> None:
-        super().__init__(np.eye(4))
+        super().__init__(np.eye(3))
         self.start = start
 
-    def generate(self, latents: Latents) -> NDArray[np.float64]:
+    def factors(self, latents: Latents) -> NDArray[np.float64]:
         angle = np.pi * (latents.styles[:, 2] + self.start + 0.02 * latents.noise.sum(axis=1))
         circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
         return np.hstack([latents.categories, latents.styles[:, :2], circle])
 
-    def encode(self, images: NDArray[np.float64]) -> Posterior:
-        posterior = super().encode(images)
-        angle = np.arctan2(images[:, 4], images[:, 3]) / np.pi - self.start
-        means = np.stack([*images[:, 1:3].T, angle - 2 * np.round(angle / 2)], axis=1)
+    def encode(self, images: NDArray[np.uint8]) -> Posterior:
+        posterior, factors = super().encode(images), images.reshape(-1, 9) * (8 / 255) - 4
+        angle = np.arctan2(factors[:, 4], factors[:, 3]) / np.pi - self.start
+        means = np.stack([*factors[:, 1:3].T, angle - 2 * np.round(angle / 2)], axis=1)
         return replace(posterior, style_mean=means.astype(np.float32))
 
 
@@ -86,6 +98,26 @@ def test_an_angle_is_the_same_wherever_it_begins(monkeypatch: pytest.MonkeyPatch
         assert ranked.model_centrality == 1.0
         assert ranked.udr > 0.85
         assert ranked.usage.dead == ()
+
+
+def renamed_bundle(renamed: str, path: Path, **_: object) -> LinearBundle:
+    return LinearBundle(np.eye(3), one_name=path.name == renamed)
+
+
+def test_names_given_by_hand_change_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    scores = []
+    for renamed in ("", "c"):
+        monkeypatch.setattr(select, "load_bundle", partial(renamed_bundle, renamed))
+        selection = select_bundles([tmp_path / name for name in "abc"], groups=20)
+        scores.append({(ranked.bundle, ranked.model_centrality, ranked.udr) for ranked in selection.ranking})
+    assert scores[0] == scores[1]
+
+
+def test_what_no_file_can_hold_is_dead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    matrix = np.diag([1, 1, 1e-3])
+    monkeypatch.setattr(select, "load_bundle", lambda _, **__: LinearBundle(matrix))
+    selection = select_bundles([tmp_path / name for name in "abc"], groups=20)
+    assert [ranked.usage.dead for ranked in selection.ranking] == [("c3",)] * 3
 
 
 def test_rotated_and_dead_models_come_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

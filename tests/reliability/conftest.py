@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -127,6 +128,20 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, one_stage: Path) -> P
         == 0
     )
     return out
+
+
+@pytest.fixture(scope="session")
+def trained_half(tmp_path_factory: pytest.TempPathFactory, one_stage: Path) -> Path:
+    out = tmp_path_factory.mktemp("half") / "run"
+    command = ["train", "--config", str(one_stage), "--epochs", "1", "--device", "cpu", "--threads", "1"]
+    assert main([*command, "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def half(trained_half: Path, tmp_path: Path) -> Path:
+    """A run that was stopped after half of its steps."""
+    return shutil.copytree(trained_half, tmp_path / "run")
 
 
 @dataclass(frozen=True)

@@ -45,14 +45,6 @@ def files_of_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.fixture
-def half(cli: Callable[..., Result], one_stage: Path, tmp_path: Path) -> Path:
-    """A run that was stopped after half of its steps."""
-    run = tmp_path / "run"
-    assert cli("train", "--config", one_stage, "--epochs", 1, "--out", run, *CPU).code == 0
-    return run
-
-
 def errors(done: Result) -> list[str]:
     return [line for line in done.err.splitlines() if "rror" in line]
 

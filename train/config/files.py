@@ -37,7 +37,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
         ConfigError: The file cannot be read or parsed.
     """
     try:
-        text = read_limited(path, _MAX_BYTES).decode()
+        text = read_limited(path, _MAX_BYTES).decode("utf-8-sig")  # editors of Windows put a mark first
         values = json.loads(text) if path.suffix == ".json" else _parse_toml(text)
         refuse_deep(values)
     except RecursionError as error:

@@ -138,7 +138,7 @@ class ObjectiveConfig(Table):
     learned."""
 
     @model_validator(mode="after")
-    def _check_range(self) -> Self:
+    def _check_values(self) -> Self:
         low, high = self.log_variance_range
         if not low < high:
             raise ValueError(

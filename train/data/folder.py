@@ -10,7 +10,8 @@ A folder holds one of:
 
 A folder that holds two kinds is refused. Hidden files, files without a suffix of an image format, and
 sub-folders without an image are ignored. Images are in the order of their names, which is the same on every
-machine. Symbolic links are followed; an image that is not a regular file is refused unopened.
+machine. Symbolic links are followed, but not those to a folder that contains them; an image that is not a
+regular file is refused unopened.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 import torch
 
+from infogan_tool.runtime.bulk.inputs.chunks import Failed
+from infogan_tool.runtime.bulk.inputs.walk import walk
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.runtime.images.formats import IMAGE_SUFFIXES
 from infogan_tool.runtime.storage.atomic import printable
@@ -29,9 +32,6 @@ from infogan_tool.train.data.convert import convert_images
 from infogan_tool.train.data.idx import find_part, read_idx_images, read_labels
 from infogan_tool.train.data.image_files import native_format, read_image_files
 from infogan_tool.train.data.imageset import ImageSet, choose
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FOLDER_KINDS: Final = (
     "a folder of images, of one sub-folder of images for each class, of train/ and test/ with such "
@@ -132,10 +132,9 @@ def open_folder(
 def _load_idx(
     folder: Path, split: str, size: int | None, channels: int | None, limit: int | None
 ) -> ImageSet | None:
-    other = next(_images_below(folder), None)
-    if other is not None:
+    if others := _find_images(folder):
         raise DataError(
-            f"{printable(folder)} holds IDX files and images ({printable(other.name)}): keep one kind"
+            f"{printable(folder)} holds IDX files and images ({printable(others[0][-1])}): keep one kind"
         )
     path = find_part(folder, split, "images")
     if path is None and split == "test":
@@ -166,100 +165,75 @@ class _Listing:
     class_names: tuple[str, ...] | None
 
 
+_Parts = tuple[str, ...]
+"""The parts of the path of an image below a folder."""
+
+
 def _list_split(folder: Path, split: str) -> _Listing | None:
-    parts = _find_splits(folder)
-    if not parts:
-        return _list_images(folder, None) if split == "train" else None
-    if "train" not in parts:
-        raise DataError(f"{printable(folder)} has a folder {parts['test'].name} but no folder train")
-    used = [part.name for part in parts.values()]
-    for entry in _entries(folder):
-        if entry.name in used or entry.name.lower() in _IGNORED:
-            continue
-        other = next(_images_at(entry), None)
-        if other is not None:
+    images, used = _find_images(folder), _find_splits(folder)
+    if not used:
+        return _list_images(folder, images, None) if split == "train" else None
+    if "train" not in used:
+        raise DataError(f"{printable(folder)} has a folder {used['test']} but no folder train")
+    for first, *below in images:
+        if first not in used.values() and not (below and first.lower() in _IGNORED):
             raise DataError(
-                f"{printable(folder)} holds a folder {parts['train'].name} and images beside it "
-                f"({printable(other.relative_to(folder))}): keep one kind"
+                f"{printable(folder)} holds a folder {used['train']} and images beside it "
+                f"({printable(Path(first, *below))}): keep one kind"
             )
-    if split not in parts:
+    if split not in used:
         return None
+    part = {name: [parts[1:] for parts in images if parts[0] == name] for name in used.values()}
     # Classes of both splits, so that labels of train and test agree.
-    classes = sorted({name for part in parts.values() for name in _class_folders(part)})
-    return _list_images(parts[split], classes)
+    classes = {first for below in part.values() for first, *rest in below if rest}
+    return _list_images(folder / used[split], part[used[split]], sorted(classes))
 
 
-def _find_splits(folder: Path) -> dict[str, Path]:
-    parts: dict[str, Path] = {}
-    for entry in _entries(folder):
-        split = _SPLIT_FOLDERS.get(entry.name.lower())
-        if split is None or not entry.is_dir():
-            continue
-        if split in parts:
-            raise DataError(f"{printable(folder)} holds both {parts[split].name} and {entry.name}: keep one")
-        parts[split] = Path(entry.path)
-    return parts
+def _find_splits(folder: Path) -> dict[str, str]:
+    """Return the names of the folders for training and testing by split."""
+    used: dict[str, str] = {}
+    for name in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()):
+        split = _SPLIT_FOLDERS.get(name.lower())
+        if split in used:
+            raise DataError(f"{printable(folder)} holds both {used[split]} and {name}: keep one")
+        if split is not None:
+            used[split] = name
+    return used
 
 
-def _list_images(folder: Path, classes: list[str] | None) -> _Listing:
+def _list_images(folder: Path, images: list[_Parts], classes: list[str] | None) -> _Listing:
     """List a folder of kind 3 or 4; ``classes`` are those of all splits, ``None``: of this folder."""
-    flat = [Path(entry.path) for entry in _entries(folder) if _is_image(entry)]
-    own = _class_folders(folder)
+    flat = [first for first, *below in images if not below]
+    own = sorted({first for first, *below in images if below})
     if flat and own:
         raise DataError(
-            f"{printable(folder)} holds images ({printable(flat[0].name)}) and folders of images "
+            f"{printable(folder)} holds images ({printable(flat[0])}) and folders of images "
             f"({printable(own[0])}): keep one kind"
         )
-    if flat:
-        return _Listing(paths=flat, labels=[], class_names=None)
-    paths, labels = [], []
-    for label, name in enumerate(classes or own):
-        if name in own:
-            below = list(_images_below(folder / name))
-            paths += below
-            labels += [label] * len(below)
-    if not paths:
+    if not images:
         raise DataError(f"{printable(folder)} holds no images: --data takes {FOLDER_KINDS}")
+    paths = [folder.joinpath(*parts) for parts in images]
+    for path in paths:
+        if not path.is_file():
+            raise DataError(f"{printable(path)} is named as an image but is not a regular file")
+    if flat:
+        return _Listing(paths=paths, labels=[], class_names=None)
+    label = {name: index for index, name in enumerate(classes or own)}
     return _Listing(
-        paths=paths, labels=labels, class_names=tuple(_shown_name(name) for name in classes or own)
+        paths=paths,
+        labels=[label[first] for first, *_ in images],
+        class_names=tuple(_shown_name(name) for name in label),
     )
 
 
-def _class_folders(folder: Path) -> list[str]:
-    """Return the names of the sub-folders that have an image, sorted."""
-    folders = [entry for entry in _entries(folder) if entry.is_dir()]
-    return [entry.name for entry in folders if next(_images_below(Path(entry.path)), None)]
-
-
-def _images_at(entry: os.DirEntry[str], above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    if entry.is_dir():
-        yield from _images_below(Path(entry.path), above)
-    elif _is_image(entry):
-        yield Path(entry.path)
-
-
-def _images_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """Yield the images at any depth, sorted by name; ``above`` are the folders above, for circular links."""
-    status = folder.stat()
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        raise DataError(f"{printable(folder)} is a link to a folder that contains it")
-    for entry in _entries(folder):
-        yield from _images_at(entry, above | {here})
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """Return the entries that are not hidden, sorted by name."""
-    with os.scandir(folder) as entries:
-        return sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
-
-
-def _is_image(entry: os.DirEntry[str]) -> bool:
-    if entry.is_dir() or not entry.name.lower().endswith(IMAGE_SUFFIXES):
-        return False
-    if not entry.is_file():
-        raise DataError(f"{printable(entry.path)} is named as an image but is not a regular file")
-    return True
+def _find_images(folder: Path) -> list[_Parts]:
+    """Return the images at any depth, in order."""
+    images, length = [], len(os.path.join(folder, ""))  # noqa: PTH118
+    for path in walk(str(folder), lambda path: path.lower().endswith(IMAGE_SUFFIXES)):
+        if isinstance(path, Failed):
+            raise DataError(path.message)
+        images.append(Path(path[length:]).parts)
+    return images
 
 
 def _own_name(folder: Path) -> str:

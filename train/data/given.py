@@ -13,6 +13,7 @@ from infogan_tool.runtime.images.convert import fit
 from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.convert import convert_images
+from infogan_tool.train.data.image_files import is_grey
 from infogan_tool.train.data.imageset import ImageSet
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class DatasetReader:
         elif isinstance(item, (tuple, list)):
             item = item[0] if item else None
         if isinstance(item, Image.Image):
-            grey = item.mode in ("1", "L", "LA", "I", "F") or item.mode.startswith("I;")
+            grey = is_grey(item.mode)
             largest = ImageSpec(size=max(item.size), channels=1 if grey else 3, low=0.0, high=1.0)
             try:
                 return fit(item, largest) if item.width == item.height else np.asarray(_flat(item, grey=grey))

@@ -69,11 +69,16 @@ def _check_size(path: Path, width: int, height: int, first: Path, expected: int)
         raise DataError(f"{shown}, more than {MAX_SIZE} pixels a side: --size makes images smaller")
 
 
+def is_grey(mode: str) -> bool:
+    """Return whether Pillow's images of a mode are grey."""
+    return mode in _GREY_MODES or mode.startswith("I;")
+
+
 def _read_header(path: Path) -> tuple[tuple[int, int], bool]:
     shown = printable(path)
     try:
         with open_regular(path) as file, open_header(file) as image:
-            return image.size, image.mode in _GREY_MODES or image.mode.startswith("I;")
+            return image.size, is_grey(image.mode)
     except ImageError as error:
         raise DataError(f"{shown} is {error}") from error
     except OSError as error:

@@ -7,7 +7,7 @@
 `ema`                exponential moving average of weights
 `meters`             means of scalars over a logging interval
 `cuda_graph`         a step captured as a CUDA graph
-`layers`             convolutions computed as one matrix product
+`layers`             convolutions in forms that CPUs compute faster
 `statistics`         running statistics of BatchNorm and of spectral normalisation
 `registry`           objects that a config names, and the modules that the user names
 `memory_format`      channels-last weights, where they are faster

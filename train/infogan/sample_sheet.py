@@ -9,7 +9,7 @@ import torch
 
 from infogan_tool.runtime.images.arrays import sheet, to_uint8
 from infogan_tool.runtime.images.files import save_png
-from infogan_tool.runtime.latents.sampling import code_row_length, code_rows, traversal
+from infogan_tool.runtime.latents.sampling import code_row_length, code_rows, sheet_code, traversal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,8 +36,7 @@ def write_sample_sheet(path: Path, networks: Networks, images: ImageSource, *, s
         seed: Of the fixed noise.
     """
     spec = networks.latent
-    code = (spec.continuous_names or spec.categorical_names)[0]
-    plan = traversal(spec, code, seed=seed)
+    plan = traversal(spec, sheet_code(spec), seed=seed)
     generated = to_uint8(networks.generate(plan.latents), networks.image)
     device, count = next(networks.parameters()).device, plan.rows * _REAL_COLUMNS
     chosen = torch.arange(0, len(images), max(1, len(images) // count), device=device)[:count]

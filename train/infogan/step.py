@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from infogan_tool.train.infogan.q_network import QPosterior
     from infogan_tool.train.infogan.schemes import Update
 
-    _Terms = tuple[dict[str, Tensor], dict[str, Tensor]]
+    _Terms = tuple[dict[str, Tensor], dict[str, Tensor], tuple[Tensor, Tensor] | None]
 
 
 def metric_names(config: TrainConfig) -> list[str]:
@@ -183,10 +183,10 @@ class AdversarialStep:
         with _frozen(self._parameters(others)):  # their gradients would take a quarter of G's update
             if update.name == "D":
                 batch = self._as_d_sees(batch)
-            terms, scalars = compute(batch, infer="L_I" in update.terms)
+            terms, scalars, features = compute(batch, infer="L_I" in update.terms)
             for term in self.terms:
                 if self._updates[term.term.update] == update.name and (due is None or term.name in due):
-                    value = term.compute(self._term_inputs(batch))
+                    value = term.compute(self._term_inputs(batch, features))
                     scalars[term.metric] = value
                     terms[update.terms[0]] = terms[update.terms[0]] + term.weight * value
             loss = reduce(operator.add, [terms[name] for name in update.terms])
@@ -202,7 +202,7 @@ class AdversarialStep:
             batch, real=self._augment(batch.real, count), fake=self._augment(batch.fake.detach(), count)
         )
 
-    def _term_inputs(self, batch: Batch) -> TermInputs:
+    def _term_inputs(self, batch: Batch, features: tuple[Tensor, Tensor] | None) -> TermInputs:
         return TermInputs(
             batch.real,
             batch.fake,
@@ -213,20 +213,21 @@ class AdversarialStep:
             rng=self._rng,
             group=self._group,
             progress=self._progress,
+            features=features,
         )
 
     def _d_terms(self, batch: Batch, *, infer: bool) -> _Terms:
-        """Return L_D of images as D sees them, with L_I if ``infer``, and scalars by name."""
+        """Return L_D of images as D sees them, with L_I if ``infer``, scalars by name, and features."""
         networks, count, real, fake = self.networks, len(batch.latent), batch.real, batch.fake
         with self._autocast:
-            features = networks.trunk(real)
-            networks.update_bn_stats(real, features)
-            angle = shown_angle_of_real(networks, self._config, real, features, self._progress)
-            real_logits = networks.d_head(features, batch.real_categories, angle).float()
+            of_real = networks.trunk(real)
+            networks.update_bn_stats(real, of_real)
+            angle = shown_angle_of_real(networks, self._config, real, of_real, self._progress)
+            real_logits = networks.d_head(of_real, batch.real_categories, angle).float()
             with frozen_statistics(networks.trunk, networks.d_head, networks.q):
-                features = networks.trunk(fake)
-                fake_logits = networks.d_head(features, *self._fake_conditions(batch.latent)).float()
-                posterior = networks.infer(fake, features) if infer else None
+                of_fake = networks.trunk(fake)
+                fake_logits = networks.d_head(of_fake, *self._fake_conditions(batch.latent)).float()
+                posterior = networks.infer(fake, of_fake) if infer else None
         real_logits, fake_logits = self._group.all_gather(count, real_logits, fake_logits)
         adversarial = discriminator_loss(self._kind, real_logits, fake_logits)
         scores = {"Scores/real": self._score(real_logits), "Scores/fake": self._score(fake_logits)}
@@ -234,7 +235,7 @@ class AdversarialStep:
         if posterior is not None:
             terms["L_I"], losses = self._information_loss(posterior, batch.latent, self._weights)
             scalars |= losses
-        return terms, scalars
+        return terms, scalars, (of_real, of_fake)
 
     def _g_terms(self, batch: Batch, *, infer: bool) -> _Terms:
         """Return L_G of generated images, with L_I if ``infer``, and scalars by name."""
@@ -258,7 +259,7 @@ class AdversarialStep:
             weights = self._weights if self._objective.uses_information else torch.ones_like(self._weights)
             terms["L_I"], losses = self._information_loss(posterior, batch.latent, weights)
             scalars |= losses
-        return terms, scalars
+        return terms, scalars, None
 
     def _information_terms(self, batch: Batch, *, infer: bool) -> _Terms:
         """Return L_I of generated images of fresh latents, and scalars by name."""
@@ -268,7 +269,7 @@ class AdversarialStep:
         with frozen_statistics(self.networks.trunk, self.networks.q), self._autocast:
             posterior = self.networks.infer(fake)
         loss, scalars = self._information_loss(posterior, latent, self._weights)
-        return {"L_I": loss}, scalars
+        return {"L_I": loss}, scalars, None
 
     def _information_loss(
         self, posterior: QPosterior, latent: LatentBatch, weights: Tensor

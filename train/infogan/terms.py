@@ -68,6 +68,8 @@ class TermInputs(Batch):
     """The step's source of randomness, on the device."""
     progress: Tensor
     """Share of adversarial training before this step, from 0 to 1: a scalar on the device."""
+    features: tuple[Tensor, Tensor] | None = None
+    """The trunk's features of ``real`` and ``fake``; None where the update has not computed both."""
     group: ProcessGroup = SINGLE_PROCESS
     """The processes of the training."""
 
@@ -146,8 +148,12 @@ def transformations(inputs: TermInputs) -> Tensor:
     amounts = 2 * uniform(len(moves)) - 1
     with torch.no_grad():
         given = [images, transform(images, moves, amounts)]
-        if "scale" in names:  # a larger object is also blurred: its size must not be told by that
+        # What is enlarged is also blurred, and its size or width must not be told by that.
+        if "scale" in names:
             given[1] = soften(given[1], uniform())
+        if "aspect" in names:
+            for size in ((1, 3), (3, 1)):
+                given[1] = soften(given[1], uniform(), size)
         if turn is not None:
             angle = 2 * uniform() - 1
             in_middle = [turned(images, a, uniform()) for a in (0 * angle, angle)]
@@ -155,7 +161,9 @@ def transformations(inputs: TermInputs) -> Tensor:
             moments = angular_moments(in_middle[0])
     with autocast(rng.device, inputs.config.precision):
         # A batch each: BatchNorm's running statistics are those of images that are not transformed.
-        codes = [inputs.networks.infer_styles(part).float() for part in given]
+        known = None if inputs.features is None else torch.where(is_real, *inputs.features)
+        infer = inputs.networks.infer_styles
+        codes = [infer(images, known).float(), *(infer(part).float() for part in given[1:])]
     before, after = codes[:2]
     if turn is None:
         return transformation_loss(*group.all_gather(count, after - before, amounts.T))

@@ -101,9 +101,10 @@ def _change_strokes(images: Tensor, background: Tensor, amount: Tensor) -> Tenso
     return sign * torch.lerp(strokes, torch.where(amount > 0, thicker, thinner), amount.abs())
 
 
-def soften(images: Tensor, shares: Tensor) -> Tensor:
-    """Replace a share ``(N,)``, from 0 to 1, of each image by its mean over 3 x 3 pixels."""
-    blurred = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
+def soften(images: Tensor, shares: Tensor, size: tuple[int, int] = (3, 3)) -> Tensor:
+    """Replace a share ``(N,)``, from 0 to 1, of each image by its mean over ``size``: rows, columns."""
+    down, across = (side // 2 for side in size)
+    blurred = F.avg_pool2d(F.pad(images, (across, across, down, down), mode="replicate"), size, 1)
     return torch.lerp(images, blurred, shares[:, None, None, None])
 
 

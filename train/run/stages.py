@@ -37,12 +37,3 @@ def steps_by_stage(config: TrainConfig, count: int) -> list[tuple[type[Stage], i
 def planned_stages(plan: Iterable[tuple[type[Stage], int]]) -> list[dict[str, str | int]]:
     """Return what run.json records of the stages: each one's ``name`` and number of ``steps``, in order."""
     return [{"name": stage.name, "steps": steps} for stage, steps in plan]
-
-
-def total_steps(config: TrainConfig, count: int) -> int:
-    """Return the number of steps of all stages on ``count`` images.
-
-    Raises:
-        DataError: There are fewer images than one batch.
-    """
-    return sum(steps for _, steps in steps_by_stage(config, count))

@@ -36,6 +36,8 @@ _ENLARGED: Final = 2
 """Images of up to 32 x 32 are enlarged so, linearly, before the stroke width is measured, for sub-pixel
 precision."""
 _SMALL: Final = 32
+_FLAT: Final = 1e-9
+"""A variance of rows below it is a rounding error, of a stroke one pixel high."""
 _CHUNK: Final = 1000
 
 
@@ -90,7 +92,8 @@ def _moments(images: NDArray[np.float32], total: NDArray[np.float64]) -> dict[st
     centre_x, centre_y = by_column @ x / total, by_row @ y / total
     var_y = by_row @ y**2 / total - centre_y**2
     cov = np.einsum("nyx,y,x->n", images, y, x, optimize=True) / total - centre_x * centre_y
-    return {"centre_x": centre_x, "centre_y": centre_y, "slant": np.degrees(np.arctan2(cov, var_y))}
+    slant = np.where(var_y > _FLAT, np.degrees(np.arctan2(cov, var_y)), 0.0)
+    return {"centre_x": centre_x, "centre_y": centre_y, "slant": slant}
 
 
 def _stroke_width(images: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,9 +50,13 @@ class CodeUsage:
         return "dead" if code in self.dead else "used"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values."""
-        information = {name: round(nats, 3) for name, nats in self.information.items()}
-        return {**asdict(self), "information": information}
+        """Return values as JSON has them."""
+        return {
+            "information": {name: round(nats, 3) for name, nats in self.information.items()},
+            "dead": list(self.dead),
+            "duplicates": [list(pair) for pair in self.duplicates],
+            "suggested": self.suggested,
+        }
 
 
 def measure_code_usage(

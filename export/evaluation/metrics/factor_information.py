@@ -49,10 +49,13 @@ def discretise(code: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def information_matrix(codes: Codes, factors: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return I(code; factor) / H(factor), ``(number of codes, number of factors)``, from 0 to 1."""
+    """Return I(code; factor) / H(factor), ``(number of codes, number of factors)``, from 0 to 1.
+
+    It is 0 of a factor that does not vary.
+    """
     cut = [discretise(code) for code in codes]
     matrix = np.array([[mutual_info_score(factor, code) for factor in factors.T] for code in cut])
-    return matrix / entropies(factors)
+    return matrix / np.maximum(entropies(factors), _NONE)
 
 
 def entropies(factors: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""FactorVAE and BetaVAE: in groups of images that share one factor, which code shows it?
+"""FactorVAE and BetaVAE: in groups, or pairs, of images that share one factor, which code shows it?
 
 ``codes`` and ``factors`` are those of :mod:`~infogan_tool.export.evaluation.metrics.factor_information`. Each
 group takes the next factor in turn and one of its levels at random, and images with this level at random,
@@ -77,16 +77,19 @@ def factor_vae(
 def beta_vae(codes: Codes, factors: NDArray[np.int64], rng: np.random.Generator) -> float:
     """Return the BetaVAE score (Higgins et al., 2017, section 3).
 
-    In each group images are paired. From the mean absolute differences of the codes of a pair, a linear
-    classifier (logistic regression on standardised values) predicts the group's factor. A categorical code
-    counts with its probabilities. The score is the accuracy on as many other groups.
+    The two images of a pair share a level of one factor, any level of it. From the mean absolute differences
+    of the codes over the pairs of a group, a linear classifier (logistic regression on standardised values)
+    predicts the group's factor. A categorical code counts with its probabilities. The score is the accuracy
+    on as many other groups.
     """
-    values = np.column_stack(list(codes))
+    values, members = np.column_stack(list(codes)), _members(factors)
     features, fixed = [], []
-    for rows, factor in _groups(factors, rng, 2 * GROUPS, GROUP_SIZE):
-        pairs = values[rows]
-        features.append(np.abs(pairs[::2] - pairs[1::2]).mean(axis=0))
-        fixed.append(factor)
+    for index in range(2 * GROUPS):
+        levels = members[index % len(members)]
+        chosen = rng.integers(len(levels), size=GROUP_SIZE // 2)
+        pairs = np.stack([_draw(levels[level], 2, rng) for level in chosen])
+        features.append(np.abs(values[pairs[:, 0]] - values[pairs[:, 1]]).mean(axis=0))
+        fixed.append(index % len(members))
     if len(set(fixed[:GROUPS])) == 1:
         return 1.0
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
@@ -106,8 +109,16 @@ def _groups(
     factors: NDArray[np.int64], rng: np.random.Generator, groups: int, size: int
 ) -> Iterator[tuple[NDArray[np.int64], int]]:
     """Yield the images ``(size,)`` of each group, and the factor that they share."""
-    members = [[np.flatnonzero(factor == level) for level in np.unique(factor)] for factor in factors.T]
+    members = _members(factors)
     for index in range(groups):
-        factor = index % len(members)
-        same = members[factor][rng.integers(len(members[factor]))]
-        yield rng.choice(same, size, replace=len(same) < size), factor
+        levels = members[index % len(members)]
+        yield _draw(levels[rng.integers(len(levels))], size, rng), index % len(members)
+
+
+def _members(factors: NDArray[np.int64]) -> list[list[NDArray[np.int64]]]:
+    """Return the images of each level of each factor."""
+    return [[np.flatnonzero(factor == level) for level in np.unique(factor)] for factor in factors.T]
+
+
+def _draw(images: NDArray[np.int64], size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    return rng.choice(images, size, replace=len(images) < size)

@@ -27,16 +27,24 @@ def read_stdin(stream: BinaryIO) -> bytes | Iterator[str | Failed]:
         UsageError: The input is an array or a Parquet file, or an image that is too large.
     """
     head = _first(stream)
-    if container_format(head):
+    is_list = _begins_like_binary(head)
+    if container_format(head) and not is_list:
         raise UsageError(
             "standard input is an array or an archive, which is read from a file only: give its name"
         )
-    if image_format(head):
+    if image_format(head) and not is_list:
         content = head + stream.read(MAX_BYTES)
         if len(content) > MAX_BYTES:
             raise UsageError(f"the image on standard input has more than {MAX_BYTES:,} bytes")
         return content
     return _names(head, stream, b"\0" if b"\0" in head else b"\n")
+
+
+def _begins_like_binary(names: bytes) -> bool:
+    """Return whether names begin with the first bytes of a BMP or Parquet file, as ``BMW/1.png`` does."""
+    if names.startswith(b"BM"):
+        return names[6:10] != bytes(4)  # which are reserved in a BMP
+    return names.startswith(b"PAR1") and names[4:5] >= b" "
 
 
 def _first(stream: BinaryIO) -> bytes:

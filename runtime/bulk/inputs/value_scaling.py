@@ -72,7 +72,8 @@ def scale_of(dtype: np.dtype[Any], blocks: Iterable[npt.NDArray[Any]]) -> Scale:
     if dtype.kind != "f":
         raise ValueError(f"values of type {dtype} are not supported: use uint8, uint16, bool or a float")
     low, high = 0.0, 0.0
-    for block in blocks:  # fmin and fmax ignore NaN, which makes only its image fail
+    for block in blocks:  # a value that is not finite makes only its image fail; fmin and fmax ignore NaN
+        block = np.where(np.isfinite(block), block, np.nan)  # noqa: PLW2901
         low = min(low, float(np.fmin.reduce(block, axis=None)))
         high = max(high, float(np.fmax.reduce(block, axis=None)))
     scale = float_scale(low, high)

@@ -91,7 +91,9 @@ def match(pattern: str) -> Iterator[str | Failed]:
     Hidden files are skipped. If the last part of the pattern has only wildcards, files without the suffix of
     an image or container are skipped too.
     """
-    last = re.split(r"[\\/]", pattern)[-1] if os.sep == "\\" else pattern.rpartition("/")[2]
+    if os.sep == "\\":
+        pattern = pattern.replace("\\", "/")
+    last = pattern.rpartition("/")[2]
     anything = not last.strip("*?")
     known = (*IMAGE_SUFFIXES, *CONTAINER_SUFFIXES)
 
@@ -111,7 +113,7 @@ def match(pattern: str) -> Iterator[str | Failed]:
     for path in walk(root, is_wanted):
         if isinstance(path, Failed):
             yield path
-        elif _matches(path[length:].split("/"), shapes):
+        elif _matches(path[length:].replace(os.sep, "/").split("/"), shapes):
             yield path if base or root == "/" else path[2:]
 
 

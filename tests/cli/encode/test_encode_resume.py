@@ -16,6 +16,8 @@ from bulk_helpers import inputs_done
 from PIL import Image
 from waiting import wait_until
 
+from infogan_tool.runtime.bulk.output.resumable import Resumable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -131,6 +133,26 @@ def test_other_inputs_or_options_are_refused(
     refused = cli(*arguments(inputs, out, "--resume"))
     assert (refused.code, len(refused.err.splitlines())) == (1, 1)
     assert f"{out} already exists" in refused.err
+
+
+def test_the_inputs_are_shown_from_where_a_run_resumes(
+    inputs: list[str], tmp_path: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, seen, add = tmp_path / "codes.jsonl", tmp_path / "seen", Resumable.add
+
+    def interrupted(result: Resumable, *args: Any) -> None:  # noqa: ANN401
+        add(result, *args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Resumable, "add", interrupted)
+        assert cli(*arguments(inputs[:1], out, "--show-input", str(seen))).code == 130
+    assert 0 < len(list(seen.iterdir())) < 990
+    sheet = cli(*arguments(inputs[:1], out, "--resume", "--show-input", str(tmp_path / "seen.png")))
+    assert (sheet.code, len(sheet.err.splitlines())) == (2, 1)
+    assert "--show-input FOLDER" in sheet.err
+    assert cli(*arguments(inputs[:1], out, "--resume", "--show-input", str(seen))).code == 3
+    assert len(list(seen.iterdir())) == 990, "all that can be read"
 
 
 def test_force_keeps_an_unfinished_run_until_the_new_one_has_records(

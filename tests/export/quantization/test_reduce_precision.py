@@ -14,9 +14,10 @@ import pytest
 from idx_files import write_digits
 from onnx.numpy_helper import from_array, to_array
 
+from infogan_tool.export.evaluation.real_images import load_real_images
 from infogan_tool.export.outputs import export_outputs
 from infogan_tool.export.quantization import graphs
-from infogan_tool.export.quantization.drift import MAX_LOSS, Drift
+from infogan_tool.export.quantization.drift import MAX_LOSS, Drift, measure_drift
 from infogan_tool.export.quantization.graphs import to_int8
 from infogan_tool.export.quantization.reduce import reduce_precision
 from infogan_tool.export.rewrite.polyphase_convolution import merge_phases
@@ -36,10 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from infogan_tool.runtime.bundle.bundle import Bundle
+    from infogan_tool.runtime.bundle.bundle import Bundle, Posterior
+    from infogan_tool.runtime.latents.sampling import Latents
 
 
 TRAIN, TEST = 4000, 2000
+NO_DRIFT = Drift(
+    metrics={"images": 10_000}, loss=0.0, labelled_code="k1", style_change={"c1": 0.0}, image_change=0.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +95,16 @@ def test_files_are_smaller_and_consistent(precision: str, share: float, reduced:
     assert all(getattr(after, name) == getattr(before, name) for name in kept)
     # Parity and accuracy of the fp32 graphs do not apply to these.
     assert after.parity == {}
-    assert after.card["accuracy"]["test"] == after.drift["accuracy"][precision]
-    assert "train" not in after.card["accuracy"]
+    assert after.card["accuracy"] == {
+        "code": "k1",
+        "data": "digits",
+        "test": after.drift["accuracy"][precision],
+        "test_count": TEST,
+    }
+    flags = 1 - after.drift["in_distribution"][precision]
+    assert after.ood.metrics["false_flags_test"] == pytest.approx(flags, abs=1e-4)
+    assert after.card["styles"]["correlation"] != before.card["styles"]["correlation"], "measured again"
+    assert after.card["axes"] != before.card["axes"]
 
 
 @pytest.mark.parametrize(("precision", "probability", "style"), [("fp16", 0.02, 0.005), ("int8", 0.4, 0.5)])
@@ -215,7 +228,7 @@ def test_loss_of_accuracy_is_refused(labels: bool, tmp_path: Path) -> None:
 
 def test_loss_of_a_tenth_of_a_point_is_allowed() -> None:
     for loss, allowed in ((-0.01, True), (0.0, True), (0.001, True), (0.0011, False)):
-        drift = Drift(metrics={"images": 10_000}, loss=loss, by_labels=True)
+        drift = replace(NO_DRIFT, loss=loss)
         if allowed:
             drift.refuse_loss("fp16")
         else:
@@ -223,6 +236,45 @@ def test_loss_of_a_tenth_of_a_point_is_allowed() -> None:
                 PrecisionError, match=r"loses 0\.11 percentage points of accuracy on 10,000 images"
             ):
                 drift.refuse_loss("fp16")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"style_change": {"c1": 0.01, "c2": 0.5}}, r"the encoder changes c2 by 0\.50 on average on 10,000"),
+        ({"image_change": 0.2}, "the generator changes its images by 20 % of their variance"),
+    ],
+)
+def test_other_losses_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(PrecisionError, match=rf"^in int8 {message}.*; nothing was written$"):
+        replace(NO_DRIFT, **change).refuse_loss("int8")
+
+
+class Ruined:
+    """The pretrained bundle with constant styles, or with black images."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.bundle = what, load_bundle(device="cpu")
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self.bundle, name)
+
+    def encode(self, images: np.ndarray[Any, Any]) -> Posterior:
+        posterior = self.bundle.encode(images)
+        means = np.full_like(posterior.style_mean, 0.5) if self.what == "styles" else posterior.style_mean
+        return replace(posterior, style_mean=means)
+
+    def generate(self, latents: Latents) -> np.ndarray[Any, Any]:
+        return self.bundle.generate(latents) * (0 if self.what == "images" else 1)
+
+
+def test_a_ruined_model_is_measured(digits: Path) -> None:
+    before, real = load_bundle(device="cpu"), load_real_images(str(digits), load_bundle().image)
+    drifts = {what: measure_drift(before, Ruined(what), real) for what in ("styles", "images", "nothing")}
+    assert {what: drift.loss for what, drift in drifts.items()} == dict.fromkeys(drifts, 0.0)
+    assert min(drifts["styles"].style_change.values()) > 0.4
+    assert drifts["images"].image_change > 1
+    assert drifts["nothing"].image_change == max(drifts["nothing"].style_change.values()) == 0
 
 
 def test_networks_too_small_for_int8_are_refused(tiny: Path, digits: Path, tmp_path: Path) -> None:

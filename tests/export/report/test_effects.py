@@ -87,6 +87,18 @@ def test_without_noise_effects_of_noise_are_none() -> None:
     assert found.codes["c1"].consistency == pytest.approx(1.0, abs=1e-5)
 
 
+def test_a_periodic_code_is_moved_by_half_a_turn() -> None:
+    class Turning(LinearBundle):
+        latent = LatentSpec(noise=0, noise_prior="uniform", categorical=(), continuous=1, periodic=("c1",))
+
+        def generate(self, latents: Latents) -> np.ndarray:
+            return (np.sin(np.pi * latents.styles) * PATTERN).reshape(-1, 1, SIZE, SIZE).astype(np.float32)
+
+    found = measure_effects(Turning(), ["c1"], seed=0).codes["c1"]
+    assert found.strength == pytest.approx(1.0, rel=1e-4), "0 from end to end"
+    assert found.consistency == pytest.approx(1.0, abs=1e-4)
+
+
 def test_alignment() -> None:
     same = np.ones((5, 3), np.float32)
     one = np.zeros(5, np.int64)

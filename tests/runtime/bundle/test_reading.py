@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from infogan_tool.runtime import ImageError, LatentError, load_bundle, load_image
+from infogan_tool.runtime.errors import DeviceError
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -79,6 +81,8 @@ def test_bundle_without_categories_and_noise(continuous: Path) -> None:
         ({"k1": 1.5}, "a category index or a label"),
         ({"c1": "a"}, "c1 is a number, not 'a'"),
         ({"c1": float("nan")}, "c1 is a number, not nan"),
+        ({"c1": 1e39}, "c1 must be at most 1,000,000"),
+        ({"c1": 1, "slant": -1}, "c1 is given twice, once as 'slant'"),
     ],
 )
 def test_wrong_codes(codes: dict[str, float | str], message: str) -> None:
@@ -92,3 +96,21 @@ def test_wrong_codes(codes: dict[str, float | str], message: str) -> None:
 def test_wrong_arrays(image: np.ndarray) -> None:
     with pytest.raises(ImageError, match="image"):
         load_bundle(threads=1).read(image)
+
+
+@pytest.mark.parametrize("source", [None, 7, {"a": 1}])
+def test_what_is_no_image(source: Any) -> None:  # noqa: ANN401
+    with pytest.raises(ImageError, match=f"an image is a path, bytes, .*, not {type(source).__name__}"):
+        load_bundle(threads=1).read(source)
+
+
+def test_no_images_and_views_of_bytes() -> None:
+    bundle, content = load_bundle(threads=1), (EXAMPLES / "seven.png").read_bytes()
+    assert bundle.read([]) == bundle.edit([], c1=1.0) == []
+    for view in (bytearray(content), memoryview(content)):
+        assert bundle.read(view).label == "7"
+
+
+def test_an_unknown_device() -> None:
+    with pytest.raises(DeviceError, match="unknown device 'CUDA'"):
+        load_bundle(device="CUDA")  # type: ignore[arg-type]

@@ -110,6 +110,13 @@ def test_a_tensor_larger_than_the_file(dims: list[int]) -> None:
         scan_graph(model([ADD], [X], [Y], initializers=[huge]), "graph")
 
 
+@pytest.mark.parametrize("size", [b"\x01", b"\x00", b"\x7f"])
+def test_a_tensor_of_very_many_axes_is_refused_soon(size: bytes) -> None:
+    packed = block(1, size * 4_000_000) + tensor("w", [], bytes(32))
+    with pytest.raises(BundleError, match="has more elements than the file can hold"):
+        scan_graph(model([ADD], [X], [Y], initializers=[packed]), "graph")
+
+
 def test_sizes_may_be_packed_as_newer_writers_do() -> None:
     packed = block(1, b"\x02\x04") + tensor("w", [], bytes(32))
     scan_graph(model([ADD], [X], [Y], initializers=[packed]), "graph")

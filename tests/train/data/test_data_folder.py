@@ -78,6 +78,12 @@ def test_classes_have_their_images_at_any_depth(folder: Path) -> None:
     assert np.array_equal(images.images[:, 0], GREY[:3])
 
 
+def test_a_circular_link_adds_no_image(folder: Path) -> None:
+    write_classes(folder, ["a", "b"], GREY)
+    (folder / "a" / "z").symlink_to(folder)
+    assert load_images(str(folder)).labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
 def test_train_and_test_share_their_labels(folder: Path) -> None:
     write_classes(folder / "train", ["cat", "dog"], GREY[:4])
     write_classes(folder / "test", ["dog", "eel"], GREY[4:])

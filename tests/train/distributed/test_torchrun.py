@@ -37,12 +37,16 @@ def test_environment_variables_of_torchrun() -> None:
     ("changes", "message"),
     [
         ({"RANK": "4"}, "RANK is '4', not a number from 0 to 3"),
+        ({"RANK": "one"}, "RANK is 'one', not a number from 0 to 3"),
         ({"RANK": "\u0663"}, "RANK is"),
         ({"RANK": "0000000002"}, "RANK is"),
         ({"WORLD_SIZE": "0"}, "not a number from 1"),
+        ({"WORLD_SIZE": "-2"}, "WORLD_SIZE is '-2'"),
+        ({"WORLD_SIZE": "9" * 5000}, "WORLD_SIZE is '999"),
         ({"LOCAL_WORLD_SIZE": "5"}, "LOCAL_WORLD_SIZE is '5', not a number from 1 to 4"),
         ({"LOCAL_RANK": ""}, "LOCAL_RANK is ''"),
         ({"MASTER_PORT": "70000"}, "MASTER_PORT"),
+        ({"MASTER_PORT": "http"}, "MASTER_PORT is 'http'"),
         ({"MASTER_ADDR": ""}, "MASTER_ADDR is not set"),
     ],
 )

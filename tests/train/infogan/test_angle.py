@@ -169,7 +169,9 @@ def test_q_learns_the_angle_of_objects_anywhere(
     adam = torch.optim.Adam([*networks.trunk.parameters(), *networks.q.parameters()], 1e-3, (0.5, 0.999))
     drawn, angles = draw(3000, rng)
     with frozen_statistics(networks):
-        for _ in range(300):
+        for step in range(300):
+            for group in adam.param_groups:  # it falls: at a high rate the code may be lost again for a while
+                group["lr"] = 1e-3 * min(1.0, 2 * (1 - step / 300))
             images = drawn[torch.randint(len(drawn), (64,), generator=rng)]
             latent = sample_latents(config.latent, 64, rng)
             given = TermInputs(

@@ -173,22 +173,23 @@ def test_q_learns_what_its_codes_stand_for(
 
 def term_on_sprites(
     read: Callable[[Tensor], Tensor],
+    name: str = "scale",
     *,
     turn: bool = False,
     categories: Tensor | None = None,
     progress: float = 1.0,
 ) -> float:
-    """Return the term for 256 sprites, real and generated ones alike, whose size ``read`` infers."""
+    """Return the term for 256 sprites, real and generated ones alike, whose size or width ``read`` infers."""
     config = preset(
         "dsprites",
         latent={"periodic": ["c2"] if turn else []},
-        objective={"transformations": ["scale", "turn"] if turn else ["scale"]},
+        objective={"transformations": [name, "turn"] if turn else [name]},
     )
     rng = torch.Generator().manual_seed(0)
     sprites = load_images("dsprites", size=32).images[torch.randperm(737_280, generator=rng)[:256]] / 255
     latent = sample_latents(config.latent, 256, rng)
 
-    def infer_styles(images: Tensor) -> Tensor:
+    def infer_styles(images: Tensor, _: Tensor | None = None) -> Tensor:
         size = read(images)
         return torch.stack([size, torch.zeros_like(size)] if turn else [size], 1)
 
@@ -216,6 +217,22 @@ def test_size_cannot_be_told_by_sharpness() -> None:
 
     assert term_on_sprites(log_area) < 0.01
     assert term_on_sprites(smoothness) > 0.35, "0.27 without softening"
+
+
+def test_width_cannot_be_told_by_sharpness() -> None:
+    def log_width(images: Tensor) -> Tensor:
+        place = torch.arange(32.0)
+        shares = [images.sum(dim=(1, axis)) / images.sum(dim=(1, 2, 3))[:, None] for axis in (2, 3)]
+        across, down = (share @ place**2 - (share @ place) ** 2 for share in shares)
+        return (across / down).log()
+
+    def smoothness(images: Tensor) -> Tensor:
+        slopes = (images.diff(dim=axis).abs() for axis in (3, 2))
+        across, down = (s.square().sum(dim=(1, 2, 3)) / s.sum(dim=(1, 2, 3)) for s in slopes)
+        return (down / across).log()
+
+    assert term_on_sprites(log_width, "aspect") < 0.06
+    assert term_on_sprites(smoothness, "aspect") > 0.25, "0.05 without softening"
 
 
 def test_a_code_that_differs_between_categories_costs_more_beside_a_turn() -> None:

@@ -101,9 +101,10 @@ def test_npy_of_bits(tmp_path: Path) -> None:
     assert np.array_equal(images[..., 0], np.where(IMAGES > 127, 255, 0))
 
 
-def test_an_image_that_is_not_finite_is_one_failed_image(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_image_that_is_not_finite_is_one_failed_image(tmp_path: Path, value: float) -> None:
     array = IMAGES / 255
-    array[7, 3, 3] = np.nan
+    array[7, 3, 3] = value
     images, names, errors = read(saved(tmp_path / "a.npy", array))
     assert len(images) == len(names) == 299
     assert "#7" not in names
@@ -127,7 +128,6 @@ def test_another_size_is_resized(tmp_path: Path) -> None:
         (np.zeros((2, 8, 8), np.int64), "values of type int64 are not supported"),
         (np.full((2, 8, 8), 1e9), r"values from 0 to 1e\+09 are in no supported range"),
         (np.full((2, 8, 8), -7.0), "values from -7 to 0 are in no supported range"),
-        (np.full((2, 8, 8), np.inf), "values from 0 to inf are in no supported range"),
         (np.zeros((2, 8, 8), "U3"), "values of type <U3 are not supported"),
     ],
 )
@@ -183,6 +183,21 @@ def test_npz_reads_the_arrays_of_images(tmp_path: Path, save: Callable[..., None
     assert read(tmp_path / "a.npz", column="flat")[1] == ["#flat/0"]
     (error,) = read(tmp_path / "a.npz", column="z")[2]
     assert "it has no array z (arrays: x_train, y_train, x_test, flat)" in error
+
+
+def test_an_npz_array_in_fortran_order_is_refused_by_name_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.asfortranarray(IMAGES))
+    (error,) = read(tmp_path / "a.npz", column="x")[2]
+    assert error == f"{tmp_path}/a.npz#x is in Fortran order: save it in C order"
+
+
+@pytest.mark.parametrize("shape", ["(-3, 8, 8)", "(True, 8, 8)", f"({10**23}, 8, -8)", "(3, 8, 8), 1: 2"])
+def test_an_invalid_header_is_one_failed_file(tmp_path: Path, shape: str) -> None:
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(999)
+    (tmp_path / "a.npy").write_bytes(content)
+    (error,) = read(tmp_path / "a.npy")[2]
+    assert error.startswith(f"{tmp_path}/a.npy: ")
 
 
 def test_npz_without_images_is_one_line(tmp_path: Path) -> None:

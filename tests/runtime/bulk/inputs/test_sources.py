@@ -122,6 +122,9 @@ def test_a_list_one_a_line(tree: Path) -> None:
     ]
     assert listed("a.png", "-", "b.png", stdin=b"x.png\n") == ["a.png", "x.png", "b.png"]
     assert listed("-", stdin=b"") == []
+    for names in (["BMW/1.png", "BMW/2.png"], ["PAR1/a.png"], ["P5/1.png"]):  # as BMP, Parquet and PGM begin
+        assert listed("-", stdin="\n".join(names).encode()) == names
+        assert listed("-", stdin=b"".join(name.encode() + b"\0" for name in names)) == names
 
 
 def test_a_list_with_nul_bytes() -> None:
