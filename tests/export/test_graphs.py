@@ -113,6 +113,25 @@ def test_wrong_weight_is_caught_with_a_table(make_networks: Callable[..., Networ
     assert all("generator.onnx" in row and "images" in row for row in rows)
 
 
+class _Clamped(GeneratorGraph):
+    """A generator that is right for noise and styles from -1 to 1 only."""
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return super().forward(*(part.clamp(-1, 1) if part.is_floating_point() else part for part in inputs))
+
+
+@pytest.mark.parametrize(
+    "latent", [{"noise_prior": "normal", "continuous": 0}, {"noise": 0, "categorical": []}], ids=str
+)
+def test_a_generator_is_compared_wherever_it_is_used(
+    make_networks: Callable[..., Networks], latent: dict[str, Any]
+) -> None:
+    networks = make_networks({"latent": latent})
+    content = to_onnx(_Clamped(networks), bundle_id="b", metadata_json="{}")
+    with pytest.raises(ParityError):
+        check_parity(networks, {GENERATOR_FILE: (GeneratorGraph(networks), content)})
+
+
 def _lifted(networks: Networks, by: float) -> EncoderGraph:
     """Add to features what the heads take off again: the same function, by differences of large sums."""
     branch = networks.q_category

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pytest
 from evaluation_stubs import BarBundle, real_bars
 
@@ -16,6 +17,7 @@ from infogan_tool.export import evaluate as evaluate_module
 from infogan_tool.export.atomic_folder import only_writer_of
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.evaluation.measure import measure_bundle
+from infogan_tool.export.evaluation.metrics.clustering import score_categories
 from infogan_tool.export.limitations import describe_limitations
 from infogan_tool.export.save_results import save_results
 from infogan_tool.runtime import load_bundle
@@ -89,7 +91,7 @@ def test_limits_are_of_what_a_bundle_is() -> None:
         ood=known,
         style_names={"c1": "slant", "c2": None, "c3": "width"},
         precision="int8",
-        card={"accuracy": {}, "limitations": ["older"]},
+        card={"accuracy": {}, "styles": {}, "limitations": ["older"]},
     )
     text = " ".join(describe_limitations(other))
     assert "one foreground object per image" in text
@@ -97,6 +99,13 @@ def test_limits_are_of_what_a_bundle_is() -> None:
     assert "describes c2." in text
     assert "Computes in int8" in text
     assert "older" not in text
+
+    unmeasured = replace(metadata, card={}, style_names={}, labels={})
+    text = " ".join(describe_limitations(unmeasured))
+    assert "single attribute" not in text
+    assert "Names" not in text
+    angles = replace(metadata.latent, periodic=metadata.latent.continuous_names)
+    assert "extrapolated" not in " ".join(describe_limitations(replace(metadata, latent=angles)))
 
 
 @pytest.mark.parametrize("strange", [None, [], {"name": ["x"]}, {"name": 1}])
@@ -121,6 +130,25 @@ def test_limits_that_were_measured(report: Results) -> None:
     assert f"coverage {report.generator.distances.coverage:.2f}, real-vs-real baseline" in text
     perfect = measure_bundle(BarBundle("perfect"), real_bars(), samples=200, classifier=QUICK)
     assert "least accurate" not in " ".join(describe_limitations(read_metadata(TINY), perfect))
+
+
+def test_a_label_without_a_category_is_the_least_accurate(report: Results) -> None:
+    clustering = score_categories(
+        np.array([0, 0, 0, 1, 0]), np.array([0, 0, 1, 1, 2]), label_of=[0, 1], label_names=("a", "b", "c")
+    )
+    lost = replace(
+        report,
+        data=replace(report.data, label_names=("a", "b", "c")),
+        encoder={"k1": replace(report.encoder["k1"], clustering=clustering)},
+    )
+    text = " ".join(describe_limitations(read_metadata(TINY), lost))
+    assert "k1 is least accurate for c: 100.0 % of its test images" in text
+
+
+def test_coverage_is_compared_for_as_many_images(report: Results) -> None:
+    assert report.generator is not None
+    fewer = replace(report, generator=replace(report.generator, generated_count=100))
+    assert "vary less" not in " ".join(describe_limitations(read_metadata(TINY), fewer))
 
 
 def test_a_saved_evaluation_is_in_the_card_and_nothing_else_changes(report: Results, bundle: Path) -> None:

@@ -19,7 +19,9 @@ from infogan_tool.runtime.errors import ConfigError, UsageError
 from infogan_tool.train.config.presets import preset
 from infogan_tool.train.config.schema import Transformation
 from infogan_tool.train.data import load_images
+from infogan_tool.train.engine.statistics import frozen_statistics
 from infogan_tool.train.infogan.latents import sample_latents
+from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.infogan.terms import TermInputs, active_terms, transformations
 from infogan_tool.train.infogan.transformations import (
     GREATEST,
@@ -208,6 +210,41 @@ def term_on_sprites(
 
 def log_area(images: Tensor) -> Tensor:
     return images.sum(dim=(1, 2, 3)).log()
+
+
+def test_features_that_d_s_update_has_computed_change_nothing() -> None:
+    config = preset(
+        "dsprites",
+        precision="fp32",
+        networks={"base_width": 4, "full_width": 16},
+        clustering={"views": "none"},
+    )
+    networks, rng = build_networks(config, size=32, channels=1), torch.Generator().manual_seed(0)
+    real, fake = torch.rand(2, 16, 1, 32, 32, generator=rng)
+    latent, kinds = sample_latents(config.latent, 16, rng), torch.arange(16) % 3
+    found = []
+    for seed in (0, 1):  # generated, then real images
+        for known in (False, True):
+            networks.zero_grad()
+            with frozen_statistics(networks):
+                value = transformations(
+                    TermInputs(
+                        real,
+                        fake,
+                        latent,
+                        kinds,
+                        networks=networks,
+                        config=config,
+                        rng=torch.Generator().manual_seed(seed),
+                        progress=torch.ones(()),
+                        features=(networks.trunk(real), networks.trunk(fake)) if known else None,
+                    )
+                )
+            value.backward()
+            found.append([value.detach(), *(p.grad.clone() for p in networks.trunk.parameters())])
+    for computed, known in zip(found[::2], found[1::2], strict=True):
+        torch.testing.assert_close(known, computed, rtol=1e-4, atol=1e-6)
+    assert found[0][0] != found[2][0]
 
 
 def test_size_cannot_be_told_by_sharpness() -> None:

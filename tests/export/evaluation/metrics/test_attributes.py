@@ -26,6 +26,13 @@ def test_stroke_width_of_a_long_bar(width: float) -> None:
     assert found["stroke_width"][0] == pytest.approx(width, abs=0.5)
 
 
+def test_a_stroke_of_one_row_does_not_lean() -> None:
+    images = np.zeros((3, 28, 28, 1), np.uint8)
+    for image, row in zip(images, (7, 14, 20), strict=True):
+        image[row, 4:24, 0] = np.linspace(60, 255, 20)
+    assert measure_attributes(images)["slant"].tolist() == [0, 0, 0]
+
+
 @pytest.mark.parametrize("slant", [15.0, 30.0, 45.0])
 def test_stroke_width_hardly_depends_on_slant(slant: float) -> None:
     # A bar of horizontal width w that leans by a is w cos(a) across, and h / cos(a) long.

@@ -100,6 +100,12 @@ def test_code_that_is_read_in_one_category_only() -> None:
     assert found.pearson_r_by_category["k1"] == (0.0,) * 3 + (pytest.approx(1),) + (0.0,) * 6
 
 
+def test_a_category_without_images_has_no_correlation() -> None:
+    for periodic in (False, True):
+        found = continuous_recovery(STYLES, STYLES, np.ones(5000), {"k1": (DRAWN, 11)}, periodic=periodic)
+        assert found.pearson_r_by_category["k1"][10] == 0
+
+
 def test_a_shift_does_not_show_in_the_correlation_but_in_the_bias() -> None:
     found = continuous_recovery(STYLES, STYLES + 0.25, np.full(5000, 0.1), {})
     assert found.pearson_r == pytest.approx(1)

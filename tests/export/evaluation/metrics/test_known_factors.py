@@ -65,6 +65,12 @@ def test_beta_vae(kind: str, low: float, high: float) -> None:
     assert low <= beta_vae(KINDS[kind], LEVELS, rng()) <= high
 
 
+def test_each_pair_of_beta_vae_has_its_own_level() -> None:
+    """How much a code varies depends on the level of another factor: over many levels it hardly differs."""
+    first, second = (LEVELS[:, factor] / 7 * (0.2 + LEVELS[:, 0]) for factor in (2, 3))
+    assert 0.8 < beta_vae([first, second], LEVELS, rng()) < 0.9, "0.74 if all pairs of a group share one"
+
+
 # --- information -----------------------------------------------------------------------------------------
 
 
