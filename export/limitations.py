@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from infogan_tool.export.preprocessing_options import data_name
+from infogan_tool.runtime.bundle.metadata import data_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infogan_tool.export.preprocessing_options import data_name
 from infogan_tool.export.run_files import is_run
 from infogan_tool.export.run_to_bundle import write_bundle
 from infogan_tool.runtime.bundle.bundle import load_bundle
-from infogan_tool.runtime.bundle.metadata import METADATA_FILE
+from infogan_tool.runtime.bundle.metadata import METADATA_FILE, data_name
 from infogan_tool.runtime.errors import RunError
 from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data import BUILTIN_NAMES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
@@ -25,13 +25,6 @@ _LIKE_MNIST: Final = ("mnist", "qmnist")
 _CHECKED: Final = 2_000
 _ENOUGH: Final = 0.9
 """Share of the training images that should match the preprocessing; below it the user gets a note."""
-
-
-def data_name(training: dict[str, Any]) -> str | None:
-    """Return the name of the data set in a bundle's training metadata; the file may be untrusted."""
-    data = training.get("data")
-    name = data.get("name") if isinstance(data, dict) else None
-    return name if isinstance(name, str) else None
 
 
 def preprocessing_for(data: str | None, image: ImageSpec) -> Preprocessing | None:

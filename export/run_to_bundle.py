@@ -25,7 +25,7 @@ from infogan_tool.export.model_card import describe_codes
 from infogan_tool.export.onnx_file import OPSET, graph_file, to_onnx
 from infogan_tool.export.ood.fitting import fit_ood
 from infogan_tool.export.parity import BATCHES, check_parity, parity_metadata
-from infogan_tool.export.preprocessing_options import data_name, preprocessing_for, preprocessing_note
+from infogan_tool.export.preprocessing_options import preprocessing_for, preprocessing_note
 from infogan_tool.runtime.bundle.bundle import load_bundle
 from infogan_tool.runtime.bundle.example_images import max_examples, write_examples
 from infogan_tool.runtime.bundle.metadata import (
@@ -33,6 +33,7 @@ from infogan_tool.runtime.bundle.metadata import (
     GENERATOR_FILE,
     SCHEMA_VERSION,
     BundleMetadata,
+    data_name,
 )
 from infogan_tool.runtime.errors import DataError, RunError, UsageError
 from infogan_tool.runtime.images.arrays import to_float

@@ -14,10 +14,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken
-from infogan_tool.export.preprocessing_options import data_name
 from infogan_tool.runtime.bundle.metadata import (
     ENCODER_FILE,
     GENERATOR_FILE,
+    data_name,
     encoder_inputs,
     encoder_outputs,
     generator_inputs,

@@ -85,8 +85,9 @@ def _size(count: int) -> str:
 
 
 def _trained(training: dict[str, Any]) -> str:
-    data = training.get("data")
-    name = data.get("name") if isinstance(data, dict) else None
+    from infogan_tool.runtime.bundle.metadata import data_name
+
+    name = data_name(training)
     preset = training.get("preset")
     of_preset = f"preset {preset}" if preset else "InfoGAN"
     return f"{of_preset}, trained on {name}" if name else of_preset

@@ -131,7 +131,7 @@ def _write_sheets(bundle: "Bundle", out: Path, data: str | None, *, force: bool)
 def _real_images(bundle: "Bundle", data: str | None) -> "npt.NDArray[np.uint8] | None":
     """Return real images; None, with a note, where none are given and the training data are not at hand."""
     from infogan_tool.cli.extras import require_extras
-    from infogan_tool.export.preprocessing_options import data_name
+    from infogan_tool.runtime.bundle.metadata import data_name
 
     source = data or data_name(bundle.metadata.training)
     try:

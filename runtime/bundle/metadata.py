@@ -24,6 +24,8 @@ from infogan_tool.runtime.storage.atomic import read_limited
 from infogan_tool.runtime.storage.json_fields import Fields, checked_text, parse_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import numpy.typing as npt
 
@@ -260,6 +262,13 @@ class BundleMetadata:
             ood=(OodSpec.from_dict(fields.table("ood")) if "ood" in fields else None),
             examples=ExamplesFile.from_dict(fields.table("examples")) if "examples" in fields else None,
         )
+
+
+def data_name(training: Mapping[str, Any]) -> str | None:
+    """Return the name of the data set in a bundle's training metadata; the file may be untrusted."""
+    data = training.get("data")
+    name = data.get("name") if isinstance(data, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def read_metadata(folder: str | Path) -> BundleMetadata:
