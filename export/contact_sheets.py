@@ -83,12 +83,13 @@ def _measure(bundle: Bundle) -> str:
 def _categories(bundle: Bundle, images: NDArray[np.uint8] | None) -> Iterator[ImageSection]:
     latent = bundle.latent
     posterior = None if images is None else bundle.encode(images)
+    best = None if posterior is None else posterior.most_probable
     for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True)):
         for index in range(min(size, _MAX_CATEGORIES)):
             shown: list[Captioned] = []
             text = ""
-            if posterior is not None and images is not None:
-                members = np.flatnonzero(posterior.most_probable[:, column] == index)
+            if posterior is not None and best is not None and images is not None:
+                members = np.flatnonzero(best[:, column] == index)
                 confidence = posterior.probabilities[column][members, index]
                 distance = -confidence if posterior.distance is None else posterior.distance[members]
                 order = members[np.lexsort((-confidence, distance))]

@@ -35,8 +35,8 @@ def choose_examples(bundle: Bundle, images: NDArray[np.uint8], count: int) -> ND
     order = rng.permutation(len(images))
     if posterior.ood is not None:
         order = order[np.argsort(posterior.ood[order], kind="stable")]
-    tables = posterior.probabilities
-    categories = tables[0].argmax(axis=1) if tables else np.zeros(len(images), np.int64)
+    best = posterior.most_probable
+    categories = best[:, 0] if best.shape[1] else np.zeros(len(images), np.int64)
     turn = np.empty(len(images), np.int64)  # the number of an image among those of its category
     for category in np.unique(categories):
         members = order[categories[order] == category]

@@ -138,9 +138,10 @@ def _match(bundle: Bundle, real: RealImages) -> dict[str, _Match]:
     assert real.train.labels is not None, "label names imply labels"
     labels = real.train.labels.numpy()
     posterior = bundle.encode(to_nhwc(real.train))
+    best = posterior.most_probable
     matches: dict[str, _Match] = {}
     for column, (code, size) in enumerate(zip(latent.categorical_names, latent.categorical, strict=True)):
-        match = match_labels(posterior.most_probable[:, column], labels, size)
+        match = match_labels(best[:, column], labels, size)
         target = category_of_label(match.label_of, len(names))[labels]
         temperature = best_temperature(posterior.probabilities[column], target)
         matches[code] = match, temperature
@@ -150,12 +151,12 @@ def _match(bundle: Bundle, real: RealImages) -> dict[str, _Match]:
 def _encoder(
     latent: LatentSpec, real: RealImages, posterior: Posterior, matches: Mapping[str, _Match]
 ) -> dict[str, EncoderResults]:
-    results = {}
+    results, best = {}, posterior.most_probable
     for column, code in enumerate(latent.categorical_names):
         confidence = posterior.probabilities[column].max(axis=1)
         clustering, calibration = None, None
         if code in matches and real.label_names is not None and real.scored.labels is not None:
-            labels, categories = real.scored.labels.numpy(), posterior.most_probable[:, column]
+            labels, categories = real.scored.labels.numpy(), best[:, column]
             match, temperature = matches[code]
             clustering = score_categories(
                 categories, labels, label_of=match.label_of, label_names=real.label_names
@@ -208,10 +209,13 @@ def _information(latent: LatentSpec, latents: Latents, posterior: Posterior) -> 
 
 
 def _round_trip(latent: LatentSpec, latents: Latents, posterior: Posterior) -> RoundTripResults:
-    sizes = list(zip(latent.categorical_names, latent.categorical, strict=True))
+    sizes, best = (
+        list(zip(latent.categorical_names, latent.categorical, strict=True)),
+        posterior.most_probable,
+    )
     groups = {code: (latents.categories[:, i], size) for i, (code, size) in enumerate(sizes)}
     categorical = {
-        code: categorical_recovery(latents.categories[:, i], posterior.most_probable[:, i], size)
+        code: categorical_recovery(latents.categories[:, i], best[:, i], size)
         for i, (code, size) in enumerate(sizes)
     }
     continuous = {
