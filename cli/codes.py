@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from infogan_tool.cli import output
 from infogan_tool.runtime.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -65,8 +66,17 @@ def parse_styles(given: list[str], metadata: "BundleMetadata") -> dict[str, floa
     return fixed
 
 
+def note_extrapolated(styles: dict[str, float], metadata: "BundleMetadata") -> None:
+    """Print a note for style values outside of those in training."""
+    for code, value in styles.items():
+        if abs(value) > 1 and code not in metadata.latent.periodic:
+            output.note(
+                f"{code} = {value:g} is outside the trained range, -1 to 1: the images are extrapolated"
+            )
+
+
 def codes_of(latents: "Latents", row: int, metadata: "BundleMetadata") -> dict[str, Any]:
-    """Return the codes of one latent, with the keys of ``encode --json``."""
+    """Return the codes of one latent, as in ``codes.jsonl``."""
     latent = metadata.latent
     return {
         "categories": [

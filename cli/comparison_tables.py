@@ -9,7 +9,7 @@ from infogan_tool.cli.evaluation_tables import NONE, line, percent, rendered, ta
 from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
@@ -74,14 +74,24 @@ def _sweep(sweep: Sweep) -> Iterator[RenderableType]:
         )
 
 
+def _distinct(paths: Sequence[str]) -> list[str]:
+    """Return the names of bundles, with the folders that they are in where names repeat."""
+    parts = [Path(path).parts for path in paths]
+    least = 1
+    while len({part[-least:] for part in parts}) < len(set(parts)):
+        least += 1
+    return ["/".join(part[-least:]) for part in parts]
+
+
 def _selection(selection: Selection) -> Iterator[RenderableType]:
     ranking = selection.ranking
+    names = _distinct([ranked.bundle for ranked in ranking])
     yield from table(
         "Agreement with the other bundles, without labels",
         ("bundle", "ModelCentrality", "UDR", "first", "dead", "duplicates", "codes"),
         [
             [
-                printable(Path(ranked.bundle).name, _BUNDLE_WIDTH),
+                printable(name, _BUNDLE_WIDTH),
                 f"{ranked.model_centrality:.3f}",
                 f"{ranked.udr:.3f}",
                 percent(ranked.first_share),
@@ -89,12 +99,12 @@ def _selection(selection: Selection) -> Iterator[RenderableType]:
                 ", ".join("=".join(pair) for pair in ranked.usage.duplicates) or NONE,
                 str(ranked.usage.suggested),
             ]
-            for ranked in ranking
+            for name, ranked in zip(names, ranking, strict=True)
         ],
     )
     best = ranking[0]
     yield line(
-        f"\nSelected: {printable(Path(best.bundle).name, _BUNDLE_WIDTH)}. It leads by {selection.gap:.3f} "
+        f"\nSelected: {printable(names[0])}. It leads by {selection.gap:.3f} "
         f"and stays first in {percent(best.first_share)} of the resamples of the others; UDR "
         + ("agrees." if selection.same_by_udr else "prefers another.")
     )

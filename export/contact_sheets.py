@@ -103,6 +103,8 @@ def _categories(bundle: Bundle, images: NDArray[np.uint8] | None) -> Iterator[Im
             shown.append(_sheet(to_uint8(bundle.generate(latents), bundle.image), "generated images"))
             label = bundle.metadata.label(code, index)
             yield ImageSection(_heading(f"Category #{index} of {code}", label), text, shown)
+        if size > _MAX_CATEGORIES:
+            yield ImageSection(f"{size - _MAX_CATEGORIES:,} more categories of {code} are not shown", "", [])
 
 
 def _styles(bundle: Bundle) -> Iterator[ImageSection]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE
 from infogan_tool.runtime.errors import LatentError, RunError
@@ -70,9 +70,10 @@ def planned_steps(info: dict[str, Any]) -> list[tuple[str, int]]:
     if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
         return []
     plan = [(stage.get("name"), stage.get("steps")) for stage in stages[:_MAX_STAGES]]
-    known = [(name, steps) for name, steps in plan if isinstance(name, str) and _is_count(steps)]
+    known = [(name, steps) for name, steps in plan if isinstance(name, str) and is_count(steps)]
     return known if len(known) == len(stages) else []
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> TypeGuard[int]:
+    """Return whether a value of ``run.json`` is a positive whole number, of at most 10**15."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_COUNT

@@ -23,7 +23,7 @@ from infogan_tool.export.image_limit import image_limit, load_limit
 from infogan_tool.export.limitations import describe_axes, describe_limitations, describe_progress
 from infogan_tool.export.model_card import describe_codes
 from infogan_tool.export.onnx_file import OPSET, graph_file, to_onnx
-from infogan_tool.export.ood.fitting import fit_ood
+from infogan_tool.export.ood.fitting import MIN_IMAGES, fit_ood
 from infogan_tool.export.parity import BATCHES, check_parity, parity_metadata
 from infogan_tool.export.preprocessing_options import preprocessing_for, preprocessing_note
 from infogan_tool.runtime.bundle.bundle import load_bundle
@@ -171,6 +171,10 @@ def export_networks(
         _check_examples(examples, images, networks.image)
         fitted = fit_ood(networks, images.train.images[:], networks.image.preprocessing) if images else None
         head, ood = fitted or (None, None)
+        if images and fitted is None:
+            few = len(images.train) < MIN_IMAGES
+            why = f"fewer than {MIN_IMAGES} training images" if few else "no layer of the encoder has a map"
+            notes.append(f"no OOD score: {why}")
         if images:  # only the OOD score needs more
             train = images.train.sample(image_limit(networks.image.size, len(images.train)))
             images = replace(images, train=train)

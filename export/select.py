@@ -91,12 +91,14 @@ def find_bundles(paths: Sequence[Path]) -> list[Path]:
 
 
 def _bundles_in(folder: Path) -> list[Path]:
-    """Return the bundles in a folder, bundle-2 before bundle-10."""
+    """Return the bundles in a folder, or in the folders of a grid in it; bundle-2 before bundle-10."""
     try:
-        found = [path for path in folder.iterdir() if (path / METADATA_FILE).is_file()]
+        found = [
+            path.parent for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/{METADATA_FILE}")
+        ]
     except OSError:
         return []
-    return sorted(found, key=lambda path: (len(path.name), path.name))
+    return sorted(found, key=lambda path: (path.parent, len(path.name), path.name))
 
 
 def select_bundles(

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from infogan_tool.train.config.schema import TrainConfig
+
 _POLL_SECONDS: Final = 0.2
 _MAX_SEEDS: Final = 1000
 _MAX_SEED: Final = 2**32 - 1
@@ -212,6 +214,7 @@ def run_sweep(
     report: Callable[[str], None],
     gpus: Sequence[str] = (),
     imports: Sequence[str] = (),
+    configs: Sequence[TrainConfig] = (),
 ) -> Sweep:
     """Train, export and score every trial; those that are complete in ``out`` are not done again.
 
@@ -225,15 +228,19 @@ def run_sweep(
         report: Called with a line when a trial starts or ends.
         gpus: Names in CUDA_VISIBLE_DEVICES of the GPUs over which simultaneous trainings are spread.
         imports: Modules of the user's that each training imports.
+        configs: Of each trial, to be compared with that of a run that exists; none: they are not compared.
 
     Raises:
-        UsageError: ``arguments`` contain an option that a sweep sets itself.
+        UsageError: ``arguments`` contain an option that a sweep sets itself, or a run in ``out`` is of other
+            options.
         RunError: A training failed; the others are stopped, with a checkpoint, first.
     """
     for option in (argument.partition("=")[0] for argument in arguments):
         if option in _NOT_FOR_SWEEPS:
             remedy = "give it before --" if option == "--import" else "leave it out"
             raise UsageError(f"{option} of train cannot be used in a sweep: {remedy}")
+    for trial, config in zip(trials, configs, strict=bool(configs)):
+        _check_same_options(trial.path(out, "seed"), config)
     for trial in trials:
         trial.path(out, "seed").parent.mkdir(parents=True, exist_ok=True)
     own = [option for name in imports for option in ("--import", name)]
@@ -245,6 +252,25 @@ def run_sweep(
     sweep = summarise(out, trials)
     write_atomic(out / "sweep.json", json.dumps(sweep.to_dict(), indent=2) + "\n")
     return sweep
+
+
+def _check_same_options(run: Path, config: TrainConfig) -> None:
+    """Raise if ``run`` exists and its config differs in more than what a training resolves by itself."""
+    folder = RunFolder(run)
+    if not folder.has_config():
+        return
+    asked, found = config.to_dict(), folder.read_config().to_dict()
+    for table, key in (("data", "size"), ("data", "channels")):
+        if asked[table][key] is None:
+            found[table][key] = None
+    if asked["precision"] == "auto":
+        found["precision"] = "auto"
+    if asked["clustering"] and found["clustering"]:  # at most the number of images
+        found["clustering"]["batch_size"] = asked["clustering"]["batch_size"]
+    if different := [key for key, value in asked.items() if found[key] != value]:
+        raise UsageError(
+            f"{run} was trained with other options ({', '.join(different)}): use another --out, or remove it"
+        )
 
 
 def _train(
@@ -289,7 +315,10 @@ def _train(
     finally:
         for _, _, process in running:
             with suppress(OSError):
-                process.send_signal(signal.SIGINT)
+                if os.name == "nt":  # there is no signal that a process could save its state on
+                    process.terminate()
+                else:
+                    process.send_signal(signal.SIGINT)
         for _, _, process in running:
             process.wait()
 
@@ -327,7 +356,8 @@ def _command(out: Path, trial: Trial, arguments: Sequence[str], threads: int) ->
     run = trial.path(out, "seed")
     tool = [sys.executable, "-m", "infogan_tool", "train", "--threads", str(threads)]
     if (run / "config.json").exists():
-        kept = [*_option(arguments, "--device")[-2:], *_option(arguments, "--import")]
+        streaming = [argument for argument in arguments if argument in ("--stream", "--no-stream")]
+        kept = [*_option(arguments, "--device")[-2:], *_option(arguments, "--import"), *streaming]
         return [] if _is_complete(run) else [*tool, *kept, "--resume", str(run)]
     settings = [option for text in trial.texts for option in ("--set", text)]
     return [*tool, *arguments, *settings, "--seed", str(trial.seed), "--out", str(run)]

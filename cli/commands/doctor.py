@@ -114,7 +114,10 @@ def _show(report: dict[str, Any]) -> None:
     built_for = ", ".join(name.removesuffix("ExecutionProvider") for name in ort["built_for"])
     runs = report["bundle"]["runs"]
     works = ", ".join(run["provider"].removesuffix("ExecutionProvider") for run in runs.values() if run)
-    line("providers", f"built for {built_for or 'none'}; working: {works or 'none'}")
+    line(
+        "providers",
+        f"built for {built_for or 'none'}; working: {works or ('none' if runs else 'not tested')}",
+    )
     names = ", ".join(report["gpu"]["names"]) or "yes"
     line("GPU", names if report["gpu"]["visible"] else "none visible; the CPU is used")
     for extra, missing in report["missing_modules"].items():

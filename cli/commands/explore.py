@@ -105,7 +105,8 @@ def explore(
     runs = [path for path in (bundle, other) if path is not None and is_run(path)]
     if runs and (export is not None or other is not None or data is not None):
         raise UsageError(
-            f"{runs[0]} is a run, which is watched alone; for its codes: infogan-tool export {runs[0]}"
+            f"{runs[0]} is a run, which is watched alone; "
+            f"for its codes: infogan-tool export {runs[0]} --out BUNDLE"
         )
     if export is not None and (port is not None or host is not None):
         raise UsageError("--export only writes files: leave out --port and --host")
@@ -174,7 +175,7 @@ def _serve(
 ) -> None:
     from infogan_tool.cli.explorer.server import address_of, is_loopback, listen, serve
 
-    listener = listen(host or _HOST, port)
+    listener = listen(_HOST if host is None else host, port)
 
     def announce() -> None:
         address = address_of(listener)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from infogan_tool.cli import output
-from infogan_tool.cli.codes import codes_of, parse_categories, parse_styles
+from infogan_tool.cli.codes import codes_of, note_extrapolated, parse_categories, parse_styles
 from infogan_tool.cli.options import (
     BundleArgument,
     DeviceOption,
@@ -93,6 +93,7 @@ def generate(
         _remove_listed(out)
         _write_folder(opened, out, count=count, seed=seed, fixed=fixed, scale=scale or 1)
         output.note(f"wrote {output.plural(count, 'image')} of seed {seed} and {_CODES_FILE} to {out}")
+    note_extrapolated(fixed["styles"], opened.metadata)
     if opened.fallback:
         output.note(opened.fallback)
 

@@ -108,11 +108,21 @@ def _code_lines(metadata: "BundleMetadata") -> Iterator[str]:
     for code in latent.continuous_names:
         name = metadata.style_names.get(code)
         kind = "periodic" if code in latent.periodic else "continuous"
-        codes.append((code, f"{kind}, from -1 to 1: {name or 'without a name'}"))
+        meaning = f"{name}{_direction(metadata.card, code, name)}" if name else "without a name"
+        codes.append((code, f"{kind}, from -1 to 1: {meaning}"))
     for code, meaning in codes[:_MAX_CODES]:
         yield from _wrapped(code, meaning)[:3]
     if len(codes) > _MAX_CODES:
         yield from _wrapped("", f"({len(codes) - _MAX_CODES} more codes)")
+
+
+def _direction(card: dict[str, Any], code: str, name: str) -> str:
+    """Return how a style's code runs along the attribute that it is named after, if that was measured."""
+    try:
+        r = float(card["styles"]["correlation"][code][name.replace(" ", "_")][0])
+    except (KeyError, IndexError, TypeError, ValueError):  # another name, or a card of other values
+        return ""
+    return f" (r = {r:+.2f}{', it falls as the code rises' if r < 0 else ''})"
 
 
 def _accuracy(card: dict[str, Any]) -> str:

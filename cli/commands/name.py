@@ -12,6 +12,8 @@ from infogan_tool.cli.options import ForceOption
 from infogan_tool.runtime.errors import DataError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy as np
     import numpy.typing as npt
 
@@ -72,7 +74,12 @@ def name(
     asks = names is None and _is_terminal()
     folder = find_bundle(bundle)
     if names is not None or asks:
-        check_nameable(folder)
+        try:
+            check_nameable(folder)
+        except UsageError:
+            if names is not None or out is None:
+                raise
+            asks = False  # its contact sheets can be written all the same
     opened = load_bundle(folder)
     given = None if names is None else _read(names, opened.metadata)
     if out is not None:
@@ -168,23 +175,27 @@ def _ask(metadata: "BundleMetadata") -> "Names":
             index: _ask_name(f"{code} #{index}", metadata.label(code, index)) for index in range(size)
         }
     remarks = style_remarks(metadata)
-    styles = {}
+    styles: dict[str, str | None] = {}
     for code in metadata.latent.continuous_names:
         if code in remarks:
             output.note(f"{code}: {remarks[code]}")
-        styles[code] = _ask_name(code, metadata.style_names.get(code))
+        styles[code] = _ask_name(code, metadata.style_names.get(code), taken=[*filter(None, styles.values())])
     return Names(categories, styles)
 
 
-def _ask_name(what: str, current: str | None) -> str | None:
+def _ask_name(what: str, current: str | None, taken: "Collection[str]" = ()) -> str | None:
     from infogan_tool.runtime.bundle.names import clean_name
 
     while True:
         answer = typer.prompt(what, default=current or "", show_default=bool(current))
         try:
-            return None if answer == _REMOVE else clean_name(answer, what)
+            name = None if answer == _REMOVE else clean_name(answer, what)
         except UsageError as error:
             output.error(error)
+            continue
+        if name not in taken:
+            return name
+        output.error(UsageError(f"another style is named '{name}'"))
 
 
 def _save(bundle: "Bundle", names: "Names") -> None:

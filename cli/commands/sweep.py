@@ -13,6 +13,9 @@ from infogan_tool.cli.options import ImportOption, JsonOption, import_modules
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from infogan_tool.export.sweep import Trial
+    from infogan_tool.train import TrainConfig
+
 
 def sweep(
     arguments: Annotated[
@@ -56,8 +59,8 @@ def sweep(
     import_modules(imports)
     combinations = parse_grid(grid or [])
     chosen = parse_seeds(seeds)
-    _check_configs(arguments or [], [Trial(seed=chosen[0], settings=some).texts for some in combinations])
     trials = [Trial(seed=seed, settings=some) for some in combinations for seed in chosen]
+    configs = _configs_of(arguments or [], trials)
     cores, gpus = default_threads(), usable_gpus(arguments or [])
     at_once = min(jobs or len(gpus) or cores, len(trials))
     result = run_sweep(
@@ -69,6 +72,7 @@ def sweep(
         report=output.note,
         gpus=gpus,
         imports=imports or [],
+        configs=configs,
     )
     if as_json:
         output.emit(json.dumps(result.to_dict(), indent=2))
@@ -76,12 +80,12 @@ def sweep(
         output.emit(format_sweep(result))
 
 
-def _check_configs(arguments: "Sequence[str]", combinations: "Sequence[Sequence[str]]") -> None:
-    """Raise for options of train, a grid or a config that are not valid, before anything is trained.
+def _configs_of(arguments: "Sequence[str]", trials: "Sequence[Trial]") -> "list[TrainConfig]":
+    """Return the config of each trial; raise for options that are not valid, before anything is trained.
 
     Args:
         arguments: Options of train.
-        combinations: Settings such as ``optimizer.g_lr=5e-4``, for each combination of the grid.
+        trials: Their seeds and settings.
     """
     import inspect
 
@@ -96,9 +100,12 @@ def _check_configs(arguments: "Sequence[str]", combinations: "Sequence[Sequence[
         given = context.params
     file = Path(given["config"]) if given["config"] else None
     options = {name: given[name] for name in inspect.signature(config_flags).parameters}
-    for settings in combinations:
-        every = [*(given["settings"] or []), *settings]
+    configs = []
+    for trial in trials:
+        every = [*(given["settings"] or []), *trial.texts]
         if any(setting.partition("=")[0].strip() == "seed" for setting in every):
             raise UsageError("key seed cannot be set in a sweep: its seeds are those of --seeds")
-        flags = config_flags(**{**options, "settings": every})
-        check_names(resolve_config(preset=given["preset"], file=file, flags=flags))
+        flags = config_flags(**{**options, "settings": every, "seed": trial.seed})
+        configs.append(resolve_config(preset=given["preset"], file=file, flags=flags))
+        check_names(configs[-1])
+    return configs

@@ -25,7 +25,8 @@ _PRESET_HELP = (
 )
 _DATA_HELP = (
     "mnist (part of the package), dsprites or rooms, which are computed, fashion-mnist, kmnist, qmnist, "
-    "emnist, svhn, cifar10 or celeba, which are downloaded; or a folder of images or of IDX files."
+    "emnist, svhn, cifar10 or celeba, which are downloaded; or a folder of images or of IDX files. "
+    "Default: the preset's; presets faces and chairs need a folder."
 )
 
 
@@ -51,13 +52,15 @@ def train(
     categorical: Annotated[
         list[int] | None,
         typer.Option(
-            help="Number of categories of a categorical code. Repeat for more codes; 0 for none.",
+            help="Number of categories of a categorical code. Repeat for more codes; 0 for none. "
+            "Default: the preset's.",
             min=0,
             metavar="K",
         ),
     ] = None,
     continuous: Annotated[
-        int | None, typer.Option(help="Number of continuous codes.", min=0, metavar="N")
+        int | None,
+        typer.Option(help="Number of continuous codes. Default: the preset's.", min=0, metavar="N"),
     ] = None,
     transformation: Annotated[
         list[str] | None,
@@ -67,7 +70,10 @@ def train(
             metavar="NAME",
         ),
     ] = None,
-    noise: Annotated[int | None, typer.Option(help="Number of noise dimensions.", min=0, metavar="N")] = None,
+    noise: Annotated[
+        int | None,
+        typer.Option(help="Number of noise dimensions. Default: the preset's.", min=0, metavar="N"),
+    ] = None,
     views: Annotated[
         Literal["strokes", "silhouettes", "objects", "none"] | None,
         typer.Option(
@@ -77,27 +83,39 @@ def train(
     kimg: Annotated[
         float | None,
         typer.Option(
-            help="Length of adversarial training in thousands of images, counted each time they are used.",
+            help="Length of adversarial training in thousands of images, counted each time they are used. "
+            "Default: the preset's.",
             min=0.001,
             metavar="N",
         ),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Length in passes over the data, in place of --kimg.", min=1, metavar="N"),
+        typer.Option(
+            help="Length of adversarial training in passes over the data, in place of --kimg. "
+            "Other stages keep their length.",
+            min=1,
+            metavar="N",
+        ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Length in steps, in place of --kimg.", min=1, metavar="N")
+        int | None,
+        typer.Option(help="Length of adversarial training in steps, likewise.", min=1, metavar="N"),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Real images per step.", min=2, metavar="N")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Real images per step. Default: the preset's.", min=2, metavar="N")
+    ] = None,
     precision: Annotated[
         Literal["auto", "fp32", "tf32", "bf16"] | None,
         typer.Option(
-            help="Precision of forward and backward passes; auto: bf16 where the device is faster in it."
+            help="Precision of forward and backward passes; auto: bf16 where the device is faster in it. "
+            "Default: the preset's."
         ),
     ] = None,
     imports: ImportOption = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.", min=0, metavar="N")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of all random numbers. Default: 0.", min=0, metavar="N")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -144,7 +162,12 @@ def train(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the resolved config as JSON; write nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the resolved config, for --config, and numbers of steps and parameters "
+            "as JSON; write nothing.",
+        ),
     ] = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of config files, for editors.")
@@ -192,11 +215,12 @@ def train(
         settings=settings,
     )
     length = _given(kimg=kimg, epochs=epochs, steps=steps)
-    rest = {name: table for name, table in flags.items() if name != "schedule"}
+    rest = {key: value for key, value in flags.items() if key != "schedule" and value != {"source": data}}
     if resume is not None and (rest or preset or config or out or dry_run or batch_size or settings):
         raise UsageError(
-            "--resume uses the run's own config: it can be combined with --kimg, --epochs, --steps, "
-            "--device, --threads, --import, --tensorboard, --profile, --explore, --capture and --stream only"
+            "--resume uses the run's own config: it can be combined with --data, if the images were moved, "
+            "--kimg, --epochs, --steps, --device, --threads, --import, --tensorboard, --profile, --explore, "
+            "--capture and --stream only"
         )
     require_extras("train", "train")
     if explore:
@@ -220,6 +244,7 @@ def train(
             return
         run = fit(
             resolved,
+            data if resume else None,
             out=None if resume else out or "auto",
             callbacks=callbacks,
             device=device,
@@ -229,7 +254,7 @@ def train(
             options=RunOptions(tensorboard=tensorboard, profile=profile, capture=capture, stream=stream),
             group=group,
         )
-        _print_next_step(group, run)
+        _print_next_step(group, run, imports or [])
 
 
 class _TrainingPage:
@@ -349,9 +374,9 @@ def _process_group(device: str, threads: int | None) -> "Iterator[ProcessGroup]"
         raise typer.Exit(error.exit_code) from error
 
 
-def _print_next_step(group: "ProcessGroup", run: "Run") -> None:
+def _print_next_step(group: "ProcessGroup", run: "Run", imports: list[str]) -> None:
     group.ignore_sigterm()
-    quoted = shlex.quote(str(run.path))
+    quoted = " ".join([shlex.quote(str(run.path)), *(f"--import {name}" for name in imports)])
     if group.is_main and run.interrupted:
         output.note(f"stopped at step {run.step} of {run.total_steps}; the state is saved")
         output.note(f"resume with: infogan-tool train --resume {quoted}")

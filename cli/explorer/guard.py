@@ -65,12 +65,9 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        started = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 MutableHeaders(scope=message).update(_HEADERS)
             await send(message)
 
@@ -83,10 +80,8 @@ class Guard:
             await app(scope, receive, send_with_headers)
         except ClientDisconnect:
             pass
-        except Exception as error:  # noqa: BLE001 - every error of a request ends here
+        except Exception as error:  # noqa: BLE001 - every error of a request ends here, after its response
             print(f"internal error: {printable(f'{type(error).__name__}: {error}')}", file=sys.stderr)
-            if not started:
-                await refusal(500, "internal error")(scope, receive, send_with_headers)
 
     def _take_token(self, address: str) -> bool:
         """Take a token of an address's bucket; return whether there was one."""

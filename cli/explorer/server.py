@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from infogan_tool.cli.explorer.guard import BODY_TYPE, Guard, Limits, read_body,
 from infogan_tool.cli.explorer.watch import KINDS
 from infogan_tool.runtime.bundle.metadata import EXAMPLES_FILE
 from infogan_tool.runtime.errors import InfoganError, UsageError
+from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,6 +50,8 @@ _WORKERS: Final = 2
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _ANY_NAME: Final = ("*",)
 _DEFAULT_PORT: Final = 8421
+_STEP: Final = re.compile(r"\d{1,15}", re.ASCII)
+_NO_FILE: Final = "there is no such file"
 
 
 def make_app(
@@ -111,11 +115,7 @@ def make_watch_app(run: WatchedRun, *, hosts: Sequence[str] = _LOOPBACK_NAMES) -
     def get(path: str, media_type: str, read: Callable[[Request], bytes | None]) -> Route:
         async def on_get(request: Request) -> Response:
             content = await anyio.to_thread.run_sync(read, request, limiter=workers)
-            return (
-                refusal(404, "there is no such file")
-                if content is None
-                else Response(content, 200, None, media_type)
-            )
+            return refusal(404, _NO_FILE) if content is None else Response(content, 200, None, media_type)
 
         return Route(path, on_get, methods=["GET"])
 
@@ -124,8 +124,8 @@ def make_watch_app(run: WatchedRun, *, hosts: Sequence[str] = _LOOPBACK_NAMES) -
 
     routes = [
         get("/run.json", "application/json", lambda _: run.describe()),
-        get("/effects/{step:int}.json", "application/json", lambda request: run.effects(_step(request))),
-        *(get(f"/{kind}/{{step:int}}.png", "image/png", sheet(kind)) for kind in KINDS),
+        get("/effects/{step}.json", "application/json", lambda request: run.effects(_step(request))),
+        *(get(f"/{kind}/{{step}}.png", "image/png", sheet(kind)) for kind in KINDS),
     ]
     return _application(routes, "watch.html", hosts, Limits())
 
@@ -136,7 +136,9 @@ def _application(routes: list[Route], index: str, hosts: Sequence[str], limits: 
     async def on_error(_request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
             return refusal(error.status_code, error.detail)
-        return JSONResponse({"error": str(error)}, 422)
+        if isinstance(error, InfoganError):
+            return JSONResponse({"error": str(error)}, 422)
+        return refusal(500, "internal error")
 
     files = {f"/{name}": name for name in PAGE_FILES} | {"/": index}
     routes = [
@@ -149,14 +151,16 @@ def _application(routes: list[Route], index: str, hosts: Sequence[str], limits: 
     app = Starlette(
         routes=routes,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
-        exception_handlers={InfoganError: on_error, HTTPException: on_error},
+        exception_handlers=dict.fromkeys((InfoganError, HTTPException, Exception), on_error),
     )
     return Guard(app, limits)
 
 
 def _step(request: Request) -> int:
-    step: int = request.path_params["step"]
-    return step
+    step: str = request.path_params["step"]
+    if not _STEP.fullmatch(step):
+        raise HTTPException(404, _NO_FILE)
+    return int(step)
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -177,8 +181,9 @@ def listen(host: str, port: int | None) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise UsageError(f"--host {host}: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not the name of a host"
+        raise UsageError(f"--host {printable(host)}: {reason}") from error
     try:
         if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where REUSEADDR would share a port in use
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)

@@ -19,9 +19,9 @@ from PIL import Image
 
 from infogan_tool.export.report.metrics_log import MetricsLog, read_metrics_log
 from infogan_tool.export.report.samples import read_sheet, sheet_layout, sheet_paths
-from infogan_tool.export.run_files import CONFIG_FILE, latent_of, planned_steps, read_json, size_of
+from infogan_tool.export.run_files import CONFIG_FILE, is_count, latent_of, planned_steps, read_json, size_of
 from infogan_tool.runtime.errors import RunError
-from infogan_tool.runtime.latents.sampling import CODE_COLUMNS, CODE_ROWS, code_row_length
+from infogan_tool.runtime.latents.sampling import CODE_COLUMNS, CODE_ROWS, code_row_length, traversal_ends
 from infogan_tool.runtime.storage.atomic import printable
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ _MIN_CORRELATION: Final = 0.9
 _MIN_STRENGTH: Final = 0.03
 _MAX_ATTRIBUTES: Final = 2
 _MAX_TEXT: Final = 80
-_MAX_COUNT: Final = 10**15
 _MAX_LISTED: Final = 10_000
 _CHECKPOINT: Final = re.compile(r"step-(\d{1,15})\.safetensors", re.ASCII)
 _OPEN_SECONDS: Final = 10.0
@@ -167,7 +166,7 @@ class WatchedRun:
         return {
             "preset": printable(self._config.get("preset", ""), _MAX_TEXT),
             "data": printable(data.get("name", ""), _MAX_TEXT),
-            "images": _count(data.get("images")),
+            "images": images if is_count(images := data.get("images")) else None,
             "size": self._size,
             "device": printable(info.get("device", ""), _MAX_TEXT),
         }
@@ -176,12 +175,11 @@ class WatchedRun:
         if self._latent is None or self._size is None:
             return None
         layout = sheet_layout(self._latent, self._size)
+        continuous = layout.code in self._latent.continuous_names
         return {
-            "rows": layout.rows,
-            "columns": layout.columns,
             "code": layout.code,
+            "ends": traversal_ends(self._latent, layout.code) if continuous else None,
             "row_code": layout.row_code,
-            "code_columns": CODE_COLUMNS,
             "code_rows": [
                 {"code": code, "count": code_row_length(self._latent, code)}
                 for code in self._latent.code_names[:CODE_ROWS]
@@ -220,13 +218,6 @@ def _stage(stage: StageLog) -> dict[str, Any]:
 def _rounded(value: float | None) -> float | None:
     """Return five significant digits; None for what JSON cannot hold."""
     return float(f"{value:.5g}") if value is not None and math.isfinite(value) else None
-
-
-def _count(value: object) -> int | None:
-    """Return a number of ``run.json``; None where it is not a positive whole number."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MAX_COUNT:
-        return None
-    return value
 
 
 def _strength(images: NDArray[np.uint8]) -> float:

@@ -60,6 +60,12 @@ class Bundle {
    * @returns {Float32Array} channels x height x width of one image after the other, from image.low to image.high
    */
   async generate({ noise, categories, styles }) {
+    categories?.forEach((row) => row.forEach((index, place) => {
+      const width = this.metadata.latent.categorical[place];
+      if (!(Number.isInteger(index) && index >= 0 && index < width)) { // the graph does not check it
+        throw new RangeError(`k${place + 1} has the categories 0 to ${width - 1}, not ${index}`);
+      }
+    }));
     const feeds = {};
     const put = (name, rows, type, array) => {
       if (this.generator.inputNames.includes(name)) {

@@ -59,7 +59,8 @@ CAPTIONS: Final[dict[str, tuple[str, str]]] = {
     ),
     "effects": (
         "Strength and consistency of each code",
-        """Each code is moved from -1 to 1 (a categorical code: to another category) while all else is fixed.
+        """Each code is moved from -1 to 1 (a periodic one by half a turn, a categorical code to another
+        category) while all else is fixed.
         Strength: change of the pixels. Consistency: similarity of the change for different noise. Grey:
         single noise dimensions, moved as far. A code among the grey points has no effect of its own.""",
     ),

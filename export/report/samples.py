@@ -36,8 +36,10 @@ MAX_ANIMATION_BYTES: Final = 4_000_000
 """Every other sheet of a larger animation is dropped until it fits."""
 
 _NAME: Final = re.compile(r"(step|codes)-(\d{1,15})\.png")
-_MAX_FILE: Final = 1 << 25
-_MAX_PIXELS: Final = 4_000_000
+_MAX_FILE: Final = 1 << 26
+_MAX_PIXELS: Final = 1 << 26
+_MAX_BYTES: Final = 1 << 28
+"""Memory of all sheets that are read; of larger ones fewer are."""
 _MAX_LISTED: Final = 100_000
 _GAP: Final = 2
 """White pixels between the images of a sheet."""
@@ -45,6 +47,8 @@ _MAX_CELLS: Final = 10
 _STEPS: Final = (1, 2, 5)
 _MAX_EPOCHS: Final = 9
 _MIN_WIDTH: Final = 400
+_MAX_WIDTH: Final = 2000
+"""Wider sheets are reduced in an animation."""
 _DURATION_MS: Final = 8000
 _MIN_MS, _MAX_MS, _LAST_MS = 80, 600, 2000
 
@@ -130,7 +134,9 @@ def read_sheets(folder: Path, layout: Layout | None, stage: StageLog | None) -> 
         stage: The stage that trains G, to convert steps to epochs.
     """
     paths = sorted(sheet_paths(folder).items())
-    selected = [paths[i] for i in evenly(len(paths), MAX_SHEETS)]
+    last = read_sheet(paths[-1][1]) if paths else None
+    most = MAX_SHEETS if last is None else min(MAX_SHEETS, max(2, _MAX_BYTES // last.nbytes))
+    selected = [paths[i] for i in evenly(len(paths), most)]
     sheets: list[Sheet] = []
     for step, path in selected:
         pixels = read_sheet(path)
@@ -174,16 +180,24 @@ def to_animation(samples: SampleSheets, kind: str) -> bytes:
 
 
 def _animated(sheets: Sequence[Sheet], kind: str) -> bytes:
-    scale = max(1, _MIN_WIDTH // sheets[0].pixels.shape[1])
     last = max(len(sheets) - 1, 1)
     frames = [
-        captioned(sheet.pixels.repeat(scale, axis=0).repeat(scale, axis=1), sheet.caption, number / last)
-        for number, sheet in enumerate(sheets)
+        captioned(_resized(sheet.pixels), sheet.caption, number / last) for number, sheet in enumerate(sheets)
     ]
     each = min(max(_DURATION_MS // len(frames), _MIN_MS), _MAX_MS)
     content = io.BytesIO()
     animate(frames, content, kind, [*[each] * (len(frames) - 1), _LAST_MS])
     return content.getvalue()
+
+
+def _resized(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a sheet enlarged or reduced by a whole factor to a frame's width."""
+    width = pixels.shape[1]
+    scale = max(1, _MIN_WIDTH // width)
+    enlarged = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+    reduced = Image.fromarray(enlarged.squeeze(2) if enlarged.shape[2] == 1 else enlarged)
+    reduced = reduced.reduce(-(-width // _MAX_WIDTH))
+    return np.asarray(reduced).reshape(reduced.height, reduced.width, -1)
 
 
 def sheet_paths(folder: Path, kind: str = "step") -> dict[int, Path]:

@@ -28,9 +28,11 @@ from infogan_tool.runtime.bundle.reading import (
     Posterior,
     Reading,
     edit_latents,
+    find_code,
     make_readings,
+    resolve_codes,
 )
-from infogan_tool.runtime.errors import BundleError, DeviceError, did_you_mean
+from infogan_tool.runtime.errors import BundleError, DeviceError, LatentError, did_you_mean
 from infogan_tool.runtime.images.arrays import check_images, to_float, to_uint8
 from infogan_tool.runtime.inference.device import Device, default_threads
 from infogan_tool.runtime.inference.session import CUDA_PROVIDER, GraphSession
@@ -56,6 +58,10 @@ PRETRAINED_BUNDLE: Final = _MODELS / "mnist"
 
 class Bundle:
     """A generator and its encoder, made by :func:`load_bundle`; thread-safe."""
+
+    def __repr__(self) -> str:
+        codes, image = ", ".join(self.latent.code_names), self.image
+        return f"Bundle({str(self.path)!r}, {codes}; {image.size} x {image.size} x {image.channels})"
 
     def __init__(
         self,
@@ -212,6 +218,8 @@ class Bundle:
             BundleError: The generator cannot be opened or run.
             DeviceError: The requested device cannot be used.
         """
+        if not isinstance(latents, sampling.Latents):
+            raise LatentError(f"latents are a {type(latents).__name__}: give Latents, as sample returns them")
         latents.check(self.latent)
         names = generator_inputs(self.latent)
         return self._run(
@@ -273,11 +281,15 @@ class Bundle:
         seed: int = 0,
         *,
         start: int = 0,
-        categories: Mapping[str, int | Sequence[int]] | None = None,
+        categories: Mapping[str, int | str | Iterable[int | str]] | None = None,
         styles: Mapping[str, float] | None = None,
     ) -> Latents:
-        """Sample latents from the prior; see :func:`infogan_tool.runtime.latents.sampling.sample`."""
-        return sampling.sample(self.latent, n, seed, start=start, categories=categories, styles=styles)
+        """Sample latents from the prior; see :func:`infogan_tool.runtime.latents.sampling.sample`.
+
+        Styles may be called by their names, and categories by their labels: ``{"k1": "7"}``.
+        """
+        chosen, fixed = resolve_codes(self.metadata, categories, styles)
+        return sampling.sample(self.latent, n, seed, start=start, categories=chosen, styles=fixed)
 
     def traverse(
         self,
@@ -289,7 +301,11 @@ class Bundle:
         steps: int = 10,
         rows: int = 10,
     ) -> Traversal:
-        """Return latents that vary one code; see :func:`infogan_tool.runtime.latents.sampling.traversal`."""
+        """Return latents that vary one code; see :func:`infogan_tool.runtime.latents.sampling.traversal`.
+
+        A style may be called by its name.
+        """
+        code = find_code(self.metadata, code)
         return sampling.traversal(self.latent, code, seed=seed, low=low, high=high, steps=steps, rows=rows)
 
     # --- sessions --------------------------------------------------------------------------------------

@@ -289,7 +289,10 @@ def read_metadata(folder: str | Path) -> BundleMetadata:
             if folder.exists()
             else "does not exist"
         )
-        raise BundleError(f"{folder} {what}: a bundle is a folder made by infogan-tool export") from error
+        remedy = "a bundle is a folder made by infogan-tool export"
+        if (folder / "config.json").is_file():
+            what, remedy = "is a run", f"export it first: infogan-tool export {folder} --out BUNDLE"
+        raise BundleError(f"{folder} {what}: {remedy}") from error
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:

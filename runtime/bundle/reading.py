@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -79,7 +79,7 @@ class Reading:
     """Probability of that category; without labels, of the first categorical code's; None without one."""
     categories: dict[str, int]
     """Index of the most probable category, by categorical code: ``{"k1": 8}``."""
-    probabilities: dict[str, npt.NDArray[np.float32]]
+    probabilities: dict[str, npt.NDArray[np.float32]] = field(repr=False)
     """Probability of each category ``(k,)``, by categorical code."""
     styles: dict[str, float]
     """Mean of each continuous code, by its name if it has one (``slant``), else by its code (``c1``)."""
@@ -91,8 +91,10 @@ class Reading:
     """OOD score from 0 to 1; None where the bundle has none."""
     ood: bool | None
     """Whether the image is out of distribution, unlike the training images; None likewise."""
-    image: npt.NDArray[np.float32]
+    image: npt.NDArray[np.float32] = field(repr=False)
     """The encoder's input: float32 ``(C, H, W)`` after preprocessing."""
+    low_confidence: bool
+    """Whether the confidence of a categorical code is below 0.8."""
 
 
 def make_readings(
@@ -109,6 +111,7 @@ def make_readings(
     labelled = metadata.labelled_code
     main = latent.categorical_index(labelled) if labelled else 0
     styles = _style_keys(metadata)
+    low = posterior.low_confidence
     readings = []
     for row, image in enumerate(images):
         chosen = posterior.categories[row].tolist()
@@ -129,6 +132,7 @@ def make_readings(
                 distance=None if posterior.distance is None else float(posterior.distance[row]),
                 ood=None if posterior.ood is None else bool(posterior.ood[row]),
                 image=image,
+                low_confidence=bool(low[row]),
             )
         )
     return readings
@@ -201,6 +205,38 @@ def edit_latents(
     return Latents(nearest, categories, styles)
 
 
+def resolve_codes(
+    metadata: BundleMetadata,
+    categories: Mapping[str, int | str | Iterable[int | str]] | None,
+    styles: Mapping[str, float] | None,
+) -> tuple[dict[str, list[int]], dict[str, float]]:
+    """Return fixed categories, by index, and fixed styles by code; they may be given by labels and names.
+
+    Categories that share a label are all meant.
+
+    Raises:
+        LatentError: There is no such code or label, a code is given twice, or a value is not a number.
+    """
+    chosen: dict[str, list[int]] = {}
+    for name, given in (categories or {}).items():
+        code = find_code(metadata, name)
+        some = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+        chosen[code] = [index for one in some for index in _categories_of(metadata, code, one)]
+    values: dict[str, float] = {}
+    for name, value in (styles or {}).items():
+        code, number = _resolve(metadata, name, value)
+        if code in values:
+            raise LatentError(f"{code} is given twice, once as '{name}'")
+        values[code] = number
+    return chosen, values
+
+
+def _categories_of(metadata: BundleMetadata, code: str, given: int | str) -> list[int]:
+    """Return a category, or all that share a label."""
+    index = int(_resolve(metadata, code, given)[1])
+    return metadata.merged(code).get(given, [index]) if isinstance(given, str) else [index]
+
+
 def _resolve(metadata: BundleMetadata, name: str, value: Any) -> tuple[str, float]:  # noqa: ANN401 - a user's
     """Return the code and its value of a keyword such as ``c1=1.0``, ``stroke_width=1.0`` or ``k1="7"``.
 
@@ -214,8 +250,8 @@ def _resolve(metadata: BundleMetadata, name: str, value: Any) -> tuple[str, floa
         if value not in labels:
             raise LatentError(f"no category of {code} has the label '{value}'{did_you_mean(value, labels)}")
         return code, metadata.labels[code].index(value)
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and math.isfinite(value)
-    if not is_number or (code in latent.categorical_names and value != int(value)):
+    is_number = isinstance(value, (int, float, np.integer, np.floating))
+    if not is_number or (code in latent.categorical_names and not float(value).is_integer()):
         what = "a category index or a label" if code in latent.categorical_names else "a number"
         raise LatentError(f"{code} is {what}, not {value!r:.40}")
     if code in latent.continuous_names:

@@ -79,6 +79,16 @@ def fit(image: Image.Image, spec: ImageSpec) -> npt.NDArray[np.uint8]:
     return square
 
 
+def flatten(image: Image.Image, channels: int) -> npt.NDArray[np.uint8]:
+    """Convert an upright image of any mode to uint8 ``(H, W, C)`` of its own size, C 1 or 3.
+
+    Raises:
+        ImageError: The image has no pixels, or its values have no known scale.
+    """
+    pixels = np.asarray(_opaque(_eight_bits(image)).convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(image.height, image.width, channels)
+
+
 # --- modes -------------------------------------------------------------------------------------------------
 
 

@@ -84,7 +84,7 @@ def read_image(source: ImageLike, image: ImageSpec, *, raw: bool = False) -> npt
     given = _from_array(source) if isinstance(source, np.ndarray) else source
     if isinstance(given, Image.Image):
         with _named_errors("the image"), _no_warnings():
-            return preprocess(_upright(given), image, raw=raw)
+            return preprocess(upright(given), image, raw=raw)
     name = name_of(given)
     try:
         file = open_source(given)
@@ -99,7 +99,7 @@ def read_image(source: ImageLike, image: ImageSpec, *, raw: bool = False) -> npt
         with _no_warnings():
             input_image = open_header(file)
             input_image.load()
-            return preprocess(_upright(input_image), image, raw=raw)
+            return preprocess(upright(input_image), image, raw=raw)
 
 
 @contextmanager
@@ -174,7 +174,8 @@ def _read_plain(file: BinaryIO, spec: ImageSpec, *, raw: bool) -> npt.NDArray[np
     return values[..., None]
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
+    """Return an image turned as its EXIF orientation says."""
     try:
         turn = _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - damaged EXIF is ignored

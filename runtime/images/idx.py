@@ -92,9 +92,10 @@ class IdxStream:
             raise DataError(f"{self.shown} is empty")
         magic = header[:4]
         if magic != _MAGIC[ndim]:
+            other = next((f"it holds {_CONTENT[n]}; " for n, one in _MAGIC.items() if magic == one), "")
             raise DataError(
-                f"{self.shown}: wrong magic number {magic.hex()}, {_CONTENT[ndim]} in IDX format begin with "
-                f"{_MAGIC[ndim].hex()}"
+                f"{self.shown}: {other}wrong magic number {magic.hex()}, "
+                f"{_CONTENT[ndim]} in IDX format begin with {_MAGIC[ndim].hex()}"
             )
         if len(header) < self.offset:
             raise DataError(f"{self.shown} is truncated: it ends within its header")

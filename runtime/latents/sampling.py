@@ -180,11 +180,12 @@ def traversal(
         raise LatentError(f"there is no code '{code}'{did_you_mean(code, spec.code_names)}")
     if steps < 1 or rows < 1:
         raise LatentError("steps and rows must be at least 1")
-    reach = 1 if code in spec.periodic else 2
-    low = reach * CONTINUOUS_LOW if low is None else low
-    high = reach * CONTINUOUS_HIGH if high is None else high
+    ends = traversal_ends(spec, code)
+    low, high = (end if given is None else given for given, end in zip((low, high), ends, strict=True))
     if not (abs(low) <= MAX_STYLE and abs(high) <= MAX_STYLE):
-        raise LatentError(f"the values of {code} must be at most {MAX_STYLE:,}, not from {low:g} to {high:g}")
+        raise LatentError(
+            f"the values of {code} must be finite and at most {MAX_STYLE:,}, not from {low:g} to {high:g}"
+        )
     is_categorical = code in spec.categorical_names
     *shape, row_code = traversal_shape(spec, code, steps=steps, rows=rows)
     values = np.arange(shape[1], dtype=np.float64) if is_categorical else np.linspace(low, high, steps)
@@ -205,6 +206,12 @@ def traversal(
         styles.reshape(count, spec.continuous),
     )
     return Traversal(latents, code, tuple(values.tolist()), row_code)
+
+
+def traversal_ends(spec: LatentSpec, code: str) -> tuple[float, float]:
+    """Return the values between which :func:`traversal` varies a continuous code where none are given."""
+    reach = 1 if code in spec.periodic else 2
+    return reach * CONTINUOUS_LOW, reach * CONTINUOUS_HIGH
 
 
 def traversal_shape(
@@ -270,7 +277,7 @@ def check_style(name: str, value: float) -> None:
         LatentError: It is not finite, or too large.
     """
     if not abs(value) <= MAX_STYLE:
-        raise LatentError(f"continuous code {name} must be at most {MAX_STYLE:,}, not {value:g}")
+        raise LatentError(f"continuous code {name} must be finite and at most {MAX_STYLE:,}, not {value:g}")
 
 
 def _check_category(name: str, size: int, chosen: npt.NDArray[Any]) -> None:

@@ -132,7 +132,7 @@ def test_a_category_by_its_label(cli: Callable[..., Any], labelled: Path, tmp_pa
         (["--category", "zzz"], "no category has this label (valid: 2, 7, round); write it as"),
         (["--style", "slnt=1"], "there is no code 'slnt' (did you mean 'slant'?)"),
         (["--style", "c1=x"], "--style c1=x: give a number"),
-        (["--style", "c1=nan"], "c1 must be at most 1,000,000"),
+        (["--style", "c1=nan"], "c1 must be finite and at most 1,000,000"),
         (["--style", "k1=1"], "there is no continuous code 'k1'"),
         (["--style", "c1=1", "--style", "c1=1"], "--style c1 is given twice"),
         (["--count", "0"], "'--count'"),

@@ -110,6 +110,28 @@ def test_prompt(cli: Callable[..., Result], bundle: Path, monkeypatch: pytest.Mo
     assert metadata.style_names == {"c1": "size", "c2": None, "c3": None}
 
 
+def test_prompt_asks_again_for_a_name_that_another_style_has(
+    cli: Callable[..., Result], bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [*[""] * 7, "size", "size", "shape", ""]
+    monkeypatch.setattr(sys, "stdin", Terminal("\n".join(answers) + "\n"))
+    monkeypatch.setattr("infogan_tool.cli.commands.name._is_terminal", lambda: True)
+    result = cli("name", bundle)
+    assert result.code == 0, result.err
+    assert "error: another style is named 'size'" in result.err
+    assert read_metadata(bundle).style_names == {"c1": "size", "c2": "shape", "c3": None}
+
+
+def test_sheets_of_the_pretrained_bundle_are_written_on_a_terminal_too(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infogan_tool.cli.commands.name._is_terminal", lambda: True)
+    result = cli("name", "mnist", "--out", tmp_path / "sheets")
+    assert result.code == 0, result.err
+    assert (tmp_path / "sheets/names.toml").exists()
+    assert cli("name", "mnist").code == 2
+
+
 def test_interrupted_prompt_changes_nothing(
     cli: Callable[..., Result], bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

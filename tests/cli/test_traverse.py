@@ -54,8 +54,14 @@ def test_the_pretrained_bundle(cli: Callable[..., Any], tmp_path: Path) -> None:
         (["--code", "k1", "--from", "0"], "are for continuous codes"),
         (["--code", "c1", "--steps", "0"], "'--steps'"),
         (["--code", "c1", "--steps", "1001"], "'--steps'"),
-        (["--code", "c1", "--from", "nan"], "the values of c1 must be at most 1,000,000, not from nan to 2"),
-        (["--code", "c1", "--to", "inf"], "the values of c1 must be at most 1,000,000, not from -2 to inf"),
+        (
+            ["--code", "c1", "--from", "nan"],
+            "the values of c1 must be finite and at most 1,000,000, not from nan to 2",
+        ),
+        (
+            ["--code", "c1", "--to", "inf"],
+            "the values of c1 must be finite and at most 1,000,000, not from -2 to inf",
+        ),
         (["--code", "c1", "--steps", "1000", "--scale", "64"], "too many for one sheet"),
         ([], "Missing option '--code'"),
     ],

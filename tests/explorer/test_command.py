@@ -65,6 +65,8 @@ def test_other_machines_can_connect_only_with_host(tiny: Path) -> None:
         (["no-such-bundle"], 1, "no-such-bundle does not exist"),
         (["--host", "192.0.2.1"], 2, "--host 192.0.2.1"),
         (["--host", "no.such.host.invalid"], 2, "--host no.such.host.invalid"),
+        (["--host", "."], 2, "--host .: not the name of a host"),
+        (["--host", ""], 2, "--host "),
         (["--port", "99999"], 2, "'--port'"),
         (["--export", "x", "--port", "1"], 2, "--export only writes files"),
         (["a", "b", "c"], 2, "unexpected extra argument"),

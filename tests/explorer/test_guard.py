@@ -9,14 +9,15 @@ import sys
 import threading
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from waiting import wait_until
 
 from infogan_tool.cli.explorer.description import PAGE, PAGE_FILES, content_policy
-from infogan_tool.cli.explorer.guard import BODY_TYPE, Guard, Limits
-from infogan_tool.cli.explorer.server import make_app, make_server
+from infogan_tool.cli.explorer.guard import BODY_TYPE, Limits
+from infogan_tool.cli.explorer.server import make_app, make_server, make_watch_app
 from infogan_tool.runtime import load_bundle
 
 if TYPE_CHECKING:
@@ -196,12 +197,20 @@ def test_concurrent_requests_have_a_limit(tiny: Path) -> None:
         wait_until(lambda: post(port, "/bundles/0/generate", ROWS)[0] == 200)
 
 
+@pytest.mark.parametrize("path", ["/step/" + "9" * 5000 + ".png", "/effects/-1.json", "/codes/x.png"])
+def test_a_step_that_cannot_be_is_not_found(path: str) -> None:
+    run: Any = SimpleNamespace(sheet=lambda *_: b"", effects=lambda _: b"")
+    with serving(make_watch_app(run)) as port:
+        assert send(port, "GET", path)[0] == 404
+
+
 def test_no_traceback_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
-    async def broken(*_: object) -> None:
+    def broken() -> bytes:
         raise RuntimeError("a secret\nof this machine")
 
-    with serving(Guard(broken, Limits())) as port:
-        status, headers, content = send(port, "GET", "/")
+    run: Any = SimpleNamespace(describe=broken)
+    with serving(make_watch_app(run)) as port:
+        status, headers, content = send(port, "GET", "/run.json")
     assert (status, json.loads(content)) == (500, {"error": "internal error"})
     assert "content-security-policy" in headers
     assert capfd.readouterr().err == "internal error: RuntimeError: a secret\\nof this machine\n"

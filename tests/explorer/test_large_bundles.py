@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,24 @@ def test_damaged_examples_of_a_dropped_bundle_are_refused(page: Page, large: Pat
         page.wait_for_function(PROBLEM, arg=reason)
         file.touch()
     assert page.locator("#example-row button").count() == EXAMPLES  # the bundle before it is still shown
+
+
+@pytest.mark.parametrize("large", ["both"], indirect=True)
+@pytest.mark.parametrize("page", ["dropped"], indirect=True)
+@pytest.mark.parametrize(
+    ("table", "key", "value"),
+    [("latent", "periodic", 5), ("image", "preprocessing", {"box": 1e9, "centre": "mass", "ink": "light"})],
+)
+def test_damaged_metadata_of_a_dropped_bundle_are_refused(
+    page: Page, large: Path, tmp_path: Path, *, table: str, key: str, value: object
+) -> None:
+    broken = shutil.copytree(large, tmp_path / "broken")
+    metadata = json.loads((broken / "metadata.json").read_text("utf-8"))
+    metadata[table][key] = value
+    (broken / "metadata.json").write_text(json.dumps(metadata), "utf-8")
+    page.set_input_files("#bundle-folder", broken)
+    page.wait_for_function(PROBLEM, arg="is damaged")
+    assert page.locator("#example-row button").count() == EXAMPLES
 
 
 @pytest.mark.parametrize("large", ["both"], indirect=True)

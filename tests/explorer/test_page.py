@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import pytest
 from explorer_helpers import AXE, READY, WITH_SERVER, Explorer, pixels, settle, wait_for_label
 from PIL import Image
@@ -15,6 +17,7 @@ from strokes import DIGITS, draw
 from turning import TURN_FOR_SECONDS, processor_seconds
 
 from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime.images.files import read_image
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -225,6 +228,22 @@ def test_two_bundles_are_compared(browser: Browser, tiny: Path) -> None:
     assert other.locator(".style").count() == 3
     assert other.locator("select").count() == 2
     assert page.locator("#linked-line").is_hidden()
+    # An image of a link is preprocessed for the first bundle, and preprocessed again for one of another size.
+    page.set_input_files("#file", DIGITS["7"])
+    page.wait_for_function("() => location.hash.includes('image=')")
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    page.wait_for_selector(READY)
+    first, spec = load_bundle(device="cpu").image, load_bundle(tiny, device="cpu").image
+    given = io.BytesIO()
+    Image.fromarray(read_image(DIGITS["7"], first)[..., 0]).save(given, "PNG")
+    expected = read_image(given.getvalue(), spec)
+    shown = other.locator("[data-part=preprocessed]").evaluate(
+        "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
+    )
+    found = np.array(shown).reshape(spec.size, spec.size, 4)[..., : spec.channels]
+    np.testing.assert_array_equal(found, expected)
     page.close()
     assert both.end(2)[0] == 0
 

@@ -93,8 +93,12 @@ def test_the_codes_are_those_of_the_runtime(page: Page) -> None:
 
 def test_unreadable_files_are_reported(page: Page, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("not an image")
+    page.set_input_files("#file", DIGITS["3"])
+    page.wait_for_selector("[data-part=preprocessed-figure]:not([hidden])")
     page.set_input_files("#file", tmp_path / "text.png")
     page.wait_for_selector("#problem:not([hidden])")
+    for part in ("label", "preprocessed-figure", "again"):  # nothing is left of the image before
+        assert page.locator(f"[data-part={part}]").is_hidden(), part
     assert re.search(r"not an image|does not know", page.locator("#problem").inner_text())
     page.set_input_files("#file", DIGITS["0"])
     wait_for_label(page, "0")

@@ -50,7 +50,7 @@ def test_curves_sheets_and_codes_of_a_run(run: Path) -> None:
     assert found["sheets"] == [[100 * epoch, epoch] for epoch in range(5)]
     assert found["code_sheets"] == [200]
     assert found["checkpoints"] == [200, 400]
-    assert found["layout"]["row_code"] == "k1"
+    assert (found["layout"]["row_code"], found["layout"]["ends"]) == ("k1", [-2, 2])
     counts = {"k1": 3, "c1": CODE_COLUMNS, "c2": CODE_COLUMNS}
     assert {row["code"]: row["count"] for row in found["layout"]["code_rows"]} == counts
     stage = found["stages"][found["generator_stage"]]

@@ -149,6 +149,9 @@ def test_the_epoch_slider_shows_the_samples_of_an_epoch(page: Page) -> None:
         "() => document.getElementById('epoch-text').textContent === 'epoch 2'", timeout=WAIT_MS
     )
     page.get_by_role("button", name="Pause").click()
+    assert not page.get_by_label("follow the newest samples").is_checked(), (
+        "or the next poll would go to the end"
+    )
 
 
 def test_a_run_that_ends_with_consolidation_is_complete(page: Page) -> None:

@@ -174,6 +174,16 @@ def test_bundles_in_order_and_without_repetition(sweep_folder: Path) -> None:
     assert [path.name for path in found] == ["bundle-0", "bundle-1", "bundle-10"]
 
 
+def test_bundles_of_a_grid_have_the_names_of_their_folders(
+    cli: Callable[..., Result], sweep_folder: Path, tmp_path: Path
+) -> None:
+    for rate in ("1e-3", "2e-3", "4e-3"):
+        shutil.copytree(sweep_folder / "bundle-0", tmp_path / f"optimizer.g_lr={rate}" / "bundle-0")
+    done = cli("select", tmp_path, "--groups", 10, "--device", "cpu")
+    assert done.code == 0, done.err
+    assert "Selected: optimizer.g_lr=1e-3/bundle-0." in done.out
+
+
 def test_refused_paths(cli: Callable[..., Result], sweep_folder: Path) -> None:
     for paths, message in (
         ([sweep_folder / "seed-0"], "is no bundle and holds none"),

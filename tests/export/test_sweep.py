@@ -108,6 +108,9 @@ def test_sweep_trains_exports_and_skips_complete_seeds(
     assert [line.split()[0] for line in lines[2:4]] == ["0", "1"]
     assert lines[4].startswith("mean 0.")
     assert (out / "bundle-1" / "metadata.json").read_bytes() == first
+    done = cli("sweep", "--seeds", "1", "--out", out, "--", "--config", config, "--batch-size", 30)
+    assert (done.code, done.out) == (2, "")
+    assert "seed-1 was trained with other options (schedule): use another --out" in done.err
     assert json.loads((out / "sweep.json").read_text())["accuracy"]["worst"] > 0
 
 

@@ -31,7 +31,9 @@ _BARE_WORD: Final = re.compile(r"[A-Za-z_][\w./:-]*")
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """Read a TOML file or, by its suffix, a JSON file. Keys are not checked.
+    """Read a TOML file or, by its suffix, a JSON file; of what ``train --dry-run`` prints, the config.
+
+    Keys are not checked.
 
     Raises:
         ConfigError: The file cannot be read or parsed.
@@ -47,7 +49,8 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"config file {path} cannot be read: {reason!s:.200}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"config file {path} must hold a table")
-    return values
+    plan = values.get("config")
+    return plan if isinstance(plan, dict) else values
 
 
 def _parse_toml(text: str) -> dict[str, Any]:

@@ -159,11 +159,6 @@ class ObjectiveConfig(Table):
         names = self.transformations if self.transformations_weight else ()
         return names.index("turn") if "turn" in names else None
 
-    @property
-    def uses_information(self) -> bool:
-        """Whether L_I has any weight."""
-        return self.lambda_categorical > 0 or self.lambda_continuous > 0
-
 
 class OptimizerConfig(Table):
     """Adam, and the exponential moving average of G's weights."""
@@ -244,7 +239,7 @@ class TrainConfig(Table):
     D."""
     q_noise: float = Field(default=0.0, ge=0, le=1)
     """Greatest standard deviation, in the images' units, of Gaussian noise on generated images: the inputs of
-    Q's own encoders in adversarial training, of all of Q in consolidation; drawn for each image, uniformly
+    Q's own encoders in adversarial training, of all of Q in consolidation; sampled for each image, uniformly
     from 0."""
     clustering: ClusteringConfig | None = None
     """Training of Q(k1|x) before adversarial training. None: none, as in the paper."""
@@ -328,6 +323,19 @@ class TrainConfig(Table):
     def uses_clustering(self) -> bool:
         """Whether Q(k1|x) is trained before adversarial training and frozen in it."""
         return self.clustering is not None and bool(self.latent.categorical)
+
+    @property
+    def uses_information(self) -> bool:
+        """Whether L_I of a code that there is has a weight, from the start or later."""
+        objective = self.objective
+        categorical = (objective.lambda_categorical, objective.lambda_categorical_end)
+        continuous = (objective.lambda_continuous, objective.lambda_continuous_end)
+        return any(
+            (
+                *(categorical if self.latent.categorical else ()),
+                *(continuous if self.latent.continuous else ()),
+            )
+        )
 
     @property
     def axis_alignments(self) -> int:

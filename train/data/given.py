@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from infogan_tool.runtime.errors import DataError, ImageError
-from infogan_tool.runtime.images.convert import fit
+from infogan_tool.runtime.images.convert import fit, flatten
+from infogan_tool.runtime.images.files import upright
 from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.train.data.convert import convert_images
@@ -145,21 +146,14 @@ class DatasetReader:
         elif isinstance(item, (tuple, list)):
             item = item[0] if item else None
         if isinstance(item, Image.Image):
-            grey = is_grey(item.mode)
-            largest = ImageSpec(size=max(item.size), channels=1 if grey else 3, low=0.0, high=1.0)
             try:
-                return fit(item, largest) if item.width == item.height else np.asarray(_flat(item, grey=grey))
+                return flatten(upright(item), 1 if is_grey(item.mode) else 3)
             except ImageError as error:
                 raise DataError(f"{name}: {error}") from error
         if not is_array(item):
             raise DataError(f"{name} is a {type(item).__name__}: return a PIL image, an array or a tensor")
         pixels: npt.NDArray[np.uint8] = _to_nchw(_as_numpy(item, name)[None], name)[0].transpose(1, 2, 0)
         return pixels
-
-
-def _flat(image: Image.Image, *, grey: bool) -> npt.NDArray[np.uint8]:
-    pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    return pixels[..., None] if grey else pixels
 
 
 def _check_dense(data: npt.NDArray[Any] | Tensor, name: str) -> None:

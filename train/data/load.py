@@ -148,7 +148,7 @@ def _find_folder(source: str) -> Path:
     if not found and source in _RENDERINGS:
         raise DataError(
             f"the images of preset {source} cannot be downloaded: "
-            "--data takes a folder of your own renderings"
+            "--data takes a folder of your own renderings (examples/renderings makes one)"
         )
     if not found:
         near = did_you_mean(source.lower().replace("_", "-"), BUILTIN_NAMES)

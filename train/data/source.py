@@ -79,17 +79,24 @@ class TrainingData:
 
 
 def data_digest(images: ImageSource) -> str:
-    """Return a digest of the images: of shape and every pixel of a block.
+    """Return a digest of shape and 256 images at equal distances; of a block with another, of every pixel.
 
-    Of any other source: of shape and 256 images at equal distances.
+    The two are joined by ``+``; see :func:`same_images`.
     """
-    digest = hashlib.sha256(repr(tuple(images.shape)).encode())
-    some = images
-    if not isinstance(images, torch.Tensor):
-        some = images[_spread(len(images), _DIGEST_IMAGES)]
-    assert isinstance(some, torch.Tensor)
-    digest.update(some.cpu().contiguous().numpy().data)
-    return digest.hexdigest()
+    parts = [images[_spread(len(images), _DIGEST_IMAGES)]]
+    if isinstance(images, torch.Tensor):
+        parts.append(images)
+    shape = hashlib.sha256(repr(tuple(images.shape)).encode())
+    digests = [shape.copy() for _ in parts]
+    for digest, part in zip(digests, parts, strict=True):
+        digest.update(part.cpu().contiguous().numpy().data)
+    return "+".join(digest.hexdigest() for digest in digests)
+
+
+def same_images(digest: str, other: str) -> bool:
+    """Return whether two digests are of the same images, whether or not these were read as one block."""
+    first, second = digest.split("+"), other.split("+")
+    return first == second if len(first) == len(second) else not set(first).isdisjoint(second)
 
 
 def _spread(count: int, limit: int) -> Tensor:

@@ -44,6 +44,8 @@ def profile_steps(folder: Path, stage: str, device: torch.device) -> profile:
     on_gpu = device.type == "cuda"
 
     def write(recorded: profile) -> None:
+        if _recorded_steps(recorded) < 1:  # the stage ended in the warm-up
+            return
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory() as temporary:
             trace = Path(temporary) / "trace.json.gz"
@@ -57,10 +59,14 @@ def profile_steps(folder: Path, stage: str, device: torch.device) -> profile:
     return profile(activities=activities, schedule=schedule(**_SCHEDULE), on_trace_ready=write)
 
 
+def _recorded_steps(recorded: profile) -> int:
+    return recorded.step_num - _SCHEDULE["wait"] - _SCHEDULE["warmup"]
+
+
 def _tables(recorded: profile, *, on_gpu: bool) -> str:
     events = recorded.key_averages()
     total = sum(event.cpu_time_total for event in events if event.key.startswith("ProfilerStep"))
-    count = recorded.step_num - _SCHEDULE["wait"] - _SCHEDULE["warmup"]
+    count = _recorded_steps(recorded)
     lines = [f"{count} steps, {total / count / 1000:.2f} ms each; sections, with those inside them"]
     sections = sorted((e for e in events if e.key.startswith(_PREFIX)), key=lambda e: -e.cpu_time_total)
     lines += [f"  {e.cpu_time_total / total:>6.1%}  {e.key.removeprefix(_PREFIX)}" for e in sections]

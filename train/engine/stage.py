@@ -233,8 +233,9 @@ def whole_batches(count: int, batch_size: int) -> int:
     """
     steps = count // batch_size
     if not steps:
+        smaller = f"--batch-size {count} or less, or " if count > 1 else ""
         raise DataError(
-            f"{count} images are fewer than one batch of {batch_size}: "
-            f"use --batch-size {count} or less, or more images"
+            f"{count} image{'' if count == 1 else 's'} are fewer than one batch of {batch_size}: "
+            f"use {smaller}more images"
         )
     return steps

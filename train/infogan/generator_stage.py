@@ -29,7 +29,10 @@ class GeneratorStage(Stage):
         return config.schedule.batch_size
 
     def write_samples(self, path: Path, codes: Path) -> None:
-        """Write a sheet of fixed latents beside real images, and one with a row for each code."""
+        """Write a sheet with a row for each code, and one of fixed latents beside real images.
+
+        In this order: who watches the folder finds the rows of a sheet that has appeared.
+        """
         session = self.session
-        write_sample_sheet(path, session.networks, session.images, seed=session.config.seed)
         write_code_sheet(codes, session.networks, seed=session.config.seed)
+        write_sample_sheet(path, session.networks, session.images, seed=session.config.seed)

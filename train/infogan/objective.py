@@ -134,7 +134,8 @@ def hessian_penalty(effects: Tensor, step: float = HESSIAN_STEP) -> Tensor:
         A scalar; 0 if the effects of the codes add up.
     """
     a, b, d = effects.mean(dim=0)
-    first = (a * b).sqrt().clamp_min(torch.finfo(effects.dtype).tiny)
+    least = torch.finfo(effects.dtype).tiny ** 0.5  # the square root of 0 has no gradient
+    first = (a.clamp_min(least) * b.clamp_min(least)).sqrt()
     penalty: Tensor = d / (step * step * first)
     return penalty
 

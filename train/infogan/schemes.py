@@ -93,7 +93,7 @@ def register_scheme(name: str, *updates: Update) -> None:
             for u in updates
             if u.name in allowed
         ),
-        "L_I in one of its updates": any("L_I" in update.terms for update in updates),
+        "an update with L_I that moves q": any("L_I" in u.terms and "q" in u.parameters for u in updates),
         "parameters of generator, trunk, d_head or q, and d_lr or g_lr": all(
             u.parameters
             and set(u.parameters) <= {"generator", "trunk", "d_head", "q"}

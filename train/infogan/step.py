@@ -1,7 +1,7 @@
 """One adversarial training step: the updates of a scheme (:mod:`infogan_tool.train.infogan.schemes`).
 
 The D and G updates of a step use the same fakes. If every lambda is 0, Q is only monitored: no gradient of
-its loss reaches G, and Q learns to infer whatever G generates, so that a plain GAN can be
+its loss reaches G or the trunk, and Q learns to infer whatever G generates, so that a plain GAN can be
 measured in the same way.
 
 L_D and L_G include the terms of ``objective.terms`` and ``objective.hessian_penalty``
@@ -227,37 +227,32 @@ class AdversarialStep:
             with frozen_statistics(networks.trunk, networks.d_head, networks.q):
                 of_fake = networks.trunk(fake)
                 fake_logits = networks.d_head(of_fake, *self._fake_conditions(batch.latent)).float()
-                posterior = networks.infer(fake, of_fake) if infer else None
+                posterior = self._infer(fake, of_fake) if infer else None
         real_logits, fake_logits = self._group.all_gather(count, real_logits, fake_logits)
         adversarial = discriminator_loss(self._kind, real_logits, fake_logits)
         scores = {"Scores/real": self._score(real_logits), "Scores/fake": self._score(fake_logits)}
         terms, scalars = {"L_D": adversarial}, {"Loss/D/adv": adversarial, **scores}
         if posterior is not None:
-            terms["L_I"], losses = self._information_loss(posterior, batch.latent, self._weights)
+            terms["L_I"], losses = self._information_loss(posterior, batch.latent)
             scalars |= losses
         return terms, scalars, (of_real, of_fake)
 
     def _g_terms(self, batch: Batch, *, infer: bool) -> _Terms:
         """Return L_G of generated images, with L_I if ``infer``, and scalars by name."""
-        networks, config, count = self.networks, self._config, len(batch.latent)
+        networks, count = self.networks, len(batch.latent)
         with frozen_statistics(networks.trunk, networks.d_head, networks.q):
             d_images = self._augment(batch.fake, count)
-            q_images = self._augment(batch.fake, count, config.q_view) if config.q_view else d_images
-            shard = self._group.shard(count)
-            q_images = add_noise(q_images, config.q_noise, self._rng, count=count, shard=shard)
+            q_images = self._as_q_sees(batch.fake, count, d_images) if infer else d_images
             with self._autocast:
                 features = networks.trunk(d_images)
                 fake_logits = networks.d_head(features, *self._fake_conditions(batch.latent)).float()
-                if not self._objective.uses_information:
-                    q_images, features = q_images.detach(), features.detach()
-                posterior = networks.infer(q_images, features) if infer else None
+                posterior = self._infer(q_images, features) if infer else None
         (fake_logits,) = self._group.all_gather(count, fake_logits)
         adversarial = generator_loss(self._kind, fake_logits)
         terms = {"L_G": adversarial}
         scalars = {"Loss/G/adv": adversarial, "Scores/fake_before_g": self._score(fake_logits)}
         if posterior is not None:
-            weights = self._weights if self._objective.uses_information else torch.ones_like(self._weights)
-            terms["L_I"], losses = self._information_loss(posterior, batch.latent, weights)
+            terms["L_I"], losses = self._information_loss(posterior, batch.latent)
             scalars |= losses
         return terms, scalars, None
 
@@ -265,16 +260,28 @@ class AdversarialStep:
         """Return L_I of generated images of fresh latents, and scalars by name."""
         assert infer
         latent = sample_latents(self._spec, len(batch.latent), self._rng)
-        fake = self._augment(self._generate(latent), len(latent))
+        fake = self._generate(latent)
+        d_images = self._augment(fake, len(latent))
+        q_images = self._as_q_sees(fake, len(latent), d_images)
         with frozen_statistics(self.networks.trunk, self.networks.q), self._autocast:
-            posterior = self.networks.infer(fake)
-        loss, scalars = self._information_loss(posterior, latent, self._weights)
+            posterior = self._infer(q_images, self.networks.trunk(d_images))
+        loss, scalars = self._information_loss(posterior, latent)
         return {"L_I": loss}, scalars, None
 
+    def _infer(self, images: Tensor, features: Tensor) -> QPosterior:
+        """Return Q(c|x) of images and their features; if every lambda is 0, its gradient reaches Q alone."""
+        if not self._config.uses_information:
+            images, features = images.detach(), features.detach()
+        return self.networks.infer(images, features)
+
     def _information_loss(
-        self, posterior: QPosterior, latent: LatentBatch, weights: Tensor
+        self, posterior: QPosterior, latent: LatentBatch
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return -lambda L_I without its constant, and -log Q(c|x) of each code by name."""
+        """Return -lambda L_I without its constant, and -log Q(c|x) of each code by name.
+
+        If every lambda is 0, Q is trained with lambda 1.
+        """
+        weights = self._weights if self._config.uses_information else torch.ones_like(self._weights)
         nll = code_nll(posterior.float().all_gather(self._group, len(latent)), latent)
         names = [f"Loss/Q/{name}" for name in self._spec.code_names]
         return information_loss(nll, weights), dict(zip(names, nll, strict=True))
@@ -309,6 +316,12 @@ class AdversarialStep:
     def _augment(self, images: Tensor, count: int, view: ViewConfig | None = None) -> Tensor:
         augmentation = sample_augmentation(count, view or self._config.augment, self._rng)
         return augmentation.select(self._group.shard(count)).apply(images)
+
+    def _as_q_sees(self, fake: Tensor, count: int, d_images: Tensor) -> Tensor:
+        """Return generated images in the view of Q's own encoders, without one as D sees them, with noise."""
+        config = self._config
+        images = self._augment(fake, count, config.q_view) if config.q_view else d_images
+        return add_noise(images, config.q_noise, self._rng, count=count, shard=self._group.shard(count))
 
     def _score(self, logits: Tensor) -> Tensor:
         return probability_of_real(self._kind, logits.detach())

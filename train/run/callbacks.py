@@ -69,7 +69,7 @@ class CallbackList:
     """
 
     def __init__(self, callbacks: Iterable[object]) -> None:
-        self._callbacks: list[object] = []
+        self.callbacks: list[object] = []
         if not isinstance(callbacks, Iterable):
             raise UsageError("callbacks is a list of callbacks: put a single one in brackets")
         self.failure: CallbackError | None = None
@@ -86,14 +86,14 @@ class CallbackList:
         if not own or isinstance(callback, type):
             name = getattr(callback, "__name__", type(callback).__name__)
             raise UsageError(f"{name} is not a callback: it is an object with any of {', '.join(METHODS)}")
-        self._callbacks.append(callback)
+        self.callbacks.append(callback)
 
     def call(self, method: str, run: Run, *values: object) -> None:
         """Call a method of all callbacks; after an exception, stop the training and call none any more.
 
         At the end all are called, so that each can close its files.
         """
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             if self.failure is not None and method != "on_end":
                 return
             try:

@@ -15,7 +15,10 @@ from infogan_tool.train.config.schema import TrainConfig
 from infogan_tool.train.data.opening import source_name
 from infogan_tool.train.distributed.device import select_device
 from infogan_tool.train.distributed.torchrun import has_restarts, join_process_group
+from infogan_tool.train.infogan.generator_stage import GeneratorStage
+from infogan_tool.train.run.callbacks import CallbackList
 from infogan_tool.train.run.folder import RunFolder
+from infogan_tool.train.run.loggers import summary_writer
 from infogan_tool.train.run.loop import train
 from infogan_tool.train.run.options import RunOptions
 from infogan_tool.train.run.plan import Plan, changed, open_images, plan_training
@@ -85,14 +88,9 @@ def fit(
         if group is None:
             group = stack.enter_context(join_process_group(device, threads))
         with group.fail_together():
-            if (config is None) == (resume is None):
-                raise UsageError("fit needs a config, or a run to resume: give one of them")
-            if not isinstance(config, TrainConfig | None):
-                raise UsageError(f"the config is a {type(config).__name__}: make it with preset(...)")
-            if resume is not None and out is not None:
-                raise UsageError("a resumed run keeps its folder: leave out= away")
-            if out == "auto" and has_restarts(os.environ):
-                raise UsageError("torchrun --max-restarts needs --out: a restart finds the run folder by it")
+            called = _check_arguments(
+                config, resume, out, callbacks=callbacks, schedule=schedule or {}, options=options
+            )
         folder, checkpoint, restarts = None, None, False
         if config is not None:
             config = changed(config, {"schedule": dict(schedule or {})})
@@ -120,11 +118,39 @@ def fit(
         return train(
             plan,
             folder,
-            callbacks=callbacks,
+            callbacks=called.callbacks,
             resume=checkpoint,
-            records=resume.records if isinstance(resume, Run) else (),
+            records=resume.records if isinstance(resume, Run) and checkpoint else (),
             options=options,
         )
+
+
+def _check_arguments(
+    config: TrainConfig | None,
+    resume: Run | str | Path | None,
+    out: str | Path | None,
+    *,
+    callbacks: Iterable[object],
+    schedule: Mapping[str, Any],
+    options: RunOptions,
+) -> CallbackList:
+    """Return the callbacks, if the arguments of :func:`fit` are possible."""
+    if (config is None) == (resume is None):
+        raise UsageError("fit needs a config, or a run to resume: give one of them")
+    if not isinstance(config, TrainConfig | None):
+        raise UsageError(f"the config is a {type(config).__name__}: make it with preset(...)")
+    if resume is not None and out is not None:
+        raise UsageError("a resumed run keeps its folder: leave out= away")
+    if resume is not None and (other := set(schedule) - {"kimg", "epochs", "steps"}):
+        raise UsageError(f"schedule.{min(other)} of a run cannot be changed: give kimg, epochs or steps")
+    in_memory = resume.path is None if isinstance(resume, Run) else resume is None and out is None
+    if in_memory and (options.tensorboard or options.profile):
+        raise UsageError("tensorboard and profile write into the run folder: give out=")
+    if options.tensorboard:
+        summary_writer()
+    if out == "auto" and has_restarts(os.environ):
+        raise UsageError("torchrun --max-restarts needs --out: a restart finds the run folder by it")
+    return CallbackList(callbacks)
 
 
 def _create_folder(plan: Plan, out: str | Path, stack: ExitStack) -> RunFolder:
@@ -178,9 +204,14 @@ def _resume(
     with group.fail_together():
         plan = Plan(config=config, data=images, device=device, group=group).check()
         if step >= plan.total_steps and not allow_finished:
-            raise RunError(
-                f"{folder or 'the run'} is finished ({step} of {plan.total_steps} steps): "
+            last = plan.stages[-1][0]
+            remedy = (
                 "give a larger --kimg, --epochs or --steps to continue it"
+                if issubclass(last, GeneratorStage)
+                else f"stage {last.name} comes after the adversarial one, so a longer training is a new run"
+            )
+            raise RunError(
+                f"{folder or 'the run'} is finished ({step} of {plan.total_steps} steps): {remedy}"
             )
         if checkpoint is None and folder is not None and group.is_main:
             start_over(folder, config, plan.info())

@@ -13,7 +13,7 @@ from infogan_tool.runtime.errors import MissingExtraError
 from infogan_tool.train.run.callbacks import Callback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from infogan_tool.train.run.run import Run
@@ -73,6 +73,19 @@ class _ScalarSink(Protocol):
     def close(self) -> None: ...
 
 
+def summary_writer() -> Callable[[str], _ScalarSink]:
+    """Return TensorBoard's writer, which takes the folder of its files.
+
+    Raises:
+        MissingExtraError: TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtraError("--tensorboard", "tensorboard") from error
+    return SummaryWriter
+
+
 class TensorBoardLogger(Callback):
     """Write the scalars of each report for TensorBoard.
 
@@ -84,11 +97,7 @@ class TensorBoardLogger(Callback):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an extra
-        except ImportError as error:
-            raise MissingExtraError("--tensorboard", "tensorboard") from error
-        self._writer: _ScalarSink = SummaryWriter(str(folder))
+        self._writer = summary_writer()(str(folder))
 
     def on_report(self, run: Run, record: dict[str, Any]) -> None:  # noqa: ARG002 - the protocol's
         """Write the scalars of ``record``."""

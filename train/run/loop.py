@@ -13,7 +13,7 @@ import torch
 from infogan_tool import __version__
 from infogan_tool.runtime.errors import DataError, InfoganError, NonFiniteError, PeerLostError, RunError
 from infogan_tool.train.data.computed import ComputedImages
-from infogan_tool.train.data.source import close
+from infogan_tool.train.data.source import close, same_images
 from infogan_tool.train.distributed.process_group import mixed_seed
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.engine.cpu_memory import keep_freed_memory, release_freed_memory
@@ -77,7 +77,7 @@ def train(
         digest = plan.digest
     main_digest = group.broadcast_json(digest)
     with group.fail_together():
-        if digest != main_digest:
+        if not same_images(digest, main_digest):
             raise DataError("not all processes have the same images: every machine needs the same --data")
         total_steps = plan.total_steps
 

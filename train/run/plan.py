@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from infogan_tool import __version__
-from infogan_tool.runtime.errors import UsageError
+from infogan_tool.runtime.errors import DataError, UsageError
 from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.data.opening import open_data, source_name
 from infogan_tool.train.data.source import TrainingData, data_digest
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     Data = str | Path | npt.NDArray[Any] | Tensor | Images | ImageSet
 
 _log: Final = logging.getLogger(__name__)
+_MIN_CLUSTERED: Final = 3
+"""Images that have a neighbour besides themselves and one more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,13 @@ def plan_training(
     images = open_images(config, data, selected, stream, group)
     resolved: dict[str, Any] = {"data": {"size": images.size, "channels": images.channels}}
     if (clustering := config.clustering) is not None:
-        size = min(len(images.images), clustering.neighbours.images, clustering.batch_size)
+        count = min(len(images.images), clustering.neighbours.images)
+        if config.uses_clustering and count < (least := max(_MIN_CLUSTERED, config.latent.categorical[0])):
+            raise DataError(
+                f"clustering takes at least {least} images for {config.latent.categorical[0]} categories, "
+                f"not {count}: use more images, fewer categories (--categorical), or a preset without it"
+            )
+        size = min(count, clustering.batch_size)
         resolved["clustering"] = {"batch_size": size}
     if config.precision == "auto":
         resolved["precision"] = fast_precision(selected)

@@ -14,6 +14,7 @@ import torch
 from infogan_tool.runtime.errors import RunError
 from infogan_tool.runtime.storage.atomic import atomic_open, open_regular
 from infogan_tool.train.config.files import deep_merge, validate_config
+from infogan_tool.train.data.source import same_images
 from infogan_tool.train.engine.memory_format import like_memory_format
 from infogan_tool.train.run.checkpoint import broadcast_checkpoint, load_networks, read_checkpoint
 from infogan_tool.train.run.stages import planned_stages
@@ -50,7 +51,7 @@ def read_run(
     checkpoint = values = None
     with group.fail_together():
         if group.is_main:
-            checkpoint = read_checkpoint(run.last_checkpoint) if run.has_checkpoint() else None
+            checkpoint = read_checkpoint(run.newest_checkpoint) if run.has_checkpoint() else None
             values = deep_merge(run.read_config().to_dict(), {"schedule": dict(schedule)})
     checkpoint, values = broadcast_checkpoint(group, checkpoint), group.broadcast_json(values)
     with group.fail_together():
@@ -71,7 +72,8 @@ def start_over(run: RunFolder, config: TrainConfig, info: dict[str, Any]) -> Non
     Raises:
         RunError: The run was started on other images.
     """
-    if run.has_info() and run.read_info()["data"].get("digest") != info["data"]["digest"]:
+    digest = info["data"]["digest"]
+    if run.has_info() and not same_images(run.read_info()["data"].get("digest", digest), digest):
         raise RunError(f"{run} was started on other images: give the same --data as at the start")
     run.make_folders()
     run.write_config(config)
@@ -100,7 +102,7 @@ def restore_session(
         RunError: The checkpoint is of other images, or of another config.
     """
     header, config = checkpoint.header, session.config
-    if header.data_digest != plan.digest:
+    if not same_images(header.data_digest, plan.digest):
         raise RunError(f"{checkpoint.path} is of a run on other images: give the same --data as at the start")
     steps = _steps_of_stage(checkpoint, plan.stages)
     load_networks(session.networks, checkpoint)

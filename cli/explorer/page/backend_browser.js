@@ -2,13 +2,14 @@
 
 import { decode } from "./drawing.js";
 import { GRAPHS, addressOf, isSingleFile, readFile } from "./files.js";
-import { imageBytes } from "./images.js";
+import { imageBytes, imageData, isPreprocessedFor } from "./images.js";
 import { preprocess } from "./preprocessing.js";
 
 /** @typedef {import("./types.js").Backend} Backend */
 /** @typedef {import("./types.js").BundleInfo} BundleInfo */
 /** @typedef {import("./types.js").ImageSpec} ImageSpec */
 /** @typedef {import("./types.js").InputImage} InputImage */
+/** @typedef {import("./preprocessing.js").Pixels} Pixels */
 
 /** The longer side that a file is decoded at, at most: large scans have more pixels than are used. */
 const MAX_SIDE = 4096;
@@ -35,15 +36,20 @@ async function loadOrt() {
 /** The encoder's input, uint8 (H, W, C).
  * @param {InputImage} given @param {ImageSpec} image */
 async function preprocessed(given, image) {
-  if (given.kind === "preprocessed") return given.pixels;
-  const pixels =
-    given.kind === "drawing" ? { ...given, channels: 1, data: given.pixels } : await pixelsOf(given.file);
-  const found = preprocess(pixels, image);
+  if (isPreprocessedFor(given, image)) return given.pixels;
+  const found = preprocess(given.kind === "file" ? await pixelsOf(given.file) : pixelsGiven(given), image);
   if (found) return found;
   throw new Error("No object on an even background. Photographs need the server: infogan-tool explore.");
 }
 
-/** @param {Blob} file */
+/** @param {Exclude<InputImage, {kind: "file"}>} given @returns {Pixels} */
+function pixelsGiven(given) {
+  if (given.kind === "drawing") return { ...given, channels: 1, data: given.pixels };
+  const { data, width, height } = imageData(given.pixels, given);
+  return { width, height, channels: 4, data: new Uint8Array(data.buffer) };
+}
+
+/** @param {Blob} file @returns {Promise<Pixels>} */
 async function pixelsOf(file) {
   const bitmap = await decode(file);
   if (!bitmap) throw new Error("This browser does not know the format of this file. Save it as PNG or JPEG.");

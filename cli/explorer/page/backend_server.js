@@ -1,5 +1,6 @@
 /** The backend of the page that `infogan-tool explore` serves: the runtime preprocesses, encodes and generates. */
 
+import { isPreprocessedFor } from "./images.js";
 import { fromBase64 } from "./link.js";
 
 /** @typedef {import("./types.js").Backend} Backend */
@@ -33,22 +34,21 @@ async function post(path, body) {
   }
 }
 
-/** An image as a file that the runtime reads; a drawing becomes PGM or PPM, which needs no compression.
- * @param {InputImage} image @param {BundleInfo} info @returns {Blob} */
-function asFile(image, info) {
+/** An image as a file that the runtime reads; pixels become PGM or PPM, which needs no compression.
+ * @param {InputImage} image @returns {Blob} */
+function asFile(image) {
   if (image.kind === "file") return image.file;
-  const { size, channels } = info.metadata.image;
-  const [width, height] = image.kind === "drawing" ? [image.width, image.height] : [size, size];
-  const kind = image.kind === "drawing" || channels === 1 ? "P5" : "P6";
-  return new Blob([`${kind}\n${width} ${height}\n255\n`, /** @type {BlobPart} */ (image.pixels)]);
+  const { width, height, channels } =
+    image.kind === "drawing" ? { ...image, channels: 1 } : { width: image.size, height: image.size, ...image };
+  return new Blob([`${channels === 1 ? "P5" : "P6"}\n${width} ${height}\n255\n`, /** @type {BlobPart} */ (image.pixels)]);
 }
 
 /** @param {BundleInfo[]} bundles @returns {Backend} */
 export function serverBackend(bundles) {
   return {
     async encode(bundle, image) {
-      const raw = image.kind === "preprocessed" ? "?raw=1" : "";
-      const response = await post(`bundles/${bundle}/encode${raw}`, asFile(image, bundles[bundle]));
+      const raw = isPreprocessedFor(image, bundles[bundle].metadata.image) ? "?raw=1" : "";
+      const response = await post(`bundles/${bundle}/encode${raw}`, asFile(image));
       const posterior = await response.json();
       return { ...posterior, preprocessed: fromBase64(posterior.preprocessed) };
     },

@@ -5,7 +5,7 @@ import { element } from "./dom.js";
 import { imageBytes, paint, save, saveJson, sheetPng } from "./images.js";
 import { Interpolation } from "./interpolation.js";
 import { latest, throttled } from "./latest.js";
-import { categoryName, codesInWords, inOrder, prediction } from "./names.js";
+import { byLabel, categoryName, codesInWords, inOrder, prediction } from "./names.js";
 import { showReconstruction } from "./reconstruction.js";
 import { StyleMap } from "./style_map.js";
 
@@ -170,22 +170,28 @@ export class BundleView {
     return this.refresh();
   }
 
-  /** Set the codes of the image: the most probable categories and the mean styles. */
+  /** Set the codes of the image: the categories that the runtime chooses, and the mean styles. */
   follow() {
     this.following = true;
     const { posterior } = this;
     if (!posterior) return this.set(this.codes);
-    const categories = posterior.probabilities.map((table) => table.indexOf(Math.max(...table)));
+    const categories = posterior.probabilities.map((table, code) => byLabel(this.info, code, table)[0].index);
     return this.set({ ...this.codes, categories, styles: [...posterior.mean] });
   }
 
   /** @param {InputImage | null} image */
   async encode(image) {
     await this.guarded("encode", async () => {
-      this.posterior = image ? await this.page.backend.encode(this.index, image) : null;
-      if (this.posterior && this.following) await this.follow();
-      else this.show();
-      this.page.onState();
+      /** @type {Posterior | null} */
+      let posterior = null;
+      try {
+        if (image) posterior = await this.page.backend.encode(this.index, image);
+      } finally {
+        this.posterior = posterior; // none if the image could not be encoded, rather than that of another image
+        if (posterior && this.following) await this.follow();
+        else this.show();
+        this.page.onState();
+      }
     });
   }
 
@@ -299,6 +305,7 @@ export class BundleView {
     parts.label.classList.toggle("unreliable", predicted?.reliable === false);
     parts.prediction.textContent = predicted?.text ?? "Draw or open an image, or set the codes.";
     parts["preprocessed-figure"].hidden = !posterior;
+    if (!posterior) parts.again.hidden = true;
     if (posterior) paint(/** @type {HTMLCanvasElement} */ (parts.preprocessed), posterior.preprocessed, this.image);
   }
 
@@ -326,7 +333,7 @@ export class BundleView {
     return { bundle: this.info.metadata.bundle_id, seed: this.page.noiseSeed };
   }
 
-  /** Codes with the keys of `infogan-tool encode --json`.
+  /** Codes with the keys of `codes.jsonl`, which `infogan-tool generate` writes.
    * @param {Codes} codes */
   named(codes) {
     const { categorical, continuous } = this.info.codes;

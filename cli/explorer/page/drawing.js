@@ -78,17 +78,20 @@ export class Drawing {
   /** Replace the drawing by an image file.
    * @param {Blob} file */
   async take(file) {
-    this.replace({ kind: "file", file });
+    /** @type {Drawing["given"]} */
+    const given = { kind: "file", file };
+    this.replace(given);
     const bitmap = await decode(file);
-    if (bitmap) this.show(bitmap, bitmap.width, bitmap.height);
+    const current = this.given === given; // not replaced meanwhile
+    if (bitmap && current) this.show(bitmap, bitmap.width, bitmap.height);
     bitmap?.close();
-    this.onChange();
+    if (current) this.onChange();
   }
 
   /** Replace the drawing by an image that is preprocessed already.
    * @param {Uint8Array} pixels @param {ImageSpec} image */
   takePreprocessed(pixels, image) {
-    this.replace({ kind: "preprocessed", pixels });
+    this.replace({ kind: "preprocessed", size: image.size, channels: image.channels, pixels });
     const small = document.createElement("canvas");
     paint(small, pixels, image);
     this.show(small, image.size, image.size);

@@ -114,16 +114,26 @@ function checked(found) {
     Number.isFinite(image.high) &&
     image.low < image.high &&
     (found.ood === undefined || found.ood === null || Number.isFinite(found.ood.threshold)) &&
+    (latent.periodic === undefined || Array.isArray(latent.periodic)) &&
+    (!image.preprocessing ||
+      (whole(image.preprocessing.box, 1, image.size) &&
+        ["mass", "box"].includes(image.preprocessing.centre) &&
+        ["light", "dark"].includes(image.preprocessing.ink) &&
+        image.preprocessing.stroke >= 0 &&
+        image.preprocessing.stroke <= image.preprocessing.box / 2)) &&
     (found.examples === undefined ||
       whole(found.examples?.count, 1, Math.max(1, Math.min(MAX_EXAMPLES, MAX_EXAMPLE_PIXELS / image.size ** 2))));
   if (!valid) throw new Error(`${METADATA} of this folder is damaged.`);
-  /** @param {any} value */
-  const table = (value) => (value && typeof value === "object" ? value : {});
+  /** @param {any} value @param {(one: any) => boolean} [fits] whether a value of the table may stay */
+  const table = (value, fits = () => true) =>
+    Object.fromEntries(Object.entries(value && typeof value === "object" ? value : {}).filter(([, one]) => fits(one)));
+  /** @param {unknown} value */
+  const isText = (value) => typeof value === "string";
   return {
     ...found,
-    labels: table(found.labels),
-    style_names: table(found.style_names),
-    graphs: table(found.graphs),
+    labels: table(found.labels, (one) => Array.isArray(one) && one.every((label) => label === null || isText(label))),
+    style_names: table(found.style_names, isText),
+    graphs: table(found.graphs, (one) => isText(one?.sha256) && Number.isFinite(one.bytes)),
     card: table(found.card),
     training: table(found.training),
   };

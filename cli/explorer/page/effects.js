@@ -62,7 +62,7 @@ function changeMap(target, count, size) {
     }
   }
   const spread = sums.map((sum, i) => Math.sqrt(Math.max(0, squares[i] / count - (sum / count) ** 2)));
-  const greatest = Math.max(1, ...spread);
+  const greatest = spread.reduce((a, b) => Math.max(a, b), 1);
   const canvas = element("canvas", "");
   canvas.width = canvas.height = size;
   const pixels = new ImageData(size, size);

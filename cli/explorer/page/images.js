@@ -1,6 +1,7 @@
 /** Generated images on canvases, and canvases as files. */
 
 /** @typedef {import("./types.js").ImageSpec} ImageSpec */
+/** @typedef {import("./types.js").InputImage} InputImage */
 
 const GAP = 2;
 
@@ -8,9 +9,16 @@ const GAP = 2;
  * @param {ImageSpec} image */
 export const imageBytes = (image) => image.size * image.size * image.channels;
 
+/** Whether an image is preprocessed already, for a bundle of this spec.
+ * @param {InputImage} given @param {ImageSpec} image
+ * @returns {given is Extract<InputImage, {kind: "preprocessed"}>} */
+export const isPreprocessedFor = (given, image) =>
+  given.kind === "preprocessed" && given.size === image.size && given.channels === image.channels;
+
 /** Convert uint8 (H, W, C) for a canvas.
- * @param {Uint8Array} pixels @param {ImageSpec} image @param {number} [index] which of several images */
-function imageData(pixels, image, index = 0) {
+ * @param {Uint8Array} pixels @param {Pick<ImageSpec, "size" | "channels">} image
+ * @param {number} [index] which of several images */
+export function imageData(pixels, image, index = 0) {
   const count = image.size * image.size;
   const start = index * count * image.channels;
   const data = new Uint8ClampedArray(count * 4);

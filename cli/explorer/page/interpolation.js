@@ -3,6 +3,7 @@
 import { isPeriodic } from "./controls.js";
 import { makeGif } from "./gif.js";
 import { imageBytes, paint, paintGrid, save, saveJson, sheetPng } from "./images.js";
+import { latest } from "./latest.js";
 
 /** @typedef {import("./types.js").Codes} Codes */
 /** @typedef {import("./bundle_view.js").BundleView} BundleView */
@@ -27,6 +28,8 @@ export class Interpolation {
     this.pixels = null;
     this.shown = -1;
     this.place = /** @type {HTMLInputElement} */ (parts.place);
+    /** Generate the steps between the ends as they are now. */
+    this.generate = latest(() => view.guarded("interpolation", () => this.generateSteps()));
     this.place.addEventListener("input", () => {
       this.stop();
       this.show();
@@ -59,7 +62,7 @@ export class Interpolation {
     return { categories: near.categories, styles, noise: near.noise };
   }
 
-  async generate() {
+  async generateSteps() {
     const [from, to] = [this.from, this.to].map((end) => this.view.noiseVector(end.noise));
     const rows = Array.from({ length: STEPS + 1 }, (_, i) => ({
       codes: this.codesAt(i / STEPS),

@@ -40,25 +40,36 @@ export function codesInWords(info, codes) {
   return [...categories, ...styles].join(", ");
 }
 
-/** The most probable category of the first code, or "?" where the prediction is not reliable, and why.
- * Categories with the same name count as one.
+/** The categories of a code in the order of their probabilities, those with the same label as one: the most probable of
+ * them, and the sum of their probabilities.
+ * @param {BundleInfo} info @param {number} code @param {number[]} table a probability for each category */
+export function byLabel(info, code, table) {
+  const labels = info.metadata.labels[info.codes.categorical[code]];
+  /** @type {Map<string | number, {index: number, share: number}>} */
+  const found = new Map();
+  table.forEach((share, index) => {
+    const label = labels?.[index] ?? index;
+    const one = found.get(label) ?? { index, share: 0 };
+    if (share > table[one.index]) one.index = index;
+    one.share += share;
+    found.set(label, one);
+  });
+  return [...found.values()].sort((a, b) => b.share - a.share);
+}
+
+/** The most probable category, of the first code with labels, or "?" where it is not reliable, and why.
  * @param {BundleInfo} info @param {Posterior} posterior */
 export function prediction(info, { probabilities, ood }) {
-  const table = probabilities[0];
-  if (!table) return { reliable: !ood, label: "", text: ood ? "Out of distribution: unlike the training images." : "" };
-  /** @type {Map<string, number>} */
-  const named = new Map();
-  table.forEach((share, index) => {
-    const name = categoryName(info, 0, index);
-    named.set(name, (named.get(name) ?? 0) + share);
-  });
-  const [[first, best], runnerUp] = [...named].sort((a, b) => b[1] - a[1]);
+  const tables = probabilities.map((table, code) => byLabel(info, code, table));
+  if (!tables.length) return { reliable: !ood, label: "", text: ood ? "Out of distribution: unlike the training images." : "" };
+  const main = Math.max(0, info.codes.categorical.findIndex((code) => info.metadata.labels[code]?.some((label) => label !== null)));
+  const first = categoryName(info, main, tables[main][0].index);
   if (ood) {
     return { reliable: false, label: "?", text: `Out of distribution: unlike the training images. Most probable: ${first}.` };
   }
-  if (best < CONFIDENT && runnerUp) {
-    const [second, share] = runnerUp;
-    return { reliable: false, label: "?", text: `Low confidence: ${first} (${percent(best)}) or ${second} (${percent(share)}).` };
-  }
-  return { reliable: true, label: first, text: `${percent(best)} confidence` };
+  const code = [main, ...tables.keys()].find((one) => tables[one][0].share < CONFIDENT);
+  if (code === undefined) return { reliable: true, label: first, text: `${percent(tables[main][0].share)} confidence` };
+  const [one, other] = tables[code].map(({ index, share }) => `${categoryName(info, code, index)} (${percent(share)})`);
+  const where = code === main ? "" : ` in ${info.codes.categorical[code]}`;
+  return { reliable: false, label: code === main ? "?" : first, text: `Low confidence${where}: ${one} or ${other}.` };
 }

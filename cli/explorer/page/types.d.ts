@@ -95,7 +95,7 @@ export interface Posterior {
 export type InputImage =
   | { kind: "file"; file: Blob }
   | { kind: "drawing"; width: number; height: number; pixels: Uint8Array }
-  | { kind: "preprocessed"; pixels: Uint8Array };
+  | { kind: "preprocessed"; size: number; channels: number; pixels: Uint8Array };
 
 /** What runs the graphs: the server, or the browser. */
 export interface Backend {
@@ -134,6 +134,8 @@ export interface Run {
   codes: { name: string; entropy: number }[];
   layout: {
     code: string;
+    /** Values of a continuous code in the first and the last column. */
+    ends: [number, number] | null;
     row_code: string | null;
     /** Codes of the rows of a sheet of codes, and the images in each. */
     code_rows: { code: string; count: number }[];

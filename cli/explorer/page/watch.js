@@ -55,13 +55,14 @@ function showRun(found) {
     found.codes.length && `codes ${found.codes.map(({ name }) => name).join(", ")}`,
     found.device && `on ${found.device}`,
     found.checkpoints.length && `${found.checkpoints.length} kept checkpoint${found.checkpoints.length > 1 ? "s" : ""}`,
-    found.unread && `${found.unread} unreadable lines in metrics.jsonl`,
+    found.unread && `${found.unread} unreadable line${found.unread > 1 ? "s" : ""} in metrics.jsonl`,
   ];
   byId("facts").textContent = facts.filter(Boolean).join(" · ");
   byId("next").textContent = `To use what was learned: infogan-tool export ${found.name} --out bundle`;
   const { layout } = found;
   const rows = layout?.row_code ? `rows: the categories of ${layout.row_code}; ` : "";
-  const columns = layout?.code.startsWith("c") ? `${layout.code} from −2 to 2` : `the categories of ${layout?.code}`;
+  const [low, high] = (layout?.ends ?? []).map((value) => String(value).replace("-", "−"));
+  const columns = layout?.ends ? `${layout.code} from ${low} to ${high}` : `the categories of ${layout?.code}`;
   byId("sheet-axes").textContent = layout ? `${rows[0]?.toUpperCase() ?? ""}${rows.slice(1)}${rows ? "c" : "C"}olumns: ${columns}.` : "";
   slider.max = String(Math.max(0, found.sheets.length - 1));
   const some = found.sheets.length > 1;
@@ -165,6 +166,7 @@ function stop() {
 byId("play").addEventListener("click", () => {
   if (playing) return stop();
   if (slider.value === slider.max) slider.value = "0";
+  follow.checked = false;
   byId("play").textContent = "Pause";
   playing = window.setInterval(() => {
     slider.value = String(Number(slider.value) + 1);

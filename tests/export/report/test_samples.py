@@ -122,6 +122,24 @@ def test_many_sheets_are_thinned_evenly(tmp_path: Path, monkeypatch: pytest.Monk
     assert [sheet.step for sheet in samples.sheets] == [0, 200, 400]
 
 
+def test_sheets_of_large_images_are_read_fewer_at_once_and_reduced_in_the_animation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    height, width = 2 + 15 * 258, 2 + 10 * 258  # of 256 x 256 pixels
+    for step in range(5):
+        save_png(tmp_path / f"step-{step:08}.png", np.full((height, width), 50 * step, np.uint8))
+    monkeypatch.setattr(samples_module, "_MAX_BYTES", 3 * height * width)
+    samples = read_sheets(tmp_path, None, None)
+    assert samples is not None
+    assert [(sheet.step, int(sheet.pixels[0, 0, 0])) for sheet in samples.sheets] == [
+        (0, 0),
+        (2, 100),
+        (4, 200),
+    ]
+    with Image.open(io.BytesIO(to_animation(samples, "GIF"))) as animation:
+        assert (animation.width, animation.height) == (width // 2, height // 2 + 25)
+
+
 @pytest.mark.parametrize(
     ("epochs", "wanted", "shown"),
     [

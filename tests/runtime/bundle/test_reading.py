@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from infogan_tool.runtime import ImageError, LatentError, load_bundle, load_image
-from infogan_tool.runtime.errors import DeviceError
+from infogan_tool.runtime.errors import BundleError, DeviceError
+
+if TYPE_CHECKING:
+    from infogan_tool.runtime.latents.sampling import Latents
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -80,8 +83,8 @@ def test_bundle_without_categories_and_noise(continuous: Path) -> None:
         ({"k1": 11}, "categories 0 to 9, not 11"),
         ({"k1": 1.5}, "a category index or a label"),
         ({"c1": "a"}, "c1 is a number, not 'a'"),
-        ({"c1": float("nan")}, "c1 is a number, not nan"),
-        ({"c1": 1e39}, "c1 must be at most 1,000,000"),
+        ({"c1": float("nan")}, "c1 must be finite"),
+        ({"c1": 1e39}, "c1 must be finite and at most 1,000,000"),
         ({"c1": 1, "slant": -1}, "c1 is given twice, once as 'slant'"),
     ],
 )
@@ -114,3 +117,39 @@ def test_no_images_and_views_of_bytes() -> None:
 def test_an_unknown_device() -> None:
     with pytest.raises(DeviceError, match="unknown device 'CUDA'"):
         load_bundle(device="CUDA")  # type: ignore[arg-type]
+
+
+def test_codes_may_be_named_wherever_they_are_given() -> None:
+    bundle = load_bundle("mnist", threads=1)
+    seven = bundle.metadata.labels["k1"].index("7")
+    by_name = bundle.sample(3, categories={"k1": "7"}, styles={"stroke_width": 0.5})
+    by_code = bundle.sample(3, categories={"k1": np.int64(seven)}, styles={"c2": 0.5})
+    for one, other in zip(vars_of(by_name), vars_of(by_code), strict=True):
+        np.testing.assert_array_equal(one, other)
+    some = bundle.sample(50, categories={"k1": ["7", 0]}).categories
+    assert set(some.ravel().tolist()) == {seven, 0}
+    assert bundle.traverse("slant").code == "c1"
+    with pytest.raises(LatentError, match="no category of k1 has the label '11'"):
+        bundle.sample(1, categories={"k1": "11"})
+    with pytest.raises(LatentError, match="c1 is given twice"):
+        bundle.sample(1, styles={"c1": 0, "slant": 0})
+    with pytest.raises(LatentError, match="latents are a ndarray: give Latents"):
+        bundle.generate(np.zeros((1, 64)))  # type: ignore[arg-type]
+
+
+def vars_of(latents: Latents) -> tuple[np.ndarray[Any, Any], ...]:
+    return latents.noise, latents.categories, latents.styles
+
+
+def test_a_reading_is_short_and_tells_low_confidence() -> None:
+    bundle = load_bundle("mnist", threads=1)
+    seven, three = bundle.read([EXAMPLES / "seven.png", EXAMPLES / "three.png"])
+    assert (seven.low_confidence, three.low_confidence) == (False, True)
+    assert len(repr(seven)) < 500
+    assert repr(bundle).startswith("Bundle(")
+
+
+def test_a_run_in_place_of_a_bundle_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BundleError, match="is a run: export it first: infogan-tool export"):
+        load_bundle(tmp_path)

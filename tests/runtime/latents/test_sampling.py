@@ -98,8 +98,8 @@ def test_large_seeds_and_starts() -> None:
         ({"n": 1, "categories": {"k2": 1.0}}, "k2 has the categories 0 to 2"),
         ({"n": 0, "categories": {"k2": 9}}, "k2 has the categories 0 to 2"),
         ({"n": 1, "styles": {"c4": 0}}, "no continuous code 'c4' .valid: c1, c2, c3"),
-        ({"n": 1, "styles": {"c1": float("nan")}}, "c1 must be at most 1,000,000, not nan"),
-        ({"n": 1, "styles": {"c1": 1e39}}, "c1 must be at most 1,000,000, not 1e\\+39"),
+        ({"n": 1, "styles": {"c1": float("nan")}}, "c1 must be finite and at most 1,000,000, not nan"),
+        ({"n": 1, "styles": {"c1": 1e39}}, "c1 must be finite and at most 1,000,000, not 1e\\+39"),
     ],
 )
 def test_refusals(arguments: dict[str, object], message: str) -> None:

@@ -232,6 +232,14 @@ def test_hessian_penalty_does_not_depend_on_contrast_and_is_0_without_effect() -
     assert hessian_penalty(effects_of_codes(images[: len(CODES)].repeat(4, 1, 1, 1)), STEP) == 0
 
 
+@pytest.mark.parametrize("contrast", [0.0, 1e-12])
+def test_hessian_penalty_without_effects_has_a_gradient_of_0(contrast: float) -> None:
+    images = (contrast * corners(torch.tensor(0.3))).requires_grad_()
+    hessian_penalty(effects_of_codes(images), STEP).backward()
+    assert images.grad is not None
+    assert images.grad.isfinite().all()
+
+
 def test_smoothing_keeps_means_and_sizes() -> None:
     image = torch.rand(2, 3, 28, 28)
     assert smoothed(image).shape == image.shape

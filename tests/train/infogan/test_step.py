@@ -77,6 +77,43 @@ def test_without_lambda_q_learns_and_does_not_change_g(small: Callable[..., Trai
 @pytest.mark.parametrize(
     ("scheme", "moves"),
     [
+        ("q_head", [("G", {"generator", "q"})]),
+        ("shared", [("D", {"trunk", "d_head", "q"}), ("G", {"generator"})]),
+        ("separate_step", [("L_I", {"q"})]),
+    ],
+)
+def test_without_lambda_q_is_monitored_in_every_scheme(
+    small: Callable[..., TrainConfig], real: Tensor, scheme: str, moves: list[tuple[str, set[str]]]
+) -> None:
+    trunks = []
+    weights: dict[str, object] = {"lambda_categorical": 0.0, "lambda_continuous": 0.0}
+    for shift in (0.0, 0.5):
+        step, rng = make_step(small({"objective": {**weights, "information_update": scheme}}))
+        with torch.no_grad():  # of another Q nothing but Q may depend
+            for parameter in step.networks.q.parameters():
+                parameter.add_(shift)
+        latent = sample_latents(small().latent, 32, rng)
+        for name, parts in moves:
+            before = snapshot(step.networks)
+            step.update(named(step, name), make_batch(step, latent, real))
+            assert moved_parts(step, before) == parts, name
+        trunks.append(snapshot(step.networks.trunk))
+    assert all(torch.equal(trunks[0][name], trunks[1][name]) for name in trunks[0])
+
+
+def test_lambdas_of_codes_that_there_are_decide_whether_l_i_is_used(
+    small: Callable[..., TrainConfig],
+) -> None:
+    none = {"lambda_categorical": 0.0, "lambda_continuous": 0.0}
+    assert not small({"objective": none}).uses_information
+    assert small({"objective": {**none, "lambda_continuous_end": 1.0}}).uses_information
+    only_styles = {"latent": {"categorical": []}, "objective": {"lambda_continuous": 0.0}}
+    assert not small(only_styles).uses_information
+
+
+@pytest.mark.parametrize(
+    ("scheme", "moves"),
+    [
         ("q_head", [("D", {"trunk", "d_head"}), ("G", {"generator", "q"})]),
         ("shared", [("D", {"trunk", "d_head", "q"}), ("G", {"generator"})]),
         (
@@ -269,6 +306,20 @@ def test_q_view_replaces_the_augmentation_for_q(small: Callable[..., TrainConfig
     assert not torch.equal(own[1], plain[1]), "Q's are"
     assert not torch.equal(both[0], plain[0])
     assert torch.equal(own[1], both[1]), "the same seed gives the same view"
+
+
+@pytest.mark.parametrize("change", [{"q_view": {"affine": 1.0}}, {"q_noise": 0.5}])
+def test_q_view_and_noise_are_in_the_separate_step_too(
+    small: Callable[..., TrainConfig], change: dict[str, object]
+) -> None:
+    config = {"clustering": {}, "objective": {"information_update": "separate_step"}}
+    losses = []
+    for given in (config, {**config, **change}):
+        step, rng = make_step(small(given))
+        latent = sample_latents(small().latent, 32, rng)
+        scalars = step.update(named(step, "L_I"), make_batch(step, latent))
+        losses.append(scalars["Loss/Q/k1"])
+    assert losses[0] != losses[1]
 
 
 def test_q_noise_does_not_reach_d(small: Callable[..., TrainConfig]) -> None:

@@ -216,7 +216,7 @@ def test_an_own_scheme_updates_d_twice(small: Callable[..., TrainConfig], real: 
     [
         ((D,), "one update G"),
         ((G, G, D), "one update G"),
-        ((D, Update("G", ("L_G",), ("generator",), "g_lr")), "L_I in one of its updates"),
+        ((D, Update("G", ("L_G",), ("generator",), "g_lr")), "an update with L_I that moves q"),
         ((D, Update("G", ("L_I",), ("generator",), "g_lr")), "L_D and L_I in D"),
         ((Update("D", ("L_G",), ("trunk",), "d_lr"), G), "L_D and L_I in D"),
         ((Update("D", ("L_D",), (), "d_lr"), G), "parameters of generator"),

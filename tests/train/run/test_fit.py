@@ -16,8 +16,18 @@ from PIL import Image
 from stopping import StopAfter
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from infogan_tool.runtime.errors import CallbackError, ConfigError, DataError, RunError, UsageError
+from infogan_tool.runtime.errors import (
+    CallbackError,
+    ConfigError,
+    DataError,
+    NonFiniteError,
+    RunError,
+    UsageError,
+)
+from infogan_tool.runtime.images.files import read_image
+from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.train import Callback, JsonLinesLogger, Run, RunOptions, TensorBoardLogger, fit, preset
+from infogan_tool.train.data.given import DatasetReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +129,47 @@ def test_all_kinds_of_data_give_the_same_run(
     for name in ("NHW", "dataset", "folder"):
         streamed = train(tiny, kinds[name], options=RunOptions(stream=True))
         assert numbers(streamed) == expected, f"{name}, streamed"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_run_can_be_resumed_whichever_way_its_images_are_read(
+    tiny: TrainConfig, images: Tensor, whole: Run, tmp_path: Path, *, stream: bool
+) -> None:
+    first, other = RunOptions(stream=stream), RunOptions(stream=not stream)
+    cut = train(tiny, images, out=tmp_path / "run", callbacks=[StopAfter(7)], options=first)
+    assert cut.interrupted
+    resumed = fit(data=images, resume=tmp_path / "run", device="cpu", threads=1, options=other)
+    assert numbers(resumed) == numbers(whole)
+    with pytest.raises(RunError, match="of a run on other images"):
+        fit(data=images.flip(0), resume=tmp_path / "run", schedule={"steps": 13}, device="cpu", options=other)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "F", "RGBA", "turned"])
+def test_wide_pictures_of_a_data_set_are_converted_as_files_are(
+    tiny: TrainConfig, tmp_path: Path, mode: str
+) -> None:
+    values = np.linspace(0, 1, 20 * 30).reshape(20, 30)
+    exif = Image.Exif()
+    if mode == "I;16":
+        picture = Image.fromarray((65535 * values).astype(np.uint16))
+    elif mode == "F":
+        picture = Image.fromarray(values.astype(np.float32))
+    elif mode == "RGBA":
+        picture = Image.fromarray((255 * np.stack([values] * 4, axis=2)).astype(np.uint8))
+    else:
+        picture = Image.fromarray((255 * values).astype(np.uint8))
+        exif[0x0112] = 6
+    file = tmp_path / f"0.{'tif' if mode == 'F' else 'png'}"
+    picture.save(file, exif=exif)
+    opened = Image.open(file)
+    opened.load()
+    channels = 3 if mode == "RGBA" else 1
+    expected = read_image(file, ImageSpec(size=16, channels=channels, low=0.0, high=1.0))
+    found = DatasetReader(Items(lambda _: opened, 1), size=16, channels=channels).read(0)
+    difference = np.abs(found.permute(1, 2, 0).numpy().astype(int) - expected)
+    assert difference.max() <= (
+        4 if mode == "RGBA" else 1
+    )  # transparency is removed before or after resizing
 
 
 @pytest.mark.parametrize(("cut", "with_folder"), [(1, True), (5, False), (7, True), (7, False)])
@@ -251,6 +302,48 @@ def test_wrong_arguments(tiny: TrainConfig, images: Tensor, whole: Run) -> None:
         preset("mnist", preset="paper")
     with pytest.raises(UsageError, match="keeps its folder"):
         fit(resume=whole, out="x")
+    with pytest.raises(UsageError, match=r"schedule.batch_size of a run cannot be changed"):
+        fit(resume=whole, schedule={"batch_size": 20})
+    with pytest.raises(UsageError, match="write into the run folder: give out="):
+        train(tiny, images, options=RunOptions(profile=True))
+
+
+def test_a_start_that_is_refused_leaves_no_folder(tiny: TrainConfig, images: Tensor, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        train(tiny, images, out=tmp_path / "run", callbacks=[lambda _: None])
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("count", "categories", "message"),
+    [(8, 10, "takes at least 10 images for 10 categories, not 8"), (2, 2, "takes at least 3 images")],
+)
+def test_too_few_images_to_cluster_are_refused_at_once(
+    images: Tensor, count: int, categories: int, message: str
+) -> None:
+    config = preset("mnist", latent={"categorical": [categories]}, schedule={"batch_size": 2})
+    with pytest.raises(DataError, match=message):
+        train(config, images[:count])
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_starts_its_records_again(
+    tiny: TrainConfig, images: Tensor
+) -> None:
+    config = preset(
+        "paper", networks=tiny.networks.model_dump(), schedule={"batch_size": 50, "steps": 3, "log_every": 1}
+    )
+
+    class Fails(Callback):
+        def on_report(self, run: Run, record: dict[str, Any]) -> None:
+            del record
+            run.networks.generator.layers[0].weight.data.fill_(torch.nan)
+
+    with pytest.raises(NonFiniteError) as caught:
+        train(config, images, callbacks=[Fails()])
+    failed: Run = caught.value.run  # type: ignore[attr-defined]
+    assert failed.records
+    resumed = fit(resume=failed, device="cpu", threads=1)
+    assert [record["step"] for record in resumed.records] == [1, 2, 3]
 
 
 def test_bfloat16_is_rounded_to_8_bits(tiny: TrainConfig, images: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,7 +110,9 @@ def test_train_resume_and_export(
     done = cli("train", "--resume", run)
     assert done.code == 1
     assert "finished (8 of 8 steps)" in done.err
-    done = cli("train", "--resume", run, "--steps", 12)
+    done = cli(
+        "train", "--resume", run, "--steps", 12, "--data", shutil.copytree(idx_folder, tmp_path / "moved")
+    )
     assert done.code == 0, done.err
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert steps == [5, 10, 12]
