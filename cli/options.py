@@ -73,7 +73,8 @@ ImageScaleOption = Annotated[
         min=1,
         max=64,
         metavar="N",
-        help="Enlarge each pixel N times. Default: 2 on a sheet, 3 in an animation, 1 in a folder.",
+        help="Enlarge each pixel N times. Default: 2 on a sheet, 3 in an animation (traverse), "
+        "1 in a folder (generate).",
     ),
 ]
 

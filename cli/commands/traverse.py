@@ -16,13 +16,14 @@ from infogan_tool.cli.options import (
     SampleSeedOption,
     one_bundle,
 )
-from infogan_tool.cli.sheets import check_sheet, write_sheet
+from infogan_tool.cli.sheets import check_sheet, write_sheet, write_traversal
 from infogan_tool.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from infogan_tool.runtime import BundleMetadata, Traversal
 
-_STEPS: Final = 10
+_STEPS: Final = 9
+"""From -2 to 2: 0 and both ends of the trained range are among them."""
 
 
 def traverse(
@@ -68,6 +69,9 @@ def traverse(
             help=f"Values of a continuous code. Default: {_STEPS}; {ANIMATION_STEPS} for an animation.",
         ),
     ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="A sheet of images only, without labels and values.")
+    ] = False,
     seed: SampleSeedOption = 0,
     bundle_option: HiddenBundleOption = None,
     device: DeviceOption = "auto",
@@ -78,7 +82,7 @@ def traverse(
 
     A continuous code (c1, c2, ...): one row per category, with the same noise.
     A categorical code (k1, ...): one column per category, one row per noise.
-    In training, continuous codes are from -1 to 1.
+    In training, continuous codes are from -1 to 1, which a bar marks on the sheet.
 
     Examples:
       infogan-tool traverse --code c1 --out c1.png
@@ -112,7 +116,10 @@ def traverse(
         frames = write_animation(opened, traversal(ANIMATION_STEPS), animate, scale)
         output.note(f"wrote {animate}: {frames}")
     if sheet is not None and out is not None:
-        write_sheet(opened, sheet.latents, sheet.columns, out, scale)
+        if plain:
+            write_sheet(opened, sheet.latents, sheet.columns, out, scale)
+        else:
+            write_traversal(opened, sheet, out, scale)
         output.note(f"wrote {out}: {_describe(sheet, opened.metadata)}")
     if opened.fallback:
         output.note(opened.fallback)

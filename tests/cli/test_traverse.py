@@ -22,8 +22,30 @@ def test_a_continuous_code(cli: Callable[..., Any], tiny: Path, tmp_path: Path) 
     bundle = load_bundle(tiny, device="cpu")
     plan = bundle.traverse("c2", seed=4, low=-1, high=1, steps=5)
     images = to_uint8(bundle.generate(plan.latents), bundle.image)
+    expected = sheet(images, 5, scale=3)
+    height, width = expected.shape[:2]
     with Image.open(out) as image:
-        np.testing.assert_array_equal(np.asarray(image), sheet(images, 5, scale=3))
+        found = np.asarray(image)
+    np.testing.assert_array_equal(found[-height:, -width:], expected)
+    assert (found[:-height] != 255).any(), "values of the columns"
+    assert (found[-height:, :-width] != 255).any(), "labels of the rows"
+    assert cli("traverse", "--code", "c2", *options, "-b", tiny, "--out", out, "--force", "--plain").code == 0
+    with Image.open(out) as image:
+        np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+def test_a_bar_marks_the_trained_range(cli: Callable[..., Any], tmp_path: Path) -> None:
+    def bar(*options: object) -> list[int]:
+        """The columns of pixels just above the images that are grey."""
+        out = tmp_path / "c1.png"
+        assert cli("traverse", "--code", "c1", *options, "--scale", 1, "--out", out, "--force").code == 0
+        with Image.open(out) as image:
+            above = np.asarray(image)[image.height - (10 * 30 + 2) - 1]
+        return np.flatnonzero(above == 128).tolist()
+
+    marked = bar()
+    assert marked[-1] - marked[0] == 4 * 30, "from the middle of -1 to that of 1"
+    assert bar("--from", -1, "--to", 0.9) == bar("--from", 2, "--to", -2) == []
 
 
 def test_a_categorical_code(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
@@ -31,7 +53,7 @@ def test_a_categorical_code(cli: Callable[..., Any], tiny: Path, tmp_path: Path)
     assert done.code == 0
     assert "columns are k2 = #0, #1, #2; 10 rows of different noise" in done.err
     with Image.open(tmp_path / "k2.png") as image:
-        assert image.size == (3 * 34 + 2, 10 * 34 + 2)
+        assert image.size == (3 * 34 + 2, 10 * 34 + 2 + 39)
 
 
 def test_without_categories(cli: Callable[..., Any], continuous: Path, tmp_path: Path) -> None:
@@ -43,7 +65,7 @@ def test_the_pretrained_bundle(cli: Callable[..., Any], tmp_path: Path) -> None:
     for code in ("k1", "c1", "c2"):
         assert cli("traverse", "--code", code, "--out", tmp_path / f"{code}.png").code == 0
         with Image.open(tmp_path / f"{code}.png") as image:
-            assert image.size == (582, 582)
+            assert image.height == 582 + 39
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_sheet_and_animation_together(cli: Callable[..., Any], continuous: Path,
         f"wrote {sheet_out}: columns are c1 from -2 to 2",
     ]
     with Image.open(sheet_out) as image:
-        assert image.size == (10 * 18 + 2, 20)
+        assert image.size == (9 * 18 + 2, 20 + 39)
 
 
 @pytest.mark.parametrize(
