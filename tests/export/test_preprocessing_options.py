@@ -92,9 +92,9 @@ def test_note_on_training_images_of_another_layout(
     assert notes == [f"note: {expected} 20 pixels long (median), with light ink"]
 
 
-def test_plain_preprocessing_of_a_known_data_set_in_fp16(run_path: Path, tmp_path: Path) -> None:
+def test_plain_preprocessing_of_a_known_data_set_in_fp16(style_run_path: Path, tmp_path: Path) -> None:
     export_outputs(
-        run_path,
+        style_run_path,
         out=tmp_path / "fp16",
         precision="fp16",
         preprocessing=PreprocessingOptions(preprocessing="plain"),

@@ -341,9 +341,9 @@ def test_export_command(
     assert wrong.code == 2
 
 
-def test_run_is_exported_first(run_path: Path, digits: Path, tmp_path: Path) -> None:
+def test_run_is_exported_first(style_run_path: Path, digits: Path, tmp_path: Path) -> None:
     exported = export_outputs(
-        run_path, out=tmp_path / "half", precision="fp16", triton=tmp_path / "models", data=str(digits)
+        style_run_path, out=tmp_path / "half", precision="fp16", triton=tmp_path / "models", data=str(digits)
     )
     assert exported.bundle is None
     assert exported.reduced is not None
