@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from infogan_tool.runtime.bundle.metadata import data_name
 
@@ -35,6 +35,7 @@ def describe_limitations(
     return [
         *describe_progress(metadata.training),
         *(describe_axes(axes) if axes else ()),
+        *describe_reversed(metadata),
         *_from_metadata(metadata),
         *(_from_results(results) if results else ()),
     ]
@@ -66,6 +67,35 @@ def describe_axes(axes: AxesTable) -> list[str]:
             for pair in axes.mixed
         ),
     ]
+
+
+def describe_reversed(metadata: BundleMetadata) -> list[str]:
+    """Return a sentence for each named style that runs the other way in some categories.
+
+    The card may come from an untrusted file.
+    """
+    styles = metadata.card.get("styles")
+    found = styles.get("reversed") if isinstance(styles, dict) else None
+    if not isinstance(found, dict) or not metadata.latent.categorical:
+        return []
+    latent, sentences = metadata.latent, []
+    for code in latent.continuous_names:
+        groups, name = found.get(code), metadata.style_names.get(code)
+        if not name or not isinstance(groups, list) or not groups:
+            continue
+        where = f"{len(groups)} combinations of categories"
+        if len(latent.categorical) == 1:
+            known = [
+                metadata.shown_label("k1", one) for one in groups if _is_index(one, latent.categorical[0])
+            ]
+            where = f"categor{'y' if len(known) == 1 else 'ies'} {_listed(known)}" if known else ""
+        if where:
+            sentences.append(f"{code} changes {name} the other way in {where}.")
+    return sentences
+
+
+def _is_index(value: object, count: int) -> TypeGuard[int]:
+    return isinstance(value, int) and 0 <= value < count
 
 
 def _from_metadata(metadata: BundleMetadata) -> Iterator[str]:

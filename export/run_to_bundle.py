@@ -20,7 +20,12 @@ from infogan_tool.export.evaluation.real_images import RealImages, load_real_ima
 from infogan_tool.export.examples import choose_examples
 from infogan_tool.export.graphs import EncoderGraph, GeneratorGraph
 from infogan_tool.export.image_limit import image_limit, load_limit
-from infogan_tool.export.limitations import describe_axes, describe_limitations, describe_progress
+from infogan_tool.export.limitations import (
+    describe_axes,
+    describe_limitations,
+    describe_progress,
+    describe_reversed,
+)
 from infogan_tool.export.model_card import describe_codes
 from infogan_tool.export.onnx_file import OPSET, graph_file, to_onnx
 from infogan_tool.export.ood.fitting import MIN_IMAGES, fit_ood
@@ -224,6 +229,7 @@ def export_networks(
         notes += [*describe_progress(training), *describe_axes(axes)]
         if images:
             metadata, note = describe_codes(folder, metadata, images)
+            notes += describe_reversed(metadata)
             grey = images.train.images[:][:, 0].numpy()
             notes += [note, preprocessing_note(grey, networks.image.preprocessing)]
         limitations = describe_limitations(metadata, axes=axes)

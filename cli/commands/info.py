@@ -122,7 +122,7 @@ def _direction(card: dict[str, Any], code: str, name: str) -> str:
         r = float(card["styles"]["correlation"][code][name.replace(" ", "_")][0])
     except (KeyError, IndexError, TypeError, ValueError):  # another name, or a card of other values
         return ""
-    return f" (r = {r:+.2f}{', it falls as the code rises' if r < 0 else ''})"
+    return f"{', decreasing' if r < 0 else ''} (r = {r:+.2f})"
 
 
 def _accuracy(card: dict[str, Any]) -> str:

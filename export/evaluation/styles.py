@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from infogan_tool.export.evaluation.metrics.attributes import ATTRIBUTES, measure_attributes
-from infogan_tool.export.evaluation.metrics.correlation import pearson, spearman, within_groups
+from infogan_tool.export.evaluation.metrics.correlation import by_group, pearson, spearman, within_groups
 from infogan_tool.export.evaluation.metrics.naming import NAMES, name_code
 from infogan_tool.export.evaluation.real_images import random_subset
 from infogan_tool.export.evaluation.traversals import MAX_COMBINATIONS, category_groups, traverse_code
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _Correlations = dict[str, tuple[float | None, float | None]]
 """Pearson and Spearman by attribute."""
 
+MIN_REVERSED: Final = 0.5
+"""Correlation of the other sign from which a code is reversed in a category."""
 REPEATS: Final = 20
 STEPS: Final = 11
 MAX_REAL: Final = 5000
@@ -76,6 +78,9 @@ class CodeStyle:
     """Display name of that attribute."""
     attributes: Mapping[str, AttributeCorrelation]
     """By attribute."""
+    reversed_in: tuple[int, ...]
+    """Combinations of categories in which the code changes that attribute the other way: r on generated
+    images has the other sign, and at least 0.5. Of one categorical code, they are its categories."""
     real: RealValues | None
     """Its values on real images; None without them."""
 
@@ -111,6 +116,9 @@ class StyleTable:
                     for name, row in style.attributes.items()
                 }
                 for code, style in self.codes.items()
+            },
+            "reversed": {
+                code: list(style.reversed_in) for code, style in self.codes.items() if style.reversed_in
             },
         }
 
@@ -149,8 +157,15 @@ def measure_styles(
     for code in names:
         traversals = traverse_code(bundle.latent, code, seed=seed, repeats=repeats, steps=steps)
         generated = to_uint8(bundle.generate(traversals.latents), bundle.image)
-        correlations = _correlate(traversals.values, measure_attributes(generated), traversals.groups)
-        codes[code] = _style(correlations, *real.get(code, (None, None)))
+        attributes = measure_attributes(generated)
+        correlations = _correlate(traversals.values, attributes, traversals.groups)
+        style = _style(correlations, *real.get(code, (None, None)))
+        if style.attribute:
+            sign = math.copysign(1, correlations[style.attribute][0] or 0)
+            parts = by_group(traversals.values, attributes[style.attribute], traversals.groups)
+            other = tuple(group for group, (r, _) in parts.items() if sign * r <= -MIN_REVERSED)
+            style = replace(style, reversed_in=other)
+        codes[code] = style
         count = len(generated)
     return StyleTable(generated_images=count, real_images=0 if images is None else len(images), codes=codes)
 
@@ -198,4 +213,4 @@ def _style(generated: _Correlations, real: _Correlations | None, values: RealVal
             *({name: r or 0.0 for name, (r, _) in table.items()} for table in (generated, real))
         )
     name = NAMES[attribute] if attribute else None
-    return CodeStyle(attribute=attribute, name=name, attributes=attributes, real=values)
+    return CodeStyle(attribute=attribute, name=name, attributes=attributes, reversed_in=(), real=values)

@@ -18,9 +18,10 @@ from infogan_tool.export.atomic_folder import only_writer_of
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.evaluation.measure import measure_bundle
 from infogan_tool.export.evaluation.metrics.clustering import score_categories
-from infogan_tool.export.limitations import describe_limitations
+from infogan_tool.export.limitations import describe_limitations, describe_reversed
 from infogan_tool.export.save_results import save_results
 from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
 from infogan_tool.runtime.bundle.metadata import OodSpec, read_metadata
 from infogan_tool.runtime.errors import BundleError, InUseError
 from infogan_tool.runtime.preprocessing.spec import Preprocessing
@@ -52,6 +53,19 @@ def test_names_by_training_are_told_apart_from_measured_ones() -> None:
     assert any("Names of c1 and c2 are of transformations" in line for line in describe_limitations(trained))
     renamed = replace(trained, card=trained.card | {"named_by_hand": ["c1"]})
     assert any("Names of c2 are of transformations" in line for line in describe_limitations(renamed))
+
+
+def test_a_style_that_is_reversed_in_some_categories_is_a_limitation() -> None:
+    pretrained = read_metadata(PRETRAINED_BUNDLE)
+    styles = {**pretrained.card["styles"], "reversed": {"c2": [9, 0, 10, 1.0, "1"], "c9": [1], "c1": "x"}}
+    found = replace(pretrained, card={**pretrained.card, "styles": styles})
+    assert describe_reversed(found) == ["c2 changes stroke width the other way in categories 1 and 5."]
+    assert describe_reversed(found)[0] in describe_limitations(found)
+    several = replace(found, latent=replace(found.latent, categorical=(5, 2)))
+    assert describe_reversed(several) == [
+        "c2 changes stroke width the other way in 5 combinations of categories."
+    ]
+    assert describe_reversed(pretrained) == []
 
 
 @pytest.mark.parametrize(

@@ -60,11 +60,22 @@ def within_groups(
     Returns:
         From -1 to 1; None if no group is left.
     """
+    found = by_group(x, y, groups, measure)
+    weights = [count for _, count in found.values()]
+    return float(np.average([r for r, _ in found.values()], weights=weights)) if found else None
+
+
+def by_group(
+    x: NDArray[np.floating],
+    y: NDArray[np.floating],
+    groups: NDArray[np.int64],
+    measure: Callable[[NDArray[np.floating], NDArray[np.floating]], float] = pearson,
+) -> dict[int, tuple[float, int]]:
+    """Return the correlation and the number of images of each group that :func:`within_groups` averages."""
     usable = np.isfinite(x) & np.isfinite(y)
-    correlations, counts = [], []
-    for group in np.unique(groups):
+    found = {}
+    for group in np.unique(groups).tolist():
         rows = usable & (groups == group)
         if rows.sum() >= MIN_GROUP:
-            correlations.append(measure(x[rows], y[rows]))
-            counts.append(int(rows.sum()))
-    return float(np.average(correlations, weights=counts)) if correlations else None
+            found[group] = measure(x[rows], y[rows]), int(rows.sum())
+    return found

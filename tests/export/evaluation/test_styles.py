@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from dataclasses import replace
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
@@ -22,8 +23,12 @@ from infogan_tool.export.evaluation.real_images import to_nhwc
 from infogan_tool.export.evaluation.styles import measure_styles
 from infogan_tool.export.evaluation.traversals import MAX_COMBINATIONS, category_groups, traverse_code
 from infogan_tool.runtime.errors import LatentError
+from infogan_tool.runtime.latents.sampling import Latents
 from infogan_tool.runtime.latents.spec import LatentSpec
 from infogan_tool.train.config.schema import Transformation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal(600)
@@ -161,6 +166,29 @@ def test_perfect_bundle_is_named() -> None:
         round(slant.real_pearson, 3),
     ]
     assert (card["generated_images"], card["real_images"]) == (180, 400)
+
+
+class ReversedBundle(BarBundle):
+    """Ten categories, in the last of which c2 makes strokes thinner."""
+
+    latent = replace(BarBundle.latent, categorical=(10,))
+
+    def generate(self, latents: Latents) -> NDArray[np.float32]:
+        styles = latents.styles.copy()
+        styles[latents.categories[:, 0] == 9, 1] *= -1
+        return super().generate(Latents(latents.noise, latents.categories % 2, styles))
+
+
+def test_a_style_that_runs_the_other_way_in_a_category_is_told() -> None:
+    found = measure_styles(ReversedBundle("perfect"), to_nhwc(bar_images(400, 3)), repeats=4, steps=9)
+    assert found.names["c2"] == "stroke width"
+    assert found.codes["c2"].attributes["stroke_width"].generated_pearson == pytest.approx(0.8, abs=0.05)
+    assert {code: style.reversed_in for code, style in found.codes.items()} == {
+        "c1": (),
+        "c2": (9,),
+        "c3": (),
+    }
+    assert found.to_card()["reversed"] == {"c2": [9]}
 
 
 @pytest.mark.parametrize("kind", ["useless", "degenerate"])
