@@ -116,6 +116,7 @@ def restore_session(
         run.records = _cut(run.records, header.step, partial)
     elif session.group.is_main:
         info = folder.read_info() if folder.has_info() else None
+        folder.make_folders()
         folder.write_config(config)  # the schedule may be longer than before
         if info is not None:
             folder.write_info(info | {"stages": planned_stages(plan.stages)})

@@ -289,7 +289,7 @@ def test_idx_labels_that_do_not_count_the_images(digits: Path) -> None:
 def test_idx_labels_of_another_kind(digits: Path) -> None:
     (digits / LABELS).write_bytes(GOOD)
     with pytest.raises(
-        DataError, match=f"{LABELS}: wrong magic number 00000803, labels in IDX format begin with"
+        DataError, match=f"{LABELS}: it holds images; wrong magic number 00000803, labels in IDX"
     ):
         load_images(str(digits))
 
