@@ -106,12 +106,14 @@ class RunFolder:
 
     def has_checkpoint(self) -> bool:
         """Return whether there is a checkpoint, the last or one that is kept."""
-        return self.newest_checkpoint.is_file()
+        return self.checkpoints.is_dir() and any(
+            not is_leftover(path.name) for path in self.checkpoints.iterdir()
+        )
 
     @property
     def newest_checkpoint(self) -> Path:
         """The last checkpoint; where a run was killed before it was written, the newest that is kept."""
-        kept = [] if self.last_checkpoint.is_file() else self.checkpoints.glob("step-*.safetensors")
+        kept = [] if self.last_checkpoint.exists() else self.checkpoints.glob("step-*.safetensors")
         return max(kept, default=self.last_checkpoint)
 
     def write_config(self, config: TrainConfig) -> None:
