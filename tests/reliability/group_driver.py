@@ -12,6 +12,7 @@ A job is a JSON line on standard input, the ends of its processes a JSON line on
                step: ``kill`` or the name of a signal that it sends to itself, ``nan`` in its images,
                ``lose``: it removes ``folder``
 ``variables``  environment variables; null removes one
+``late``       optional: a rank that reads the store slowly while it joins
 ``kept``       whether they use a store that is kept from job to job, as torchrun keeps its own
 =============  ==============================================================================================
 """
@@ -26,6 +27,7 @@ import signal
 import socket
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,24 @@ def install(fault: dict[str, Any]) -> None:
     kind.step = faulty
 
 
+class LateStore(torch.distributed.Store):
+    """A store that is slow to read."""
+
+    def __init__(self, store: torch.distributed.Store) -> None:
+        super().__init__()
+        self._store = store
+
+    def set(self, key: str, value: str) -> None:
+        self._store.set(key, value)
+
+    def get(self, key: str) -> bytes:
+        time.sleep(0.2)
+        return self._store.get(key)
+
+    def wait(self, keys: list[str], *_: timedelta) -> None:
+        self._store.wait(keys)
+
+
 def fork_rank(job: dict[str, Any], rank: int, port: int, output: Path) -> int:
     """Fork the process of one rank and return its id."""
     child = os.fork()
@@ -111,6 +131,9 @@ def fork_rank(job: dict[str, Any], rank: int, port: int, output: Path) -> int:
             os.environ[name] = str(value)
     if job.get("fault", {}).get("rank") == rank:
         install(job["fault"])
+    if job.get("late") == rank:
+        opened = torchrun._open_store
+        torchrun._open_store = lambda *place: LateStore(opened(*place))
     if "check" in job:
         with torchrun.join_process_group("cpu", 1) as group:
             print(json.dumps(getattr(group_checks, job["check"])(group)), flush=True)

@@ -162,8 +162,15 @@ def test_dropout_differs_between_processes_and_resumes_to_the_bit(
     train(ranks, 2, cut, "--resume", cut, "--steps", "4")
     assert trace(cut) == trace(whole)
     assert_same_checkpoints(cut, whole)
-    first, second = (json.loads(end.out) for end in ranks(2, check="dropout"))
-    assert first != second
+    ends = ranks(2, check="dropout")
+    assert [end.code for end in ends] == [0, 0], [end.err for end in ends]
+    assert ends[0].out != ends[1].out
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_process_that_ends_at_once_waits_for_those_that_still_join(ranks: Ranks, late: int) -> None:
+    ends = ranks(2, check="dropout", late=late)
+    assert [end.code for end in ends] == [0, 0], [end.err for end in ends]
 
 
 @pytest.mark.parametrize("size", [2, 3])

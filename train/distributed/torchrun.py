@@ -133,9 +133,11 @@ def join_process_group(device: str, threads: int | None) -> Iterator[ProcessGrou
         reason = " ".join(str(error).split())
         raise RunError(f"process {rank} of {size} cannot reach the others: {reason:.200}") from error
     _joined.append(environment)
-    yield ProcessGroup(
+    group = ProcessGroup(
         rank=rank, size=size, device=own_device, local_rank=environment.local_rank, job=environment.job
     )
+    group.barrier()  # a process that ended at once, with its store, would fail those that still join
+    yield group
     torch.distributed.destroy_process_group()  # not after an error, when other processes may have ended
 
 
