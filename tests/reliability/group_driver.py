@@ -27,9 +27,8 @@ import signal
 import socket
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import group_checks
 import torch
@@ -40,6 +39,9 @@ from infogan_tool.cli.main import main
 from infogan_tool.train.distributed import torchrun
 from infogan_tool.train.engine.stage import Session, Stage
 from infogan_tool.train.run import fit, loop, stages
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 loop.to_memory_format = lambda networks: networks
 """The tolerances between one and many processes are for contiguous weights, as most machines use them;
