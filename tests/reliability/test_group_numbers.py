@@ -90,7 +90,8 @@ def test_first_step_equals_that_of_one_process(
 
 
 def test_terms_of_the_loss_equal_those_of_one_process(ranks: Ranks, one_stage: Path, tmp_path: Path) -> None:
-    more = "[objective]\nhessian_penalty = 0.1\nterms = { r1 = { weight = 1.0, every = 1 } }\n"
+    more = "[objective]\nhessian_penalty = 0.1\ndirection_penalty = 0.1\n"
+    more += "terms = { r1 = { weight = 1.0, every = 1 } }\n"
     more += "information_update = 'shared'\ntransformations = ['slant']\n"
     config = config_of(one_stage, tmp_path, more)
     options = "--config", config, "--steps", "1", "--set", "networks.spectral_norm=true"
@@ -99,6 +100,7 @@ def test_terms_of_the_loss_equal_those_of_one_process(ranks: Ranks, one_stage: P
         train(ranks, size, run, *options)
     assert trace(runs[0])[0]["Loss/D/r1"] > 0
     assert trace(runs[0])[0]["Loss/Q/transformations"] > 0
+    assert trace(runs[0])[0]["Loss/G/direction"] > 0
     assert greatest_difference(*runs) < ROUNDING
     assert relative_difference(*runs, "[dg]_optimizer/.*/exp_avg") < 1e-3
     ends = ranks(2, "train", "--threads", "1", "--config", config, "--steps", "1", "--out", tmp_path / "norm")

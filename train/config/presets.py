@@ -54,6 +54,7 @@ def mnist() -> dict[str, Any]:
             "axis_alignments": 31,
             "hessian_penalty": 0.05,
             "hessian_latents": 8,
+            "direction_penalty": 0.2,
         },
         "optimizer": {"d_lr": 2.2e-3, "g_lr": 3.4e-3, "ema_decay": 0.998, "lr_decay_start": 0.1},
         "q_view": {"affine": 0.3},

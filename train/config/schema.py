@@ -115,7 +115,8 @@ class ObjectiveConfig(Table):
     """Value that lambda_continuous reaches linearly at the end of adversarial training. None: constant."""
     axis_alignments: int = Field(default=0, ge=0, le=10_000)
     """How many times, evenly spaced in adversarial training, the continuous codes are rotated so that each
-    has one independent effect on the image: those that stand for no transformation, if there are two."""
+    has one independent effect on the image: those that stand for no transformation. The code that changes
+    images most comes first, and the greatest coarse moment of each one's effect is positive."""
     terms: dict[_Name, _Term] = Field(default_factory=dict)
     """Further terms of the loss, by name: a weight, or a table of ``weight`` and ``every``. ``r1``: the
     gradient penalty of D on real images (arXiv:1801.04406). Others are registered."""
@@ -124,6 +125,9 @@ class ObjectiveConfig(Table):
     derivatives by pairs of codes (arXiv:2008.10599), relative to the first ones. 0, or one code: none."""
     hessian_latents: int = Field(default=16, ge=2, le=4096)
     """Latents per step of that penalty; G generates four images of each."""
+    direction_penalty: float = Field(default=0.0, ge=0)
+    """Weight of a penalty that gives each continuous code one direction: what it does to the coarse moments
+    of an image (mass, position, shape) is to be the same in all categories. 0: none."""
     transformations: tuple[Transformation, ...] = ()
     """Transformations that c1, c2 and so on stand for, learned from transformed images: ``shift_x`` (to
     the right), ``shift_y`` (up), ``scale``, ``rotation`` (clockwise), ``slant`` (to the right), ``aspect``
@@ -340,7 +344,7 @@ class TrainConfig(Table):
     @property
     def axis_alignments(self) -> int:
         """Number of rotations of the continuous codes in adversarial training."""
-        return self.objective.axis_alignments if self.latent.continuous > self.fixed_codes + 1 else 0
+        return self.objective.axis_alignments if self.latent.continuous > self.fixed_codes else 0
 
     @property
     def fixed_codes(self) -> int:
@@ -351,6 +355,15 @@ class TrainConfig(Table):
     def penalises_hessian(self) -> bool:
         """Whether G's loss has the Hessian penalty: it needs two continuous codes."""
         return self.objective.hessian_penalty > 0 and self.latent.continuous > 1 and not self.is_variational
+
+    @property
+    def free_codes(self) -> list[int]:
+        """Positions of the continuous codes that stand for no transformation and are not periodic."""
+        return [
+            code
+            for code in range(self.fixed_codes, self.latent.continuous)
+            if code not in self.latent.periodic_columns
+        ]
 
     @property
     def num_conditions(self) -> int:

@@ -1,9 +1,10 @@
-"""Axes of the continuous codes: measure G's Hessians by the codes, and rotate the codes to diagonalise them.
+"""Axes of the continuous codes: measure derivatives by the codes, and rotate the codes to diagonalise them.
 
 If an image depends on independent factors, the mixed second derivatives of G by two factors are small. L_I
 hardly distinguishes such factors from a rotation of them. The rotation that leads back to the factors is the
 joint approximate diagonalisation of the Hessians of all pixels and latents by Jacobi rotations (Cardoso and
-Souloumiac, SIAM J. Matrix Anal. Appl. 17(1), 1996). No real image and no label is used.
+Souloumiac, SIAM J. Matrix Anal. Appl. 17(1), 1996). No real image and no label is used. Order and signs of
+the axes, which are chance as well, are those of :func:`ordered_axes`.
 docs/explanation/objective.md derives it.
 
 Shapes: N latents, K continuous codes, P values of a smoothed image.
@@ -23,7 +24,7 @@ from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.engine.layers import VectorToMap
 from infogan_tool.train.engine.statistics import evaluation_mode
 from infogan_tool.train.infogan.latents import PeriodicInputs, sample_latents
-from infogan_tool.train.infogan.objective import HESSIAN_STEP, smoothed
+from infogan_tool.train.infogan.objective import HESSIAN_STEP, coarse_moments, smoothed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -47,10 +48,17 @@ _MAX_SWEEPS: Final = 20
 class Derivatives:
     """First and second derivatives of G's images by the continuous codes, averaged over latents."""
 
-    sizes: Tensor
-    """``(K,)``: root mean square, over the latents, of the norm of the first derivative."""
+    products: Tensor
+    """``(K, K)``: the mean scalar product ``E<G_i, G_j>`` of first derivatives."""
+    coarse: Tensor
+    """``(K, M)``: the means of the first derivatives' coarse moments."""
     moments: Tensor
     """``(K, K, K, K)``: the mean scalar product ``E<G_ij, G_kl>`` of second derivatives."""
+
+    @property
+    def sizes(self) -> Tensor:
+        """``(K,)``: root mean square, over the latents, of the norm of the first derivative."""
+        return self.products.diagonal().sqrt()
 
 
 def latents_for(codes: int) -> int:
@@ -69,22 +77,25 @@ def measure_derivatives(generate: Callable[[Tensor], Tensor], styles: Tensor) ->
     centre = styles * (1 - step)
 
     def at(move: Tensor) -> Tensor:
-        return smoothed(generate(centre + move)).flatten(1).double()
+        return smoothed(generate(centre + move)).double()
 
     moves = step * torch.eye(codes, dtype=styles.dtype, device=styles.device)
-    base, sizes, second = at(0 * moves[0]), [], {}
+    base, first, coarse, second = at(0 * moves[0]), [], [], {}
     for i in range(codes):
         up, down = at(moves[i]), at(-moves[i])
-        sizes.append(((up - down) / (2 * step)).square().sum(dim=1).mean().sqrt())
+        change = (up - down) / (2 * step)
+        first.append(change.flatten())
+        coarse.append(coarse_moments(change).mean(dim=0))
         second[i, i] = (up + down - 2 * base) / step**2
     for i, j in combinations(range(codes), 2):
         same = at(moves[i] + moves[j]) + at(-moves[i] - moves[j])
         other = at(moves[i] - moves[j]) + at(moves[j] - moves[i])
         second[i, j] = second[j, i] = (same - other) / (4 * step**2)
     rows = torch.stack([second[i, j].flatten() for i in range(codes) for j in range(codes)])
-    first, products = torch.stack(sizes), rows @ rows.T / len(styles)
-    products[products.abs() < _ROUNDING * first.square().max()] = 0
-    return Derivatives(first, products.view((codes,) * 4))
+    changes = torch.stack(first)
+    products, moments = changes @ changes.T / len(styles), rows @ rows.T / len(styles)
+    moments[moments.abs() < _ROUNDING * products.diagonal().max()] = 0
+    return Derivatives(products, torch.stack(coarse), moments.view((codes,) * 4))
 
 
 def plane_angle(moments: Tensor, i: int, j: int) -> tuple[float, float]:
@@ -139,18 +150,42 @@ def aligning_rotation(moments: Tensor, fixed: int = 0) -> Tensor:
     return rotation
 
 
+def ordered_axes(derivatives: Derivatives, rotation: Tensor, fixed: int = 0) -> tuple[Tensor, list[int]]:
+    """Return a rotation's axes in order and direction: the code that changes images most comes first.
+
+    Each axis points to where the greatest coarse moment of its effect grows: to thicker strokes, not thinner.
+
+    Args:
+        derivatives: By the codes before the rotation.
+        rotation: ``(K, K)``; row i is the new axis of code i.
+        fixed: Number of the first codes that stay as they are.
+
+    Returns:
+        ``(K, K)``, an orthogonal matrix, and the code that each one's axis was that of.
+    """
+    sizes = (rotation @ derivatives.products @ rotation.T).diagonal()
+    order = [*range(fixed), *(fixed + sizes[fixed:].argsort(descending=True, stable=True)).tolist()]
+    effects = (rotation @ derivatives.coarse)[order]
+    signs = effects.gather(1, effects.abs().argmax(dim=1, keepdim=True)).sign()
+    signs[:fixed] = 1
+    signs[signs == 0] = 1  # without any effect
+    return signs * rotation[order], order
+
+
 @torch.no_grad()
 def align_codes(
     networks: Networks, optimizers: Iterable[torch.optim.Optimizer], seed: int, fixed: int = 0
 ) -> None:
     """Rotate the continuous codes in place, so that each has one independent effect on the image.
 
-    With R the :func:`aligning_rotation` of the exported generator, ``G(z, c)`` becomes what ``G(z, c R)``
-    was, and Q's mean ``m`` becomes ``m R^T``. Q's variances are left to adapt.
+    With R the :func:`aligning_rotation` of the exported generator, its axes ordered, ``G(z, c)`` becomes what
+    ``G(z, c R)`` was, and Q's mean ``m`` becomes ``m R^T``. Q's variances follow the order, and are left to
+    adapt to the rest.
 
     Args:
         networks: On their device.
-        optimizers: Adam; their running means of gradients are rotated with the weights.
+        optimizers: Adam; their running means of gradients are rotated with the weights, and those of squares
+            follow the order.
         seed: Seed of the latents that the derivatives are averaged over.
         fixed: Number of the first codes that stay as they are.
     """
@@ -161,21 +196,32 @@ def align_codes(
     rest, styles = torch.split_with_sizes(latent.vector().to(device), [others, codes], dim=1)
     with evaluation_mode(generator):
         derivatives = measure_derivatives(lambda moved: generator(torch.cat([rest, moved], dim=1)), styles)
-    rotation = aligning_rotation(derivatives.moments, fixed).float()
+    rotation, order = ordered_axes(derivatives, aligning_rotation(derivatives.moments, fixed), fixed)
 
     # Periodic codes are among the fixed ones; G's first layer and Q's means have other rows for them.
     free = [i for i in range(codes) if i not in networks.latent.periodic_columns]
-    rotation, inputs = rotation[free][:, free], [others + row for row in range(len(free))]
-    rotated: list[tuple[Tensor, list[int]]] = [(first_layer(networks.generator).weight, inputs)]
-    if networks.generator_ema is not None:
-        rotated.append((first_layer(networks.generator_ema).weight, inputs))
+    rotation, order = rotation[free][:, free].float(), [free.index(i) for i in order if i in free]
+    inputs = [others + row for row in range(len(free))]
+    generators = [networks.generator, *([networks.generator_ema] if networks.generator_ema else [])]
+    rotated: list[tuple[Tensor, list[int]]] = [(first_layer(each).weight, inputs) for each in generators]
+    ordered: list[tuple[Tensor, list[int]]] = []
     for branch in networks.q_branches:
         if branch.mean is not None:
             rotated += [(parameter, free) for parameter in branch.mean.parameters()]
+        if branch.log_var is not None:
+            ordered += [(parameter, free) for parameter in branch.log_var.parameters()]
     states = {key: value for optimizer in optimizers for key, value in optimizer.state.items()}
-    rotated += [(states[tensor]["exp_avg"], rows) for tensor, rows in rotated if tensor in states]
+    of_rotated, of_ordered = (
+        [(states[tensor], rows) for tensor, rows in tensors if tensor in states]
+        for tensors in (rotated, ordered)
+    )
+    rotated += [(state["exp_avg"], rows) for state, rows in of_rotated]
+    ordered += [(state["exp_avg"], rows) for state, rows in of_ordered]
+    ordered += [(state["exp_avg_sq"], rows) for state, rows in of_rotated + of_ordered]
     for tensor, rows in rotated:
         tensor[rows] = torch.tensordot(rotation, tensor[rows], dims=1)
+    for tensor, rows in ordered:
+        tensor[rows] = tensor[[rows[i] for i in order]]
 
 
 def first_layer(generator: Generator) -> VectorToMap:

@@ -1,4 +1,4 @@
-"""InfoGAN's objective: the adversarial losses, -log Q(c|x), the lower bound L_I, and a Hessian penalty.
+"""InfoGAN's objective: the adversarial losses, -log Q(c|x), the lower bound L_I, and penalties of G.
 
 ::
 
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from infogan_tool.train.infogan.augment import pixel_centres
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.latents.spec import LatentSpec
@@ -137,6 +139,44 @@ def hessian_penalty(effects: Tensor, step: float = HESSIAN_STEP) -> Tensor:
     least = torch.finfo(effects.dtype).tiny ** 0.5  # the square root of 0 has no gradient
     first = (a.clamp_min(least) * b.clamp_min(least)).sqrt()
     penalty: Tensor = d / (step * step * first)
+    return penalty
+
+
+def coarse_moments(images: Tensor) -> Tensor:
+    """Return what an image shows at its coarsest: mass, position and shape.
+
+    Args:
+        images: ``(N, C, H, W)``, or changes of images.
+
+    Returns:
+        ``(N, 6 C)``: of each channel the products with 1, x, y, xy, (3 x^2 - 1) / 2 and (3 y^2 - 1) / 2, each
+        scaled to a norm of 1. x points to the right and y up, and the image spans [-1, 1].
+    """
+    height, width = images.shape[2:]
+    y, x = -pixel_centres(height, images.device)[:, None], pixel_centres(width, images.device)[None]
+    ones = torch.ones(height, width, device=images.device, dtype=images.dtype)
+    polynomials = torch.stack(
+        [part * ones for part in (ones, x, y, x * y, (3 * x * x - 1) / 2, (3 * y * y - 1) / 2)]
+    )
+    polynomials = polynomials / polynomials.flatten(1).norm(dim=1)[:, None, None]
+    return torch.einsum("nchw,mhw->ncm", images, polynomials).flatten(1)
+
+
+def direction_penalty(effects: Tensor) -> Tensor:
+    """Return how much the direction of a code's effect differs from latent to latent.
+
+    ::
+
+        1 - |E v|^2 / E|v|^2,  v = coarse moments of G(c + h e_i) - G(c)
+
+    It is 0 if the code has the same effect in all images, and 1 if the effects cancel: if strokes get thicker
+    in half of the categories and thinner in the others. See docs/explanation/objective.md.
+
+    Args:
+        effects: ``(N, M)``: v of N latents.
+    """
+    mean, whole = effects.mean(dim=0).square().sum(), effects.square().sum(dim=1).mean()
+    penalty: Tensor = 1 - mean / whole.clamp_min(torch.finfo(effects.dtype).tiny ** 0.5)
     return penalty
 
 

@@ -19,7 +19,13 @@ from infogan_tool.train.engine.registry import Registry, describe_error
 from infogan_tool.train.engine.stage import autocast
 from infogan_tool.train.engine.statistics import frozen_statistics
 from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
-from infogan_tool.train.infogan.objective import HESSIAN_STEP, effects_of_codes, hessian_penalty
+from infogan_tool.train.infogan.objective import (
+    HESSIAN_STEP,
+    coarse_moments,
+    direction_penalty,
+    effects_of_codes,
+    hessian_penalty,
+)
 from infogan_tool.train.infogan.transformations import (
     TURN,
     TURN_LEARNED,
@@ -115,14 +121,35 @@ def hessian(inputs: TermInputs) -> Tensor:
     latent = sample_latents(spec, count, rng)[group.shard(count)]
     pair = torch.randint(len(pairs), (1,), generator=rng, device=rng.device)
     first, second = HESSIAN_STEP * F.one_hot(pairs[pair[0]], spec.continuous).to(latent.styles.dtype)
-    both = first + second
-    styles = latent.styles * (1 - both / 2) - both / 2  # all four corners lie in the prior's range
-    corners = [replace(latent, styles=styles + move) for move in (0 * both, first, second, both)]
-    vectors = torch.cat([corner.vector() for corner in corners])
-    with autocast(rng.device, inputs.config.precision):
-        images = inputs.networks.generator(vectors).float()
-    (effects,) = group.all_gather(count, effects_of_codes(images))
+    (effects,) = group.all_gather(
+        count, effects_of_codes(_generate_moved(inputs, latent, first, second, first + second))
+    )
     return hessian_penalty(effects)
+
+
+def direction(inputs: TermInputs) -> Tensor:
+    """Return the direction penalty of one free continuous code, chosen at random, on fresh latents."""
+    spec, rng, group = inputs.latent.spec, inputs.rng, inputs.group
+    latent = sample_latents(spec, _DIRECTION_LATENTS, rng)[group.shard(_DIRECTION_LATENTS)]
+    moves = HESSIAN_STEP * torch.eye(spec.continuous, device=rng.device, dtype=latent.styles.dtype)
+    moves = torch.stack([moves[code] for code in inputs.config.free_codes])
+    chosen = torch.randint(len(moves), (1,), generator=rng, device=rng.device)
+    before, after = _generate_moved(inputs, latent, moves[chosen][0]).chunk(2)
+    (effects,) = group.all_gather(_DIRECTION_LATENTS, coarse_moments(after - before))
+    return direction_penalty(effects)
+
+
+def _generate_moved(inputs: TermInputs, latent: LatentBatch, *moves: Tensor) -> Tensor:
+    """Return images of latents, then of the same with each move added to the styles; the last is greatest.
+
+    The styles are drawn together first, so that all that are moved lie in the prior's range.
+    """
+    styles = latent.styles * (1 - moves[-1] / 2) - moves[-1] / 2
+    corners = [replace(latent, styles=styles + move) for move in (0 * moves[-1], *moves)]
+    vectors = torch.cat([corner.vector() for corner in corners])
+    with autocast(inputs.rng.device, inputs.config.precision):
+        images: Tensor = inputs.networks.generator(vectors).float()
+    return images
 
 
 def transformations(inputs: TermInputs) -> Tensor:
@@ -187,13 +214,20 @@ TERMS: Final = Registry[Term](
     {
         "r1": Term(compute=r1, update="D", every=16),
         "hessian": Term(compute=hessian, update="G", gathers=True),
+        "direction": Term(compute=direction, update="G", gathers=True),
         "transformations": Term(compute=transformations, update="Q", gathers=True),
     },
 )
 """By key of ``objective.terms``, but for :data:`_OWN_WEIGHTS`."""
-_OWN_WEIGHTS: Final = {"hessian": "hessian_penalty", "transformations": "transformations_weight"}
+_OWN_WEIGHTS: Final = {
+    "hessian": "hessian_penalty",
+    "direction": "direction_penalty",
+    "transformations": "transformations_weight",
+}
 """Terms whose weight is another key of ``objective``."""
 
+_DIRECTION_LATENTS: Final = 8
+"""Per step, of the direction penalty."""
 _CHECKED: Final = 4
 """Images of the check."""
 C = TypeVar("C", bound="Callable[[TermInputs], Tensor]")
@@ -275,7 +309,11 @@ def active_terms(config: TrainConfig) -> list[ActiveTerm]:
     if config.is_variational:
         return []
     terms = []
-    active = {"hessian": config.penalises_hessian, "transformations": config.objective.transformations}
+    active = {
+        "hessian": config.penalises_hessian,
+        "direction": config.free_codes,
+        "transformations": config.objective.transformations,
+    }
     for name, key in _OWN_WEIGHTS.items():
         if active[name] and (weight := getattr(config.objective, key)):
             terms.append(ActiveTerm(name=name, term=TERMS.get(name), weight=weight, every=1))

@@ -63,8 +63,9 @@ def test_terms_of_some_steps_only_are_graphs_of_their_own(mnist: torch.Tensor) -
         "objective": {
             "terms": {"r1": {"weight": 1.0, "every": 2}},
             "hessian_penalty": 0.1,
+            "direction_penalty": 0.1,
             "information_update": "shared",
-            "transformations": ["slant", "stroke_width"],
+            "transformations": ["slant"],
         },
         "networks": {"spectral_norm": True},
     }

@@ -18,6 +18,7 @@ from infogan_tool.train.infogan.axes import (
     aligning_rotation,
     first_layer,
     measure_derivatives,
+    ordered_axes,
     plane_angle,
 )
 from infogan_tool.train.infogan.latents import sample_latents
@@ -57,6 +58,43 @@ def test_rotated_codes_are_turned_back(size: int, seed: int) -> None:
     assert sorted(effective.argmax(dim=1).tolist()) == list(range(size)), "a permutation, up to signs"
     turned = measure_derivatives(lambda c: independent_effects(c @ rotation @ mixing), STYLES[:, :size])
     assert max(abs(plane_angle(turned.moments, 0, j)[0]) for j in range(1, size)) < 0.5
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_axes_are_ordered_by_their_effects_and_point_to_more(seed: int) -> None:
+    """Two codes of any rotation end as the same factors, with the same signs."""
+    mixing = random_rotation(3, seed)
+
+    def generate(codes: Tensor) -> Tensor:
+        width, light, lean = (codes @ mixing).T[:, :, None, None]
+        x = torch.linspace(-1, 1, 24, dtype=torch.float64)
+        y = -x[:, None]
+        bar = torch.exp(-(((x - 0.5 * lean * y) / (0.3 * (0.2 * width).exp())) ** 2) - 4 * y**2)
+        return (bar + 0.1 * light * (1 + y))[:, None]
+
+    found = measure_derivatives(generate, STYLES[:, :3])
+    rotation = aligning_rotation(found.moments)
+    axes, order = ordered_axes(found, rotation)
+    torch.testing.assert_close(axes @ axes.T, torch.eye(3, dtype=torch.float64))
+    torch.testing.assert_close(axes.abs(), rotation[order].abs())
+    ordered = measure_derivatives(lambda codes: generate(codes @ axes), STYLES[:, :3])
+    assert (ordered.sizes.diff() < 0).all()
+    for effect in ordered.coarse:
+        assert effect[effect.abs().argmax()] > 0
+    again, same = ordered_axes(ordered, torch.eye(3, dtype=torch.float64))
+    assert same == [0, 1, 2]
+    torch.testing.assert_close(again, torch.eye(3, dtype=torch.float64))
+
+
+def test_fixed_axes_and_those_without_effect_stay() -> None:
+    found = measure_derivatives(
+        lambda c: torch.einsum("nk,khw->nhw", c * torch.tensor([-1.0, 0, -5]), BASES[:3].abs())[:, None],
+        STYLES[:, :3],
+    )
+    eye = torch.eye(3, dtype=torch.float64)
+    axes, order = ordered_axes(found, eye, fixed=1)
+    assert order == [0, 2, 1]
+    torch.testing.assert_close(axes, torch.stack([eye[0], -eye[2], eye[1]]))
 
 
 @pytest.mark.parametrize("degrees", [-40.0, -17.0, 0.0, 8.0, 30.0, 44.0])
@@ -135,6 +173,10 @@ def test_networks_compute_the_same_of_rotated_codes(
     torch.testing.assert_close(after[:2], before[:2], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(after[2].mean, before[2].mean @ rotation.T, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(after[2].logits, before[2].logits)
+    variances, old_variances = (posterior.log_var.detach() for posterior in (after[2], before[2]))
+    order = (variances[:, :, None] - old_variances[:, None]).abs().amax(dim=0).argmin(dim=1).tolist()
+    torch.testing.assert_close(variances, old_variances[:, order])
+    assert order == rotation.abs().argmax(dim=1).tolist(), "variances follow the order"
     expected = torch.tensordot(rotation, moments[inputs:], dims=1)
     torch.testing.assert_close(
         step.optimizers["G"].state[weight]["exp_avg"][inputs:], expected, atol=1e-5, rtol=1e-3

@@ -12,9 +12,11 @@ from infogan_tool.runtime.latents.spec import LatentSpec
 from infogan_tool.train.config.schema import ObjectiveConfig
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.objective import (
+    coarse_moments,
     code_entropies,
     code_nll,
     code_weights,
+    direction_penalty,
     discriminator_loss,
     effects_of_codes,
     gaussian_nll,
@@ -238,6 +240,64 @@ def test_hessian_penalty_without_effects_has_a_gradient_of_0(contrast: float) ->
     hessian_penalty(effects_of_codes(images), STEP).backward()
     assert images.grad is not None
     assert images.grad.isfinite().all()
+
+
+# --- the direction penalty ----------------------------------------------------------------------------------
+
+
+def bars(width: torch.Tensor, slant: float = 0.0) -> torch.Tensor:
+    """Upright or slanted bars ``(N, 1, 16, 16)`` of these widths."""
+    x = torch.linspace(-1, 1, 16, dtype=torch.float64)
+    distance = (x + slant * x[:, None]).abs() / width[:, None, None]
+    return torch.exp(-(distance**4))[:, None]
+
+
+def test_coarse_moments_are_mass_position_and_shape() -> None:
+    width = torch.tensor([0.2, 0.3], dtype=torch.float64)
+    change = coarse_moments(bars(width)[1:] - bars(width)[:1]).squeeze()
+    assert change[0] > 0, "thicker: more mass"
+    assert change[1:4].tolist() == pytest.approx([0, 0, 0], abs=1e-9), "in its place, upright"
+    leaning = coarse_moments(bars(width[:1], 0.5) - bars(width[:1], -0.5)).squeeze()
+    assert leaning.argmax() == 3
+    assert leaning[[1, 2, 4, 5]].tolist() == pytest.approx([0, 0, 0, 0], abs=1e-6)
+    moved = bars(width[:1]).roll(3, dims=3) - bars(width[:1])
+    assert coarse_moments(moved).squeeze()[1] > 0, "to the right"
+    assert coarse_moments(moved.transpose(2, 3)).squeeze()[2] < 0, "down"
+    two = coarse_moments(torch.cat([torch.zeros_like(moved), moved], dim=1)).squeeze()
+    torch.testing.assert_close(two[6:], coarse_moments(moved).squeeze())
+
+
+def test_direction_penalty_is_the_share_of_effects_that_cancel() -> None:
+    effect = torch.tensor([[1.0, -2.0, 0.5]])
+    signs = torch.tensor([1.0, 1, 1, 1, 1, 1, 1, -1])[:, None]
+    assert direction_penalty(effect.expand(8, 3)).item() == pytest.approx(0, abs=1e-6)
+    assert direction_penalty(signs * effect).item() == pytest.approx(1 - (6 / 8) ** 2)
+    assert direction_penalty(7 * signs * effect).item() == pytest.approx(1 - (6 / 8) ** 2)
+    assert direction_penalty(signs[4:].cumprod(dim=0) * torch.eye(4)).item() == pytest.approx(3 / 4)
+
+
+def test_training_turns_a_code_of_two_directions() -> None:
+    """Of eight categories one gets thinner by the code that makes the others thicker."""
+    effects = torch.tensor([1.0] * 7 + [-1.0], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([effects], lr=0.05)
+    code = torch.tensor([-0.5, 0.5], dtype=torch.float64)
+
+    def change() -> torch.Tensor:
+        thin, thick = (bars(0.3 * (0.4 * effects * value).exp()) for value in code)
+        return coarse_moments(thick - thin)
+
+    for _ in range(400):
+        optimizer.zero_grad()
+        direction_penalty(change()).backward()
+        optimizer.step()
+    assert (effects > 0.3).all()
+
+
+def test_direction_penalty_of_a_dead_code_has_a_gradient_of_0() -> None:
+    effects = torch.zeros(8, 6, requires_grad=True)
+    direction_penalty(effects).backward()
+    assert effects.grad is not None
+    assert not effects.grad.any()
 
 
 def test_smoothing_keeps_means_and_sizes() -> None:

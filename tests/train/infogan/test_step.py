@@ -7,31 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from adversarial_steps import make_step
+from adversarial_steps import make_batch, make_step, named
 from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import NonFiniteError
 from infogan_tool.train.infogan.latents import sample_latents
-from infogan_tool.train.infogan.step import AdversarialStep, Batch, metric_names
+from infogan_tool.train.infogan.step import AdversarialStep, metric_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.infogan.latents import LatentBatch
-    from infogan_tool.train.infogan.schemes import Update
 
 PARTS = ("generator", "trunk", "d_head", "q")
-
-
-def make_batch(step: AdversarialStep, latent: LatentBatch, real: Tensor | None = None) -> Batch:
-    fake = step.networks.generator(latent.vector())
-    return Batch(torch.empty(0) if real is None else real, fake, latent)
-
-
-def named(step: AdversarialStep, name: str) -> Update:
-    """The update of that name in the config's scheme."""
-    return next(update for update in step.scheme if update.name == name)
 
 
 def g_losses(config: TrainConfig) -> tuple[Tensor, Tensor]:
@@ -366,48 +355,6 @@ def test_fake_score_changes_no_state(
     assert 0 < step.fake_score(latent).item() < 1
     assert torch.equal(rng.get_state(), randomness)
     assert all(torch.equal(step.networks.state_dict()[name], t) for name, t in state.items())
-
-
-# --- the Hessian penalty ------------------------------------------------------------------------------------
-
-
-def test_hessian_penalty_changes_g_only_and_leaves_running_statistics(
-    small: Callable[..., TrainConfig], real: Tensor
-) -> None:
-    weights = {}
-    for weight in (0.0, 1.0):
-        config = small({"latent": {"continuous": 3}, "objective": {"hessian_penalty": weight}})
-        step, rng = make_step(config)
-        latent = sample_latents(config.latent, 32, rng)
-        batch = make_batch(step, latent, real)
-        statistics = {n: b.clone() for n, b in step.networks.generator.named_buffers()}
-        scalars = step.update(named(step, "G"), batch)
-        assert ("Loss/G/hessian" in scalars) == bool(weight)
-        assert all(torch.equal(b, statistics[n]) for n, b in step.networks.generator.named_buffers())
-        weights[weight] = snapshot(step.networks)
-    moved = {name.split(".")[0] for name, p in weights[0.0].items() if not torch.equal(p, weights[1.0][name])}
-    assert moved == {"generator"}
-
-
-@pytest.mark.parametrize("continuous", [0, 1])
-def test_without_a_pair_of_codes_there_is_no_hessian_penalty(
-    small: Callable[..., TrainConfig], real: Tensor, continuous: int
-) -> None:
-    config = small({"latent": {"continuous": continuous}, "objective": {"hessian_penalty": 1.0}})
-    step, rng = make_step(config)
-    scalars = step.step(real, sample_latents(config.latent, 32, rng))
-    assert len(scalars) == len(metric_names(config))
-    assert "Loss/G/hessian" not in metric_names(config)
-
-
-def test_a_hessian_penalty_that_is_not_finite_is_named(small: Callable[..., TrainConfig]) -> None:
-    step, rng = make_step(small({"objective": {"hessian_penalty": 1.0}}))
-    latent = sample_latents(small().latent, 32, rng)
-    batch = make_batch(step, latent)
-    with torch.no_grad():
-        step.networks.generator.layers[0].weight[0] = float("nan")
-    with pytest.raises(NonFiniteError, match="Loss/G/hessian"):
-        step.update(named(step, "G"), batch)
 
 
 def test_a_conditional_d_comes_to_see_the_angle(small: Callable[..., TrainConfig], real: Tensor) -> None:

@@ -179,6 +179,7 @@ def test_a_term_that_is_not_finite_is_named(small: Callable[..., TrainConfig], r
     [
         ({"tessed": 1.0}, "there is no loss term 'tessed' .did you mean 'tested'"),
         ({"hessian": 1.0}, "objective.hessian_penalty"),
+        ({"direction": 1.0}, "objective.direction_penalty"),
         ({"os:system": 1.0}, "add --import os"),
     ],
 )
