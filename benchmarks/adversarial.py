@@ -9,8 +9,9 @@ the category encoder of RUN, with any keys of the config changed, and consolidat
 distances of generated to real training images in the features of the category encoders of RUN and of OTHER,
 which is independent of the training; the share of images whose predicted category is the one that they were
 generated with; Pearson's r of the continuous codes and Q's means on images rounded to 8 bits; the greatest
-angle between two codes and independent effects, in degrees; and the mean r within categories of each code and
-the image's slant and stroke width. `--stop` ends after so many epochs. No labels are used.
+angle between two codes and independent effects, in degrees; for each code the least cosine of the coarse
+moments of its effect in one category with those in all; and the mean r within categories of each code and the
+image's slant and stroke width. `--stop` ends after so many epochs. No labels are used.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from side_by_side import documented_parser
+from torch.nn.functional import cosine_similarity
 
 from infogan_tool.export.evaluation.metrics.attributes import measure_attributes
 from infogan_tool.export.evaluation.metrics.correlation import pearson, within_groups
@@ -34,7 +36,7 @@ from infogan_tool.train.engine.memory_format import to_memory_format
 from infogan_tool.train.engine.stage import Session, use_precision
 from infogan_tool.train.engine.statistics import evaluation_mode
 from infogan_tool.train.infogan.adversarial import AdversarialStage
-from infogan_tool.train.infogan.axes import latents_for, measure_derivatives, plane_angle
+from infogan_tool.train.infogan.axes import Derivatives, latents_for, measure_derivatives, plane_angle
 from infogan_tool.train.infogan.consolidation import ConsolidationStage
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.networks import build_networks
@@ -94,16 +96,32 @@ def features(encoder: QBranch, images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def axes(session: Session) -> str:
-    """Return the greatest angle of two codes."""
+def derivatives(session: Session, latent: LatentBatch) -> Derivatives:
+    """Return the derivatives of the exported generator at latents."""
     generator, spec = session.networks.export_generator.eval(), session.config.latent
-    latent = sample_latents(spec, latents_for(spec.continuous), torch.Generator().manual_seed(6))
     rest = latent.vector()[:, : -spec.continuous].to(session.device)
-    moments = measure_derivatives(
+    return measure_derivatives(
         lambda styles: generator(torch.cat([rest, styles], dim=1)), latent.styles.to(session.device)
-    ).moments
+    )
+
+
+def axes(session: Session) -> str:
+    """Return the greatest angle of two codes, and the least cosines of the directions of each."""
+    spec = session.config.latent
+    latent = sample_latents(spec, latents_for(spec.continuous), torch.Generator().manual_seed(6))
+    moments = derivatives(session, latent).moments
     pairs = itertools.combinations(range(spec.continuous), 2)
-    return f"angle {max(abs(plane_angle(moments, i, j)[0]) for i, j in pairs):.1f}"
+    effects = torch.stack(
+        [
+            derivatives(session, latent[latent.categories[:, 0] == category]).coarse
+            for category in range(spec.categorical[0])
+        ]
+    )
+    cosines = cosine_similarity(effects, effects.mean(dim=0, keepdim=True), dim=2).amin(dim=0)
+    return (
+        f"angle {max(abs(plane_angle(moments, i, j)[0]) for i, j in pairs):.1f}, "
+        f"directions {', '.join(f'{cosine:.2f}' for cosine in cosines.tolist())}"
+    )
 
 
 def attributes(images: Tensor, latent: LatentBatch) -> str:

@@ -36,7 +36,7 @@ class LatentBatch:
         ]
         return torch.cat([self.noise, *codes, self.styles], dim=1)
 
-    def __getitem__(self, part: slice) -> LatentBatch:
+    def __getitem__(self, part: slice | Tensor) -> LatentBatch:
         """Return some of the latents."""
         return LatentBatch(self.spec, self.noise[part], self.categories[part], self.styles[part])
 
