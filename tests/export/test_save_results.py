@@ -58,8 +58,11 @@ def test_names_by_training_are_told_apart_from_measured_ones() -> None:
 def test_a_style_that_is_reversed_in_some_categories_is_a_limitation() -> None:
     pretrained = read_metadata(PRETRAINED_BUNDLE)
     styles = {**pretrained.card["styles"], "reversed": {"c2": [9, 0, 10, 1.0, "1"], "c9": [1], "c1": "x"}}
+    labels = pretrained.labels["k1"]
     found = replace(pretrained, card={**pretrained.card, "styles": styles})
-    assert describe_reversed(found) == ["c2 changes stroke width the other way in categories 1 and 5."]
+    assert describe_reversed(found) == [
+        f"c2 changes stroke width the other way in categories {labels[9]} and {labels[0]}."
+    ]
     assert describe_reversed(found)[0] in describe_limitations(found)
     several = replace(found, latent=replace(found.latent, categorical=(5, 2)))
     assert describe_reversed(several) == [
