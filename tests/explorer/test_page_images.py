@@ -83,12 +83,17 @@ def test_dropped_and_pasted_and_opened_digits_are_encoded(page: Page) -> None:
 
 def test_the_codes_are_those_of_the_runtime(page: Page) -> None:
     bundle = load_bundle(device="cpu")
-    page.set_input_files("#file", DIGITS["5"])
-    wait_for_label(page, "5")
-    expected = bundle.encode(load_image(DIGITS["5"], bundle.image)[None])
-    shown = page.locator(".style output").all_inner_texts()
-    values = [float(text.replace(MINUS, "-")) for text in shown]
-    assert values == pytest.approx(expected.style_mean[0], abs=0.006)
+    images = np.stack([load_image(path, bundle.image) for path in DIGITS.values()])
+    expected = bundle.encode(images)
+    assert expected.ood is not None
+    unreliable = expected.ood | expected.low_confidence
+    for row, (digit, path) in enumerate(DIGITS.items()):
+        page.set_input_files("#file", path)
+        wait_for_label(page, "?" if unreliable[row] else digit)
+        page.wait_for_function(IS_LIKELY, arg=digit)
+        shown = page.locator(".style output").all_inner_texts()
+        values = [float(text.replace(MINUS, "-")) for text in shown]
+        assert values == pytest.approx(expected.style_mean[row], abs=0.006), digit
 
 
 def test_unreadable_files_are_reported(page: Page, tmp_path: Path) -> None:
