@@ -131,7 +131,7 @@ def write_bundle(
         config, info = folder.read_config(), folder.read_info()
         if config.data.size is None or config.data.channels is None:
             raise RunError(f"{folder}/config.json does not record the images' size and channels")
-        checkpoint = read_checkpoint(folder.last_checkpoint)
+        checkpoint = read_checkpoint(folder.newest_checkpoint)
     assert config.data.size is not None
     assert config.data.channels is not None
     networks = build_networks(config, size=config.data.size, channels=config.data.channels)

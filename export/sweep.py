@@ -372,7 +372,7 @@ def _is_complete(run: Path) -> bool:
     if not folder.has_checkpoint():
         return False
     images = folder.read_info()["data"]["images"]
-    step = read_checkpoint(folder.last_checkpoint).header.step
+    step = read_checkpoint(folder.newest_checkpoint).header.step
     return step >= sum(steps for _, steps in steps_by_stage(folder.read_config(), images))
 
 

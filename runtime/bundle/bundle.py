@@ -29,6 +29,7 @@ from infogan_tool.runtime.bundle.reading import (
     Reading,
     edit_latents,
     find_code,
+    make_posterior,
     make_readings,
     resolve_codes,
 )
@@ -119,29 +120,13 @@ class Bundle:
             DeviceError: The requested device cannot be used.
         """
         images = check_images(images, self.image)
-        ood = self.metadata.ood
         outputs = self._run(
             ENCODER_FILE,
             len(images),
             lambda rows: {"images": to_float(images[rows], self.image)},
-            encoder_outputs(self.latent, distance=ood is not None),
+            encoder_outputs(self.latent, distance=self.metadata.ood is not None),
         )
-        all_probabilities, mean, std = (
-            outputs.get(name, np.empty((len(images), 0), np.float32))
-            for name in ("probabilities", "style_mean", "style_std")
-        )
-        probabilities = tuple(all_probabilities[:, columns] for columns in self.latent.logit_slices)
-        categories = np.empty((len(images), len(probabilities)), np.int64)
-        confidence = np.empty(categories.shape, np.float32)
-        for column, table in enumerate(probabilities):
-            by_label = self.metadata.by_label(table, self.latent.categorical_names[column])
-            confidence[:, column] = by_label.max(axis=1)
-            if by_label is not table:  # of categories that share a label, the most probable one
-                table = np.where(by_label == confidence[:, column, None], table, -1)  # noqa: PLW2901
-            categories[:, column] = table.argmax(axis=1)
-        distance = outputs["distance"][:, 0] if ood else None
-        flags = distance > ood.threshold if ood and distance is not None else None
-        return Posterior(probabilities, categories, confidence, mean, std, distance, flags)
+        return make_posterior(self.metadata, outputs)
 
     @overload
     def read(  # type: ignore[overload-overlap]  # str is a sequence of str

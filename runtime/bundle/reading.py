@@ -97,6 +97,32 @@ class Reading:
     """Whether the confidence of a categorical code is below 0.8."""
 
 
+def make_posterior(metadata: BundleMetadata, outputs: Mapping[str, npt.NDArray[np.float32]]) -> Posterior:
+    """Return the posterior that an encoder's outputs for N images stand for.
+
+    Args:
+        metadata: Of the bundle.
+        outputs: ``(N, ...)`` by name: those of :func:`~infogan_tool.runtime.bundle.metadata.encoder_outputs`.
+    """
+    latent, ood = metadata.latent, metadata.ood
+    count = len(next(iter(outputs.values())))
+    empty = np.empty((count, 0), np.float32)
+    all_probabilities = outputs.get("probabilities", empty)
+    probabilities = tuple(all_probabilities[:, columns] for columns in latent.logit_slices)
+    categories = np.empty((count, len(probabilities)), np.int64)
+    confidence = np.empty(categories.shape, np.float32)
+    for column, table in enumerate(probabilities):
+        by_label = metadata.by_label(table, latent.categorical_names[column])
+        confidence[:, column] = by_label.max(axis=1)
+        if by_label is not table:  # of categories that share a label, the most probable one
+            table = np.where(by_label == confidence[:, column, None], table, -1)  # noqa: PLW2901
+        categories[:, column] = table.argmax(axis=1)
+    distance = outputs["distance"][:, 0] if ood else None
+    flags = distance > ood.threshold if ood and distance is not None else None
+    mean, std = (outputs.get(name, empty) for name in ("style_mean", "style_std"))
+    return Posterior(probabilities, categories, confidence, mean, std, distance, flags)
+
+
 def make_readings(
     metadata: BundleMetadata, posterior: Posterior, images: npt.NDArray[np.float32]
 ) -> list[Reading]:

@@ -208,6 +208,9 @@ def test_interrupted_sweep_is_resumed(
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
     assert steps == list(range(1, 81))
     assert _command(out, Trial(seed=5), [], 1) == [], "the training is complete"
+    saved = out / "seed-5" / "checkpoints" / "last.safetensors"
+    saved.rename(saved.with_name("step-00000080.safetensors"))
+    assert _command(out, Trial(seed=5), [], 1) == [], "a checkpoint that is kept serves as well"
 
 
 def test_seeds_are_spread_over_the_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

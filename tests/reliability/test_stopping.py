@@ -18,6 +18,7 @@ from training_images import planned
 from infogan_tool.cli import training_progress
 from infogan_tool.cli.stderr_console import StderrConsole
 from infogan_tool.cli.training_progress import TrainingProgress
+from infogan_tool.runtime.bundle.metadata import read_metadata
 from infogan_tool.train.config.presets import resolve_config
 from infogan_tool.train.engine.meters import Meters
 from infogan_tool.train.run import loop
@@ -193,13 +194,16 @@ def test_run_on_other_images_does_not_start_over(
     assert (run / "metrics.jsonl").read_text() == metrics
 
 
-def test_a_run_without_its_last_checkpoint_is_resumed_from_the_newest_that_is_kept(
+def test_a_run_without_its_last_checkpoint_is_exported_and_resumed_from_the_newest_that_is_kept(
     cli: Callable[..., Result], finished_run: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
     for name in ("config.json", "run.json", "checkpoints/step-00000012.safetensors"):
         (run / name).write_bytes((finished_run / name).read_bytes())
+    done = cli("export", run, "--out", tmp_path / "bundle")
+    assert done.code == 0, done.err
+    assert read_metadata(tmp_path / "bundle").training["steps"] == 12
     done = cli("train", "--resume", run, "--epochs", 3, *CPU)
     assert done.code == 0, done.err
     assert "resuming at step 12" in done.err
