@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from infogan_tool.runtime.errors import UsageError
+from infogan_tool.train.engine.registry import describe_error
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -58,10 +61,20 @@ class CudaGraphStep:
         return scalars
 
     def _capture(self, index: Tensor) -> torch.cuda.CUDAGraph:
-        """Record the step; nothing is computed."""
+        """Record the step; nothing is computed.
+
+        Raises:
+            UsageError: The step waits for the device or copies from the host.
+        """
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._rng)
         self._index = index.clone()
-        with torch.cuda.graph(graph):
-            self._scalars = self._step(self._index)
+        try:
+            with torch.cuda.graph(graph):
+                self._scalars = self._step(self._index)
+        except RuntimeError as error:
+            raise UsageError(
+                f"this step cannot be captured as a CUDA graph: {describe_error(error)}; it may do nothing "
+                "that waits for the GPU, such as .item(), or copies to it: add --no-capture"
+            ) from error
         return graph

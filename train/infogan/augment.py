@@ -112,7 +112,7 @@ def sample_augmentation(count: int, view: ViewConfig, rng: torch.Generator) -> A
     sampled, device = Augmentation(count=count), rng.device
     if view.pose:
         unit = torch.rand(4, count, generator=rng, device=device)
-        angle, *position = unit[[0, 2, 3]] * 2 - 1
+        angle, *position = (unit[row] * 2 - 1 for row in (0, 2, 3))
         size, share = unit[1] * math.log(_POSE_SIZE), torch.full_like(angle, view.pose)
         if view.centred:
             size, position = torch.zeros_like(angle), [torch.zeros_like(angle)] * 2
@@ -233,8 +233,9 @@ def foreground(images: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         images: ``(N, C, H, W)``.
     """
-    top, left = images[:, :, [0, -1]].flatten(2), images[:, :, 1:-1, [0, -1]].flatten(2)
-    background = torch.cat([top, left], 2).median(dim=2).values[:, :, None, None]
+    inner = images[:, :, 1:-1]
+    border = torch.cat([images[:, :, 0], images[:, :, -1], inner[..., 0], inner[..., -1]], 2)
+    background = border.median(dim=2).values[:, :, None, None]
     difference = (images - background).abs().amax(dim=1)
     return background, difference > difference.amax(dim=(1, 2), keepdim=True).clamp_min(1e-3) * _FOREGROUND
 

@@ -210,9 +210,9 @@ def align_codes(
             rotated += [(parameter, free) for parameter in branch.mean.parameters()]
         if branch.log_var is not None:
             ordered += [(parameter, free) for parameter in branch.log_var.parameters()]
-    states = {key: value for optimizer in optimizers for key, value in optimizer.state.items()}
+    states = [optimizer.state for optimizer in optimizers]  # several optimizers may move one weight
     of_rotated, of_ordered = (
-        [(states[tensor], rows) for tensor, rows in tensors if tensor in states]
+        [(state[tensor], rows) for state in states for tensor, rows in tensors if tensor in state]
         for tensors in (rotated, ordered)
     )
     rotated += [(state["exp_avg"], rows) for state, rows in of_rotated]

@@ -117,10 +117,11 @@ def hessian(inputs: TermInputs) -> Tensor:
     """Return the penalty of one pair of continuous codes, chosen at random, on fresh latents."""
     spec, rng, group = inputs.latent.spec, inputs.rng, inputs.group
     count = inputs.config.objective.hessian_latents
-    pairs = torch.combinations(torch.arange(spec.continuous, device=rng.device))
     latent = sample_latents(spec, count, rng)[group.shard(count)]
-    pair = torch.randint(len(pairs), (1,), generator=rng, device=rng.device)
-    first, second = HESSIAN_STEP * F.one_hot(pairs[pair[0]], spec.continuous).to(latent.styles.dtype)
+    moves = HESSIAN_STEP * torch.eye(spec.continuous, device=rng.device, dtype=latent.styles.dtype)
+    pairs = torch.triu_indices(spec.continuous, spec.continuous, 1, device=rng.device)
+    chosen = torch.randint(pairs.shape[1], (1,), generator=rng, device=rng.device)
+    first, second = moves[pairs[:, chosen].flatten()]
     (effects,) = group.all_gather(
         count, effects_of_codes(_generate_moved(inputs, latent, first, second, first + second))
     )

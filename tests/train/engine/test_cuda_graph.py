@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import traceback
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import torch
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from infogan_tool.train.config.presets import resolve_config
+from infogan_tool.train.config.presets import PRESETS, resolve_config
 from infogan_tool.train.engine.cuda_graph import CudaGraphStep
+from infogan_tool.train.engine.optimizer_step import OptimizerStep
 from infogan_tool.train.engine.stage import Session, use_precision
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.networks import build_networks
@@ -73,6 +77,69 @@ def test_terms_of_some_steps_only_are_graphs_of_their_own(mnist: torch.Tensor) -
     captured = trace(mnist, "compact", "fp32", cuda_graphs=True, changes=changes, steps=20)
     assert captured == eager
     assert [record["Loss/D/r1"] > 0 for record in captured[:4]] == [True, False, True, False]
+
+
+class HostAccess(TorchDispatchMode):
+    """Records where a step waits for the device or copies from the host, which no capture allows."""
+
+    FORBIDDEN: Final = (
+        "_local_scalar_dense",
+        "is_nonzero",
+        "lift_fresh",
+        "masked_select",
+        "nonzero",
+        "_unique2",
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str | None] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's
+        if func.overloadpacket.__name__ in self.FORBIDDEN:
+            frames = reversed(traceback.extract_stack(limit=30)[:-1])
+            self.found.add(next(frame.line for frame in frames if "site-packages" not in frame.filename))
+        return func(*args, **(kwargs or {}))
+
+
+def one_hot(values: torch.Tensor, classes: int) -> torch.Tensor:
+    """Return what torch's returns, which on a CPU alone reads the values to check them."""
+    return (values[..., None] == torch.arange(classes)).long()
+
+
+EVERY_CHANGE = {
+    "augment": {
+        **dict.fromkeys(("pose", "blur", "crop", "mirror", "colour", "elastic", "affine", "stroke"), 0.3),
+    },
+    "objective": {"terms": {"r1": 1.0}, "hessian_penalty": 0.1, "direction_penalty": 0.1},
+    "networks": {"spectral_norm": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes"), [*((name, {}) for name in PRESETS if name != "cvae"), ("compact", EVERY_CHANGE)]
+)
+def test_a_step_neither_waits_nor_copies_from_the_host(
+    mnist: torch.Tensor, preset: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(F, "one_hot", one_hot)
+    flags = {
+        **changes,
+        "precision": "fp32",
+        "schedule": {"batch_size": 8, "steps": 4},
+        "data": {"size": 32, "channels": 1},
+    }
+    config = resolve_config(preset=preset, flags=flags)
+    networks = build_networks(config, size=32, channels=1)
+    stage = AdversarialStage(
+        Session(config=config, networks=networks, images=F.pad(mnist[:32], (2, 2, 2, 2)))
+    )
+    step = stage.adversarial_step
+    step._optimizer_step = OptimizerStep(torch.device("cpu"), waits=False)
+    stage.step(0)  # the optimizers create their states
+    with HostAccess() as access:
+        stage._step(torch.arange(8), frozenset(term.name for term in step.terms))
+    assert access.found == set()
 
 
 def test_on_a_cpu_nothing_is_captured(mnist: torch.Tensor, small: Callable[..., TrainConfig]) -> None:

@@ -141,9 +141,16 @@ def test_sizes_are_norms_of_first_derivatives() -> None:
     assert found.sizes[2] == 0
 
 
-@pytest.mark.parametrize("changes", [{}, {"networks": {"q": "separate"}, "optimizer": {"ema_decay": 0.9}}])
+@pytest.mark.parametrize(
+    ("changes", "movers"),
+    [
+        ({}, ["G"]),
+        ({"networks": {"q": "separate"}, "optimizer": {"ema_decay": 0.9}}, ["G"]),
+        ({"objective": {"information_update": "separate_step"}}, ["G", "L_I"]),
+    ],
+)
 def test_networks_compute_the_same_of_rotated_codes(
-    small: Callable[..., TrainConfig], mnist: Tensor, changes: dict[str, dict[str, object]]
+    small: Callable[..., TrainConfig], mnist: Tensor, changes: dict[str, dict[str, object]], movers: list[str]
 ) -> None:
     config = small({"latent": {"continuous": 3}, **changes})
     step, rng = make_step(config)
@@ -156,7 +163,9 @@ def test_networks_compute_the_same_of_rotated_codes(
     with torch.no_grad():  # effects large enough to be measured
         weight[inputs:] *= 30
         first_layer(networks.export_generator).weight[inputs:] *= 1 if networks.generator_ema is None else 30
-    moments = step.optimizers["G"].state[weight]["exp_avg"].clone()
+    states = {name: adam.state[weight] for name, adam in step.optimizers.items() if weight in adam.state}
+    moments = {name: state["exp_avg"].clone() for name, state in states.items()}
+    assert list(moments) == movers
     networks.eval()
     vector = sample_latents(config.latent, 16, rng).vector()
     before = networks.generator(vector), networks.export_generator(vector), networks.infer(real)
@@ -177,10 +186,9 @@ def test_networks_compute_the_same_of_rotated_codes(
     order = (variances[:, :, None] - old_variances[:, None]).abs().amax(dim=0).argmin(dim=1).tolist()
     torch.testing.assert_close(variances, old_variances[:, order])
     assert order == rotation.abs().argmax(dim=1).tolist(), "variances follow the order"
-    expected = torch.tensordot(rotation, moments[inputs:], dims=1)
-    torch.testing.assert_close(
-        step.optimizers["G"].state[weight]["exp_avg"][inputs:], expected, atol=1e-5, rtol=1e-3
-    )
+    for name, state in states.items():
+        expected = torch.tensordot(rotation, moments[name][inputs:], dims=1)
+        torch.testing.assert_close(state["exp_avg"][inputs:], expected, atol=1e-5, rtol=1e-3)
 
 
 def test_another_first_layer_is_refused(small: Callable[..., TrainConfig]) -> None:
