@@ -103,6 +103,12 @@ def _selection(selection: Selection) -> Iterator[RenderableType]:
         ],
     )
     best = ranking[0]
+    if selection.one_code:
+        yield line(
+            f"\nSelected by UDR: {printable(names[0])}. ModelCentrality asks which code the images of a "
+            "group share, and each bundle has only one."
+        )
+        return
     yield line(
         f"\nSelected: {printable(names[0])}. It leads by {selection.gap:.3f} "
         f"and stays first in {percent(best.first_share)} of the resamples of the others; UDR "

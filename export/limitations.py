@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _TRAINS_G: Final = ("adversarial", "variational")
 """Stages that train the generator."""
+_SHOWN_LABELS: Final = 5
+"""Maximum number of labels that are listed."""
 _LESS_VARIED: Final = 0.01
 """Coverage that generated images must lack."""
 
@@ -107,13 +109,27 @@ def _from_metadata(metadata: BundleMetadata) -> Iterator[str]:
     if metadata.latent.categorical:
         yield _about_outliers(metadata)
     yield from _about_names(metadata)
-    unnamed = [code for code in metadata.latent.continuous_names if not metadata.style_names.get(code)]
-    if unnamed and "styles" in metadata.card:
-        yield f"No single attribute describes {_listed(unnamed)}."
+    if "styles" in metadata.card:
+        unnamed = [code for code in metadata.latent.continuous_names if not metadata.style_names.get(code)]
+        compared = [code for code in unnamed if _was_compared(metadata, code)]
+        if compared:
+            yield f"No single attribute describes {_listed(compared)}."
+        if other := [code for code in unnamed if code not in compared]:
+            yield f"Too few real images of a category to name {_listed(other)} after an attribute."
     if metadata.latent.continuous > len(metadata.latent.periodic):
         yield "Training uses style values from -1 to 1; images generated outside that range are extrapolated."
     if metadata.precision != "fp32":
         yield f"Computes in {metadata.precision}: codes are close to those of the fp32 bundle, but not equal."
+
+
+def _was_compared(metadata: BundleMetadata, code: str) -> bool:
+    """Return whether a code has a correlation on real images; the card may come from an untrusted file."""
+    styles = metadata.card["styles"]
+    correlation = styles.get("correlation") if isinstance(styles, dict) else None
+    attributes = correlation.get(code) if isinstance(correlation, dict) else None
+    if not isinstance(attributes, dict):
+        return True
+    return any(isinstance(r, list) and any(one is not None for one in r[1:]) for r in attributes.values())
 
 
 def _about_names(metadata: BundleMetadata) -> Iterator[str]:
@@ -123,7 +139,9 @@ def _about_names(metadata: BundleMetadata) -> Iterator[str]:
     )
     if by_hand:
         yield f"Names of {', '.join(by_hand)} were given by hand after training, which uses no labels."
-    elif metadata.labels or any(metadata.style_names.values()):
+    elif any(map(any, metadata.labels.values())) or any(
+        name for code, name in metadata.style_names.items() if code not in by_training
+    ):
         yield "Names of categories and styles were measured after training, which uses no labels."
     if trained := [code for code in by_training if code not in by_hand]:
         yield (
@@ -155,12 +173,20 @@ def _from_results(results: Results) -> Iterator[str]:
         # At most one of several codes follows the labels.
         _, code, clustering = max(clusterings, key=itemgetter(0))
         category_of = {row.label: row.category for row in clustering.categories}
-        missed = [
-            (1 - (counts[category_of[label]] if label in category_of else 0) / sum(counts), label)
+        counted = {
+            label: counts
             for label, counts in zip(data.label_names or (), clustering.confusion, strict=True)
             if any(counts)
+        }
+        if lost := [label for label in counted if label not in category_of]:
+            more = [f"{len(lost) - _SHOWN_LABELS} more labels"] if len(lost) > _SHOWN_LABELS + 1 else []
+            yield f"{code} has no category for {_listed([*(lost[:_SHOWN_LABELS] if more else lost), *more])}."
+        missed = [
+            (1 - counts[category_of[label]] / sum(counts), label)
+            for label, counts in counted.items()
+            if label in category_of
         ]
-        share, label = max(missed)
+        share, label = max(missed, default=(0.0, ""))
         if share > 0:
             images = f"{100 * share:.1f} % of its {data.scored_on} images"
             yield f"{code} is least accurate for {label}: {images} are assigned another category."

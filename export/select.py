@@ -64,6 +64,8 @@ class Selection:
     """ModelCentrality of the first minus that of the second."""
     same_by_udr: bool
     """Whether UDR has the same bundle first."""
+    one_code: bool
+    """Whether every bundle has a single code, of which ModelCentrality tells nothing."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
@@ -172,6 +174,7 @@ def select_bundles(
         ranking=ranking,
         gap=ranking[0].model_centrality - ranking[1].model_centrality,
         same_by_udr=int(np.argmax(udr)) == order[0],
+        one_code=all(len(bundle.latent.code_names) == 1 for bundle in bundles),
     )
 
 

@@ -12,13 +12,13 @@ from infogan_tool.export.evaluation.metrics.attributes import ATTRIBUTES, measur
 from infogan_tool.export.evaluation.metrics.correlation import by_group, pearson, spearman, within_groups
 from infogan_tool.export.evaluation.metrics.naming import NAMES, name_code
 from infogan_tool.export.evaluation.real_images import random_subset
-from infogan_tool.export.evaluation.traversals import MAX_COMBINATIONS, category_groups, traverse_code
+from infogan_tool.export.evaluation.traversals import MAX_COMBINATIONS, traverse_code
 from infogan_tool.export.image_limit import image_limit
 from infogan_tool.runtime.images.arrays import to_uint8
 from infogan_tool.runtime.latents.spec import CONTINUOUS_HIGH, CONTINUOUS_LOW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -158,7 +158,7 @@ def measure_styles(
         traversals = traverse_code(bundle.latent, code, seed=seed, repeats=repeats, steps=steps)
         generated = to_uint8(bundle.generate(traversals.latents), bundle.image)
         attributes = measure_attributes(generated)
-        correlations = _correlate(traversals.values, attributes, traversals.groups)
+        correlations = _correlate(traversals.values, attributes, [traversals.groups])
         style = _style(correlations, *real.get(code, (None, None)))
         if style.attribute:
             sign = math.copysign(1, correlations[style.attribute][0] or 0)
@@ -172,11 +172,12 @@ def measure_styles(
 
 def _on_real(bundle: Bundle, images: NDArray[np.uint8]) -> dict[str, tuple[_Correlations, RealValues]]:
     posterior = bundle.encode(images)
-    groups = category_groups(posterior.most_probable, bundle.latent.categorical)
+    # Of several codes there are too many combinations to find ten images of one.
+    groupings = list(posterior.most_probable.T) or [np.zeros(len(images), np.int64)]
     attributes = measure_attributes(images)
     columns = dict(zip(bundle.latent.continuous_names, posterior.style_mean.T, strict=True))
     return {
-        code: (_correlate(values, attributes, groups), _values(values)) for code, values in columns.items()
+        code: (_correlate(values, attributes, groupings), _values(values)) for code, values in columns.items()
     }
 
 
@@ -186,15 +187,17 @@ def _values(values: NDArray[np.floating]) -> RealValues:
 
 
 def _correlate(
-    values: NDArray[np.floating], attributes: dict[str, NDArray[np.float64]], groups: NDArray[np.int64]
+    values: NDArray[np.floating],
+    attributes: dict[str, NDArray[np.float64]],
+    groupings: Sequence[NDArray[np.int64]],
 ) -> _Correlations:
-    return {
-        name: (
-            within_groups(values, attributes[name], groups, pearson),
-            within_groups(values, attributes[name], groups, spearman),
-        )
-        for name in ATTRIBUTES
-    }
+    """Return the correlations within the groups; of several groupings, the least."""
+
+    def least(name: str, measure: Callable[..., float]) -> float | None:
+        found = [within_groups(values, attributes[name], groups, measure) for groups in groupings]
+        return min((r for r in found if r is not None), key=abs, default=None)
+
+    return {name: (least(name, pearson), least(name, spearman)) for name in ATTRIBUTES}
 
 
 def _style(generated: _Correlations, real: _Correlations | None, values: RealValues | None) -> CodeStyle:

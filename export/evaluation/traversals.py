@@ -30,7 +30,7 @@ class CodeTraversals:
     values: NDArray[np.float64]
     """``(N,)``: value of the code."""
     groups: NDArray[np.int64]
-    """``(N,)``: index of the combination of categories."""
+    """``(N,)``: number of the combination of categories; with one categorical code, the category."""
 
 
 def evenly(count: int, limit: int) -> list[int]:
@@ -39,19 +39,12 @@ def evenly(count: int, limit: int) -> list[int]:
     return [0] * some if some <= 1 else [round(Fraction(i * (count - 1), some - 1)) for i in range(some)]
 
 
-def category_groups(categories: NDArray[np.int64], sizes: tuple[int, ...]) -> NDArray[np.int64]:
-    """Number the combinations of categories: ``(N, K)`` to ``(N,)``, all 0 without categorical codes."""
-    groups = np.zeros(len(categories), np.int64)
-    for column, size in enumerate(sizes):
-        groups = groups * size + categories[:, column]
-    return groups
-
-
 def sample_each_combination(spec: LatentSpec, seed: int, repeats: int) -> tuple[Latents, NDArray[np.int64]]:
     """Sample ``repeats`` latents for each combination of categories.
 
     Returns:
-        ``G * repeats`` latents, those of a combination side by side, and the combination's index ``(N,)``.
+        ``G * repeats`` latents, those of a combination side by side, and the number of each latent's
+        combination ``(N,)``; with one categorical code, its category.
     """
     chosen = evenly(math.prod(spec.categorical), MAX_COMBINATIONS)
     combinations = np.empty((len(chosen), len(spec.categorical)), np.int64)
@@ -60,7 +53,7 @@ def sample_each_combination(spec: LatentSpec, seed: int, repeats: int) -> tuple[
             number, combinations[row, column] = divmod(number, size)  # noqa: PLW2901 - digits of a number
     latents = sample(spec, len(chosen) * repeats, seed)
     categories = combinations.repeat(repeats, axis=0)
-    return replace(latents, categories=categories), np.arange(len(chosen)).repeat(repeats)
+    return replace(latents, categories=categories), np.array(chosen).repeat(repeats)
 
 
 def traverse_code(spec: LatentSpec, code: str, *, seed: int, repeats: int, steps: int) -> CodeTraversals:

@@ -17,15 +17,16 @@ TITLES: Final = {
 CAPTIONS: Final[dict[str, tuple[str, str]]] = {
     "losses": (
         "Losses of D, G and Q",
-        """Neither adversarial loss should fall to 0. At chance, D has 2 log 2 = 1.39 and G has
-        log 2 = 0.69. The loss of a continuous code is a negative log density, so it may be negative.
+        """Where D cannot tell real from generated images, its loss and G's are 1.39 and 0.69
+        with bce, 0.25 and 0.125 with least_squares, and 2 and 0 with hinge. A loss of D near 0 means that G
+        has stopped learning. The loss of a continuous code is a negative log density, so it may be negative.
         Faint: logged values; line: running mean.""",
     ),
     "probabilities": (
         "D's probability for real and generated images",
         """Mean over real images, and over the same generated images before and after the update of G. The
         update should raise it. In balanced training real is above fake, and neither stays at 1 or 0; the
-        dotted line is chance.""",
+        dotted line is chance. With hinge it is the share of images for which D's output is above 0.""",
     ),
     "information": (
         "Mutual information: L_I",

@@ -7,10 +7,10 @@ fixed, in many images. With d_i the change of image i:
 to white. It is compared with the strength of single *noise dimensions*, moved between the ends of a uniform
 prior of the same variance: a code that training has not tied to the image is no stronger than these.
 
-*Consistency* is the mean inner product of the changes of two different images of the same categories,
-divided by the mean of d_i squared: the energy-weighted cosine between changes. 1: the same change for any
-noise; 0: unrelated changes. Only pairs of different images count, so that unrelated changes give 0 for any
-number of images.
+*Consistency* is the mean inner product of the changes of two different images, divided by the mean of d_i
+squared: the energy-weighted cosine between changes. 1: the same change for any noise; 0: unrelated changes.
+Only pairs of different images count, so that unrelated changes give 0 for any number of images; where a
+continuous code is moved, those of the same categories.
 
 For a categorical code both are means over pairs of its categories.
 """

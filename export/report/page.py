@@ -59,14 +59,21 @@ def make_page(entries: Sequence[Entry], sections: Sequence[Section], animations:
 
 
 def _introduction(entries: Sequence[Entry]) -> str:
-    results = next((entry.results for entry in entries if entry.results), None)
-    if results is None:
+    found = [(entry.name, entry.results) for entry in entries if entry.results]
+    if not found:
         return "Images and metrics of the exported graphs, without real images to compare with."
-    data = results.data
+    real = {
+        name: f"{results.data.scored_count:,} real {results.data.scored_on} images of {results.data.name}"
+        for name, results in found
+    }
+    _, results = found[0]
+    generated = f"{results.samples:,} generated images, seed {results.seed}."
+    if len(set(real.values())) == 1:
+        return f"Images and metrics of the exported graphs: {escaped(real[found[0][0]])}, {generated}"
+    each = "; ".join(f"{name}: {images}" for name, images in real.items())
     return (
-        f"Images and metrics of the exported graphs: {data.scored_count:,} real "
-        f"{escaped(data.scored_on)} images of {escaped(data.name)}, {results.samples:,} generated images, "
-        f"seed {results.seed}."
+        f"Images and metrics of the exported graphs: {escaped(each)}. Accuracies and distances measured on "
+        f"different images do not compare. {generated}"
     )
 
 

@@ -48,8 +48,15 @@ def bundle(tmp_path: Path) -> Path:
 
 def test_names_by_training_are_told_apart_from_measured_ones() -> None:
     metadata = read_metadata(TINY)
-    assert "trained to stand for" not in " ".join(describe_limitations(metadata))
-    trained = replace(metadata, card=metadata.card | {"named_by_training": ["c1", "c2"]})
+    measured = "Names of categories and styles were measured"
+    assert "Names" not in " ".join(describe_limitations(metadata)), "its categories and styles have none"
+    assert measured in " ".join(describe_limitations(replace(metadata, style_names={"c3": "slant"})))
+    trained = replace(
+        metadata,
+        card=metadata.card | {"named_by_training": ["c1", "c2"]},
+        style_names={"c1": "size", "c2": "angle"},
+    )
+    assert measured not in " ".join(describe_limitations(trained))
     assert any("Names of c1 and c2 are of transformations" in line for line in describe_limitations(trained))
     renamed = replace(trained, card=trained.card | {"named_by_hand": ["c1"]})
     assert any("Names of c2 are of transformations" in line for line in describe_limitations(renamed))
@@ -114,6 +121,10 @@ def test_limits_are_of_what_a_bundle_is() -> None:
     assert "one foreground object per image" in text
     assert "and so are 3.1 % of the test images" in text
     assert "describes c2." in text
+    few = {"correlation": {"c2": {"slant": [0.9, None], "area": [0.2, None]}}}
+    text = " ".join(describe_limitations(replace(other, card={"styles": few})))
+    assert "single attribute" not in text
+    assert "Too few real images of a category to name c2" in text
     assert "Computes in int8" in text
     assert "older" not in text
 
@@ -149,7 +160,7 @@ def test_limits_that_were_measured(report: Results) -> None:
     assert "least accurate" not in " ".join(describe_limitations(read_metadata(TINY), perfect))
 
 
-def test_a_label_without_a_category_is_the_least_accurate(report: Results) -> None:
+def test_labels_without_a_category_are_told(report: Results) -> None:
     clustering = score_categories(
         np.array([0, 0, 0, 1, 0]), np.array([0, 0, 1, 1, 2]), label_of=[0, 1], label_names=("a", "b", "c")
     )
@@ -159,7 +170,8 @@ def test_a_label_without_a_category_is_the_least_accurate(report: Results) -> No
         encoder={"k1": replace(report.encoder["k1"], clustering=clustering)},
     )
     text = " ".join(describe_limitations(read_metadata(TINY), lost))
-    assert "k1 is least accurate for c: 100.0 % of its test images" in text
+    assert "k1 has no category for c." in text
+    assert "k1 is least accurate for b: 50.0 % of its test images" in text
 
 
 def test_coverage_is_compared_for_as_many_images(report: Results) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from infogan_tool.cli.comparison_tables import format_selection
 from infogan_tool.export import select
 from infogan_tool.export.select import find_bundles, select_bundles
 from infogan_tool.runtime.bundle.bundle import Posterior
@@ -111,6 +112,37 @@ def test_names_given_by_hand_change_nothing(monkeypatch: pytest.MonkeyPatch, tmp
         selection = select_bundles([tmp_path / name for name in "abc"], groups=20)
         scores.append({(ranked.bundle, ranked.model_centrality, ranked.udr) for ranked in selection.ranking})
     assert scores[0] == scores[1]
+
+
+class OneCodeBundle(LinearBundle):
+    """A bundle with one continuous code alone; the worse it is trained, the more noise."""
+
+    latent = replace(LATENT, categorical=(), continuous=1)
+
+    def __init__(self, noise: float) -> None:
+        super().__init__(np.eye(1))
+        self.noise = noise
+
+    def factors(self, latents: Latents) -> NDArray[np.float64]:
+        return latents.styles + self.noise * latents.noise[:, :1]
+
+    def encode(self, images: NDArray[np.uint8]) -> Posterior:
+        means = (images.reshape(-1, 9)[:, :1] * (8 / 255) - 4).astype(np.float32)
+        empty = np.empty((len(images), 0))
+        return Posterior((), empty.astype(np.int64), empty.astype(np.float32), means, np.ones_like(means))
+
+
+def test_of_one_code_udr_decides_and_the_table_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(select, "load_bundle", lambda path, **_: OneCodeBundle(float(path.name)))
+    selection = select_bundles([tmp_path / name for name in ("0.1", "3", "0.2")], groups=20)
+    assert {ranked.model_centrality for ranked in selection.ranking} == {1.0}
+    assert [ranked.udr for ranked in selection.ranking] == sorted(
+        (ranked.udr for ranked in selection.ranking), reverse=True
+    )
+    assert "Selected by UDR" in format_selection(selection)
+    assert "leads" not in format_selection(selection)
 
 
 def test_what_no_file_can_hold_is_dead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -97,7 +97,10 @@ def _moments(images: NDArray[np.float32], total: NDArray[np.float64]) -> dict[st
 
 
 def _stroke_width(images: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return four times the mean distance to the edge: exactly w for a long strip of width w."""
+    """Return four times the mean distance to the edge: of a long strip its width w, or w + 1/w.
+
+    The latter where w is odd and the image is not enlarged.
+    """
     enlarged = _ENLARGED if max(images.shape[1:]) <= _SMALL else 1
     large = images
     if enlarged > 1:

@@ -140,7 +140,8 @@ def explicitness(codes: Codes, factors: NDArray[np.int64], rng: np.random.Genera
 
     Logistic regression on all codes, standardised, gives the probability of each level of a factor. The score
     is the area under the ROC curve of each level against the others on held-out images, averaged over levels
-    and then over factors. 0.5 is chance, 1 is perfect.
+    and then over factors. 0.5 is chance, 1 is perfect. A factor of which the held-out images show one level
+    alone tells nothing and counts as chance.
     """
     scores = []
     for levels, truth, probabilities, _ in linear_predictions(codes, factors, rng):
@@ -148,7 +149,7 @@ def explicitness(codes: Codes, factors: NDArray[np.int64], rng: np.random.Genera
         areas = [
             roc_auc_score(is_level, probabilities[:, k]) for k, is_level in each if 0 < is_level.mean() < 1
         ]
-        scores.append(np.mean(areas))
+        scores.append(np.mean(areas) if areas else 0.5)
     return float(np.mean(scores))
 
 

@@ -21,7 +21,7 @@ from infogan_tool.export.evaluation.metrics.naming import (
 )
 from infogan_tool.export.evaluation.real_images import to_nhwc
 from infogan_tool.export.evaluation.styles import measure_styles
-from infogan_tool.export.evaluation.traversals import MAX_COMBINATIONS, category_groups, traverse_code
+from infogan_tool.export.evaluation.traversals import MAX_COMBINATIONS, traverse_code
 from infogan_tool.runtime.errors import LatentError
 from infogan_tool.runtime.latents.sampling import Latents
 from infogan_tool.runtime.latents.spec import LatentSpec
@@ -29,6 +29,8 @@ from infogan_tool.train.config.schema import Transformation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from infogan_tool.runtime.bundle.reading import Posterior
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal(600)
@@ -87,7 +89,7 @@ def test_traversal_varies_one_code_and_fixes_the_rest() -> None:
     assert (noise == noise[:, :1]).all()
     assert len(np.unique(noise[:, 0, 0])) == 30
     assert np.unique(found.groups, return_counts=True)[1].tolist() == [35] * 6
-    assert (category_groups(found.latents.categories, (2, 3)) == found.groups).all()
+    assert (found.latents.categories @ (3, 1) == found.groups).all()
 
 
 def test_traversal_without_categories_and_with_too_many() -> None:
@@ -96,6 +98,7 @@ def test_traversal_without_categories_and_with_too_many() -> None:
     many = LatentSpec(noise=1, noise_prior="uniform", categorical=(50, 40), continuous=1)
     found = traverse_code(many, "c1", seed=0, repeats=1, steps=2)
     assert len(np.unique(found.groups)) == MAX_COMBINATIONS
+    assert (found.latents.categories @ (40, 1) == found.groups).all()
     with pytest.raises(LatentError, match="c3"):
         traverse_code(plain, "c3", seed=0, repeats=1, steps=2)
 
@@ -169,9 +172,11 @@ def test_perfect_bundle_is_named() -> None:
 
 
 class ReversedBundle(BarBundle):
-    """Ten categories, in the last of which c2 makes strokes thinner."""
+    """Many categories, in one of which c2 makes strokes thinner."""
 
-    latent = replace(BarBundle.latent, categorical=(10,))
+    def __init__(self, categories: int) -> None:
+        super().__init__("perfect")
+        self.latent = replace(BarBundle.latent, categorical=(categories,))
 
     def generate(self, latents: Latents) -> NDArray[np.float32]:
         styles = latents.styles.copy()
@@ -179,16 +184,41 @@ class ReversedBundle(BarBundle):
         return super().generate(Latents(latents.noise, latents.categories % 2, styles))
 
 
-def test_a_style_that_runs_the_other_way_in_a_category_is_told() -> None:
-    found = measure_styles(ReversedBundle("perfect"), to_nhwc(bar_images(400, 3)), repeats=4, steps=9)
+@pytest.mark.parametrize("categories", [10, MAX_COMBINATIONS + 6])
+def test_a_style_that_runs_the_other_way_in_a_category_is_told(categories: int) -> None:
+    found = measure_styles(ReversedBundle(categories), to_nhwc(bar_images(400, 3)), repeats=4, steps=9)
     assert found.names["c2"] == "stroke width"
-    assert found.codes["c2"].attributes["stroke_width"].generated_pearson == pytest.approx(0.8, abs=0.05)
+    mean = 1 - 2 / min(categories, MAX_COMBINATIONS)
+    assert found.codes["c2"].attributes["stroke_width"].generated_pearson == pytest.approx(mean, abs=0.05)
     assert {code: style.reversed_in for code, style in found.codes.items()} == {
         "c1": (),
         "c2": (9,),
         "c3": (),
     }
     assert found.to_card()["reversed"] == {"c2": [9]}
+
+
+class ManyCodesBundle(BarBundle):
+    """Four categorical codes, of which the last three are read at random; c3 is the last one."""
+
+    latent = replace(BarBundle.latent, categorical=(2, 10, 10, 10))
+
+    def encode(self, images: NDArray[np.uint8]) -> Posterior:
+        posterior = super().encode(images)
+        others = np.random.default_rng(0).integers(0, 10, (3, len(images)))
+        tables = tuple(np.eye(10, dtype=np.float32)[other] for other in others)
+        mean = posterior.style_mean.copy()
+        mean[:, 2] = others[2]
+        return replace(posterior, probabilities=(*posterior.probabilities, *tables), style_mean=mean)
+
+
+def test_real_images_are_compared_whatever_the_number_of_categorical_codes() -> None:
+    images = bar_images(400, 3)
+    found = measure_styles(ManyCodesBundle("perfect"), to_nhwc(images), repeats=3, steps=5)
+    assert found.names == {"c1": "slant", "c2": "stroke width", "c3": None}
+    assert found.codes["c1"].attributes["slant"].real_pearson > 0.99
+    repeats_a_category = found.codes["c3"].attributes.values()
+    assert {row.real_pearson for row in repeats_a_category} == {0}
 
 
 @pytest.mark.parametrize("kind", ["useless", "degenerate"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from infogan_tool.cli.extras import EXTRA_MODULES
 from infogan_tool.cli.main import main
 from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.report import write as write_module
+from infogan_tool.export.report.page import _introduction
 from infogan_tool.export.report.write import write_report
 
 if TYPE_CHECKING:
@@ -57,6 +59,13 @@ def test_trained_run_and_bundle_with_real_images(run_path: Path, digits: Path, t
         assert word in text, word
     assert f"{run.model.results.encoder['k1'].clustering.accuracy:.4f}" in text
     assert len(page) < 3_000_000
+    assert bundle.results is not None
+    letters = replace(bundle.results, data=replace(bundle.results.data, name="letters"))
+    other = replace(bundle, model=replace(bundle.model, results=letters))
+    introduction = _introduction([run, other])
+    assert "run: 200 real test images of digits; tiny: 200 real test images of letters. Acc" in introduction
+    assert "do not compare" in introduction
+    assert "do not compare" not in text
 
 
 # --- the command -------------------------------------------------------------------------------------------

@@ -171,6 +171,16 @@ def test_explicitness() -> None:
     assert found["useless"] == pytest.approx(0.5, abs=0.05)
 
 
+def test_explicitness_of_a_factor_that_the_held_out_images_do_not_vary_is_chance() -> None:
+    factors = np.zeros((200, 1), np.int64)
+    factors[:6] = 1
+    rare = np.random.default_rng(0).permutation(200)
+    codes = [np.random.default_rng(1).standard_normal((200, 2))]
+    found = [explicitness(codes, factors[rare], np.random.default_rng(seed)) for seed in range(40)]
+    assert np.isfinite(found).all()
+    assert 0.5 in found
+
+
 def test_infomec() -> None:
     found = {kind: infomec(some, LEVELS, rng()) for kind, some in KINDS.items()}
     perfect, duplicated, rotated = (found[kind] for kind in ("perfect", "duplicated", "rotated"))
