@@ -13,16 +13,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from infogan_tool.runtime.errors import UsageError
+
 if TYPE_CHECKING:
     from infogan_tool.train.distributed.process_group import ProcessGroup
 
 
 def convert_sync_batchnorm(module: nn.Module, group: ProcessGroup) -> None:
-    """Replace each BatchNorm in ``module`` by a :class:`SyncBatchNorm` with the same tensors."""
+    """Replace each BatchNorm in ``module`` by a :class:`SyncBatchNorm` with the same tensors.
+
+    Raises:
+        UsageError: A BatchNorm has no running statistics.
+    """
     if group.is_single:
         return
     for name, child in module.named_children():
         if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            if child.running_mean is None:  # the main process evaluates alone
+                raise UsageError(
+                    "BatchNorm with track_running_stats=False cannot be trained by several processes"
+                )
             setattr(module, name, SyncBatchNorm(child, group))
         else:
             convert_sync_batchnorm(child, group)
@@ -37,7 +47,7 @@ class SyncBatchNorm(nn.BatchNorm2d):
     """
 
     def __init__(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, group: ProcessGroup) -> None:
-        super().__init__(norm.num_features, norm.eps, norm.momentum)
+        super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine)
         self._group = group
         self._parameters, self._buffers = norm._parameters, norm._buffers  # noqa: SLF001 - the same tensors
         self.train(norm.training)
@@ -52,9 +62,9 @@ class SyncBatchNorm(nn.BatchNorm2d):
         if self.track_running_stats:
             self._update_running_stats(mean, variance * count / (count - 1))
         mean, variance = mean.float(), variance.float()
-        normalised = _Normalise.apply(
-            input, self.weight, self.bias, mean, variance, count, self.eps, self._group
-        )
+        weight = self.weight if self.affine else torch.ones_like(mean)
+        bias = self.bias if self.affine else torch.zeros_like(mean)
+        normalised = _Normalise.apply(input, weight, bias, mean, variance, count, self.eps, self._group)
         return cast("Tensor", normalised)
 
     @torch.no_grad()

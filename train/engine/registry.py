@@ -30,10 +30,11 @@ class Registry(Generic[T]):
     Args:
         kind: What they are, for errors.
         builtin: Those of the package, which cannot be replaced.
+        registered_by: Function that registers those of users, where ``"module:attribute"`` names none.
     """
 
-    def __init__(self, kind: str, builtin: Mapping[str, T]) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, builtin: Mapping[str, T], *, registered_by: str | None = None) -> None:
+        self.kind, self._registered_by = kind, registered_by
         self._builtin, self._own = dict(builtin), dict[str, T]()
 
     @property
@@ -63,6 +64,11 @@ class Registry(Generic[T]):
             if name in items:
                 return items[name]
         module, colon, attribute = name.partition(":")
+        if colon and self._registered_by:
+            raise UsageError(
+                f"there is no {self.kind} '{name}': register yours by {self._registered_by}, under a name "
+                "without a colon, and name the module that does: --import MODULE"
+            )
         if not colon:
             raise UsageError(
                 f"there is no {self.kind} '{name}'{did_you_mean(name, self.names)}; "

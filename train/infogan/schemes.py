@@ -24,15 +24,19 @@ well-known one. docs/explanation/update-schemes.md compares them by measurement.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Literal
 
 from infogan_tool.runtime.errors import UsageError
+from infogan_tool.train.engine.optimizer_step import trainable_parameters
 from infogan_tool.train.engine.registry import Registry
 from infogan_tool.train.infogan.architecture_registry import ARCHITECTURES
-from infogan_tool.train.infogan.terms import active_terms
+from infogan_tool.train.infogan.terms import active_terms, check_terms
 
 if TYPE_CHECKING:
     from infogan_tool.train.config.schema import TrainConfig
+    from infogan_tool.train.distributed.process_group import ProcessGroup
+    from infogan_tool.train.infogan.networks import Networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ SCHEMES: Final = Registry[tuple[Update, ...]](
             Update("L_I", ("L_I",), ("generator", "trunk", "q"), "g_lr"),
         ),
     },
+    registered_by="register_scheme",
 )
 """The updates of a step, in order, by value of ``objective.information_update``."""
 
@@ -101,6 +106,10 @@ def register_scheme(name: str, *updates: Update) -> None:
             for u in updates
         ),
         "one optimizer for all updates of one name": len(optimizers) == len(set(names)),
+        # The fakes of a step are generated before its first update.
+        "no update that moves generator before that of G": all(
+            "generator" not in u.parameters for u in takewhile(lambda u: u.name != "G", updates)
+        ),
     }
     for rule, met in rules.items():
         if not met:
@@ -117,3 +126,29 @@ def check_names(config: TrainConfig) -> None:
     ARCHITECTURES.get(config.networks.architecture)
     SCHEMES.get(config.objective.information_update)
     active_terms(config)
+
+
+def check_updates(config: TrainConfig, networks: Networks, group: ProcessGroup) -> None:
+    """Check the updates of adversarial training, and compute each loss term once.
+
+    Args:
+        config: With names that are known.
+        networks: With their initial weights; Q(k1|x) is frozen where adversarial training freezes it.
+        group: The processes of the training.
+
+    Raises:
+        UsageError: An update has no parameters to move, or a loss term fails.
+    """
+    if config.is_variational:
+        return
+    if config.uses_clustering:
+        networks.freeze_q_category()
+    name = config.objective.information_update
+    scheme = SCHEMES.get(name)
+    for update in scheme:
+        if not trainable_parameters(*(getattr(networks, part) for part in update.parameters)):
+            raise UsageError(
+                f"update scheme '{name}' has nothing to train in update {update.name}: "
+                f"all parameters of {', '.join(update.parameters)} are frozen"
+            )
+    check_terms(config, networks, scheme, group)

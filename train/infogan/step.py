@@ -106,8 +106,7 @@ class AdversarialStep:
             for name in ("generator", "trunk", "d_head", "q")
         }
         self.scheme = SCHEMES.get(config.objective.information_update)
-        moves_q = next((update.name for update in self.scheme if "q" in update.parameters), "G")
-        self._updates = {"D": "D", "G": "G", "Q": moves_q}
+        self._updates = {term.name: term.term.find_update(self.scheme).name for term in self.terms}
         self._rates = {update.name: getattr(config.optimizer, update.learning_rate) for update in self.scheme}
         self.optimizers: dict[str, Adam] = {
             update.name: adam(self._parameters(update.parameters), self._rates[update.name], config.optimizer)
@@ -183,9 +182,11 @@ class AdversarialStep:
         with _frozen(self._parameters(others)):  # their gradients would take a quarter of G's update
             if update.name == "D":
                 batch = self._as_d_sees(batch)
+            elif update.name == "L_I":  # its own fakes have G's gradient
+                batch = replace(batch, fake=batch.fake.detach())
             terms, scalars, features = compute(batch, infer="L_I" in update.terms)
             for term in self.terms:
-                if self._updates[term.term.update] == update.name and (due is None or term.name in due):
+                if self._updates[term.name] == update.name and (due is None or term.name in due):
                     value = term.compute(self._term_inputs(batch, features))
                     scalars[term.metric] = value
                     terms[update.terms[0]] = terms[update.terms[0]] + term.weight * value

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infogan_tool.runtime.errors import InfoganError, UsageError
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS
-from infogan_tool.train.distributed.sync_batchnorm import SyncBatchNorm
 from infogan_tool.train.engine.registry import Registry, describe_error
 from infogan_tool.train.engine.stage import autocast
 from infogan_tool.train.engine.statistics import frozen_statistics
@@ -41,11 +40,12 @@ from infogan_tool.train.infogan.transformations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.infogan.networks import Networks
+    from infogan_tool.train.infogan.schemes import Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ class Batch:
     real: Tensor
     """Real images ``(N, C, H, W)``."""
     fake: Tensor
-    """G's images of ``latent``. Terms of D get both as D sees them: augmented, without G's gradient."""
+    """G's images of ``latent``, with G's gradient in the update of G only. That of D gets both as D sees
+    them: augmented."""
     latent: LatentBatch
     """The latents of ``fake``; in the updates those of all processes, in a term this one's."""
     real_categories: Tensor | None = None
@@ -93,18 +94,16 @@ class Term:
     gathers: bool = False
     """Whether it exchanges what it needs with other processes itself."""
 
+    def find_update(self, scheme: Iterable[Update]) -> Update:
+        """Return the update of a scheme whose loss it is added to."""
+        if self.update == "Q":
+            return next(update for update in scheme if "q" in update.parameters)
+        return next(update for update in scheme if update.name == self.update)
+
 
 def r1(inputs: TermInputs) -> Tensor:
-    """Return E|dD(x) / dx|^2 / 2 on real images (Mescheder et al., arXiv:1801.04406, equation 9).
-
-    Raises:
-        UsageError: D has BatchNorm over several processes, whose second derivative is not known.
-    """
+    """Return E|dD(x) / dx|^2 / 2 on real images (Mescheder et al., arXiv:1801.04406, equation 9)."""
     networks = inputs.networks
-    if any(isinstance(part, SyncBatchNorm) for part in networks.trunk.modules()):
-        raise UsageError(
-            "term r1 in several processes needs a D without BatchNorm: networks.spectral_norm = true"
-        )
     real = inputs.real.detach().requires_grad_()
     features = networks.trunk(real)
     angle = shown_angle_of_real(networks, inputs.config, real, features, inputs.progress)
@@ -116,7 +115,7 @@ def r1(inputs: TermInputs) -> Tensor:
 def hessian(inputs: TermInputs) -> Tensor:
     """Return the penalty of one pair of continuous codes, chosen at random, on fresh latents."""
     spec, rng, group = inputs.latent.spec, inputs.rng, inputs.group
-    count = inputs.config.objective.hessian_latents
+    count = max(inputs.config.objective.hessian_latents, group.size)
     latent = sample_latents(spec, count, rng)[group.shard(count)]
     moves = HESSIAN_STEP * torch.eye(spec.continuous, device=rng.device, dtype=latent.styles.dtype)
     pairs = torch.triu_indices(spec.continuous, spec.continuous, 1, device=rng.device)
@@ -131,12 +130,13 @@ def hessian(inputs: TermInputs) -> Tensor:
 def direction(inputs: TermInputs) -> Tensor:
     """Return the direction penalty of one free continuous code, chosen at random, on fresh latents."""
     spec, rng, group = inputs.latent.spec, inputs.rng, inputs.group
-    latent = sample_latents(spec, _DIRECTION_LATENTS, rng)[group.shard(_DIRECTION_LATENTS)]
+    count = max(_DIRECTION_LATENTS, group.size)
+    latent = sample_latents(spec, count, rng)[group.shard(count)]
     moves = HESSIAN_STEP * torch.eye(spec.continuous, device=rng.device, dtype=latent.styles.dtype)
     moves = torch.stack([moves[code] for code in inputs.config.free_codes])
     chosen = torch.randint(len(moves), (1,), generator=rng, device=rng.device)
     before, after = _generate_moved(inputs, latent, moves[chosen][0]).chunk(2)
-    (effects,) = group.all_gather(_DIRECTION_LATENTS, coarse_moments(after - before))
+    (effects,) = group.all_gather(count, coarse_moments(after - before))
     return direction_penalty(effects)
 
 
@@ -218,6 +218,7 @@ TERMS: Final = Registry[Term](
         "direction": Term(compute=direction, update="G", gathers=True),
         "transformations": Term(compute=transformations, update="Q", gathers=True),
     },
+    registered_by="register_term",
 )
 """By key of ``objective.terms``, but for :data:`_OWN_WEIGHTS`."""
 _OWN_WEIGHTS: Final = {
@@ -228,7 +229,7 @@ _OWN_WEIGHTS: Final = {
 """Terms whose weight is another key of ``objective``."""
 
 _DIRECTION_LATENTS: Final = 8
-"""Per step, of the direction penalty."""
+"""Per step, of the direction penalty; at least one for each process."""
 _CHECKED: Final = 4
 """Images of the check."""
 C = TypeVar("C", bound="Callable[[TermInputs], Tensor]")
@@ -320,8 +321,6 @@ def active_terms(config: TrainConfig) -> list[ActiveTerm]:
             terms.append(ActiveTerm(name=name, term=TERMS.get(name), weight=weight, every=1))
     for name, given in config.objective.terms.items():
         term = TERMS.get(name)
-        if not isinstance(term, Term):
-            raise UsageError(f"loss term '{name}' is not a term: register it with register_term")
         if name in _OWN_WEIGHTS:
             raise UsageError(f"the weight of loss term '{name}' is objective.{_OWN_WEIGHTS[name]}")
         if given.weight:
@@ -337,15 +336,26 @@ def due_terms(terms: Collection[ActiveTerm], index: int) -> frozenset[str]:
 
 
 @torch.random.fork_rng(devices=[])
-def check_terms(config: TrainConfig, networks: Networks) -> None:
+def check_terms(
+    config: TrainConfig, networks: Networks, scheme: Iterable[Update], group: ProcessGroup = SINGLE_PROCESS
+) -> None:
     """Compute each term once, on random images and networks with their initial weights.
 
+    Args:
+        config: Of the training.
+        networks: As :func:`build_networks` returns them.
+        scheme: The updates of a step.
+        group: The processes of the training; the check itself does not communicate.
+
     Raises:
-        UsageError: A term is not known, fails, or does not return one number.
+        UsageError: A term is not known, fails, does not return one number, or cannot be computed by several
+            processes.
     """
     terms = active_terms(config)
     if not terms:
         return
+    if not group.is_single and any(term.name == "r1" for term in terms):
+        _refuse_batchnorm(networks.trunk)
     image, rng = networks.image, torch.Generator().manual_seed(config.seed)
     latent = sample_latents(config.latent, _CHECKED, rng)
     real = image.low + (image.high - image.low) * torch.rand(_CHECKED, *image.shape, generator=rng)
@@ -355,7 +365,7 @@ def check_terms(config: TrainConfig, networks: Networks) -> None:
         term.compute(
             TermInputs(
                 real,
-                fake.detach() if term.term.update == "D" else fake,
+                fake if term.term.find_update(scheme).name == "G" else fake.detach(),
                 latent,
                 latent.categories[:, 0] if config.num_conditions else None,
                 networks=networks,
@@ -363,4 +373,12 @@ def check_terms(config: TrainConfig, networks: Networks) -> None:
                 rng=rng,
                 progress=torch.ones(()),
             )
+        )
+
+
+def _refuse_batchnorm(trunk: nn.Module) -> None:
+    # The second derivative of SyncBatchNorm is not known.
+    if any(isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)) for part in trunk.modules()):
+        raise UsageError(
+            "term r1 in several processes needs a D without BatchNorm: networks.spectral_norm = true"
         )

@@ -19,11 +19,11 @@ from infogan_tool.train.data.source import TrainingData, data_digest
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES
 from infogan_tool.train.distributed.device import fast_precision, select_device
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.engine.stage import whole_batches
 from infogan_tool.train.infogan.axes import first_layer
 from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.infogan.schemes import check_names
-from infogan_tool.train.infogan.terms import check_terms
+from infogan_tool.train.infogan.schemes import check_names, check_updates
 from infogan_tool.train.run.stages import planned_stages, steps_by_stage
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class Plan:
             )
         check_names(config)
         networks = build_networks(config, size=data.size, channels=data.channels)
-        check_terms(config, networks)
+        check_updates(config, networks, self.group)
+        convert_sync_batchnorm(networks, self.group)
         if config.axis_alignments and not config.is_variational:
             first_layer(networks.generator)
         if config.objective.turn_column is not None and config.condition_column is None:
@@ -173,9 +174,9 @@ def plan_training(
         config = changed(config, {"data": {"source": source}})
     images = open_images(config, data, selected, stream, group)
     resolved: dict[str, Any] = {"data": {"size": images.size, "channels": images.channels}}
-    if (clustering := config.clustering) is not None:
+    if config.uses_clustering and (clustering := config.clustering) is not None:
         count = min(len(images.images), clustering.neighbours.images)
-        if config.uses_clustering and count < (least := max(_MIN_CLUSTERED, config.latent.categorical[0])):
+        if count < (least := max(_MIN_CLUSTERED, config.latent.categorical[0])):
             raise DataError(
                 f"clustering takes at least {least} images for {config.latent.categorical[0]} categories, "
                 f"not {count}: use more images, fewer categories (--categorical), or a preset without it"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
+from infogan_tool.runtime.errors import UsageError
 from infogan_tool.runtime.latents.spec import LatentSpec
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
@@ -40,6 +42,34 @@ def test_a_single_process_communicates_nothing() -> None:
     with pytest.raises(KeyError), SINGLE_PROCESS.fail_together():
         raise KeyError
     assert SINGLE_PROCESS.is_main
+
+
+class Alone(ProcessGroup):
+    """One of two processes, whose other one has no rows."""
+
+    def all_reduce(self, values: Tensor) -> Tensor:
+        return values
+
+
+def test_batchnorm_without_parameters_is_synchronised() -> None:
+    images = torch.rand(5, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    weights = torch.rand(images.shape, generator=torch.Generator().manual_seed(1))
+    found = []
+    for group in (SINGLE_PROCESS, Alone(size=2)):
+        layer, rows = torch.nn.Sequential(torch.nn.BatchNorm2d(2, affine=False)), images.clone()
+        convert_sync_batchnorm(layer, group)
+        out = layer(rows.requires_grad_())
+        (gradient,) = torch.autograd.grad((out * weights).sum(), rows)
+        found.append((out, gradient, layer[0].running_var, layer.eval()(images)))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_batchnorm_without_statistics_is_refused_in_several_processes() -> None:
+    layer = torch.nn.Sequential(torch.nn.BatchNorm2d(2, track_running_stats=False))
+    convert_sync_batchnorm(layer, SINGLE_PROCESS)
+    with pytest.raises(UsageError, match="track_running_stats=False"):
+        convert_sync_batchnorm(layer, Alone(size=2))
 
 
 def test_gpus_check_for_a_stop_at_every_tenth_step_only() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from infogan_tool.train.engine.registry import Registry, import_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 MODULE = "own_module_of_a_test"
 
@@ -65,6 +65,14 @@ def test_registered_names() -> None:
     for name in ("", "a:b", "a b", "-a", "a\x1b[0m"):
         with pytest.raises(UsageError, match="cannot be named"):
             things.register(name, 5)
+
+
+def test_names_of_a_kind_without_attributes(folder: Path) -> None:
+    things = Registry[object]("thing", {}, registered_by="register_thing")
+    import_module(MODULE)
+    assert folder == Path.cwd()
+    with pytest.raises(UsageError, match=r"there is no thing .*: register yours by register_thing"):
+        things.get(f"{MODULE}:Thing")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,11 @@ from adversarial_steps import make_batch, make_step, named
 from torch import Tensor
 
 from infogan_tool.runtime.errors import NonFiniteError
+from infogan_tool.train.distributed.process_group import ProcessGroup
 from infogan_tool.train.infogan.latents import sample_latents
+from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.infogan.step import metric_names
+from infogan_tool.train.infogan.terms import TERMS, TermInputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +44,36 @@ def test_a_penalty_changes_g_only_and_leaves_running_statistics(
         weights[weight] = {n: p.detach().clone() for n, p in step.networks.named_parameters()}
     moved = {name.split(".")[0] for name, p in weights[0.0].items() if not torch.equal(p, weights[1.0][name])}
     assert moved == {"generator"}
+
+
+class FirstOfMany(ProcessGroup):
+    """The first of several processes, which returns its own shard as the whole batch."""
+
+    def all_gather(self, count: int, *parts: Tensor) -> tuple[Tensor, ...]:
+        assert len(parts[0]) == self.shard(count).stop
+        return parts
+
+
+@pytest.mark.parametrize("name", ["hessian", "direction"])
+@pytest.mark.parametrize("size", [8, 9])
+def test_every_process_has_a_latent_of_a_penalty(
+    small: Callable[..., TrainConfig], real: Tensor, name: str, size: int
+) -> None:
+    config = small({"objective": {"hessian_latents": 8}})
+    rng = torch.Generator().manual_seed(0)
+    value = TERMS.get(name).compute(
+        TermInputs(
+            real,
+            real,
+            sample_latents(config.latent, len(real), rng),
+            networks=build_networks(config, size=28, channels=1),
+            config=config,
+            rng=rng,
+            progress=torch.ones(()),
+            group=FirstOfMany(size=size),
+        )
+    )
+    assert torch.isfinite(value)
 
 
 @pytest.mark.parametrize("continuous", [0, 1])

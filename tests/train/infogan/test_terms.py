@@ -11,13 +11,14 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 
 from infogan_tool.runtime.errors import ConfigError, NonFiniteError, UsageError
+from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from infogan_tool.train.engine.stage import Session
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.networks import build_networks
-from infogan_tool.train.infogan.schemes import Update, register_scheme
+from infogan_tool.train.infogan.schemes import Update, check_names, check_updates, register_scheme
 from infogan_tool.train.infogan.step import AdversarialStep, metric_names
-from infogan_tool.train.infogan.terms import TermInputs, active_terms, check_terms, r1, register_term
+from infogan_tool.train.infogan.terms import TermInputs, active_terms, r1, register_term
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,11 @@ def run(config: TrainConfig, real: Tensor, steps: int = 1) -> tuple[AdversarialS
     for _ in range(steps):
         scalars = step.step(real, sample_latents(config.latent, len(real), rng))
     return step, dict(zip(metric_names(config), scalars.tolist(), strict=True))
+
+
+def check(config: TrainConfig, processes: int = 1) -> None:
+    networks = build_networks(config, size=28, channels=1)
+    check_updates(config, networks, ProcessGroup(size=processes) if processes > 1 else SINGLE_PROCESS)
 
 
 @pytest.fixture
@@ -164,8 +170,34 @@ def test_a_wrong_term_is_told_before_training(
     register_term("wrong")(returns(value))
     config = small({"objective": {"terms": {"wrong": 1.0}}})
     with pytest.raises(UsageError, match=message.replace("wrong: ", "wrong': ")) as error:
-        check_terms(config, build_networks(config, size=28, channels=1))
+        check(config)
     assert "\n" not in str(error.value)
+
+
+def test_a_term_of_q_gets_fakes_with_the_gradient_of_the_update_of_g_only(
+    small: Callable[..., TrainConfig], real: Tensor
+) -> None:
+    register_term("fakes", update="Q")(brightness)
+    register_term("inferred", update="Q")(lambda inputs: inputs.networks.infer(inputs.fake).mean.mean())
+    for scheme in ("q_head", "shared", "separate_step"):
+        config = small({"objective": {"terms": {"inferred": 1.0}, "information_update": scheme}})
+        check(config)
+        assert run(config, real)[1]["Loss/Q/inferred"]
+        config = small({"objective": {"terms": {"fakes": 1.0}, "information_update": scheme}})
+        if scheme == "q_head":
+            check(config)
+            continue
+        for compute in (check, lambda config: run(config, real)):
+            with pytest.raises(UsageError, match="without a gradient"):
+                compute(config)
+
+
+def test_r1_in_several_processes_needs_a_d_without_batchnorm(small: Callable[..., TrainConfig]) -> None:
+    config = small({"objective": {"terms": {"r1": 1.0}}})
+    check(config)
+    with pytest.raises(UsageError, match="needs a D without BatchNorm"):
+        check(config, processes=2)
+    check(small({"objective": {"terms": {"r1": 1.0}}, "networks": {"spectral_norm": True}}), processes=2)
 
 
 def test_a_term_that_is_not_finite_is_named(small: Callable[..., TrainConfig], real: Tensor) -> None:
@@ -180,7 +212,7 @@ def test_a_term_that_is_not_finite_is_named(small: Callable[..., TrainConfig], r
         ({"tessed": 1.0}, "there is no loss term 'tessed' .did you mean 'tested'"),
         ({"hessian": 1.0}, "objective.hessian_penalty"),
         ({"direction": 1.0}, "objective.direction_penalty"),
-        ({"os:system": 1.0}, "add --import os"),
+        ({"os:system": 1.0}, r"'os:system': register yours by register_term.*--import MODULE"),
     ],
 )
 def test_unknown_terms_are_refused(
@@ -212,6 +244,20 @@ def test_an_own_scheme_updates_d_twice(small: Callable[..., TrainConfig], real: 
     assert record["Loss/D/adv"] > 0
 
 
+def test_a_scheme_is_not_named_as_an_attribute_of_a_module(small: Callable[..., TrainConfig]) -> None:
+    with pytest.raises(UsageError, match=r"'os:system': register yours by register_scheme.*--import MODULE"):
+        check_names(small({"objective": {"information_update": "os:system"}}))
+
+
+def test_an_update_without_trainable_parameters_is_refused(small: Callable[..., TrainConfig]) -> None:
+    updates = Update("G", ("L_G",), ("generator",), "g_lr"), Update("L_I", ("L_I",), ("q",), "g_lr")
+    register_scheme("q-alone", D, *updates)
+    changes = {"objective": {"information_update": "q-alone"}, "latent": {"continuous": 0}}
+    check(small(changes))
+    with pytest.raises(UsageError, match="nothing to train in update L_I: all parameters of q are frozen"):
+        check(small(changes | {"clustering": {}}))
+
+
 @pytest.mark.parametrize(
     ("updates", "message"),
     [
@@ -222,6 +268,10 @@ def test_an_own_scheme_updates_d_twice(small: Callable[..., TrainConfig], real: 
         ((Update("D", ("L_G",), ("trunk",), "d_lr"), G), "L_D and L_I in D"),
         ((Update("D", ("L_D",), (), "d_lr"), G), "parameters of generator"),
         ((D, Update("D", ("L_D",), ("trunk",), "d_lr"), G), "one optimizer"),
+        (
+            (D, Update("L_I", ("L_I",), ("generator", "q"), "g_lr"), G),
+            "no update that moves generator before",
+        ),
     ],
 )
 def test_impossible_schemes_are_refused(updates: tuple[Update, ...], message: str) -> None:
