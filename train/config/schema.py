@@ -23,6 +23,10 @@ NAME_PATTERN: Final = r"^[A-Za-z_][\w.-]*(:[A-Za-z_]\w*)?$"
 
 _Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=200)]
 """The name of a registered object, or ``module:attribute`` of a module that the user has named."""
+MIN_SIZE: Final = 8
+"""Least height and width of training images."""
+MAX_SIZE: Final = 512
+"""Greatest height and width of training images."""
 Transformation = Literal["shift_x", "shift_y", "scale", "rotation", "slant", "aspect", "stroke_width", "turn"]
 """What :mod:`infogan_tool.train.infogan.transformations` does to images."""
 
@@ -32,7 +36,7 @@ class DataConfig(Table):
 
     source: str = Field(default="mnist", min_length=1)
     """A built-in data set such as ``mnist``, or a folder of images or of IDX files."""
-    size: int | None = Field(default=None, ge=8, le=512)
+    size: int | None = Field(default=None, ge=MIN_SIZE, le=MAX_SIZE)
     """Height and width in pixels that images are resized to. None: as in the data."""
     channels: Literal[1, 3] | None = None
     """1 (grey) or 3 (colour). None: as in the data."""
@@ -124,7 +128,7 @@ class ObjectiveConfig(Table):
     """Weight of a penalty that gives each continuous code one independent effect: G's mixed second
     derivatives by pairs of codes (arXiv:2008.10599), relative to the first ones. 0, or one code: none."""
     hessian_latents: int = Field(default=16, ge=2, le=4096)
-    """Latents per step of that penalty; G generates four images of each."""
+    """Latents per step of that penalty, at least one for each process; G generates four images of each."""
     direction_penalty: float = Field(default=0.0, ge=0)
     """Weight of a penalty that gives each continuous code one direction: what it does to the coarse moments
     of an image (mass, position, shape) is to be the same in all categories. 0: none."""

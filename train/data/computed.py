@@ -43,12 +43,18 @@ class ComputedImages:
 
     def to(self, device: torch.device) -> ComputedImages:
         """Return the images on another device."""
+        return self.converted(device=device)
+
+    def converted(
+        self, *, size: int | None = None, channels: int | None = None, device: torch.device | None = None
+    ) -> ComputedImages:
+        """Return the images in another format or on another device; None: as here."""
         return ComputedImages(
             self._own_shape,
             self._compute,
-            size=self.shape[2],
-            channels=self.shape[1],
-            device=device,
+            size=size or self.shape[2],
+            channels=channels or self.shape[1],
+            device=device or self.device,
         )
 
     def __len__(self) -> int:

@@ -170,11 +170,12 @@ _Parts = tuple[str, ...]
 
 
 def _list_split(folder: Path, split: str) -> _Listing | None:
-    images, used = _find_images(folder), _find_splits(folder)
+    images = _find_images(folder)
+    used = _find_splits(folder, images)
     if not used:
         return _list_images(folder, images, None) if split == "train" else None
     if "train" not in used:
-        raise DataError(f"{printable(folder)} has a folder {used['test']} but no folder train")
+        raise DataError(f"{printable(folder)} has a folder {used['test']} but no folder train with images")
     for first, *below in images:
         if first not in used.values() and not (below and first.lower() in _IGNORED):
             raise DataError(
@@ -189,10 +190,10 @@ def _list_split(folder: Path, split: str) -> _Listing | None:
     return _list_images(folder / used[split], part[used[split]], sorted(classes))
 
 
-def _find_splits(folder: Path) -> dict[str, str]:
-    """Return the names of the folders for training and testing by split."""
+def _find_splits(folder: Path, images: list[_Parts]) -> dict[str, str]:
+    """Return the names of the folders with images for training and testing by split."""
     used: dict[str, str] = {}
-    for name in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()):
+    for name in sorted({first for first, *below in images if below}):
         split = _SPLIT_FOLDERS.get(name.lower())
         if split in used:
             raise DataError(f"{printable(folder)} holds both {used[split]} and {name}: keep one")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from infogan_tool.runtime.errors import DataError, UsageError
+from infogan_tool.train.config.schema import MAX_SIZE, MIN_SIZE
 from infogan_tool.train.data.convert import convert_images
 from infogan_tool.train.data.folder import FolderImages
 from infogan_tool.train.data.given import DatasetReader, array_block, is_array
@@ -65,6 +66,7 @@ def open_data(data: Any, config: DataConfig, *, device: torch.device, stream: bo
     size, channels = config.size, config.channels
     if data is None or isinstance(data, (str, Path)):
         opened = open_source(config.source, size=size, channels=channels)
+        _check_size(opened.size, opened.name)
         if isinstance(opened, FolderImages):
             files = FileReader(opened.paths, size=opened.size, channels=opened.channels)
             if _is_read_as_needed(files, stream):
@@ -72,14 +74,20 @@ def open_data(data: Any, config: DataConfig, *, device: torch.device, stream: bo
             opened = opened.load()
         return _from_set(opened, device, stream)
     if isinstance(data, ImageSet):
-        if isinstance(data.images, torch.Tensor):
-            images = convert_images(data.images, size=size, channels=channels, name=data.name)
-            data = replace(data, images=images)
-        return _from_set(data, device, stream)
+        _check_size(size or data.size, data.name)
+        images = (
+            convert_images(data.images, size=size, channels=channels, name=data.name)
+            if isinstance(data.images, torch.Tensor)
+            else data.images.converted(size=size, channels=channels)
+        )
+        return _from_set(replace(data, images=images), device, stream)
     _refuse_other_types(data)
     if is_array(data) and not stream and math.prod(data.shape) <= _SHARE * physical_memory():
-        return _from_block(array_block(data, size=size, channels=channels), device, stream)
+        block = array_block(data, size=size, channels=channels)
+        _check_size(block.size, block.name)
+        return _from_block(block, device, stream)
     dataset = DatasetReader(data, size=size, channels=channels)
+    _check_size(dataset.size, dataset.name)
     if _is_read_as_needed(dataset, stream):
         return _streamed(dataset, dataset.name)
     block = ImageSet(images=_read_all(dataset), labels=None, label_names=None, name=dataset.name)
@@ -96,6 +104,15 @@ def _refuse_other_types(data: object) -> None:
         )
     if is_array(data) and not getattr(data, "ndim", 0):
         raise DataError("there is no image in the array")
+
+
+def _check_size(size: int, name: str) -> None:
+    """Refuse images that are too small or too large to train on."""
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise DataError(
+            f"{name}: the images are {size} x {size}, training takes {MIN_SIZE} to {MAX_SIZE} pixels a side: "
+            "--size (data.size) resizes them"
+        )
 
 
 def _num_bytes(reader: ImageReader) -> int:

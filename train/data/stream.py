@@ -6,7 +6,9 @@ Nothing but speed depends on what is read ahead: an image that was not is read a
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import signal
+import warnings
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
@@ -108,17 +110,26 @@ class StreamedImages:
     def read_ahead(self, batches: Iterable[list[int]]) -> None:
         """Read the images of these batches in advance, instead of those of an earlier call."""
         self._next = None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns of what is handled below
+                self._ahead = self._load(batches, _count_workers(self._reader))
+        except (pickle.PicklingError, AttributeError, TypeError):  # the reader cannot be sent to a process
+            self._ahead = self._load(batches, 0)
+
+    def _load(self, batches: Iterable[list[int]], workers: int) -> Iterator[_Batch]:
+        """Return the images of batches, read by ``workers`` processes; by none: in this one."""
         loader = DataLoader(
             _Items(self._reader),
             batch_sampler=batches,
-            num_workers=(workers := _count_workers(self._reader)),
+            num_workers=workers,
             collate_fn=_first,
             pin_memory=self.device.type == "cuda",
             prefetch_factor=_AHEAD if workers else None,
             worker_init_fn=_ignore_signals,
             generator=torch.Generator().manual_seed(0),  # the global one belongs to the training
         )
-        self._ahead = iter(loader)
+        return iter(loader)
 
     def close(self) -> None:
         """End the reading processes. Images can still be read, in this one."""

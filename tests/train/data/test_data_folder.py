@@ -109,6 +109,20 @@ def test_train_without_test(folder: Path) -> None:
     assert load_test_images(str(folder)) is None
 
 
+@pytest.mark.parametrize("empty", ["test", "training", "train/cat"])
+def test_folders_of_a_split_without_images_are_ignored(folder: Path, empty: str) -> None:
+    write_flat(folder / "train", GREY)
+    (folder / empty).mkdir()
+    assert len(load_images(str(folder))) == 6
+    assert load_test_images(str(folder)) is None
+
+
+def test_an_empty_train_folder_beside_classes_is_ignored(folder: Path) -> None:
+    write_classes(folder, ["a", "b"], GREY)
+    (folder / "train").mkdir()
+    assert load_images(str(folder)).label_names == ("a", "b")
+
+
 def test_hidden_and_other_files_are_ignored(folder: Path) -> None:
     write_classes(folder, ["a", "b"], GREY)
     (folder / ".DS_Store").write_bytes(b"x")

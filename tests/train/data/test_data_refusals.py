@@ -14,7 +14,7 @@ from idx_files import write_idx
 from PIL import Image
 
 from infogan_tool.runtime.errors import DataError
-from infogan_tool.train.data import load_images, load_test_images
+from infogan_tool.train.data import load_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,13 +45,6 @@ def test_folder_without_images(folder: Path) -> None:
     refused(folder, "shapes holds no images")
 
 
-def test_empty_test_folder_is_refused(folder: Path) -> None:
-    write_flat(folder / "train", GREY)
-    (folder / "test").mkdir()
-    with pytest.raises(DataError, match="shapes/test holds no images"):
-        load_test_images(str(folder))
-
-
 def test_two_folders_for_train_are_refused(folder: Path) -> None:
     write_flat(folder / "train", GREY)
     write_flat(folder / "training", GREY)
@@ -60,7 +53,7 @@ def test_two_folders_for_train_are_refused(folder: Path) -> None:
 
 def test_test_without_train(folder: Path) -> None:
     write_flat(folder / "test", GREY)
-    refused(folder, "shapes has a folder test but no folder train$")
+    refused(folder, "shapes has a folder test but no folder train with images$")
 
 
 def test_images_beside_folders(folder: Path) -> None:
