@@ -158,9 +158,10 @@ def _create_folder(plan: Plan, out: str | Path, stack: ExitStack) -> RunFolder:
     group, folder = plan.group, None
     with group.fail_together():
         if group.is_main:
+            info = plan.info()  # reads images, one of which may be damaged
             folder = RunFolder.create(None if out == "auto" else Path(out), plan.config, plan.data.name)
             stack.enter_context(folder.locked())
-            folder.write_info(plan.info())
+            folder.write_info(info)
             _log.info("run: %s", folder)
     return RunFolder(Path(group.broadcast_json(str(folder) if group.is_main else None)))
 

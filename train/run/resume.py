@@ -124,7 +124,11 @@ def restore_session(
 
 
 def _steps_of_stage(checkpoint: Checkpoint, stages: list[tuple[type[Stage], int]]) -> int:
-    """Return the number of steps of the checkpoint's stage, if the stages before it have not changed."""
+    """Return the number of steps of the checkpoint's stage.
+
+    Raises:
+        RunError: The checkpoint is further than that, or the stages before it have changed.
+    """
     header, before = checkpoint.header, 0
     for stage, steps in stages:
         if stage.name == header.stage:
@@ -132,6 +136,11 @@ def _steps_of_stage(checkpoint: Checkpoint, stages: list[tuple[type[Stage], int]
                 raise RunError(
                     f"{checkpoint.path} was written in stage {header.stage}: the length of earlier stages "
                     "cannot be changed any more; start a new run for that"
+                )
+            if header.stage_step > steps:
+                raise RunError(
+                    f"{checkpoint.path}: stage {stage.name} has {header.stage_step} steps already: "
+                    f"give a length of at least {header.stage_step}, not {steps}"
                 )
             return steps
         before += steps

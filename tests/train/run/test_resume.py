@@ -1,18 +1,22 @@
-"""Cutting metrics.jsonl for a resumed run."""
+"""Cutting metrics.jsonl for a resumed run, and the length that it may have."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from infogan_tool.runtime.errors import RunError
+from infogan_tool.train.infogan.adversarial import AdversarialStage
+from infogan_tool.train.infogan.consolidation import ConsolidationStage
+from infogan_tool.train.run.checkpoint import CHECKPOINT_SCHEMA, Checkpoint, CheckpointHeader
 from infogan_tool.train.run.folder import RunFolder
-from infogan_tool.train.run.resume import _cut_metrics
+from infogan_tool.train.run.resume import _cut_metrics, _steps_of_stage
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from infogan_tool.train.engine.stage import Stage
 
 
 def test_lines_are_kept_up_to_the_first_invalid_one(tmp_path: Path) -> None:
@@ -38,3 +42,24 @@ def test_named_pipe_in_place_of_metrics_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "metrics.jsonl")
     with pytest.raises(RunError, match="not a regular file"):
         _cut_metrics(tmp_path / "metrics.jsonl", 5, None)
+
+
+def test_a_stage_cannot_become_shorter_than_it_is() -> None:
+    header = CheckpointHeader(
+        schema_version=CHECKPOINT_SCHEMA,
+        stage="adversarial",
+        stage_step=4,
+        step=4,
+        meter_count=0,
+        data_digest="",
+        device="cpu",
+        tool_version="",
+    )
+    checkpoint = Checkpoint(path=Path("last.safetensors"), header=header, tensors={})
+    for steps in (2, 4):
+        stages: list[tuple[type[Stage], int]] = [(AdversarialStage, steps), (ConsolidationStage, 5)]
+        if steps == 2:
+            with pytest.raises(RunError, match=r"adversarial has 4 steps already: .* at least 4, not 2"):
+                _steps_of_stage(checkpoint, stages)
+        else:
+            assert _steps_of_stage(checkpoint, stages) == steps
