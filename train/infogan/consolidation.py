@@ -44,6 +44,7 @@ class ConsolidationStage(Stage):
             update_bn(self._latents(_BN_BATCHES), networks.generator_ema)
         if config.uses_clustering:
             networks.freeze_q_category()
+        networks.trunk.requires_grad_(False)  # else its gradients would be computed, and not used
         self._entropies = code_entropies(config.latent, session.device)
         steps, rate = _config(config).steps, _config(config).learning_rate
         self._adam = OneCycleAdamW(trainable_parameters(networks.q), rate, steps, self.optimizer_step)

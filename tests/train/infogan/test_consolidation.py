@@ -42,6 +42,16 @@ def test_ema_generator_gets_statistics_of_its_own() -> None:
     assert all(torch.equal(p, weights[name]) for name, p in ema.named_parameters())
 
 
+def test_the_trunk_of_q_is_frozen() -> None:
+    images, _ = shapes(60)
+    changes = {"networks": {"q": "shared"}, "objective": {"information_update": "shared"}}
+    config = small_preset(changes)
+    networks = build_networks(config, size=images.shape[2], channels=images.shape[1])
+    ConsolidationStage(Session(config=config, networks=networks, images=images)).step(0)
+    assert all(p.grad is None for p in networks.trunk.parameters())
+    assert any(p.grad is not None for p in networks.q.parameters())
+
+
 @pytest.fixture(scope="module")
 def trained() -> Callable[[float, int], Networks]:
     """A function of ``q_noise`` and consolidation steps that returns the networks of a whole run."""
