@@ -25,7 +25,7 @@ from infogan_tool.runtime.bundle.metadata import (
 )
 from infogan_tool.runtime.errors import OutputExistsError
 from infogan_tool.runtime.inference.shards import BATCH_ROWS
-from infogan_tool.runtime.storage.atomic import write_atomic
+from infogan_tool.runtime.storage.atomic import read_limited, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +43,8 @@ _LABELS_FILE: Final = "labels.txt"
 _TYPES: Final = {"categories": "TYPE_INT64"}
 """Every other tensor is TYPE_FP32."""
 _MAX_NAME: Final = 60
+_MAX_CONFIG: Final = 1 << 20
+_BUNDLE_ID: Final = b'"infogan.bundle_id"'
 _QUEUE_DELAY: Final = 200
 """Microseconds that a request waits for others; about the run time of a small batch."""
 
@@ -50,12 +52,19 @@ _QUEUE_DELAY: Final = 200
 def refuse_repository(out: Path, *, force: bool) -> None:
     """Refuse an existing repository folder that must not be replaced; see :func:`write_repository`."""
     refuse_taken(out, force=force, mark=_MARK, kind=_KIND)
-    ours = tuple(f"_{part}" for part in MODEL_FILES)
-    others = sorted(file.parent.name for file in out.glob(_MARK) if not file.parent.name.endswith(ours))
+    others = sorted(path.name for path in out.glob("*") if not _is_ours(path))
     if others:
         raise OutputExistsError(
-            out, f"it has other models ({others[0]}), so --force does not replace it; choose another path"
+            out, f"it has other entries ({others[0]}), so --force does not replace it; choose another path"
         )
+
+
+def _is_ours(model: Path) -> bool:
+    """Return whether :func:`write_repository` wrote a model: its configuration names a bundle."""
+    try:
+        return _BUNDLE_ID in read_limited(model / CONFIG_FILE, _MAX_CONFIG)
+    except (OSError, ValueError):
+        return False
 
 
 def write_repository(bundle: Bundle, out: Path, *, force: bool = False) -> Path:
@@ -64,7 +73,7 @@ def write_repository(bundle: Bundle, out: Path, *, force: bool = False) -> Path:
     Args:
         bundle: Its graphs are copied unchanged.
         out: The repository's folder; must not exist, unless ``force``.
-        force: Replace a model repository (or an empty folder) at ``out``.
+        force: Replace a repository of such models alone (or an empty folder) at ``out``.
 
     Returns:
         ``out``.

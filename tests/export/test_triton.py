@@ -119,9 +119,9 @@ def test_what_is_there_is_not_replaced_unasked(tiny: Path, tmp_path: Path) -> No
     export_outputs(tiny, out=None, triton=models)
     with pytest.raises(OutputExistsError, match="--force"):
         export_outputs(tiny, out=None, triton=models)
-    (models / "stale").touch()
+    (models / "mnist_encoder" / "stale").touch()
     export_outputs(tiny, out=None, triton=models, force=True)
-    assert not (models / "stale").exists()
+    assert not (models / "mnist_encoder" / "stale").exists()
     other = tmp_path / "other"
     other.mkdir()
     (other / "mine.txt").touch()
@@ -130,14 +130,17 @@ def test_what_is_there_is_not_replaced_unasked(tiny: Path, tmp_path: Path) -> No
     assert (other / "mine.txt").exists()
 
 
-def test_repository_with_other_models_is_not_replaced(tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "file", ["resnet/config.pbtxt", "bert_encoder/config.pbtxt", "resnet/notes.txt", "notes.txt"]
+)
+def test_repository_with_other_entries_is_not_replaced(tiny: Path, tmp_path: Path, file: str) -> None:
     models = tmp_path / "models"
     export_outputs(tiny, out=None, triton=models)
-    (models / "resnet").mkdir()
-    (models / "resnet" / "config.pbtxt").touch()
-    with pytest.raises(OutputExistsError, match=r"other models \(resnet\)"):
+    (models / file).parent.mkdir(exist_ok=True)
+    (models / file).write_text('name: "other"')
+    with pytest.raises(OutputExistsError, match=rf"other entries \({file.partition('/')[0]}\)"):
         export_outputs(tiny, out=None, triton=models, force=True)
-    assert (models / "resnet" / "config.pbtxt").exists()
+    assert (models / file).exists()
 
 
 @pytest.mark.parametrize(("out", "triton"), [("a", "a"), ("a/b", "a"), ("a", "a/b")])
