@@ -1,4 +1,4 @@
-"""The limits of connections that uvicorn lacks: their number, and how long heads and responses take."""
+"""The limits of connections that uvicorn lacks: their number, and how long heads and responses may take."""
 
 from __future__ import annotations
 
@@ -48,15 +48,26 @@ class Connection(H11Protocol):
             self._start_timer()
 
     def pause_writing(self) -> None:
-        """Start the time for the client to read. It also runs while the connection waits to be closed."""
+        """Start the time for the client to read; it also runs while the connection waits to be closed."""
         super().pause_writing()
         self._stop_unread_timer()
-        self.unread_timer = self.loop.call_later(self.limits.timeout, self.transport.abort)
+        self._start_unread_timer()
 
     def resume_writing(self) -> None:
         """Stop that time once everything is read."""
         self._stop_unread_timer()
         super().resume_writing()
+
+    def _start_unread_timer(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self.unread_timer = self.loop.call_later(self.limits.timeout, self._abort_unread, unread)
+
+    def _abort_unread(self, unread: int) -> None:
+        """Abort a connection of which as much is unread as before; give another more time."""
+        if self.transport.get_write_buffer_size() < unread:
+            self._start_unread_timer()
+        else:
+            self.transport.abort()
 
     def _stop_unread_timer(self) -> None:
         if self.unread_timer is not None:

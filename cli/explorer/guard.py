@@ -48,7 +48,7 @@ class Limits:
     concurrency: int = 64
     """Connections from which more requests are answered with 503."""
     timeout: float = 10.0
-    """Seconds for a request's head to arrive, for its body, and for the client to read the response."""
+    """Seconds for a request's head to arrive, for its body, and for the client to read more of a response."""
     connections: int = 256
     """Connections at once; further ones are closed."""
     addresses: int = 1024

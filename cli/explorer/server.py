@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import re
 import socket
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import anyio.to_thread
 import uvicorn
@@ -50,6 +52,9 @@ _WORKERS: Final = 2
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _ANY_NAME: Final = ("*",)
 _DEFAULT_PORT: Final = 8421
+_PORT_ERRORS: Final = (errno.EADDRINUSE, errno.EACCES)
+_SEND_BUFFER: Final = 1 << 16
+"""Bytes that the system holds for a client; with megabytes, one that reads slowly seems to read nothing."""
 _STEP: Final = re.compile(r"\d{1,15}", re.ASCII)
 _NO_FILE: Final = "there is no such file"
 
@@ -189,13 +194,16 @@ def listen(host: str, port: int | None) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         listener.bind(address)
         listener.listen()
     except OSError as error:
         listener.close()
-        raise UsageError(
-            f"--host {host} --port {port}: {error.strerror}; --port 0 selects a free one"
-        ) from error
+        if error.errno in _PORT_ERRORS:
+            raise UsageError(
+                f"--host {host} --port {port}: {error.strerror}; --port 0 selects a free one"
+            ) from error
+        raise UsageError(f"--host {host}: {error.strerror}") from error
     return listener
 
 
@@ -267,7 +275,8 @@ def serve(
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed; the server has shut down.
     """
-    hosts = _LOOPBACK_NAMES if is_loopback(listener) else _ANY_NAME
+    own = urlsplit(address_of(listener)).netloc.rpartition(":")[0]
+    hosts = (*_LOOPBACK_NAMES, own) if is_loopback(listener) else _ANY_NAME
     with listener:
         make_server(make(hosts), on_started).run(sockets=[listener])
 

@@ -59,11 +59,20 @@ def test_other_machines_can_connect_only_with_host(tiny: Path) -> None:
     assert running.end(signal.SIGINT)[0] == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there every 127.x.y.z is this machine")
+def test_every_loopback_address_is_answered(tiny: Path) -> None:
+    running = Explorer(tiny, "--host", "127.0.1.1")
+    assert running.address.startswith("http://127.0.1.1:")
+    with urllib.request.urlopen(running.address, timeout=300) as response:
+        assert response.status == 200
+    assert running.end(signal.SIGINT) == (0, "", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["no-such-bundle"], 1, "no-such-bundle does not exist"),
-        (["--host", "192.0.2.1"], 2, "--host 192.0.2.1"),
+        (["--host", "192.0.2.1"], 2, "--host 192.0.2.1: "),
         (["--host", "no.such.host.invalid"], 2, "--host no.such.host.invalid"),
         (["--host", "."], 2, "--host .: not the name of a host"),
         (["--host", ""], 2, "--host "),
@@ -95,6 +104,14 @@ def test_a_port_in_use_is_an_error(cli: Callable[..., Any], tiny: Path) -> None:
 def test_the_default_port_may_be_in_use(tiny: Path) -> None:
     with listen("127.0.0.1", None) as first, listen("127.0.0.1", None) as second:
         assert first.getsockname() != second.getsockname()
+
+
+def test_few_unread_bytes_are_held_by_the_system() -> None:
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            connection.setblocking(False)
+            assert connection.send(bytes(8 << 20)) < 1 << 20
 
 
 def test_the_static_site_has_the_files_of_the_bundle(exported: Path) -> None:

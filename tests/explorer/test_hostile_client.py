@@ -127,6 +127,19 @@ def test_a_client_that_does_not_read_its_responses_times_out(tiny: Path, request
             assert len(received_from(client)) < response
 
 
+def test_a_client_that_reads_slowly_is_served(tiny: Path) -> None:
+    with serving_tiny(tiny, timeout=0.5) as port, socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(300)
+        slow.connect(("127.0.0.1", port))
+        slow.sendall(HEAD + b"Content-Length: 10240\r\nConnection: close\r\n\r\n" + ROWS * 256)
+        found, began = b"", time.monotonic()
+        while time.monotonic() - began < 1.5:
+            found += slow.recv(2048)
+            time.sleep(0.05)
+        assert len(found + received_from(slow)) > 256 * 16 * 16 * 3
+
+
 @pytest.mark.parametrize(
     "content",
     [
