@@ -73,14 +73,15 @@ def parse_json(content: bytes) -> object:
     """Parse JSON.
 
     Raises:
-        ValueError: It is not JSON, has NaN or an infinity, which Python's parser accepts, or is nested too
-        deep.
+        ValueError: It is not JSON, is nested too deep, or has NaN, an infinity (also as 1e999) or half a
+        surrogate pair, which Python's parser accepts.
     """
     try:
-        data: object = json.loads(content, parse_constant=refuse_constant)
+        data: object = json.loads(content)
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
     refuse_deep(data)
+    json.dumps(data, ensure_ascii=False, allow_nan=False).encode()  # fails for what JSON in UTF-8 cannot hold
     return data
 
 

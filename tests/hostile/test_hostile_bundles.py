@@ -72,6 +72,15 @@ def test_metadata_that_is_nested_deep(copy: Path, content: bytes) -> None:
         load_bundle(copy)
 
 
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "NaN", '"\\ud800"', '{"\\udfff": 1}'])
+def test_a_card_that_json_cannot_hold(copy: Path, value: str) -> None:
+    edit(copy, lambda data: data.update(card={"a": "value"}))
+    text = (copy / "metadata.json").read_text()
+    (copy / "metadata.json").write_text(text.replace('"value"', value))
+    with pytest.raises(BundleError, match=r"metadata\.json is not JSON"):
+        load_bundle(copy)
+
+
 def test_a_card_that_is_nested_deep(copy: Path) -> None:
     card: dict[str, Any] = {}
     for _ in range(100):
