@@ -1,5 +1,6 @@
 """``infogan-tool explore``: a page to infer, change and generate from codes."""
 
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -106,7 +107,7 @@ def explore(
     if runs and (export is not None or other is not None or data is not None):
         raise UsageError(
             f"{runs[0]} is a run, which is watched alone; "
-            f"for its codes: infogan-tool export {runs[0]} --out BUNDLE"
+            f"for its codes: infogan-tool export {shlex.quote(str(runs[0]))} --out BUNDLE"
         )
     if export is not None and (port is not None or host is not None):
         raise UsageError("--export only writes files: leave out --port and --host")

@@ -9,6 +9,7 @@ import numpy as np
 
 from infogan_tool.runtime import Latents, load_image, to_uint8
 from infogan_tool.runtime.errors import ImageError, LatentError, UsageError
+from infogan_tool.runtime.storage.atomic import printable
 from infogan_tool.runtime.storage.json_fields import parse_json
 
 if TYPE_CHECKING:
@@ -110,4 +111,5 @@ def save_names(bundle: Bundle, body: bytes) -> None:
     try:
         bundle.metadata = writer.save_names(bundle.path, names, bundle_id=bundle.metadata.bundle_id)
     except OSError as error:
-        raise UsageError(f"the names cannot be written: {error.strerror}") from error
+        place = printable(error.filename or bundle.path)
+        raise UsageError(f"the names cannot be written: {place}: {error.strerror}") from error

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import re
+import shlex
 import time
 from itertools import islice
 from threading import Condition, Lock
@@ -83,6 +84,7 @@ class WatchedRun:
         plan = [(printable(name, _MAX_TEXT), steps) for name, steps in planned_steps(info)]
         described = {
             "name": printable(self.path.resolve().name, _MAX_TEXT),
+            "path": printable(shlex.quote(str(self.path))),
             **self._facts(info),
             "plan": plan,
             "finished": bool(plan and log.stages)

@@ -60,6 +60,8 @@ def test_names_are_written_and_described(bundle: Path, port: int) -> None:
         (NAMES, {"host": "evil.example"}, 400, ""),
         (b"{", {}, 422, "not JSON"),
         (b'{"categories": NaN}', {}, 422, "not JSON"),
+        (b'{"categories": 1e999}', {}, 422, "not JSON"),
+        (b'{"styles": {"\\ud800": "x"}}', {}, 422, "not JSON"),
         (b"[" * 100_000, {}, 422, "not JSON"),
         (b"\xff", {}, 422, "not JSON"),
         (b"[]", {}, 422, "must be a table"),
@@ -86,6 +88,13 @@ def test_names_of_a_bundle_that_was_replaced_are_refused(bundle: Path, port: int
     file.write_text(json.dumps(metadata | {"bundle_id": "f" * len(metadata["bundle_id"])}), "utf-8")
     status, reason = post(port, "/bundles/0/names", NAMES)
     assert (status, "was replaced" in reason) == (422, True)
+
+
+def test_names_that_cannot_be_written_are_an_error_with_the_file(bundle: Path, port: int) -> None:
+    lock = bundle.with_name(f".{bundle.name}.lock")
+    lock.mkdir()
+    status, reason = post(port, "/bundles/0/names", NAMES)
+    assert (status, f"cannot be written: {lock}: " in reason) == (422, True)
 
 
 def test_only_a_bundle_of_this_machine_is_named(tiny: Path) -> None:

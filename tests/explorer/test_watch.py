@@ -193,6 +193,12 @@ def test_only_a_run_is_watched(cli: Callable[..., Any], run: Path, tiny: Path, t
     assert "config.json cannot be read" in done.err
 
 
+def test_the_path_in_a_command_is_quoted_for_a_shell(cli: Callable[..., Any], tmp_path: Path) -> None:
+    path = write_run(tmp_path / "my run", epochs=1)
+    assert described(path)["path"] == f"'{path}'"
+    assert f"infogan-tool export '{path}' --out BUNDLE" in cli("explore", path, "--data", tmp_path).err
+
+
 def test_the_end_of_a_training_waits_for_an_open_page_only(run: Path) -> None:
     watched = WatchedRun(run)
     began = time.monotonic()

@@ -154,8 +154,9 @@ def test_the_epoch_slider_shows_the_samples_of_an_epoch(page: Page) -> None:
     )
 
 
-def test_a_run_that_ends_with_consolidation_is_complete(page: Page) -> None:
+def test_a_run_that_ends_with_consolidation_is_complete(page: Page, watched: tuple[Path, list[str]]) -> None:
     steps = 10 * EPOCHS + 20
+    assert f"infogan-tool export {watched[0]} --out bundle" in page.locator("#next").inner_text()
     assert page.locator("#state-text").inner_text() == f"Training complete after {steps:,} steps."
     assert page.locator("#progress").is_hidden()
     assert page.locator("#stages svg[role=img]").count() == 1

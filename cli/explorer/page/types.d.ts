@@ -122,6 +122,8 @@ export interface StageLog {
 /** A run, as run.json describes it. */
 export interface Run {
   name: string;
+  /** The run folder as it was given, quoted for a shell. */
+  path: string;
   preset: string;
   data: string;
   images: number | null;

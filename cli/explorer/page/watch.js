@@ -58,7 +58,7 @@ function showRun(found) {
     found.unread && `${found.unread} unreadable line${found.unread > 1 ? "s" : ""} in metrics.jsonl`,
   ];
   byId("facts").textContent = facts.filter(Boolean).join(" · ");
-  byId("next").textContent = `To use what was learned: infogan-tool export ${found.name} --out bundle`;
+  byId("next").textContent = `To use what was learned: infogan-tool export ${found.path} --out bundle`;
   const { layout } = found;
   const rows = layout?.row_code ? `rows: the categories of ${layout.row_code}; ` : "";
   const [low, high] = (layout?.ends ?? []).map((value) => String(value).replace("-", "−"));
