@@ -130,6 +130,19 @@ def test_the_images_of_a_folder_are_points(page: Page) -> None:
     assert page.evaluate("() => document.getElementById('scatter').toDataURL()") != before
 
 
+@pytest.mark.parametrize("file", ["data.json", "data.bin"])
+def test_a_page_whose_data_cannot_be_read_says_so(browser: Browser, served: Explorer, file: str) -> None:
+    page = browser.new_page()
+    page.route(f"**/{file}", lambda route: route.fulfill(status=500))
+    page.goto(served.address)
+    page.wait_for_function(
+        "() => document.getElementById('boot').innerText.includes('cannot start')", timeout=WAIT_MS
+    )
+    assert page.locator("#boot").is_visible()
+    assert page.locator("#main").is_hidden()
+    page.close()
+
+
 def test_the_worst_images_are_listed_and_open(page: Page) -> None:
     worst = page.locator("#gallery .gallery-row").last.locator("button")
     assert worst.count() == 12

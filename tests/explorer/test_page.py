@@ -20,7 +20,7 @@ from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.images.files import read_image
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 MINUS = "\N{MINUS SIGN}"
 CONTROLS = (
@@ -244,6 +244,39 @@ def test_two_bundles_are_compared(browser: Browser, tiny: Path) -> None:
     )
     found = np.array(shown).reshape(spec.size, spec.size, 4)[..., : spec.channels]
     np.testing.assert_array_equal(found, expected)
+    page.close()
+    assert both.end(2)[0] == 0
+
+
+def test_a_bundle_that_succeeds_hides_no_problem_of_the_other(browser: Browser, tiny: Path) -> None:
+    both = Explorer(load_bundle(device="cpu").path, tiny)
+    page = browser.new_page()
+    page.set_default_timeout(120_000)
+    page.goto(both.address)
+    page.wait_for_selector(READY)
+    settle(page)
+    failing = {"0", "1"}
+
+    def answer(route: Route) -> None:
+        bundle = route.request.url.split("/")[-2]
+        if bundle in failing:
+            route.fulfill(status=422, json={"error": f"bundle {bundle} fails"})
+        else:
+            route.continue_()
+
+    page.route("**/generate", answer)
+    shows = "(text) => document.getElementById('problem').textContent === text"
+    buttons = page.get_by_role("button", name="Random codes")
+    buttons.last.click()
+    page.wait_for_function(shows, arg="bundle 1 fails")
+    buttons.first.click()
+    page.wait_for_function(shows, arg="bundle 0 fails")
+    failing.remove("0")
+    buttons.first.click()
+    page.wait_for_function(shows, arg="bundle 1 fails")
+    failing.clear()
+    buttons.last.click()
+    page.wait_for_selector("#problem", state="hidden")
     page.close()
     assert both.end(2)[0] == 0
 

@@ -64,6 +64,7 @@ async function makeViews(model, backend, onState, onName) {
       view.set({ ...edited.codes });
     }
   };
+  const onProblem = () => showProblem(views.map((view) => view.problem).find(Boolean) ?? "");
   for (const [index, info] of model.bundles.entries()) {
     const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     const root = /** @type {HTMLElement} */ (copy.firstElementChild);
@@ -73,7 +74,7 @@ async function makeViews(model, backend, onState, onName) {
     root.setAttribute("aria-label", `Bundle ${info.name}`);
     byId("bundles").append(root);
     const [noises, noiseSeed] = [await backend.noise(index), model.noise_seed];
-    const page = { backend, noiseSeed, noises, onState, onEdited, onName, onProblem: showProblem };
+    const page = { backend, noiseSeed, noises, onState, onEdited, onName, onProblem };
     views.push(new BundleView(info, index, root, page));
   }
   return views;
@@ -295,5 +296,7 @@ async function start() {
 
 if (new URLSearchParams(location.search).has("embed")) document.documentElement.dataset.embed = "1";
 start().catch((error) => {
+  byId("main").hidden = true;
+  byId("boot").hidden = false;
   byId("boot").textContent = `The page cannot start: ${error instanceof Error ? error.message : error}`;
 });

@@ -18,7 +18,7 @@ import { StyleMap } from "./style_map.js";
  * @typedef {{
  *   backend: Backend, noiseSeed: number | null, noises: Float32Array,
  *   onState: () => void, onEdited: (view: BundleView) => void, onName: (view: BundleView) => void,
- *   onProblem: (text: string) => void
+ *   onProblem: () => void
  * }} Page */
 
 /** How long the images around the generated image may lag behind it. */
@@ -312,14 +312,20 @@ export class BundleView {
   /** Show the problem of some work; where it has none, hide the one that it had before, and no other's.
    * @param {string} name @param {() => Promise<void>} work */
   async guarded(name, work) {
+    const before = this.problems[name];
     let problem = "";
     try {
       await work();
     } catch (error) {
       problem = error instanceof Error ? error.message : String(error);
     }
-    if (problem || this.problems[name]) this.page.onProblem(problem);
     this.problems[name] = problem;
+    if (problem || before) this.page.onProblem();
+  }
+
+  /** The first problem of its work; "" for none. */
+  get problem() {
+    return Object.values(this.problems).find(Boolean) ?? "";
   }
 
   // --- files ---------------------------------------------------------------------------------------------
