@@ -24,6 +24,7 @@ SIZE = 64
 LATENTS: dict[str, tuple[list[int], int]] = {"both": ([3], 2), "category": ([3], 0), "styles": ([], 3)}
 """Categorical codes, and number of continuous codes."""
 EXAMPLES = 6
+FOREGROUND = {"kind": "centred_foreground", "box": 20, "centre": "mass", "ink": "light", "stroke": 0}
 WAIT_MS = 120_000
 """A guard against hanging only."""
 SHOWS = """(name) => document.querySelector(".bundle")?.getAttribute("aria-label") === `Bundle ${name}`
@@ -135,7 +136,13 @@ def test_damaged_examples_of_a_dropped_bundle_are_refused(page: Page, large: Pat
 @pytest.mark.parametrize("page", ["dropped"], indirect=True)
 @pytest.mark.parametrize(
     ("table", "key", "value"),
-    [("latent", "periodic", 5), ("image", "preprocessing", {"box": 1e9, "centre": "mass", "ink": "light"})],
+    [
+        ("latent", "periodic", 5),
+        ("image", "preprocessing", None),
+        ("image", "preprocessing", {**FOREGROUND, "box": 1e9}),
+        ("image", "preprocessing", {**FOREGROUND, "kind": "other"}),
+        ("image", "preprocessing", FOREGROUND),  # of colour images
+    ],
 )
 def test_damaged_metadata_of_a_dropped_bundle_are_refused(
     page: Page, large: Path, tmp_path: Path, *, table: str, key: str, value: object
@@ -147,6 +154,18 @@ def test_damaged_metadata_of_a_dropped_bundle_are_refused(
     page.set_input_files("#bundle-folder", broken)
     page.wait_for_function(PROBLEM, arg="is damaged")
     assert page.locator("#example-row button").count() == EXAMPLES
+
+
+@pytest.mark.parametrize("large", ["both"], indirect=True)
+@pytest.mark.parametrize("page", ["dropped"], indirect=True)
+def test_a_dropped_bundle_of_plain_preprocessing_is_shown(page: Page, large: Path, tmp_path: Path) -> None:
+    plain = shutil.copytree(large, tmp_path / "plain")
+    metadata = json.loads((plain / "metadata.json").read_text("utf-8"))
+    metadata["image"]["preprocessing"] = {"kind": "plain"}
+    (plain / "metadata.json").write_text(json.dumps(metadata), "utf-8")
+    page.set_input_files("#bundle-folder", plain)
+    page.wait_for_function(SHOWS, arg="plain")
+    assert page.locator("#static-note").is_hidden()
 
 
 @pytest.mark.parametrize("large", ["both"], indirect=True)

@@ -99,6 +99,8 @@ async function isStrip(file, { image, examples }) {
 function checked(found) {
   const { schema_version: version, latent, image } = found ?? {};
   if (version !== SCHEMA_VERSION) throw new Error(`This page reads bundles of version ${SCHEMA_VERSION}, not ${version}.`);
+  const { preprocessing } = image ?? {};
+  const isPlain = preprocessing?.kind === "plain";
   /** @param {unknown} value @param {number} low @param {number} high */
   const whole = (value, low, high) => Number.isInteger(value) && Number(value) >= low && Number(value) <= high;
   const valid =
@@ -115,12 +117,16 @@ function checked(found) {
     image.low < image.high &&
     (found.ood === undefined || found.ood === null || Number.isFinite(found.ood.threshold)) &&
     (latent.periodic === undefined || Array.isArray(latent.periodic)) &&
-    (!image.preprocessing ||
-      (whole(image.preprocessing.box, 1, image.size) &&
-        ["mass", "box"].includes(image.preprocessing.centre) &&
-        ["light", "dark"].includes(image.preprocessing.ink) &&
-        image.preprocessing.stroke >= 0 &&
-        image.preprocessing.stroke <= image.preprocessing.box / 2)) &&
+    (preprocessing === undefined ||
+      isPlain ||
+      (preprocessing?.kind === "centred_foreground" &&
+        image.channels === 1 &&
+        whole(preprocessing.box, 1, image.size) &&
+        ["mass", "box"].includes(preprocessing.centre) &&
+        ["light", "dark"].includes(preprocessing.ink) &&
+        Number.isFinite(preprocessing.stroke) &&
+        preprocessing.stroke >= 0 &&
+        preprocessing.stroke <= preprocessing.box / 2)) &&
     (found.examples === undefined ||
       whole(found.examples?.count, 1, Math.max(1, Math.min(MAX_EXAMPLES, MAX_EXAMPLE_PIXELS / image.size ** 2))));
   if (!valid) throw new Error(`${METADATA} of this folder is damaged.`);
@@ -131,6 +137,7 @@ function checked(found) {
   const isText = (value) => typeof value === "string";
   return {
     ...found,
+    image: { ...image, preprocessing: isPlain ? undefined : preprocessing },
     labels: table(found.labels, (one) => Array.isArray(one) && one.every((label) => label === null || isText(label))),
     style_names: table(found.style_names, isText),
     graphs: table(found.graphs, (one) => isText(one?.sha256) && Number.isFinite(one.bytes)),
