@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from test_page_categories import on_the_page as returned_by
 
 from infogan_tool.runtime import load_bundle
 from infogan_tool.runtime.images.convert import preprocess
@@ -125,6 +126,13 @@ def photographed(digit: Image.Image, seed: int) -> Image.Image:
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).convert("RGBA")
 
 
+def coloured(digit: Image.Image, paper: tuple[int, int, int], ink: tuple[int, int, int]) -> Image.Image:
+    mask = enlarged(digit, (75, 100), 15)
+    image = Image.new("RGB", mask.size, paper)
+    image.paste(ink, mask=mask)
+    return image.convert("RGBA")
+
+
 def transparent(digit: Image.Image) -> Image.Image:
     alpha = enlarged(digit, (120, 90), 20)
     image = Image.new("RGBA", alpha.size, (20, 30, 90, 0))
@@ -168,6 +176,30 @@ def test_scans_on_an_even_background_are_preprocessed_alike() -> None:
     found = differences(images, centred())
     assert None not in found
     assert max(one or 0 for one in found) <= LEVEL
+
+
+def test_ink_that_differs_in_colour_more_than_in_brightness_is_found_alike() -> None:
+    pairs = [
+        ((0, 0, 0), (0, 0, 70)),
+        ((40, 130, 40), (230, 30, 30)),
+        ((250, 250, 0), (250, 250, 220)),
+        ((30, 60, 200), (200, 20, 40)),
+        ((90, 90, 90), (90, 60, 255)),
+    ]
+    images = [coloured(digit, *pair) for digit in DIGITS[7:] for pair in pairs]
+    found = differences(images, centred())
+    assert None not in found
+    assert max(one or 0 for one in found) <= LEVEL
+
+
+def test_an_image_is_preprocessed_only_for_its_own_preprocessing() -> None:
+    given = {"kind": "preprocessed", **centred().to_dict()}
+    specs = [centred(), centred(PREPROCESSINGS[1]), GREY]
+    calls = [[given, spec.to_dict()] for spec in specs]
+    assert returned_by("images.js", "isPreprocessedFor", calls) == [True, False, False]
+    assert returned_by(
+        "images.js", "isPreprocessedFor", [[{"kind": "preprocessed", **GREY.to_dict()}, GREY.to_dict()]]
+    )
 
 
 def test_drawings_are_encoded_alike() -> None:

@@ -91,7 +91,8 @@ export class Drawing {
   /** Replace the drawing by an image that is preprocessed already.
    * @param {Uint8Array} pixels @param {ImageSpec} image */
   takePreprocessed(pixels, image) {
-    this.replace({ kind: "preprocessed", size: image.size, channels: image.channels, pixels });
+    const { size, channels, preprocessing } = image;
+    this.replace({ kind: "preprocessed", size, channels, preprocessing, pixels });
     const small = document.createElement("canvas");
     paint(small, pixels, image);
     this.show(small, image.size, image.size);

@@ -1,15 +1,20 @@
 /** The foreground object of an image on an even background, cut out as the runtime's foreground.py does it. */
 
 import { addHairlines, WEAK } from "./hairlines.js";
-import { around, border, borderLevel, extentOf, quantile } from "./planes.js";
-import { gaussianBlur } from "./resample.js";
+import { around, border, borderLevel, extentOf, quantile, toGrey } from "./planes.js";
+import { BOX, gaussianBlur, resize } from "./resample.js";
 
+/** @typedef {import("./planes.js").Plane} Plane */
 /** @typedef {import("./planes.js").BytePlane} BytePlane */
 /** @typedef {import("./planes.js").FloatPlane} FloatPlane */
 /** A connected component: its bounding box (ends included), its mass, and whether it has strong ink.
  * @typedef {{top: number, bottom: number, left: number, right: number, mass: number, strong: boolean}} Component */
 
 const { fround } = Math;
+/** Sides of the image in which the colour channels are compared. */
+const COARSE = 96;
+/** Least ratio to the variance of luminance. */
+const CLEARLY = 1.5;
 const SMOOTHED_FROM = 256;
 const LEAST_CONTRAST = 8;
 /** Part of the border that has the background's level at least. */
@@ -21,6 +26,34 @@ const LEAST_PIXELS = 4;
 const RIVAL = 0.25;
 const MOST_UNEVEN = 0.2;
 const MOST_OPPOSITE = 0.05;
+
+/** Luminance, or the colour channel in which ink and background differ clearly more.
+ * @param {Plane[]} planes grey, or red, green and blue @returns {BytePlane} */
+export function bestChannel(planes) {
+  if (planes.length === 1) return toGrey(planes);
+  /** @param {Plane[]} some */
+  const channels = (some) => [some, ...some.map((plane) => [plane])].map(toGrey);
+  const spread = channels(planes.map((plane) => resize(plane, COARSE, COARSE, BOX))).map(otsuVariance);
+  const best = spread.indexOf(Math.max(...spread));
+  return channels(planes)[spread[best] > CLEARLY * spread[0] ? best : 0];
+}
+
+/** The greatest variance between two classes that a threshold can make (Otsu's criterion).
+ * @param {BytePlane} plane */
+function otsuVariance({ data }) {
+  const counts = new Uint32Array(256);
+  for (const value of data) counts[value]++;
+  const sum = data.reduce((total, value) => total + value, 0);
+  let [below, sumBelow, greatest] = [0, 0, 0];
+  counts.forEach((count, level) => {
+    below += count;
+    sumBelow += level * count;
+    const above = data.length - below;
+    if (!below || !above) return;
+    greatest = Math.max(greatest, below * above * (sumBelow / below - (sum - sumBelow) / above) ** 2);
+  });
+  return greatest / data.length ** 2;
+}
 
 /** Whether most of the border has one level.
  * @param {BytePlane} grey */

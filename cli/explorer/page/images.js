@@ -13,7 +13,10 @@ export const imageBytes = (image) => image.size * image.size * image.channels;
  * @param {InputImage} given @param {ImageSpec} image
  * @returns {given is Extract<InputImage, {kind: "preprocessed"}>} */
 export const isPreprocessedFor = (given, image) =>
-  given.kind === "preprocessed" && given.size === image.size && given.channels === image.channels;
+  given.kind === "preprocessed" &&
+  given.size === image.size &&
+  given.channels === image.channels &&
+  JSON.stringify(given.preprocessing) === JSON.stringify(image.preprocessing);
 
 /** Convert uint8 (H, W, C) for a canvas.
  * @param {Uint8Array} pixels @param {Pick<ImageSpec, "size" | "channels">} image

@@ -4,7 +4,7 @@
  */
 
 import { centreForeground, matchesPreprocessing } from "./centred_foreground.js";
-import { cutForeground, isOnEvenBackground } from "./foreground.js";
+import { bestChannel, cutForeground, isOnEvenBackground } from "./foreground.js";
 import { borderLevel, luminance, toGrey } from "./planes.js";
 import { BICUBIC, BOX, resizeTo } from "./resample.js";
 
@@ -31,7 +31,7 @@ export function preprocess(pixels, image) {
   }
   if (Math.max(width, height) > MOST_ASPECT * Math.min(width, height)) return null;
   const work = Math.max(width, height) > WORK ? planes.map((plane) => resizeTo(plane, WORK, BOX)) : planes;
-  const grey = toGrey(work);
+  const grey = bestChannel(work);
   if (!isOnEvenBackground(grey)) return null;
   const foreground = cutForeground(grey);
   return foreground ? centreForeground(foreground, image.size, image.preprocessing) : fit(planes, image);

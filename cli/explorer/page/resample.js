@@ -82,11 +82,17 @@ function along(plane, to, filter, down) {
   return down ? { width, height: to, data: out } : { width: to, height, data: out };
 }
 
-/** Resize so that the longer side has a length, as Image.resize does with an antialiasing filter.
+/** Resize so that the longer side has a length.
  * @param {Plane} plane @param {number} longer @param {Filter} filter @returns {Plane} */
 export function resizeTo(plane, longer, filter) {
   const scale = longer / Math.max(plane.width, plane.height);
   const [width, height] = [plane.width, plane.height].map((side) => Math.max(1, rint(side * scale)));
+  return resize(plane, width, height, filter);
+}
+
+/** Resize as Image.resize does with an antialiasing filter.
+ * @param {Plane} plane @param {number} width @param {number} height @param {Filter} filter @returns {Plane} */
+export function resize(plane, width, height, filter) {
   /** @param {Plane} given */
   const across = (given) => (given.width === width ? given : along(given, width, filter, false));
   /** @param {Plane} given */

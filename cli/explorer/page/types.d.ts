@@ -95,7 +95,7 @@ export interface Posterior {
 export type InputImage =
   | { kind: "file"; file: Blob }
   | { kind: "drawing"; width: number; height: number; pixels: Uint8Array }
-  | { kind: "preprocessed"; size: number; channels: number; pixels: Uint8Array };
+  | { kind: "preprocessed"; size: number; channels: number; preprocessing?: Preprocessing; pixels: Uint8Array };
 
 /** What runs the graphs: the server, or the browser. */
 export interface Backend {
