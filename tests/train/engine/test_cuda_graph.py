@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -14,6 +15,7 @@ from infogan_tool.train.config.presets import PRESETS, resolve_config
 from infogan_tool.train.engine.cuda_graph import CudaGraphStep
 from infogan_tool.train.engine.optimizer_step import OptimizerStep
 from infogan_tool.train.engine.stage import Session, use_precision
+from infogan_tool.train.infogan import step as infogan_step
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.networks import build_networks
 
@@ -79,7 +81,7 @@ def test_terms_of_some_steps_only_are_graphs_of_their_own(mnist: torch.Tensor) -
     assert [record["Loss/D/r1"] > 0 for record in captured[:4]] == [True, False, True, False]
 
 
-class HostAccess(TorchDispatchMode):
+class HostAccess(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
     """Records where a step waits for the device or copies from the host, which no capture allows."""
 
     FORBIDDEN: Final = (
@@ -92,7 +94,7 @@ class HostAccess(TorchDispatchMode):
     )
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.found: set[str | None] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's
@@ -107,10 +109,11 @@ def one_hot(values: torch.Tensor, classes: int) -> torch.Tensor:
     return (values[..., None] == torch.arange(classes)).long()
 
 
+EVERY_VIEW = {
+    "augment": dict.fromkeys(("pose", "blur", "crop", "mirror", "colour", "elastic", "affine", "stroke"), 0.3)
+}
 EVERY_CHANGE = {
-    "augment": {
-        **dict.fromkeys(("pose", "blur", "crop", "mirror", "colour", "elastic", "affine", "stroke"), 0.3),
-    },
+    **EVERY_VIEW,
     "objective": {"terms": {"r1": 1.0}, "hessian_penalty": 0.1, "direction_penalty": 0.1},
     "networks": {"spectral_norm": True},
 }
@@ -140,6 +143,50 @@ def test_a_step_neither_waits_nor_copies_from_the_host(
     with HostAccess() as access:
         stage._step(torch.arange(8), frozenset(term.name for term in step.terms))
     assert access.found == set()
+
+
+class GpuGenerator(torch.Generator):
+    """Says that it is on a GPU, where there is none."""
+
+    device = torch.device("cuda", 0)
+
+    def __new__(cls, _device: object = None) -> Self:
+        return super().__new__(cls)
+
+
+def move_to_pretended_gpu(module: torch.nn.Module) -> None:
+    """Replace parameters and buffers by tensors without values on a GPU; call it in a FakeTensorMode."""
+    moved: dict[torch.Tensor, torch.Tensor] = {}
+    tables: list[dict[str, Any]] = [t for part in module.modules() for t in (part._parameters, part._buffers)]
+    for table in tables:
+        for name, value in table.items():
+            if value is not None and value not in moved:
+                empty = torch.empty(value.shape, dtype=value.dtype, device="cuda")
+                is_parameter = isinstance(value, torch.nn.Parameter)
+                moved[value] = torch.nn.Parameter(empty, value.requires_grad) if is_parameter else empty
+            table[name] = None if value is None else moved[value]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the other tests use the GPU")
+@pytest.mark.parametrize(
+    ("preset", "changes"), [("mnist", {}), ("dsprites", {}), ("upsample", {}), ("compact", EVERY_VIEW)]
+)
+def test_losses_of_a_step_mix_no_devices(
+    preset: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shapes and devices alone are computed; backward passes and Adam would need a GPU."""
+    flags = {**changes, "precision": "fp32", "data": {"size": 32, "channels": 1}}
+    config = resolve_config(preset=preset, flags={**flags, "schedule": {"batch_size": 8, "steps": 400}})
+    networks = build_networks(config, size=32, channels=1)
+    monkeypatch.setattr(torch, "Generator", GpuGenerator)
+    monkeypatch.setattr(infogan_step, "adam", lambda parameters, rate, _: torch.optim.SGD(parameters, rate))
+    monkeypatch.setattr(OptimizerStep, "step", lambda *_: None)
+    with FakeTensorMode():
+        move_to_pretended_gpu(networks)
+        images = torch.zeros((32, 1, 32, 32), dtype=torch.uint8, device="cuda")
+        stage = AdversarialStage(Session(config=config, networks=networks, images=images))
+        stage.step(0)
+    assert stage.session.device.type == "cuda"
 
 
 def test_on_a_cpu_nothing_is_captured(mnist: torch.Tensor, small: Callable[..., TrainConfig]) -> None:
