@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _PAGE: Final = "contact-sheets.html"
 _NAMES: Final = "names.toml"
+_SHEETS: Final = {"mark": _PAGE, "kind": "a folder of contact sheets"}
+"""What :mod:`infogan_tool.export.atomic_folder` may replace."""
 _MAX_BYTES: Final = 1_000_000
 _MAX_REAL: Final = 10_000
 """Real images that the nearest and farthest are chosen from; of more, so many at random."""
@@ -55,10 +57,11 @@ def name(
 ) -> None:
     """Name the categories and styles of a bundle: at a prompt, or in a TOML file.
 
-    On a terminal, asks for each name. Elsewhere, prints the current names as a
-    TOML file; edit it, and give it with --names. The names are stored in the
-    bundle's metadata; encode, generate, explore and reports use them. Graphs
-    and bundle id do not change. Categories with the same name are merged.
+    On a terminal, asks for each name, unless --out is given. Elsewhere, prints
+    the current names as a TOML file; edit it, and give it with --names. The
+    names are stored in the bundle's metadata; encode, generate, explore and
+    reports use them. Graphs and bundle id do not change. Categories with the
+    same name are merged.
 
     Examples:
       infogan-tool name bundle --out sheets --data scans
@@ -67,30 +70,31 @@ def name(
     """
     if data is not None and out is None:
         raise UsageError("--data goes with --out: it is for the contact sheets")
+    from infogan_tool.export.atomic_folder import refuse_taken
     from infogan_tool.export.save_names import check_nameable
     from infogan_tool.runtime import load_bundle
     from infogan_tool.runtime.bundle.bundle import find_bundle
 
-    asks = names is None and _is_terminal()
+    asks = names is None and out is None and _is_terminal()
     folder = find_bundle(bundle)
     if names is not None or asks:
-        try:
-            check_nameable(folder)
-        except UsageError:
-            if names is not None or out is None:
-                raise
-            asks = False  # its contact sheets can be written all the same
-    opened = load_bundle(folder)
-    given = None if names is None else _read(names, opened.metadata)
+        check_nameable(folder)
     if out is not None:
-        _write_sheets(opened, out, data, force=force)
-    if asks:
+        refuse_taken(out, force=force, **_SHEETS)
+    opened = load_bundle(folder)
+    given = None
+    if names is not None:
+        given = _read(names, opened.metadata)
+    elif asks:
         given = _ask(opened.metadata)
     if given is not None:
         _save(opened, given)
-    elif out is not None:
-        output.note(f"edit {out / _NAMES}, then: infogan-tool name {bundle} --names {out / _NAMES}")
-    else:
+        opened = load_bundle(folder)  # with the new names
+    if out is not None:
+        _write_sheets(opened, out, data, force=force)
+        if given is None:
+            output.note(f"edit {out / _NAMES}, then: infogan-tool name {bundle} --names {out / _NAMES}")
+    elif given is None:
         output.emit(_to_toml(opened.metadata).removesuffix("\n"))
 
 
@@ -107,7 +111,7 @@ def _read(path: Path, metadata: "BundleMetadata") -> "Names":
     except (ValueError, RecursionError) as error:  # also not UTF-8, and not TOML
         raise UsageError(f"--names {path}: {error}") from error
     try:
-        return parse_names(table, metadata.latent)
+        return parse_names(table, metadata.latent, metadata)
     except UsageError as error:
         raise UsageError(f"--names {path}: {error}") from error
 
@@ -123,13 +127,11 @@ def _to_toml(metadata: "BundleMetadata") -> str:
 
 
 def _write_sheets(bundle: "Bundle", out: Path, data: str | None, *, force: bool) -> None:
-    from infogan_tool.export.atomic_folder import atomic_folder, refuse_taken
+    from infogan_tool.export.atomic_folder import atomic_folder
     from infogan_tool.export.contact_sheets import make_contact_sheets
 
-    kind = {"mark": _PAGE, "kind": "a folder of contact sheets"}
-    refuse_taken(out, force=force, **kind)
     page = make_contact_sheets(bundle, _real_images(bundle, data))
-    with atomic_folder(out, force=force, **kind) as new:
+    with atomic_folder(out, force=force, **_SHEETS) as new:
         (new / _PAGE).write_text(page, encoding="utf-8")
         (new / _NAMES).write_text(_to_toml(bundle.metadata), encoding="utf-8")
     output.note(f"wrote {out / _PAGE} and {out / _NAMES}")
@@ -189,7 +191,7 @@ def _ask_name(what: str, current: str | None, taken: "Collection[str]" = ()) -> 
     while True:
         answer = typer.prompt(what, default=current or "", show_default=bool(current))
         try:
-            name = None if answer == _REMOVE else clean_name(answer, what)
+            name = None if answer == _REMOVE else clean_name(answer, what, current)
         except UsageError as error:
             output.error(error)
             continue

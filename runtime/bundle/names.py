@@ -38,17 +38,20 @@ class Names:
     """By continuous code."""
 
 
-def clean_name(value: object, what: str) -> str | None:
+def clean_name(value: object, what: str, current: str | None = None) -> str | None:
     """Return a name in a normal form (NFC, single spaces); None for an empty one.
 
     Args:
         value: Untrusted.
         what: What it names, for the message.
+        current: The present name, which is kept as it is: labels of a data set may be longer.
 
     Raises:
         UsageError: It is not a text, is longer than 60 characters, has a character that is not printable
             (such as a line break or an escape sequence), or looks like ``#3``, which means no name.
     """
+    if value == current is not None:
+        return current
     if not isinstance(value, str):
         raise UsageError(f"the name of {what} must be a text")
     name = " ".join(unicodedata.normalize("NFC", value).split(" ")).strip()
@@ -64,7 +67,7 @@ def clean_name(value: object, what: str) -> str | None:
     return name or None
 
 
-def parse_names(data: object, latent: LatentSpec) -> Names:
+def parse_names(data: object, latent: LatentSpec, current: BundleMetadata | None = None) -> Names:
     """Read names from a parsed TOML or JSON file, or a request.
 
     Args:
@@ -72,6 +75,7 @@ def parse_names(data: object, latent: LatentSpec) -> Names:
             optional; ``"k1"`` may also be a list with a name for every category. An empty text, or null,
             removes a name.
         latent: The bundle's latent spec.
+        current: The bundle's metadata, with the names that may be kept; None: all are checked as new ones.
 
     Raises:
         UsageError: A key, code, category or name is not valid.
@@ -86,18 +90,18 @@ def parse_names(data: object, latent: LatentSpec) -> Names:
             given = {str(index): name for index, name in enumerate(given)}  # noqa: PLW2901
         indices = [str(index) for index in range(sizes[code])]
         categories[code] = {
-            int(index): _name(name, f"{code} {index}")
+            int(index): _name(name, f"{code} {index}", current.label(code, int(index)) if current else None)
             for index, name in _table(given, f"categories.{code}", indices).items()
         }
     styles = {
-        code: _name(name, code)
+        code: _name(name, code, current.style_names.get(code) if current else None)
         for code, name in _table(table.get("styles", {}), "styles", latent.continuous_names).items()
     }
     return Names(categories, styles)
 
 
-def _name(value: object, what: str) -> str | None:
-    return None if value is None else clean_name(value, what)
+def _name(value: object, what: str, current: str | None) -> str | None:
+    return None if value is None else clean_name(value, what, current)
 
 
 def _table(data: object, what: str, keys: Iterable[str]) -> dict[str, Any]:

@@ -97,6 +97,47 @@ def test_contact_sheets(cli: Callable[..., Result], tmp_path: Path) -> None:
     assert (again.code, "already exists" in again.err) == (1, True)
 
 
+def test_sheets_have_the_names_that_are_given_with_them(
+    cli: Callable[..., Result], bundle: Path, tmp_path: Path
+) -> None:
+    names, sheets = tmp_path / "names.toml", tmp_path / "sheets"
+    for name in ("cat", "dog"):
+        names.write_text(f'[categories.k1]\n0 = "{name}"\n', "utf-8")
+        assert cli("name", bundle, "--names", names, "--out", sheets).code == (1 if name == "dog" else 0)
+    assert tomllib.loads((sheets / "names.toml").read_text("utf-8"))["categories"]["k1"]["0"] == "cat"
+    assert "cat" in (sheets / "contact-sheets.html").read_text("utf-8")
+    assert read_metadata(bundle).labels["k1"][0] == "cat", "the second call is refused before it names"
+
+
+def test_a_terminal_is_not_asked_for_names_while_sheets_are_written(
+    cli: Callable[..., Result], bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (bundle / METADATA_FILE).read_bytes()
+    monkeypatch.setattr(sys, "stdin", Terminal("cat\n" * 20))
+    monkeypatch.setattr("infogan_tool.cli.commands.name._is_terminal", lambda: True)
+    result = cli("name", bundle, "--out", tmp_path / "sheets")
+    assert result.code == 0, result.err
+    assert f"--names {tmp_path / 'sheets' / 'names.toml'}" in result.err
+    assert (bundle / METADATA_FILE).read_bytes() == before
+
+
+def test_a_label_that_no_name_may_be_can_be_kept(
+    cli: Callable[..., Result], bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = json.loads((bundle / METADATA_FILE).read_text("utf-8"))
+    metadata["labels"] = {"k1": ["x" * 70, "#3", None, "cat"]}
+    (bundle / METADATA_FILE).write_text(json.dumps(metadata), "utf-8")
+    labels = read_metadata(bundle).labels["k1"]
+    names = tmp_path / "names.toml"
+    names.write_text(cli("name", bundle).out, "utf-8")
+    result = cli("name", bundle, "--names", names)
+    assert result.code == 0, result.err
+    monkeypatch.setattr(sys, "stdin", Terminal("\n" * 10))
+    monkeypatch.setattr("infogan_tool.cli.commands.name._is_terminal", lambda: True)
+    assert cli("name", bundle).code == 0
+    assert read_metadata(bundle).labels["k1"] == labels == ("x" * 70, "#3", None, "cat")
+
+
 def test_prompt(cli: Callable[..., Result], bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # k1 has four categories, k2 three; then c1 to c3. The second answer is refused and asked for again.
     answers = ["cat", "\x1b[2J", "dog", "", "", "", "-", "", "size", "", ""]
