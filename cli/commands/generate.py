@@ -1,6 +1,7 @@
 """``infogan-tool generate``: codes to images."""
 
 import math
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -22,6 +23,8 @@ from infogan_tool.cli.sheets import check_sheet, write_sheet
 from infogan_tool.runtime.errors import OutputExistsError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from infogan_tool.runtime import Bundle
 
 _CODES_FILE: Final = "codes.jsonl"
@@ -88,9 +91,11 @@ def generate(
         write_sheet(opened, latents, math.ceil(math.sqrt(count)), out, scale)
         output.note(f"wrote {output.plural(count, 'image')} of seed {seed} to {out}")
     else:
+        listed = _read_list(out)
+        _check_folder(out, count, listed)
         opened.generate(opened.sample(1, seed, **fixed))  # before anything is created or removed
         out.mkdir(parents=True, exist_ok=True)
-        _remove_listed(out)
+        _remove(out, listed)
         _write_folder(opened, out, count=count, seed=seed, fixed=fixed, scale=scale or 1)
         output.note(f"wrote {output.plural(count, 'image')} of seed {seed} and {_CODES_FILE} to {out}")
     note_extrapolated(fixed["styles"], opened.metadata)
@@ -98,24 +103,39 @@ def generate(
         output.note(opened.fallback)
 
 
-def _remove_listed(out: Path) -> None:
-    """Remove codes.jsonl and the images that it lists; other files are not changed.
-
-    The list goes first: a folder with a list is complete.
-    """
+def _read_list(out: Path) -> set[str]:
+    """Return the images that the codes.jsonl of an older output lists."""
     from infogan_tool.runtime.storage.atomic import open_regular
 
     try:
         with open_regular(out / _CODES_FILE) as codes:
             found = [_LISTED.match(line) for line in iter(lambda: codes.readline(1 << 16), b"")]
     except FileNotFoundError:
-        return
+        return set()
     except ValueError as error:
         raise OutputExistsError(out / _CODES_FILE, "it is not a regular file; give another folder") from error
-    (out / _CODES_FILE).unlink()
-    for match in found:
-        if match:
-            (out / match[1].decode()).unlink(missing_ok=True)
+    return {match[1].decode() for match in found if match}
+
+
+def _check_folder(out: Path, count: int, listed: "Collection[str]") -> None:
+    """Raise if an image would replace a file that is not of an older output."""
+    for number in range(count):
+        name = _image_name(number, count)
+        if name not in listed and os.path.lexists(out / name):
+            raise OutputExistsError(
+                out / name, f"{_CODES_FILE} does not list it; remove it, or give another folder"
+            )
+
+
+def _remove(out: Path, listed: "Collection[str]") -> None:
+    """Remove codes.jsonl and the images that it lists; the list goes first: a folder with one is complete."""
+    (out / _CODES_FILE).unlink(missing_ok=True)
+    for name in listed:
+        (out / name).unlink(missing_ok=True)
+
+
+def _image_name(number: int, count: int) -> str:
+    return f"{number:0{max(5, len(str(count - 1)))}d}.png"
 
 
 def _write_folder(
@@ -125,7 +145,6 @@ def _write_folder(
     from infogan_tool.runtime.inference.shards import BATCH_ROWS, split
     from infogan_tool.runtime.storage.atomic import atomic_open
 
-    digits = max(5, len(str(count - 1)))
     # The list is written last: a folder with a list is complete.
     with atomic_open(out / _CODES_FILE, "w", encoding="utf-8", newline="\n") as codes:
         for rows in split(count, rows=BATCH_ROWS):
@@ -133,7 +152,7 @@ def _write_folder(
             images = to_uint8(bundle.generate(latents), bundle.image)
             for row, image in enumerate(images):
                 number = rows.start + row
-                name = f"{number:0{digits}d}.png"
+                name = _image_name(number, count)
                 save_png(out / name, image.repeat(scale, axis=0).repeat(scale, axis=1))
                 record = {
                     "file": name,

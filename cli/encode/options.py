@@ -59,8 +59,8 @@ def check_options(options: EncodeOptions, paths: Sequence[str]) -> FormatName | 
     Nothing is changed on disk, with ``force`` neither.
 
     Raises:
-        UsageError: Options do not fit together, an output is one of the inputs ``paths``, or it cannot be
-            written.
+        UsageError: Options do not fit together, an output is one of the inputs ``paths`` or the folder of
+            one, or it cannot be written.
         OutputExistsError: An output, or an unfinished run of it, exists and ``force`` is not set.
     """
     name = _format_name(options)
@@ -75,13 +75,16 @@ def check_options(options: EncodeOptions, paths: Sequence[str]) -> FormatName | 
     outputs = [*targets, *([options.show_input] if options.show_input else [])]
     if len(set(outputs)) < len(outputs):
         raise UsageError("--out, --errors and --show-input must be different files")
-    if options.force:  # without it an output that exists is refused anyway
-        inputs = set(map(os.path.abspath, paths))
-        for output_path in outputs:
-            if os.path.abspath(output_path) in inputs:  # noqa: PTH100 - as the inputs, which are strings
-                raise UsageError(f"{output_path} is an input and an output: write to another name")
     if targets:
         _check_targets(targets, options)
+    inputs = set(map(os.path.abspath, paths))
+    folders = {os.path.dirname(path) for path in inputs if not os.path.isdir(path)}  # noqa: PTH112, PTH120
+    for output_path in outputs:
+        absolute = os.path.abspath(output_path)  # noqa: PTH100 - as the inputs, which are strings
+        if absolute in inputs:
+            raise UsageError(f"{output_path} is an input and an output: write to another name")
+        if absolute in folders:
+            raise UsageError(f"{output_path} is the folder of an input: write to another one")
     return name
 
 

@@ -173,6 +173,21 @@ def test_outputs_are_not_overwritten(cli: Callable[..., Any], tiny: Path, tmp_pa
     assert cli("generate", "-b", tiny, "-n", 1, "--out", empty).code == 0
 
 
+def test_an_image_that_no_list_has_is_not_overwritten(
+    cli: Callable[..., Any], tiny: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "folder"
+    assert cli("generate", "-b", tiny, "-n", 2, "--out", out).code == 0
+    (out / "00002.png").write_text("mine")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    done = cli("generate", "-b", tiny, "-n", 3, "--seed", 1, "--out", out, "--force")
+    assert done.code == 1
+    assert "00002.png already exists: codes.jsonl does not list it" in done.err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert cli("generate", "-b", tiny, "-n", 2, "--seed", 1, "--out", out, "--force").code == 0
+    assert (out / "00002.png").read_text() == "mine"
+
+
 def test_nothing_is_removed_or_made_where_nothing_can_be_generated(
     cli: Callable[..., Any], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -173,6 +173,20 @@ def test_an_input_is_not_overwritten_even_with_force(
     assert images[0].read_bytes() == before
 
 
+def test_the_folder_of_an_input_is_not_written_into(
+    cli: Callable[..., Any], images: list[Path], tiny: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    image = shutil.copy(images[0], own / "000000.png")
+    for given in (image, own / "*.png", own):
+        done = cli("encode", given, "--bundle", tiny, "--show-input", own, "--force")
+        assert (done.code, done.out) == (2, "")
+        assert ("is an input and" if given == own else "is the folder of an input") in done.err
+    assert image.read_bytes() == images[0].read_bytes()
+    assert cli("encode", own, "--bundle", tiny, "--show-input", tmp_path, "--force").code == 0
+
+
 def test_more_images_than_a_chunk_are_in_order(
     cli: Callable[..., Any], images: list[Path], tiny: Path
 ) -> None:
