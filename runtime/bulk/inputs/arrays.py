@@ -12,12 +12,18 @@ import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
-from infogan_tool.runtime.bulk.inputs.chunks import CHUNK_BYTES, CHUNK_IMAGES, Failed
-from infogan_tool.runtime.bulk.inputs.value_scaling import as_file, axes_of, scale_of, to_bytes
+from infogan_tool.runtime.bulk.inputs.chunks import CHUNK_BYTES, CHUNK_IMAGES, Failed, FileChunk
+from infogan_tool.runtime.bulk.inputs.value_scaling import (
+    as_file,
+    axes_of,
+    is_supported,
+    scale_of,
+    to_bytes,
+)
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.runtime.images.arrays import Scale
 from infogan_tool.runtime.images.idx import open_idx
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
     from infogan_tool.runtime.images.spec import ImageSpec
 
-_MATRIX: Final = 2
+_MATRIX, _BATCH = 2, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +269,11 @@ def npz_chunks(path: str, wanted: str | None = None) -> Iterator[Chunk]:
             scale = None
             with archive.open(member) as stream:
                 shape, fortran, dtype = _read_header(cast("BinaryIO", stream))
-                if fortran:
-                    raise ValueError(f"{prefix[:-1]} is in Fortran order: save it in C order")
+                if fortran:  # would have to be in memory as a whole
+                    name = prefix[:-1]
+                    message = f"{printable(name)} is in Fortran order: save it in C order"
+                    yield FileChunk([name], {0: Failed(name, message)}, fingerprint)
+                    continue
                 axes = axes_of(shape)
                 if dtype.kind == "f":
                     scale = scale_of(dtype, (rows for _, rows in _streamed(stream, shape, dtype, axes)))
@@ -296,12 +305,12 @@ def _image_arrays(archive: zipfile.ZipFile, wanted: str | None) -> list[str]:
     depths = {}
     for member in members:
         with archive.open(member) as stream:
-            shape, fortran, dtype = _read_header(cast("BinaryIO", stream))
-        if dtype.kind in "buf" and len(shape) >= _MATRIX and not fortran:
+            shape, _, dtype = _read_header(cast("BinaryIO", stream))
+        if is_supported(dtype) and _MATRIX <= len(shape) <= _BATCH:
             depths[member] = len(shape)
     deep = [member for member, depth in depths.items() if depth > _MATRIX]
     if not depths:
-        raise ValueError("it has no array of images (numbers, two to four dimensions, C order)")
+        raise ValueError("it has no array of images (uint8, uint16, bool or float, two to four dimensions)")
     return deep or list(depths)
 
 

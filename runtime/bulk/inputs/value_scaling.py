@@ -52,6 +52,11 @@ def axes_of(shape: tuple[int, ...]) -> str:
     return axes
 
 
+def is_supported(dtype: np.dtype[Any]) -> bool:
+    """Return whether arrays of this type are read as images: uint8, uint16, bool and floats."""
+    return dtype.kind in "bf" or (dtype.kind == "u" and dtype.itemsize <= 2)  # noqa: PLR2004 - bytes
+
+
 def scale_of(dtype: np.dtype[Any], blocks: Iterable[npt.NDArray[Any]]) -> Scale:
     """Return the scale of an array, from its type, and for floats from its minimum and maximum.
 
@@ -65,12 +70,12 @@ def scale_of(dtype: np.dtype[Any], blocks: Iterable[npt.NDArray[Any]]) -> Scale:
     Raises:
         ValueError: The type or the range of values is not supported.
     """
+    if not is_supported(dtype):
+        raise ValueError(f"values of type {dtype} are not supported: use uint8, uint16, bool or a float")
     if dtype.kind == "b":
         return Scale(0, 255)
-    if dtype.kind == "u" and dtype.itemsize <= 2:  # noqa: PLR2004 - bytes
+    if dtype.kind == "u":
         return Scale(0, 1 if dtype.itemsize == 1 else 255 / 65535)
-    if dtype.kind != "f":
-        raise ValueError(f"values of type {dtype} are not supported: use uint8, uint16, bool or a float")
     low, high = 0.0, 0.0
     for block in blocks:  # a value that is not finite makes only its image fail; fmin and fmax ignore NaN
         block = np.where(np.isfinite(block), block, np.nan)  # noqa: PLW2901

@@ -185,10 +185,20 @@ def test_npz_reads_the_arrays_of_images(tmp_path: Path, save: Callable[..., None
     assert "it has no array z (arrays: x_train, y_train, x_test, flat)" in error
 
 
-def test_an_npz_array_in_fortran_order_is_refused_by_name_too(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", x=np.asfortranarray(IMAGES))
-    (error,) = read(tmp_path / "a.npz", column="x")[2]
-    assert error == f"{tmp_path}/a.npz#x is in Fortran order: save it in C order"
+def test_an_npz_array_in_fortran_order_fails_alone(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.asfortranarray(IMAGES), y=IMAGES[:3])
+    for column in (None, "x"):
+        _, names, (error,) = read(tmp_path / "a.npz", column=column)
+        assert error == f"{tmp_path}/a.npz#x is in Fortran order: save it in C order"
+        assert names == ([] if column else [f"#y/{i}" for i in range(3)])
+
+
+def test_npz_arrays_that_are_no_images_are_left_out(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", volumes=IMAGES[None, None], masks=IMAGES.astype(np.uint64), x=IMAGES[:3])
+    _, names, errors = read(tmp_path / "a.npz")
+    assert (names, errors) == ([f"#x/{i}" for i in range(3)], [])
+    (error,) = read(tmp_path / "a.npz", column="masks")[2]
+    assert "values of type uint64 are not supported" in error
 
 
 @pytest.mark.parametrize("shape", ["(-3, 8, 8)", "(True, 8, 8)", f"({10**23}, 8, -8)", "(3, 8, 8), 1: 2"])
@@ -201,9 +211,7 @@ def test_an_invalid_header_is_one_failed_file(tmp_path: Path, shape: str) -> Non
 
 
 def test_npz_without_images_is_one_line(tmp_path: Path) -> None:
-    np.savez(
-        tmp_path / "a.npz", labels=np.arange(9), names=np.array(["a"]), turned=np.asfortranarray(IMAGES[0])
-    )
+    np.savez(tmp_path / "a.npz", labels=np.arange(9), names=np.array(["a"]), table=np.ones((3, 3), int))
     (error,) = read(tmp_path / "a.npz")[2]
     assert error.startswith(f"{tmp_path}/a.npz: it has no array of images")
 
