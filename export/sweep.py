@@ -45,7 +45,7 @@ _MAX_SEED: Final = 2**32 - 1
 _MAX_TRIALS: Final = 1000
 _MAX_NAME: Final = 100
 """Longest name of a folder."""
-_NOT_FOR_SWEEPS: Final = ("--seed", "--out", "--resume", "--dry-run", "--schema", "--import")
+_NOT_FOR_SWEEPS: Final = ("--seed", "--out", "-o", "--resume", "--dry-run", "--schema", "--import")
 """Options of train that a sweep sets itself, or that leave nothing to export."""
 
 
@@ -184,24 +184,13 @@ def parse_seeds(text: str) -> list[int]:
     raise UsageError(f"seeds must be different numbers below 2**32, at most {_MAX_SEEDS}, not '{text}'")
 
 
-def usable_gpus(arguments: Sequence[str]) -> list[str]:
-    """Return the name in CUDA_VISIBLE_DEVICES of each GPU that trainings with these options may use."""
-    if _option(arguments, "--device")[-1:] == ["cpu"]:
+def usable_gpus(device: str) -> list[str]:
+    """Return the name in CUDA_VISIBLE_DEVICES of each GPU that trainings with ``--device`` may use."""
+    if device == "cpu":
         return []
     count, listed = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
     names = listed.split(",") if listed is not None else map(str, range(count))
     return [name.strip() for name in names][:count]
-
-
-def _option(arguments: Sequence[str], name: str) -> list[str]:
-    """Return an option with its value, as often as the arguments contain it."""
-    found: list[str] = []
-    for index, argument in enumerate(arguments):
-        if argument == name:
-            found += arguments[index : index + 2]
-        elif argument.startswith(f"{name}="):
-            found += argument.split("=", 1)
-    return found
 
 
 def run_sweep(
@@ -213,6 +202,7 @@ def run_sweep(
     threads: int,
     report: Callable[[str], None],
     gpus: Sequence[str] = (),
+    resume_arguments: Sequence[str] = (),
     imports: Sequence[str] = (),
     configs: Sequence[TrainConfig] = (),
 ) -> Sweep:
@@ -227,6 +217,7 @@ def run_sweep(
         threads: Threads of each training.
         report: Called with a line when a trial starts or ends.
         gpus: Names in CUDA_VISIBLE_DEVICES of the GPUs over which simultaneous trainings are spread.
+        resume_arguments: Those of ``arguments`` that go with ``--resume``.
         imports: Modules of the user's that each training imports.
         configs: Of each trial, to be compared with that of a run that exists; none: they are not compared.
 
@@ -243,8 +234,10 @@ def run_sweep(
         _check_same_options(trial.path(out, "seed"), config)
     for trial in trials:
         trial.path(out, "seed").parent.mkdir(parents=True, exist_ok=True)
-    own = [option for name in imports for option in ("--import", name)]
-    _train(trials, [*own, *arguments], out, jobs=jobs, threads=threads, report=report, gpus=gpus)
+    tool = [sys.executable, "-m", "infogan_tool", "train", "--threads", str(threads)]
+    tool += [option for name in imports for option in ("--import", name)]
+    start, resume = [*tool, *arguments], [*tool, *resume_arguments]
+    _train(trials, start, resume, out, jobs=jobs, report=report, gpus=gpus)
     for trial in trials:
         if not _is_exported(trial, out):
             report(f"{trial}: exporting")
@@ -275,11 +268,11 @@ def _check_same_options(run: Path, config: TrainConfig) -> None:
 
 def _train(
     trials: Sequence[Trial],
-    arguments: Sequence[str],
+    start: Sequence[str],
+    resume: Sequence[str],
     out: Path,
     *,
     jobs: int,
-    threads: int,
     report: Callable[[str], None],
     gpus: Sequence[str],
 ) -> None:
@@ -289,7 +282,7 @@ def _train(
         while waiting or running:
             while waiting and len(running) < jobs:
                 trial = waiting.pop(0)
-                command = _command(out, trial, arguments, threads)
+                command = _command(out, trial, start, resume)
                 if not command:
                     report(f"{trial}: already trained")
                     continue
@@ -349,18 +342,15 @@ def _score(out: Path, trial: Trial) -> SeedScore:
     )
 
 
-def _command(out: Path, trial: Trial, arguments: Sequence[str], threads: int) -> list[str]:
+def _command(out: Path, trial: Trial, start: Sequence[str], resume: Sequence[str]) -> list[str]:
     """Return the command that trains or resumes a trial; empty if it is complete."""
     if _is_exported(trial, out):
         return []
     run = trial.path(out, "seed")
-    tool = [sys.executable, "-m", "infogan_tool", "train", "--threads", str(threads)]
     if (run / "config.json").exists():
-        streaming = [argument for argument in arguments if argument in ("--stream", "--no-stream")]
-        kept = [*_option(arguments, "--device")[-2:], *_option(arguments, "--import"), *streaming]
-        return [] if _is_complete(run) else [*tool, *kept, "--resume", str(run)]
+        return [] if _is_complete(run) else [*resume, "--resume", str(run)]
     settings = [option for text in trial.texts for option in ("--set", text)]
-    return [*tool, *arguments, *settings, "--seed", str(trial.seed), "--out", str(run)]
+    return [*start, *settings, "--seed", str(trial.seed), "--out", str(run)]
 
 
 def _is_exported(trial: Trial, out: Path) -> bool:

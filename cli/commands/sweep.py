@@ -1,8 +1,9 @@
 """``infogan-tool sweep``: several seeds of a training, or of a grid of configs."""
 
+import inspect
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -60,8 +61,9 @@ def sweep(
     combinations = parse_grid(grid or [])
     chosen = parse_seeds(seeds)
     trials = [Trial(seed=seed, settings=some) for some in combinations for seed in chosen]
-    configs = _configs_of(arguments or [], trials)
-    cores, gpus = default_threads(), usable_gpus(arguments or [])
+    given, resume_arguments = _parse(arguments or [])
+    configs = _configs_of(given, trials)
+    cores, gpus = default_threads(), usable_gpus(given["device"])
     at_once = min(jobs or len(gpus) or cores, len(trials))
     result = run_sweep(
         trials,
@@ -71,6 +73,7 @@ def sweep(
         threads=max(cores // at_once, 1),
         report=output.note,
         gpus=gpus,
+        resume_arguments=resume_arguments,
         imports=imports or [],
         configs=configs,
     )
@@ -80,24 +83,41 @@ def sweep(
         output.emit(format_sweep(result))
 
 
-def _configs_of(arguments: "Sequence[str]", trials: "Sequence[Trial]") -> "list[TrainConfig]":
+def _parse(arguments: "Sequence[str]") -> tuple[dict[str, Any], list[str]]:
+    """Return the values of options of train by name, and those options that set no key of the config."""
+    from infogan_tool.cli.app import app
+    from infogan_tool.cli.commands.train import config_flags
+
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    command = group.commands["train"]
+    with command.make_context("infogan-tool train", list(arguments)) as context:
+        given = context.params
+    left_out = {"preset", "config", *inspect.signature(config_flags).parameters, "imports"}  # a sweep's own
+    others: list[str] = []
+    for option in command.params:
+        value = given.get(option.name or "")
+        if option.name in left_out or value in (None, option.default):
+            continue
+        if isinstance(value, bool):
+            others.append((option.opts if value else option.secondary_opts)[0])
+        else:
+            others += [option.opts[0], str(value)]
+    return given, others
+
+
+def _configs_of(given: "dict[str, Any]", trials: "Sequence[Trial]") -> "list[TrainConfig]":
     """Return the config of each trial; raise for options that are not valid, before anything is trained.
 
     Args:
-        arguments: Options of train.
+        given: Values of the options of train.
         trials: Their seeds and settings.
     """
-    import inspect
-
-    from infogan_tool.cli.commands.train import config_flags, train
+    from infogan_tool.cli.commands.train import config_flags
     from infogan_tool.runtime.errors import UsageError
     from infogan_tool.train.config.presets import resolve_config
     from infogan_tool.train.infogan.schemes import check_names
 
-    app = typer.Typer()
-    app.command()(train)
-    with typer.main.get_command(app).make_context("infogan-tool train", list(arguments)) as context:
-        given = context.params
     file = Path(given["config"]) if given["config"] else None
     options = {name: given[name] for name in inspect.signature(config_flags).parameters}
     configs = []

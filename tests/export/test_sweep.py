@@ -24,6 +24,7 @@ from infogan_tool.export.sweep import (
     usable_gpus,
 )
 from infogan_tool.runtime.errors import RunError, UsageError
+from infogan_tool.train.config.presets import resolve_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,16 +202,16 @@ def test_interrupted_sweep_is_resumed(
         _, errors = process.communicate(timeout=600)
     assert process.returncode == 130, errors
     assert len(metrics.read_text().splitlines()) < 80
-    *_, option, run = command = _command(out, Trial(seed=5), ["--config", str(config)], 1)
+    *command, option, run = _command(out, Trial(seed=5), [], ["train", "--threads", "1"])
     assert (option, run) == ("--resume", str(out / "seed-5"))
-    done = cli(*command[3:])
+    done = cli(*command, option, run)
     assert done.code == 0, done.err
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
     assert steps == list(range(1, 81))
-    assert _command(out, Trial(seed=5), [], 1) == [], "the training is complete"
+    assert _command(out, Trial(seed=5), [], []) == [], "the training is complete"
     saved = out / "seed-5" / "checkpoints" / "last.safetensors"
     saved.rename(saved.with_name("step-00000080.safetensors"))
-    assert _command(out, Trial(seed=5), [], 1) == [], "a checkpoint that is kept serves as well"
+    assert _command(out, Trial(seed=5), [], []) == [], "a checkpoint that is kept serves as well"
 
 
 def test_seeds_are_spread_over_the_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,19 +240,36 @@ def test_seeds_are_spread_over_the_gpus(tmp_path: Path, monkeypatch: pytest.Monk
 def test_gpus_have_the_names_of_cuda_visible_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # of a machine that has two
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert usable_gpus([]) == ["0", "1"]
+    assert usable_gpus("auto") == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-7f,9")
-    assert usable_gpus(["--epochs", "1"]) == ["3", "GPU-7f"]
-    assert usable_gpus(["--device", "cuda"]) == ["3", "GPU-7f"]
-    assert usable_gpus(["--device=cpu"]) == usable_gpus(["--device", "cpu"]) == []
+    assert usable_gpus("auto") == usable_gpus("cuda") == ["3", "GPU-7f"]
+    assert usable_gpus("cpu") == []
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="the message is for machines without a GPU")
-def test_resumed_training_gets_the_device_option(tmp_path: Path, config: str) -> None:
+def test_resumed_training_gets_the_options_that_go_with_resume(
+    cli: Callable[..., Result], tmp_path: Path, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    class Spied(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str], **_: object) -> None:
+            commands.append(command)
+            raise OSError("not started")
+
+    monkeypatch.setattr(subprocess, "Popen", Spied)
     (tmp_path / "seed-3").mkdir()
-    (tmp_path / "seed-3" / "config.json").write_text((Path(config)).read_text())
-    with pytest.raises(RunError, match="seed 3 failed with exit code 1: --device cuda"):
-        run_sweep([Trial(seed=3)], ["--device", "cuda"], tmp_path, jobs=1, threads=1, report=print)
+    resolved = resolve_config(file=Path(config), flags={"seed": 3, "schedule": {"epochs": 2}})
+    (tmp_path / "seed-3" / "config.json").write_text(json.dumps(resolved.to_dict()))
+    values = ["--device", "cpu", "--threads=3"]
+    flags = ["--tensorboard", "--profile", "--no-capture", "--no-stream", "--quiet"]
+    for seed in (3, 4):
+        options = ["--config", config, "--epochs", "2", *values, *flags]
+        done = cli("sweep", "--seeds", seed, "--out", tmp_path, "--", *options)
+        assert done.err.endswith("error: not started\n")
+    resumed, started = (command[command.index("--device") :] for command in commands)
+    run = str(tmp_path / "seed-3")
+    assert resumed == ["--device", "cpu", "--threads", "3", *flags[:4], "--quiet", "--resume", run]
+    assert started[:-4] == [*values, *flags]
 
 
 def test_error_of_a_training_is_reported(tmp_path: Path) -> None:
@@ -259,7 +277,7 @@ def test_error_of_a_training_is_reported(tmp_path: Path) -> None:
         run_sweep([Trial(seed=4)], ["--preset", "papr"], tmp_path / "s", jobs=1, threads=1, report=print)
 
 
-@pytest.mark.parametrize("option", ["--seed", "--out=x", "--resume", "--dry-run"])
+@pytest.mark.parametrize("option", ["--seed", "--out=x", "-o", "--resume", "--dry-run"])
 def test_options_that_a_sweep_sets_are_refused(tmp_path: Path, option: str) -> None:
     with pytest.raises(UsageError, match="cannot be used in a sweep"):
         run_sweep([Trial(seed=0)], [option, "5"], tmp_path / "s", jobs=1, threads=1, report=print)
