@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import builtins
 import doctest
 import importlib
 import json
@@ -274,6 +275,13 @@ def test_the_api_page_has_every_public_name() -> None:
     text = (ROOT / "docs" / "reference" / "python.md").read_text("utf-8")
     names = [*runtime.__all__, *train.__all__, *export.__all__]
     assert not [name for name in names if not re.search(rf"`{name}[`(.]", text)]
+
+
+def test_every_error_that_docs_name_is_public() -> None:
+    public = {*dir(builtins), *runtime.__all__, *train.__all__}
+    named = {name for page in CURRENT for name in re.findall(r"`(\w+Error)`", page.read_text("utf-8"))}
+    assert "CallbackError" in named <= public
+    assert all(issubclass(getattr(train, name), Exception) for name in train.__all__ if "Error" in name)
 
 
 def test_notebooks_are_kept_without_outputs() -> None:

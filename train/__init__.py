@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from infogan_tool.runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from infogan_tool.runtime.errors import CallbackError, ConfigError
     from infogan_tool.train.config.presets import preset
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.data.imageset import ImageSet
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Callback",
+    "CallbackError",
+    "ConfigError",
     "ImageSet",
     "JsonLinesLogger",
     "Run",
@@ -62,6 +65,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "config.files": ("ConfigError",),
         "config.presets": ("preset",),
         "config.schema": ("TrainConfig",),
         "data.imageset": ("ImageSet",),
@@ -69,7 +73,7 @@ __getattr__, __dir__ = lazy_names(
         "infogan.architecture_registry": ("register_architecture",),
         "infogan.schemes": ("Update", "register_scheme"),
         "infogan.terms": ("TermInputs", "register_term"),
-        "run.callbacks": ("Callback",),
+        "run.callbacks": ("Callback", "CallbackError"),
         "run.fit": ("fit",),
         "run.loggers": ("JsonLinesLogger", "TensorBoardLogger"),
         "run.options": ("RunOptions",),
