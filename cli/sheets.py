@@ -93,7 +93,9 @@ def _with_margins(
     for row, text in enumerate(rows):
         middle = _TOP + _GAP / 2 + (height - _GAP) / len(rows) * (row + 0.5)
         draw.text((left - _MARGIN, middle), text, "black", font, "rm")
-    if continuous and code not in metadata.latent.periodic and values[0] <= -1 < 1 <= values[-1]:
-        first, last = np.interp([-1, 1], values, centres)
+    low, high = max(-1.0, min(values)), min(1.0, max(values))
+    if continuous and code not in metadata.latent.periodic and low < high:
+        order = np.argsort(values)
+        first, last = sorted(np.interp([low, high], np.array(values)[order], np.array(centres)[order]))
         draw.rectangle((first, _TOP - _BAR, last, _TOP - 1), "grey")
     return np.asarray(image).reshape(_TOP + height, left + width, -1)

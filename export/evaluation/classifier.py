@@ -162,7 +162,8 @@ def train_classifier(
     images, labels = train.images[:], train.labels
     if test is None or test.labels is None:
         order = torch.randperm(len(images), generator=rng)
-        held_out, kept = order[: max(1, len(order) // _HELD_OUT)], order[len(order) // _HELD_OUT :]
+        count = max(1, len(order) // _HELD_OUT)
+        held_out, kept = order[:count], order[count:]
         test_images, test_labels = images[held_out], labels[held_out]
         images, labels = images[kept], labels[kept]
     else:

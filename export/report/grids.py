@@ -76,23 +76,23 @@ def evolution(entry: Entry, epochs: Sequence[float] | None = None) -> Panel | No
 
 def generated(entry: Entry, model: Model) -> Panel:
     """Draw images of random latents."""
-    alt = f"{len(model.generated)} generated images of random latents."
-    return Panel(key="generated", entry=entry.name, figure=_block(model.generated), alt=alt)
+    return _block("generated", entry, model.generated, "generated images of random latents")
 
 
 def real(entry: Entry, model: Model) -> Panel | None:
     """Draw real images likewise."""
     if model.real is None or not len(model.real):
         return None
-    alt = f"{len(model.real)} real images, chosen at random."
-    return Panel(key="real", entry=entry.name, figure=_block(model.real), alt=alt)
+    return _block("real", entry, model.real, "real images, chosen at random")
 
 
-def _block(images: NDArray[np.uint8]) -> RenderedFigure:
+def _block(key: str, entry: Entry, images: NDArray[np.uint8], what: str) -> Panel:
+    """Draw whole rows of images."""
     columns = min(_SIDE, len(images))
     rows = len(images) // columns
     table = images[: rows * columns].reshape(rows, columns, *images.shape[1:])
-    return _image_table(table, rows=[], columns=[], labels=("", ""))
+    figure = _image_table(table, rows=[], columns=[], labels=("", ""))
+    return Panel(key=key, entry=entry.name, figure=figure, alt=f"{rows * columns} {what}.")
 
 
 def _image_table(

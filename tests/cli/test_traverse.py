@@ -45,7 +45,10 @@ def test_a_bar_marks_the_trained_range(cli: Callable[..., Any], tmp_path: Path) 
 
     marked = bar()
     assert marked[-1] - marked[0] == 4 * 30, "from the middle of -1 to that of 1"
-    assert bar("--from", -1, "--to", 0.9) == bar("--from", 2, "--to", -2) == []
+    assert bar("--from", 2, "--to", -2) == marked
+    assert len(bar("--from", 0, "--to", 3, "--steps", 4)) == 30 + 1, "from the middle of 0 to that of 1"
+    assert len(bar("--from", 0.5, "--to", -1, "--steps", 4)) == 3 * 30 + 1
+    assert bar("--from", 1.5, "--to", 3) == []
 
 
 def test_a_categorical_code(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:

@@ -82,6 +82,13 @@ def test_without_test_images_a_tenth_is_held_out() -> None:
     assert classifier.info.test_accuracy > 0.9
 
 
+def test_the_image_that_is_held_out_of_a_few_is_not_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[int] = []
+    monkeypatch.setattr(classifier_module, "_fit", lambda _, images, *__, **___: trained.append(len(images)))
+    assert train_classifier(bar_images(6, 1), None, SETTINGS).info.test_count == 1
+    assert trained == [5]
+
+
 def test_features_of_an_image_do_not_depend_on_its_batch() -> None:
     classifier = train_classifier(TRAIN, TEST, ClassifierSettings(steps=2, batch_size=20))
     images = to_nhwc(TEST)

@@ -18,6 +18,7 @@ from infogan_tool.export.report import curves, tables, write
 from infogan_tool.export.report.canvas import mosaic
 from infogan_tool.export.report.charts import comparison
 from infogan_tool.export.report.collect import Collector, display_names
+from infogan_tool.export.report.grids import real
 from infogan_tool.export.report.html import format_duration
 from infogan_tool.export.report.render import select_codes
 from infogan_tool.export.report.write import write_report
@@ -191,6 +192,12 @@ def test_large_images_are_reduced_by_block_means() -> None:
     expected = images[1, 1, 30:33, 60:63].mean((0, 1)).round()
     np.testing.assert_array_equal(image[10, 20, :3], expected)
     assert not mosaic_pixels[66 : 66 + gap, :, 3].any()
+
+
+def test_the_description_of_real_images_counts_those_that_are_drawn() -> None:
+    entry, model = SimpleNamespace(name="a"), SimpleNamespace(real=np.zeros((15, 8, 8, 1), np.uint8))
+    panel = cast("Any", real)(entry, model)
+    assert panel.alt == "10 real images, chosen at random."
 
 
 def test_display_names_are_unique(tmp_path: Path) -> None:
