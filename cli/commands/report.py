@@ -46,7 +46,7 @@ def report(
     ] = None,
     epochs: Annotated[
         str | None,
-        typer.Option("--epochs", metavar="0,10,20", help="Epochs to show samples of. Default: about eight."),
+        typer.Option("--epochs", metavar="0,10,20", help="Epochs to show samples of. Default: at most nine."),
     ] = None,
     samples: SamplesOption = 10_000,
     seed: SampleSeedOption = 0,

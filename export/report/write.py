@@ -55,7 +55,7 @@ def write_report(
         data: Real images, named as in ``train --data``; None is what each was trained on.
         samples: Number of generated images for the metrics.
         seed: Seed of all latents.
-        epochs: Epochs of the samples over training; None selects about eight.
+        epochs: Epochs of the samples over training; None selects at most nine.
         device: Device for the graphs.
         force: Replace existing outputs.
         classifier: Settings of the evaluation classifier.
