@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 _VOTES: Final = 5
 _MIN_CLUSTER: Final = 20
-"""Least mean number of images of a small cluster."""
+"""Least mean number of images of a small cluster, where there are enough images."""
+_CLUSTERS_PER_GROUP: Final = 3
+"""Where there are few: a group that is one small cluster from the start repeats every error of k-means."""
+_IMAGES_PER_DIRECTION: Final = 8
+"""Least number of images for each direction of the spectral embedding; the last ones would be noise."""
 _GAIN: Final = 1e-12
 """Least gain of information, in nats, for which a cluster is moved."""
 
@@ -40,7 +44,7 @@ class GraphPartitioner:
     Args:
         neighbours: ``(N, count)``, indices of the neighbours of each image.
         num_groups: Groups of a partition.
-        eigenvectors: Width of the spectral embedding.
+        eigenvectors: Width of the spectral embedding; less where there are few images.
         clusters: Initial clusters; fewer where there are few images.
     """
 
@@ -48,8 +52,10 @@ class GraphPartitioner:
         self._graph = neighbour_graph(neighbours)
         self._num_groups = num_groups
         count = len(neighbours)
-        self._clusters = max(num_groups, min(clusters, count // _MIN_CLUSTER))
-        self._embedding = _spectral_embedding(self._graph, min(eigenvectors, count - 2))
+        least = max(num_groups, min(_CLUSTERS_PER_GROUP * num_groups, count // 2))
+        self._clusters = max(least, min(clusters, count // _MIN_CLUSTER))
+        width = min(eigenvectors, max(2, count // _IMAGES_PER_DIRECTION), count - 2)
+        self._embedding = _spectral_embedding(self._graph, width)
 
     def partition(self, seed: int) -> tuple[Ints, float]:
         """Return the group of each image ``(N,)`` and the information in nats; ``seed`` decides both."""

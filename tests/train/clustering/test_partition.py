@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -167,3 +168,17 @@ def test_few_images_and_many_groups_still_give_a_partition() -> None:
     groups, _ = GraphPartitioner(near, 4, eigenvectors=40, clusters=250).partition(0)
     assert groups.shape == (12,)
     assert set(groups) <= set(range(4))
+
+
+@pytest.mark.parametrize(("count", "kinds"), [(30, 3), (50, 5), (128, 10), (300, 20)])
+def test_few_images_of_clear_kinds_are_grouped_by_kind(count: int, kinds: int) -> None:
+    for seed in range(3):
+        rng, kind = np.random.default_rng(seed), np.arange(count) % kinds
+        points = rng.standard_normal((kinds, 16))[kind] + 0.3 * rng.standard_normal((count, 16))
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+        likeness = points @ points.T - 9 * np.eye(count)
+        partitioner = GraphPartitioner(likeness.argsort()[:, -5:], kinds, eigenvectors=40, clusters=250)
+        groups, _ = max((partitioner.partition(restart) for restart in range(3)), key=itemgetter(1))
+        table = np.zeros((kinds, kinds), int)
+        np.add.at(table, (groups, kind), 1)
+        assert table.max(axis=0).sum() == table.max(axis=1).sum() == count
