@@ -123,7 +123,7 @@ coverage: $(STAMP)
 mutation: $(STAMP)
 	$(BIN)/python tests/mutation/mutate.py
 
-# Every system of docs/explanation/systems.md at its stated length, into build/systems; continues what was stopped.
+# The systems of docs/results/systems.md, as long as stated there, into build/systems; continues what was stopped.
 systems: $(STAMP)
 	$(BIN)/python benchmarks/systems.py --out build/systems
 

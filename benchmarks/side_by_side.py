@@ -65,7 +65,8 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     """Return such a parser with the options of a comparison: ``--json`` and ``--rounds``."""
     parser = documented_parser(description)
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the results as JSON")
-    parser.add_argument("--rounds", type=int, default=15, help="how often each variant runs (default 15)")
+    rounds = "how often each variant runs (default %(default)s)"
+    parser.add_argument("--rounds", type=int, default=15, help=rounds)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Every system of docs/explanation/systems.md at its stated length: trained, exported, measured, drawn.
+"""The systems of docs/results/systems.md, as long as stated there: trained, exported, measured, drawn.
 
     python benchmarks/systems.py --out DIR [SYSTEM ...] [--device cuda] [--threads N]
 

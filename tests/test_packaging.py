@@ -8,6 +8,8 @@ import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 import infogan_tool
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,10 +88,10 @@ def test_every_dependency_has_its_reason() -> None:
     assert all(reasons)
 
 
-def test_the_parts_that_tests_may_pass_over_are_installed_here() -> None:
+@pytest.mark.parametrize("part", ["pyarrow", pytest.param("ray", marks=pytest.mark.ray)])
+def test_the_parts_that_tests_may_pass_over_are_installed_here(part: str) -> None:
     # The wheel's own tests run without them; here nothing may be passed over for want of them.
-    assert find_spec("pyarrow")
-    assert find_spec("ray")
+    assert find_spec(part)
 
 
 def test_module_runs_as_the_command() -> None:

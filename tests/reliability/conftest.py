@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     import torch
 
+collect_ignore_glob = ["test_*.py"] if os.name == "nt" else []
+"""Signals, locks and limits of these tests are those of POSIX."""
+
 ONE_STAGE = """
 preset = "paper"
 data = { source = "IMAGES" }

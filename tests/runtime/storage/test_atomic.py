@@ -52,6 +52,7 @@ def test_errors_name_the_target_not_the_temporary_file(tmp_path: Path) -> None:
     assert full.value.filename == str(tmp_path / "y")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_devices_pipes_and_folders_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -60,6 +61,7 @@ def test_devices_pipes_and_folders_are_not_replaced(tmp_path: Path) -> None:
             write_atomic(path, "x")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_open_regular_and_read_limited(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"12345")

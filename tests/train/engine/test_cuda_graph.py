@@ -85,20 +85,22 @@ class HostAccess(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
     """Records where a step waits for the device or copies from the host, which no capture allows."""
 
     FORBIDDEN: Final = (
-        "_local_scalar_dense",
-        "is_nonzero",
-        "lift_fresh",
-        "masked_select",
-        "nonzero",
-        "_unique2",
+        *("_local_scalar_dense", "_unique2", "bincount", "is_nonzero", "lift_fresh"),
+        *("masked_select", "nonzero", "repeat_interleave"),
     )
+    INDEXING: Final = frozenset({"index", "index_put", "index_put_"})
+    """Forbidden with masks, whose number of True values is read."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.found: set[str | None] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's
-        if func.overloadpacket.__name__ in self.FORBIDDEN:
+        name = func.overloadpacket.__name__
+        masks = name in self.INDEXING and any(
+            one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1]
+        )
+        if masks or name in self.FORBIDDEN:
             frames = reversed(traceback.extract_stack(limit=30)[:-1])
             self.found.add(next(frame.line for frame in frames if "site-packages" not in frame.filename))
         return func(*args, **(kwargs or {}))
