@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 
@@ -28,10 +28,14 @@ from infogan_tool.runtime.bulk.inputs.walk import walk
 from infogan_tool.runtime.errors import DataError
 from infogan_tool.runtime.images.formats import IMAGE_SUFFIXES
 from infogan_tool.runtime.storage.atomic import printable
+from infogan_tool.train.data.builtin import BUILTIN_NAMES
 from infogan_tool.train.data.convert import convert_images
 from infogan_tool.train.data.idx import find_part, read_idx_images, read_labels
 from infogan_tool.train.data.image_files import native_format, read_image_files
 from infogan_tool.train.data.imageset import ImageSet, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 FOLDER_KINDS: Final = (
     "a folder of images, of one sub-folder of images for each class, of train/ and test/ with such "
@@ -42,6 +46,10 @@ FOLDER_KINDS: Final = (
 _SPLIT_FOLDERS: Final = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 _IGNORED: Final = ("val", "valid", "validation")
 _NAME_LENGTH: Final = 100
+_IDX_SETS: Final = ("mnist", "fashion-mnist", "kmnist")
+"""Built-in data sets that their authors publish as IDX files of MNIST's names and shapes."""
+_IDX_SHAPES: Final = ((60_000, 1, 28, 28), (10_000, 1, 28, 28))
+"""Training and test images of these."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +67,7 @@ class FolderImages:
     class_names: tuple[str, ...] | None
     """Name of each class."""
     name: str
-    """Name of the folder."""
+    """Name of the folder; ``rooms-folder`` where ``rooms`` is a built-in data set."""
 
     def subset(self, index: torch.Tensor | slice) -> FolderImages:
         """Return the files of an index ``(n,)`` int64 or a slice, with their labels."""
@@ -125,7 +133,7 @@ def open_folder(
         channels=channels,
         labels=listing.labels,
         class_names=listing.class_names,
-        name=_own_name(folder),
+        name=_own_name(folder, not_of=BUILTIN_NAMES),
     )
 
 
@@ -145,11 +153,12 @@ def _load_idx(
     labels_path = find_part(folder, split, "labels")
     labels = None if labels_path is None else read_labels(labels_path, len(images))
     chosen = choose(len(images), limit)
+    not_held = [name for name in BUILTIN_NAMES if name not in _IDX_SETS or images.shape not in _IDX_SHAPES]
     return ImageSet(
         images=convert_images(images[chosen], size=size, channels=channels, name=printable(path)),
         labels=None if labels is None else labels[chosen],
         label_names=None,
-        name=_own_name(folder),
+        name=_own_name(folder, not_of=not_held),
     )
 
 
@@ -237,8 +246,13 @@ def _find_images(folder: Path) -> list[_Parts]:
     return images
 
 
-def _own_name(folder: Path) -> str:
-    return _shown_name(folder.resolve().name) or "folder"
+def _own_name(folder: Path, *, not_of: Collection[str]) -> str:
+    """Return the name of a folder, with an ending where it is the name of a data set that it does not hold.
+
+    By its name alone, the preprocessing of a bundle is chosen and a built-in data set is loaded again.
+    """
+    name = _shown_name(folder.resolve().name) or "folder"
+    return f"{name}-folder" if name in not_of else name
 
 
 def _shown_name(name: str) -> str:

@@ -39,7 +39,8 @@ class ImageSet:
     label_names: tuple[str, ...] | None
     """Name of each class, by label; ``None`` if the source has no names."""
     name: str
-    """The built-in name or the name of the folder, without its path; for metadata and reports."""
+    """The built-in name or the name of the folder, without its path; for metadata and reports. A folder that
+    is named like a built-in data set gets an ending: ``rooms-folder``."""
     factors: Factors | None = None
     """Factors that the images were made from, if they are known. For evaluation only."""
 

@@ -259,6 +259,7 @@ def test_a_builtin_name_takes_precedence_over_a_folder(
     monkeypatch.chdir(tmp_path)
     assert len(load_test_images("mnist")) == 10_000
     assert len(load_images("./mnist")) == 6
+    assert load_images("./mnist").name == "mnist-folder", "else it would be taken for the built-in data set"
 
 
 # --- a part of the images ------------------------------------------------------------------------------

@@ -129,6 +129,13 @@ def test_idx_folder_of_links_is_the_same_mnist(tmp_path: Path, mnist: ImageSet) 
     assert torch.equal(linked.labels, expected.labels)
 
 
+def test_idx_folder_has_the_name_of_a_built_in_data_set_only_with_its_shape(tmp_path: Path) -> None:
+    assert load_images(str(MNIST), limit=5).name == "mnist"
+    for name in ("mnist", "svhn"):
+        write_idx(tmp_path / name / IMAGES, random_images(5, 28, 28))
+        assert load_images(str(tmp_path / name)).name == f"{name}-folder"
+
+
 def test_idx_folder_without_labels_or_test(tmp_path: Path) -> None:
     write_idx(tmp_path / IMAGES, random_images(5, 8, 8))
     assert load_images(str(tmp_path)).labels is None
