@@ -181,7 +181,14 @@ def _ask(metadata: "BundleMetadata") -> "Names":
     for code in metadata.latent.continuous_names:
         if code in remarks:
             output.note(f"{code}: {remarks[code]}")
-        styles[code] = _ask_name(code, metadata.style_names.get(code), taken=[*filter(None, styles.values())])
+        current = metadata.style_names.get(code)
+        # Export may have given two styles the same name, which both may keep.
+        taken = [
+            given
+            for other, given in styles.items()
+            if given and not given == current == metadata.style_names.get(other)
+        ]
+        styles[code] = _ask_name(code, current, taken)
     return Names(categories, styles)
 
 

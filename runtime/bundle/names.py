@@ -121,7 +121,7 @@ def apply_names(
     """Return labels and style names of a bundle once names are given.
 
     Raises:
-        UsageError: Two styles would have the same name. Categories may: they are then merged.
+        UsageError: A style would get a name that another one has. Categories may: they are then merged.
     """
     labels = dict(metadata.labels)
     for code, given in names.categories.items():
@@ -132,7 +132,9 @@ def apply_names(
             del labels[code]
     styles = {code: metadata.style_names.get(code) for code in metadata.latent.continuous_names}
     styles |= names.styles
-    for name in filter(None, names.styles.values()):
+    for changed, name in names.styles.items():
+        if not name or name == metadata.style_names.get(changed):  # export may have given it to two styles
+            continue
         codes = [code for code, given in styles.items() if given == name]
         if len(codes) > 1:
             raise UsageError(f"{' and '.join(codes)} cannot have the same name, '{name}'")

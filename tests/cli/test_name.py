@@ -163,6 +163,20 @@ def test_prompt_asks_again_for_a_name_that_another_style_has(
     assert read_metadata(bundle).style_names == {"c1": "size", "c2": "shape", "c3": None}
 
 
+def test_prompt_keeps_a_name_that_two_styles_have(
+    cli: Callable[..., Result], bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = json.loads((bundle / METADATA_FILE).read_text("utf-8"))
+    metadata["style_names"] = {"c1": "slant", "c2": "slant", "c3": None}
+    (bundle / METADATA_FILE).write_text(json.dumps(metadata), "utf-8")
+    monkeypatch.setattr("infogan_tool.cli.commands.name._is_terminal", lambda: True)
+    for answers, c2, c3 in ((["", "", "slant", ""], "slant", None), (["slant", "size", ""], "size", None)):
+        monkeypatch.setattr(sys, "stdin", Terminal("\n".join([*[""] * 7, *answers]) + "\n"))
+        result = cli("name", bundle)
+        assert result.code == 0, result.err
+        assert read_metadata(bundle).style_names == {"c1": "slant", "c2": c2, "c3": c3}
+
+
 def test_sheets_of_the_pretrained_bundle_are_written_on_a_terminal_too(
     cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

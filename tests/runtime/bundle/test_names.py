@@ -81,6 +81,14 @@ def test_names_that_are_not_given_stay(tiny: Path) -> None:
         apply_names(metadata, Names(styles={"c1": "size", "c2": "size"}))
 
 
+def test_styles_that_have_the_same_name_may_keep_it(tiny: Path) -> None:
+    metadata = replace(read_metadata(tiny), style_names={"c1": "slant", "c2": "slant", "c3": None})
+    names = parse_names(tomllib.loads(to_toml(metadata)), metadata.latent, metadata)
+    assert apply_names(metadata, names)[1] == metadata.style_names
+    with pytest.raises(UsageError, match="cannot have the same name, 'slant'"):
+        apply_names(metadata, Names(styles={"c3": "slant"}))
+
+
 def test_folder_names_are_valid_everywhere_and_differ() -> None:
     given = [
         "../up",
