@@ -137,9 +137,7 @@ def _check_format(size: int | None, channels: int | None) -> None:
 def _find_folder(source: str) -> Path:
     shown = printable(source)
     if source == GIVEN_IN_PYTHON:
-        raise DataError(
-            "the images of this run were given in Python: give them again, with fit(data=..., resume=...)"
-        )
+        raise DataError("the images of this run were given in Python: name a folder of them with --data")
     try:
         folder = Path(source).expanduser()
         found, is_folder = bool(source) and folder.exists(), folder.is_dir()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import torch
 
-from infogan_tool.runtime.errors import RunError, UsageError
+from infogan_tool.runtime.errors import DataError, RunError, UsageError
 from infogan_tool.train.config.schema import TrainConfig
+from infogan_tool.train.data.load import GIVEN_IN_PYTHON
 from infogan_tool.train.data.opening import source_name
 from infogan_tool.train.distributed.device import select_device
 from infogan_tool.train.distributed.torchrun import has_restarts, join_process_group
@@ -200,6 +201,12 @@ def _resume(
     if data is None and run is not None:
         images = run.data
     else:
+        with group.fail_together():
+            if data is None and config.data.source == GIVEN_IN_PYTHON:
+                raise DataError(
+                    "the images of this run were given in Python: give them again, with "
+                    "fit(data=..., resume=...)"
+                )
         images = open_images(config, data, device, stream, group)
     step = checkpoint.header.step if checkpoint else 0
     with group.fail_together():

@@ -17,7 +17,6 @@ from infogan_tool.train.config.files import deep_merge, validate_config
 from infogan_tool.train.data.source import same_images
 from infogan_tool.train.engine.memory_format import like_memory_format
 from infogan_tool.train.run.checkpoint import broadcast_checkpoint, load_networks, read_checkpoint
-from infogan_tool.train.run.stages import planned_stages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,11 +114,9 @@ def restore_session(
     if folder is None:
         run.records = _cut(run.records, header.step, partial)
     elif session.group.is_main:
-        info = folder.read_info() if folder.has_info() else None
         folder.make_folders()
         folder.write_config(config)  # the schedule may be longer than before
-        if info is not None:
-            folder.write_info(info | {"stages": planned_stages(plan.stages)})
+        folder.write_info(run.info)
         run.records = _cut_metrics(folder.metrics, header.step, partial)
 
 

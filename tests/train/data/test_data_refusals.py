@@ -200,6 +200,10 @@ def test_missing_folder(tmp_path: Path) -> None:
     )
 
 
+def test_images_given_in_python_are_named_by_a_folder() -> None:
+    refused("<python>", "given in Python: name a folder of them with --data")
+
+
 @pytest.mark.parametrize("source", ["", "a\0b", "x" * 5000])
 def test_impossible_source(source: str) -> None:
     with pytest.raises(DataError):

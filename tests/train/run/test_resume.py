@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infogan_tool.runtime.errors import RunError
+from infogan_tool.runtime.errors import DataError, RunError
+from infogan_tool.train import fit, preset
 from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.consolidation import ConsolidationStage
 from infogan_tool.train.run.checkpoint import CHECKPOINT_SCHEMA, Checkpoint, CheckpointHeader
@@ -16,6 +17,8 @@ from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.resume import _cut_metrics, _steps_of_stage
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from infogan_tool.train.engine.stage import Stage
 
 
@@ -42,6 +45,19 @@ def test_named_pipe_in_place_of_metrics_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "metrics.jsonl")
     with pytest.raises(RunError, match="not a regular file"):
         _cut_metrics(tmp_path / "metrics.jsonl", 5, None)
+
+
+def test_run_json_is_of_the_latest_start(tmp_path: Path, mnist: Tensor) -> None:
+    config = preset("paper", networks={"base_width": 2, "full_width": 8, "q_width": 8})
+    run, schedule = tmp_path / "run", {"batch_size": 20, "steps": 1}
+    fit(config, mnist[:40], out=run, device="cpu", threads=1, schedule=schedule)
+    first = RunFolder(run).read_info()
+    RunFolder(run).write_info(first | {"versions": {}, "processes": 2})
+    with pytest.raises(DataError, match=r"given in Python: give them again, with fit\(data="):
+        fit(resume=run)
+    fit(resume=run, data=mnist[:40], device="cpu", threads=1, schedule={"steps": 2})
+    stages = [{"name": "adversarial", "steps": 2}]
+    assert RunFolder(run).read_info() == first | {"stages": stages}
 
 
 def test_a_stage_cannot_become_shorter_than_it_is() -> None:
