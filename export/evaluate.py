@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
 from infogan_tool.export.evaluation.classifier import default_folder
 from infogan_tool.export.evaluation.measure import DEFAULT_SAMPLES, MIN_SAMPLES, measure_bundle
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from infogan_tool.export.evaluation.classifier import ClassifierSettings
     from infogan_tool.export.evaluation.results import Results
     from infogan_tool.runtime.inference.device import Device
+
+_log: Final = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -47,8 +50,10 @@ def evaluate(
     """
     if samples < MIN_SAMPLES:
         raise UsageError(f"samples must be at least {MIN_SAMPLES}, not {samples}")
-    with open_source(path, device, progress) as (bundle, trained_on):
-        source = data or trained_on
+    with open_source(path, device, progress) as opened:
+        for note in opened.notes:
+            _log.info("note: %s", note)
+        bundle, source = opened.bundle, data or opened.trained_on
         if source is None:
             raise UsageError(f"{unknown_data(bundle)}: name the images with --data")
         progress(f"loading {source}")

@@ -36,6 +36,8 @@ class Exported:
     """The bundle in reduced precision, where one was made."""
     triton: Path | None = None
     """The Triton model repository, where one was written."""
+    notes: tuple[str, ...] = ()
+    """For the user, on the run or bundle that was exported."""
 
 
 def export_outputs(
@@ -57,8 +59,9 @@ def export_outputs(
         out: The bundle to write; None to write a model repository only.
         triton: The model repository to write, or None.
         precision: Of the graphs.
-        data: Real images to measure a reduced precision on, as ``train --data`` names them; None is what the
-            model was trained on, where that is a built-in data set or the run still has its source.
+        data: The training images of a run, and real images to measure a reduced precision on, as ``train
+            --data`` names them; None is what the model was trained on, where that is a built-in data set or
+            the run still has its source.
         preprocessing: How a run's bundle preprocesses images; None is chosen by the data set.
         examples: Number of real images that a run's bundle carries.
         force: Replace existing outputs.
@@ -80,16 +83,18 @@ def export_outputs(
         refuse_repository(triton, force=force)
     if out is not None and precision == "fp32":
         progress("exporting and comparing with torch")
-        exported = write_bundle(source, out, force=force, preprocessing=preprocessing, examples=examples)
-        repository = triton and write_repository(load_bundle(out, device="cpu"), triton, force=force)
-        return Exported(bundle=exported, triton=repository)
-    with ExitStack() as stack:
-        bundle, trained_on = stack.enter_context(
-            open_source(source, "cpu", progress, preprocessing=preprocessing)
+        exported = write_bundle(
+            source, out, force=force, data=data, preprocessing=preprocessing, examples=examples
         )
-        reduced = None
+        repository = triton and write_repository(load_bundle(out, device="cpu"), triton, force=force)
+        return Exported(bundle=exported, triton=repository, notes=exported.notes)
+    with ExitStack() as stack:
+        opened = stack.enter_context(
+            open_source(source, "cpu", progress, data=data, preprocessing=preprocessing)
+        )
+        bundle, reduced = opened.bundle, None
         if precision != "fp32":
-            images = data or trained_on
+            images = data or opened.trained_on
             if images is None:
                 raise UsageError(f"{unknown_data(bundle)}: name the images with --data")
             target = out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "bundle"
@@ -98,7 +103,7 @@ def export_outputs(
             )
             bundle = load_bundle(target, device="cpu")
         repository = triton and write_repository(bundle, triton, force=force)
-        return Exported(reduced=reduced, triton=repository)
+        return Exported(reduced=reduced, triton=repository, notes=opened.notes)
 
 
 def _check(
@@ -115,8 +120,8 @@ def _check(
         raise UsageError("name an output: --out BUNDLE, --triton DIR or both")
     if out is not None and precision == "fp32" and _is_bundle(source):
         raise UsageError(f"{source} is a bundle in fp32 already: --out goes with --precision fp16 or int8")
-    if data is not None and precision == "fp32":
-        raise UsageError("--data goes with --precision fp16 or int8: it is what their drift is measured on")
+    if data is not None and precision == "fp32" and _is_bundle(source):
+        raise UsageError("--data goes with a run, or with --precision fp16 or int8: a bundle is not changed")
     if preprocessing is not None and _is_bundle(source):
         raise UsageError(f"{source} is a bundle and keeps its preprocessing: --preprocessing is for a run")
     if out is not None and triton is not None:

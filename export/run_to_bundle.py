@@ -42,10 +42,12 @@ from infogan_tool.runtime.bundle.metadata import (
 )
 from infogan_tool.runtime.errors import DataError, RunError, UsageError
 from infogan_tool.runtime.images.arrays import to_float
-from infogan_tool.runtime.storage.atomic import write_atomic
+from infogan_tool.runtime.storage.atomic import printable, write_atomic
 from infogan_tool.train.config.schema import config_digest
+from infogan_tool.train.data import BUILTIN_NAMES
 from infogan_tool.train.data.load import GIVEN_IN_PYTHON
-from infogan_tool.train.data.source import TrainingData
+from infogan_tool.train.data.opening import source_digest
+from infogan_tool.train.data.source import TrainingData, same_images
 from infogan_tool.train.engine.cpu_memory import release_freed_memory
 from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.run.checkpoint import load_networks, read_checkpoint
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
     from infogan_tool.export.preprocessing_options import PreprocessingOptions
     from infogan_tool.runtime.bundle.bundle import Bundle
     from infogan_tool.runtime.images.spec import ImageSpec
-    from infogan_tool.train.config.schema import DataConfig, TrainConfig
+    from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.infogan.networks import Networks
 
 _log: Final = logging.getLogger(__name__)
@@ -73,7 +75,10 @@ class ExportOutcome:
     """As written."""
     notes: tuple[str, ...]
     """For the user: how far an unfinished training came, what is wrong with codes or why they have no names,
-    and whether the preprocessing fits the training images."""
+    and the :attr:`data_notes`."""
+    data_notes: tuple[str, ...]
+    """For the user: whether the images are missing or others than those of the training, and whether the
+    preprocessing fits them."""
 
 
 def export_run(
@@ -81,6 +86,7 @@ def export_run(
     out: str | Path,
     *,
     force: bool = False,
+    data: str | None = None,
     preprocessing: PreprocessingOptions | None = None,
     examples: int = 0,
 ) -> Bundle:
@@ -92,6 +98,8 @@ def export_run(
         run: A run that :func:`~infogan_tool.train.fit` returned, or a run folder.
         out: The bundle's folder; must not exist, unless ``force``.
         force: Replace a bundle (or an empty folder) at ``out``.
+        data: The training images, as ``train --data`` names them; None: those of the run, where they still
+            exist. They name the codes, and the OOD score is fitted on them.
         preprocessing: How images from elsewhere are preprocessed; None is chosen by the data set.
         examples: Number of real images that the bundle carries, which whoever gets it can see.
 
@@ -100,13 +108,16 @@ def export_run(
 
     Raises:
         RunError: The run has no saved state, or it cannot be used.
+        DataError: ``data`` cannot be used.
         UsageError: The preprocessing is not possible for the run's images.
         ParityError: A graph differs from torch by more than the tolerance.
         OutputExistsError: ``out`` exists.
         InUseError: Another process writes ``out``.
         OSError: The bundle cannot be written.
     """
-    outcome = write_bundle(run, Path(out), force=force, preprocessing=preprocessing, examples=examples)
+    outcome = write_bundle(
+        run, Path(out), force=force, data=data, preprocessing=preprocessing, examples=examples
+    )
     for note in outcome.notes:
         _log.info("note: %s", note)
     return load_bundle(out)
@@ -117,6 +128,7 @@ def write_bundle(
     out: Path,
     *,
     force: bool = False,
+    data: str | None = None,
     preprocessing: PreprocessingOptions | None = None,
     examples: int = 0,
 ) -> ExportOutcome:
@@ -141,9 +153,18 @@ def write_bundle(
     image = networks.image
     chosen = preprocessing.resolve(image) if preprocessing else preprocessing_for(data_name(training), image)
     networks.image = replace(image, preprocessing=chosen)
-    is_given = isinstance(run, Run) and config.data.source == GIVEN_IN_PYTHON
-    data = run.data if isinstance(run, Run) and is_given else config.data
-    return export_networks(networks, out, force=force, training=training, data=data, examples=examples)
+    images: str | TrainingData = data or config.data.source
+    if isinstance(run, Run) and images == GIVEN_IN_PYTHON:
+        images = run.data
+    return export_networks(
+        networks,
+        out,
+        force=force,
+        training=training,
+        data=images,
+        needs_data=data is not None,
+        examples=examples,
+    )
 
 
 def export_networks(
@@ -152,7 +173,8 @@ def export_networks(
     *,
     training: dict[str, Any],
     force: bool = False,
-    data: DataConfig | TrainingData | None = None,
+    data: str | TrainingData | None = None,
+    needs_data: bool = False,
     examples: int = 0,
 ) -> ExportOutcome:
     """Export networks to the bundle ``out``; see :func:`export_run`.
@@ -162,20 +184,23 @@ def export_networks(
         out: The bundle's folder.
         training: JSON-ready values for the metadata.
         force: Replace a bundle at ``out``.
-        data: The training data, to name the codes and to fit the OOD score; None, or images that no longer
-            exist: the codes stay without names and the bundle has no OOD score.
+        data: The training data, or their source, to name the codes and to fit the OOD score; None, or images
+            that no longer exist: the codes stay without names and the bundle has no OOD score.
+        needs_data: Whether images that do not exist are an error, and may be downloaded.
         examples: Number of real images that the bundle carries.
 
     Raises:
+        DataError: The images cannot be used, and are needed.
         UsageError: There are no images to choose examples from, or too many are requested.
         ParityError, OutputExistsError, InUseError, OSError: As :func:`export_run`.
     """
     with atomic_folder(out, force=force) as folder:  # locked: no other export writes to it
         networks.eval()
-        images, notes = _real_images(data, networks.image)
+        images, data_notes = _real_images(data, networks.image, training.get("data"), is_needed=needs_data)
         _check_examples(examples, images, networks.image)
         fitted = fit_ood(networks, images.train.images[:], networks.image.preprocessing) if images else None
         head, ood = fitted or (None, None)
+        notes = []
         if images and fitted is None:
             few = len(images.train) < MIN_IMAGES
             why = f"fewer than {MIN_IMAGES} training images" if few else "no layer of the encoder has a map"
@@ -231,37 +256,66 @@ def export_networks(
             metadata, note = describe_codes(folder, metadata, images)
             notes += describe_reversed(metadata)
             grey = images.train.images[:][:, 0].numpy()
-            notes += [note, preprocessing_note(grey, networks.image.preprocessing)]
+            notes.append(note)
+            data_notes.append(preprocessing_note(grey, networks.image.preprocessing))
         limitations = describe_limitations(metadata, axes=axes)
         metadata = replace(metadata, card=metadata.card | {"limitations": limitations})
         if images and examples:
             chosen = choose_examples(load_bundle(folder, device="cpu"), to_nhwc(images.scored), examples)
             metadata = replace(metadata, examples=write_examples(folder, chosen))
         write_metadata(folder, metadata)
-        return ExportOutcome(metadata=metadata, notes=tuple(filter(None, notes)))
+        data_notes = [note for note in data_notes if note]
+        notes = [note for note in notes if note]
+        return ExportOutcome(metadata=metadata, notes=(*data_notes, *notes), data_notes=tuple(data_notes))
 
 
 def _real_images(
-    data: DataConfig | TrainingData | None, image: ImageSpec
+    data: str | TrainingData | None, image: ImageSpec, trained_on: object, *, is_needed: bool
 ) -> tuple[RealImages | None, list[str]]:
-    """Return the images, or None and a note why there are none. Nothing is downloaded."""
+    """Return the images, and a note if there are none or others than those that the networks were trained on.
+
+    Raises:
+        DataError: They cannot be used, and are needed. Others are not downloaded.
+    """
     limit = load_limit(image.size)
     if isinstance(data, TrainingData):
         return RealImages(train=data.sample(limit), test=None), []
     if data is None:
         return None, []
     try:
-        real = load_real_images(data.source, image, download=False, limit=limit)
+        real = load_real_images(data, image, download=is_needed, limit=limit)
+        is_same = _is_same(data, image, trained_on)
         # No test image is needed for the OOD score.
         test = real.test and real.test.sample(image_limit(image.size, limit))
-        return replace(real, test=test), []
+        real = replace(real, test=test)
     except DataError as error:
-        return None, [f"codes have no names: {error}"]
+        if is_needed:
+            raise
+        return None, [f"no names and no OOD score: {error}"]
+    other = (
+        f"{printable(data)} does not hold the images of the training: names and OOD score are measured on "
+        "those that it holds"
+    )
+    return real, [] if is_same else [other]
+
+
+def _is_same(source: str, image: ImageSpec, trained_on: object) -> bool:
+    """Return whether the images of ``source`` are those that ``run.json`` describes.
+
+    A built-in data set is known by its name. Without a digest the answer is True.
+    """
+    recorded: dict[str, object] = trained_on if isinstance(trained_on, dict) else {}
+    if source in BUILTIN_NAMES:
+        return recorded.get("name", source) == source
+    digest = recorded.get("digest")
+    if not isinstance(digest, str):
+        return True
+    return same_images(digest, source_digest(source, size=image.size, channels=image.channels))
 
 
 def _check_examples(examples: int, images: RealImages | None, image: ImageSpec) -> None:
     if examples and images is None:
-        raise UsageError("--examples: the training images of the run cannot be read, so none can be chosen")
+        raise UsageError("--examples: the training images of the run cannot be read: name them with --data")
     if examples > max_examples(image):
         raise UsageError(f"--examples {examples}: at most {max_examples(image)} of this size are allowed")
 

@@ -47,7 +47,8 @@ def export(
         str | None,
         typer.Option(
             metavar="NAME|FOLDER",
-            help="Real images on which fp16 or int8 is compared with fp32. Default: the training data set.",
+            help="Training images of a run, if they were moved; real images on which fp16 or int8 is "
+            "compared with fp32. Default: the training data set.",
         ),
     ] = None,
     examples: Annotated[
@@ -143,10 +144,10 @@ def export(
         )
     if exported.bundle:
         Console(highlight=False).print(_parity_table(exported.bundle))
-        for note in exported.bundle.notes:
-            output.note(f"note: {note}")
     if exported.reduced:
         Console(highlight=False).print(_drift_table(exported.reduced))
+    for note in exported.notes:
+        output.note(f"note: {note}")
     for path in (out, exported.triton):
         if path:
             output.note(f"wrote {path}")

@@ -105,8 +105,9 @@ class Collector:
         def progress(line: str) -> None:
             self.progress(f"{name}: {line}")
 
-        with open_source(path, self.device, progress) as (bundle, trained_on):
-            real, notes = self._real_images(bundle, self.data or trained_on, progress)
+        with open_source(path, self.device, progress) as opened:
+            bundle = opened.bundle
+            real, notes = self._real_images(bundle, self.data or opened.trained_on, progress)
             results = None
             if real is not None:
                 results = measure_bundle(
@@ -119,7 +120,7 @@ class Collector:
                     progress=progress,
                 )
             progress("generating images")
-            return render_model(bundle, real, results, seed=self.seed), notes
+            return render_model(bundle, real, results, seed=self.seed), (*opened.notes, *notes)
 
     def _real_images(
         self, bundle: Bundle, source: str | None, progress: Callable[[str], None]

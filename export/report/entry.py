@@ -138,7 +138,7 @@ class Entry:
     model: Model | None
     """Images and metrics of the exported graphs; None where the run has no checkpoint to export."""
     notes: tuple[str, ...]
-    """What is not shown, and why."""
+    """What is not shown, and why; what is wrong with the training or its images."""
 
     @property
     def results(self) -> Results | None:

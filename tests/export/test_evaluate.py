@@ -20,6 +20,8 @@ from infogan_tool.export.evaluation.classifier import ClassifierSettings
 from infogan_tool.export.evaluation.measure import measure_bundle
 from infogan_tool.export.evaluation.metrics.clustering import score_categories
 from infogan_tool.export.evaluation.real_images import RealImages
+from infogan_tool.export.run_to_bundle import ExportOutcome
+from infogan_tool.runtime import read_metadata
 from infogan_tool.runtime.errors import BundleError, RunError, UsageError
 from infogan_tool.train.config.presets import resolve_config
 
@@ -76,7 +78,9 @@ def test_bundle_without_categories(digits: Path) -> None:
     assert list(found["styles"]["codes"]) == ["c1", "c2"]
 
 
-def test_run_is_exported_and_its_data_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_is_exported_and_its_data_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     run = tmp_path / "run"
     run.mkdir()
     config = resolve_config(preset="paper", file=None, flags={"data": {"source": "kmnist"}})
@@ -89,16 +93,24 @@ def test_run_is_exported_and_its_data_are_used(tmp_path: Path, monkeypatch: pyte
         return real_bars()
 
     def export(
-        path: Path, out: Path, *, preprocessing: object
-    ) -> None:  # tested elsewhere, and takes its time
+        path: Path, out: Path, *, data: object, preprocessing: object
+    ) -> ExportOutcome:  # tested elsewhere, and takes its time
         assert path == run
-        assert preprocessing is None
+        assert data is preprocessing is None
         shutil.copytree(TINY, out)
+        metadata = json.loads((out / "metadata.json").read_text())
+        metadata["training"] |= {"steps": 1, "planned_steps": 2}
+        (out / "metadata.json").write_text(json.dumps(metadata))
+        return ExportOutcome(metadata=read_metadata(out), notes=(), data_notes=("other images",))
 
     monkeypatch.setattr(open_source, "write_bundle", export)
     monkeypatch.setattr(evaluate, "load_real_images", load)
     monkeypatch.setattr(evaluate, "measure_bundle", lambda bundle, real, **_: opened.append((bundle, real)))
-    evaluate.evaluate(run, device="cpu")
+    with caplog.at_level("INFO", "infogan_tool"):
+        evaluate.evaluate(run, device="cpu")
+    unfinished, other = caplog.messages
+    assert unfinished.startswith("note: The training is unfinished: 1 of 2 steps.")
+    assert other == "note: other images"
     (source, image), (bundle, _) = opened
     assert source == "kmnist"
     assert image == bundle.image

@@ -16,7 +16,7 @@ from infogan_tool.export.examples import choose_examples
 from infogan_tool.export.run_to_bundle import export_networks, write_bundle
 from infogan_tool.runtime import Preprocessing, load_bundle
 from infogan_tool.runtime.bundle.metadata import read_metadata
-from infogan_tool.runtime.errors import BundleError, OutputExistsError, RunError, UsageError
+from infogan_tool.runtime.errors import BundleError, DataError, OutputExistsError, RunError, UsageError
 from infogan_tool.train import fit, preset
 from infogan_tool.train.config.schema import config_digest
 from infogan_tool.train.data import load_test_images
@@ -184,6 +184,31 @@ def test_image_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
     assert outcome.metadata.training["data"]["name"] == "shapes"
     for file in (tmp_path / "b").iterdir():
         assert b"private name" not in file.read_bytes()
+
+
+def test_images_that_are_not_those_of_the_training_are_noted(tmp_path: Path) -> None:
+    rng, folder = np.random.default_rng(0), tmp_path / "shapes"
+    folder.mkdir()
+    for i in range(12):
+        Image.fromarray(rng.integers(0, 255, (16, 16), dtype=np.uint8)).save(folder / f"{i}.png")
+    flags = {
+        "data": {"source": str(folder)},
+        "networks": {"base_width": 4, "full_width": 8, "q_width": 4},
+        "schedule": {"batch_size": 6, "steps": 2},
+    }
+    fit(preset("paper", **flags), out=tmp_path / "run", device="cpu")
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    shutil.copy(folder / "0.png", folder / "1.png")
+    (note, *_) = write_bundle(tmp_path / "run", tmp_path / "other").data_notes
+    assert "shapes does not hold the images of the training" in note
+    shutil.rmtree(folder)
+    (note,) = write_bundle(tmp_path / "run", tmp_path / "missing").data_notes
+    assert note.startswith("no names and no OOD score: ")
+    assert write_bundle(tmp_path / "run", tmp_path / "b", data=str(moved)).data_notes == ()
+    with pytest.raises(DataError, match="neither a built-in data set"):
+        write_bundle(tmp_path / "run", tmp_path / "none", data=str(folder))
+    (note, *_) = write_bundle(tmp_path / "run", tmp_path / "digits", data="mnist").data_notes
+    assert note.startswith("mnist does not hold")
 
 
 def test_a_run_in_memory_is_exported(tmp_path: Path) -> None:

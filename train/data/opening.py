@@ -19,7 +19,7 @@ from infogan_tool.train.data.given import DatasetReader, array_block, is_array
 from infogan_tool.train.data.image_files import FileReader
 from infogan_tool.train.data.imageset import ImageSet, check_fits, physical_memory
 from infogan_tool.train.data.load import GIVEN_IN_PYTHON, open_source
-from infogan_tool.train.data.source import TrainingData
+from infogan_tool.train.data.source import TrainingData, data_digest
 from infogan_tool.train.data.stream import BlockReader, StreamedImages
 
 if TYPE_CHECKING:
@@ -92,6 +92,18 @@ def open_data(data: Any, config: DataConfig, *, device: torch.device, stream: bo
         return _streamed(dataset, dataset.name)
     block = ImageSet(images=_read_all(dataset), labels=None, label_names=None, name=dataset.name)
     return _from_block(block, device, stream)
+
+
+def source_digest(source: str, *, size: int, channels: int) -> str:
+    """Return the digest of the images of a source; of a folder of image files, only 256 of them are read.
+
+    Raises:
+        DataError: They do not exist or cannot be used.
+    """
+    opened = open_source(source, size=size, channels=channels)
+    if isinstance(opened, FolderImages):
+        return data_digest(StreamedImages(FileReader(opened.paths, size=size, channels=channels)))
+    return data_digest(opened.images)
 
 
 def _refuse_other_types(data: object) -> None:

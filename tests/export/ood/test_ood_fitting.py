@@ -20,7 +20,6 @@ from infogan_tool.export.preprocessing_options import preprocessing_for
 from infogan_tool.export.run_to_bundle import export_networks
 from infogan_tool.runtime import ImageSpec, Preprocessing, load_bundle
 from infogan_tool.runtime.preprocessing.matches import matches_preprocessing
-from infogan_tool.train.config.schema import DataConfig
 from infogan_tool.train.data import load_images, load_test_images
 
 if TYPE_CHECKING:
@@ -127,10 +126,9 @@ def test_too_few_images_give_no_distance(
 
 
 def test_missing_images_give_no_distance(make_networks: Callable[..., Networks], tmp_path: Path) -> None:
-    gone = DataConfig(source=str(tmp_path / "gone"), size=16, channels=1)
-    outcome = export_networks(make_networks(), tmp_path / "b", training={}, data=gone)
+    outcome = export_networks(make_networks(), tmp_path / "b", training={}, data=str(tmp_path / "gone"))
     assert outcome.metadata.ood is None
-    assert "codes have no names" in outcome.notes[0]
+    assert "no names and no OOD score" in outcome.notes[0]
     assert load_bundle(tmp_path / "b", device="cpu").encode(np.zeros((1, 16, 16), np.uint8)).ood is None
 
 

@@ -97,15 +97,17 @@ def test_command_makes_one_call(
 
 def test_notes_are_printed(cli: Callable[..., Any], tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", tail="cut")
-    bundle = write_bundle(tmp_path / "bundle", TINY)
+    unfinished = {"steps": 1, "planned_steps": 2, "stages": []}
+    bundle = write_bundle(tmp_path / "bundle", TINY, training=unfinished)
     done = cli("report", run, bundle, "--out", tmp_path / "r.html", "--device", "cpu")
     assert (done.code, done.out) == (0, "")
     lines = done.err.splitlines()
     assert lines[0] == "run: unreadable lines in metrics.jsonl: 1"
     assert lines[1].startswith("run: the run cannot generate images")
-    assert lines[2].startswith("bundle: the bundle was trained on a data set without a name")
-    assert lines[3] == f"wrote {tmp_path / 'r.html'}"
-    assert len(lines) == 4
+    assert lines[2].startswith("bundle: The training is unfinished: 1 of 2 steps.")
+    assert lines[3].startswith("bundle: the bundle was trained on a data set without a name")
+    assert lines[4] == f"wrote {tmp_path / 'r.html'}"
+    assert len(lines) == 5
 
 
 @pytest.mark.parametrize(
