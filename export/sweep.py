@@ -17,8 +17,9 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,10 +32,11 @@ from infogan_tool.runtime.storage.atomic import write_atomic
 from infogan_tool.train.config.files import parse_settings, parse_values
 from infogan_tool.train.run.checkpoint import read_checkpoint
 from infogan_tool.train.run.folder import RunFolder
+from infogan_tool.train.run.signals import stop_signals
 from infogan_tool.train.run.stages import steps_by_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from infogan_tool.train.config.schema import TrainConfig
@@ -175,11 +177,13 @@ def parse_seeds(text: str) -> list[int]:
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(first + last) > 20:  # noqa: PLR2004
             raise UsageError(f"seeds are written as 0-4 or 0,2,5, not '{text}'")
         low, high = (min(int(seed), _MAX_SEED + 1) for seed in (first, last if dash else first))
+        if low > high:
+            raise UsageError(f"a range of seeds is written as 0-4, not '{part.strip()}'")
         ranges.append(range(low, high + 1))
     # Count before expanding: a list of 2**32 seeds would exhaust the memory.
     if sum(map(len, ranges)) <= _MAX_SEEDS:
         seeds = [seed for part in ranges for seed in part]
-        if seeds and len(set(seeds)) == len(seeds) and max(seeds) <= _MAX_SEED:
+        if len(set(seeds)) == len(seeds) and max(seeds) <= _MAX_SEED:
             return seeds
     raise UsageError(f"seeds must be different numbers below 2**32, at most {_MAX_SEEDS}, not '{text}'")
 
@@ -225,6 +229,7 @@ def run_sweep(
         UsageError: ``arguments`` contain an option that a sweep sets itself, or a run in ``out`` is of other
             options.
         RunError: A training failed; the others are stopped, with a checkpoint, first.
+        KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP stopped the trainings, with a checkpoint.
     """
     for option in (argument.partition("=")[0] for argument in arguments):
         if option in _NOT_FOR_SWEEPS:
@@ -277,8 +282,8 @@ def _train(
     gpus: Sequence[str],
 ) -> None:
     waiting, running = list(trials), list[tuple[Trial, int, subprocess.Popen[bytes]]]()
-    free = list(range(jobs))
-    try:
+    free, stop = list(range(jobs)), threading.Event()
+    with stop_signals(stop), _stopped_at_the_end(running):
         while waiting or running:
             while waiting and len(running) < jobs:
                 trial = waiting.pop(0)
@@ -292,7 +297,12 @@ def _train(
                 own = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
                 with trial.path(out, "seed").with_suffix(".log").open("ab") as log:
                     process = subprocess.Popen(  # noqa: S603
-                        command, stdout=log, stderr=log, env=os.environ | own
+                        command,
+                        stdout=log,
+                        stderr=log,
+                        env=os.environ | own,
+                        # In a group of its own: Ctrl-C and the signal of _interrupt would be two.
+                        process_group=-1 if os.name == "nt" else 0,
                     )
                 running.append((trial, slot, process))
             for ended in [one for one in running if one[2].poll() is not None]:
@@ -305,15 +315,32 @@ def _train(
                     raise RunError(f"the training of {trial} failed with exit code {code}: {last}")
                 report(f"{trial}: trained")
             time.sleep(_POLL_SECONDS if running else 0)
+            if stop.is_set():
+                raise KeyboardInterrupt
+
+
+@contextmanager
+def _stopped_at_the_end(running: Sequence[tuple[Trial, int, subprocess.Popen[bytes]]]) -> Iterator[None]:
+    """Stop the trainings that are still running, with a checkpoint; at a further signal at once."""
+    try:
+        yield
     finally:
-        for _, _, process in running:
-            with suppress(OSError):
-                if os.name == "nt":  # there is no signal that a process could save its state on
-                    process.terminate()
-                else:
-                    process.send_signal(signal.SIGINT)
-        for _, _, process in running:
-            process.wait()
+        _interrupt(running)
+        try:
+            for _, _, process in running:
+                process.wait()
+        except KeyboardInterrupt:
+            _interrupt(running)
+            raise
+
+
+def _interrupt(running: Sequence[tuple[Trial, int, subprocess.Popen[bytes]]]) -> None:
+    for _, _, process in running:
+        with suppress(OSError):
+            if os.name == "nt":  # there is no signal that a process could save its state on
+                process.terminate()
+            else:
+                process.send_signal(signal.SIGINT)
 
 
 def summarise(out: Path, trials: Sequence[Trial]) -> Sweep:

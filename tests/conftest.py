@@ -102,12 +102,15 @@ def start() -> Callable[..., subprocess.Popen[bytes]]:
         *arguments: str | Path,
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
+        process_group: int = -1,
         **environment: str,
     ) -> subprocess.Popen[bytes]:
         unset = ("PYTHONUNBUFFERED", "INFOGAN_TOOL_TRACEBACK")
         kept = {name: value for name, value in os.environ.items() if name not in unset}
         command = [sys.executable, "-m", "infogan_tool", *map(str, arguments)]
-        return subprocess.Popen(command, stdout=stdout, stderr=stderr, env=kept | environment)
+        return subprocess.Popen(
+            command, stdout=stdout, stderr=stderr, env=kept | environment, process_group=process_group
+        )
 
     return run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import tracemalloc
@@ -57,6 +58,7 @@ def test_parse_seeds(text: str, seeds: list[int]) -> None:
         "1-",
         "-3",
         "4-2",
+        "0,9-5",
         "1,1",
         "0-99999",
         "5000000000",
@@ -190,18 +192,24 @@ def test_every_combination_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert 'consolidation={"steps" = 3}' in trials[1].texts
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_sweep_is_resumed(
-    cli: Callable[..., Result], start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+    cli: Callable[..., Result],
+    start: Callable[..., subprocess.Popen[bytes]],
+    tmp_path: Path,
+    number: signal.Signals,
 ) -> None:
     config, out = tmp_path / "small.toml", tmp_path / "sweep"
     config.write_text(SMALL.replace("steps = 6", "steps = 80\nbatch_size = 10\nlog_every = 1"))
     metrics = out / "seed-5" / "metrics.jsonl"
-    with start("sweep", "--seeds", "5", "--out", out, "--", "--config", config) as process:
+    command = ("sweep", "--seeds", "5", "--out", out, "--", "--config", config)
+    with start(*command, process_group=0) as process:
         wait_until(metrics.exists, process)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, number)  # as a terminal does
         _, errors = process.communicate(timeout=600)
     assert process.returncode == 130, errors
     assert len(metrics.read_text().splitlines()) < 80
+    assert "; the state is saved" in (out / "seed-5.log").read_text()
     *command, option, run = _command(out, Trial(seed=5), [], ["train", "--threads", "1"])
     assert (option, run) == ("--resume", str(out / "seed-5"))
     done = cli(*command, option, run)
@@ -219,6 +227,7 @@ def test_seeds_are_spread_over_the_gpus(tmp_path: Path, monkeypatch: pytest.Monk
 
     class Spied(subprocess.Popen[bytes]):
         def __init__(self, command: list[str], *, env: dict[str, str], **options: int) -> None:
+            assert options["process_group"] == 0, "Ctrl-C must not reach it beside the sweep's own signal"
             given.append(env["CUDA_VISIBLE_DEVICES"])
             super().__init__(command, env=env, **options)
 
