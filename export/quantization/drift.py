@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 MAX_LOSS: Final = 0.001
 """Accuracy (or agreement, where there are no labels) that a bundle may lose: 0.1 percentage points."""
+MAX_CHANGED: Final = 0.01
+"""Share of real images that may change their category, of a code that does not follow the labels, and by
+which the share in distribution may fall: 1 percentage point."""
 MAX_STYLE_CHANGE: Final = 0.1
 """Mean change that a style may have on real images; the prior spans 2."""
 MAX_IMAGE_CHANGE: Final = 0.1
@@ -43,6 +46,10 @@ class Drift:
     """Share of accuracy lost, or of agreement with fp32 where there are no labels; negative is a gain."""
     labelled_code: str | None
     """The code whose accuracy is lost; None without labels."""
+    disagreement: dict[str, float]
+    """Share of real images whose category is not that in fp32, by code, but for the labelled one."""
+    flagged: float
+    """Share of real images that are out of distribution, minus that in fp32; 0 without an OOD score."""
     style_change: dict[str, float]
     """Mean absolute change of each style on real images, by code."""
     image_change: float
@@ -55,13 +62,20 @@ class Drift:
             PrecisionError: It did.
         """
         images = f"on {self.metrics['images']:,} images"
-        code = max(self.style_change, key=lambda code: self.style_change[code], default="")
+        style = max(self.style_change, key=lambda code: self.style_change[code], default="")
+        category = max(self.disagreement, key=lambda code: self.disagreement[code], default="")
         if self.loss > MAX_LOSS:
             what = "accuracy" if self.labelled_code else "agreement with fp32"
             lost = f"the encoder loses {100 * self.loss:.2f} percentage points of {what} {images}"
             allowed = f"{100 * MAX_LOSS:g}"
-        elif code and self.style_change[code] > MAX_STYLE_CHANGE:
-            lost = f"the encoder changes {code} by {self.style_change[code]:.2f} on average {images}"
+        elif category and self.disagreement[category] > MAX_CHANGED:
+            lost = f"the encoder changes {category} of {100 * self.disagreement[category]:.1f} % {images}"
+            allowed = f"{100 * MAX_CHANGED:g} %"
+        elif self.flagged > MAX_CHANGED:
+            lost = f"the encoder flags {100 * self.flagged:.1f} % more as out of distribution {images}"
+            allowed = f"{100 * MAX_CHANGED:g} %"
+        elif style and self.style_change[style] > MAX_STYLE_CHANGE:
+            lost = f"the encoder changes {style} by {self.style_change[style]:.2f} on average {images}"
             allowed = f"{MAX_STYLE_CHANGE:g}"
         elif self.image_change > MAX_IMAGE_CHANGE:
             lost = f"the generator changes its images by {100 * self.image_change:.0f} % of their variance"
@@ -93,19 +107,18 @@ def measure_drift(before: Bundle, after: Bundle, real: RealImages) -> Drift:
     if old.probabilities:
         columns = {"probabilities": (np.hstack(old.probabilities), np.hstack(new.probabilities))} | columns
     metrics |= {name: _difference(*pair) for name, pair in columns.items() if pair[0].size}
+    flagged = 0.0
     if old.distance is not None and new.distance is not None:
         metrics["distance"] = _difference(old.distance, new.distance)
-        metrics["in_distribution"] = {
-            "fp32": _share_in_distribution(old.ood),
-            precision: _share_in_distribution(new.ood),
-        }
-    same = (old.most_probable == new.most_probable).mean(axis=0)
-    metrics["agreement"] = {
-        code: round(float(share), 6)
-        for code, share in zip(before.latent.categorical_names, same, strict=True)
-    }
-    loss = float(1 - same.min()) if same.size else 0.0
+        shares = _share_in_distribution(old.ood), _share_in_distribution(new.ood)
+        metrics["in_distribution"] = {"fp32": shares[0], precision: shares[1]}
+        flagged = shares[0] - shares[1]
+    same = (old.most_probable == new.most_probable).mean(axis=0).tolist()
+    agreement = dict(zip(before.latent.categorical_names, same, strict=True))
+    metrics["agreement"] = {code: round(share, 6) for code, share in agreement.items()}
     code, scores = _accuracies(before, old, new, real)
+    disagreement = {name: 1 - share for name, share in agreement.items() if name != code}
+    loss = max(disagreement.values(), default=0.0)
     if scores:
         loss = scores[0] - scores[1]
         metrics["accuracy"] = {"fp32": round(scores[0], 6), precision: round(scores[1], 6)}
@@ -117,6 +130,8 @@ def measure_drift(before: Bundle, after: Bundle, real: RealImages) -> Drift:
         metrics=metrics,
         loss=loss,
         labelled_code=code,
+        disagreement=disagreement,
+        flagged=flagged,
         style_change=dict(zip(before.latent.continuous_names, changes.tolist(), strict=True)),
         image_change=_share_changed(*generated),
     )

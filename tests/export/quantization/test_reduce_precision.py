@@ -6,11 +6,13 @@ import hashlib
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from idx_files import write_digits
 from onnx.numpy_helper import from_array, to_array
 
@@ -19,9 +21,9 @@ from infogan_tool.export.outputs import export_outputs
 from infogan_tool.export.quantization import graphs
 from infogan_tool.export.quantization.drift import MAX_LOSS, Drift, measure_drift
 from infogan_tool.export.quantization.graphs import to_int8
-from infogan_tool.export.quantization.reduce import reduce_precision
+from infogan_tool.export.quantization.reduce import _images, reduce_precision
 from infogan_tool.export.rewrite.polyphase_convolution import merge_phases
-from infogan_tool.runtime import load_bundle
+from infogan_tool.runtime import ImageSpec, load_bundle
 from infogan_tool.runtime.bundle.bundle import PRETRAINED_BUNDLE
 from infogan_tool.runtime.bundle.metadata import (
     ENCODER_FILE,
@@ -31,7 +33,7 @@ from infogan_tool.runtime.bundle.metadata import (
     read_metadata,
 )
 from infogan_tool.runtime.errors import BundleError, OutputExistsError, PrecisionError, UsageError
-from infogan_tool.train.data import load_test_images
+from infogan_tool.train.data import ImageSet, load_test_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +45,13 @@ if TYPE_CHECKING:
 
 TRAIN, TEST = 4000, 2000
 NO_DRIFT = Drift(
-    metrics={"images": 10_000}, loss=0.0, labelled_code="k1", style_change={"c1": 0.0}, image_change=0.0
+    metrics={"images": 10_000},
+    loss=0.0,
+    labelled_code="k1",
+    disagreement={"k2": 0.0},
+    flagged=0.0,
+    style_change={"c1": 0.0},
+    image_change=0.0,
 )
 
 
@@ -151,6 +159,19 @@ def test_large_layers_are_in_integers(reduced: dict[str, Path]) -> None:
     assert max(int(np.abs(value.astype(int)).max()) for value in integers) <= 64
 
 
+@pytest.mark.parametrize(("count", "last"), [(50, 49), (4095, 4093), (60_000, 59_363)])
+def test_calibration_images_are_spread_over_the_data_set(count: int, last: int) -> None:
+    bundle: Any = SimpleNamespace(image=ImageSpec(size=1, channels=3, low=0.0, high=1.0))
+    number = torch.arange(count)  # which each image shows
+    images = torch.stack([0 * number, number // 256, number % 256], dim=1).to(torch.uint8)[..., None, None]
+    batches = _images(bundle, ImageSet(images=images, labels=None, label_names=None, name="numbers"))
+    found = np.concatenate([batch["images"] for batch in batches]).reshape(-1, 3)
+    numbers = np.rint(255 * found).astype(int) @ [0, 256, 1]
+    steps = np.diff(numbers)
+    assert (len(numbers), numbers[0], numbers[-1]) == (min(count, 2048), 0, last)
+    assert steps.max() - steps.min() <= 1
+
+
 def test_bias_correction_removes_the_mean_error(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = load_bundle(device="cpu")
     images = (read_test_images(digits)[:, None] / 255).astype(np.float32)
@@ -242,6 +263,11 @@ def test_loss_of_a_tenth_of_a_point_is_allowed() -> None:
     ("change", "message"),
     [
         ({"style_change": {"c1": 0.01, "c2": 0.5}}, r"the encoder changes c2 by 0\.50 on average on 10,000"),
+        (
+            {"disagreement": {"k2": 0.002, "k3": 0.011}},
+            r"the encoder changes k3 of 1\.1 % on 10,000 images \(at most 1 %",
+        ),
+        ({"flagged": 0.012}, r"the encoder flags 1\.2 % more as out of distribution on 10,000"),
         ({"image_change": 0.2}, "the generator changes its images by 20 % of their variance"),
     ],
 )
@@ -251,16 +277,21 @@ def test_other_losses_are_refused(change: dict[str, Any], message: str) -> None:
 
 
 class Ruined:
-    """The pretrained bundle with constant styles, or with black images."""
+    """A bundle with a constant first category, constant styles, all flagged, or with black images."""
 
-    def __init__(self, what: str) -> None:
-        self.what, self.bundle = what, load_bundle(device="cpu")
+    def __init__(self, what: str, path: Path | None = None) -> None:
+        self.what, self.bundle = what, load_bundle(path, device="cpu")
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self.bundle, name)
 
     def encode(self, images: np.ndarray[Any, Any]) -> Posterior:
         posterior = self.bundle.encode(images)
+        if self.what == "categories":
+            first, *others = posterior.probabilities
+            return replace(posterior, probabilities=(np.zeros_like(first), *others))
+        if self.what == "flags":
+            return replace(posterior, ood=np.ones_like(posterior.ood))
         means = np.full_like(posterior.style_mean, 0.5) if self.what == "styles" else posterior.style_mean
         return replace(posterior, style_mean=means)
 
@@ -270,11 +301,23 @@ class Ruined:
 
 def test_a_ruined_model_is_measured(digits: Path) -> None:
     before, real = load_bundle(device="cpu"), load_real_images(str(digits), load_bundle().image)
-    drifts = {what: measure_drift(before, Ruined(what), real) for what in ("styles", "images", "nothing")}
+    whats = ("styles", "images", "flags", "nothing")
+    drifts = {what: measure_drift(before, Ruined(what), real) for what in whats}
     assert {what: drift.loss for what, drift in drifts.items()} == dict.fromkeys(drifts, 0.0)
     assert min(drifts["styles"].style_change.values()) > 0.4
     assert drifts["images"].image_change > 1
+    assert drifts["flags"].flagged > 0.9
+    assert drifts["nothing"].flagged == 0
     assert drifts["nothing"].image_change == max(drifts["nothing"].style_change.values()) == 0
+
+
+def test_a_ruined_category_is_measured_beside_labels(tiny: Path, digits: Path) -> None:
+    before = load_bundle(tiny, device="cpu")
+    drift = measure_drift(before, Ruined("categories", tiny), load_real_images(str(digits), before.image))
+    assert drift.labelled_code == "k2"
+    assert drift.loss == 0
+    assert list(drift.disagreement) == ["k1"]
+    assert drift.disagreement["k1"] > 0.1
 
 
 def test_networks_too_small_for_int8_are_refused(tiny: Path, digits: Path, tmp_path: Path) -> None:
