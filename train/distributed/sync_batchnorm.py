@@ -13,26 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infogan_tool.runtime.errors import UsageError
-
 if TYPE_CHECKING:
     from infogan_tool.train.distributed.process_group import ProcessGroup
 
 
 def convert_sync_batchnorm(module: nn.Module, group: ProcessGroup) -> None:
-    """Replace each BatchNorm in ``module`` by a :class:`SyncBatchNorm` with the same tensors.
-
-    Raises:
-        UsageError: A BatchNorm has no running statistics.
-    """
+    """Replace each BatchNorm in ``module`` by a :class:`SyncBatchNorm` with the same tensors."""
     if group.is_single:
         return
     for name, child in module.named_children():
         if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            if child.running_mean is None:  # the main process evaluates alone
-                raise UsageError(
-                    "BatchNorm with track_running_stats=False cannot be trained by several processes"
-                )
             setattr(module, name, SyncBatchNorm(child, group))
         else:
             convert_sync_batchnorm(child, group)

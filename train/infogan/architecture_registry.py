@@ -189,6 +189,13 @@ def _layers(name: str, part: str, module: object) -> nn.Sequential:
             f"architecture '{name}': {part} has parameters on {elsewhere.pop()}: make it on the CPU; "
             "training moves it"
         )
+    # The outputs for an image would depend on the other images of the batch.
+    if any(
+        isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)) and m.running_mean is None for m in module.modules()
+    ):
+        raise UsageError(
+            f"architecture '{name}': {part} has a BatchNorm with track_running_stats=False: leave this out"
+        )
     return module if type(module) is nn.Sequential else nn.Sequential(module)
 
 

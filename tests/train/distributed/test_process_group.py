@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from infogan_tool.runtime.errors import UsageError
 from infogan_tool.runtime.latents.spec import LatentSpec
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
@@ -63,13 +62,6 @@ def test_batchnorm_without_parameters_is_synchronised() -> None:
         found.append((out, gradient, layer[0].running_var, layer.eval()(images)))
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs)
-
-
-def test_batchnorm_without_statistics_is_refused_in_several_processes() -> None:
-    layer = torch.nn.Sequential(torch.nn.BatchNorm2d(2, track_running_stats=False))
-    convert_sync_batchnorm(layer, SINGLE_PROCESS)
-    with pytest.raises(UsageError, match="track_running_stats=False"):
-        convert_sync_batchnorm(layer, Alone(size=2))
 
 
 def test_gpus_check_for_a_stop_at_every_tenth_step_only() -> None:

@@ -138,6 +138,10 @@ class Hides(nn.Module):
         ),
         ({"trunk": lambda *_: nn.Conv2d(1, 3, (2, 4), (2, 4))}, "trunk returns (2, 3, 14, 7) for 2 inputs"),
         ({"trunk": lambda *_: nn.Conv2d(3, 6, 4)}, "trunk: RuntimeError"),
+        (
+            {"trunk": lambda *_: nn.BatchNorm2d(1, track_running_stats=False)},
+            "trunk has a BatchNorm with track_running_stats=False: leave this out",
+        ),
         ({"trunk": lambda *_: nn.Flatten(0)}, "trunk returns (1568,) for 2 inputs"),
         ({"trunk": lambda *_: 1 / 0}, "architecture 'tested': ZeroDivisionError"),
     ],
