@@ -163,12 +163,13 @@ def _digest(value: object) -> str:
 
 def _keep_part(result: Resumable, target: Path) -> None:
     """Save the records of a run that ends early and print how to resume it; without records, remove it."""
-    if not result.inputs:
+    if result.inputs:
+        with suppress(OSError):  # the disk may be full; what was saved before is not lost
+            result.save()
+    if not result.saved_inputs:
         result.discard()
         return
-    with suppress(OSError):  # the disk may be full; what was saved before is not lost
-        result.save()
     output.note(
-        f"{result.inputs:,} images are done and kept in {part_path(target)}: "
+        f"{result.saved_inputs:,} images are done and kept in {part_path(target)}: "
         "the same command with --resume continues"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,10 @@ def encode_paths(paths: Sequence[str], options: EncodeOptions | None = None) -> 
     """
     options = options or EncodeOptions()
     format_name = check_options(options, paths)
+    if (
+        options.engine == "ray" and options.device == "auto"
+    ):  # without --device cuda no encoder requests a GPU
+        options = replace(options, device="cpu")
     may_be_few = options.engine == "local" and not options.resume
     if may_be_few and len(paths) <= _MAX_IN_PROCESS and all(map(_is_image_file, paths)):
         bundle = load_bundle(options.bundle, device=options.device, threads=options.threads, one_shot=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
-from infogan_tool.runtime.bulk.inputs.chunks import CHUNK_BYTES, CHUNK_IMAGES, Failed, FileChunk
+from infogan_tool.runtime.bulk.inputs.chunks import CHUNK_BYTES, Failed, FileChunk
 from infogan_tool.runtime.bulk.inputs.value_scaling import (
     as_file,
     axes_of,
@@ -132,8 +132,8 @@ def _names(prefix: str, start: int, stop: int) -> list[str]:
     return [f"{prefix}{index}" for index in range(start, stop)]
 
 
-def _rows_a_chunk(shape: tuple[int, ...], itemsize: int) -> int:
-    return max(1, min(CHUNK_IMAGES, CHUNK_BYTES // max(1, math.prod(shape[1:]) * itemsize)))
+def _rows_a_chunk(shape: tuple[int, ...], itemsize: int, most: int) -> int:
+    return max(1, min(most, CHUNK_BYTES // max(1, math.prod(shape[1:]) * itemsize)))
 
 
 def fingerprint_of(path: str) -> bytes:
@@ -151,8 +151,10 @@ def count_idx(path: str) -> int:
         return stream.shape[0]
 
 
-def idx_chunks(path: str) -> Iterator[Chunk]:
+def idx_chunks(path: str, most: int) -> Iterator[Chunk]:
     """Yield the images of an IDX file, plain or gzipped; ``file#17`` is image 17, from 0.
+
+    A chunk has at most ``most`` images.
 
     Raises:
         DataError: The file cannot be read, is damaged, or has labels.
@@ -162,9 +164,9 @@ def idx_chunks(path: str) -> Iterator[Chunk]:
         fingerprint = fingerprint_of(path)
         if not stream.packed:
             array = MappedArray(path, "|u1", stream.shape, stream.offset)
-            yield from _mapped_chunks(array, f"{path}#", "NHW", Scale(0, 1), fingerprint)
+            yield from _mapped_chunks(array, f"{path}#", "NHW", Scale(0, 1), fingerprint, most=most)
             return
-        step = _rows_a_chunk(stream.shape, 1)
+        step = _rows_a_chunk(stream.shape, 1, most)
         for start in range(0, stream.shape[0], step):
             stop = min(start + step, stream.shape[0])
             rows = np.empty((stop - start, *stream.shape[1:]), np.uint8)
@@ -175,8 +177,10 @@ def idx_chunks(path: str) -> Iterator[Chunk]:
         stream.finish()
 
 
-def npy_chunks(path: str) -> Iterator[Chunk]:
+def npy_chunks(path: str, most: int) -> Iterator[Chunk]:
     """Yield the images of a .npy file, which is mapped into memory; ``file.npy#17`` is image 17, from 0.
+
+    A chunk has at most ``most`` images.
 
     Raises:
         DataError: The file cannot be read, or its array has no images.
@@ -190,23 +194,23 @@ def npy_chunks(path: str) -> Iterator[Chunk]:
         axes = axes_of(shape)
         array = MappedArray(path, dtype.str, shape, offset, fortran)
         mapped = _mapped(array)
-        blocks = (mapped[None],) if axes in ("HW", "HWC") else _blocks(mapped)
+        blocks = (mapped[None],) if axes in ("HW", "HWC") else _blocks(mapped, most)
         scale = scale_of(dtype, blocks)
         fingerprint = fingerprint_of(path)
-    yield from _mapped_chunks(array, f"{path}#", axes, scale, fingerprint)
+    yield from _mapped_chunks(array, f"{path}#", axes, scale, fingerprint, most=most)
 
 
-def _blocks(mapped: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
-    step = _rows_a_chunk(mapped.shape, mapped.itemsize)
+def _blocks(mapped: npt.NDArray[Any], most: int) -> Iterator[npt.NDArray[Any]]:
+    step = _rows_a_chunk(mapped.shape, mapped.itemsize, most)
     return (mapped[start : start + step] for start in range(0, len(mapped), step))
 
 
 def _mapped_chunks(
-    array: MappedArray, prefix: str, axes: str, scale: Scale, fingerprint: bytes
+    array: MappedArray, prefix: str, axes: str, scale: Scale, fingerprint: bytes, *, most: int
 ) -> Iterator[ArrayChunk]:
     single = axes in ("HW", "HWC")
     count = 1 if single else array.shape[0]
-    step = 1 if single else _rows_a_chunk(array.shape, np.dtype(array.dtype).itemsize)
+    step = 1 if single else _rows_a_chunk(array.shape, np.dtype(array.dtype).itemsize, most)
     for start in range(0, count, step):
         yield ArrayChunk(array, prefix, start, min(start + step, count), axes, scale, fingerprint)
 
@@ -251,13 +255,14 @@ def _count(shape: tuple[int, ...]) -> int:
 # --- .npz --------------------------------------------------------------------------------------------------
 
 
-def npz_chunks(path: str, wanted: str | None = None) -> Iterator[Chunk]:
+def npz_chunks(path: str, wanted: str | None, most: int) -> Iterator[Chunk]:
     """Yield the images of a .npz file as a stream; image 17 of array ``x`` is ``file.npz#x/17``.
 
     Args:
         path: The file.
         wanted: The array to read; None reads all arrays of three or four dimensions, or of two if there are
             no others.
+        most: Images in a chunk.
 
     Raises:
         DataError: The file cannot be read, or has no array of images.
@@ -276,10 +281,10 @@ def npz_chunks(path: str, wanted: str | None = None) -> Iterator[Chunk]:
                     continue
                 axes = axes_of(shape)
                 if dtype.kind == "f":
-                    scale = scale_of(dtype, (rows for _, rows in _streamed(stream, shape, dtype, axes)))
+                    scale = scale_of(dtype, (rows for _, rows in _streamed(stream, shape, dtype, axes, most)))
             with archive.open(member) as stream:
                 _read_header(cast("BinaryIO", stream))
-                for start, rows in _streamed(stream, shape, dtype, axes):
+                for start, rows in _streamed(stream, shape, dtype, axes, most):
                     images, bad = to_bytes(rows, axes, scale or scale_of(dtype, ()))
                     yield RowsChunk(_names(prefix, start, start + len(rows)), images, bad, fingerprint)
 
@@ -290,7 +295,8 @@ def count_npz(path: str, wanted: str | None = None) -> int:
     with open_regular(path) as file, zipfile.ZipFile(file) as archive:
         for member in _image_arrays(archive, wanted):
             with archive.open(member) as stream:
-                total += _count(_read_header(cast("BinaryIO", stream))[0])
+                shape, fortran, _ = _read_header(cast("BinaryIO", stream))
+                total += 1 if fortran else _count(shape)  # in Fortran order it is one failed input
     return total
 
 
@@ -319,11 +325,12 @@ def _streamed(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     axes: str,
+    most: int,
 ) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     """Yield the rows after a header in blocks, each with the number of its first row."""
     if axes in ("HW", "HWC"):
         shape = (1, *shape)
-    step = _rows_a_chunk(shape, dtype.itemsize)
+    step = _rows_a_chunk(shape, dtype.itemsize, most)
     if math.prod(shape[1:]) * dtype.itemsize > 1 << 30:
         raise ValueError(f"images of {' x '.join(map(str, shape[1:]))} are too large: at most 1 GiB each")
     for start in range(0, shape[0], step):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from infogan_tool.runtime.bulk.inputs.arrays import fingerprint_of
-from infogan_tool.runtime.bulk.inputs.chunks import CHUNK_BYTES, CHUNK_IMAGES, BlobChunk, Failed
+from infogan_tool.runtime.bulk.inputs.chunks import CHUNK_BYTES, BlobChunk, Failed
 from infogan_tool.runtime.errors import DataError, MissingExtraError
 from infogan_tool.runtime.storage.atomic import open_regular, printable
 
@@ -33,12 +33,13 @@ def import_pyarrow(what: str) -> Any:  # noqa: ANN401 - a module without types
     return pa
 
 
-def parquet_chunks(path: str, column: str | None = None) -> Iterator[BlobChunk]:
+def parquet_chunks(path: str, column: str | None, most: int) -> Iterator[BlobChunk]:
     """Yield the images of a Parquet file; ``file.parquet#17`` is row 17, from 0.
 
     Args:
         path: The file.
         column: The column of images; None detects it.
+        most: Images in a chunk.
 
     Raises:
         DataError: The file cannot be read, or the column does not exist or is ambiguous.
@@ -49,7 +50,7 @@ def parquet_chunks(path: str, column: str | None = None) -> Iterator[BlobChunk]:
     try:
         with open_regular(path) as file, pa.parquet.ParquetFile(file, pre_buffer=False) as table:
             chosen = _column(pa, table.schema_arrow, column)
-            yield from _chunks(path, fingerprint_of(path), _contents(table, chosen))
+            yield from _chunks(path, fingerprint_of(path), _contents(table, chosen), most)
     except OSError as error:
         raise DataError(f"{shown}: {error.strerror or _first_line(error)}") from error
     except (pa.ArrowException, ValueError) as error:
@@ -97,7 +98,9 @@ def _contents(table: Any, column: str) -> Iterator[bytes | None]:  # noqa: ANN40
             yield content.get("bytes") if isinstance(content, dict) else content
 
 
-def _chunks(path: str, fingerprint: bytes, contents: Iterator[bytes | None]) -> Iterator[BlobChunk]:
+def _chunks(
+    path: str, fingerprint: bytes, contents: Iterator[bytes | None], most: int
+) -> Iterator[BlobChunk]:
     names: list[str] = []
     blobs: list[bytes | Failed] = []
     held = 0
@@ -109,7 +112,7 @@ def _chunks(path: str, fingerprint: bytes, contents: Iterator[bytes | None]) -> 
             else content
         )
         held += len(content or b"")
-        if len(names) == CHUNK_IMAGES or held >= CHUNK_BYTES:
+        if len(names) == most or held >= CHUNK_BYTES:
             yield BlobChunk(names, blobs, fingerprint)
             names, blobs, held = [], [], 0
     if names:

@@ -158,7 +158,7 @@ class Inputs:
             )
 
     def _classify(self, path: str) -> str | Failed | Container:
-        return path if _is_image(path) else _container(path, self._column)
+        return path if _is_image(path) else _container(path, self._column, self._max_images)
 
     @staticmethod
     def _container_chunks(container: Container) -> Iterator[Chunk]:
@@ -174,7 +174,7 @@ def _is_image(path: str) -> bool:
 
 
 def _container(  # noqa: PLR0911 - a table
-    path: str, column: str | None
+    path: str, column: str | None, most: int
 ) -> str | Failed | Container:
     """Return the container of a file whose name is not that of an image, or its path if it is none."""
     try:
@@ -190,16 +190,16 @@ def _container(  # noqa: PLR0911 - a table
         from infogan_tool.runtime.bulk.inputs import parquet  # noqa: PLC0415
 
         return Container(
-            path, partial(parquet.parquet_chunks, path, column), partial(parquet.count_parquet, path)
+            path, partial(parquet.parquet_chunks, path, column, most), partial(parquet.count_parquet, path)
         )
     if kind is not None:
         from infogan_tool.runtime.bulk.inputs import arrays  # noqa: PLC0415
 
         if kind == "npy":
-            return Container(path, partial(arrays.npy_chunks, path), partial(arrays.count_npy, path))
+            return Container(path, partial(arrays.npy_chunks, path, most), partial(arrays.count_npy, path))
         if kind == "npz":
             return Container(
-                path, partial(arrays.npz_chunks, path, column), partial(arrays.count_npz, path, column)
+                path, partial(arrays.npz_chunks, path, column, most), partial(arrays.count_npz, path, column)
             )
-        return Container(path, partial(arrays.idx_chunks, path), partial(arrays.count_idx, path))
+        return Container(path, partial(arrays.idx_chunks, path, most), partial(arrays.count_idx, path))
     return path

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.runtime.bulk.inputs.chunks import Chunk
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SAVE_SECONDS: Final = 1.0
 """Time between two entries of the journal: the most work that a killed run loses."""
 _MAX_JOURNAL_BYTES: Final = 1 << 20
@@ -109,7 +109,7 @@ class Resumable:
     def __init__(self, targets: Sequence[Path], entry: _Entry, *, resumed: bool) -> None:
         self._targets = targets
         self._entry = entry
-        self._first = entry
+        self._first = self._last_saved = entry
         self._started = resumed
         self._files: list[BinaryIO] = []
         self._saved = -_SAVE_SECONDS  # the first chunk is saved at once, so every run makes progress
@@ -120,6 +120,11 @@ class Resumable:
     def inputs(self) -> int:
         """Number of inputs that are done, including those that failed."""
         return self._entry.inputs
+
+    @property
+    def saved_inputs(self) -> int:
+        """Number of inputs that the journal records, from which a resumed run continues."""
+        return self._last_saved.inputs
 
     @property
     def failed(self) -> int:
@@ -240,7 +245,7 @@ class Resumable:
             os.fsync(file.fileno())
         self._entry = replace(self._entry, complete=complete)
         write_atomic(journal_path(self._targets[0]), json.dumps(asdict(self._entry)))
-        self._saved = time.monotonic()
+        self._last_saved, self._saved = self._entry, time.monotonic()
 
     def finish(self, convert: Callable[[Path, Path], None] | None = None) -> None:
         """Rename the parts to the outputs, and remove the journal.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from bulk_helpers import COUNT, EXAMPLES, lines, pixels
+from bulk_helpers import COUNT, EXAMPLES, inputs_done, lines, pixels
+
+from infogan_tool.cli.encode import run
+from infogan_tool.runtime.bulk.output import resumable
+from infogan_tool.runtime.bulk.output.resumable import Resumable
+from infogan_tool.runtime.bundle.bundle import load_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,3 +198,39 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
         assert code == b"0"
         peaks.append(int(peak) / 1024)
     assert peaks[1] - peaks[0] < 8  # MB; the records alone would be 5 MB, the images 1 MB, the floats 5 MB
+
+
+def test_only_saved_images_are_reported_when_the_disk_is_full(
+    cli: Callable[..., Any], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, save = tmp_path / "codes.jsonl", Resumable.save
+
+    def save_once(result: Resumable, **options: bool) -> None:
+        if result.saved_inputs:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(result, **options)
+
+    monkeypatch.setattr(resumable, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(Resumable, "save", save_once)
+    done = cli("encode", folder, "--out", out)
+    assert done.code == 1
+    assert inputs_done(out) == 256
+    assert f"256 images are done and kept in {out}.part" in done.err
+
+
+def test_encoders_on_ray_are_on_the_cpu_unless_asked(
+    cli: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = []
+
+    def load(*arguments: Any, device: str, **options: Any) -> Any:  # noqa: ANN401
+        devices.append(device)
+        return load_bundle(*arguments, device="cpu", **options)
+
+    monkeypatch.setattr(run, "load_bundle", load)
+    monkeypatch.setattr(
+        "infogan_tool.cli.encode.bulk.encode_in_bulk", lambda *a: devices.append(a[3].device) or 0
+    )
+    for given in ((), ("--device", "cuda")):
+        assert cli("encode", folder, "--engine", "ray", *given).code == 0
+    assert devices == ["cpu", "cpu", "cuda", "cuda"]

@@ -191,6 +191,7 @@ def test_an_npz_array_in_fortran_order_fails_alone(tmp_path: Path) -> None:
         _, names, (error,) = read(tmp_path / "a.npz", column=column)
         assert error == f"{tmp_path}/a.npz#x is in Fortran order: save it in C order"
         assert names == ([] if column else [f"#y/{i}" for i in range(3)])
+        assert Inputs([str(tmp_path / "a.npz")], GREY, column=column).count() == 1 + len(names)
 
 
 def test_npz_arrays_that_are_no_images_are_left_out(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
+from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,6 +114,24 @@ def test_many_files_are_cut_into_chunks(tree: Path) -> None:
     sizes = [len(chunk.names) for chunk in Inputs(names, SPEC).chunks()]
     assert sizes == [CHUNK_IMAGES, CHUNK_IMAGES, 3]
     assert listed(*names) == names
+
+
+def test_large_inputs_of_the_network_limit_the_chunks_of_every_kind(tmp_path: Path) -> None:
+    spec = replace(SPEC, size=1024)  # 16 of them have CHUNK_BYTES
+    images = np.zeros((40, 8, 8), np.uint8)
+    np.save(tmp_path / "a.npy", images)
+    np.savez(tmp_path / "a.npz", x=images)
+    head = bytes((0, 0, 8, 3)) + b"".join(size.to_bytes(4, "big") for size in images.shape)
+    (tmp_path / "a-idx3-ubyte").write_bytes(head + images.tobytes())
+    (tmp_path / "a-idx3-ubyte.gz").write_bytes(gzip.compress(head + images.tobytes()))
+    files = sorted(tmp_path.iterdir())
+    if find_spec("pyarrow"):
+        pq = pytest.importorskip("pyarrow.parquet")
+        pa = pytest.importorskip("pyarrow")
+        pq.write_table(pa.table({"image": [b"png"] * 40}), tmp_path / "a.parquet")
+        files.append(tmp_path / "a.parquet")
+    for file in files:
+        assert [len(chunk.names) for chunk in Inputs([str(file)], spec).chunks()] == [16, 16, 8], file
 
 
 # --- standard input --------------------------------------------------------------------------------------
