@@ -66,7 +66,9 @@ def outliers(
 
     Two lists, the oddest images first: by the OOD score, which measures how
     unlike the bundle's training images an image is, and by the confidence of
-    the category. To clean an unlabelled data set, train on it and look at both.
+    the category. Images of equal score, such as those rounded to 1, are in the
+    order of the inputs. To clean an unlabelled data set, train on it and look at
+    both.
 
     Examples:
       infogan-tool outliers scans --bundle bundle
@@ -122,8 +124,15 @@ def _keep(rows: list[_Row], keys: Any, encoded: "Encoded", first: int, count: in
     """Merge the images of a chunk with the smallest keys into a list of ``count``."""
     import numpy as np
 
+    # Copies: a view of one image would keep its whole chunk in memory.
     new = [
-        (float(keys[r]), first + r, encoded.names[r], encoded.images[r], encoded.posterior[r : r + 1])
+        (
+            float(keys[r]),
+            first + r,
+            encoded.names[r],
+            encoded.images[r].copy(),
+            encoded.posterior[np.array([r])],
+        )
         for r in np.argsort(keys, kind="stable")[:count].tolist()
     ]
     rows[:] = heapq.nsmallest(count, [*rows, *new], key=lambda item: item[:2])

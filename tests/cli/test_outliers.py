@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from infogan_tool.cli.commands.outliers import _find
+from infogan_tool.cli.encode.collect import Collection
 from infogan_tool.runtime import load_bundle, read_metadata
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE
 
@@ -111,6 +113,14 @@ def test_outliers_of_an_array_have_thumbnails(cli: Callable[..., Result], tmp_pa
     np.save(array, np.random.default_rng(2).integers(0, 256, (5, 28, 28), np.uint8))
     assert cli("outliers", array, "-n", "2", "--out", page).code == 0
     assert page.read_text("utf-8").count("<img ") == 4
+
+
+def test_the_listed_images_keep_no_chunk_in_memory(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((40, 28, 28), np.uint8))
+    found, _, _ = _find(Collection(load_bundle(), [str(tmp_path / "a.npy")], threads=1, progress=False), 2)
+    for _, number, _, image, posterior in (row for rows in found.values() for row in rows):
+        assert number < 2, "equals are in the order of the inputs"
+        assert all(array.base is None or len(array.base) == 1 for array in (image, posterior.style_mean))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names of POSIX")
