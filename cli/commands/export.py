@@ -163,7 +163,7 @@ def _parity_table(outcome: ExportOutcome) -> Table:
     for key, value in parity["max_abs_difference"].items():
         graph, tensor = key.split(":")
         allowed = parity["tolerances"].get(tensor, parity["tolerance"])
-        table.add_row(graph, tensor, f"{value:.1e}", f"{allowed:.0e}", f"{metadata.graphs[graph].bytes:,}")
+        table.add_row(graph, tensor, f"{value:.1e}", f"{allowed:.1e}", f"{metadata.graphs[graph].bytes:,}")
     accuracy = metadata.card.get("accuracy")
     if accuracy:
         shares = [

@@ -3,6 +3,8 @@
 import math
 import os
 import re
+from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -23,7 +25,7 @@ from infogan_tool.cli.sheets import check_sheet, write_sheet
 from infogan_tool.runtime.errors import OutputExistsError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from infogan_tool.runtime import Bundle
 
@@ -94,9 +96,17 @@ def generate(
         listed = _read_list(out)
         _check_folder(out, count, listed)
         opened.generate(opened.sample(1, seed, **fixed))  # before anything is created or removed
+        is_new = not out.exists()
         out.mkdir(parents=True, exist_ok=True)
         _remove(out, listed)
-        _write_folder(opened, out, count=count, seed=seed, fixed=fixed, scale=scale or 1)
+        try:
+            _write_folder(opened, out, count=count, seed=seed, fixed=fixed, scale=scale or 1)
+        except BaseException:
+            with suppress(OSError):
+                _remove_written(out, count)
+                if is_new:
+                    out.rmdir()
+            raise
         output.note(f"wrote {output.plural(count, 'image')} of seed {seed} and {_CODES_FILE} to {out}")
     note_extrapolated(fixed["styles"], opened.metadata)
     if opened.fallback:
@@ -127,11 +137,17 @@ def _check_folder(out: Path, count: int, listed: "Collection[str]") -> None:
             )
 
 
-def _remove(out: Path, listed: "Collection[str]") -> None:
-    """Remove codes.jsonl and the images that it lists; the list goes first: a folder with one is complete."""
+def _remove(out: Path, names: "Iterable[str]") -> None:
+    """Remove codes.jsonl and images; the list goes first: a folder with one is complete."""
     (out / _CODES_FILE).unlink(missing_ok=True)
-    for name in listed:
+    for name in names:
         (out / name).unlink(missing_ok=True)
+
+
+def _remove_written(out: Path, count: int) -> None:
+    """Remove the images of an output that was not completed: no list has them."""
+    names = (_image_name(number, count) for number in range(count))
+    _remove(out, takewhile(lambda name: os.path.lexists(out / name), names))
 
 
 def _image_name(number: int, count: int) -> str:

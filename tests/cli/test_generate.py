@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bulk_helpers import pixels
 
-from infogan_tool.runtime import load_bundle, sheet, to_uint8
+from infogan_tool.runtime import load_bundle, save_png, sheet, to_uint8
 from infogan_tool.runtime.bundle.bundle import Bundle
 from infogan_tool.runtime.errors import DeviceError
 
@@ -204,6 +204,30 @@ def test_nothing_is_removed_or_made_where_nothing_can_be_generated(
         assert (done.code, done.err) == (1, "error: no memory\n")
     assert sorted(old.iterdir()) == before
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_an_interrupted_output_can_be_repeated(
+    cli: Callable[..., Any], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_new: bool
+) -> None:
+    out = tmp_path / "folder"
+    if not is_new:
+        out.mkdir()
+        (out / "mine.txt").touch()
+    before = sorted(tmp_path.rglob("*"))
+
+    def interrupt(path: Path, image: np.ndarray[Any, Any]) -> None:
+        if path.name == "00002.png":
+            raise KeyboardInterrupt
+        save_png(path, image)
+
+    command = ("generate", "-b", tiny, "-n", 4, "--out", out, "--force")
+    with monkeypatch.context() as patch:
+        patch.setattr("infogan_tool.runtime.save_png", interrupt)
+        assert cli(*command).code == 130
+    assert sorted(tmp_path.rglob("*")) == before
+    assert cli(*command).code == 0
+    assert len(held(out)) == 4
 
 
 def test_invalid_targets(cli: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:

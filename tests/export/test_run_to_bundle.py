@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from infogan_tool.cli.commands.export import _parity_table
 from infogan_tool.export import export_run, run_to_bundle
 from infogan_tool.export.examples import choose_examples
-from infogan_tool.export.run_to_bundle import export_networks, write_bundle
+from infogan_tool.export.run_to_bundle import ExportOutcome, export_networks, write_bundle
 from infogan_tool.runtime import Preprocessing, load_bundle
 from infogan_tool.runtime.bundle.metadata import read_metadata
 from infogan_tool.runtime.errors import BundleError, DataError, OutputExistsError, RunError, UsageError
@@ -86,6 +88,17 @@ def test_bundle_flags_images_out_of_distribution(bundle_path: Path) -> None:
     blank = bundle.encode(np.full((1, 28, 28), 255, np.uint8))
     assert blank.ood is not None
     assert blank.ood.all()
+
+
+def test_parity_table_shows_differences_and_limits_alike(bundle_path: Path) -> None:
+    parity = {
+        "max_abs_difference": {"q_encoder.onnx:style_mean": 1.31e-5},
+        "tolerance": 1e-5,
+        "tolerances": {"style_mean": 1.39e-5},
+    }
+    metadata = replace(read_metadata(bundle_path), parity=parity)
+    table = _parity_table(ExportOutcome(metadata=metadata, notes=()))
+    assert [list(column.cells) for column in table.columns[2:4]] == [["1.3e-05"], ["1.4e-05"]]
 
 
 def test_existing_output_needs_force_and_the_same_run_gives_the_same_bytes(
