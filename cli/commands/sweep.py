@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def sweep(
+    context: typer.Context,
     arguments: Annotated[
         list[str] | None,
         typer.Argument(metavar="-- TRAIN OPTIONS", help="Options of train, after --, for all seeds."),
@@ -61,7 +62,7 @@ def sweep(
     combinations = parse_grid(grid or [])
     chosen = parse_seeds(seeds)
     trials = [Trial(seed=seed, settings=some) for some in combinations for seed in chosen]
-    given, resume_arguments = _parse(arguments or [])
+    given, resume_arguments = _parse(context, arguments or [])
     configs = _configs_of(given, trials)
     cores, gpus = default_threads(), usable_gpus(given["device"])
     at_once = min(jobs or len(gpus) or cores, len(trials))
@@ -83,16 +84,15 @@ def sweep(
         output.emit(format_sweep(result))
 
 
-def _parse(arguments: "Sequence[str]") -> tuple[dict[str, Any], list[str]]:
+def _parse(context: typer.Context, arguments: "Sequence[str]") -> tuple[dict[str, Any], list[str]]:
     """Return the values of options of train by name, and those options that set no key of the config."""
-    from infogan_tool.cli.app import app
     from infogan_tool.cli.commands.train import config_flags
 
-    group = typer.main.get_command(app)
+    group = context.find_root().command
     assert isinstance(group, typer.core.TyperGroup)
     command = group.commands["train"]
-    with command.make_context("infogan-tool train", list(arguments)) as context:
-        given = context.params
+    with command.make_context("infogan-tool train", list(arguments)) as train:
+        given = train.params
     left_out = {"preset", "config", *inspect.signature(config_flags).parameters, "imports"}  # a sweep's own
     others: list[str] = []
     for option in command.params:

@@ -97,7 +97,7 @@ def test_parity_table_shows_differences_and_limits_alike(bundle_path: Path) -> N
         "tolerances": {"style_mean": 1.39e-5},
     }
     metadata = replace(read_metadata(bundle_path), parity=parity)
-    table = _parity_table(ExportOutcome(metadata=metadata, notes=()))
+    table = _parity_table(ExportOutcome(metadata=metadata, notes=(), data_notes=()))
     assert [list(column.cells) for column in table.columns[2:4]] == [["1.3e-05"], ["1.4e-05"]]
 
 

@@ -117,12 +117,12 @@ def test_all_stages_equal_those_of_one_process(ranks: Ranks, all_stages: Path, t
     config.write_text(text)
     runs = tmp_path / "one", tmp_path / "two"
     for size, run in enumerate(runs, 1):
-        train(ranks, size, run, "--config", config)
+        # Of codes that hardly have an effect yet, rounding decides which way each one is turned.
+        train(ranks, size, run, "--config", config, "--set", "objective.axis_alignments=0")
     assert len({line["stage"] for line in trace(runs[0])}) == 6
     assert greatest_difference(*runs, slice(0, 21)) < ROUNDING, "before adversarial training"
-    # Second differences, divided by the square of a step of 0.25, amplify rounding errors, and so does the
-    # rotation of the codes after them: of 2e-6 on one CPU 5e-5, and 9e-4 three steps later.
-    assert greatest_difference(*runs, without=("Loss/G/hessian",)) < 3e-3
+    # Second differences, divided by the square of a step of 0.25, amplify rounding errors.
+    assert greatest_difference(*runs, without=("Loss/G/hessian",)) < 3e-4
     assert greatest_difference(*runs) < 1e-2
 
 

@@ -34,9 +34,12 @@ from infogan_tool.train.infogan.architecture_registry import ARCHITECTURES
 from infogan_tool.train.infogan.terms import active_terms, check_terms
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.infogan.networks import Networks
+    from infogan_tool.train.infogan.terms import ActiveTerm
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,12 @@ def check_names(config: TrainConfig) -> None:
     active_terms(config)
 
 
+def updates_of(terms: Iterable[ActiveTerm], scheme: Sequence[Update]) -> dict[str, str]:
+    """Return the name of the update whose loss each term is added to, by the term's name."""
+    moves_q = next(update.name for update in scheme if "q" in update.parameters)
+    return {term.name: moves_q if term.term.update == "Q" else term.term.update for term in terms}
+
+
 def check_updates(config: TrainConfig, networks: Networks, group: ProcessGroup) -> None:
     """Check the updates of adversarial training, and compute each loss term once.
 
@@ -151,4 +160,4 @@ def check_updates(config: TrainConfig, networks: Networks, group: ProcessGroup) 
                 f"update scheme '{name}' has nothing to train in update {update.name}: "
                 f"all parameters of {', '.join(update.parameters)} are frozen"
             )
-    check_terms(config, networks, scheme, group)
+    check_terms(config, networks, updates_of(active_terms(config), scheme), group)

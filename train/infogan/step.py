@@ -41,7 +41,7 @@ from infogan_tool.train.infogan.objective import (
     mutual_information_bound,
     probability_of_real,
 )
-from infogan_tool.train.infogan.schemes import SCHEMES
+from infogan_tool.train.infogan.schemes import SCHEMES, updates_of
 from infogan_tool.train.infogan.terms import Batch, TermInputs, active_terms
 from infogan_tool.train.infogan.transformations import shown_angle, shown_angle_of_real
 
@@ -106,7 +106,7 @@ class AdversarialStep:
             for name in ("generator", "trunk", "d_head", "q")
         }
         self.scheme = SCHEMES.get(config.objective.information_update)
-        self._updates = {term.name: term.term.find_update(self.scheme).name for term in self.terms}
+        self._updates = updates_of(self.terms, self.scheme)
         self._rates = {update.name: getattr(config.optimizer, update.learning_rate) for update in self.scheme}
         self.optimizers: dict[str, Adam] = {
             update.name: adam(self._parameters(update.parameters), self._rates[update.name], config.optimizer)

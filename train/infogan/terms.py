@@ -40,12 +40,11 @@ from infogan_tool.train.infogan.transformations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Mapping
 
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.infogan.networks import Networks
-    from infogan_tool.train.infogan.schemes import Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +92,6 @@ class Term:
     """Steps between two computations, where the config does not say."""
     gathers: bool = False
     """Whether it exchanges what it needs with other processes itself."""
-
-    def find_update(self, scheme: Iterable[Update]) -> Update:
-        """Return the update of a scheme whose loss it is added to."""
-        if self.update == "Q":
-            return next(update for update in scheme if "q" in update.parameters)
-        return next(update for update in scheme if update.name == self.update)
 
 
 def r1(inputs: TermInputs) -> Tensor:
@@ -337,14 +330,14 @@ def due_terms(terms: Collection[ActiveTerm], index: int) -> frozenset[str]:
 
 @torch.random.fork_rng(devices=[])
 def check_terms(
-    config: TrainConfig, networks: Networks, scheme: Iterable[Update], group: ProcessGroup = SINGLE_PROCESS
+    config: TrainConfig, networks: Networks, updates: Mapping[str, str], group: ProcessGroup = SINGLE_PROCESS
 ) -> None:
     """Compute each term once, on random images and networks with their initial weights.
 
     Args:
         config: Of the training.
         networks: As :func:`build_networks` returns them.
-        scheme: The updates of a step.
+        updates: Name of the update that each term belongs to, by the term's name.
         group: The processes of the training; the check itself does not communicate.
 
     Raises:
@@ -365,7 +358,7 @@ def check_terms(
         term.compute(
             TermInputs(
                 real,
-                fake if term.term.find_update(scheme).name == "G" else fake.detach(),
+                fake if updates[term.name] == "G" else fake.detach(),
                 latent,
                 latent.categories[:, 0] if config.num_conditions else None,
                 networks=networks,
