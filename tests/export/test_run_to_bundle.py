@@ -15,7 +15,7 @@ from PIL import Image
 from infogan_tool.cli.commands.export import _parity_table
 from infogan_tool.export import export_run, run_to_bundle
 from infogan_tool.export.examples import choose_examples
-from infogan_tool.export.run_to_bundle import ExportOutcome, export_networks, write_bundle
+from infogan_tool.export.run_to_bundle import ExportOutcome, _is_same, export_networks, write_bundle
 from infogan_tool.runtime import Preprocessing, load_bundle
 from infogan_tool.runtime.bundle.metadata import read_metadata
 from infogan_tool.runtime.errors import BundleError, DataError, OutputExistsError, RunError, UsageError
@@ -220,8 +220,9 @@ def test_images_that_are_not_those_of_the_training_are_noted(tmp_path: Path) -> 
     assert write_bundle(tmp_path / "run", tmp_path / "b", data=str(moved)).data_notes == ()
     with pytest.raises(DataError, match="neither a built-in data set"):
         write_bundle(tmp_path / "run", tmp_path / "none", data=str(folder))
-    (note, *_) = write_bundle(tmp_path / "run", tmp_path / "digits", data="mnist").data_notes
-    assert note.startswith("mnist does not hold")
+    image = read_metadata(tmp_path / "b").image
+    for name, is_same in {"mnist": True, "shapes": False}.items():
+        assert _is_same("mnist", image, {"name": name, "digest": "of other images"}) is is_same
 
 
 def test_a_run_in_memory_is_exported(tmp_path: Path) -> None:

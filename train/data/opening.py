@@ -142,8 +142,11 @@ def _read_all(reader: ImageReader) -> Tensor:
     block = torch.empty(images.shape, dtype=torch.uint8)
     batches = torch.split(torch.arange(len(reader)), _READ_AT_ONCE)
     images.read_ahead(batch.tolist() for batch in batches)
-    for batch in batches:
-        block[batch] = images[batch]
+    try:
+        for batch in batches:
+            block[batch] = images[batch]
+    finally:
+        images.close()  # left to the garbage collector, each process is waited for, for five seconds
     return block
 
 

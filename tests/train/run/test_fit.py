@@ -279,6 +279,8 @@ def test_faulty_data_is_one_clear_error(
     with pytest.raises(DataError, match=message.replace("(", r"\(")) as caught:
         train(tiny, data, options=RunOptions(stream=bool(stream) or None))
     assert "\n" not in str(caught.value)
+    if stream is None:  # all images are read before the training
+        assert not multiprocessing.active_children()
 
 
 def test_wrong_arguments(tiny: TrainConfig, images: Tensor, whole: Run) -> None:
