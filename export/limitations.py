@@ -179,8 +179,9 @@ def _from_results(results: Results) -> Iterator[str]:
             if any(counts)
         }
         if lost := [label for label in counted if label not in category_of]:
-            more = [f"{len(lost) - _SHOWN_LABELS} more labels"] if len(lost) > _SHOWN_LABELS + 1 else []
-            yield f"{code} has no category for {_listed([*(lost[:_SHOWN_LABELS] if more else lost), *more])}."
+            if len(lost) > _SHOWN_LABELS + 1:
+                lost[_SHOWN_LABELS:] = [f"{len(lost) - _SHOWN_LABELS} more labels"]
+            yield f"{code} has no category for {_listed(lost)}."
         missed = [
             (1 - counts[category_of[label]] / sum(counts), label)
             for label, counts in counted.items()

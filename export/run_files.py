@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from infogan_tool.runtime.bundle.metadata import METADATA_FILE
 from infogan_tool.runtime.errors import LatentError, RunError
 from infogan_tool.runtime.latents.spec import LatentSpec
 from infogan_tool.runtime.storage.atomic import read_limited
-from infogan_tool.runtime.storage.json_fields import refuse_constant
+from infogan_tool.runtime.storage.json_fields import parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,10 +34,10 @@ def read_json(path: Path) -> dict[str, Any]:
         RunError: The file is damaged.
     """
     try:
-        values = json.loads(read_limited(path, _MAX_JSON), parse_constant=refuse_constant)
+        values = parse_json(read_limited(path, _MAX_JSON))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise RunError(f"{path} must hold a JSON object")

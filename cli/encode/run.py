@@ -33,9 +33,7 @@ def encode_paths(paths: Sequence[str], options: EncodeOptions | None = None) -> 
     """
     options = options or EncodeOptions()
     format_name = check_options(options, paths)
-    if (
-        options.engine == "ray" and options.device == "auto"
-    ):  # without --device cuda no encoder requests a GPU
+    if options.engine == "ray" and options.device == "auto":  # only --device cuda requests GPUs of a cluster
         options = replace(options, device="cpu")
     may_be_few = options.engine == "local" and not options.resume
     if may_be_few and len(paths) <= _MAX_IN_PROCESS and all(map(_is_image_file, paths)):

@@ -104,11 +104,6 @@ def refuse_deep(data: object) -> None:
     raise ValueError(_TOO_DEEP)
 
 
-def refuse_constant(name: str) -> float:
-    """Raise ValueError for NaN and the infinities, as ``parse_constant`` of Python's JSON parser."""
-    raise ValueError(f"{name} is not a JSON number")
-
-
 def checked_text(value: object, name: str) -> str:
     """Return ``value`` if it is a short printable string.
 

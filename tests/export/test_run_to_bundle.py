@@ -175,18 +175,23 @@ def test_an_unfinished_training_is_told(run_path: Path, tmp_path: Path) -> None:
     assert outcome.metadata.card["limitations"][0] == told
 
 
-def test_image_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
-    secret = tmp_path / "private name" / "shapes"
-    secret.mkdir(parents=True)
+def train_on_shapes(folder: Path, run: Path) -> None:
+    """Write twelve images of noise to a folder and train on them."""
     rng = np.random.default_rng(0)
+    folder.mkdir(parents=True)
     for i in range(12):
-        Image.fromarray(rng.integers(0, 255, (16, 16), dtype=np.uint8)).save(secret / f"{i}.png")
+        Image.fromarray(rng.integers(0, 255, (16, 16), dtype=np.uint8)).save(folder / f"{i}.png")
     flags = {
-        "data": {"source": str(secret)},
+        "data": {"source": str(folder)},
         "networks": {"base_width": 4, "full_width": 8, "q_width": 4},
         "schedule": {"batch_size": 6, "steps": 2},
     }
-    fit(preset("paper", **flags), out=tmp_path / "run", device="cpu")
+    fit(preset("paper", **flags), out=run, device="cpu")
+
+
+def test_image_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
+    secret = tmp_path / "private name" / "shapes"
+    train_on_shapes(secret, tmp_path / "run")
     outcome = write_bundle(tmp_path / "run", tmp_path / "b", examples=5)
     examples = load_bundle(tmp_path / "b").examples()
     assert len(examples) == 5
@@ -200,16 +205,8 @@ def test_image_folder_has_no_path_in_the_bundle(tmp_path: Path) -> None:
 
 
 def test_images_that_are_not_those_of_the_training_are_noted(tmp_path: Path) -> None:
-    rng, folder = np.random.default_rng(0), tmp_path / "shapes"
-    folder.mkdir()
-    for i in range(12):
-        Image.fromarray(rng.integers(0, 255, (16, 16), dtype=np.uint8)).save(folder / f"{i}.png")
-    flags = {
-        "data": {"source": str(folder)},
-        "networks": {"base_width": 4, "full_width": 8, "q_width": 4},
-        "schedule": {"batch_size": 6, "steps": 2},
-    }
-    fit(preset("paper", **flags), out=tmp_path / "run", device="cpu")
+    folder = tmp_path / "shapes"
+    train_on_shapes(folder, tmp_path / "run")
     moved = shutil.copytree(folder, tmp_path / "moved")
     shutil.copy(folder / "0.png", folder / "1.png")
     (note, *_) = write_bundle(tmp_path / "run", tmp_path / "other").data_notes

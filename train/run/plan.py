@@ -19,7 +19,6 @@ from infogan_tool.train.data.source import TrainingData, data_digest
 from infogan_tool.train.data.torchvision_sets import TORCHVISION_NAMES
 from infogan_tool.train.distributed.device import fast_precision, select_device
 from infogan_tool.train.distributed.process_group import SINGLE_PROCESS, ProcessGroup
-from infogan_tool.train.distributed.sync_batchnorm import convert_sync_batchnorm
 from infogan_tool.train.engine.stage import whole_batches
 from infogan_tool.train.infogan.axes import first_layer
 from infogan_tool.train.infogan.networks import build_networks
@@ -99,7 +98,6 @@ class Plan:
         check_names(config)
         networks = build_networks(config, size=data.size, channels=data.channels)
         check_updates(config, networks, self.group)
-        convert_sync_batchnorm(networks, self.group)
         if config.axis_alignments and not config.is_variational:
             first_layer(networks.generator)
         if config.objective.turn_column is not None and config.condition_column is None:

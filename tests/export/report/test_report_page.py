@@ -161,7 +161,7 @@ def test_folder_that_is_neither_run_nor_bundle_is_an_error(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["run.json", "config.json"])
-@pytest.mark.parametrize("content", ["{", "[1]", "[" * 100_000, '{"device": NaN}', "\x00"])
+@pytest.mark.parametrize("content", ["{", "[1]", "[" * 100_000, '{"device": NaN}', '{"a": 1e999}', "\x00"])
 def test_error_names_the_damaged_file_of_a_run(tmp_path: Path, name: str, content: str) -> None:
     run = write_run(tmp_path / "run", sheets=False)
     (run / name).write_text(content)
