@@ -162,6 +162,7 @@ def dsprites() -> dict[str, Any]:
         },
         "optimizer": {"d_lr": 6e-4, "ema_decay": 0.998, "lr_decay_start": 0.5},
         "q_noise": 0.03,
+        "initial_blur": 1 / 16,
         "precision": "auto",
         "clustering": {
             "views": "silhouettes",

@@ -118,9 +118,9 @@ class ObjectiveConfig(Table):
     lambda_continuous_end: float | None = Field(default=None, ge=0)
     """Value that lambda_continuous reaches linearly at the end of adversarial training. None: constant."""
     axis_alignments: int = Field(default=0, ge=0, le=10_000)
-    """How many times, evenly spaced in adversarial training, the continuous codes are rotated so that each
-    has one independent effect on the image: those that stand for no transformation. The code that changes
-    images most comes first, and the greatest coarse moment of each one's effect is positive."""
+    """How many times, evenly spaced in adversarial training, continuous codes are rotated so that each has
+    one independent effect on the image: those that are not periodic and stand for no transformation. The one
+    that changes images most comes first, and the greatest coarse moment of each one's effect is positive."""
     terms: dict[_Name, _Term] = Field(default_factory=dict)
     """Further terms of the loss, by name: a weight, or a table of ``weight`` and ``every``. ``r1``: the
     gradient penalty of D on real images (arXiv:1801.04406). Others are registered."""
@@ -249,6 +249,10 @@ class TrainConfig(Table):
     """Greatest standard deviation, in the images' units, of Gaussian noise on generated images: the inputs of
     Q's own encoders in adversarial training, of all of Q in consolidation; sampled for each image, uniformly
     from 0."""
+    initial_blur: float = Field(default=0.0, ge=0, le=0.5)
+    """Standard deviation, in parts of the image's width, of a Gaussian blur of the images that D and its
+    trunk see when adversarial training begins. It falls linearly to 0 over the first tenth. It hides the fine
+    patterns by which G would meet L_I before its images resemble real ones (arXiv:2106.12423)."""
     clustering: ClusteringConfig | None = None
     """Training of Q(k1|x) before adversarial training. None: none, as in the paper."""
     consolidation: ConsolidationConfig | None = None
@@ -302,8 +306,8 @@ class TrainConfig(Table):
                 "transformation 'turn' with a conditional D needs augment.affine, pose and mirror of 0",
             ),
             (
-                not self.axis_alignments or max(self.latent.periodic_columns, default=-1) < self.fixed_codes,
-                "objective.axis_alignments cannot rotate the codes of latent.periodic: set it to 0",
+                not self.is_variational or not self.initial_blur,
+                "initial_blur needs objective.method = 'adversarial'",
             ),
             (
                 not self.is_variational or not self.latent.periodic,
@@ -348,7 +352,7 @@ class TrainConfig(Table):
     @property
     def axis_alignments(self) -> int:
         """Number of rotations of the continuous codes in adversarial training."""
-        return self.objective.axis_alignments if self.latent.continuous > self.fixed_codes else 0
+        return self.objective.axis_alignments if self.free_codes else 0
 
     @property
     def fixed_codes(self) -> int:

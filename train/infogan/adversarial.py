@@ -73,9 +73,7 @@ class AdversarialStage(GeneratorStage):
         self.session.networks.update_generator_ema(index)
         if index + 1 in self._alignments:
             seed = mixed_seed(f"axes {self.seed} {index + 1}")
-            align_codes(
-                self.session.networks, self.optimizers.values(), seed, self.session.config.fixed_codes
-            )
+            align_codes(self.session.networks, self.optimizers.values(), seed, self.session.config.free_codes)
 
     def _step(self, index: Tensor, due: frozenset[str]) -> Tensor:
         real = self.session.float_images(index)

@@ -86,7 +86,7 @@ class Augmentation:
         if self.pose is not None:
             images = change_pose(images, self.pose)
         if self.blur is not None:
-            images = _blur(images, self.blur)
+            images = gaussian_blur(images, self.blur)
         if self.crop is not None:
             images = grid_sample(images, _crop_grid(images, self.crop))
         if self.colour is not None:
@@ -276,8 +276,13 @@ def pixel_centres(size: int, device: torch.device) -> Tensor:
     return (torch.arange(size, device=device) * 2 + 1) / size - 1
 
 
-def _blur(images: Tensor, deviations: Tensor) -> Tensor:
-    """Blur each image with a Gaussian of its own standard deviation; the image's sum is about the same."""
+def gaussian_blur(images: Tensor, deviations: Tensor) -> Tensor:
+    """Blur each image with a Gaussian of its own standard deviation; the image's sum is about the same.
+
+    Args:
+        images: ``(N, C, H, W)``.
+        deviations: ``(N,)`` or ``(1,)``, in parts of the image's width; 0 leaves an image as it is.
+    """
     down, across = (_gaussian(side, deviations, images) for side in images.shape[2:])
     return down[:, None] @ images @ across[:, None].transpose(2, 3)
 

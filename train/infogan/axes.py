@@ -119,7 +119,7 @@ def plane_angle(moments: Tensor, i: int, j: int) -> tuple[float, float]:
     return angle, (mean + amplitude) / max(mean - amplitude, 1e-6 * mean)
 
 
-def aligning_rotation(moments: Tensor, fixed: int = 0) -> Tensor:
+def aligning_rotation(moments: Tensor) -> Tensor:
     """Return the rotation that makes mixed second derivatives least.
 
     Jacobi rotations: each pair of codes in turn is rotated by :func:`plane_angle`, until none moves any more.
@@ -127,7 +127,6 @@ def aligning_rotation(moments: Tensor, fixed: int = 0) -> Tensor:
 
     Args:
         moments: From :func:`measure_derivatives`.
-        fixed: Number of the first codes that stay as they are.
 
     Returns:
         ``(K, K)``; row i is the new axis of code i.
@@ -136,7 +135,7 @@ def aligning_rotation(moments: Tensor, fixed: int = 0) -> Tensor:
     rotation = torch.eye(codes, dtype=moments.dtype, device=moments.device)
     for _ in range(_MAX_SWEEPS):
         moved = False
-        for i, j in combinations(range(fixed, codes), 2):
+        for i, j in combinations(range(codes), 2):
             angle, contrast = plane_angle(moments, i, j)
             if contrast < MIN_CONTRAST or abs(angle) < _MIN_ANGLE:
                 continue
@@ -150,7 +149,7 @@ def aligning_rotation(moments: Tensor, fixed: int = 0) -> Tensor:
     return rotation
 
 
-def ordered_axes(derivatives: Derivatives, rotation: Tensor, fixed: int = 0) -> tuple[Tensor, list[int]]:
+def ordered_axes(derivatives: Derivatives, rotation: Tensor) -> tuple[Tensor, list[int]]:
     """Return a rotation's axes in order and direction: the code that changes images most comes first.
 
     Each axis points to where the greatest coarse moment of its effect grows: to thicker strokes, not thinner.
@@ -158,25 +157,23 @@ def ordered_axes(derivatives: Derivatives, rotation: Tensor, fixed: int = 0) -> 
     Args:
         derivatives: By the codes before the rotation.
         rotation: ``(K, K)``; row i is the new axis of code i.
-        fixed: Number of the first codes that stay as they are.
 
     Returns:
         ``(K, K)``, an orthogonal matrix, and the code that each one's axis was that of.
     """
     sizes = (rotation @ derivatives.products @ rotation.T).diagonal()
-    order = [*range(fixed), *(fixed + sizes[fixed:].argsort(descending=True, stable=True)).tolist()]
+    order: list[int] = sizes.argsort(descending=True, stable=True).tolist()
     effects = (rotation @ derivatives.coarse)[order]
     signs = effects.gather(1, effects.abs().argmax(dim=1, keepdim=True)).sign()
-    signs[:fixed] = 1
     signs[signs == 0] = 1  # without any effect
     return signs * rotation[order], order
 
 
 @torch.no_grad()
 def align_codes(
-    networks: Networks, optimizers: Iterable[torch.optim.Optimizer], seed: int, fixed: int = 0
+    networks: Networks, optimizers: Iterable[torch.optim.Optimizer], seed: int, free: list[int]
 ) -> None:
-    """Rotate the continuous codes in place, so that each has one independent effect on the image.
+    """Rotate continuous codes in place, so that each has one independent effect on the image.
 
     With R the :func:`aligning_rotation` of the exported generator, its axes ordered, ``G(z, c)`` becomes what
     ``G(z, c R)`` was, and Q's mean ``m`` becomes ``m R^T``. Q's variances follow the order, and are left to
@@ -187,21 +184,29 @@ def align_codes(
         optimizers: Adam; their running means of gradients are rotated with the weights, and those of squares
             follow the order.
         seed: Seed of the latents that the derivatives are averaged over.
-        fixed: Number of the first codes that stay as they are.
+        free: Positions of the codes that are rotated, none of them periodic. The others stay as they are.
     """
-    generator, codes = networks.export_generator, networks.latent.continuous
+    spec, generator = networks.latent, networks.export_generator
     device = first_layer(generator).weight.device
-    latent = sample_latents(networks.latent, latents_for(codes), torch.Generator().manual_seed(seed))
-    others = networks.latent.dim - codes
-    rest, styles = torch.split_with_sizes(latent.vector().to(device), [others, codes], dim=1)
-    with evaluation_mode(generator):
-        derivatives = measure_derivatives(lambda moved: generator(torch.cat([rest, moved], dim=1)), styles)
-    rotation, order = ordered_axes(derivatives, aligning_rotation(derivatives.moments, fixed), fixed)
+    others = spec.dim - spec.continuous
+    columns = [others + code for code in free]
+    vectors = sample_latents(spec, latents_for(len(free)), torch.Generator().manual_seed(seed)).vector()
+    vectors = vectors.to(device)
 
-    # Periodic codes are among the fixed ones; G's first layer and Q's means have other rows for them.
-    free = [i for i in range(codes) if i not in networks.latent.periodic_columns]
-    rotation, order = rotation[free][:, free].float(), [free.index(i) for i in order if i in free]
-    inputs = [others + row for row in range(len(free))]
+    def generate(moved: Tensor) -> Tensor:
+        latents = vectors.clone()
+        latents[:, columns] = moved
+        images: Tensor = generator(latents)
+        return images
+
+    with evaluation_mode(generator):
+        derivatives = measure_derivatives(generate, vectors[:, columns])
+    rotation, order = ordered_axes(derivatives, aligning_rotation(derivatives.moments))
+    rotation = rotation.float()
+
+    # G's first layer has the rows of periodic codes last.
+    plain = [code for code in range(spec.continuous) if code not in spec.periodic_columns]
+    inputs = [others + plain.index(code) for code in free]
     generators = [networks.generator, *([networks.generator_ema] if networks.generator_ema else [])]
     rotated: list[tuple[Tensor, list[int]]] = [(first_layer(each).weight, inputs) for each in generators]
     ordered: list[tuple[Tensor, list[int]]] = []

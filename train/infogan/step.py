@@ -20,7 +20,7 @@ import operator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ from infogan_tool.train.engine.optimizer_step import adam, set_learning_rate, tr
 from infogan_tool.train.engine.profiling import section
 from infogan_tool.train.engine.stage import autocast
 from infogan_tool.train.engine.statistics import frozen_statistics
-from infogan_tool.train.infogan.augment import add_noise, sample_augmentation
+from infogan_tool.train.infogan.augment import add_noise, gaussian_blur, sample_augmentation
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.objective import (
     code_entropies,
@@ -43,7 +43,7 @@ from infogan_tool.train.infogan.objective import (
 )
 from infogan_tool.train.infogan.schemes import SCHEMES, updates_of
 from infogan_tool.train.infogan.terms import Batch, TermInputs, active_terms
-from infogan_tool.train.infogan.transformations import shown_angle, shown_angle_of_real
+from infogan_tool.train.infogan.transformations import share_by, shown_angle, shown_angle_of_real
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -57,6 +57,9 @@ if TYPE_CHECKING:
     from infogan_tool.train.infogan.schemes import Update
 
     _Terms = tuple[dict[str, Tensor], dict[str, Tensor], tuple[Tensor, Tensor] | None]
+
+_BLURRED: Final = 0.0, 0.1
+"""Shares of adversarial training between which ``initial_blur`` falls to 0."""
 
 
 def metric_names(config: TrainConfig) -> list[str]:
@@ -315,8 +318,13 @@ class AdversarialStep:
         return latent.categories[:, 0], angle
 
     def _augment(self, images: Tensor, count: int, view: ViewConfig | None = None) -> Tensor:
+        """Return images in a view; None: as D sees them, blurred at the beginning."""
         augmentation = sample_augmentation(count, view or self._config.augment, self._rng)
-        return augmentation.select(self._group.shard(count)).apply(images)
+        images = augmentation.select(self._group.shard(count)).apply(images)
+        if view is None and self._config.initial_blur:
+            share = 1 - share_by(self._progress, _BLURRED)
+            images = gaussian_blur(images, (self._config.initial_blur * share)[None])
+        return images
 
     def _as_q_sees(self, fake: Tensor, count: int, d_images: Tensor) -> Tensor:
         """Return generated images in the view of Q's own encoders, without one as D sees them, with noise."""

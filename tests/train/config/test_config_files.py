@@ -134,11 +134,8 @@ def test_length_given_last_counts(tmp_path: Path) -> None:
             r"latent\.periodic to have no code but that of 'turn'",
         ),
         ({"preset": "dsprites", "augment": {"affine": 0.5}}, r"needs augment\.affine, pose and mirror of 0"),
-        (
-            {"preset": "mnist", "latent": {"periodic": ["c2"]}},
-            r"axis_alignments cannot rotate the codes of latent\.periodic: set it to 0",
-        ),
         ({"preset": "cvae", "latent": {"periodic": ["c1"]}}, "latent.periodic"),
+        ({"preset": "cvae", "initial_blur": 0.1}, r"initial_blur needs objective\.method = 'adversarial'"),
         ({"latent": {"periodic": ["c3"]}}, "latent 'periodic' has 'c3', which is no continuous code"),
         ({"preset": "mnist", "latent": {"categorical": [10], "continuous": 0}}, "nothing to train where k1"),
     ],

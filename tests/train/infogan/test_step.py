@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from adversarial_steps import make_batch, make_step, named
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import NonFiniteError
@@ -44,6 +45,22 @@ def moved_parts(step: AdversarialStep, before: dict[str, Tensor]) -> set[str]:
 @pytest.fixture
 def real(mnist: Tensor) -> Tensor:
     return mnist[:32].float() / 255
+
+
+@pytest.mark.parametrize(("progress", "deviation"), [(0.0, 2.0), (0.05, 1.0), (0.1, 0.0), (0.7, 0.0)])
+def test_the_trunk_sees_blurred_images_at_the_beginning(
+    small: Callable[..., TrainConfig], real: Tensor, progress: float, deviation: float
+) -> None:
+    step, rng = make_step(config := small({"initial_blur": 2 / 28}))
+    seen: list[Tensor] = []
+    step.networks.trunk.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    step.set_schedules(progress)
+    step.step(real, sample_latents(config.latent, 32, rng))
+    of_real, *of_fake = seen
+    torch.testing.assert_close(*of_fake, msg="generated images in D's update and in G's")
+    expected = gaussian_filter(real.numpy(), (0, 0, deviation, deviation), truncate=8)
+    inner = (..., slice(9, 19), slice(9, 19))  # far from the edge
+    torch.testing.assert_close(of_real[inner], torch.from_numpy(expected)[inner], atol=2e-3, rtol=0)
 
 
 def test_without_lambda_q_learns_and_does_not_change_g(small: Callable[..., TrainConfig]) -> None:
