@@ -75,7 +75,7 @@ def train(
         typer.Option(help="Number of noise dimensions. Default: the preset's.", min=0, metavar="N"),
     ] = None,
     views: Annotated[
-        Literal["strokes", "silhouettes", "objects", "none"] | None,
+        Literal["strokes", "silhouettes", "objects", "shapes", "none"] | None,
         typer.Option(
             help="Random changes that do not alter what an image shows, for clustering. Default: strokes."
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,3 +53,16 @@ def shapes(count: int) -> tuple[Tensor, Tensor]:
         # All shapes have one colour, so that only their shape differs.
         image[:] = np.array([240, 200, 90])[:, None, None] * (inside + 0.5).clip(0, 1)
     return torch.from_numpy(images), torch.from_numpy(kinds)
+
+
+def recoloured(images: Tensor) -> Tensor:
+    """Return the images of :func:`shapes` with a random hue for each shape and each background."""
+    rng = np.random.default_rng(1)
+    hues = rng.uniform(0, 1, (2, len(images)))
+    colours = [
+        [colorsys.hsv_to_rgb(hue, 0.8, value) for hue in row]
+        for row, value in zip(hues, (1, 0.6), strict=True)
+    ]
+    shape, background = torch.tensor(colours, dtype=torch.float32)[..., None, None]
+    inside = images[:, :1] / 240
+    return ((inside * shape + (1 - inside) * background) * 255).round().to(torch.uint8)

@@ -75,10 +75,11 @@ class RefinementConfig(LengthTable):
 class ClusteringConfig(Table):
     """Training of Q(k1|x) on real images without labels. Q(k1|x) is frozen in adversarial training."""
 
-    views: Literal["strokes", "silhouettes", "objects", "none"] = "strokes"
+    views: Literal["strokes", "silhouettes", "objects", "shapes", "none"] = "strokes"
     """The random changes that do not alter what an image shows, by name. ``strokes``: slant, size, position
     and stroke width of characters and drawings. ``silhouettes``: pose of one object on an even background.
-    ``objects``: crop, mirror image and colours of photographs. ``none``: no change."""
+    ``objects``: crop, mirror image and colours of photographs. ``shapes``: crop, mirror image and hues, each
+    changed on its own: objects of any colour before any background. ``none``: no change."""
     batch_size: int = Field(default=512, ge=2)
     """Images per step of contrastive learning and refinement; all images where there are fewer."""
     contrastive: ContrastiveConfig = ContrastiveConfig()

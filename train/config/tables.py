@@ -81,6 +81,9 @@ class ViewConfig(Table):
     colour: float = Field(default=0.0, ge=0, le=1)
     """Random factors of brightness, contrast and saturation, each from 1 - this to 1 + this; grey images have
     no saturation. Values stay within the range of their image."""
+    hue: float = Field(default=0.0, ge=0, le=1)
+    """Other hues: each of 12 round the colour circle moves by up to half a turn times this, those between
+    likewise. Lightness and saturation stay, and so do grey images."""
     stroke: float = Field(default=0.0, ge=0, le=1)
     """How far images move towards a 3 x 3 filter: a quarter of them each to maximum, minimum and mean; a
     quarter stay unchanged."""

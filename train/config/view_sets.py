@@ -51,6 +51,13 @@ VIEW_SETS: Final[Mapping[str, ViewSet]] = {
         compare="features",
         averaged=0,
     ),
+    "shapes": ViewSet(
+        contrastive=ViewConfig(crop=0.6, mirror=1.0, hue=1.0, affine=0.3),
+        refinement=ViewConfig(crop=0.4, mirror=1.0, hue=1.0, affine=0.2),
+        second=ViewConfig(crop=0.3, mirror=1.0, hue=1.0),
+        compare="features",
+        averaged=8,
+    ),
     "none": ViewSet(
         contrastive=ViewConfig(),
         refinement=ViewConfig(),

@@ -33,8 +33,12 @@ _POSE_SIZE: Final = 0.2
 """Least size at pose strength 1, in parts of the greatest that fits into the image."""
 _FOREGROUND: Final = 0.25
 """Least difference of the foreground from the background, in parts of the image's greatest difference."""
+_LEAST_SPREAD: Final = 1e-3
+"""Between the channels of a pixel, below which its hue is not told."""
 _LEAST_MASS: Final = 1e-3
 """Of an object, below which it has its centre in the middle of the image."""
+_HUES: Final = 12
+"""Hues whose moves are sampled; between them they are interpolated."""
 _KNOTS: Final = 5
 _ELASTIC: Final = 0.1
 """Standard deviation of each of 5 x 5 knots' displacement at elastic strength 1; the image spans 2."""
@@ -60,6 +64,8 @@ class Augmentation:
     """``(N,)``: standard deviation of a Gaussian blur, in parts of the image's width."""
     colour: Tensor | None = None
     """``(N, 3, 1, 1, 1)``: factors of brightness, contrast and saturation."""
+    hues: Tensor | None = None
+    """``(N, hues)``: how far hues, evenly spaced round the colour circle, move along it; in turns."""
     strokes: tuple[Tensor, ...] = ()
     """Indices of the images whose strokes are dilated, eroded, blurred and unchanged; empty: all are."""
     amount: Tensor | None = None
@@ -71,7 +77,7 @@ class Augmentation:
         if len(chosen) == self.count:
             return self
         part = Augmentation(count=len(chosen))
-        for name in ("affine", "knots", "pose", "crop", "blur", "colour", "amount"):
+        for name in ("affine", "knots", "pose", "crop", "blur", "colour", "hues", "amount"):
             if (values := getattr(self, name)) is not None:
                 setattr(part, name, values[chosen.to(values.device)])
         if self.strokes:
@@ -91,6 +97,8 @@ class Augmentation:
             images = grid_sample(images, _crop_grid(images, self.crop))
         if self.colour is not None:
             images = _change_colour(images, self.colour)
+        if self.hues is not None:
+            images = _change_hues(images, self.hues)
         if self.affine is not None:
             grid = _affine_grid(images, self.affine)
             if self.knots is not None:
@@ -128,6 +136,8 @@ def sample_augmentation(count: int, view: ViewConfig, rng: torch.Generator) -> A
     if view.colour:
         unit = torch.rand(3, count, 1, 1, 1, generator=rng, device=device).transpose(0, 1)
         sampled.colour = 1 + (unit * 2 - 1) * view.colour
+    if view.hue:
+        sampled.hues = (torch.rand(count, _HUES, generator=rng, device=device) - 0.5) * view.hue
     if view.affine or view.elastic:
         unit = torch.rand(6, count, generator=rng, device=device).T
         sampled.affine = (unit * 2 - 1) * view.affine
@@ -313,6 +323,29 @@ def _change_colour(images: Tensor, factors: Tensor) -> Tensor:
     if images.shape[1] > 1:
         changed = torch.lerp(changed.mean(dim=1, keepdim=True), changed, saturation)
     return torch.minimum(torch.maximum(changed, low), high)
+
+
+def _change_hues(images: Tensor, moves: Tensor) -> Tensor:
+    """Move each pixel's hue along the colour circle; its greatest and least channel keep their values."""
+    if images.shape[1] < 3:  # noqa: PLR2004
+        return images
+    red, green, blue = images.unbind(1)
+    high, low = images.amax(dim=1), images.amin(dim=1)
+    spread = high - low
+    sixth = torch.where(
+        high == red,
+        green - blue,
+        torch.where(high == green, blue - red + 2 * spread, red - green + 4 * spread),
+    ) / spread.clamp_min(_LEAST_SPREAD)
+    position = (sixth % 6) * (_HUES / 6)
+    left = position.long()
+    of_left, of_right = (
+        moves.to(images.dtype).gather(1, (index % _HUES).flatten(1)).view_as(sixth)
+        for index in (left, left + 1)
+    )
+    sixth = sixth + 6 * torch.lerp(of_left, of_right, position - left)
+    distance = (sixth[:, None] + (5 - 2 * torch.arange(3, device=images.device))[:, None, None]) % 6
+    return high[:, None] - spread[:, None] * torch.minimum(distance, 4 - distance).clamp(0, 1)
 
 
 def _elastic(images: Tensor, knots: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from coloured_shapes import shapes, small_preset
+from coloured_shapes import recoloured, shapes, small_preset
 from stopping import StopAfter
 from training_images import planned
 
@@ -43,6 +43,19 @@ def test_categories_of_colour_shapes_are_learned_without_labels(sample: int) -> 
     logits = loop.train(planned(config, images), None).infer(images.float() / 255).logits
     match = match_labels(logits.argmax(1).numpy(), kinds.numpy(), 3)
     assert match.accuracy > 0.95, match
+
+
+@pytest.mark.parametrize(("views", "low", "high"), [("shapes", 0.95, 1.0), ("objects", 0.3, 0.6)])
+def test_shapes_of_any_colour_need_views_that_change_hues(views: str, low: float, high: float) -> None:
+    images, kinds = shapes(1500)
+    images = recoloured(images)
+    changes = {
+        "clustering": {"views": views, "contrastive": {"epochs": 8}},
+        "consolidation": None,
+        "schedule": {"steps": 1},
+    }
+    logits = loop.train(planned(small_preset(changes), images), None).infer(images.float() / 255).logits
+    assert low <= match_labels(logits.argmax(1).numpy(), kinds.numpy(), 3).accuracy <= high
 
 
 def test_pseudo_labels_of_a_long_and_of_a_short_training_are_the_same() -> None:

@@ -112,7 +112,9 @@ def one_hot(values: torch.Tensor, classes: int) -> torch.Tensor:
 
 
 EVERY_VIEW = {
-    "augment": dict.fromkeys(("pose", "blur", "crop", "mirror", "colour", "elastic", "affine", "stroke"), 0.3)
+    "augment": dict.fromkeys(
+        ("pose", "blur", "crop", "mirror", "colour", "hue", "elastic", "affine", "stroke"), 0.3
+    )
 }
 EVERY_CHANGE = {
     **EVERY_VIEW,
@@ -132,13 +134,12 @@ def test_a_step_neither_waits_nor_copies_from_the_host(
         **changes,
         "precision": "fp32",
         "schedule": {"batch_size": 8, "steps": 4},
-        "data": {"size": 32, "channels": 1},
+        "data": {"size": 32, "channels": 3},
     }
     config = resolve_config(preset=preset, flags=flags)
-    networks = build_networks(config, size=32, channels=1)
-    stage = AdversarialStage(
-        Session(config=config, networks=networks, images=F.pad(mnist[:32], (2, 2, 2, 2)))
-    )
+    networks = build_networks(config, size=32, channels=3)
+    images = F.pad(mnist[:32], (2, 2, 2, 2)).expand(-1, 3, -1, -1)
+    stage = AdversarialStage(Session(config=config, networks=networks, images=images))
     step = stage.adversarial_step
     step._optimizer_step = OptimizerStep(torch.device("cpu"), waits=False)
     stage.step(0)  # the optimizers create their states
@@ -177,15 +178,15 @@ def test_losses_of_a_step_mix_no_devices(
     preset: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Shapes and devices alone are computed; backward passes and Adam would need a GPU."""
-    flags = {**changes, "precision": "fp32", "data": {"size": 32, "channels": 1}}
+    flags = {**changes, "precision": "fp32", "data": {"size": 32, "channels": 3}}
     config = resolve_config(preset=preset, flags={**flags, "schedule": {"batch_size": 8, "steps": 400}})
-    networks = build_networks(config, size=32, channels=1)
+    networks = build_networks(config, size=32, channels=3)
     monkeypatch.setattr(torch, "Generator", GpuGenerator)
     monkeypatch.setattr(infogan_step, "adam", lambda parameters, rate, _: torch.optim.SGD(parameters, rate))
     monkeypatch.setattr(OptimizerStep, "step", lambda *_: None)
     with FakeTensorMode():
         move_to_pretended_gpu(networks)
-        images = torch.zeros((32, 1, 32, 32), dtype=torch.uint8, device="cuda")
+        images = torch.zeros((32, 3, 32, 32), dtype=torch.uint8, device="cuda")
         stage = AdversarialStage(Session(config=config, networks=networks, images=images))
         stage.step(0)
     assert stage.session.device.type == "cuda"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import colorsys
+
 import pytest
 import torch
 
 from infogan_tool.train.config.tables import ViewConfig
-from infogan_tool.train.infogan.augment import add_noise, random_view, sample_augmentation
+from infogan_tool.train.infogan.augment import Augmentation, add_noise, random_view, sample_augmentation
 
 KINDS = {
     "affine": ViewConfig(affine=1, elastic=0, stroke=0),
@@ -17,7 +19,8 @@ KINDS = {
     "blur": ViewConfig(blur=0.1),
     "crop": ViewConfig(crop=0.6, mirror=1),
     "colour": ViewConfig(colour=0.5),
-    "all": ViewConfig(affine=1, elastic=1, stroke=1, pose=1, blur=0.1, crop=0.6, mirror=1, colour=0.5),
+    "hue": ViewConfig(hue=1),
+    "all": ViewConfig(affine=1, elastic=1, stroke=1, pose=1, blur=0.1, crop=0.6, mirror=1, colour=0.5, hue=1),
 }
 
 
@@ -168,6 +171,46 @@ def test_colour_changes_saturation_of_colour_images_only() -> None:
     spread = changed.std(dim=1).mean(dim=(1, 2)) / images.std(dim=1).mean(dim=(1, 2))
     assert spread.min() < 0.8
     assert spread.max() > 1.0
+
+
+def hues_of(images: torch.Tensor) -> torch.Tensor:
+    """Return the hue of the first pixel of each image, in turns."""
+    return torch.tensor([colorsys.rgb_to_hsv(*image[:, 0, 0].tolist())[0] for image in images])
+
+
+def turns_between(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Return the shorter way round from one hue to another, from 0 to 0.5."""
+    return ((first - second + 0.5) % 1 - 0.5).abs()
+
+
+def test_hue_changes_nothing_else_and_every_colour_on_its_own() -> None:
+    images = torch.rand(300, 3, 1, 1, generator=rng())
+    pairs = torch.cat([images, images[:, [1, 2, 0]]], 3)  # the second pixel is a third of the circle on
+    changed = random_view(pairs, ViewConfig(hue=1), rng())
+    for channel in (0, -1):
+        torch.testing.assert_close(
+            changed.sort(dim=1).values[:, channel], pairs.sort(dim=1).values[:, channel]
+        )
+    moved = [
+        turns_between(hues_of(part), hues_of(changed[..., at:]))
+        for at, part in ((0, images), (1, pairs[..., 1:]))
+    ]
+    for moves in moved:
+        assert moves.max() > 0.45
+        assert moves.mean().item() == pytest.approx(0.2, abs=0.06), "a mean of two is nearer to 0"
+    assert abs(torch.corrcoef(torch.stack(moved))[0, 1]) < 0.15
+    slightly = random_view(images, ViewConfig(hue=0.1), rng())
+    assert turns_between(hues_of(images), hues_of(slightly)).max() < 0.051
+    grey = images[:, :1].expand(-1, 3, -1, -1)
+    torch.testing.assert_close(random_view(grey, ViewConfig(hue=1), rng()), grey)
+
+
+@pytest.mark.parametrize("range_", [(0.0, 1.0), (-1.0, 1.0)])
+def test_hues_that_do_not_move(range_: tuple[float, float]) -> None:
+    low, high = range_
+    images = low + (high - low) * torch.rand(8, 3, 9, 9, generator=rng())
+    still = Augmentation(count=8, hues=torch.zeros(8, 12))
+    torch.testing.assert_close(still.apply(images), images, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("view", [*KINDS.values(), ViewConfig()], ids=[*KINDS, "nothing"])
