@@ -150,14 +150,21 @@ def dsprites() -> dict[str, Any]:
     return {
         "latent": {"noise": 5, "categorical": [3], "continuous": 4, "periodic": ["c4"]},
         "data": {"source": "dsprites", "size": 32},
-        "networks": {"base_width": 32, "full_width": 256, "leaky_relu_slope": 0.2, "conditional": True},
+        "networks": {
+            "base_width": 32,
+            "full_width": 256,
+            "leaky_relu_slope": 0.2,
+            "conditional": True,
+            "mean_start": True,
+        },
         "objective": {
             "information_update": "shared",
-            # From 0: before G makes sprites, it would meet the information of k1 by patterns.
+            # From 0, and later: before G makes sprites, it would meet the information of k1 by patterns.
             "lambda_categorical": 0.0,
             "lambda_categorical_end": 1.0,
             "lambda_continuous": 0.05,
             "lambda_continuous_end": 0.3,
+            "lambda_ramp_start": 0.1,
             "transformations": ["shift_x", "shift_y", "scale", "turn"],
         },
         "optimizer": {"d_lr": 6e-4, "ema_decay": 0.998, "lr_decay_start": 0.5},

@@ -73,6 +73,9 @@ class NetworkConfig(Table):
     D then has no BatchNorm."""
     output: Literal["sigmoid", "tanh"] = "sigmoid"
     """Last activation of G. It sets the range of images: [0, 1] or [-1, 1]."""
+    mean_start: bool = False
+    """Whether G's images begin near the mean colour of the real ones, given by the bias of its last layer, in
+    place of the middle of their range. From there G comes faster to objects on an even background."""
 
 
 class TermConfig(Table):
@@ -117,6 +120,8 @@ class ObjectiveConfig(Table):
     """Weight of the continuous codes in L_I."""
     lambda_continuous_end: float | None = Field(default=None, ge=0)
     """Value that lambda_continuous reaches linearly at the end of adversarial training. None: constant."""
+    lambda_ramp_start: float = Field(default=0.0, ge=0, lt=1)
+    """Fraction of adversarial training after which the lambdas begin to change to their last values."""
     axis_alignments: int = Field(default=0, ge=0, le=10_000)
     """How many times, evenly spaced in adversarial training, continuous codes are rotated so that each has
     one independent effect on the image: those that are not periodic and stand for no transformation. The one

@@ -132,6 +132,9 @@ class Stage(ABC):
     def _count(self) -> int:
         return len(self.session.images) if self.sample is None else len(self.sample)
 
+    def begin(self) -> None:  # noqa: B027 - most stages have nothing to do
+        """Change the networks before the first step; not done again when a stage is resumed."""
+
     @abstractmethod
     def step(self, index: int) -> None:
         """Do step number ``index`` and add its scalars to the meters.

@@ -23,7 +23,7 @@ from torch import Tensor
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.engine.layers import VectorToMap
 from infogan_tool.train.engine.statistics import evaluation_mode
-from infogan_tool.train.infogan.latents import PeriodicInputs, sample_latents
+from infogan_tool.train.infogan.latents import PeriodicInputs, first_layer_rows, sample_latents
 from infogan_tool.train.infogan.objective import HESSIAN_STEP, coarse_moments, smoothed
 
 if TYPE_CHECKING:
@@ -188,8 +188,7 @@ def align_codes(
     """
     spec, generator = networks.latent, networks.export_generator
     device = first_layer(generator).weight.device
-    others = spec.dim - spec.continuous
-    columns = [others + code for code in free]
+    columns = [spec.continuous_slice.start + code for code in free]
     vectors = sample_latents(spec, latents_for(len(free)), torch.Generator().manual_seed(seed)).vector()
     vectors = vectors.to(device)
 
@@ -204,9 +203,7 @@ def align_codes(
     rotation, order = ordered_axes(derivatives, aligning_rotation(derivatives.moments))
     rotation = rotation.float()
 
-    # G's first layer has the rows of periodic codes last.
-    plain = [code for code in range(spec.continuous) if code not in spec.periodic_columns]
-    inputs = [others + plain.index(code) for code in free]
+    inputs = first_layer_rows(spec, free)
     generators = [networks.generator, *([networks.generator_ema] if networks.generator_ema else [])]
     rotated: list[tuple[Tensor, list[int]]] = [(first_layer(each).weight, inputs) for each in generators]
     ordered: list[tuple[Tensor, list[int]]] = []
@@ -230,9 +227,7 @@ def align_codes(
 
 
 def first_layer(generator: Generator) -> VectorToMap:
-    """Return the layer of G that the codes enter, whose weight has a row for each latent variable.
-
-    Rows of periodic codes come last (:class:`PeriodicInputs`).
+    """Return the layer of G that the codes enter; :func:`first_layer_rows` says which row is whose.
 
     Raises:
         UsageError: The architecture begins with another layer.

@@ -63,6 +63,15 @@ class PeriodicInputs(nn.Module):
         return torch.cat([rest, *others, torch.cos(angles), torch.sin(angles)], dim=1)
 
 
+def first_layer_rows(spec: LatentSpec, codes: list[int]) -> list[int]:
+    """Return which of the inputs of G's layers are these continuous codes, none of them periodic.
+
+    Without periodic codes they are the latents; otherwise what :class:`PeriodicInputs` returns.
+    """
+    plain = [code for code in range(spec.continuous) if code not in spec.periodic_columns]
+    return [spec.continuous_slice.start + plain.index(code) for code in codes]
+
+
 def sample_latents(spec: LatentSpec, count: int, rng: torch.Generator) -> LatentBatch:
     """Sample ``count`` latents from the priors, on the device of ``rng``."""
     device = rng.device

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from infogan_tool.runtime.errors import UsageError
 from infogan_tool.runtime.images.spec import ImageSpec
 from infogan_tool.train.engine.ema import ema_copy, update_ema
 from infogan_tool.train.engine.layers import MapToVector
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _NOISE_LOG_VARIANCE: Final = (-10.0, 2.0)
 """Bounds of log Var q(z|x) of the variational autoencoder."""
+_LEAST_SHARE: Final = 0.01
+"""Of the range of images, that the mean colour keeps from its ends, where G's gradient would be 0."""
 
 
 class Generator(nn.Module):
@@ -43,6 +46,32 @@ class Generator(nn.Module):
         """Return the images of latents."""
         images: Tensor = self.layers(latent)
         return images
+
+    @torch.no_grad()
+    def set_mean(self, colour: Tensor) -> None:
+        """Let G's images begin near one colour: set the bias of the last layer.
+
+        Args:
+            colour: ``(C,)``, from 0 to 1: the least and the greatest value of images.
+        """
+        logit = colour.clamp(_LEAST_SHARE, 1 - _LEAST_SHARE).logit()
+        # tanh(x / 2) = 2 sigmoid(x) - 1
+        self.last_bias(len(colour)).copy_(logit if isinstance(self.layers[-1], nn.Sigmoid) else logit / 2)
+
+    def last_bias(self, channels: int) -> Tensor:
+        """Return the last layer's bias ``(C,)``.
+
+        Raises:
+            UsageError: The architecture's last layer has no bias for each channel.
+        """
+        last = [part for part in self.layers[:-1].modules() if not list(part.children())][-1]
+        bias = getattr(last, "bias", None)
+        if not isinstance(bias, Tensor) or bias.shape != (channels,):
+            raise UsageError(
+                "this architecture's last layer has no bias for each channel, so that G cannot begin with a "
+                "mean colour: add --set networks.mean_start=false"
+            )
+        return bias
 
 
 class DiscriminatorTrunk(nn.Module):

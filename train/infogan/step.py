@@ -119,7 +119,9 @@ class AdversarialStep:
     def set_schedules(self, progress: float) -> None:
         """Set learning rates, lambdas and what else depends on ``progress``, from 0 to 1."""
         self._progress.fill_(progress)
-        torch.lerp(self._first_weights, self._last_weights, progress, out=self._weights)
+        start = self._objective.lambda_ramp_start
+        ramp = max(progress - start, 0.0) / (1 - start)
+        torch.lerp(self._first_weights, self._last_weights, ramp, out=self._weights)
         start = self._config.optimizer.lr_decay_start
         if progress > start:
             remaining = (1 - progress) / (1 - start)

@@ -233,6 +233,7 @@ class _StageLoop:
         self.callbacks.call("on_stage", self.run)
         try:
             if resume is None:
+                self.stage.begin()
                 self._write_samples()
             self._run_steps()
             self.stopped = self.group.any(self.run.stop_event.is_set())

@@ -100,6 +100,8 @@ class Plan:
         check_updates(config, networks, self.group)
         if config.axis_alignments and not config.is_variational:
             first_layer(networks.generator)
+        if config.networks.mean_start:
+            networks.generator.last_bias(data.channels)
         if config.objective.turn_column is not None and config.condition_column is None:
             _log.warning(
                 "Q learns the angle of transformation 'turn', but G may never follow it: that takes "

@@ -12,6 +12,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from infogan_tool.runtime.errors import UsageError
+from infogan_tool.train.engine.stage import Session
+from infogan_tool.train.infogan.adversarial import AdversarialStage
 from infogan_tool.train.infogan.axes import first_layer
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.networks import build_networks
@@ -53,6 +55,40 @@ def test_log_variance_stays_inside_its_bounds(small: Callable[..., TrainConfig])
         nn.init.constant_(networks.q_category.log_var.bias, bias)
         log_var = networks.infer(torch.rand(4, 1, 28, 28)).log_var
         torch.testing.assert_close(log_var, torch.full((4, 2), bound))
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("architecture", ["infogan", "dcgan", "upsample", "residual", "mlp"])
+def test_g_begins_with_the_mean_colour_of_the_images(
+    small: Callable[..., TrainConfig], architecture: str, output: str
+) -> None:
+    nets = {"architecture": architecture, "output": output, "mean_start": True}
+    config = small({"networks": nets, "optimizer": {"ema_decay": 0.9}})
+    networks = build_networks(config, size=32, channels=3)
+    images = (
+        torch.randint(0, 256, (200, 3, 32, 32), dtype=torch.uint8) // torch.tensor([4, 2, 1])[:, None, None]
+    )
+    AdversarialStage(Session(config=config, networks=networks, images=images)).begin()
+    expected = images.double().mean(dim=(0, 2, 3)) / 255
+    for generator in (networks.generator, networks.generator_ema):
+        assert generator is not None
+        bias = generator.last_bias(3).double().detach()
+        colour = bias.sigmoid() if output == "sigmoid" else (1 + bias.tanh()) / 2
+        torch.testing.assert_close(colour, expected, atol=1e-6, rtol=0)
+    latents = sample_latents(config.latent, 64, torch.Generator().manual_seed(0))
+    image = networks.image
+    share = (networks.generator(latents.vector()).mean(dim=(0, 2, 3)) - image.low) / (image.high - image.low)
+    if architecture != "residual":  # its weights are not small
+        torch.testing.assert_close(share.double(), expected, atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_g_does_not_begin_where_its_gradient_is_zero(small: Callable[..., TrainConfig], value: float) -> None:
+    networks = build_networks(small(), size=28, channels=1)
+    networks.generator.set_mean(torch.tensor([value]))
+    latents = sample_latents(networks.latent, 8, torch.Generator().manual_seed(0))
+    images = networks.generator(latents.vector())
+    assert (images - value).abs().max().item() == pytest.approx(0.01, abs=0.005)
 
 
 @pytest.mark.parametrize("latent", [{"categorical": []}, {"continuous": 0}, {"noise": 0}])

@@ -290,16 +290,15 @@ def test_learning_rates_are_constant_by_default(small: Callable[..., TrainConfig
     assert step.optimizers["G"].param_groups[0]["lr"] == small().optimizer.g_lr
 
 
-def test_lambda_changes_linearly_to_its_end(small: Callable[..., TrainConfig]) -> None:
-    categorical = {"lambda_categorical": 0.5, "lambda_categorical_end": 4.5, "lambda_continuous": 0.1}
-    continuous = {"lambda_categorical": 0.5, "lambda_continuous": 0.1, "lambda_continuous_end": 0.5}
+@pytest.mark.parametrize("ramp_start", [0.0, 0.2])
+def test_lambda_changes_linearly_to_its_end(small: Callable[..., TrainConfig], ramp_start: float) -> None:
+    first = {"lambda_categorical": 0.5, "lambda_continuous": 0.1, "lambda_ramp_start": ramp_start}
+    categorical, continuous = {"lambda_categorical_end": 4.5}, {"lambda_continuous_end": 0.5}
     for weights, ends in ((categorical, [4.5, 0.1, 0.1]), (continuous, [0.5, 0.5, 0.5])):
-        step, _ = make_step(small({"objective": weights}))
-        for progress in (0.0, 0.25, 1.0):
+        step, _ = make_step(small({"objective": first | weights}))
+        for progress, share in ((0, 0), (ramp_start, 0), ((1 + ramp_start) / 2, 0.5), (1, 1)):
             step.set_schedules(progress)
-            expected = [
-                start + progress * (end - start) for start, end in zip([0.5, 0.1, 0.1], ends, strict=True)
-            ]
+            expected = [a + share * (b - a) for a, b in zip([0.5, 0.1, 0.1], ends, strict=True)]
             assert step._weights.tolist() == pytest.approx(expected)
 
 
