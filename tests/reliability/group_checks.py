@@ -15,6 +15,8 @@ from infogan_tool.train.data import load_images
 from infogan_tool.train.data.source import TrainingData
 from infogan_tool.train.distributed.process_group import mixed_seed
 from infogan_tool.train.distributed.sync_batchnorm import SyncBatchNorm, convert_sync_batchnorm
+from infogan_tool.train.infogan.axes import align_codes, first_layer
+from infogan_tool.train.infogan.networks import build_networks
 from infogan_tool.train.run.folder import RunFolder
 from infogan_tool.train.run.loop import train
 from infogan_tool.train.run.plan import Plan
@@ -121,6 +123,18 @@ def other_images(group: ProcessGroup) -> str:
     except ReportedElsewhereError as error:
         return f"not reported, {error.exit_code}"
     return "well"
+
+
+def rotation(group: ProcessGroup) -> list[float]:
+    """Rotate codes by what each process measures on latents of its own; return a weight of G and one of Q."""
+    config = validate_config({"networks": {"base_width": 2, "full_width": 8, "q_width": 4}})
+    networks = build_networks(config, size=28, channels=1)
+    weight = first_layer(networks.generator).weight
+    with torch.no_grad():
+        weight[-2:] *= 30
+    align_codes(networks, [], seed=group.rank, free=[0, 1], group=group)
+    assert networks.q_branches[-1].mean is not None
+    return [*weight[-2:].flatten().tolist(), *networks.q_branches[-1].mean.weight.flatten().tolist()]
 
 
 def dropout(group: ProcessGroup) -> list[float]:

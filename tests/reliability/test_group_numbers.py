@@ -204,6 +204,14 @@ def test_what_processes_tell_each_other(ranks: Ranks) -> None:
         assert each["any"] == [False, True]
 
 
+def test_codes_are_rotated_as_in_the_main_process(ranks: Ranks) -> None:
+    ends = ranks(2, check="rotation")
+    assert [end.code for end in ends] == [0, 0], [end.err for end in ends]
+    assert ends[0].out == ends[1].out
+    (alone,) = ranks(1, check="rotation")
+    assert json.loads(alone.out) == json.loads(ends[0].out)
+
+
 def test_other_images_in_one_process_are_refused(ranks: Ranks) -> None:
     ends = ranks(2, check="other_images")
     assert [json.loads(end.out) for end in ends] == [

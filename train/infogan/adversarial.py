@@ -72,8 +72,8 @@ class AdversarialStage(GeneratorStage):
         self.meters.add(self._steps_by_terms[self._due](self.batch(index)[self.shard]))
         self.session.networks.update_generator_ema(index)
         if index + 1 in self._alignments:
-            seed = mixed_seed(f"axes {self.seed} {index + 1}")
-            align_codes(self.session.networks, self.optimizers.values(), seed, self.session.config.free_codes)
+            seed, free = mixed_seed(f"axes {self.seed} {index + 1}"), self.session.config.free_codes
+            align_codes(self.session.networks, self.optimizers.values(), seed, free, self.group)
 
     def _step(self, index: Tensor, due: frozenset[str]) -> Tensor:
         real = self.session.float_images(index)

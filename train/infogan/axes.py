@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from infogan_tool.runtime.errors import UsageError
+from infogan_tool.train.distributed.process_group import SINGLE_PROCESS
 from infogan_tool.train.engine.layers import VectorToMap
 from infogan_tool.train.engine.statistics import evaluation_mode
 from infogan_tool.train.infogan.latents import PeriodicInputs, first_layer_rows, sample_latents
@@ -29,6 +30,7 @@ from infogan_tool.train.infogan.objective import HESSIAN_STEP, coarse_moments, s
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from infogan_tool.train.distributed.process_group import ProcessGroup
     from infogan_tool.train.infogan.networks import Generator, Networks
 
 MIN_CONTRAST: Final = 1.5
@@ -171,7 +173,11 @@ def ordered_axes(derivatives: Derivatives, rotation: Tensor) -> tuple[Tensor, li
 
 @torch.no_grad()
 def align_codes(
-    networks: Networks, optimizers: Iterable[torch.optim.Optimizer], seed: int, free: list[int]
+    networks: Networks,
+    optimizers: Iterable[torch.optim.Optimizer],
+    seed: int,
+    free: list[int],
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> None:
     """Rotate continuous codes in place, so that each has one independent effect on the image.
 
@@ -185,6 +191,8 @@ def align_codes(
             follow the order.
         seed: Seed of the latents that the derivatives are averaged over.
         free: Positions of the codes that are rotated, none of them periodic. The others stay as they are.
+        group: The processes of the training. All of them make the rotation of the main one: others may round
+            differently.
     """
     spec, generator = networks.latent, networks.export_generator
     device = first_layer(generator).weight.device
@@ -200,8 +208,9 @@ def align_codes(
 
     with evaluation_mode(generator):
         derivatives = measure_derivatives(generate, vectors[:, columns])
-    rotation, order = ordered_axes(derivatives, aligning_rotation(derivatives.moments))
-    rotation = rotation.float()
+    axes, codes = ordered_axes(derivatives, aligning_rotation(derivatives.moments))
+    rotation = group.broadcast(axes.float())
+    order = group.broadcast(torch.tensor(codes, device=device)).tolist()
 
     inputs = first_layer_rows(spec, free)
     generators = [networks.generator, *([networks.generator_ema] if networks.generator_ema else [])]
