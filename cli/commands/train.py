@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PRESET_HELP = (
     "Named config: mnist (default), compact, paper, gan, lab, upsample, mlp, "
-    "cvae, dsprites, svhn, celeba, faces or chairs."
+    "cvae, dsprites, rooms, svhn, celeba, faces or chairs."
 )
 _DATA_HELP = (
     "mnist (part of the package), dsprites or rooms, which are computed, fashion-mnist, kmnist, qmnist, "

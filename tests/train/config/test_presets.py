@@ -103,31 +103,29 @@ def test_preset_without_images_names_data(name: str, cli: Callable[..., Any], tm
     assert not (tmp_path / "run").exists()
 
 
-def test_dsprites_finds_a_category_and_named_styles_in_its_own_images(
-    cli: Callable[..., Any], tmp_path: Path
+@pytest.mark.parametrize(
+    ("name", "count", "term"),
+    [("dsprites", "737,280", "Loss/Q/transformations"), ("rooms", "480,000", "Loss/G/hessian")],
+)
+def test_preset_with_known_factors_trains_on_its_own_images(
+    name: str, count: str, term: str, cli: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """A category and four styles; all stages run on 737,280 images, here with a sample of 1,000 clustered."""
-    config = resolve_config(preset="dsprites")
-    assert config.latent.to_dict() == {
-        "noise": 5,
-        "noise_prior": "uniform",
-        "categorical": [3],
-        "continuous": 4,
-        "periodic": ["c4"],
-    }
-    assert config.objective.turn_column == 3
-    assert (config.data.source, config.data.size) == ("dsprites", 32)
+    """A category and styles; all stages run on all images, here with a sample of 1,000 clustered."""
+    config = resolve_config(preset=name)
+    assert config.uses_clustering
+    assert config.latent.periodic
+    assert (config.data.source, config.data.size) == (name, 32)
     run = tmp_path / "run"
     short = ["batch_size=64", "neighbours.images=1000", "contrastive.steps=2", "refinement.steps=2"]
     options = [word for key in short for word in ("--set", f"clustering.{key}")]
-    done = cli("train", "--preset", "dsprites", "--steps", "3", *options, "--out", run, "--threads", "1")
+    done = cli("train", "--preset", name, "--steps", "3", *options, "--out", run, "--threads", "1")
     assert done.code == 0, done.err
-    assert "737,280" in done.err
+    assert count in done.err
     written = json.loads((run / "run.json").read_text())
-    assert "dsprites" in json.dumps(written["data"])
+    assert name in json.dumps(written["data"])
     scalars = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
-    assert {"MI/k1", *(f"MI/c{number}" for number in range(1, 5))} <= set(scalars)
-    assert scalars["Loss/Q/transformations"] > 0
+    assert {f"MI/{code}" for code in config.latent.code_names} <= set(scalars)
+    assert scalars[term] > 0
 
 
 def test_gan_is_paper_except_for_lambda() -> None:

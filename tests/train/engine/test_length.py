@@ -8,7 +8,7 @@ from infogan_tool.train.config.schema import ScheduleConfig
 from infogan_tool.train.engine.stage import count_steps
 from infogan_tool.train.run.stages import steps_by_stage
 
-COUNT_IMAGES = {"mnist", "compact", "cvae", "dsprites"}
+COUNT_IMAGES = {"mnist", "compact", "cvae", "dsprites", "rooms"}
 """Presets whose lengths are counted in images."""
 
 
