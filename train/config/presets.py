@@ -197,6 +197,8 @@ def rooms() -> dict[str, Any]:
             "lambda_categorical_end": 1.0,
             "lambda_continuous": 0.05,
             "lambda_continuous_end": 0.3,
+            # c1 to c3 take whole hues; c4 and c5 would take parts of them.
+            "free_codes_start": 0.1,
         },
         "optimizer": {"ema_decay": 0.998, "lr_decay_start": 0.5},
         "initial_blur": 1 / 16,

@@ -122,6 +122,9 @@ class ObjectiveConfig(Table):
     """Value that lambda_continuous reaches linearly at the end of adversarial training. None: constant."""
     lambda_ramp_start: float = Field(default=0.0, ge=0, lt=1)
     """Fraction of adversarial training after which the lambdas begin to change to their last values."""
+    free_codes_start: float = Field(default=0.0, ge=0, lt=1)
+    """Fraction of adversarial training before which lambda of the free continuous codes is 0: of those that
+    are neither periodic nor stand for a transformation. Periodic codes then find first what goes round."""
     axis_alignments: int = Field(default=0, ge=0, le=10_000)
     """How many times, evenly spaced in adversarial training, continuous codes are rotated so that each has
     one independent effect on the image: those that are not periodic and stand for no transformation. The one

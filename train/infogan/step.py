@@ -100,6 +100,8 @@ class AdversarialStep:
         self._first_weights = code_weights(config.latent, config.objective, rng.device)
         self._last_weights = _last_weights(config, rng.device)
         self._weights = self._first_weights.clone()
+        free = [len(self._spec.categorical) + code for code in config.free_codes]
+        self._is_free = torch.isin(torch.arange(len(self._weights)), torch.tensor(free)).to(rng.device)
         self._progress = torch.zeros((), device=rng.device)
         self.terms = active_terms(config)
         if config.uses_clustering:
@@ -122,6 +124,8 @@ class AdversarialStep:
         start = self._objective.lambda_ramp_start
         ramp = max(progress - start, 0.0) / (1 - start)
         torch.lerp(self._first_weights, self._last_weights, ramp, out=self._weights)
+        if progress < self._objective.free_codes_start:
+            self._weights.masked_fill_(self._is_free, 0)
         start = self._config.optimizer.lr_decay_start
         if progress > start:
             remaining = (1 - progress) / (1 - start)
