@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from torch import Tensor, nn
+from training_images import planned
 
 from infogan_tool.runtime.errors import UsageError
 from infogan_tool.train.infogan.architecture_registry import (
@@ -83,6 +84,17 @@ def test_a_separate_q_uses_the_own_encoder_or_that_of_infogan(small: Callable[..
     register(encoder=lambda _: vector_encoder(3))
     with pytest.raises(UsageError, match=r"encoder returns \(2, 3\) for 2 inputs, not features \(2, 9\)"):
         build_networks(config, size=28, channels=1)
+
+
+def test_mean_start_needs_a_last_layer_with_a_bias_for_each_channel(
+    small: Callable[..., TrainConfig], mnist: Tensor
+) -> None:
+    config = small({"networks": {"architecture": "tested", "mean_start": True}})
+    register(lambda n, i: nn.Sequential(linear_generator(n, i), nn.Conv2d(1, 1, 3, padding=1)))
+    planned(config, mnist).check()
+    register()
+    with pytest.raises(UsageError, match=r"add --set networks\.mean_start=false"):
+        planned(config, mnist).check()
 
 
 def vector_encoder(width: int) -> nn.Module:
