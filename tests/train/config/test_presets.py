@@ -104,16 +104,30 @@ def test_preset_without_images_names_data(name: str, cli: Callable[..., Any], tm
 
 
 @pytest.mark.parametrize(
-    ("name", "count", "term"),
-    [("dsprites", "737,280", "Loss/Q/transformations"), ("rooms", "480,000", "Loss/G/hessian")],
+    ("name", "latent", "count", "term"),
+    [
+        (
+            "dsprites",
+            {"noise": 5, "categorical": [3], "continuous": 4, "periodic": ["c4"]},
+            "737,280",
+            "Loss/Q/transformations",
+        ),
+        (
+            "rooms",
+            {"noise": 5, "categorical": [4], "continuous": 5, "periodic": ["c1", "c2", "c3"]},
+            "480,000",
+            "Loss/G/hessian",
+        ),
+    ],
 )
 def test_preset_with_known_factors_trains_on_its_own_images(
-    name: str, count: str, term: str, cli: Callable[..., Any], tmp_path: Path
+    name: str, latent: dict[str, Any], count: str, term: str, *, cli: Callable[..., Any], tmp_path: Path
 ) -> None:
     """A category and styles; all stages run on all images, here with a sample of 1,000 clustered."""
     config = resolve_config(preset=name)
     assert config.uses_clustering
-    assert config.latent.periodic
+    assert config.latent.to_dict() == {"noise_prior": "uniform", **latent}
+    assert config.objective.turn_column == (3 if name == "dsprites" else None)
     assert (config.data.source, config.data.size) == (name, 32)
     run = tmp_path / "run"
     short = ["batch_size=64", "neighbours.images=1000", "contrastive.steps=2", "refinement.steps=2"]
