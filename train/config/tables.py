@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Self, get_args
+from typing import Annotated, ClassVar, Final, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+NAME_PATTERN: Final = r"^[A-Za-z_][\w.-]*(:[A-Za-z_]\w*)?$"
+"""A registered name, or ``module:attribute``."""
+
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=200)]
+"""The name of a registered object, or ``module:attribute`` of a module that the user has named."""
 
 
 class Table(BaseModel):

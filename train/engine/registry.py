@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from infogan_tool.runtime.errors import InfoganError, UsageError, did_you_mean
-from infogan_tool.train.config.schema import NAME_PATTERN
+from infogan_tool.train.config.tables import NAME_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,7 @@ from infogan_tool.train.infogan.augment import pixel_centres
 
 if TYPE_CHECKING:
     from infogan_tool.runtime.latents.spec import LatentSpec
-    from infogan_tool.train.config.schema import ObjectiveConfig
+    from infogan_tool.train.config.objective import ObjectiveConfig
     from infogan_tool.train.infogan.latents import LatentBatch
     from infogan_tool.train.infogan.q_network import QPosterior
 

@@ -25,7 +25,7 @@ from infogan_tool.export.evaluation.traversals import MAX_COMBINATIONS, traverse
 from infogan_tool.runtime.errors import LatentError
 from infogan_tool.runtime.latents.sampling import Latents
 from infogan_tool.runtime.latents.spec import LatentSpec
-from infogan_tool.train.config.schema import Transformation
+from infogan_tool.train.config.objective import Transformation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Bernoulli, Categorical, Normal, Uniform
 
 from infogan_tool.runtime.latents.spec import LatentSpec
-from infogan_tool.train.config.schema import ObjectiveConfig
+from infogan_tool.train.config.objective import ObjectiveConfig
 from infogan_tool.train.infogan.latents import sample_latents
 from infogan_tool.train.infogan.objective import (
     coarse_moments,

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from infogan_tool.export.evaluation.metrics.attributes import measure_attributes
 from infogan_tool.runtime.errors import ConfigError, UsageError
+from infogan_tool.train.config.objective import Transformation
 from infogan_tool.train.config.presets import preset
-from infogan_tool.train.config.schema import Transformation
 from infogan_tool.train.data import load_images
 from infogan_tool.train.engine.statistics import frozen_statistics
 from infogan_tool.train.infogan.latents import sample_latents
