@@ -107,6 +107,16 @@ def test_terms_of_the_loss_equal_those_of_one_process(ranks: Ranks, one_stage: P
     assert "needs a D without BatchNorm" in ends[0].err
 
 
+def test_a_new_start_equals_that_of_one_process(ranks: Ranks, one_stage: Path, tmp_path: Path) -> None:
+    more = "[objective]\nhessian_penalty = 0.1\nrestart = { above = 1e-9, after = 0.4, times = 1 }\n"
+    config = config_of(one_stage, tmp_path, more)
+    runs = tmp_path / "one", tmp_path / "two"
+    for size, run in enumerate(runs, 1):
+        train(ranks, size, run, "--config", config, "--steps", "3")
+        assert [line["Progress/start"] for line in trace(run)] == [2, 2, 2]
+    assert greatest_difference(*runs) < 1e-3
+
+
 def test_all_stages_equal_those_of_one_process(ranks: Ranks, all_stages: Path, tmp_path: Path) -> None:
     config = tmp_path / "each.toml"
     # At the preset's own rates, rounding errors grow to 0.01 within the six adversarial steps.

@@ -35,6 +35,28 @@ def _to_term(value: object) -> object:
 _Term = Annotated[TermConfig, BeforeValidator(_to_term, json_schema_input_type=float | TermConfig)]
 
 
+class RestartConfig(Table):
+    """Starting adversarial training anew where continuous codes are mixed.
+
+    After the first part of it, the mean of the Hessian penalty over the second half of that part decides.
+    The whole length stays the same: what comes after new starts is shorter.
+    """
+
+    above: float = Field(default=0.2, gt=0)
+    """Mean of the Hessian penalty, before its weight, above which codes are taken to be mixed."""
+    after: float = Field(default=0.06, gt=0, lt=1)
+    """Length of a start, as a fraction of adversarial training."""
+    times: int = Field(default=5, ge=1, le=20)
+    """Greatest number of new starts, each with other weights of G, D and Q; k1 from clustering stays. Where
+    all are above, that with the least penalty is continued."""
+
+    @model_validator(mode="after")
+    def _check_length(self) -> Self:
+        if self.after * (self.times + 1) >= 1:
+            raise ValueError(f"{self.times} restarts after {self.after} leave nothing of the training")
+        return self
+
+
 class ObjectiveConfig(Table):
     """The objective: min over G and Q, max over D of V(D, G) - lambda L_I(G, Q)."""
 
@@ -70,6 +92,11 @@ class ObjectiveConfig(Table):
     hessian_penalty: float = Field(default=0.0, ge=0)
     """Weight of a penalty that gives each continuous code one independent effect: G's mixed second
     derivatives by pairs of codes (arXiv:2008.10599), relative to the first ones. 0, or one code: none."""
+    initial_hessian_penalty: float = Field(default=0.0, ge=0)
+    """Weight that is added to ``hessian_penalty`` when adversarial training begins. It falls linearly to 0
+    over the first tenth: once G has mixed two codes that go round, no small change separates them."""
+    restart: RestartConfig | None = None
+    """When adversarial training starts anew. None: never. Needs ``hessian_penalty``."""
     hessian_latents: int = Field(default=16, ge=2, le=4096)
     """Latents per step of that penalty, at least one for each process; G generates four images of each."""
     direction_penalty: float = Field(default=0.0, ge=0)

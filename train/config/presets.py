@@ -193,6 +193,8 @@ def rooms() -> dict[str, Any]:
         "networks": {"architecture": "dcgan", "base_width": 24, "output": "tanh", "conditional": True},
         "objective": {
             "hessian_penalty": 0.1,
+            "initial_hessian_penalty": 0.9,
+            "restart": {},
             "lambda_categorical": 0.0,
             "lambda_categorical_end": 1.0,
             "lambda_continuous": 0.05,

@@ -208,6 +208,10 @@ class TrainConfig(Table):
                 "transformation 'turn' with a conditional D needs augment.affine, pose and mirror of 0",
             ),
             (
+                self.objective.restart is None or self.penalises_hessian,
+                "objective.restart needs objective.hessian_penalty and two continuous codes",
+            ),
+            (
                 not self.is_variational or not self.initial_blur,
                 "initial_blur needs objective.method = 'adversarial'",
             ),
@@ -264,7 +268,8 @@ class TrainConfig(Table):
     @property
     def penalises_hessian(self) -> bool:
         """Whether G's loss has the Hessian penalty: it needs two continuous codes."""
-        return self.objective.hessian_penalty > 0 and self.latent.continuous > 1 and not self.is_variational
+        weights = self.objective.hessian_penalty, self.objective.initial_hessian_penalty
+        return any(weights) and self.latent.continuous > 1 and not self.is_variational
 
     @property
     def free_codes(self) -> list[int]:

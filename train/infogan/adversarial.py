@@ -12,6 +12,8 @@ from infogan_tool.train.engine.cuda_graph import CudaGraphStep
 from infogan_tool.train.infogan.axes import align_codes
 from infogan_tool.train.infogan.generator_stage import GeneratorStage
 from infogan_tool.train.infogan.latents import LatentBatch, sample_latents
+from infogan_tool.train.infogan.networks import build_networks
+from infogan_tool.train.infogan.restarts import Next, Restarts
 from infogan_tool.train.infogan.step import AdversarialStep, metric_names
 from infogan_tool.train.infogan.terms import due_terms
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from infogan_tool.train.config.schema import TrainConfig
     from infogan_tool.train.engine.stage import Session
+    from infogan_tool.train.infogan.networks import Networks
 
 _CHUNK: Final = 1000
 """Images per forward pass of the computation of pseudo-labels."""
@@ -40,8 +43,11 @@ class AdversarialStage(GeneratorStage):
         optimizers = self.adversarial_step.optimizers
         self.optimizers = {f"{name.lower()}_optimizer": adam for name, adam in optimizers.items()}
         self._steps = self.count_steps(session.config, len(session.images))
-        count = session.config.axis_alignments
-        self._alignments = {self._steps * number // (count + 1) for number in range(1, count + 1)}
+        self._begun, self._alignments = -1, frozenset[int]()
+        self._restarts: Restarts | None = None
+        if restart := session.config.objective.restart:
+            self._restarts = Restarts(restart, self._steps, session.networks, self.group)
+            self.extra_state = self._restarts
         self._due: frozenset[str] = frozenset()
         # Of many images and few steps only those that are used get a pseudo-label, each in its step.
         often = self._steps * self.batch_size >= len(session.images)
@@ -60,20 +66,60 @@ class AdversarialStage(GeneratorStage):
     def step(self, index: int) -> None:
         """Sample latents, make every update of the scheme, and update the EMA of G.
 
-        After some steps, evenly spaced, the continuous codes are rotated to independent effects.
+        After some steps, evenly spaced, the continuous codes are rotated to independent effects. Where the
+        first steps mixed codes, training may begin anew.
         """
-        self.adversarial_step.set_schedules(index / self._steps)
+        self._follow_start(self._restarts.first_step(index) if self._restarts else 0)
+        done, steps = index - self._begun, self._steps - self._begun
+        self.adversarial_step.set_schedules(done / steps)
         self._due = due_terms(self.adversarial_step.terms, index)
         if self._due not in self._steps_by_terms:  # a step of other terms is another CUDA graph
             step = partial(self._step, due=self._due)
             self._steps_by_terms[self._due] = (
                 CudaGraphStep(step, self.rng) if self.session.cuda_graphs else step
             )
-        self.meters.add(self._steps_by_terms[self._due](self.batch(index)[self.shard]))
-        self.session.networks.update_generator_ema(index)
+        scalars = self._steps_by_terms[self._due](self.batch(index)[self.shard])
+        self.meters.add(scalars)
+        self.session.networks.update_generator_ema(done)
         if index + 1 in self._alignments:
             seed, free = mixed_seed(f"axes {self.seed} {index + 1}"), self.session.config.free_codes
             align_codes(self.session.networks, self.optimizers.values(), seed, free, self.group)
+        if self._restarts:
+            penalty = scalars[metric_names(self.session.config).index("Loss/G/hessian")]
+            chosen = self._restarts.add(index, penalty, self.session.networks)
+            if chosen is Next.START_ANEW:
+                self._load_networks(self._new_networks(int(self._restarts.number)))
+                self.begin()
+            elif chosen is Next.GO_BACK:
+                self._load_networks(self._restarts.best)
+
+    def _follow_start(self, begun: int) -> None:
+        if begun != self._begun:
+            self._begun, count = begun, self.session.config.axis_alignments
+            steps = self._steps - begun
+            self._alignments = frozenset(
+                begun + steps * number // (count + 1) for number in range(1, count + 1)
+            )
+
+    def _new_networks(self, number: int) -> Networks:
+        """Return networks with other initial weights, but for k1's encoder from clustering."""
+        config, networks = self.session.config, self.session.networks
+        other = config.model_copy(update={"seed": mixed_seed(f"restart {self.seed} {number}")})
+        fresh = build_networks(other, size=networks.image.size, channels=networks.image.channels)
+        if config.uses_clustering:
+            fresh.q_category.load_state_dict(networks.q_category.state_dict())
+        return fresh
+
+    def _load_networks(self, other: Networks) -> None:
+        """Copy weights, and reset the optimizers."""
+        networks = self.session.networks
+        networks.load_state_dict(other.state_dict())
+        for tensor in networks.state_dict().values():
+            self.group.broadcast(tensor)
+        for optimizer in self.optimizers.values():
+            for state in optimizer.state.values():
+                for value in state.values():
+                    value.zero_()
 
     def _step(self, index: Tensor, due: frozenset[str]) -> Tensor:
         real = self.session.float_images(index)
@@ -94,4 +140,7 @@ class AdversarialStage(GeneratorStage):
     def scalars(self) -> dict[str, float]:
         """Return the means, and D's score of images of the last latents after G's update."""
         score = self.adversarial_step.fake_score(self._latents[self._due])
-        return {**super().scalars(), "Scores/fake_after_g": float(score)}
+        scalars = {**super().scalars(), "Scores/fake_after_g": float(score)}
+        if self._restarts:
+            scalars["Progress/start"] = int(self._restarts.number) + 1
+        return scalars

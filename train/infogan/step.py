@@ -20,7 +20,7 @@ import operator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import reduce
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ from infogan_tool.train.infogan.objective import (
 )
 from infogan_tool.train.infogan.schemes import SCHEMES, updates_of
 from infogan_tool.train.infogan.terms import Batch, TermInputs, active_terms
-from infogan_tool.train.infogan.transformations import share_by, shown_angle, shown_angle_of_real
+from infogan_tool.train.infogan.transformations import BEGINNING, share_by, shown_angle, shown_angle_of_real
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -57,9 +57,6 @@ if TYPE_CHECKING:
     from infogan_tool.train.infogan.schemes import Update
 
     _Terms = tuple[dict[str, Tensor], dict[str, Tensor], tuple[Tensor, Tensor] | None]
-
-_BLURRED: Final = 0.0, 0.1
-"""Shares of adversarial training between which ``initial_blur`` falls to 0."""
 
 
 def metric_names(config: TrainConfig) -> list[str]:
@@ -198,7 +195,7 @@ class AdversarialStep:
                 if self._updates[term.name] == update.name and (due is None or term.name in due):
                     value = term.compute(self._term_inputs(batch, features))
                     scalars[term.metric] = value
-                    terms[update.terms[0]] = terms[update.terms[0]] + term.weight * value
+                    terms[update.terms[0]] = terms[update.terms[0]] + term.weight_at(self._progress) * value
             loss = reduce(operator.add, [terms[name] for name in update.terms])
             losses = {name: scalar for name, scalar in scalars.items() if name.startswith("Loss/")}
             parameters = self._parameters(update.parameters)
@@ -328,7 +325,7 @@ class AdversarialStep:
         augmentation = sample_augmentation(count, view or self._config.augment, self._rng)
         images = augmentation.select(self._group.shard(count)).apply(images)
         if view is None and self._config.initial_blur:
-            share = 1 - share_by(self._progress, _BLURRED)
+            share = 1 - share_by(self._progress, BEGINNING)
             images = gaussian_blur(images, (self._config.initial_blur * share)[None])
         return images
 

@@ -26,6 +26,7 @@ from infogan_tool.train.infogan.objective import (
     hessian_penalty,
 )
 from infogan_tool.train.infogan.transformations import (
+    BEGINNING,
     TURN,
     TURN_LEARNED,
     angular_moments,
@@ -257,11 +258,19 @@ class ActiveTerm:
     term: Term
     weight: float
     every: int
+    initial: float = 0.0
+    """What is added to the weight at first."""
 
     @property
     def metric(self) -> str:
         """Name in metrics and errors."""
         return f"Loss/{self.term.update}/{self.name}"
+
+    def weight_at(self, progress: Tensor) -> Tensor | float:
+        """Return the weight at a share of adversarial training."""
+        if not self.initial:
+            return self.weight
+        return self.weight + self.initial * (1 - share_by(progress, BEGINNING))
 
     def compute(self, inputs: TermInputs) -> Tensor:
         """Return the term over the images of all processes, times the steps that it stands for.
@@ -310,15 +319,18 @@ def active_terms(config: TrainConfig) -> list[ActiveTerm]:
         "transformations": config.objective.transformations,
     }
     for name, key in _OWN_WEIGHTS.items():
-        if active[name] and (weight := getattr(config.objective, key)):
-            terms.append(ActiveTerm(name=name, term=TERMS.get(name), weight=weight, every=1))
+        weight = getattr(config.objective, key)
+        initial = config.objective.initial_hessian_penalty if name == "hessian" else 0.0
+        if active[name] and (weight or initial):
+            term = ActiveTerm(name=name, term=TERMS.get(name), weight=weight, every=1, initial=initial)
+            terms.append(term)
     for name, given in config.objective.terms.items():
-        term = TERMS.get(name)
+        known = TERMS.get(name)
         if name in _OWN_WEIGHTS:
             raise UsageError(f"the weight of loss term '{name}' is objective.{_OWN_WEIGHTS[name]}")
         if given.weight:
             terms.append(
-                ActiveTerm(name=name, term=term, weight=given.weight, every=given.every or term.every)
+                ActiveTerm(name=name, term=known, weight=given.weight, every=given.every or known.every)
             )
     return terms
 

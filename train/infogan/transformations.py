@@ -40,6 +40,8 @@ GREATEST: Final = {
 """Greatest parameter of each transformation, either way: a shift to the right or up, the image spans 2; the
 log of a factor of size; radians clockwise; a shear to the right; the log of a factor of width / height; a
 share of a 3 x 3 maximum (thicker) or minimum. All but shifts are about the centre of the foreground."""
+BEGINNING: Final = 0.0, 0.1
+"""Shares of adversarial training between which what is for its beginning falls to 0."""
 TURN_LEARNED: Final = 0.1, 0.15
 """Shares of adversarial training between which :func:`turn_loss` gets its weight. With it from the start it
 was chance whether G came to make objects."""

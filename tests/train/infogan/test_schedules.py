@@ -10,6 +10,7 @@ from adversarial_steps import make_step
 from scipy.ndimage import gaussian_filter
 
 from infogan_tool.train.infogan.latents import sample_latents
+from infogan_tool.train.infogan.terms import active_terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,14 @@ def test_lambda_changes_linearly_to_its_end(small: Callable[..., TrainConfig], r
             step.set_schedules(progress)
             expected = [a + share * (b - a) for a, b in zip([0.5, 0.1, 0.1], ends, strict=True)]
             assert step._weights.tolist() == pytest.approx(expected)
+
+
+def test_hessian_penalty_weighs_more_at_first(small: Callable[..., TrainConfig]) -> None:
+    (term,) = active_terms(small({"objective": {"hessian_penalty": 0.1, "initial_hessian_penalty": 0.8}}))
+    for progress, expected in ((0.0, 0.9), (0.05, 0.5), (0.1, 0.1), (0.7, 0.1)):
+        assert float(term.weight_at(torch.tensor(progress))) == pytest.approx(expected)
+    (alone,) = active_terms(small({"objective": {"initial_hessian_penalty": 0.8}}))
+    assert float(alone.weight_at(torch.tensor(0.2))) == 0
 
 
 def test_free_codes_have_no_lambda_at_first(small: Callable[..., TrainConfig]) -> None:
