@@ -107,7 +107,7 @@ def test_terms_of_the_loss_equal_those_of_one_process(ranks: Ranks, one_stage: P
     assert "needs a D without BatchNorm" in ends[0].err
 
 
-def test_a_new_start_equals_that_of_one_process(ranks: Ranks, one_stage: Path, tmp_path: Path) -> None:
+def test_a_restart_equals_that_of_one_process(ranks: Ranks, one_stage: Path, tmp_path: Path) -> None:
     more = "[objective]\nhessian_penalty = 0.1\nrestart = { above = 1e-9, after = 0.4, times = 1 }\n"
     config = config_of(one_stage, tmp_path, more)
     runs = tmp_path / "one", tmp_path / "two"

@@ -36,10 +36,10 @@ _Term = Annotated[TermConfig, BeforeValidator(_to_term, json_schema_input_type=f
 
 
 class RestartConfig(Table):
-    """Starting adversarial training anew where continuous codes are mixed.
+    """Restarts of adversarial training where continuous codes are mixed.
 
     After the first part of it, the mean of the Hessian penalty over the second half of that part decides.
-    The whole length stays the same: what comes after new starts is shorter.
+    The whole length stays the same: what comes after restarts is shorter.
     """
 
     above: float = Field(default=0.2, gt=0)
@@ -47,7 +47,7 @@ class RestartConfig(Table):
     after: float = Field(default=0.06, gt=0, lt=1)
     """Length of a start, as a fraction of adversarial training."""
     times: int = Field(default=5, ge=1, le=20)
-    """Greatest number of new starts, each with other weights of G, D and Q; k1 from clustering stays. Where
+    """Greatest number of restarts, each with other weights of G, D and Q; k1 from clustering stays. Where
     all are above, that with the least penalty is continued."""
 
     @model_validator(mode="after")
@@ -96,7 +96,7 @@ class ObjectiveConfig(Table):
     """Weight that is added to ``hessian_penalty`` when adversarial training begins. It falls linearly to 0
     over the first tenth: once G has mixed two codes that go round, no small change separates them."""
     restart: RestartConfig | None = None
-    """When adversarial training starts anew. None: never. Needs ``hessian_penalty``."""
+    """When adversarial training is restarted. None: never. Needs ``hessian_penalty``."""
     hessian_latents: int = Field(default=16, ge=2, le=4096)
     """Latents per step of that penalty, at least one for each process; G generates four images of each."""
     direction_penalty: float = Field(default=0.0, ge=0)

@@ -14,7 +14,7 @@
 `terms`              further terms of the losses by name, with your own: R1, the Hessian penalty
 `augment`            random augmentation of what D and Q see; `interpolation` is its bilinear sampling
 `generator_stage`    base class of the stages in which G learns; `sample_sheet` is what they write
-`adversarial`        the stage of adversarial training; `restarts` begins it anew where codes are mixed
+`adversarial`        the stage of adversarial training; `restarts`: where it mixes codes
 `consolidation`      the stage after it: Q is fitted to the exported generator
 `vae`                the stage of a conditional variational autoencoder, for comparison
 ===================  =====================================================================================

@@ -67,7 +67,7 @@ class AdversarialStage(GeneratorStage):
         """Sample latents, make every update of the scheme, and update the EMA of G.
 
         After some steps, evenly spaced, the continuous codes are rotated to independent effects. Where the
-        first steps mixed codes, training may begin anew.
+        first steps mixed codes, training may be restarted.
         """
         self._follow_start(self._restarts.first_step(index) if self._restarts else 0)
         done, steps = index - self._begun, self._steps - self._begun
@@ -87,7 +87,7 @@ class AdversarialStage(GeneratorStage):
         if self._restarts:
             penalty = scalars[metric_names(self.session.config).index("Loss/G/hessian")]
             chosen = self._restarts.add(index, penalty, self.session.networks)
-            if chosen is Next.START_ANEW:
+            if chosen is Next.RESTART:
                 self._load_networks(self._new_networks(int(self._restarts.number)))
                 self.begin()
             elif chosen is Next.GO_BACK:

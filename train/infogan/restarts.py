@@ -1,4 +1,4 @@
-"""New starts of adversarial training where continuous codes are mixed."""
+"""Restarts of adversarial training where continuous codes are mixed."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _log: Final = logging.getLogger(__name__)
 class Next(Enum):
     """What comes after a step."""
 
-    GO_ON = auto()
-    START_ANEW = auto()
+    CONTINUE = auto()
+    RESTART = auto()
     GO_BACK = auto()
     """To the end of the best start."""
 
 
 class Restarts(nn.Module):
-    """The step in which adversarial training began, and whether it begins anew; part of its checkpoints.
+    """The step in which adversarial training began, and whether it is restarted; part of its checkpoints.
 
     A periodic code takes something round a whole number of times, and so do two that take it round together.
     Small changes of G do not lead from there to codes that have one thing each, so that it is luck of the
     start. The Hessian penalty tells after few steps which it is, without labels.
 
     Args:
-        config: When to begin anew.
+        config: When to restart.
         steps: Length of adversarial training.
         networks: On their device.
         group: The processes of the training; the main one decides.
@@ -49,7 +49,7 @@ class Restarts(nn.Module):
     begun: Tensor
     """Index of the first step since the last start, on the CPU."""
     number: Tensor
-    """New starts so far, on the CPU."""
+    """Restarts so far, on the CPU."""
     total: Tensor
     """Sum of the penalties that count."""
     least: Tensor
@@ -83,28 +83,28 @@ class Restarts(nn.Module):
         """Count the Hessian penalty of step ``index``, and decide at the end of a start."""
         done = index + 1 - int(self.begun)
         if done > self._length:
-            return Next.GO_ON
+            return Next.CONTINUE
         if done > self._counted_from:
             self.total += penalty
         if done < self._length:
-            return Next.GO_ON
+            return Next.CONTINUE
         mean = float(self._group.broadcast(self.total / (self._length - self._counted_from)))
         self.total.zero_()
         if mean < self.least:
             self.least.fill_(mean)
             self.best.load_state_dict(networks.state_dict())
         if mean <= self._config.above:
-            return Next.GO_ON
+            return Next.CONTINUE
         if int(self.number) < self._config.times:
             self.begun.fill_(index + 1)
             self.number += 1
             self._tell(index, mean, f"start {int(self.number) + 1}")
-            return Next.START_ANEW
+            return Next.RESTART
         if mean == self.least:
-            self._tell(index, mean, "going on, since no start was better")
-            return Next.GO_ON
+            self._tell(index, mean, "continuing, since no start was better")
+            return Next.CONTINUE
         self.begun.fill_(index + 1 - self._length)
-        self._tell(index, mean, f"going on with the best start (penalty {float(self.least):.2f})")
+        self._tell(index, mean, f"continuing the best start (penalty {float(self.least):.2f})")
         return Next.GO_BACK
 
     def _tell(self, index: int, mean: float, what: str) -> None:

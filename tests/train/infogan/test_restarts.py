@@ -1,4 +1,4 @@
-"""New starts of adversarial training where continuous codes are mixed."""
+"""Restarts of adversarial training where continuous codes are mixed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PENALISED = {"hessian_penalty": 0.1, "hessian_latents": 4}
 ALWAYS = {"objective": {**PENALISED, "restart": {"above": 1e-9, "after": 0.25, "times": 2}}}
-"""Two new starts, after a quarter and after a half."""
+"""Two restarts, after a quarter and after a half."""
 
 
 def outcomes(penalties: list[float], **config: Any) -> dict[int, Next]:  # noqa: ANN401 - as in a config
@@ -44,22 +44,22 @@ def outcomes(penalties: list[float], **config: Any) -> dict[int, Next]:  # noqa:
         found[index + 1] = restarts.add(index, torch.tensor(penalty), cast("Networks", networks))
     assert all(not p.requires_grad for p in restarts.best.parameters())
     found[0] = restarts.best.state_dict()["weight"].item()
-    return {step: what for step, what in found.items() if what is not Next.GO_ON}
+    return {step: what for step, what in found.items() if what is not Next.CONTINUE}
 
 
-ANEW, BACK = Next.START_ANEW, Next.GO_BACK
+RESTART, BACK = Next.RESTART, Next.GO_BACK
 
 
 @pytest.mark.parametrize(
     ("penalties", "config", "expected"),
     [
         ([9, 9, 0.1, 0.2] + [9] * 36, {}, {0: 4}),
-        ([0, 0, 0.1, 0.4] + [0] * 36, {}, {4: ANEW, 0: 8}),
+        ([0, 0, 0.1, 0.4] + [0] * 36, {}, {4: RESTART, 0: 8}),
         ([0, 0, 0.1, 0.4] + [0] * 36, {"above": 0.3}, {0: 4}),
-        ([1] * 6 + [0] * 34, {}, {4: ANEW, 0: 8}),
-        ([4] * 4 + [3] * 4 + [2] * 4 + [1] * 28, {}, {4: ANEW, 8: ANEW, 12: ANEW, 0: 16}),
-        ([4] * 4 + [1] * 4 + [2] * 4 + [3] * 28, {}, {4: ANEW, 8: ANEW, 12: ANEW, 16: BACK, 0: 8}),
-        ([1] * 4 + [2] * 36, {"times": 1}, {4: ANEW, 8: BACK, 0: 4}),
+        ([1] * 6 + [0] * 34, {}, {4: RESTART, 0: 8}),
+        ([4] * 4 + [3] * 4 + [2] * 4 + [1] * 28, {}, {4: RESTART, 8: RESTART, 12: RESTART, 0: 16}),
+        ([4] * 4 + [1] * 4 + [2] * 4 + [3] * 28, {}, {4: RESTART, 8: RESTART, 12: RESTART, 16: BACK, 0: 8}),
+        ([1] * 4 + [2] * 36, {"times": 1}, {4: RESTART, 8: BACK, 0: 4}),
     ],
 )
 def test_the_second_half_of_each_start_decides(
@@ -73,7 +73,7 @@ def make_stage(config: TrainConfig, images: Tensor) -> AdversarialStage:
     return AdversarialStage(Session(config=config, networks=networks, images=images))
 
 
-def test_a_new_start_has_other_weights_and_an_optimizer_without_memory(
+def test_a_restart_has_other_weights_and_an_optimizer_without_memory(
     small: Callable[..., TrainConfig], mnist: Tensor
 ) -> None:
     changes: dict[str, Any] = {
@@ -107,7 +107,7 @@ def test_a_new_start_has_other_weights_and_an_optimizer_without_memory(
         assert torch.equal(value, encoder[name]), "k1 from clustering stays"
     stage.step(2)
     step = stage.adversarial_step
-    assert step._weights[0].item() == step._first_weights[0].item(), "schedules begin anew"
+    assert step._weights[0].item() == step._first_weights[0].item(), "schedules begin again"
     stage.step(3)
     assert stage.scalars()["Progress/start"] == 3
     for index in range(4, 8):
@@ -153,7 +153,7 @@ def test_without_restarts_nothing_is_stored(small: Callable[..., TrainConfig], m
 
 
 @pytest.mark.parametrize("cut", [1, 2, 5])
-def test_resumed_around_a_new_start_is_the_same_to_the_bit(
+def test_resumed_around_a_restart_is_the_same_to_the_bit(
     small: Callable[..., TrainConfig], mnist: Tensor, tmp_path: Path, cut: int
 ) -> None:
     config = small({**ALWAYS, "schedule": {"steps": 8, "log_every": 1}})
