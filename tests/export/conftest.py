@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from idx_files import write_digits
-from torch.onnx._internal.exporter._registration import ONNXRegistry
+from onnx_registry import share_registry
 
 from infogan_tool.export import model_card
 from infogan_tool.export.evaluation.styles import measure_styles
@@ -47,18 +47,14 @@ def make_networks() -> Callable[..., Networks]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick() -> Iterator[None]:
-    """Train on one thread, and measure and fit on fewer images than users do.
-
-    torch.onnx makes the same registry of operations for each graph: once is enough.
-    """
+    """Train on one thread, and measure and fit on fewer images than users do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "_FITTED", 2000)
         patch.setattr(fitting, "_HELD_OUT", 1000)
         for module in (model_card, reduce):
             few = functools.partial(measure_styles, repeats=2, max_real=1000)
             patch.setattr(module, "measure_styles", few)
-        once = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
-        patch.setattr(ONNXRegistry, "from_torchlib", once)
+        share_registry(patch)
         patch.setattr(device, "default_threads", lambda: 1)
         yield
 

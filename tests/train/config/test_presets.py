@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from onnx_registry import share_registry
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -51,7 +52,9 @@ def test_preset_trains_resumes_exports_generates_and_encodes(
 ) -> None:
     monkeypatch.setattr(fitting, "_FITTED", 400)
     monkeypatch.setattr(fitting, "_HELD_OUT", 100)
-    monkeypatch.setattr(model_card, "measure_styles", functools.partial(measure_styles, repeats=2))
+    few = functools.partial(measure_styles, repeats=2, max_real=500)
+    monkeypatch.setattr(model_card, "measure_styles", few)
+    share_registry(monkeypatch)
     config = small_config(name, tmp_path / "config.json")
     run, bundle = tmp_path / "run", tmp_path / "bundle"
     own_size = resolve_config(preset=name).data.size
