@@ -41,7 +41,8 @@ GREATEST: Final = {
 log of a factor of size; radians clockwise; a shear to the right; the log of a factor of width / height; a
 share of a 3 x 3 maximum (thicker) or minimum. All but shifts are about the centre of the foreground."""
 BEGINNING: Final = 0.0, 0.1
-"""Shares of adversarial training between which what is for its beginning falls to 0."""
+"""Shares of adversarial training between which the initial blur, and the initial weight of the Hessian
+penalty, fall to 0."""
 TURN_LEARNED: Final = 0.1, 0.15
 """Shares of adversarial training between which :func:`turn_loss` gets its weight. With it from the start it
 was chance whether G came to make objects."""
