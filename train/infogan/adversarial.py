@@ -85,7 +85,7 @@ class AdversarialStage(GeneratorStage):
             seed, free = mixed_seed(f"axes {self.seed} {index + 1}"), self.session.config.free_codes
             align_codes(self.session.networks, self.optimizers.values(), seed, free, self.group)
         if self._restarts:
-            penalty = scalars[metric_names(self.session.config).index("Loss/G/hessian")]
+            penalty = scalars[self.meters.names.index("Loss/G/hessian")]
             chosen = self._restarts.add(index, penalty, self.session.networks)
             if chosen is Next.RESTART:
                 self._load_networks(self._new_networks(int(self._restarts.number)))

@@ -322,15 +322,14 @@ def active_terms(config: TrainConfig) -> list[ActiveTerm]:
         weight = getattr(config.objective, key)
         initial = config.objective.initial_hessian_penalty if name == "hessian" else 0.0
         if active[name] and (weight or initial):
-            term = ActiveTerm(name=name, term=TERMS.get(name), weight=weight, every=1, initial=initial)
-            terms.append(term)
+            terms.append(ActiveTerm(name=name, term=TERMS.get(name), weight=weight, every=1, initial=initial))
     for name, given in config.objective.terms.items():
-        known = TERMS.get(name)
+        term = TERMS.get(name)
         if name in _OWN_WEIGHTS:
             raise UsageError(f"the weight of loss term '{name}' is objective.{_OWN_WEIGHTS[name]}")
         if given.weight:
             terms.append(
-                ActiveTerm(name=name, term=known, weight=given.weight, every=given.every or known.every)
+                ActiveTerm(name=name, term=term, weight=given.weight, every=given.every or term.every)
             )
     return terms
 
